@@ -1,0 +1,14 @@
+"""The stages of ragline, one package each, in the order in which data meets them.
+
+`ingest -> validate -> transform -> train -> evaluate -> push`. A stage never imports another stage;
+stages meet through artifacts. All of them stand on the modules beside this file: `sequence` (keys,
+the Sequence type, shape letters), `masking` (the one definition of a masked mean), `artifacts`,
+`storage`, `errors`, and on the package `schemas`.
+
+Importing this package installs the TFDV shim, so that any process that touches a stage, a Beam
+worker included (`--beam_plugin=components`), can import TFDV on every platform.
+"""
+
+from components import tfdv_shim
+
+tfdv_shim.install()

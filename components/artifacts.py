@@ -1,0 +1,35 @@
+"""Artifact types of our own, and where the files in them stand. All others are TFX's."""
+
+from tfx.types.artifact import Artifact, Property, PropertyType
+
+
+class IngestAccount(Artifact):
+    """`account.json`: records read, accepted, quarantined by reason; each shard's manifest."""
+
+    TYPE_NAME = "RaglineIngestAccount"
+
+
+class GateReport(Artifact):
+    """`gate.json`: what the gate looked at. It exists only where the data may pass."""
+
+    TYPE_NAME = "RaglineGateReport"
+
+
+class Verdict(Artifact):
+    """`verdict.json`: blessed or not, with reasons, metrics and baselines."""
+
+    TYPE_NAME = "RaglineVerdict"
+    PROPERTIES = {"blessed": Property(type=PropertyType.INT)}
+
+
+class PushReport(Artifact):
+    """`push.json`: the version and its path, or why nothing was pushed."""
+
+    TYPE_NAME = "RaglinePushReport"
+
+
+ACCOUNT_FILE = "account.json"
+GATE_FILE = "gate.json"
+VERDICT_FILE = "verdict.json"
+PUSH_FILE = "push.json"
+TRAINING_FILE = "training.json"

@@ -1,0 +1,213 @@
+"""Raw columns -> Sequence, or a Reject that says why not.
+
+A rejected record goes to the quarantine with its code; the codes are API:
+
+    encoding         not UTF-8
+    json             not a JSON object
+    missing_column   a feature of the schema is not in the record
+    type             text, a boolean or a nested value where a number is expected
+    null             a null where the schema allows no missing value, or instead of a list
+    number_format    not a number by the grammar below, or too large for float64
+    non_finite       NaN where missing is not allowed; Inf; Inf once cast to float32
+    empty            no step
+    ragged           the features of one sequence have different numbers of steps
+    bad_dim          not as many features as the schema has
+    length_mismatch  a stated length that is not the number of steps
+    int_overflow     an integer outside int64
+    duplicate_id     the id of an earlier sequence; the first one is kept
+"""
+
+import re
+from collections.abc import Mapping, Sequence as Collection
+from typing import Any
+
+import numpy as np
+
+from components.sequence import LENGTH, Columns, ContextValue, Sequence
+
+_NUMBER = rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+_MISSING = rb"\?|NaN"
+_NUMBERS = re.compile(rb"(?:%s|%s)(?:,(?:%s|%s))*" % (_NUMBER, _MISSING, _NUMBER, _MISSING))
+_INT64 = np.iinfo(np.int64)
+
+
+class Reject(Exception):
+    """A record that cannot be used.
+
+    Attributes:
+      code: one of the codes in this module's contract.
+      detail: what, expected and received, in a sentence.
+    """
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+
+
+def parse_numbers(text: bytes) -> np.ndarray:
+    """Comma-separated numbers -> float64 [T], by a strict grammar; `?` and `NaN` are missing.
+
+    Python's own float() would take `1_000`, Arabic digits and `1e400`.
+
+    Raises:
+      Reject: `number_format`.
+    """
+    if not _NUMBERS.fullmatch(text):
+        cells = text.split(b",")
+        bad = next(cell for cell in cells if not _NUMBERS.fullmatch(cell))
+        raise Reject("number_format", f"expected a number, received {bad[:40]!r}")
+    cells = text.replace(b"?", b"NaN").split(b",")
+    numbers = np.array(cells).astype(np.float64)
+    if np.isinf(numbers).any():
+        bad = cells[int(np.isinf(numbers).argmax())]
+        raise Reject("number_format", f"expected a float64, received {bad[:40]!r}")
+    return numbers
+
+
+def numbers_of(name: str, column: Any) -> np.ndarray:
+    """A decoded JSON value -> float64 [T]; null cells become NaN.
+
+    Raises:
+      Reject: `null`, `type`, `number_format`.
+    """
+    if column is None:
+        raise Reject("null", f"feature {name!r}: expected a list, received null")
+    if not isinstance(column, list):
+        raise Reject("type", f"feature {name!r}: expected a list, received {_shown(column)}")
+    if not set(map(type, column)) <= {int, float, type(None)}:
+        bad = next(cell for cell in column if type(cell) not in (int, float, type(None)))
+        raise Reject("type", f"feature {name!r}: expected numbers, received {_shown(bad)}")
+    try:
+        return np.array(column, dtype=np.float64)
+    except OverflowError as error:
+        raise Reject("number_format", f"feature {name!r}: {error}") from error
+
+
+def assemble(
+    *,
+    columns: Columns,
+    features: Mapping[str, np.ndarray],
+    sequence_id: str,
+    entity_id: str | None = None,
+    context: Mapping[str, ContextValue] | None = None,
+) -> Sequence:
+    """Checks the features of one sequence against the schema and builds it.
+
+    Args:
+      columns: the features and context that the schema names; what it does not name is not read.
+      features: name -> float64 [T], NaN for missing.
+      sequence_id: unique in the data set.
+      entity_id: split key; None means the sequence is its own entity.
+      context: context values by name, already of the right type.
+
+    Raises:
+      Reject: `missing_column`, `ragged`, `empty`, `non_finite`.
+    """
+    if absent := [name for name in columns.names if name not in features]:
+        raise Reject("missing_column", f"expected feature {absent[0]!r}, received none")
+    lengths = {name: len(features[name]) for name in columns.names}
+    if len(set(lengths.values())) > 1:
+        raise Reject("ragged", f"expected as many steps in each feature, received {lengths}")
+    if not lengths[columns.names[0]]:
+        raise Reject("empty", "expected at least one step, received none")
+    # A number that overflows float32 becomes Inf here and is refused below, on purpose.
+    with np.errstate(over="ignore"):
+        values = np.stack([features[n] for n in columns.names], axis=1).astype(np.float32)
+    refused = np.isinf(values) | (
+        np.isnan(values) & [not feature.allow_missing for feature in columns.features]
+    )
+    if refused.any():
+        step, column = np.argwhere(refused)[0]
+        name = columns.names[column]
+        raise Reject(
+            "non_finite",
+            f"feature {name!r}, step {step}: expected a finite float32, "
+            f"received {features[name][step]}",
+        )
+    return Sequence(
+        sequence_id=sequence_id,
+        entity_id=sequence_id if entity_id is None else entity_id,
+        values=values,
+        context=context or {},
+    )
+
+
+def check_nulls(columns: Columns, features: Mapping[str, Collection[Any]]) -> None:
+    """Refuses a null cell in a feature that the schema does not let be missing.
+
+    Raises:
+      Reject: `null`.
+    """
+    for feature in columns.features:
+        column = features.get(feature.name)
+        if not feature.allow_missing and isinstance(column, list) and None in column:
+            raise Reject(
+                "null",
+                f"feature {feature.name!r}, step {column.index(None)}: "
+                "expected a number, received null",
+            )
+
+
+def check_length(stated: Any, steps: int) -> None:
+    """Compares a length that a record states with the steps that it has.
+
+    Raises:
+      Reject: `length_mismatch`.
+    """
+    if stated is not None and (type(stated) is not int or stated != steps):
+        raise Reject("length_mismatch", f"{LENGTH}: expected {steps}, received {_shown(stated)}")
+
+
+def context_of(columns: Columns, record: Mapping[str, Any]) -> dict[str, ContextValue]:
+    """The context columns that a decoded record has; null means absent.
+
+    Raises:
+      Reject: `type`, `encoding`, `int_overflow`, `non_finite`.
+    """
+    found: dict[str, ContextValue] = {}
+    for name, kind in columns.context.items():
+        value = record.get(name)
+        if value is None:
+            continue
+        allowed = {"bytes": (str,), "int": (int,), "float": (int, float)}[kind]
+        if type(value) not in allowed:
+            raise Reject("type", f"column {name!r}: expected {kind}, received {_shown(value)}")
+        if kind == "bytes":
+            value = _utf8(name, value)
+        if kind == "int" and not _INT64.min <= value <= _INT64.max:
+            raise Reject("int_overflow", f"column {name!r}: expected an int64, received {value}")
+        if kind == "float":
+            with np.errstate(over="ignore"):
+                value = float(np.float32(value))
+            if not np.isfinite(value):
+                raise Reject("non_finite", f"column {name!r}: expected a finite float32")
+        found[name] = value
+    return found
+
+
+def identifier(name: str, value: Any) -> str | None:
+    """An id of a decoded record as text; null or absent gives None.
+
+    Raises:
+      Reject: `type`, `encoding`.
+    """
+    if value is None:
+        return None
+    if type(value) is int:
+        return str(value)
+    if type(value) is not str or not value:
+        raise Reject("type", f"{name}: expected text or an integer, received {_shown(value)}")
+    return _utf8(name, value)
+
+
+def _utf8(name: str, value: str) -> str:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:  # A lone surrogate, which JSON can spell.
+        raise Reject("encoding", f"{name}: expected UTF-8: {error.reason}") from error
+    return value
+
+
+def _shown(value: Any) -> str:
+    return f"{type(value).__name__} {str(value)[:40]!r}"

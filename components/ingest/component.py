@@ -1,0 +1,53 @@
+"""The TFX component of ingest: raw files and a schema in, Examples and an account out."""
+
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import channel_utils, standard_artifacts
+from tfx.types.channel import BaseChannel
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+
+from components.artifacts import IngestAccount
+from components.ingest import executor
+
+
+class IngestSpec(ComponentSpec):
+    """What the component reads, makes and is told."""
+
+    INPUTS = {"schema": ChannelParameter(type=standard_artifacts.Schema)}
+    OUTPUTS = {
+        "examples": ChannelParameter(type=standard_artifacts.Examples),
+        "account": ChannelParameter(type=IngestAccount),
+    }
+    PARAMETERS = {
+        "options": ExecutionParameter(type=str),
+        "quarantine": ExecutionParameter(type=str),
+        "fingerprint": ExecutionParameter(type=str),
+    }
+
+
+class Ingest(base_beam_component.BaseBeamComponent):
+    """Reads raw files into gzipped TFRecords of the raw record contract."""
+
+    SPEC_CLASS = IngestSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
+
+    def __init__(
+        self, *, schema: BaseChannel, options: str, quarantine: str, fingerprint: str
+    ) -> None:
+        """Wires the component.
+
+        Args:
+          schema: the schema of the raw records.
+          options: InputOptions as JSON.
+          quarantine: the folder that gets one folder of rejected records a run.
+          fingerprint: digest of the input files and of our source, so that the cache sees both.
+        """
+        super().__init__(
+            IngestSpec(
+                schema=schema,
+                options=options,
+                quarantine=quarantine,
+                fingerprint=fingerprint,
+                examples=channel_utils.as_channel([standard_artifacts.Examples()]),
+                account=channel_utils.as_channel([IngestAccount()]),
+            )
+        )

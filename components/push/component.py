@@ -1,0 +1,128 @@
+"""The TFX component of the push."""
+
+import importlib.metadata
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import artifact_utils
+from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, Schema
+from tfx.utils import path_utils
+
+import schemas
+from components.artifacts import (
+    ACCOUNT_FILE,
+    PUSH_FILE,
+    VERDICT_FILE,
+    IngestAccount,
+    PushReport,
+    Verdict,
+)
+from components.push import probes, publish
+from components.sequence import Columns
+from components.storage import digest_of, read_json, write_json
+
+ENCODER_FILE = pathlib.Path("assets.extra", "encoder.json")
+_PACKAGES = ("ragline", "tensorflow", "keras", "tensorflow-transform")
+
+
+@component
+def Push(  # noqa: N802 (a TFX component is named as a class)
+    model: InputArtifact[Model],
+    blessing: InputArtifact[ModelBlessing],
+    verdict: InputArtifact[Verdict],
+    examples: InputArtifact[Examples],
+    account: InputArtifact[IngestAccount],
+    schema: InputArtifact[Schema],
+    report: OutputArtifact[PushReport],
+    serving: Parameter[str],
+    source: Parameter[str],
+) -> None:
+    """Pushes a blessed encoder that keeps the padding contract; otherwise says why not."""
+    del source  # Part of the cache key only.
+    result: dict[str, Any] = {"pushed": None, "violations": []}
+    if blessing.get_int_custom_property("blessed"):
+        [schema_file] = pathlib.Path(schema.uri).iterdir()
+        columns = Columns.from_schema(schemas.load(schema_file))
+        staged = publish.stage(
+            pathlib.Path(path_utils.serving_model_path(model.uri)), pathlib.Path(serving)
+        )
+        sequences = _probes(artifact_utils.get_split_uri([examples], "eval"), columns)
+        checked = check_in_clean_process(staged, sequences, columns.names)
+        result["violations"] = checked["violations"]
+        if checked["violations"]:
+            shutil.rmtree(staged)
+        else:
+            facts = encoder_facts(
+                columns=columns,
+                embedding_size=checked["embedding_size"],
+                verdict=read_json(pathlib.Path(verdict.uri) / VERDICT_FILE),
+                account=read_json(pathlib.Path(account.uri) / ACCOUNT_FILE),
+                span=examples.span,
+            )
+            write_json(staged / ENCODER_FILE, facts)
+            final = publish.publish(staged)
+            result["pushed"] = {"version": int(final.name), "path": str(final)}
+    write_json(pathlib.Path(report.uri) / PUSH_FILE, result)
+
+
+def encoder_facts(
+    *,
+    columns: Columns,
+    embedding_size: int,
+    verdict: dict[str, Any],
+    account: dict[str, Any],
+    span: int,
+) -> dict[str, Any]:
+    """What stands beside an encoder for those who call it: `assets.extra/encoder.json`."""
+    shards = [shard["sha256"] for shard in account["splits"]["train"]["shards"]]
+    return {
+        "features": [{"name": f.name, "unit": f.unit} for f in columns.features],
+        "embedding_size": embedding_size,
+        "training_data": {"span": span, "fingerprint": digest_of(shards)},
+        "metrics": verdict["metrics"]["overall"],
+        "versions": {package: importlib.metadata.version(package) for package in _PACKAGES},
+    }
+
+
+def check_in_clean_process(
+    model: pathlib.Path, sequences: list[np.ndarray], names: tuple[str, ...]
+) -> dict[str, Any]:
+    """Runs `components.push.check` on a model in a new Python process.
+
+    Raises:
+      RuntimeError: the process failed, which means that the model cannot be loaded or called.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder, "probes.npz")
+        np.savez(
+            file,
+            values=np.concatenate(sequences),
+            row_lengths=np.array([len(sequence) for sequence in sequences], np.int64),
+            names=np.array(names),
+        )
+        done = subprocess.run(
+            [sys.executable, "-m", "components.push.check", str(model), str(file)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
+        )
+    if done.returncode:
+        raise RuntimeError(f"{model}: an encoder that cannot be loaded or called:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _probes(folder: str, columns: Columns) -> list[np.ndarray]:
+    shards = sorted(tf.io.gfile.glob(f"{folder}/*"))
+    records = tf.data.TFRecordDataset(shards, "GZIP").take(512).as_numpy_iterator()
+    return probes.choose(probes.decode(records, columns.names))

@@ -1,0 +1,166 @@
+"""Feature keys, the Sequence type and the shape letters.
+
+Shape letters, everywhere in ragline: B sequences, T steps, F features, E numbers of an embedding.
+A mask's True (or 1) means "counts". A step t of a sequence is *valid* when t < length; all else is
+padding, which exists only inside a batch. A value of a valid step is *observed* when it was measured;
+a missing one is NaN in records, and nowhere else does NaN have a meaning.
+
+This module is the only place where a key of a record is written out.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from schemas import SchemaError, schema_pb2
+
+# Keys of the raw record, beside one column a feature under its own name.
+SEQUENCE_ID = "sequence_id"
+ENTITY_ID = "entity_id"
+LENGTH = "length"
+LENGTH_BUCKET = "length_bucket"
+TIME = "time"
+BOOKKEEPING = (SEQUENCE_ID, ENTITY_ID, LENGTH, LENGTH_BUCKET, TIME)
+
+# Keys of the transformed record, beside `length`, `sequence_id` and context.
+VALUES = "values"
+OBSERVED = "observed"
+
+SPLITS = ("train", "eval")
+
+ContextKind = Literal["bytes", "int", "float"]
+ContextValue = str | int | float
+_KINDS: Mapping[int, ContextKind] = {
+    schema_pb2.BYTES: "bytes",
+    schema_pb2.INT: "int",
+    schema_pb2.FLOAT: "float",
+}
+_UNIT_TAG = "unit:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """One number measured at every step.
+
+    Attributes:
+      name: the column's name in records.
+      unit: as the schema's annotation `tag: "unit:..."` says; None if it says nothing.
+      allow_missing: whether a value may be NaN; False where the schema has `disallow_nan`.
+    """
+
+    name: str
+    unit: str | None
+    allow_missing: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """What a schema says of a data set: its features in order, and its context columns.
+
+    Attributes:
+      features: the F features, in the schema's order, which is the order of `values` [B, T, F].
+      context: name -> kind of the columns that hold one optional value a sequence.
+    """
+
+    features: tuple[Feature, ...]
+    context: Mapping[str, ContextKind]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The F feature names, in order."""
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def allow_missing(self) -> bool:
+        """Whether any value can be missing: only then do records carry `observed`."""
+        return any(feature.allow_missing for feature in self.features)
+
+    @classmethod
+    def from_schema(cls, schema: schema_pb2.Schema) -> "Columns":
+        """Reads the columns off a schema of raw records.
+
+        A FLOAT feature with a ragged tensor representation is a feature of the steps; what is
+        neither that nor bookkeeping is context.
+
+        Raises:
+          SchemaError: if the schema has no features, lacks bookkeeping or has an unknown type.
+        """
+        groups = schema.tensor_representation_group
+        ragged = {
+            name
+            for name, shown in (groups[""].tensor_representation.items() if "" in groups else ())
+            if shown.HasField("ragged_tensor")
+        }
+        declared = {feature.name for feature in schema.feature}
+        required = [key for key in BOOKKEEPING if key != TIME]
+        if absent := [key for key in required if key not in declared]:
+            raise SchemaError(f"the schema lacks {', '.join(absent)}; expected all of {required}")
+        features, context = [], {}
+        for feature in schema.feature:
+            if feature.name in BOOKKEEPING:
+                continue
+            if feature.name in ragged:
+                if feature.type != schema_pb2.FLOAT:
+                    raise SchemaError(
+                        f"feature {feature.name!r}: expected type FLOAT for a ragged tensor, "
+                        f"received {schema_pb2.FeatureType.Name(feature.type)}"
+                    )
+                features.append(_feature(feature))
+            elif feature.type in _KINDS:
+                context[feature.name] = _KINDS[feature.type]
+            else:
+                raise SchemaError(
+                    f"feature {feature.name!r}: expected type BYTES, INT or FLOAT, "
+                    f"received {schema_pb2.FeatureType.Name(feature.type)}"
+                )
+        if not features:
+            raise SchemaError(
+                "the schema has no feature: expected at least one FLOAT feature with a "
+                "ragged_tensor representation"
+            )
+        return cls(features=tuple(features), context=context)
+
+
+def _feature(feature: schema_pb2.Feature) -> Feature:
+    units = [t.removeprefix(_UNIT_TAG) for t in feature.annotation.tag if t.startswith(_UNIT_TAG)]
+    return Feature(
+        name=feature.name,
+        unit=units[0] if units else None,
+        allow_missing=not feature.float_domain.disallow_nan,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sequence:
+    """One sequence as ingest hands it on.
+
+    Attributes:
+      sequence_id: unique in the data set.
+      entity_id: what the sequence belongs to; all sequences of an entity fall in one split.
+      values: float32 [T, F], T >= 1, finite or, where the schema allows it, NaN for missing.
+      context: the context columns that this sequence has.
+    """
+
+    sequence_id: str
+    entity_id: str
+    values: np.ndarray
+    context: Mapping[str, ContextValue] = field(default_factory=dict)
+
+    @property
+    def length(self) -> int:
+        """T, the number of steps."""
+        return self.values.shape[0]
+
+
+def length_bucket(length: int) -> str:
+    """The slice a length falls in: powers of two, `1`, `2-3`, `4-7`, `8-15` and so on.
+
+    Written at ingest because TFMA slices only by features of the record. Powers of two need no
+    knowledge of the data, so a bucket means the same in every run.
+    """
+    if length < 1:
+        raise ValueError(f"length: expected >= 1, received {length}")
+    low = 1 << (length.bit_length() - 1)
+    return "1" if low == 1 else f"{low}-{2 * low - 1}"

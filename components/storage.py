@@ -1,0 +1,85 @@
+"""Files that are whole or absent, and digests that name their content."""
+
+import hashlib
+import json
+import math
+import os
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+_CHUNK_BYTES = 1 << 20
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """Hex SHA-256 of a file's content, read in chunks."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def digest_of(parts: Iterable[str]) -> str:
+    """Hex SHA-256 of a list of strings; no two different lists share their bytes."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode()
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
+
+
+def source_digest(*modules: str) -> str:
+    """Digest of our own source, so that TFX's cache sees an edited module.
+
+    Args:
+      *modules: files or packages below the project's top folder, such as `components/train`.
+    """
+    top = pathlib.Path(__file__).resolve().parent.parent
+    files: list[pathlib.Path] = []
+    for module in modules:
+        found = sorted((top / module).rglob("*.py")) if (top / module).is_dir() else [top / module]
+        if not found:
+            raise FileNotFoundError(f"no source below {top / module}")
+        files.extend(found)
+    return digest_of(part for file in files for part in (str(file.relative_to(top)), sha256(file)))
+
+
+def fsync(path: pathlib.Path) -> None:
+    """Flushes a file, or a folder's entries, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Writes a file that is whole under its final name, or not there at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        staged.write_text(text, encoding="utf-8")
+        fsync(staged)
+        os.replace(staged, path)
+        fsync(path.parent)
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+    """Writes standard JSON, atomically; a number that is not finite, which JSON lacks, is null."""
+    write_text(path, json.dumps(_standard(value), indent=2, allow_nan=False) + "\n")
+
+
+def _standard(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _standard(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_standard(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Reads a JSON file."""
+    return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))

@@ -1,0 +1,197 @@
+"""The SavedModel: raw values in, Transform's graph inside, TensorFlow alone to load it.
+
+All signatures take one path: raw ragged columns -> Transform -> pad -> model. They therefore agree to
+the last bit, and what a caller's padding holds is gone before the first arithmetic operation.
+"""
+
+import pathlib
+
+import keras
+import tensorflow as tf
+import tensorflow_transform as tft
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_transform.tf_metadata import schema_utils
+
+from components import masking
+from components.sequence import LENGTH, OBSERVED, VALUES, Columns
+from components.signatures import (
+    EMBEDDING,
+    ENCODE,
+    ENCODE_FLAT,
+    EVALUATE,
+    EXAMPLES,
+    MODEL,
+    N_VALUES,
+    RECONSTRUCTION_ERROR,
+    ROW_LENGTHS,
+    SCORE,
+    SERVING_DEFAULT,
+    SQUARED,
+    error_sum,
+)
+from components.train import loss
+from components.train.model import MaskedAutoencoder
+
+
+def export(
+    model: MaskedAutoencoder,
+    *,
+    transform_output: tft.TFTransformOutput,
+    schema: schema_pb2.Schema,
+    columns: Columns,
+    directory: pathlib.Path,
+) -> None:
+    """Writes the model with its five signatures.
+
+    Keras's ExportArchive, not tf.saved_model.save: what the latter writes of a Keras 3 model cannot
+    be loaded by a session, which is how TF Serving loads (keras#19274).
+
+    Args:
+      model: for any device (`use_cudnn=False`).
+      transform_output: Transform's graph.
+      schema: of the raw records.
+      columns: the schema's features.
+      directory: where the SavedModel goes.
+    """
+    encoder = _Encoder(model, transform_output.transform_features_layer(), columns)
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.track(encoder.transform)
+    raw_spec = schema_utils.schema_as_feature_spec(schema).feature_spec
+    feature_spec = {name: raw_spec[name] for name in columns.names}
+
+    def parse(examples: tf.Tensor) -> dict[str, tf.RaggedTensor]:
+        return tf.io.parse_example(examples, feature_spec)
+
+    def serve(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return encoder.embed(parse(examples))
+
+    def evaluate(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return encoder.sums(parse(examples))
+
+    def encode(values: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
+        return encoder.embed(encoder.from_padded(values, length))
+
+    def encode_flat(values: tf.Tensor, row_lengths: tf.Tensor) -> dict[str, tf.Tensor]:
+        return encoder.embed(encoder.from_flat(values, row_lengths))
+
+    def score(values: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
+        return encoder.score(encoder.from_padded(values, length))
+
+    features = len(columns.features)
+    examples_spec = tf.TensorSpec([None], tf.string, EXAMPLES)
+    padded_spec = (
+        tf.TensorSpec([None, None, features], tf.float32, VALUES),
+        tf.TensorSpec([None], tf.int64, LENGTH),
+    )
+    flat_spec = (
+        tf.TensorSpec([None, features], tf.float32, VALUES),
+        tf.TensorSpec([None], tf.int64, ROW_LENGTHS),
+    )
+    archive.add_endpoint(SERVING_DEFAULT, serve, [examples_spec])
+    archive.add_endpoint(ENCODE, encode, list(padded_spec))
+    archive.add_endpoint(ENCODE_FLAT, encode_flat, list(flat_spec))
+    archive.add_endpoint(SCORE, score, list(padded_spec))
+    archive.add_endpoint(EVALUATE, evaluate, [examples_spec])
+    archive.write_out(str(directory), verbose=False)
+
+
+class _Encoder:
+    """The one path: raw ragged columns, name -> [B, None], to what a signature returns."""
+
+    def __init__(
+        self, model: MaskedAutoencoder, transform: tf.Module, columns: Columns
+    ) -> None:
+        self.transform = transform
+        self._model = model
+        self._columns = columns
+
+    def from_padded(self, values: tf.Tensor, length: tf.Tensor) -> dict[str, tf.RaggedTensor]:
+        """[B, T, F] and [B] -> ragged columns; a length outside 1..T is an error, not a clip."""
+        steps = tf.shape(values, tf.int64)[1]
+        checks = [
+            _positive(length, LENGTH),
+            tf.debugging.assert_less_equal(length, steps, f"{LENGTH}: expected at most T"),
+            _same_batch(values, length, LENGTH),
+        ]
+        with tf.control_dependencies(checks):
+            valid = tf.boolean_mask(values, masking.mask_of(length, steps))
+        return self._columns_of(valid, length)
+
+    def from_flat(self, values: tf.Tensor, row_lengths: tf.Tensor) -> dict[str, tf.RaggedTensor]:
+        """[sum T, F] and [B] -> ragged columns."""
+        total = tf.reduce_sum(row_lengths)
+        checks = [
+            _positive(row_lengths, ROW_LENGTHS),
+            tf.debugging.assert_equal(
+                total, tf.shape(values, tf.int64)[0], f"{ROW_LENGTHS}: expected to sum to sum T"
+            ),
+        ]
+        with tf.control_dependencies(checks):
+            row_lengths = tf.identity(row_lengths)
+        return self._columns_of(values, row_lengths)
+
+    def embed(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
+        """`embedding` [B, E]."""
+        values, _, length = self._standardise(raw)
+        return {EMBEDDING: self._model.encode(values, length)}
+
+    def score(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
+        """`embedding` [B, E] and the masked mean squared error of each sequence [B]."""
+        embedding, sums = self._evaluate(raw)
+        error = masking.masked_mean(sums[error_sum(MODEL, SQUARED)], sums[N_VALUES])
+        return {EMBEDDING: embedding, RECONSTRUCTION_ERROR: tf.cast(error, tf.float32)}
+
+    def sums(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
+        """What each sequence adds to every metric, float64 [B]."""
+        return self._evaluate(raw)[1]
+
+    def _evaluate(
+        self, raw: dict[str, tf.RaggedTensor]
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        values, weight, length = self._standardise(raw)
+        embedding = self._model.encode(values, length)
+        outputs = self._model.decode(embedding, length, tf.shape(values)[1])
+        return embedding, loss.sums_by_sequence(values, outputs, embedding, length, weight)
+
+    def _columns_of(self, flat: tf.Tensor, length: tf.Tensor) -> dict[str, tf.RaggedTensor]:
+        return {
+            name: tf.RaggedTensor.from_row_lengths(flat[:, index], length, validate=False)
+            for index, name in enumerate(self._columns.names)
+        }
+
+    def _standardise(
+        self, raw: dict[str, tf.RaggedTensor]
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Values [B, T, F], weight [B, T] or [B, T, F] and length [B], as the trainer sees them."""
+        length = raw[self._columns.names[0]].row_lengths()
+        checks = [_positive(length, LENGTH)] + [
+            tf.debugging.assert_equal(
+                raw[name].row_lengths(), length, f"{name}: expected as many steps as the others"
+            )
+            for name in self._columns.names[1:]
+        ]
+        with tf.control_dependencies(checks):
+            length = tf.identity(length)
+        transformed = self.transform(raw)
+        values = self._pad(transformed[VALUES], length)
+        if OBSERVED in transformed:
+            return values, tf.cast(self._pad(transformed[OBSERVED], length), tf.float32), length
+        return values, tf.sequence_mask(length, tf.shape(values)[1], tf.float32), length
+
+    def _pad(self, rows: tf.RaggedTensor, length: tf.Tensor) -> tf.Tensor:
+        """Ragged [B, T * F] -> [B, T, F], 0 in the padding; T >= 1 even if the batch is empty."""
+        features = len(self._columns.features)
+        steps = tf.reduce_max(tf.concat([length, [1]], axis=0))
+        dense = rows.to_tensor(shape=[None, steps * features])
+        return tf.reshape(dense, [-1, steps, features])
+
+
+def _positive(length: tf.Tensor, name: str) -> tf.Operation:
+    return tf.debugging.assert_positive(length, f"{name}: expected at least 1 for each sequence")
+
+
+def _same_batch(values: tf.Tensor, length: tf.Tensor, name: str) -> tf.Operation:
+    return tf.debugging.assert_equal(
+        tf.shape(length)[0], tf.shape(values)[0], f"{name}: expected one for each of B sequences"
+    )

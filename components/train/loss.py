@@ -1,0 +1,96 @@
+"""The loss and every error sum: masked sums over valid, observed values.
+
+    loss = sum over counted values of (output - target)^2 / number of counted values
+
+One definition, carried as (sum, count) and divided once. `sample_weight` says what counts; it comes
+from the input pipeline, never from the values. Targets and outputs are selected before they meet, so
+padding of any content, NaN included, has no part in the loss and a gradient of exactly 0.
+"""
+
+import tensorflow as tf
+
+from components import masking
+from components.signatures import (
+    ABSOLUTE,
+    MODEL,
+    N_FINITE,
+    N_SEQUENCES,
+    N_STEPS,
+    N_VALUES,
+    SEQUENCE_MEAN,
+    SQUARED,
+    TRAINING_MEAN,
+    error_sum,
+)
+
+
+def squared_error_sums(
+    targets: tf.Tensor, outputs: tf.Tensor, sample_weight: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The two halves of the loss.
+
+    Args:
+      targets: float32 [B, T, F].
+      outputs: float32 [B, T, F].
+      sample_weight: [B, T], or [B, T, F] where values can be missing; 0 = does not count.
+
+    Returns:
+      (sum of weighted squared errors, sum of weights), float32 scalars.
+
+    Raises:
+      ValueError: if the weight has another rank.
+    """
+    errors = _errors(targets, outputs, masking.counts(sample_weight, targets))
+    return masking.masked_sum(tf.square(errors), sample_weight)
+
+
+def sums_by_sequence(
+    targets: tf.Tensor,
+    outputs: tf.Tensor,
+    embedding: tf.Tensor,
+    length: tf.Tensor,
+    sample_weight: tf.Tensor,
+) -> dict[str, tf.Tensor]:
+    """What one sequence adds to every metric, in float64.
+
+    The baselines are computed beside the model, on the same values: the training mean of a feature
+    is 0 in standardised units; a sequence's own mean is over its valid, observed values.
+
+    Args:
+      targets: float32 [B, T, F], standardised.
+      outputs: float32 [B, T, F], the model's reconstruction.
+      embedding: float32 [B, E].
+      length: int64 [B].
+      sample_weight: [B, T] or [B, T, F].
+
+    Returns:
+      name (see `components.signatures`) -> float64 [B].
+    """
+    counted = masking.counts(sample_weight, targets)
+    values = masking.select(counted, tf.cast(targets, tf.float64))
+    number = tf.reduce_sum(tf.cast(counted, tf.float64), axis=1, keepdims=True)
+    own_mean = masking.masked_mean(tf.reduce_sum(values, axis=1, keepdims=True), number)
+    predictions = {
+        MODEL: tf.cast(outputs, tf.float64),
+        TRAINING_MEAN: tf.zeros_like(values),
+        SEQUENCE_MEAN: tf.broadcast_to(own_mean, tf.shape(values)),
+    }
+    finite = masking.select(counted, tf.cast(outputs, tf.float64))
+    is_finite = tf.reduce_all(tf.math.is_finite(finite), axis=(1, 2)) & tf.reduce_all(
+        tf.math.is_finite(embedding), axis=1
+    )
+    sums = {
+        N_SEQUENCES: tf.ones_like(length, tf.float64),
+        N_STEPS: tf.cast(length, tf.float64),
+        N_VALUES: tf.reduce_sum(number, axis=(1, 2)),
+        N_FINITE: tf.cast(is_finite, tf.float64),
+    }
+    for predictor, predicted in predictions.items():
+        errors = _errors(values, predicted, counted)
+        sums[error_sum(predictor, SQUARED)] = tf.reduce_sum(tf.square(errors), axis=(1, 2))
+        sums[error_sum(predictor, ABSOLUTE)] = tf.reduce_sum(tf.abs(errors), axis=(1, 2))
+    return sums
+
+
+def _errors(targets: tf.Tensor, outputs: tf.Tensor, counted: tf.Tensor) -> tf.Tensor:
+    return masking.select(counted, outputs) - masking.select(counted, targets)

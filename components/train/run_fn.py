@@ -1,0 +1,152 @@
+"""`run_fn`, which TFX's Trainer calls by its dotted name. TFX reloads this module: no class here."""
+
+import dataclasses
+import json
+import logging
+import pathlib
+from typing import Any
+
+import keras
+import tensorflow as tf
+import tensorflow_transform as tft
+
+import schemas
+from components.artifacts import TRAINING_FILE
+from components.sequence import SPLITS, Columns
+from components.storage import digest_of, sha256, write_json
+from components.train import export, input, loop, loss
+from components.train.checkpoint import Checkpoints
+from components.train.model import MaskedAutoencoder
+from components.train.options import TrainOptions
+
+_log = logging.getLogger("ragline.train")
+
+
+def run_fn(fn_args: Any) -> None:
+    """Trains on the transformed records and writes the SavedModel.
+
+    Args:
+      fn_args: TFX's; `custom_config` holds `options` (TrainOptions as a dictionary), `checkpoints`
+        (a folder that outlives the execution) and `source` (a digest).
+    """
+    config = fn_args.custom_config
+    options = TrainOptions(**config["options"])
+    schema = schemas.load(fn_args.schema_path)
+    columns = Columns.from_schema(schema)
+    files = dict(zip(SPLITS, (_shards(fn_args.train_files), _shards(fn_args.eval_files))))
+    strategy = loop.strategy_of(options.strategy)
+    trainer = loop.Trainer(features=len(columns.features), options=options, strategy=strategy)
+    boundaries = input.bucket_boundaries(input.read_lengths(files["train"]), options.batch_size)
+
+    def batches(split: str, shuffle_seed: int | None = None) -> tf.data.Dataset:
+        return input.batches(
+            files[split],
+            features=len(columns.features),
+            allow_missing=columns.allow_missing,
+            batch_size=options.batch_size,
+            boundaries=boundaries,
+            shuffle_seed=shuffle_seed,
+        )
+
+    logs = tf.summary.create_file_writer(str(pathlib.Path(fn_args.model_run_dir) / "logs"))
+
+    def report(epoch: loop.Epoch) -> None:
+        _log.info(
+            "epoch %d/%d  loss %.4f  eval %.4f  %.1f s",
+            epoch.epoch, options.epochs, epoch.loss, epoch.masked_mse, epoch.seconds,
+        )  # fmt: skip
+        with logs.as_default(step=epoch.epoch):
+            tf.summary.scalar("loss/train", epoch.loss)
+            tf.summary.scalar("masked_mse/eval", epoch.masked_mse)
+            tf.summary.scalar("steps_per_second", epoch.steps / epoch.seconds)
+        logs.flush()
+
+    history = loop.fit(
+        trainer,
+        train_batches=lambda epoch: batches("train", shuffle_seed=options.seed + epoch),
+        eval_batches=lambda: batches("eval"),
+        options=options,
+        checkpoints=Checkpoints(
+            pathlib.Path(config["checkpoints"]), _fingerprint(config, files, columns)
+        ),
+        on_epoch=report,
+    )
+    # Rebuilt in float32 and without cuDNN: what is served must run where no GPU is.
+    portable = MaskedAutoencoder(
+        features=len(columns.features),
+        options=dataclasses.replace(options, precision="float32"),
+        use_cudnn=False,
+    )
+    portable.set_weights(trainer.model.get_weights())
+    export.export(
+        portable,
+        transform_output=tft.TFTransformOutput(fn_args.transform_output),
+        schema=schema,
+        columns=columns,
+        directory=pathlib.Path(fn_args.serving_model_dir),
+    )
+    write_json(
+        pathlib.Path(fn_args.model_run_dir) / TRAINING_FILE,
+        _summary(history, strategy, boundaries, _sums(portable, batches("train"))),
+    )
+
+
+def _shards(patterns: list[str]) -> list[str]:
+    return sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern))
+
+
+def _fingerprint(config: dict[str, Any], files: dict[str, list[str]], columns: Columns) -> str:
+    """Names everything that decides the weights."""
+    return digest_of(
+        [
+            json.dumps(config["options"], sort_keys=True),
+            config["source"],
+            tf.__version__,
+            keras.__version__,
+            *columns.names,
+            *(f"{split} {sha256(file)}" for split in SPLITS for file in files[split]),
+        ]
+    )
+
+
+def _sums(model: MaskedAutoencoder, batches: tf.data.Dataset) -> dict[str, float]:
+    """The sums over the whole training split, by the exported model's weights."""
+
+    @tf.function(input_signature=[batches.element_spec])
+    def of_batch(batch: input.Batch) -> dict[str, tf.Tensor]:
+        embedding = model.encode(batch.values, batch.length)
+        outputs = model.decode(embedding, batch.length, tf.shape(batch.values)[1])
+        sums = loss.sums_by_sequence(
+            batch.values, outputs, embedding, batch.length, batch.sample_weight
+        )
+        return {name: tf.reduce_sum(sum_) for name, sum_ in sums.items()}
+
+    totals: dict[str, float] = {}
+    for batch in batches:
+        for name, total in of_batch(batch).items():
+            totals[name] = totals.get(name, 0.0) + float(total)
+    return totals
+
+
+def _summary(
+    history: list[loop.Epoch],
+    strategy: tf.distribute.Strategy,
+    boundaries: list[int],
+    sums: dict[str, float],
+) -> dict[str, Any]:
+    best = loop.best_epoch(history)
+    steps = sum(epoch.steps for epoch in history)
+    padded = sum(epoch.padded_steps for epoch in history)
+    return {
+        "epochs": len(history),
+        "best_epoch": best.epoch,
+        "loss": best.loss,
+        "masked_mse": best.masked_mse,
+        "padding_waste": 1.0 - steps / padded,
+        "steps_per_second": steps / sum(epoch.seconds for epoch in history),
+        "bucket_boundaries": boundaries,
+        "replicas": strategy.num_replicas_in_sync,
+        "devices": [device.name for device in tf.config.list_logical_devices()],
+        "history": [dataclasses.asdict(epoch) for epoch in history],
+        "train_sums": sums,
+    }

@@ -1,0 +1,35 @@
+"""`preprocessing_fn`, called by TFX's Transform by its dotted name. TFX reloads this module."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from components.sequence import LENGTH, OBSERVED, SEQUENCE_ID, VALUES
+from components.transform import standardise
+
+
+def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]) -> dict[str, Any]:
+    """Raw columns -> what the trainer wants.
+
+    Args:
+      inputs: feature name -> ragged float32 [B, None]; bookkeeping and context as the schema says.
+      custom_config: `features`, the F feature names in order; `context`, the names that pass through
+        as they are; `allow_missing`, whether records carry `observed`. (`source` is there for the
+        cache alone.)
+
+    Returns:
+      `values`, ragged float32 [B, None], T * F row-major; `observed`, ragged int64 likewise, where
+      values can be missing; `length`, int64 [B]; `sequence_id`, bytes [B]; the context.
+    """
+    columns = [inputs[name] for name in custom_config["features"]]
+    z, observed = standardise.standardise(standardise.stack_features(columns))
+    outputs = {
+        VALUES: standardise.rows_of(z, columns[0]),
+        LENGTH: inputs[LENGTH],
+        SEQUENCE_ID: inputs[SEQUENCE_ID],
+        **{name: inputs[name] for name in custom_config["context"]},
+    }
+    if custom_config["allow_missing"]:
+        outputs[OBSERVED] = standardise.rows_of(tf.cast(observed, tf.int64), columns[0])
+    return outputs

@@ -1,0 +1,63 @@
+"""Statistics over valid, observed values, in float64; z-scores; one row-major matrix a sequence.
+
+Underlying assumptions: each feature arrives as a ragged tensor [B, None] of its valid steps, so
+padding does not exist here; a missing value is NaN; all features of a sequence have the same steps.
+
+For a feature f, over all valid, observed values x of the training split:
+
+    mean = sum x / n        variance = sum (x - mean)^2 / n        z = (x - mean) / sqrt(variance)
+
+TFT merges (n, mean, variance) of batches by the stable update (Chan, Golub, LeVeque 1983), which is
+exact enough only in float64: in float32, an offset of 1e6 with a spread of 0.1 loses half its
+variance, and 1e38 has an infinite one. A constant feature has no scale; it becomes exactly 0. That it
+is constant is read off its minimum and maximum, which are exact, not off a variance that rounding may
+have left at 1e-34.
+"""
+
+from collections.abc import Sequence as Collection
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+
+def stack_features(columns: Collection[tf.RaggedTensor]) -> tf.Tensor:
+    """The flat values of F ragged columns [B, None] as one matrix, float64 [sum T, F]."""
+    return tf.stack([tf.cast(column.flat_values, tf.float64) for column in columns], axis=1)
+
+
+def standardise(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """z-scores by the training split's statistics.
+
+    Args:
+      values: float64 [N, F], NaN where missing.
+
+    Returns:
+      z, float32 [N, F], 0 where missing or where the feature is constant or never observed; and
+      observed, bool [N, F].
+    """
+    observed = tf.math.is_finite(values)
+    infinity = tf.constant(float("inf"), tf.float64)
+    # TFT leaves NaN out of its means and variances, and nothing else, so a missing value stays NaN.
+    measured = tf.where(observed, values, tf.constant(float("nan"), tf.float64))
+    mean = tft.mean(measured, reduce_instance_dims=False)
+    variance = tft.var(measured, reduce_instance_dims=False)
+    low = tft.min(tf.where(observed, values, infinity), reduce_instance_dims=False)
+    high = tft.max(tf.where(observed, values, -infinity), reduce_instance_dims=False)
+    varies = high > low
+    scale = tf.sqrt(tf.where(varies, variance, tf.ones_like(variance)))
+    usable = tf.logical_and(observed, varies)
+    z = (tf.where(usable, values, mean) - mean) / scale
+    return tf.cast(tf.where(usable, z, tf.zeros_like(z)), tf.float32), observed
+
+
+def rows_of(matrix: tf.Tensor, like: tf.RaggedTensor) -> tf.RaggedTensor:
+    """[sum T, F] -> ragged [B, None], each sequence's T * F values row-major.
+
+    Args:
+      matrix: what belongs to all steps of the batch, in order.
+      like: a ragged column [B, None] that has the sequences' lengths.
+    """
+    features = matrix.shape[1]
+    return tf.RaggedTensor.from_row_splits(
+        tf.reshape(matrix, [-1]), like.row_splits * features, validate=False
+    )

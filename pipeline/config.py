@@ -1,0 +1,216 @@
+"""TOML -> frozen dataclasses. Every mistake is refused, with its key, within a second.
+
+Nothing here imports TensorFlow, Beam or TFX. Types are checked by pydantic, strictly (no text is taken
+for a number); values by each dataclass itself. A relative path in a file is relative to that file; one
+given on the command line, to the folder the command runs in.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import tomllib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pydantic
+
+import schemas
+from components.ingest.options import InputOptions
+from components.sequence import Columns
+from components.train.options import TrainOptions
+
+_LOSES_DATA = {
+    "multi_threading": "--direct_running_mode=multi_threading loses records and reports success",
+    "data_buffer_time_limit_ms": "data_buffer_time_limit_ms > 0 loses records and reports success",
+}
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be run; `ragline` exits with code 2, without a traceback."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class BeamOptions:
+    """The `[beam]` table: where the Beam parts run.
+
+    Attributes:
+      runner: `DirectRunner` runs in this process; it is started as FnApiRunner, the same engine
+        without its attempt to download one.
+      options: further pipeline options, such as `--direct_num_workers=2`.
+    """
+
+    runner: str = "DirectRunner"
+    options: tuple[str, ...] = ()
+
+    __pydantic_config__ = {"extra": "forbid", "strict": True}
+
+    def __post_init__(self) -> None:
+        for option in self.options:
+            if not option.startswith("--"):
+                raise ValueError(f"options: expected --name=value, received {option!r}")
+            for word, why in _LOSES_DATA.items():
+                if word in option:
+                    raise ValueError(f"options: {option!r} is refused: {why}")
+        if self.runner == "DaskRunner":
+            raise ValueError("runner: DaskRunner is refused: it writes empty files and reports success")
+
+    @property
+    def arguments(self) -> list[str]:
+        """The arguments of every Beam pipeline."""
+        runner = "FnApiRunner" if self.runner == "DirectRunner" else self.runner
+        return [f"--runner={runner}", *self.options]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A whole configuration.
+
+    Attributes:
+      name: of the pipeline: letters, digits, `-` and `_`.
+      schema: name of a schema in `schemas/`, or the path of a .pbtxt file.
+      workdir: where a run keeps all that it writes.
+      input: the raw files.
+      train: the model and its training.
+      beam: where the Beam parts run.
+    """
+
+    name: str
+    schema: str
+    workdir: str
+    input: InputOptions
+    train: TrainOptions = TrainOptions()
+    beam: BeamOptions = BeamOptions()
+
+    __pydantic_config__ = {"extra": "forbid", "strict": True}
+
+    def __post_init__(self) -> None:
+        if not self.name.replace("-", "").replace("_", "").isalnum():
+            raise ValueError(
+                f"name: expected letters, digits, '-' and '_', received {self.name!r}"
+            )
+
+
+_PATHS = (("workdir",), ("input", "train"), ("input", "eval"))
+
+
+def load(
+    path: str | os.PathLike[str],
+    overrides: Iterable[str] = (),
+    workdir: str | None = None,
+) -> Config:
+    """Reads a configuration.
+
+    Args:
+      path: a TOML file.
+      overrides: `key=value` each, such as `train.epochs=5`; the value is TOML, or text.
+      workdir: in place of the file's `workdir`.
+
+    Raises:
+      ConfigError: one line a mistake, each with file, key, what was expected and received.
+    """
+    path = pathlib.Path(path)
+    document = _read(path)
+    _resolve_paths(document, path.resolve().parent)
+    given: dict[str, Any] = {}
+    for override in overrides:
+        _set(given, override)
+    if workdir is not None:
+        given["workdir"] = workdir
+    _resolve_paths(given, pathlib.Path.cwd())
+    _merge(document, given)
+    config = _validate(path, document)
+    try:
+        Columns.from_schema(schemas.load(config.schema))
+    except schemas.SchemaError as error:
+        raise ConfigError(f"{path}: schema: {error}") from error
+    return config
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """The configuration as plain data; what is None is left out, as TOML has no null."""
+
+    def plain(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        return {key: value for key, value in pairs if value is not None}
+
+    return dataclasses.asdict(config, dict_factory=plain)
+
+
+def _read(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: expected UTF-8: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _set(document: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.split(".")):
+        raise ConfigError(f"--set: expected key=value, received {override!r}")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *tables, last = key.split(".")
+    for table in tables:
+        document = document.setdefault(table, {})
+        if not isinstance(document, dict):
+            raise ConfigError(f"--set: {override!r}: {table!r} is a value, not a table")
+    document[last] = value
+
+
+def _merge(document: dict[str, Any], given: Mapping[str, Any]) -> None:
+    for key, value in given.items():
+        if isinstance(value, dict) and isinstance(document.get(key), dict):
+            _merge(document[key], value)
+        else:
+            document[key] = value
+
+
+def _resolve_paths(document: dict[str, Any], folder: pathlib.Path) -> None:
+    for *tables, key in _PATHS:
+        table: Any = document
+        for name in tables:
+            table = table.get(name) if isinstance(table, dict) else None
+        if isinstance(table, dict) and isinstance(table.get(key), str) and table[key]:
+            table[key] = _absolute(table[key], folder)
+    schema = document.get("schema")
+    if isinstance(schema, str) and schema.endswith(".pbtxt"):
+        document["schema"] = _absolute(schema, folder)
+
+
+def _absolute(path: str, folder: pathlib.Path) -> str:
+    return path if "://" in path else os.path.normpath(folder / path)
+
+
+def _validate(path: pathlib.Path, document: dict[str, Any]) -> Config:
+    try:
+        # As JSON, because only there does pydantic's strict mode take a list for a tuple.
+        return pydantic.TypeAdapter(Config).validate_json(json.dumps(document, default=str))
+    except pydantic.ValidationError as error:
+        lines = [f"{path}: {_sentence(mistake)}" for mistake in error.errors()]
+        raise ConfigError("\n".join(lines)) from error
+
+
+def _sentence(mistake: Any) -> str:
+    key = ".".join(str(part) for part in mistake["loc"])
+    match mistake["type"]:
+        case "missing":
+            return f"{key}: expected a value, received none"
+        case "unexpected_keyword_argument":
+            known = _keys_beside(mistake["loc"])
+            return f"{key}: unknown key; expected one of {', '.join(known)}"
+        case "value_error":  # From a __post_init__, which names its key itself.
+            return f"{key}.{mistake['ctx']['error']}" if key else str(mistake["ctx"]["error"])
+    return f"{key}: {mistake['msg']}, received {mistake['input']!r}"
+
+
+def _keys_beside(location: tuple[str | int, ...]) -> list[str]:
+    table: Any = Config
+    for part in location[:-1]:
+        table = next(field.type for field in dataclasses.fields(table) if field.name == part)
+    return [field.name for field in dataclasses.fields(table)]

@@ -1,0 +1,141 @@
+"""Which stage feeds which. Wiring only: no paths of its own, no environment, no flags."""
+
+import dataclasses
+import json
+import pathlib
+
+from tfx import v1 as tfx
+from tfx.orchestration import metadata
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import trainer_pb2
+
+from components.evaluate import config as evaluate_config
+from components.evaluate.component import Verdict
+from components.ingest.component import Ingest
+from components.push.component import Push
+from components.sequence import Columns
+from components.storage import source_digest
+from components.train.options import TrainOptions
+from components.validate.component import Gate
+
+# What every stage stands on; an edit there reruns them all.
+_FLOOR = (
+    "components/artifacts.py",
+    "components/masking.py",
+    "components/sequence.py",
+    "components/signatures.py",
+    "components/storage.py",
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """The folders of a work directory that stages write into."""
+
+    artifacts: pathlib.Path
+    metadata: pathlib.Path
+    checkpoints: pathlib.Path
+    quarantine: pathlib.Path
+    serving: pathlib.Path
+
+
+def create_pipeline(
+    *,
+    name: str,
+    places: Places,
+    columns: Columns,
+    schema_file: pathlib.Path,
+    input_options: str,
+    input_fingerprint: str,
+    train_options: TrainOptions,
+    beam_arguments: list[str],
+) -> Pipeline:
+    """Wires the stages, in the order in which data meets them.
+
+    Args:
+      name: of the pipeline.
+      places: where stages write.
+      columns: what the schema says.
+      schema_file: the schema; its path must change when its content does, since TFX's cache sees
+        the path alone.
+      input_options: InputOptions as JSON.
+      input_fingerprint: digest of the raw files' content.
+      train_options: of the trainer.
+      beam_arguments: of every Beam pipeline.
+    """
+    schema = tfx.components.ImportSchemaGen(schema_file=str(schema_file)).with_id("schema")
+    ingest = Ingest(
+        schema=schema.outputs["schema"],
+        options=input_options,
+        quarantine=str(places.quarantine),
+        fingerprint=f"{input_fingerprint} {_source('ingest')}",
+    ).with_id("ingest")
+    examples = ingest.outputs["examples"]
+    statistics = tfx.components.StatisticsGen(
+        examples=examples, schema=schema.outputs["schema"]
+    ).with_id("statistics")
+    anomalies = tfx.components.ExampleValidator(
+        statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
+    ).with_id("anomalies")
+    gate = Gate(anomalies=anomalies.outputs["anomalies"], source=_source("validate")).with_id("gate")
+    transform = tfx.components.Transform(
+        examples=examples,
+        schema=schema.outputs["schema"],
+        preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
+        custom_config={
+            "features": list(columns.names),
+            "context": list(columns.context),
+            "allow_missing": columns.allow_missing,
+            "source": _source("transform"),
+        },
+        disable_statistics=True,
+    ).with_id("transform")
+    transform.add_upstream_node(gate)
+    train = tfx.components.Trainer(
+        run_fn="components.train.run_fn.run_fn",
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        schema=schema.outputs["schema"],
+        train_args=trainer_pb2.TrainArgs(),
+        eval_args=trainer_pb2.EvalArgs(),
+        custom_config={
+            "options": dataclasses.asdict(train_options),
+            "checkpoints": str(places.checkpoints),
+            "source": _source("train"),
+        },
+    ).with_id("train")
+    evaluate = tfx.components.Evaluator(
+        examples=examples,
+        model=train.outputs["model"],
+        schema=schema.outputs["schema"],
+        eval_config=evaluate_config.eval_config(_source("evaluate")),
+    ).with_id("evaluate")
+    verdict = Verdict(
+        evaluation=evaluate.outputs["evaluation"], source=_source("evaluate")
+    ).with_id("verdict")
+    push = Push(
+        model=train.outputs["model"],
+        blessing=verdict.outputs["blessing"],
+        verdict=verdict.outputs["verdict_report"],
+        examples=examples,
+        account=ingest.outputs["account"],
+        schema=schema.outputs["schema"],
+        serving=str(places.serving),
+        source=_source("push"),
+    ).with_id("push")
+    return Pipeline(
+        pipeline_name=name,
+        pipeline_root=str(places.artifacts),
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(
+            str(places.metadata)
+        ),
+        components=[
+            schema, ingest, statistics, anomalies, gate, transform, train, evaluate, verdict, push,
+        ],
+        enable_cache=True,
+        beam_pipeline_args=beam_arguments,
+    )  # fmt: skip
+
+
+def _source(stage: str) -> str:
+    return source_digest(*_FLOOR, f"components/{stage}")

@@ -1,0 +1,5 @@
+"""The summary as a page (stub to be replaced)."""
+
+
+def render(summary):
+    return "<html></html>"

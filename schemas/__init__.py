@@ -1,0 +1,46 @@
+"""The curated contracts, as text: `<dataset>.pbtxt`, a TF Metadata Schema of the raw records.
+
+A schema says which features a step has, in which order and unit, whether a value may be missing, and
+which context columns a sequence may carry. It is written by `ragline schema` once and kept by a
+person; ragline never changes it.
+"""
+
+import os
+import pathlib
+
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+FOLDER = pathlib.Path(__file__).parent
+
+
+class SchemaError(ValueError):
+    """A schema that is not there, cannot be read, or lacks something."""
+
+
+def locate(name_or_path: str | os.PathLike[str]) -> pathlib.Path:
+    """The file of a schema, given by its name here (`gestures`) or by a path.
+
+    Raises:
+      SchemaError: if there is no such file.
+    """
+    path = pathlib.Path(name_or_path)
+    if path.suffix != ".pbtxt":
+        path = FOLDER / f"{path}.pbtxt"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.pbtxt")))
+        raise SchemaError(f"no schema {str(name_or_path)!r}: expected a .pbtxt file or one of: {known}")
+    return path
+
+
+def load(name_or_path: str | os.PathLike[str]) -> schema_pb2.Schema:
+    """Reads a schema.
+
+    Raises:
+      SchemaError: if the file is not there or is no Schema text; the message names file and line.
+    """
+    path = locate(name_or_path)
+    try:
+        return text_format.Parse(path.read_text(encoding="utf-8"), schema_pb2.Schema())
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise SchemaError(f"{path}: {error}") from error
