@@ -183,7 +183,7 @@ class _Encoder:
         """Ragged [B, T * F] -> [B, T, F], 0 in the padding; T >= 1 even if the batch is empty."""
         features = len(self._columns.features)
         steps = tf.reduce_max(tf.concat([length, [1]], axis=0))
-        dense = rows.to_tensor(shape=[None, steps * features])
+        dense = rows.to_tensor(shape=tf.stack([tf.shape(length, tf.int64)[0], steps * features]))
         return tf.reshape(dense, [-1, steps, features])
 
 

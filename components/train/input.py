@@ -4,8 +4,9 @@ Batches hold sequences of similar length, so that little of a batch is padding. 
 a batch has no part in the numbers (the loss is a ratio of sums), only in the time they take.
 """
 
+from collections.abc import Mapping
 from collections.abc import Sequence as Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -59,8 +60,8 @@ def bucket_boundaries(lengths: np.ndarray, batch_size: int) -> list[int]:
 def batches(
     files: Collection[str],
     *,
+    spec: Mapping[str, Any],
     features: int,
-    allow_missing: bool,
     batch_size: int,
     boundaries: Collection[int],
     shuffle_seed: int | None = None,
@@ -69,8 +70,9 @@ def batches(
 
     Args:
       files: gzipped TFRecord shards of transformed records.
+      spec: of the transformed records, as Transform states it (it names the column of a ragged output
+        in its own way); `observed` is in it where values can be missing.
       features: F.
-      allow_missing: whether records carry `observed`.
       batch_size: sequences in a batch; the last batch of a bucket may be smaller, none is dropped.
       boundaries: of the length buckets.
       shuffle_seed: None keeps the order of the files; the same seed gives the same batches.
@@ -83,7 +85,7 @@ def batches(
         records = records.shuffle(_SHUFFLED_RECORDS, seed=shuffle_seed)
     return (
         records.map(
-            lambda record: _parse(record, features, allow_missing),
+            lambda record: _parse(record, spec, features),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
         .bucket_by_sequence_length(
@@ -95,19 +97,20 @@ def batches(
     )
 
 
-def _parse(record: tf.Tensor, features: int, allow_missing: bool) -> Batch:
+def _parse(record: tf.Tensor, spec: Mapping[str, Any], features: int) -> Batch:
     """One record; its weight is 1 throughout, and padding gives the padded steps a weight of 0."""
-    spec = {
-        LENGTH: tf.io.FixedLenFeature([], tf.int64),
-        VALUES: tf.io.FixedLenSequenceFeature([features], tf.float32, allow_missing=True),
-    }
-    if allow_missing:
-        spec[OBSERVED] = tf.io.FixedLenSequenceFeature([features], tf.int64, allow_missing=True)
-    parsed = tf.io.parse_single_example(record, spec)
-    values, length = parsed[VALUES], parsed[LENGTH]
+    wanted = {name: spec[name] for name in (VALUES, LENGTH, OBSERVED) if name in spec}
+    parsed = tf.io.parse_single_example(record, wanted)
+    length = parsed[LENGTH]
     same_steps = tf.debugging.assert_equal(
-        tf.shape(values, tf.int64)[0], length, "a record's values do not have its length"
+        tf.size(parsed[VALUES], tf.int64),
+        length * features,
+        "a record's values do not have its length",
     )
     with tf.control_dependencies([same_steps]):
-        weight = tf.cast(parsed[OBSERVED], tf.float32) if allow_missing else tf.ones([length])
+        values = tf.reshape(parsed[VALUES], [-1, features])
+    if OBSERVED in parsed:
+        weight = tf.cast(tf.reshape(parsed[OBSERVED], [-1, features]), tf.float32)
+    else:
+        weight = tf.ones([length])
     return Batch(values=values, length=length, sample_weight=weight)

@@ -34,6 +34,8 @@ def run_fn(fn_args: Any) -> None:
     schema = schemas.load(fn_args.schema_path)
     columns = Columns.from_schema(schema)
     files = dict(zip(SPLITS, (_shards(fn_args.train_files), _shards(fn_args.eval_files))))
+    transform_output = tft.TFTransformOutput(fn_args.transform_output)
+    spec = transform_output.transformed_feature_spec()
     strategy = loop.strategy_of(options.strategy)
     trainer = loop.Trainer(features=len(columns.features), options=options, strategy=strategy)
     boundaries = input.bucket_boundaries(input.read_lengths(files["train"]), options.batch_size)
@@ -41,8 +43,8 @@ def run_fn(fn_args: Any) -> None:
     def batches(split: str, shuffle_seed: int | None = None) -> tf.data.Dataset:
         return input.batches(
             files[split],
+            spec=spec,
             features=len(columns.features),
-            allow_missing=columns.allow_missing,
             batch_size=options.batch_size,
             boundaries=boundaries,
             shuffle_seed=shuffle_seed,
@@ -80,7 +82,7 @@ def run_fn(fn_args: Any) -> None:
     portable.set_weights(trainer.model.get_weights())
     export.export(
         portable,
-        transform_output=tft.TFTransformOutput(fn_args.transform_output),
+        transform_output=transform_output,
         schema=schema,
         columns=columns,
         directory=pathlib.Path(fn_args.serving_model_dir),
