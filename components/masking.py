@@ -52,7 +52,7 @@ def masked_sum(values: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tens
       (sum, count), scalars of the dtype of `values`.
 
     Raises:
-      ValueError: if the weight has another rank. Keras would broadcast a [B] weight against [B, T],
+      ValueError: if the weight has another shape. Keras would broadcast a [B] weight against [B, T],
         which weights time instead of sequences when B == T, and says nothing.
     """
     weight = tf.cast(_per_value(weight, values), values.dtype)
@@ -65,7 +65,11 @@ def counts(weight: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
 
 
 def _per_value(weight: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-    if values.shape.rank != 3 or weight.shape.rank not in (2, 3):
+    if (
+        values.shape.rank != 3
+        or weight.shape.rank not in (2, 3)
+        or not weight.shape.is_compatible_with(values.shape[: weight.shape.rank])
+    ):
         raise ValueError(
             "expected values [B, T, F] with a weight [B, T] or [B, T, F], "
             f"received values {values.shape} with a weight {weight.shape}"

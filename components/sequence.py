@@ -8,6 +8,7 @@ a missing one is NaN in records, and nowhere else does NaN have a meaning.
 This module is the only place where a key of a record is written out.
 """
 
+import collections
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -85,7 +86,8 @@ class Columns:
         neither that nor bookkeeping is context.
 
         Raises:
-          SchemaError: if the schema has no features, lacks bookkeeping or has an unknown type.
+          SchemaError: if the schema has no features, lacks bookkeeping, has an unknown type, or says
+            of a column too little or twice what it is.
         """
         groups = schema.tensor_representation_group
         ragged = {
@@ -93,7 +95,13 @@ class Columns:
             for name, shown in (groups[""].tensor_representation.items() if "" in groups else ())
             if shown.HasField("ragged_tensor")
         }
-        declared = {feature.name for feature in schema.feature}
+        declared = collections.Counter(feature.name for feature in schema.feature)
+        if twice := [name for name, times in declared.items() if times > 1]:
+            raise SchemaError(f"feature {twice[0]!r}: expected one declaration, received several")
+        if unknown := sorted(ragged - declared.keys()):
+            raise SchemaError(
+                f"tensor representation {unknown[0]!r}: expected a feature of that name, received none"
+            )
         required = [key for key in BOOKKEEPING if key != TIME]
         if absent := [key for key in required if key not in declared]:
             raise SchemaError(f"the schema lacks {', '.join(absent)}; expected all of {required}")

@@ -11,6 +11,9 @@ import json
 import pathlib
 import sys
 from collections.abc import Sequence
+from typing import Any
+
+from pipeline import exits
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,28 +68,50 @@ def _run(options: argparse.Namespace) -> int:
     try:
         found = config.load(options.config, options.overrides, options.workdir)
     except config.ConfigError as error:
-        print(error, file=sys.stderr)
-        return runner.BAD_CONFIG
+        _say(str(error))
+        return exits.BAD_CONFIG
     try:
         outcome = runner.run(found)
     except runner.BusyError as error:
-        print(error, file=sys.stderr)
-        return runner.BUSY
+        _say(str(error))
+        return exits.BUSY
+    _say(_ending(outcome.summary, outcome.folder))
     if options.json:
         print(json.dumps(outcome.summary, indent=2))
-    return outcome.exit_code
+    exit_code: int = outcome.summary["exit_code"]
+    return exit_code
+
+
+def _ending(summary: dict[str, Any], folder: pathlib.Path) -> str:
+    """What a person reads last: how it went, why, and where everything is."""
+    from pipeline.runner import LOG_FILE, REPORT_FILE, SUMMARY_FILE
+
+    headline = {
+        exits.DONE: "blessed",
+        exits.DEFECT: f"failed; the traceback is in {folder / LOG_FILE}",
+        exits.BAD_DATA: "stopped: the data cannot be used; nothing was trained or pushed",
+        exits.NOT_BLESSED: "not blessed; nothing was pushed",
+    }[summary["exit_code"]]
+    lines = ["", headline, *(f"  {reason}" for reason in summary["verdict"]["reasons"]), ""]
+    if summary["pushed"]:
+        lines.append(f"encoder  {summary['pushed']['path']}")
+    lines += [f"summary  {folder / SUMMARY_FILE}", f"report   {folder / REPORT_FILE}"]
+    return "\n".join(lines)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _synth(options: argparse.Namespace) -> int:
     from pipeline import synth
 
     made = synth.write(output=options.output, sequences=options.sequences, seed=options.seed)
-    print(
+    _say(
         f"{made.sequences} sequences, {made.steps} steps in {len(made.paths)} files: "
-        f"{options.output}",
-        file=sys.stderr,
+        f"{options.output}"
     )
-    return 0
+    return exits.DONE
 
 
 def _positive(text: str) -> int:

@@ -53,7 +53,9 @@ class BeamOptions:
                 if word in option:
                     raise ValueError(f"options: {option!r} is refused: {why}")
         if self.runner == "DaskRunner":
-            raise ValueError("runner: DaskRunner is refused: it writes empty files and reports success")
+            raise ValueError(
+                "runner: DaskRunner is refused: it writes empty files and reports success"
+            )
 
     @property
     def arguments(self) -> list[str]:
@@ -86,9 +88,7 @@ class Config:
 
     def __post_init__(self) -> None:
         if not self.name.replace("-", "").replace("_", "").isalnum():
-            raise ValueError(
-                f"name: expected letters, digits, '-' and '_', received {self.name!r}"
-            )
+            raise ValueError(f"name: expected letters, digits, '-' and '_', received {self.name!r}")
 
 
 _PATHS = (("workdir",), ("input", "train"), ("input", "eval"))

@@ -77,7 +77,9 @@ def create_pipeline(
     anomalies = tfx.components.ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     ).with_id("anomalies")
-    gate = Gate(anomalies=anomalies.outputs["anomalies"], source=_source("validate")).with_id("gate")
+    gate = Gate(anomalies=anomalies.outputs["anomalies"], source=_source("validate")).with_id(
+        "gate"
+    )
     transform = tfx.components.Transform(
         examples=examples,
         schema=schema.outputs["schema"],

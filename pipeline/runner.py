@@ -20,12 +20,11 @@ from typing import Any, TextIO
 import tomli_w
 
 import schemas
-from components.errors import BadDataError
 from components.sequence import Columns
 from components.storage import digest_of, sha256, write_json, write_text
 from pipeline.config import Config, to_dict
 
-DONE, DEFECT, BAD_CONFIG, BAD_DATA, NOT_BLESSED, BUSY = 0, 1, 2, 3, 4, 75
+SUMMARY_FILE, REPORT_FILE, LOG_FILE = "summary.json", "report.html", "log.txt"
 
 
 class BusyError(Exception):
@@ -37,12 +36,10 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-      exit_code: 0 done, 1 a defect, 3 bad data, 4 not blessed.
-      summary: what summary.json holds.
+      summary: what summary.json holds, the exit code among it.
       folder: runs/<run id>, with summary.json, report.html, config.toml and log.txt.
     """
 
-    exit_code: int
     summary: dict[str, Any]
     folder: pathlib.Path
 
@@ -60,7 +57,7 @@ def run(config: Config) -> Outcome:
         folder = workdir / "runs" / run_id
         folder.mkdir(parents=True)
         write_text(folder / "config.toml", tomli_w.dumps(to_dict(config)))
-        with _quiet(folder / "log.txt") as terminal:
+        with _quiet(folder / LOG_FILE) as terminal:
             return _run(config, workdir, run_id, folder, terminal)
 
 
@@ -69,20 +66,28 @@ def _run(
 ) -> Outcome:
     terminal.write(f"run {run_id} in {workdir}\n")
     # Late, because they take 10 to 25 seconds, and inside the log, because they chatter.
-    from pipeline import report, summary, tfx_run
+    from pipeline import lineage, report, summary, tfx_run
+
+    def stages() -> dict[str, lineage.Stage]:
+        return lineage.stages(workdir / "metadata.sqlite", config.name, run_id)
+
+    def say_start(place: int, total: int, stage: str) -> None:
+        terminal.write(f"[{place:2}/{total}] {stage}\n")
+
+    def say_end(stage: str) -> None:
+        ended = stages()[stage]
+        terminal.write(f"        {ended.state}, {ended.seconds:.1f} s\n")
 
     failure: Exception | None = None
     try:
-        tfx_run.run(_pipeline(config, workdir), run_id, say=terminal.write)
+        tfx_run.run(_pipeline(config, workdir), run_id, on_start=say_start, on_end=say_end)
     except Exception as error:
         logging.getLogger("ragline").exception("the run failed")
         failure = error
-    found = summary.collect(workdir / "metadata.sqlite", config.name, run_id, failure)
-    write_json(folder / "summary.json", found)
-    write_text(folder / "report.html", report.render(found))
-    if failure is not None and not isinstance(failure, BadDataError):
-        raise failure
-    return Outcome(exit_code=found["exit_code"], summary=found, folder=folder)
+    found = summary.collect(stages(), run_id, failure)
+    write_json(folder / SUMMARY_FILE, found)
+    write_text(folder / REPORT_FILE, report.render(found))
+    return Outcome(summary=found, folder=folder)
 
 
 def _pipeline(config: Config, workdir: pathlib.Path) -> Any:
@@ -167,7 +172,7 @@ def _handlers(terminal: TextIO) -> list[tuple[logging.Logger, logging.Handler]]:
     everything = logging.StreamHandler(sys.stderr)
     everything.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     ours = logging.StreamHandler(terminal)
-    ours.setFormatter(logging.Formatter("    %(message)s"))
+    ours.setFormatter(logging.Formatter("        %(message)s"))
     ours.addFilter(lambda record: record.exc_info is None)
     root, ragline = logging.getLogger(), logging.getLogger("ragline")
     root.setLevel(logging.INFO)

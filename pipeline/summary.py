@@ -1,15 +1,8 @@
-"""What a run did, read off ML Metadata and the artifacts of its stages: `summary.json`.
-
-Everything is found by the context of this very run, never by "the newest artifact": after a cached
-stage, the newest is not the one that was used.
-"""
+"""What a run did, gathered from the artifacts of its stages: `summary.json`."""
 
 import importlib.metadata
-import pathlib
+from collections.abc import Mapping
 from typing import Any
-
-from ml_metadata.metadata_store import metadata_store
-from ml_metadata.proto import metadata_store_pb2
 
 from components.artifacts import (
     ACCOUNT_FILE,
@@ -20,7 +13,8 @@ from components.artifacts import (
 from components.errors import BadDataError
 from components.masking import masked_mean_of
 from components.signatures import ABSOLUTE, BASELINES, MODEL, N_VALUES, SQUARED, error_sum
-from components.storage import read_json
+from pipeline import exits
+from pipeline.lineage import Stage
 
 PACKAGES = (
     "ragline", "tensorflow", "keras", "tfx", "tfx-bsl", "tensorflow-transform",
@@ -28,34 +22,29 @@ PACKAGES = (
     "protobuf", "pyarrow", "numpy",
 )  # fmt: skip
 
-_STATES = {
-    metadata_store_pb2.Execution.COMPLETE: "ran",
-    metadata_store_pb2.Execution.CACHED: "cached",
-}
 _SPLIT_METRICS = {"masked_mse": SQUARED, "masked_mae": ABSOLUTE}
 
 
-def collect(
-    database: pathlib.Path, pipeline: str, run_id: str, failure: Exception | None
-) -> dict[str, Any]:
+def collect(stages: Mapping[str, Stage], run_id: str, failure: Exception | None) -> dict[str, Any]:
     """Gathers the summary of one run.
 
     Args:
-      database: of ML Metadata.
-      pipeline: its name.
+      stages: of the run, those that were started.
       run_id: of the run.
       failure: what stopped it, if anything did.
 
     Returns:
       The keys that DESIGN.md lists under summary.json; what a stopped run did not reach is None.
     """
-    stages, uris = _executions(database, pipeline, run_id)
-    account = _read(uris, "ingest", "account", ACCOUNT_FILE)
-    training = _read(uris, "train", "model_run", TRAINING_FILE)
-    verdict = _read(uris, "verdict", "verdict_report", VERDICT_FILE)
-    push = _read(uris, "push", "report", PUSH_FILE)
+
+    def read(stage: str, output: str, file: str) -> Any:
+        return stages[stage].read(output, file) if stage in stages else None
+
+    account = read("ingest", "account", ACCOUNT_FILE)
+    training = read("train", "model_run", TRAINING_FILE)
+    verdict = read("verdict", "verdict_report", VERDICT_FILE)
+    push = read("push", "report", PUSH_FILE)
     status, exit_code, reasons = _ending(failure, verdict, push)
-    blessed = bool(verdict and verdict["blessed"] and push and not push["violations"])
     return {
         "run_id": run_id,
         "status": status,
@@ -65,9 +54,11 @@ def collect(
         "train": training and _train(training),
         "metrics": verdict and verdict["metrics"],
         "baselines": verdict and training and _baselines(verdict, training),
-        "verdict": {"blessed": blessed, "reasons": reasons},
+        "verdict": {"blessed": status == "done", "reasons": reasons},
         "pushed": push and push["pushed"],
-        "stages": stages,
+        "stages": {
+            name: {"state": stage.state, "seconds": stage.seconds} for name, stage in stages.items()
+        },
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
 
@@ -75,15 +66,20 @@ def collect(
 def _ending(
     failure: Exception | None, verdict: dict[str, Any] | None, push: dict[str, Any] | None
 ) -> tuple[str, int, list[str]]:
+    """The status, its exit code, and why."""
     if isinstance(failure, BadDataError):
-        return "bad_data", 3, [f"{failure.code}: {line}" for line in failure.lines]
+        return "bad_data", exits.BAD_DATA, [f"{failure.code}: {line}" for line in failure.lines]
     if failure is not None or verdict is None or push is None:
-        return "failed", 1, [f"{type(failure).__name__}: {failure}"]
+        return "failed", exits.DEFECT, [f"{type(failure).__name__}: {failure}"]
     if push["violations"]:
-        return "not_blessed", 4, [f"padding contract: {line}" for line in push["violations"]]
+        return (
+            "not_blessed",
+            exits.NOT_BLESSED,
+            [f"padding contract: {line}" for line in push["violations"]],
+        )
     if not verdict["blessed"]:
-        return "not_blessed", 4, verdict["reasons"]
-    return "done", 0, verdict["reasons"]
+        return "not_blessed", exits.NOT_BLESSED, verdict["reasons"]
+    return "done", exits.DONE, verdict["reasons"]
 
 
 def _input(account: dict[str, Any]) -> dict[str, Any]:
@@ -119,43 +115,3 @@ def _baselines(verdict: dict[str, Any], training: dict[str, Any]) -> dict[str, A
         }
 
     return {MODEL: row(MODEL, "")} | {name: row(name, f"{name}_") for name in BASELINES}
-
-
-def _executions(
-    database: pathlib.Path, pipeline: str, run_id: str
-) -> tuple[dict[str, Any], dict[tuple[str, str], str]]:
-    """Stage -> {state, seconds}, and (stage, output) -> uri, of one run."""
-    config = metadata_store_pb2.ConnectionConfig()
-    config.sqlite.filename_uri = str(database)
-    config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
-    if not database.exists():
-        return {}, {}
-    store = metadata_store.MetadataStore(config)
-    context = store.get_context_by_type_and_name("pipeline_run", f"{pipeline}.{run_id}")
-    context = context or store.get_context_by_type_and_name("pipeline_run", run_id)
-    if context is None:
-        return {}, {}
-    executions = sorted(store.get_executions_by_context(context.id), key=lambda e: e.id)
-    stages: dict[str, Any] = {}
-    names = {}
-    for execution in executions:
-        [node] = [
-            c.name for c in store.get_contexts_by_execution(execution.id) if c.type == "node"
-        ]
-        names[execution.id] = node.removeprefix(f"{pipeline}.")
-        milliseconds = execution.last_update_time_since_epoch - execution.create_time_since_epoch
-        stages[names[execution.id]] = {
-            "state": _STATES.get(execution.last_known_state, "failed"),
-            "seconds": milliseconds / 1000,
-        }
-    uris = {}
-    for event in store.get_events_by_execution_ids([execution.id for execution in executions]):
-        if event.type == metadata_store_pb2.Event.OUTPUT:
-            [artifact] = store.get_artifacts_by_id([event.artifact_id])
-            uris[names[event.execution_id], event.path.steps[0].key] = artifact.uri
-    return stages, uris
-
-
-def _read(uris: dict[tuple[str, str], str], stage: str, output: str, file: str) -> Any:
-    path = pathlib.Path(uris.get((stage, output), ""), file)
-    return read_json(path) if path.is_file() else None

@@ -29,7 +29,9 @@ def locate(name_or_path: str | os.PathLike[str]) -> pathlib.Path:
         path = FOLDER / f"{path}.pbtxt"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.pbtxt")))
-        raise SchemaError(f"no schema {str(name_or_path)!r}: expected a .pbtxt file or one of: {known}")
+        raise SchemaError(
+            f"no schema {str(name_or_path)!r}: expected a .pbtxt file or one of: {known}"
+        )
     return path
 
 

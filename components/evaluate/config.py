@@ -48,6 +48,7 @@ RATIOS = (
     ),
     RatioSpec(FINITE_SHARE, N_FINITE, N_SEQUENCES),
 )
+METRICS = (*(ratio.name for ratio in RATIOS), *COUNTS)
 
 
 def eval_config(source: str) -> config_pb2.EvalConfig:

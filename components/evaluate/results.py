@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow_model_analysis as tfma
 
-from components.evaluate.config import RATIOS
+from components.evaluate.config import METRICS, RATIOS
 
 OVERALL = "overall"
 
@@ -23,19 +23,16 @@ def load(evaluation: str) -> Table:
       interval over sequences, None where there is none; `count`, what the value was divided by, None
       for a total.
     """
-    slices = {}
+    slices: Table = {}
     for key, metrics in tfma.load_eval_result(evaluation).slicing_metrics:
         name = ",".join(f"{column}={_text(value)}" for column, value in key) or OVERALL
-        # The model's output name, and a sub key: neither is used here, so both are "".
-        slices[name] = {metric: _numbers(value) for metric, value in metrics[""][""].items()}
-    denominators = {ratio.name: ratio.denominator for ratio in RATIOS}
-    table: Table = {}
-    for name in sorted(slices, key=_order):
-        metrics = slices[name]
-        for metric, denominator in denominators.items():
-            metrics[metric]["count"] = metrics[denominator]["value"]
-        table[name] = metrics
-    return table
+        # The model's output name, and a sub key: neither is used here, so both are "". Beside our
+        # metrics there can be an "__ERROR__": a slice too small for an interval.
+        found = metrics[""][""]
+        slices[name] = {metric: _numbers(found[metric]) for metric in METRICS}
+        for ratio in RATIOS:
+            slices[name][ratio.name]["count"] = slices[name][ratio.denominator]["value"]
+    return {name: slices[name] for name in sorted(slices, key=_order)}
 
 
 def _numbers(value: dict[str, Any]) -> dict[str, float | None]:

@@ -25,7 +25,8 @@ import numpy as np
 
 from components.sequence import LENGTH, Columns, ContextValue, Sequence
 
-_NUMBER = rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+# Unambiguous: each text is matched in one way at most, so that refusing one takes linear time.
+_NUMBER = rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _MISSING = rb"\?|NaN"
 _NUMBERS = re.compile(rb"(?:%s|%s)(?:,(?:%s|%s))*" % (_NUMBER, _MISSING, _NUMBER, _MISSING))
 _INT64 = np.iinfo(np.int64)
@@ -58,7 +59,7 @@ def parse_numbers(text: bytes) -> np.ndarray:
         bad = next(cell for cell in cells if not _NUMBERS.fullmatch(cell))
         raise Reject("number_format", f"expected a number, received {bad[:40]!r}")
     cells = text.replace(b"?", b"NaN").split(b",")
-    numbers = np.array(cells).astype(np.float64)
+    numbers = np.array([float(cell) for cell in cells])
     if np.isinf(numbers).any():
         bad = cells[int(np.isinf(numbers).argmax())]
         raise Reject("number_format", f"expected a float64, received {bad[:40]!r}")
@@ -163,7 +164,7 @@ def context_of(columns: Columns, record: Mapping[str, Any]) -> dict[str, Context
     """The context columns that a decoded record has; null means absent.
 
     Raises:
-      Reject: `type`, `encoding`, `int_overflow`, `non_finite`.
+      Reject: `type`, `encoding`, `int_overflow`, `number_format`, `non_finite`.
     """
     found: dict[str, ContextValue] = {}
     for name, kind in columns.context.items():
@@ -176,10 +177,15 @@ def context_of(columns: Columns, record: Mapping[str, Any]) -> dict[str, Context
         if kind == "bytes":
             value = _utf8(name, value)
         if kind == "int" and not _INT64.min <= value <= _INT64.max:
-            raise Reject("int_overflow", f"column {name!r}: expected an int64, received {value}")
+            raise Reject(
+                "int_overflow", f"column {name!r}: expected an int64, received {_shown(value)}"
+            )
         if kind == "float":
-            with np.errstate(over="ignore"):
-                value = float(np.float32(value))
+            try:
+                with np.errstate(over="ignore"):
+                    value = float(np.float32(value))
+            except OverflowError as error:  # An integer that float64 cannot hold.
+                raise Reject("number_format", f"column {name!r}: {error}") from error
             if not np.isfinite(value):
                 raise Reject("non_finite", f"column {name!r}: expected a finite float32")
         found[name] = value

@@ -4,11 +4,18 @@ A `Source` is one raw file with what must be known of it before its lines can be
 one record, unparsed, with its place of origin: that is what the quarantine names.
 """
 
+import bz2
+import collections
+import gzip
 import io
 import os
-from collections.abc import Iterator
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
+from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from components.errors import BadDataError
@@ -17,7 +24,11 @@ from components.ingest.options import FormatName
 from components.sequence import Columns, Sequence
 
 _SUFFIXES: dict[str, FormatName] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".ts": "ts"}
-_COMPRESSIONS = (".gz", ".bz2", ".zst")
+_DECOMPRESSORS: dict[str, Callable[[BinaryIO], Iterable[bytes]]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+}
+_WILDCARD = re.compile(r"[*?[]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +37,7 @@ class Source:
 
     Attributes:
       path: where it is.
-      name: its path below the pattern's fixed folder; the prefix of default sequence ids.
+      name: its path below the fixed folder of the patterns; the prefix of default sequence ids.
       index: its place among the files of the run, sorted; the earlier file's duplicate is kept.
       split: the split that all of it belongs to, or None to split by entity.
       header: what the header of a .ts file says; None for JSON Lines.
@@ -63,10 +74,15 @@ def match(pattern: str) -> list[str]:
     """The files of a pattern, sorted; a file whose name has brackets is found by its own name.
 
     Raises:
-      BadDataError: `no_input`, nothing matches.
+      BadDataError: `no_input`, nothing matches, or a folder does.
     """
     if os.path.isfile(pattern):
         return [pattern]
+    if os.path.isdir(pattern):
+        inside = os.path.join(pattern, "*")
+        raise BadDataError(
+            "no_input", f"{pattern}: expected a file or a pattern such as {inside}, received a folder"
+        )
     found = sorted(metadata.path for metadata in FileSystems.match([pattern])[0].metadata_list)
     if not found:
         raise BadDataError("no_input", f"{pattern}: expected at least one file, found none")
@@ -84,19 +100,18 @@ def sources(
       columns: what the schema says, to check headers against.
 
     Raises:
-      BadDataError: no file, an unknown format, a bad header.
+      BadDataError: no file, an unknown format, a bad header, a broken compressed file.
     """
+    # Of the patterns, not of the files found: a new file must not rename, and so resplit, the others.
+    folder = os.path.commonpath([_fixed_folder(pattern) for pattern in patterns.values()])
     found: list[Source] = []
     for split, pattern in patterns.items():
-        paths = match(pattern)
-        folder = os.path.dirname(os.path.commonprefix([os.path.dirname(p) + "/" for p in paths]))
-        for path in paths:
+        for path in match(pattern):
             name = os.path.relpath(path, folder)
             is_ts = _format_of(path, format_name) == "ts"
+            _check_whole(path)
             header = ts.read_header(_lines(path), columns, path) if is_ts else None
-            found.append(
-                Source(path=path, name=name, index=len(found), split=split, header=header)
-            )
+            found.append(Source(path=path, name=name, index=len(found), split=split, header=header))
     return found
 
 
@@ -109,17 +124,42 @@ def read(source: Source) -> Iterator[Raw]:
             yield Raw(source=source, line=number, text=text)
 
 
+def _fixed_folder(pattern: str) -> str:
+    """The folder that a pattern names before its first wildcard."""
+    fixed = pattern if os.path.isfile(pattern) else _WILDCARD.split(pattern, maxsplit=1)[0]
+    return os.path.abspath(os.path.dirname(fixed))
+
+
 def _lines(path: str) -> Iterator[bytes]:
-    with FileSystems.open(path) as file:
-        yield from io.BufferedReader(file, buffer_size=1 << 20)
+    # Not decompressed by Beam, which takes a truncated file for a short one.
+    decompress = _DECOMPRESSORS.get(_compression(path), io.BufferedReader)
+    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+        yield from decompress(file)
+
+
+def _check_whole(path: str) -> None:
+    """Reads a compressed file to its end, here, where an error still has its name.
+
+    Raises:
+      BadDataError: `unreadable`.
+    """
+    if _compression(path) in _DECOMPRESSORS:
+        try:
+            collections.deque(_lines(path), maxlen=0)
+        except (OSError, EOFError, zlib.error) as error:
+            raise BadDataError("unreadable", f"{path}: {error}") from error
+
+
+def _compression(path: str) -> str:
+    return os.path.splitext(path.lower())[1]
 
 
 def _format_of(path: str, format_name: FormatName) -> FormatName:
     if format_name != "auto":
         return format_name
     stem = path.lower()
-    for suffix in _COMPRESSIONS:
-        stem = stem.removesuffix(suffix)
+    if _compression(path) in _DECOMPRESSORS:
+        stem = os.path.splitext(stem)[0]
     found = _SUFFIXES.get(os.path.splitext(stem)[1])
     if found is None:
         raise BadDataError(

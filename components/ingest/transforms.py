@@ -92,7 +92,9 @@ class KeepFirst(beam.DoFn):
 class IngestSequences(beam.PTransform):
     """Sources -> {split: serialised Examples, `rejected`: quarantine records}."""
 
-    def __init__(self, *, columns: Columns, eval_share: float, split_names: tuple[str, ...]) -> None:
+    def __init__(
+        self, *, columns: Columns, eval_share: float, split_names: tuple[str, ...]
+    ) -> None:
         super().__init__()
         self._columns = columns
         self._eval_share = eval_share
@@ -111,13 +113,13 @@ class IngestSequences(beam.PTransform):
         unique = (
             parsed.parsed
             | "GroupById" >> beam.GroupByKey()
-            | "KeepFirst"
-            >> beam.ParDo(KeepFirst()).with_outputs(REJECTED, *self._split_names)
+            | "KeepFirst" >> beam.ParDo(KeepFirst()).with_outputs(REJECTED, *self._split_names)
         )
         outputs = {split: unique[split] for split in self._split_names}
         outputs[REJECTED] = (
-            (parsed[REJECTED], unique[REJECTED]) | "FlattenRejected" >> beam.Flatten()
-        )
+            parsed[REJECTED],
+            unique[REJECTED],
+        ) | "FlattenRejected" >> beam.Flatten()
         return outputs
 
 

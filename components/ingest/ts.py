@@ -9,6 +9,7 @@ Source: the aeon toolkit's description of the format, www.aeon-toolkit.org, "The
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from components.errors import BadDataError
 from components.ingest import checks
@@ -17,7 +18,7 @@ from components.sequence import Columns, ContextValue, Sequence
 
 LABEL = "label"
 TARGET = "target"
-_UNKNOWN = "?"
+_MISSING = ("?", "NaN")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,21 +78,22 @@ def parse(text: bytes, columns: Columns, default_id: str, header: Header) -> Seq
     )
 
 
-def _context_value(
-    field: bytes, name: str | None, columns: Columns
-) -> Mapping[str, ContextValue]:
+def _context_value(field: bytes, name: str | None, columns: Columns) -> Mapping[str, ContextValue]:
     try:
         value = field.strip().decode("utf-8")
     except UnicodeDecodeError as error:
         raise Reject("encoding", f"expected UTF-8: {error.reason} at byte {error.start}") from error
-    if name not in columns.context or value == _UNKNOWN:
+    if name not in columns.context or value in _MISSING:
         return {}
-    if columns.context[name] == "bytes":
+    kind = columns.context[name]
+    if kind == "bytes":
         return {name: value}
-    number = float(checks.parse_numbers(field.strip())[0])
-    return checks.context_of(
-        columns, {name: int(number) if columns.context[name] == "int" else number}
-    )
+    numbers = checks.parse_numbers(field.strip())
+    if len(numbers) > 1 or (kind == "int" and not numbers[0].is_integer()):
+        raise Reject("type", f"column {name!r}: expected one {kind}, received {value[:40]!r}")
+    # An int64 does not fit into the float64 that its text was checked as.
+    number = int(Decimal(value)) if kind == "int" else float(numbers[0])
+    return checks.context_of(columns, {name: number})
 
 
 def _context(keys: Mapping[str, str]) -> str | None:

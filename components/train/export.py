@@ -99,9 +99,7 @@ def export(
 class _Encoder:
     """The one path: raw ragged columns, name -> [B, None], to what a signature returns."""
 
-    def __init__(
-        self, model: MaskedAutoencoder, transform: tf.Module, columns: Columns
-    ) -> None:
+    def __init__(self, model: MaskedAutoencoder, transform: tf.Module, columns: Columns) -> None:
         self.transform = transform
         self._model = model
         self._columns = columns
@@ -146,9 +144,7 @@ class _Encoder:
         """What each sequence adds to every metric, float64 [B]."""
         return self._evaluate(raw)[1]
 
-    def _evaluate(
-        self, raw: dict[str, tf.RaggedTensor]
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def _evaluate(self, raw: dict[str, tf.RaggedTensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         values, weight, length = self._standardise(raw)
         embedding = self._model.encode(values, length)
         outputs = self._model.decode(embedding, length, tf.shape(values)[1])

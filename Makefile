@@ -1,0 +1,31 @@
+# The two commands of the README are `make demo` and `make test`. Each sets up .venv by itself.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: install demo test lint clean
+
+install: $(INSTALLED)
+
+# uv reads the overrides of [tool.uv] in pyproject.toml; pip has none (docs/install.md says why).
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv -c constraints.txt
+	$(BIN)/uv pip install --python $(BIN)/python --quiet -e '.[test]' -c constraints.txt
+	touch $@
+
+demo: install
+	$(BIN)/ragline synth --output demo/data
+	$(BIN)/ragline run examples/gestures.toml
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv demo .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info

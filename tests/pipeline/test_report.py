@@ -1,0 +1,435 @@
+"""Tests of the report, read back from the page with the standard library's HTML parser."""
+
+import copy
+import html.parser
+import json
+import math
+import re
+from typing import Any
+
+import pytest
+
+from pipeline import report
+
+EPOCHS = 7
+BEST = 5
+SECTIONS = ["verdict", "baselines", "lengths", "training", "data", "stages", "versions"]
+VOID = {"meta", "br"}
+
+
+class Page(html.parser.HTMLParser):
+    """A page as its elements: (tag, attributes, section, text), in order of their start tags."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None], str, list[str]]] = []
+        self._open: list[int] = []
+        self._section = ""
+        self.feed(source)
+        self.close()
+        assert not self._open, "every element is closed"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in ("header", "section"):
+            self._section = dict(attrs)["id"] or ""
+        self.elements.append((tag, dict(attrs), self._section, []))
+        if tag not in VOID:
+            self._open.append(len(self.elements) - 1)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs), self._section, []))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.elements[self._open.pop()][0] == tag, f"</{tag}> closes what is open"
+
+    def handle_data(self, data: str) -> None:
+        for i in self._open:
+            self.elements[i][3].append(data)
+
+    def find(self, tag: str, section: str) -> list[tuple[dict[str, str | None], str]]:
+        """(attributes, text) of a section's elements of one tag."""
+        return [(a, "".join(x).strip()) for t, a, s, x in self.elements if (t, s) == (tag, section)]
+
+    def texts(self, tag: str, section: str) -> list[str]:
+        return [text for _, text in self.find(tag, section)]
+
+    def rows(self, section: str) -> dict[str, list[str]]:
+        """Header of a table's row -> its cells."""
+        found: dict[str, list[str]] = {}
+        cells: list[str] = []
+        for tag, attributes, where, text in self.elements:
+            if where == section and tag == "th" and attributes.get("scope") == "row":
+                cells = found["".join(text)] = []
+            elif where == section and tag == "td":
+                cells.append("".join(text))
+        return found
+
+    def facts(self, section: str) -> dict[str, str]:
+        return dict(zip(self.texts("dt", section), self.texts("dd", section), strict=True))
+
+    @property
+    def text(self) -> str:
+        """What a person can read, style sheet aside."""
+        return "".join(next(x for tag, _, _, x in self.elements if tag == "body"))
+
+
+def _metrics(mse: float, sequences: int) -> dict[str, dict[str, float | None]]:
+    def of(value: float, lower: float | None = None, upper: float | None = None) -> dict[str, Any]:
+        return {"value": value, "lower": lower, "upper": upper, "count": None}
+
+    return {
+        "masked_mse": of(mse, mse - 0.125, mse + 0.25),
+        "masked_mae": of(mse / 2, 0.0, 1.0),
+        "training_mean_masked_mse": of(mse + 0.2),
+        "sequence_mean_masked_mse": of(mse - 0.01),
+        "sequences": of(float(sequences)),
+    }
+
+
+def _summary() -> dict[str, Any]:
+    """A run that pushed, with no value that another one repeats where a test looks."""
+    history = [
+        {"epoch": e, "loss": 1 / e, "masked_mse": 0.5 + abs(e - BEST) / 10, "seconds": 1.5}
+        for e in range(1, EPOCHS + 1)
+    ]
+    return {
+        "run_id": "20260102-030405-abcd",
+        "status": "done",
+        "exit_code": 0,
+        "input": {
+            "sequences": 12345,
+            "steps": 7654321,
+            "accepted": 12300,
+            "quarantined": 45,
+            "reasons": {"length_mismatch": 44, "no_steps": 1},
+            "by_split": {
+                "train": {"sequences": 10000, "steps": 6000000},
+                "eval": {"sequences": 2300, "steps": 1654321},
+            },
+        },
+        "splits": {"train": 10000, "eval": 2300},
+        "train": {
+            "epochs": EPOCHS,
+            "best_epoch": BEST,
+            "loss": 0.2,
+            "masked_mse": 0.5,
+            "padding_waste": 0.09448083,
+            "steps_per_second": 39552.307,
+            "bucket_boundaries": [26, 34],
+            "replicas": 1,
+            "devices": ["/device:CPU:0", "/device:GPU:0"],
+            "history": history,
+        },
+        "metrics": {
+            "overall": _metrics(0.78650264, 2300),
+            "length_bucket=8-15": _metrics(0.25, 300),
+            "length_bucket=16-31": _metrics(0.75, 2000),
+        },
+        "baselines": {
+            "model": {
+                "train": {"masked_mse": 0.61111, "masked_mae": 0.62222},
+                "eval": {"masked_mse": 0.63333, "masked_mae": 0.64444},
+            },
+            "training_mean": {
+                "train": {"masked_mse": 0.81111, "masked_mae": 0.82222},
+                "eval": {"masked_mse": 1.26666, "masked_mae": 0.84444},
+            },
+            "sequence_mean": {
+                "train": {"masked_mse": 0.71111, "masked_mae": 0.72222},
+                "eval": {"masked_mse": 0.73333, "masked_mae": 0.74444},
+            },
+        },
+        "verdict": {"blessed": True, "reasons": ["all sequences are finite", "below the mean"]},
+        "pushed": {"version": 42, "path": "/work/serving/42"},
+        "stages": {
+            "ingest": {"state": "cached", "seconds": 0.006},
+            "train": {"state": "ran", "seconds": 1234.5},
+        },
+        "versions": {"ragline": "0.1.0", "tensorflow": "2.21.0"},
+    }
+
+
+def _stopped(status: str, **reached: Any) -> dict[str, Any]:
+    """A run that stopped in its first stage, but for what is given."""
+    nothing = ("input", "splits", "train", "metrics", "baselines", "pushed")
+    ending = {"verdict": {"blessed": False, "reasons": [f"why it is {status}"]}, "status": status}
+    stages = {"stages": {"ingest": {"state": "failed", "seconds": 0.25}}}
+    return _summary() | dict.fromkeys(nothing) | ending | stages | reached
+
+
+def _page(summary: dict[str, Any]) -> Page:
+    return Page(report.render(summary))
+
+
+def _lines(page: Page, kind: str) -> list[list[tuple[float, float]]]:
+    return [
+        [tuple(map(float, point.split(","))) for point in attributes["points"].split()]
+        for attributes, _ in page.find("polyline", "training")
+        if attributes["class"] == kind
+    ]
+
+
+def test_sections_in_order() -> None:
+    page = _page(_summary())
+    found = [a["id"] for tag, a, *_ in page.elements if tag in ("header", "section")]
+    assert found == SECTIONS
+    assert "Not reached" not in page.text
+
+
+def test_pushed() -> None:
+    page = _page(_summary())
+    assert page.texts("h1", "verdict") == ["Pushed as version 42"]
+    assert page.texts("li", "verdict") == ["all sequences are finite", "below the mean"]
+    assert page.texts("code", "verdict") == ["/work/serving/42"]
+
+
+@pytest.mark.parametrize(
+    ("status", "headline"),
+    [
+        ("not_blessed", "Not blessed: nothing pushed"),
+        ("bad_data", "Stopped: bad data"),
+        ("failed", "Failed"),
+    ],
+)
+def test_stopped_runs(status: str, headline: str) -> None:
+    page = _page(_stopped(status))
+    assert page.texts("h1", "verdict") == [headline]
+    assert page.texts("li", "verdict") == [f"why it is {status}"]
+    assert page.texts("code", "verdict") == []
+    reached = [
+        section for section in SECTIONS if "Not reached" not in "".join(page.texts("p", section))
+    ]
+    assert reached == ["verdict", "stages", "versions"]
+    assert page.rows("stages") == {"ingest": ["failed", "0.250"]}
+    assert page.find("svg", "lengths") == page.find("svg", "training") == []
+
+
+def test_stopped_before_any_stage() -> None:
+    page = _page(_stopped("failed", stages={}))
+    assert page.texts("p", "stages") == ["No stage started."]
+
+
+def test_stopped_halfway() -> None:
+    done = _summary()
+    page = _page(_stopped("failed", input=done["input"], train=done["train"]))
+    assert page.rows("data")["Read"] == ["12,345"]
+    assert len(_lines(page, "loss")) == 1
+    assert "Not reached" in "".join(page.texts("p", "lengths"))
+
+
+def test_not_blessed_shows_its_numbers() -> None:
+    page = _page(_summary() | {"status": "not_blessed", "pushed": None})
+    assert page.texts("h1", "verdict") == ["Not blessed: nothing pushed"]
+    assert page.rows("baselines") == _page(_summary()).rows("baselines")
+
+
+def test_baselines() -> None:
+    page = _page(_summary())
+    assert page.rows("baselines") == {
+        "Model": ["0.6111", "0.6222", "0.6333", "0.6444"],
+        "Training mean": ["0.8111", "0.8222", "1.267", "0.8444"],
+        "Sequence mean": ["0.7111", "0.7222", "0.7333", "0.7444"],
+    }
+    model, training_mean, _ = [float(a["width"]) for a, _ in page.find("rect", "baselines")]
+    assert model / training_mean == pytest.approx(0.63333 / 1.26666, abs=1e-3)
+
+
+def test_lengths() -> None:
+    page = _page(_summary())
+    assert page.rows("lengths") == {
+        "8-15": ["300", "0.2500", "0.1250 to 0.5000", "0.1250", "0.4500", "0.2400"],
+        "16-31": ["2,000", "0.7500", "0.6250 to 1.000", "0.3750", "0.9500", "0.7400"],
+        "All": ["2,300", "0.7865", "0.6615 to 1.037", "0.3933", "0.9865", "0.7765"],
+    }
+
+
+def test_interval_plot_is_to_scale() -> None:
+    page = _page(_summary())
+    spans = [a for a, _ in page.find("line", "lengths") if a["class"] == "span"]
+    dots = [float(a["cx"]) for a, _ in page.find("circle", "lengths")]
+    assert len(spans) == len(dots) == 3
+    for span, dot in zip(spans, dots, strict=True):
+        lower, upper = float(span["x1"]), float(span["x2"])
+        assert (dot - lower) / (upper - lower) == pytest.approx(1 / 3, abs=0.01)
+
+
+def test_lines_have_a_point_an_epoch() -> None:
+    page = _page(_summary())
+    for kind in ("loss", "masked_mse"):
+        [points] = _lines(page, kind)
+        assert len(points) == EPOCHS
+        assert [x for x, _ in points] == sorted({x for x, _ in points})
+    [points] = _lines(page, "loss")
+    assert [y for _, y in points] == sorted({y for _, y in points}), "a falling loss goes down"
+
+
+def test_best_epoch_is_marked_on_its_point() -> None:
+    page = _page(_summary())
+    [ring] = [a for a, _ in page.find("circle", "training") if a["class"] == "ring"]
+    [points] = _lines(page, "masked_mse")
+    assert (float(ring["cx"]), float(ring["cy"])) == points[BEST - 1]
+    assert f"best: epoch {BEST}" in page.texts("text", "training")
+
+
+def test_charts_stay_inside_their_box() -> None:
+    page = _page(_summary())
+    box = ""
+    for tag, attributes, *_ in page.elements:
+        box = attributes.get("viewbox", box)
+        for name, value in attributes.items():
+            if name in {"x", "x1", "x2", "cx", "y", "y1", "y2", "cy"}:
+                most = float(box.split()[2 if "x" in name else 3])
+                assert 0 <= float(value) <= most, (tag, attributes, box)
+
+
+def test_one_epoch_is_a_dot() -> None:
+    summary = _summary()
+    summary["train"] |= {"history": summary["train"]["history"][:1], "best_epoch": 1, "epochs": 1}
+    page = _page(summary)
+    assert len([a for a, _ in page.find("circle", "training") if a["class"] == "dot-loss"]) == 1
+
+
+def test_a_missing_value_cuts_the_line() -> None:
+    summary = _summary()
+    summary["train"]["history"][1]["loss"] = None
+    page = _page(summary)
+    assert [len(piece) for piece in _lines(page, "loss")] == [1, EPOCHS - 2]
+    assert [len(piece) for piece in _lines(page, "masked_mse")] == [EPOCHS]
+
+
+def test_training_and_data_and_stages_and_versions() -> None:
+    page = _page(_summary())
+    facts = page.facts("training")
+    assert facts["Epochs"] == "7"
+    assert facts["Best epoch, the one kept"] == "5"
+    assert facts["Padding waste"] == "9.448 %"
+    assert facts["Valid steps per second"] == "39,550"
+    assert facts["Devices"] == "/device:CPU:0, /device:GPU:0"
+    assert page.rows("data") == {
+        "Read": ["12,345"],
+        "Accepted": ["12,300"],
+        "Quarantined": ["45"],
+        "· length_mismatch": ["44"],
+        "· no_steps": ["1"],
+        "Train": ["10,000", "6,000,000"],
+        "Eval": ["2,300", "1,654,321"],
+    }
+    assert page.rows("stages") == {"ingest": ["cached", "0.006"], "train": ["ran", "1,234"]}
+    assert page.facts("versions") == {"ragline": "0.1.0", "tensorflow": "2.21.0"}
+
+
+def test_units_are_named_where_errors_are_shown() -> None:
+    page = _page(_summary())
+    for section in ("baselines", "lengths", "training"):
+        captions = page.texts("figcaption", section)
+        assert captions and all("standardised units" in caption for caption in captions)
+
+
+NASTY = "<script>alert('&')</script>"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"verdict": {"blessed": False, "reasons": [NASTY]}},
+        {"run_id": NASTY},
+        {"pushed": {"version": 1, "path": NASTY}},
+        {"stages": {NASTY: {"state": "ran", "seconds": 1.0}}},
+        {"stages": {"train": {"state": NASTY, "seconds": 1.0}}},
+        {"versions": {"ragline": NASTY}},
+        {"metrics": {"overall": _metrics(1, 1), f"length_bucket={NASTY}": _metrics(1, 1)}},
+        {"input": _summary()["input"] | {"reasons": {NASTY: 3}}},
+        {"train": _summary()["train"] | {"devices": [NASTY]}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_markup_in_the_data_stays_text(change: dict[str, Any]) -> None:
+    page = _page(_summary() | change)
+    assert NASTY in page.text
+    assert "script" not in {tag for tag, *_ in page.elements}
+
+
+def test_nothing_is_loaded() -> None:
+    source = report.render(_summary())
+    for word in ("http://", "https://", "src=", "<link", "<script", "@import", "url("):
+        assert word not in source
+
+
+def _holes(value: Any, hole: float | None) -> Any:
+    """A copy in which every float is missing."""
+    if isinstance(value, dict):
+        return {key: _holes(item, hole) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_holes(item, hole) for item in value]
+    return hole if isinstance(value, float) else value
+
+
+@pytest.mark.parametrize("hole", [None, math.nan, math.inf], ids=str)
+def test_missing_values_are_dashes(hole: float | None) -> None:
+    page = _page(_holes(_summary(), hole))
+    assert not re.search(r"\b(None|nan|inf)\b", page.text, re.IGNORECASE)
+    assert page.rows("baselines")["Model"] == ["—"] * 4
+    assert page.rows("lengths")["All"] == ["—"] * 6
+    assert page.facts("training")["Padding waste"] == "—"
+    assert not [tag for tag, *_ in page.elements if tag == "svg"]
+
+
+def test_a_missing_text_is_a_dash() -> None:
+    page = _page(_summary() | {"versions": {"ragline": None}})
+    assert page.facts("versions") == {"ragline": "—"}
+
+
+@pytest.mark.parametrize("metric", ["masked_mse", "training_mean_masked_mse"])
+@pytest.mark.parametrize("field", ["value", "lower", "upper"])
+def test_one_missing_metric(metric: str, field: str) -> None:
+    summary = _summary()
+    summary["metrics"]["length_bucket=8-15"][metric][field] = None
+    source = report.render(summary)
+    assert "None" not in source
+    assert len(Page(source).find("svg", "lengths")) == 1
+
+
+def test_a_page_does_not_change_its_summary() -> None:
+    summary = _summary()
+    before = copy.deepcopy(summary)
+    report.render(summary)
+    assert summary == before
+
+
+def test_summary_read_back_gives_the_same_page() -> None:
+    summary = _summary()
+    assert report.render(json.loads(json.dumps(summary))) == report.render(summary)
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0.78650264, "0.7865"),
+        (39552.307, "39,550"),
+        (9.99996, "10.00"),
+        (0.7, "0.7000"),
+        (-0.1269876, "-0.1270"),
+        (0, "0"),
+        (0.00001234, "0.00001234"),
+        (1.23456e-12, "1.235e-12"),
+        (3.4e38, "3.400e+38"),
+        (None, "—"),
+        (math.nan, "—"),
+    ],
+)
+def test_number(value: float | None, written: str) -> None:
+    assert report.number(value) == written
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.0, 1.246], [0, 0.5, 1, 1.5]),
+        ([0.67, 0.8], [0.65, 0.7, 0.75, 0.8]),
+        ([5.0], [5, 6]),
+        ([0.0], [0, 0.2]),
+        ([-3.0, 1e6], [-500000, 0, 500000, 1000000]),
+    ],
+)
+def test_ticks(values: list[float], expected: list[float]) -> None:
+    assert report.ticks(values) == pytest.approx(expected)

@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.train import input
+
+F = 2
+SPEC = {
+    "values": tf.io.RaggedFeature(tf.float32, value_key="values"),
+    "length": tf.io.FixedLenFeature([], tf.int64),
+}
+SPEC_MISSING = SPEC | {"observed": tf.io.RaggedFeature(tf.int64, value_key="observed")}
+
+
+def _record(values: np.ndarray, observed: np.ndarray | None, length: int | None = None) -> bytes:
+    feature = {
+        "values": tf.train.Feature(float_list=tf.train.FloatList(value=values.ravel())),
+        "length": tf.train.Feature(
+            int64_list=tf.train.Int64List(value=[len(values) if length is None else length])
+        ),
+    }
+    if observed is not None:
+        ints = tf.train.Int64List(value=observed.ravel().astype(int))
+        feature["observed"] = tf.train.Feature(int64_list=ints)
+    features = tf.train.Features(feature=feature)
+    return tf.train.Example(features=features).SerializeToString()
+
+
+def _write(path, records: list[bytes]) -> str:
+    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
+        for record in records:
+            writer.write(record)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def sequences() -> list[np.ndarray]:
+    """300 sequences whose first value is their own number."""
+    rng = np.random.default_rng(0)
+    lengths = np.clip(np.exp(rng.normal(3, 0.7, 300)), 1, 150).astype(int)
+    made = [rng.normal(size=(length, F)).astype(np.float32) for length in lengths]
+    for number, values in enumerate(made):
+        values[0, 0] = number
+    return made
+
+
+@pytest.fixture(scope="module")
+def files(sequences, tmp_path_factory) -> list[str]:
+    folder = tmp_path_factory.mktemp("records")
+    return [
+        _write(folder / f"{part}.gz", [_record(values, None) for values in sequences[part::2]])
+        for part in range(2)
+    ]
+
+
+def _batches(files, sequences, **options):
+    lengths = input.read_lengths(files)
+    boundaries = input.bucket_boundaries(lengths, batch_size=8)
+    return input.batches(
+        files, spec=SPEC, features=F, batch_size=8, boundaries=boundaries, **options
+    )
+
+
+def test_lengths_are_read_in_file_order(files, sequences):
+    expected = [len(values) for part in range(2) for values in sequences[part::2]]
+    assert input.read_lengths(files).tolist() == expected
+
+
+def test_every_sequence_comes_exactly_once_and_unchanged(files, sequences):
+    seen = []
+    for batch in _batches(files, sequences, shuffle_seed=1):
+        for values, length in zip(batch.values.numpy(), batch.length.numpy(), strict=True):
+            seen.append(int(values[0, 0]))
+            np.testing.assert_array_equal(values[:length], sequences[seen[-1]])
+            assert (values[length:] == 0.0).all()
+    assert sorted(seen) == list(range(len(sequences)))
+
+
+def test_weights_are_one_on_valid_steps_and_zero_in_padding(files, sequences):
+    for batch in _batches(files, sequences):
+        valid = tf.sequence_mask(batch.length, batch.values.shape[1], tf.float32)
+        np.testing.assert_array_equal(batch.sample_weight.numpy(), valid.numpy())
+        assert batch.values.shape[1] == batch.length.numpy().max()
+
+
+def test_bucketing_saves_padding(files, sequences):
+    lengths = np.array([len(values) for values in sequences])
+    padded = sum(batch.sample_weight.numpy().size for batch in _batches(files, sequences))
+    one_bucket = input.batches(files, spec=SPEC, features=F, batch_size=8, boundaries=[])
+    unbucketed = sum(batch.sample_weight.numpy().size for batch in one_bucket)
+    assert 1 - lengths.sum() / padded < 0.25
+    assert padded < 0.7 * unbucketed
+
+
+def _order(batches) -> list[int]:
+    return [int(values[0, 0]) for batch in batches for values in batch.values.numpy()]
+
+
+def test_the_seed_decides_the_order(files, sequences):
+    first = _order(_batches(files, sequences, shuffle_seed=1))
+    assert _order(_batches(files, sequences, shuffle_seed=1)) == first
+    assert _order(_batches(files, sequences, shuffle_seed=2)) != first
+
+
+@pytest.mark.parametrize(
+    ("lengths", "batch_size", "expected"),
+    [
+        (np.zeros(0, np.int64), 4, []),
+        (np.full(1000, 7), 4, [8]),
+        (np.arange(1, 101), 5, [21, 41, 61, 81]),
+        (np.arange(1, 20), 5, []),
+    ],
+)
+def test_boundaries_are_quantiles_of_the_lengths(lengths, batch_size, expected):
+    assert input.bucket_boundaries(lengths, batch_size) == expected
+
+
+def test_a_missing_value_has_a_weight_of_its_own(tmp_path):
+    observed = np.array([[1, 0], [1, 1], [0, 0]])
+    long, short = np.ones((3, F), np.float32), np.ones((1, F), np.float32)
+    file = _write(
+        tmp_path / "missing.gz", [_record(long, observed), _record(short, np.array([[0, 1]]))]
+    )
+    [batch] = input.batches([file], spec=SPEC_MISSING, features=F, batch_size=8, boundaries=[])
+    expected = np.zeros((2, 3, F))
+    expected[0], expected[1, 0] = observed, [0, 1]
+    np.testing.assert_array_equal(batch.sample_weight.numpy(), expected)
+
+
+def test_a_record_whose_length_is_not_that_of_its_values_stops_training(tmp_path):
+    file = _write(tmp_path / "wrong.gz", [_record(np.ones((3, F), np.float32), None, length=4)])
+    wrong = input.batches([file], spec=SPEC, features=F, batch_size=1, boundaries=[])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="do not have its length"):
+        list(wrong)

@@ -1,0 +1,186 @@
+import json
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import oracle
+import pytest
+import tensorflow as tf
+
+from components.train import loop
+from components.train.checkpoint import Checkpoints
+from components.train.input import Batch
+from components.train.options import TrainOptions
+
+F = 2
+OPTIONS = TrainOptions(units=6, embedding_size=4, batch_size=8, epochs=4, patience=4)
+
+
+@pytest.fixture(scope="module")
+def sequences() -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.normal(size=(length, F)).astype(np.float32) for length in (9, 1, 4, 7, 2, 12, 3, 5)]
+
+
+def _dataset(sequences, batch_size: int, extra: int = 0, fill: float = 0.0) -> tf.data.Dataset:
+    def batches():
+        for start in range(0, len(sequences), batch_size):
+            part = sequences[start : start + batch_size]
+            steps = max(map(len, part)) + extra
+            values = np.full((len(part), steps, F), fill, np.float32)
+            weight = np.zeros((len(part), steps), np.float32)
+            for row, sequence in enumerate(part):
+                values[row, : len(sequence)], weight[row, : len(sequence)] = sequence, 1.0
+            yield Batch(values, np.array([len(s) for s in part], np.int64), weight)
+
+    spec = Batch(
+        tf.TensorSpec([None, None, F], tf.float32),
+        tf.TensorSpec([None], tf.int64),
+        tf.TensorSpec([None, None], tf.float32),
+    )
+    return tf.data.Dataset.from_generator(batches, output_signature=spec)
+
+
+def _trainer(options: TrainOptions = OPTIONS) -> loop.Trainer:
+    strategy = tf.distribute.get_strategy()
+    return loop.Trainer(features=F, options=options, strategy=strategy)
+
+
+def _one_update(dataset: tf.data.Dataset) -> list[np.ndarray]:
+    """The change of each weight by one plain gradient step, which hides nothing of the gradient."""
+    trainer = _trainer()
+    trainer.optimizer = keras.optimizers.SGD(1.0)
+    before = trainer.model.get_weights()
+    trainer.update(dataset)
+    return [a - b for a, b in zip(trainer.model.get_weights(), before, strict=True)]
+
+
+@pytest.mark.parametrize("change", ["more padding", "NaN in the padding", "another order"])
+def test_an_update_depends_only_on_the_sequences(sequences, change):
+    expected = _one_update(_dataset(sequences, 8))
+    changed = {
+        "more padding": lambda: _dataset(sequences, 8, extra=11),
+        "NaN in the padding": lambda: _dataset(sequences, 8, extra=1, fill=float("nan")),
+        "another order": lambda: _dataset(sequences[::-1], 8),
+    }[change]()
+    for one, other in zip(expected, _one_update(changed), strict=True):
+        assert np.abs(one).max() > 0
+        np.testing.assert_allclose(other, one, rtol=0, atol=1e-6 * np.abs(one).max())
+
+
+def test_the_gradient_is_that_of_the_mean_over_all_values(sequences):
+    """Finite differences of the float64 oracle, on a few weights of every layer."""
+    trainer = _trainer()
+    weights = [weight.astype(np.float64) for weight in trainer.model.get_weights()]
+
+    def error() -> float:
+        return oracle.mean_squared_error(
+            sequences, [oracle.reconstruct(values, weights) for values in sequences]
+        )
+
+    update = _one_update(_dataset(sequences, 8))
+    for weight, change in zip(weights, update, strict=True):
+        place = tuple(np.unravel_index(np.abs(change).argmax(), change.shape))
+        kept, step = weight[place], 1e-5
+        weight[place] = kept + step
+        above = error()
+        weight[place] = kept - step
+        slope = (above - error()) / (2 * step)
+        weight[place] = kept
+        assert change[place] == pytest.approx(-slope, rel=1e-4, abs=1e-7)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 256])
+def test_evaluation_does_not_depend_on_the_batch_size(sequences, batch_size):
+    trainer = _trainer()
+    total, count, steps, _ = trainer.evaluate(_dataset(sequences, batch_size))
+    weights = trainer.model.get_weights()
+    outputs = [oracle.reconstruct(values, weights) for values in sequences]
+    expected = oracle.mean_squared_error(sequences, outputs)
+    assert total / count == pytest.approx(expected, rel=1e-6)
+    assert steps == sum(map(len, sequences))
+
+
+def _fit(sequences, checkpoints, options=OPTIONS, on_epoch=lambda epoch: None):
+    trainer = _trainer(options)
+    history = loop.fit(
+        trainer,
+        train_batches=lambda epoch: _dataset(sequences[epoch % 3 :] + sequences[: epoch % 3], 3),
+        eval_batches=lambda: _dataset(sequences, 8),
+        options=options,
+        checkpoints=checkpoints,
+        on_epoch=on_epoch,
+    )
+    return trainer, history
+
+
+def _without_time(history: list[loop.Epoch]) -> list[tuple]:
+    return [(e.epoch, e.loss, e.masked_mse, e.steps, e.padded_steps) for e in history]
+
+
+class _KilledError(Exception):
+    pass
+
+
+def test_an_interrupted_training_ends_as_an_undisturbed_one(sequences, tmp_path):
+    undisturbed, expected = _fit(sequences, Checkpoints(tmp_path / "a", "x"))
+
+    def kill(epoch: loop.Epoch) -> None:
+        if epoch.epoch == 2:
+            raise _KilledError
+
+    with pytest.raises(_KilledError):
+        _fit(sequences, Checkpoints(tmp_path / "b", "x"), on_epoch=kill)
+    ran = []
+    resumed, history = _fit(sequences, Checkpoints(tmp_path / "b", "x"), on_epoch=ran.append)
+    assert [epoch.epoch for epoch in ran] == [3, 4]
+    assert _without_time(history) == _without_time(expected)
+    pairs = zip(undisturbed.model.get_weights(), resumed.model.get_weights(), strict=True)
+    assert all((one == other).all() for one, other in pairs)
+
+
+def test_training_keeps_the_best_epoch_and_stops_when_patience_ends(sequences, tmp_path):
+    options = TrainOptions(
+        units=6, embedding_size=4, epochs=50, patience=2, learning_rate=0.3, clip_norm=100.0
+    )
+    trainer, history = _fit(sequences, Checkpoints(tmp_path, "x"), options)
+    best = loop.best_epoch(history)
+    assert len(history) == best.epoch + 2 < 50
+    assert best.masked_mse == min(epoch.masked_mse for epoch in history)
+    total, count, *_ = trainer.evaluate(_dataset(sequences, 8))
+    assert total / count == pytest.approx(best.masked_mse, rel=1e-12)
+
+
+def test_clipping_bounds_the_global_norm(sequences):
+    options = TrainOptions(units=6, embedding_size=4, clip_norm=1e-3)
+    trainer = _trainer(options)
+    trainer.optimizer = keras.optimizers.SGD(1.0)
+    before = trainer.model.get_weights()
+    trainer.update(_dataset(sequences, 8))
+    changes = [a - b for a, b in zip(trainer.model.get_weights(), before, strict=True)]
+    norm = np.sqrt(sum(np.square(change).sum() for change in changes))
+    assert norm == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_two_replicas_give_the_weights_of_one(tmp_path):
+    """In processes of their own: the number of logical devices is set before TensorFlow starts."""
+    script = pathlib.Path(__file__).with_name("train_on_replicas.py")
+    results = []
+    for replicas in ("1", "2", "2 mean of means"):
+        done = subprocess.run(
+            [sys.executable, str(script), *replicas.split(maxsplit=1)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        results.append(json.loads(done.stdout.splitlines()[-1]))
+    one, two, control = results
+    assert one["replicas"] == 1
+    assert two["replicas"] == control["replicas"] == 2
+    np.testing.assert_allclose(two["sums"], one["sums"], rtol=1e-6)
+    np.testing.assert_allclose(two["weights"], one["weights"], rtol=0, atol=1e-6)
+    # A mean a replica, averaged, is another training; if this passes, the test above proves nothing.
+    assert np.abs(np.subtract(control["weights"], one["weights"])).max() > 1e-3

@@ -1,0 +1,150 @@
+import numpy as np
+import oracle
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.signatures import ABSOLUTE, MODEL, SEQUENCE_MEAN, SQUARED, TRAINING_MEAN, error_sum
+from components.train import loss
+
+FILLS = (0.0, 1e9, 1e38, float("nan"), float("inf"))
+
+
+def _batch(seed: int, lengths: list[int], fill: float, extra: int = 0, features: int = 3):
+    """Targets, outputs [B, T, F], weight [B, T]; padding holds `fill`."""
+    rng = np.random.default_rng(seed)
+    sequences = [rng.normal(size=(length, features)).astype(np.float32) for length in lengths]
+    outputs = [rng.normal(size=(length, features)).astype(np.float32) for length in lengths]
+    steps = max(lengths) + extra
+    shape = (len(lengths), steps, features)
+    padded, padded_outputs = np.full(shape, fill, np.float32), np.full(shape, fill, np.float32)
+    weight = np.zeros(shape[:2], np.float32)
+    for row, length in enumerate(lengths):
+        padded[row, :length], padded_outputs[row, :length] = sequences[row], outputs[row]
+        weight[row, :length] = 1.0
+    return sequences, outputs, padded, padded_outputs, weight
+
+
+lengths_of_batches = st.lists(st.integers(1, 9), min_size=1, max_size=6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 2**16),
+    lengths=lengths_of_batches,
+    fill=st.sampled_from(FILLS),
+    extra=st.integers(0, 5),
+)
+def test_loss_is_the_mean_over_valid_values_whatever_the_padding(seed, lengths, fill, extra):
+    sequences, outputs, padded, padded_outputs, weight = _batch(seed, lengths, fill, extra)
+    total, count = loss.squared_error_sums(
+        tf.constant(padded), tf.constant(padded_outputs), tf.constant(weight)
+    )
+    assert float(count) == sum(lengths) * 3
+    expected = oracle.mean_squared_error(sequences, outputs)
+    assert float(total) / float(count) == pytest.approx(expected, rel=1e-6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 2**16), lengths=lengths_of_batches, fill=st.sampled_from(FILLS))
+def test_gradient_at_padding_is_exactly_zero_and_finite_elsewhere(seed, lengths, fill):
+    *_, padded, padded_outputs, weight = _batch(seed, lengths, fill, extra=2)
+    targets, outputs = tf.Variable(padded), tf.Variable(padded_outputs)
+    with tf.GradientTape() as tape:
+        total, count = loss.squared_error_sums(targets, outputs, tf.constant(weight))
+        value = total / count
+    for gradient in tape.gradient(value, [targets, outputs]):
+        gradient = gradient.numpy()
+        assert (gradient[weight == 0] == 0.0).all()
+        assert np.isfinite(gradient).all()
+        assert (gradient[weight > 0] != 0.0).any()
+
+
+def test_a_missing_value_counts_neither_in_the_sum_nor_in_the_count():
+    rng = np.random.default_rng(0)
+    targets, outputs = rng.normal(size=(2, 2, 4, 3)).astype(np.float32)
+    observed = rng.random((2, 4, 3)) > 0.3
+    total, count = loss.squared_error_sums(
+        tf.constant(np.where(observed, targets, np.nan)),
+        tf.constant(outputs),
+        tf.constant(observed.astype(np.float32)),
+    )
+    assert float(count) == observed.sum()
+    expected = np.square(outputs.astype(np.float64) - targets)[observed].sum()
+    assert float(total) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 256])
+def test_sums_over_batches_of_any_size_give_one_mean(batch_size):
+    rng = np.random.default_rng(1)
+    lengths = list(rng.integers(1, 40, 100))
+    sequences, outputs, padded, padded_outputs, weight = _batch(2, lengths, float("nan"))
+    total = count = 0.0
+    for start in range(0, len(lengths), batch_size):
+        rows = slice(start, start + batch_size)
+        sums = loss.squared_error_sums(
+            tf.constant(padded[rows]), tf.constant(padded_outputs[rows]), tf.constant(weight[rows])
+        )
+        total, count = total + float(sums[0]), count + float(sums[1])
+    assert total / count == pytest.approx(oracle.mean_squared_error(sequences, outputs), rel=1e-6)
+
+
+def test_a_weight_of_one_number_a_sequence_is_refused():
+    values = tf.zeros([4, 4, 2])  # B == T, where Keras would weigh time and say nothing.
+    with pytest.raises(ValueError, match=r"expected values \[B, T, F\] with a weight"):
+        loss.squared_error_sums(values, values, tf.ones([4]))
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_sums_by_sequence_agree_with_the_oracle(missing):
+    lengths = [5, 1, 9, 3]
+    sequences, outputs, padded, padded_outputs, weight = _batch(3, lengths, float("nan"))
+    observed = [np.ones(values.shape, bool) for values in sequences]
+    if missing:
+        rng = np.random.default_rng(4)
+        observed = [rng.random(values.shape) > 0.4 for values in sequences]
+        weight = np.zeros(padded.shape, np.float32)
+        for row, seen in enumerate(observed):
+            weight[row, : len(seen)] = seen
+    sums = loss.sums_by_sequence(
+        tf.constant(padded),
+        tf.constant(padded_outputs),
+        tf.zeros([4, 2]),
+        tf.constant(lengths, tf.int64),
+        tf.constant(weight),
+    )
+    for row, (values, output, seen) in enumerate(zip(sequences, outputs, observed, strict=True)):
+        values = values.astype(np.float64)
+        own = np.array(
+            [values[seen[:, f], f].mean() if seen[:, f].any() else 0.0 for f in range(3)]
+        )
+        for predictor, predicted in (
+            (MODEL, output),
+            (TRAINING_MEAN, np.zeros_like(values)),
+            (SEQUENCE_MEAN, np.broadcast_to(own, values.shape)),
+        ):
+            errors = (predicted - values)[seen]
+            squared = sums[error_sum(predictor, SQUARED)].numpy()[row]
+            absolute = sums[error_sum(predictor, ABSOLUTE)].numpy()[row]
+            assert squared == pytest.approx(np.square(errors).sum(), rel=1e-12, abs=1e-12)
+            assert absolute == pytest.approx(np.abs(errors).sum(), rel=1e-12, abs=1e-12)
+        assert sums["values"].numpy()[row] == seen.sum()
+        assert sums["steps"].numpy()[row] == len(values)
+
+
+@pytest.mark.parametrize("where", ["embedding", "valid step", "padding"])
+def test_finite_sequences_sees_every_value_that_counts_and_no_other(where):
+    embedding, outputs = np.zeros((2, 3), np.float32), np.zeros((2, 4, 1), np.float32)
+    if where == "embedding":
+        embedding[1, 2] = np.nan
+    else:
+        outputs[1, 1 if where == "valid step" else 3] = np.inf
+    sums = loss.sums_by_sequence(
+        tf.zeros([2, 4, 1]),
+        tf.constant(outputs),
+        tf.constant(embedding),
+        tf.constant([4, 2], tf.int64),
+        tf.constant([[1, 1, 1, 1], [1, 1, 0, 0]], tf.float32),
+    )
+    assert sums["finite_sequences"].numpy().tolist() == [1.0, float(where == "padding")]
