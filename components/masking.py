@@ -52,8 +52,8 @@ def masked_sum(values: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tens
       (sum, count), scalars of the dtype of `values`.
 
     Raises:
-      ValueError: if the weight has another shape. Keras would broadcast a [B] weight against [B, T],
-        which weights time instead of sequences when B == T, and says nothing.
+      ValueError: if the weight has another shape. Keras would broadcast a [B] weight against
+        [B, T], which weights time instead of sequences when B == T, and says nothing.
     """
     weight = tf.cast(_per_value(weight, values), values.dtype)
     return tf.reduce_sum(weight * select(weight > 0, values)), tf.reduce_sum(weight)

@@ -86,8 +86,8 @@ class Columns:
         neither that nor bookkeeping is context.
 
         Raises:
-          SchemaError: if the schema has no features, lacks bookkeeping, has an unknown type, or says
-            of a column too little or twice what it is.
+          SchemaError: if the schema has no features, lacks bookkeeping, has an unknown type, or
+            declares a column twice or not at all.
         """
         groups = schema.tensor_representation_group
         ragged = {
@@ -100,7 +100,8 @@ class Columns:
             raise SchemaError(f"feature {twice[0]!r}: expected one declaration, received several")
         if unknown := sorted(ragged - declared.keys()):
             raise SchemaError(
-                f"tensor representation {unknown[0]!r}: expected a feature of that name, received none"
+                f"tensor representation {unknown[0]!r}: expected a feature of that name, "
+                "received none"
             )
         required = [key for key in BOOKKEEPING if key != TIME]
         if absent := [key for key in required if key not in declared]:

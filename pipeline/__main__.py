@@ -106,7 +106,11 @@ def _say(text: str) -> None:
 def _synth(options: argparse.Namespace) -> int:
     from pipeline import synth
 
-    made = synth.write(output=options.output, sequences=options.sequences, seed=options.seed)
+    try:
+        made = synth.write(output=options.output, sequences=options.sequences, seed=options.seed)
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        _say(f"--output: expected a folder to write into, received {options.output}: {error}")
+        return exits.BAD_CONFIG
     _say(
         f"{made.sequences} sequences, {made.steps} steps in {len(made.paths)} files: "
         f"{options.output}"
@@ -115,14 +119,22 @@ def _synth(options: argparse.Namespace) -> int:
 
 
 def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"expected at least 1, received {text}")
-    return number
+    return _at_least(1, text)
 
 
 def _not_negative(text: str) -> int:
-    if (number := int(text)) < 0:
-        raise argparse.ArgumentTypeError(f"expected at least 0, received {text}")
+    return _at_least(0, text)
+
+
+def _at_least(least: int, text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = None
+    if number is None or number < least:
+        raise argparse.ArgumentTypeError(
+            f"expected an integer of at least {least}, received {text!r}"
+        )
     return number
 
 

@@ -1,17 +1,19 @@
 """TOML -> frozen dataclasses. Every mistake is refused, with its key, within a second.
 
-Nothing here imports TensorFlow, Beam or TFX. Types are checked by pydantic, strictly (no text is taken
-for a number); values by each dataclass itself. A relative path in a file is relative to that file; one
-given on the command line, to the folder the command runs in.
+Nothing here imports TensorFlow, Beam or TFX. Types are checked by pydantic, strictly (no text is
+taken for a number); values by each dataclass itself, once the types of its table are right. A
+relative path in a file is relative to that file; one given on the command line, to the folder the
+command runs in.
 """
 
 import dataclasses
+import datetime
 import json
 import os
 import pathlib
 import tomllib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import pydantic
 
@@ -43,25 +45,37 @@ class BeamOptions:
     runner: str = "DirectRunner"
     options: tuple[str, ...] = ()
 
-    __pydantic_config__ = {"extra": "forbid", "strict": True}
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
 
     def __post_init__(self) -> None:
+        mistakes = []
+        if not self.runner:
+            mistakes.append("runner: expected the name of a Beam runner, received an empty string")
+        if self._engine == "dask":
+            mistakes.append(
+                f"runner: {self.runner!r} is refused: it writes empty files and reports success"
+            )
         for option in self.options:
             if not option.startswith("--"):
-                raise ValueError(f"options: expected --name=value, received {option!r}")
+                mistakes.append(f"options: expected --name=value, received {option!r}")
+            if option.partition("=")[0] == "--runner":
+                mistakes.append(f"options: {option!r} is refused: beam.runner names the runner")
             for word, why in _LOSES_DATA.items():
                 if word in option:
-                    raise ValueError(f"options: {option!r} is refused: {why}")
-        if self.runner == "DaskRunner":
-            raise ValueError(
-                "runner: DaskRunner is refused: it writes empty files and reports success"
-            )
+                    mistakes.append(f"options: {option!r} is refused: {why}")
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
 
     @property
     def arguments(self) -> list[str]:
         """The arguments of every Beam pipeline."""
-        runner = "FnApiRunner" if self.runner == "DirectRunner" else self.runner
+        runner = "FnApiRunner" if self._engine == "direct" else self.runner
         return [f"--runner={runner}", *self.options]
+
+    @property
+    def _engine(self) -> str:
+        """The runner as Beam reads it: case, a package before it and `Runner` do not count."""
+        return self.runner.rpartition(".")[2].lower().removesuffix("runner")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +85,7 @@ class Config:
     Attributes:
       name: of the pipeline: letters, digits, `-` and `_`.
       schema: name of a schema in `schemas/`, or the path of a .pbtxt file.
-      workdir: where a run keeps all that it writes.
+      workdir: local folder where a run keeps all that it writes.
       input: the raw files.
       train: the model and its training.
       beam: where the Beam parts run.
@@ -81,14 +95,20 @@ class Config:
     schema: str
     workdir: str
     input: InputOptions
-    train: TrainOptions = TrainOptions()
-    beam: BeamOptions = BeamOptions()
+    train: TrainOptions = dataclasses.field(default_factory=TrainOptions)
+    beam: BeamOptions = dataclasses.field(default_factory=BeamOptions)
 
-    __pydantic_config__ = {"extra": "forbid", "strict": True}
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
 
     def __post_init__(self) -> None:
-        if not self.name.replace("-", "").replace("_", "").isalnum():
-            raise ValueError(f"name: expected letters, digits, '-' and '_', received {self.name!r}")
+        mistakes = []
+        bare = self.name.replace("-", "").replace("_", "")
+        if not (bare.isascii() and bare.isalnum()):
+            mistakes.append(f"name: expected letters, digits, '-' and '_', received {self.name!r}")
+        if not self.workdir or "://" in self.workdir:
+            mistakes.append(f"workdir: expected a local folder, received {self.workdir!r}")
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
 
 
 _PATHS = (("workdir",), ("input", "train"), ("input", "eval"))
@@ -114,7 +134,7 @@ def load(
     _resolve_paths(document, path.resolve().parent)
     given: dict[str, Any] = {}
     for override in overrides:
-        _set(given, override)
+        _merge(given, _assignment(override))
     if workdir is not None:
         given["workdir"] = workdir
     _resolve_paths(given, pathlib.Path.cwd())
@@ -122,7 +142,7 @@ def load(
     config = _validate(path, document)
     try:
         Columns.from_schema(schemas.load(config.schema))
-    except schemas.SchemaError as error:
+    except (schemas.SchemaError, OSError) as error:
         raise ConfigError(f"{path}: schema: {error}") from error
     return config
 
@@ -143,24 +163,26 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: expected UTF-8: {error}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # Not TOML, or TOML without an end.
         raise ConfigError(f"{path}: {error}") from error
 
 
-def _set(document: dict[str, Any], override: str) -> None:
+def _assignment(override: str) -> dict[str, Any]:
+    """`train.epochs=5` as the tables it speaks of: `{"train": {"epochs": 5}}`."""
     key, equals, text = override.partition("=")
     if not equals or not all(key.split(".")):
         raise ConfigError(f"--set: expected key=value, received {override!r}")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        [value] = tomllib.loads(f"value = {text}").values()
+    except (ValueError, RecursionError):  # Not TOML, or more than a value.
+        value = text
+    if isinstance(value, datetime.date | datetime.time):  # No key takes one; a path may look so.
         value = text
     *tables, last = key.split(".")
-    for table in tables:
-        document = document.setdefault(table, {})
-        if not isinstance(document, dict):
-            raise ConfigError(f"--set: {override!r}: {table!r} is a value, not a table")
-    document[last] = value
+    found = {last: value}
+    for table in reversed(tables):
+        found = {table: found}
+    return found
 
 
 def _merge(document: dict[str, Any], given: Mapping[str, Any]) -> None:
@@ -190,23 +212,33 @@ def _absolute(path: str, folder: pathlib.Path) -> str:
 def _validate(path: pathlib.Path, document: dict[str, Any]) -> Config:
     try:
         # As JSON, because only there does pydantic's strict mode take a list for a tuple.
-        return pydantic.TypeAdapter(Config).validate_json(json.dumps(document, default=str))
+        # It has no dates, and no key takes one: a table stands in, which no key takes either.
+        text = json.dumps(document, default=lambda date: {"date": str(date)})
+        return pydantic.TypeAdapter(Config).validate_json(text)
     except pydantic.ValidationError as error:
-        lines = [f"{path}: {_sentence(mistake)}" for mistake in error.errors()]
+        lines = [f"{path}: {line}" for mistake in error.errors() for line in _lines(mistake)]
         raise ConfigError("\n".join(lines)) from error
+    except (ValueError, RecursionError) as error:  # From json: a number or a table without an end.
+        raise ConfigError(f"{path}: {error}") from error
 
 
-def _sentence(mistake: Any) -> str:
+def _lines(mistake: Any) -> list[str]:
     key = ".".join(str(part) for part in mistake["loc"])
     match mistake["type"]:
         case "missing":
-            return f"{key}: expected a value, received none"
+            return [f"{key}: expected a value, received none"]
         case "unexpected_keyword_argument":
             known = _keys_beside(mistake["loc"])
-            return f"{key}: unknown key; expected one of {', '.join(known)}"
-        case "value_error":  # From a __post_init__, which names its key itself.
-            return f"{key}.{mistake['ctx']['error']}" if key else str(mistake["ctx"]["error"])
-    return f"{key}: {mistake['msg']}, received {mistake['input']!r}"
+            return [f"{key}: unknown key; expected one of {', '.join(known)}"]
+        case "value_error":  # From a __post_init__, which names its keys itself.
+            table = f"{key}." if key else ""
+            return [f"{table}{line}" for line in str(mistake["ctx"]["error"]).split("\n")]
+        case "json_invalid":  # Text that is not Unicode, or tables that are too deep.
+            return [str(mistake["ctx"]["error"])]
+    expected = mistake["msg"].removeprefix("Input should be ")
+    for json_word, toml_word in (("an object", "a table"), ("a valid array", "a list")):
+        expected = expected.replace(json_word, toml_word)
+    return [f"{key}: expected {expected}, received {mistake['input']!r}"]
 
 
 def _keys_beside(location: tuple[str | int, ...]) -> list[str]:

@@ -4,7 +4,13 @@ import dataclasses
 import json
 import pathlib
 
-from tfx import v1 as tfx
+# Each component from its own module: `tfx.v1` also imports the cloud extensions, for 6 seconds more.
+from tfx.components.evaluator.component import Evaluator
+from tfx.components.example_validator.component import ExampleValidator
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.components.statistics_gen.component import StatisticsGen
+from tfx.components.trainer.component import Trainer
+from tfx.components.transform.component import Transform
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2
@@ -63,7 +69,7 @@ def create_pipeline(
       train_options: of the trainer.
       beam_arguments: of every Beam pipeline.
     """
-    schema = tfx.components.ImportSchemaGen(schema_file=str(schema_file)).with_id("schema")
+    schema = ImportSchemaGen(schema_file=str(schema_file)).with_id("schema")
     ingest = Ingest(
         schema=schema.outputs["schema"],
         options=input_options,
@@ -71,16 +77,16 @@ def create_pipeline(
         fingerprint=f"{input_fingerprint} {_source('ingest')}",
     ).with_id("ingest")
     examples = ingest.outputs["examples"]
-    statistics = tfx.components.StatisticsGen(
+    statistics = StatisticsGen(
         examples=examples, schema=schema.outputs["schema"]
     ).with_id("statistics")
-    anomalies = tfx.components.ExampleValidator(
+    anomalies = ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     ).with_id("anomalies")
     gate = Gate(anomalies=anomalies.outputs["anomalies"], source=_source("validate")).with_id(
         "gate"
     )
-    transform = tfx.components.Transform(
+    transform = Transform(
         examples=examples,
         schema=schema.outputs["schema"],
         preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
@@ -93,7 +99,7 @@ def create_pipeline(
         disable_statistics=True,
     ).with_id("transform")
     transform.add_upstream_node(gate)
-    train = tfx.components.Trainer(
+    train = Trainer(
         run_fn="components.train.run_fn.run_fn",
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
@@ -106,7 +112,7 @@ def create_pipeline(
             "source": _source("train"),
         },
     ).with_id("train")
-    evaluate = tfx.components.Evaluator(
+    evaluate = Evaluator(
         examples=examples,
         model=train.outputs["model"],
         schema=schema.outputs["schema"],

@@ -51,9 +51,7 @@ def mean_squared_error(
     return float(errors.mean())
 
 
-def standardise(
-    train: Sequence[np.ndarray], sequences: Sequence[np.ndarray]
-) -> list[np.ndarray]:
+def standardise(train: Sequence[np.ndarray], sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
     """z-scores by the training split's statistics over valid, observed values; 0 where missing."""
     rows = np.concatenate(train).astype(np.float64)
     mean, std = np.nanmean(rows, axis=0), np.nanstd(rows, axis=0)

@@ -7,10 +7,11 @@ import pytest
 from google.protobuf import text_format
 from hypothesis import given
 from hypothesis import strategies as st
+from tensorflow_metadata.proto.v0 import schema_pb2
 
 import schemas
 from components.sequence import BOOKKEEPING, TIME, Columns, Feature, Sequence, length_bucket
-from schemas import SchemaError, schema_pb2
+from schemas import SchemaError
 
 RAGGED = "ragged_tensor { feature_path { step: %r } row_partition_dtype: INT64 }"
 DENSE = "dense_tensor { column_name: %r shape {} }"
@@ -160,9 +161,7 @@ def test_a_schema_is_found_by_name_and_by_path(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("name", ["nowhere", "/nowhere/at/all.pbtxt", "schemas"])
 def test_an_absent_schema_names_the_known_ones(name: str) -> None:
-    with pytest.raises(
-        SchemaError, match=f"no schema '{name}'.*one of: gestures, japanese_vowels"
-    ):
+    with pytest.raises(SchemaError, match=f"no schema '{name}'.*one of: gestures, japanese_vowels"):
         schemas.load(name)
 
 

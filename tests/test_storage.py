@@ -25,7 +25,9 @@ def copied(tmp_path: pathlib.Path) -> types.ModuleType:
         (tmp_path / module).parent.mkdir(exist_ok=True)
         shutil.copy(top / module, tmp_path / module)
     shutil.copytree(top / "components/validate", tmp_path / "components/validate")
-    spec = importlib.util.spec_from_file_location("storage_copy", tmp_path / "components/storage.py")
+    spec = importlib.util.spec_from_file_location(
+        "storage_copy", tmp_path / "components/storage.py"
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -159,5 +161,5 @@ def test_source_digest_of_a_folder_without_source_raises(
     copied: types.ModuleType, tmp_path: pathlib.Path
 ) -> None:
     (tmp_path / "components" / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match="no source below .*empty"):
+    with pytest.raises(FileNotFoundError, match=r"no source below .*empty"):
         copied.source_digest("components/empty")

@@ -168,7 +168,7 @@ def context_of(columns: Columns, record: Mapping[str, Any]) -> dict[str, Context
     """
     found: dict[str, ContextValue] = {}
     for name, kind in columns.context.items():
-        value = record.get(name)
+        value: Any = record.get(name)
         if value is None:
             continue
         allowed = {"bytes": (str,), "int": (int,), "float": (int, float)}[kind]

@@ -81,7 +81,8 @@ def match(pattern: str) -> list[str]:
     if os.path.isdir(pattern):
         inside = os.path.join(pattern, "*")
         raise BadDataError(
-            "no_input", f"{pattern}: expected a file or a pattern such as {inside}, received a folder"
+            "no_input",
+            f"{pattern}: expected a file or a pattern such as {inside}, received a folder",
         )
     found = sorted(metadata.path for metadata in FileSystems.match([pattern])[0].metadata_list)
     if not found:
@@ -102,7 +103,7 @@ def sources(
     Raises:
       BadDataError: no file, an unknown format, a bad header, a broken compressed file.
     """
-    # Of the patterns, not of the files found: a new file must not rename, and so resplit, the others.
+    # Of the patterns, not of the files: a new file must not rename, and so resplit, the others.
     folder = os.path.commonpath([_fixed_folder(pattern) for pattern in patterns.values()])
     found: list[Source] = []
     for split, pattern in patterns.items():

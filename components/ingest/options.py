@@ -1,7 +1,7 @@
 """What may be configured of ingest: the `[input]` table of a configuration."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 FormatName = Literal["auto", "jsonl", "ts"]
 
@@ -27,17 +27,22 @@ class InputOptions:
     eval_share: float = 0.2
     max_quarantine_share: float = 0.01
 
-    __pydantic_config__ = {"extra": "forbid", "strict": True}
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
 
     def __post_init__(self) -> None:
-        if not self.train:
-            raise ValueError("train: expected a path or a pattern, received an empty string")
+        mistakes = [
+            f"{name}: expected a path or a pattern, received an empty string"
+            for name in ("train", "eval")
+            if getattr(self, name) == ""
+        ]
         if not 0.0 < self.eval_share < 1.0:
-            raise ValueError(
+            mistakes.append(
                 f"eval_share: expected a share between 0 and 1, received {self.eval_share}"
             )
         if not 0.0 <= self.max_quarantine_share <= 1.0:
-            raise ValueError(
+            mistakes.append(
                 "max_quarantine_share: expected a share from 0 to 1, "
                 f"received {self.max_quarantine_share}"
             )
+        if mistakes:
+            raise ValueError("\n".join(mistakes))

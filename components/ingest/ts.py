@@ -1,8 +1,9 @@
 """The .ts format of the UEA/UCR time series archive.
 
-A header of `@key value` lines ends at `@data`; each line after it is one sequence: features separated
-by `:`, their values by `,`, and last the class label or the regression target, if the header says so.
-`?` and `NaN` are missing values. Features have no names there: they take the schema's, in order.
+A header of `@key value` lines ends at `@data`; each line after it is one sequence: features
+separated by `:`, their values by `,`, and last the class label or the regression target, if the
+header says so. `?` and `NaN` are missing values. Features have no names there: they take the
+schema's, in order.
 
 Source: the aeon toolkit's description of the format, www.aeon-toolkit.org, "The .ts file format".
 """
@@ -60,7 +61,7 @@ def parse(text: bytes, columns: Columns, default_id: str, header: Header) -> Seq
     Raises:
       Reject: the line is not one; the code and the detail say why.
     """
-    fields = text.split(b":")
+    fields = [field.strip() for field in text.split(b":")]
     context = _context_value(fields.pop(), header.context, columns) if header.context else {}
     if len(fields) != len(columns.features):
         raise Reject(
@@ -70,17 +71,16 @@ def parse(text: bytes, columns: Columns, default_id: str, header: Header) -> Seq
     if not any(fields):
         raise Reject("empty", "expected at least one step, received none")
     features = {
-        name: checks.parse_numbers(field.strip())
-        for name, field in zip(columns.names, fields, strict=True)
+        name: checks.parse_numbers(field) for name, field in zip(columns.names, fields, strict=True)
     }
     return checks.assemble(
         columns=columns, features=features, sequence_id=default_id, context=context
     )
 
 
-def _context_value(field: bytes, name: str | None, columns: Columns) -> Mapping[str, ContextValue]:
+def _context_value(field: bytes, name: str, columns: Columns) -> Mapping[str, ContextValue]:
     try:
-        value = field.strip().decode("utf-8")
+        value = field.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Reject("encoding", f"expected UTF-8: {error.reason} at byte {error.start}") from error
     if name not in columns.context or value in _MISSING:
@@ -88,7 +88,7 @@ def _context_value(field: bytes, name: str | None, columns: Columns) -> Mapping[
     kind = columns.context[name]
     if kind == "bytes":
         return {name: value}
-    numbers = checks.parse_numbers(field.strip())
+    numbers = checks.parse_numbers(field)
     if len(numbers) > 1 or (kind == "int" and not numbers[0].is_integer()):
         raise Reject("type", f"column {name!r}: expected one {kind}, received {value[:40]!r}")
     # An int64 does not fit into the float64 that its text was checked as.

@@ -115,12 +115,12 @@ def test_oddities_are_rejected(text: str, code: str) -> None:
 
 @pytest.mark.parametrize("codec", ["utf-16", "latin-1"])
 def test_other_encodings_are_rejected(codec: str) -> None:
-    with pytest.raises(Reject, match="encoding: expected UTF-8: .* at byte "):
+    with pytest.raises(Reject, match=r"encoding: expected UTF-8: .* at byte "):
         _parse(_one_step(label='"é"').encode(codec))
 
 
 def test_a_byte_order_mark_is_named() -> None:
-    with pytest.raises(Reject, match="json: .*BOM"):
+    with pytest.raises(Reject, match=r"json: .*BOM"):
         _parse("\ufeff" + _one_step())
 
 
@@ -134,10 +134,12 @@ def test_deep_nesting_is_rejected_at_every_depth(key: str) -> None:
     # Around the depth at which the decoder gives up, showing the value is what could fail.
     for depth in range(900, 1100):
         nest = "[" * depth + "]" * depth
-        text = f'{{"features": {{"a": {nest}, "b": [1]}}}}' if key == "a" else f'{{"{key}": {nest}}}'
+        text = (
+            f'{{"features": {{"a": {nest}, "b": [1]}}}}' if key == "a" else f'{{"{key}": {nest}}}'
+        )
         if key not in ("a", "features"):
             text = _one_step(**{key: nest})
-        with pytest.raises(Reject, match="^(json|type|length_mismatch): "):
+        with pytest.raises(Reject, match=r"^(json|type|length_mismatch): "):
             _parse(text)
 
 

@@ -65,7 +65,10 @@ def test_the_split_is_the_same_in_another_process_and_order() -> None:
         ({"train": ""}, "train: expected a path or a pattern"),
         ({"eval_share": 0.0}, "eval_share: expected a share between 0 and 1, received 0.0"),
         ({"eval_share": 1.0}, "eval_share: expected a share between 0 and 1, received 1.0"),
-        ({"eval_share": float("nan")}, "eval_share: expected a share between 0 and 1, received nan"),
+        (
+            {"eval_share": float("nan")},
+            "eval_share: expected a share between 0 and 1, received nan",
+        ),
         ({"max_quarantine_share": -0.1}, "max_quarantine_share: expected .* received -0.1"),
         ({"max_quarantine_share": 1.1}, "max_quarantine_share: expected .* received 1.1"),
         ({"max_quarantine_share": float("nan")}, "max_quarantine_share: expected .* received nan"),

@@ -175,7 +175,7 @@ def test_a_bad_line_is_rejected(text: bytes, message: str) -> None:
 
 def test_a_missing_value_is_rejected_where_none_is_allowed() -> None:
     columns = _columns("a", "b", allow_missing=False)
-    with pytest.raises(Reject, match="non_finite: feature 'b', step 1: .* received nan"):
+    with pytest.raises(Reject, match=r"non_finite: feature 'b', step 1: .* received nan"):
         ts.parse(b"1,2:3,?", columns, "id", ts.Header(lines=1, context=None))
 
 

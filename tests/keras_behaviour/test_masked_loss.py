@@ -1,0 +1,463 @@
+"""What the pinned Keras (3.15.1 on TensorFlow 2.21) reports for masked and weighted losses.
+
+Not what it should report: an upgrade that changes any of it fails here, loudly, and docs/keras.md,
+which names these tests, is then to be rewritten. Every expected value is computed from the arrays
+of `example` in NumPy float64, with the padding deleted; read its table first.
+
+    N valid   sum of the squared errors of the valid steps / their number: what we call the loss
+    B, T      2 sequences, 5 steps; 6 of the 10 steps are valid
+"""
+
+import itertools
+
+import keras
+import numpy as np
+import oracle
+import pytest
+import tensorflow as tf
+from keras_behaviour.example import (
+    Batch,
+    OwnLengths,
+    autoencoder,
+    batch,
+    called_directly,
+    dense_model,
+    gradient,
+    masked_lstm,
+    reports,
+    tracked,
+    two_tasks,
+    update,
+)
+
+MEANS = ("sum_over_batch_size", "mean")
+WEIGHTED = ("mean_with_sample_weight",)
+SUM = ("sum",)
+CLOSE = {"rel": 1e-6, "abs": 1e-6}
+
+DATA = batch(0, 1)
+VALID_SQUARES = DATA.squares[DATA.valid]
+VALID_WEIGHTS = DATA.weight[DATA.valid]
+MASK = DATA.valid.astype(np.float64)
+
+
+def _assert_reported(expected: float, **case: object) -> None:
+    """By the loss object and by every report of the trainer alike."""
+    assert called_directly(data=DATA, **case) == pytest.approx(expected, **CLOSE)
+    assert reports(data=DATA, **case) == pytest.approx(
+        dict.fromkeys(("evaluate", "fit", "train_on_batch", "test_on_batch"), expected), **CLOSE
+    )
+
+
+def test_versions_are_those_that_these_tests_describe() -> None:
+    assert keras.backend.backend() == "tensorflow"
+    assert keras.__version__.startswith("3.15.")
+    assert tf.__version__.startswith("2.21.")
+
+
+def test_example_is_that_of_the_table() -> None:
+    np.testing.assert_array_equal(VALID_SQUARES, [1, 0, 4, 0, 9, 4])
+    np.testing.assert_array_equal(VALID_WEIGHTS, [1, 2, 1, 0, 3, 1])
+    np.testing.assert_array_equal(DATA.squares[~DATA.valid], [4, 4, 4, 4])
+    assert (DATA.valid.shape, DATA.valid.sum()) == ((2, 5), 6)
+
+
+# 1. What the loss is divided by.
+
+
+# id: reductions, whether behind a Masking, sample_weight, expected.
+DIVIDED_BY = {
+    # Not 18 / 10, as in TF 2.7, which multiplied each loss by the mask and took the mean over every
+    # step (tensorflow#34158, keras#15323). The pinned release first weights each valid step by
+    # 10 / 6, so that a mean over 10 is the mean over 6.
+    "mask-18-by-6-valid-steps": (MEANS + WEIGHTED, True, None, VALID_SQUARES.sum() / 6),
+    "weight-52-by-all-10-steps": (
+        MEANS,
+        False,
+        DATA.weight,
+        (DATA.squares * DATA.weight).sum() / 10,
+    ),
+    "weight-52-by-weights-12": (
+        WEIGHTED,
+        False,
+        DATA.weight,
+        np.average(DATA.squares, weights=DATA.weight),
+    ),
+    # A mask that is given as a weight still has the figure of TF 2.7.
+    "mask-as-weight-18-by-all-10-steps": (MEANS, False, MASK, VALID_SQUARES.sum() / 10),
+    "mask-as-weight-18-by-6-valid-steps": (WEIGHTED, False, MASK, VALID_SQUARES.mean()),
+    # Not by the weights of the valid steps, 8. TF 2.7: 36 / 10.
+    "both-36-by-6-valid-steps": (
+        MEANS,
+        True,
+        DATA.weight,
+        (VALID_SQUARES * VALID_WEIGHTS).sum() / 6,
+    ),
+    "both-36-by-valid-weights-8": (
+        WEIGHTED,
+        True,
+        DATA.weight,
+        np.average(VALID_SQUARES, weights=VALID_WEIGHTS),
+    ),
+    "mask-18-by-nothing": (SUM, True, None, VALID_SQUARES.sum()),
+    "weight-52-by-nothing": (SUM, False, DATA.weight, (DATA.squares * DATA.weight).sum()),
+    "both-36-by-nothing": (SUM, True, DATA.weight, (VALID_SQUARES * VALID_WEIGHTS).sum()),
+}
+
+
+@pytest.mark.parametrize(
+    ("reduction", "masking", "weight", "expected"),
+    [
+        pytest.param(reduction, *case, id=f"{reduction}-{name}")
+        for name, (reductions, *case) in DIVIDED_BY.items()
+        for reduction in reductions
+    ],
+)
+def test_loss_is_divided(
+    reduction: str, masking: bool, weight: np.ndarray | None, expected: float
+) -> None:
+    """A sum of squared errors, by what the id says."""
+    _assert_reported(expected, reduction=reduction, masking=masking, weight=weight)
+
+
+def test_sum_in_batches_of_one_is_reported_divided_by_the_2_sequences() -> None:
+    """18 / 2: the loss tracker is a mean over rows, whatever the reduction says."""
+    one_batch = dense_model(reduction="sum").evaluate(DATA.x, DATA.y, batch_size=2, verbose=0)
+    two_batches = dense_model(reduction="sum").evaluate(DATA.x, DATA.y, batch_size=1, verbose=0)
+    assert one_batch == pytest.approx(VALID_SQUARES.sum(), **CLOSE)
+    assert two_batches == pytest.approx(VALID_SQUARES.sum() / 2, **CLOSE)
+
+
+@pytest.mark.parametrize("reduction", [None, "none"])
+@pytest.mark.parametrize(
+    ("masking", "weight", "counted"),
+    [
+        pytest.param(True, None, MASK, id="mask"),
+        pytest.param(False, DATA.weight, DATA.weight, id="weight"),
+        pytest.param(True, DATA.weight, DATA.weight * MASK, id="both"),
+    ],
+)
+def test_no_reduction_divides_by_nothing_but_the_trainer_reports_it_by_all_10_steps(
+    reduction: str | None, masking: bool, weight: np.ndarray | None, counted: np.ndarray
+) -> None:
+    """The object returns [B, T], 0 where masked. The report is 18 / 10, 52 / 10, 36 / 10: under a
+    mask, here alone, the pinned release still gives the figure of TF 2.7.
+    """
+    case = {"reduction": reduction, "masking": masking, "data": DATA, "weight": weight}
+    np.testing.assert_allclose(called_directly(**case), DATA.squares * counted, rtol=1e-6)
+    expected = (DATA.squares * counted).sum() / 10
+    for name, reported in reports(**case).items():
+        assert reported == pytest.approx(expected, **CLOSE), name
+
+
+@pytest.mark.parametrize(("reduction", "factor"), [("mean", 1), ("sum", 6), (None, 6)])
+def test_without_reduction_the_update_is_that_of_the_sum(reduction: str, factor: float) -> None:
+    """It is reported as a mean over 10 steps and trained on as a sum over the 6 valid ones."""
+    moved = update(dense_model(reduction=reduction), x=DATA.x, y=DATA.y)
+    np.testing.assert_allclose(moved, -factor * gradient(DATA), rtol=1e-5)
+
+
+# 2. What stands in the padding of the targets.
+
+
+@pytest.mark.parametrize(
+    ("reduction", "weight"),
+    [("mean", None), ("mean", MASK), ("mean_with_sample_weight", MASK)],
+    ids=["mask", "weight-0", "weight-0-by-weights"],
+)
+def test_targets_of_1e6_where_masked_change_nothing_and_nan_makes_all_nan(
+    reduction: str, weight: np.ndarray | None
+) -> None:
+    """The loss of a masked step is multiplied by 0. That removes 1e6; NaN * 0 is NaN."""
+
+    def outcome(label: float) -> tuple[float, np.ndarray]:
+        data = batch(0, 1, label=label)
+        arguments = {"x": data.x, "y": data.y, "sample_weight": weight}
+        model = dense_model(reduction=reduction, masking=weight is None)
+        return model.evaluate(**arguments, verbose=0), update(model, **arguments)
+
+    loss, moved = outcome(0.0)
+    huge_loss, huge_moved = outcome(1e6)
+    divisor = 10 if reduction == "mean" and weight is not None else 6
+    assert loss == huge_loss == pytest.approx(VALID_SQUARES.sum() / divisor, **CLOSE)
+    np.testing.assert_array_equal(huge_moved, moved)
+    np.testing.assert_allclose(moved, -gradient(DATA) * 6 / divisor, rtol=1e-5)
+    nan_loss, nan_moved = outcome(np.nan)
+    assert np.isnan(nan_loss)
+    assert np.isnan(nan_moved).all()
+
+
+# 3. The mask value.
+
+
+def test_mask_value_itself_changes_nothing() -> None:
+    outcomes = []
+    for value in (0.0, -1.0):
+        data = batch(0, 1, fill=value)
+        model = dense_model(mask_value=value)
+        loss = model.evaluate(data.x, data.y, verbose=0)
+        assert loss == pytest.approx(VALID_SQUARES.mean(), **CLOSE)
+        outcomes.append([loss, *update(model, x=data.x, y=data.y)])
+    assert outcomes[0] == outcomes[1]
+
+
+def test_masking_of_0_takes_padding_of_minus_1_for_steps() -> None:
+    """Divides by all 10, and counts 4 outputs of -1 - 1 + 1."""
+    data = batch(0, 1, fill=-1.0)
+    loss = dense_model(mask_value=0.0).evaluate(data.x, data.y, verbose=0)
+    assert loss == pytest.approx(data.squares.mean(), **CLOSE)
+    assert loss > 2 * VALID_SQUARES.mean()
+
+
+def test_masking_of_0_eats_a_true_step_of_zeros() -> None:
+    """Divides by 5: a valid step whose features are all 0 is not counted."""
+
+    def with_zero_step(data: Batch) -> Batch:
+        data.x[0, 1] = 0.0
+        return data
+
+    by_zero, by_minus_one = with_zero_step(batch(0, 1)), with_zero_step(batch(0, 1, fill=-1.0))
+    eaten = by_zero.valid.copy()
+    eaten[0, 1] = False
+    loss = dense_model(mask_value=0.0).evaluate(by_zero.x, by_zero.y, verbose=0)
+    true_loss = dense_model(mask_value=-1.0).evaluate(by_minus_one.x, by_minus_one.y, verbose=0)
+    assert loss == pytest.approx(by_zero.squares[eaten].sum() / 5, **CLOSE)
+    assert true_loss == pytest.approx(by_minus_one.squares[DATA.valid].sum() / 6, **CLOSE)
+    assert loss != pytest.approx(true_loss, rel=0.01)
+
+
+@pytest.mark.parametrize("mask_value", [0.0, np.nan])
+def test_nan_in_the_padding_is_no_mask_value(mask_value: float) -> None:
+    """NaN is equal to nothing, so a step of NaN counts as valid, for `Masking(NaN)` as well."""
+    data = batch(0, 1, fill=np.nan)
+    assert np.isnan(dense_model(mask_value=mask_value).evaluate(data.x, data.y, verbose=0))
+
+
+# 5. Loss and metric of the same name.
+
+
+@pytest.mark.parametrize("masking", [True, False], ids=["mask-and-weight", "mask-as-weight"])
+def test_loss_metric_and_weighted_metric_divide_by_different_things(masking: bool) -> None:
+    """With mask and weight: loss 36 / 6 valid steps, metric 18 / 6 (it never sees the weights),
+    weighted metric 36 / 8 (the weights). With the mask as the weight: 18 / 10, 34 / 10, 18 / 6.
+    """
+    weight = DATA.weight if masking else MASK
+    seen = DATA.valid if masking else np.ones_like(DATA.valid)
+    squares, weights = DATA.squares[seen], weight[seen]
+    model = dense_model(masking=masking, metrics=["mse"], weighted_metrics=["mse"])
+    reported = model.evaluate(DATA.x, DATA.y, sample_weight=weight, verbose=0, return_dict=True)
+    expected = {
+        "loss": (squares * weights).sum() / len(squares),
+        "mse": squares.mean(),
+        "weighted_mse": np.average(squares, weights=weights),
+    }
+    assert reported == pytest.approx(expected, **CLOSE)
+    assert len({round(value, 3) for value in expected.values()}) == 3
+
+
+def test_task_loss_divides_by_the_batch_and_task_metric_by_the_weights() -> None:
+    """b_loss 18 / 10 against b_mse 18 / 6, from the same outputs, labels and weights. With no label
+    missing the two are the same, 34 / 10.
+    """
+    reported = two_tasks(DATA, batch_size=2)
+    expected = {
+        "a_loss": DATA.squares.mean(),
+        "a_mse": DATA.squares.mean(),
+        "b_loss": VALID_SQUARES.sum() / 10,
+        "b_mse": VALID_SQUARES.mean(),
+        "loss": DATA.squares.mean() + VALID_SQUARES.sum() / 10,
+    }
+    assert reported == pytest.approx(expected, **CLOSE)
+
+
+def test_task_losses_do_not_add_up_to_the_loss_when_the_last_batch_is_short() -> None:
+    """The loss weighs batches by rows, 2 to 1; a task's loss weighs them 1 to 1."""
+    data = batch(0, 1, 2)
+    reported = two_tasks(data, batch_size=2)
+    of_b = np.where(data.valid, data.squares, 0)
+    by_task = [(losses[:2].mean() + losses[2:].mean()) / 2 for losses in (data.squares, of_b)]
+    assert [reported["a_loss"], reported["b_loss"]] == pytest.approx(by_task, **CLOSE)
+    assert reported["loss"] == pytest.approx(data.squares.mean() + of_b.mean(), **CLOSE)
+    assert sum(by_task) != pytest.approx(reported["loss"], rel=0.1)
+
+
+# 6. Across batches.
+
+GROUPINGS = ([[0, 1, 2]], [[0, 1], [2]], [[0, 2], [1]], [[0], [1], [2]])
+
+
+@pytest.mark.parametrize("groups", GROUPINGS, ids=str)
+@pytest.mark.parametrize(
+    ("reduction", "masking"),
+    [("mean", True), ("mean_with_sample_weight", False), ("mean", False)],
+    ids=["mask", "mask-as-weight-by-weights", "mask-as-weight"],
+)
+def test_loss_depends_on_batch_size_and_order_and_weighted_metrics_do_not(
+    groups: list[list[int]], reduction: str, masking: bool
+) -> None:
+    """What divides by valid steps a batch is 1.82, 2.13, 2.69, 2.72 on the same data. What divides
+    by all steps is the same for all, 20 / 15, and is diluted by the padding. Only the weighted
+    metric is 20 / 11: the masked mean, whatever the batches.
+    """
+    data = batch(*itertools.chain(*groups))
+    model = dense_model(reduction=reduction, masking=masking, weighted_metrics=["mse"])
+    weight = None if masking else data.valid.astype(np.float64)
+    size = len(groups[0])
+    loss, metric = model.evaluate(data.x, data.y, sample_weight=weight, batch_size=size, verbose=0)
+    valid = data.squares[data.valid]
+    by_all_steps = reduction == "mean" and not masking
+    expected = valid.sum() / data.valid.size if by_all_steps else tracked(groups)
+    assert loss == pytest.approx(expected, **CLOSE)
+    assert metric == pytest.approx(valid.mean(), **CLOSE)
+
+
+def test_groupings_differ_by_more_than_any_rounding() -> None:
+    losses = [tracked(groups) for groups in GROUPINGS]
+    assert min(np.diff(sorted(losses))) > 0.01
+    assert max(losses) / min(losses) > 1.4
+
+
+@pytest.mark.parametrize("groups", GROUPINGS, ids=str)
+def test_weighted_metrics_depend_on_the_batches_too_once_these_differ_in_length(
+    groups: list[list[int]],
+) -> None:
+    """A weighted metric sums errors and weights after dividing both by T. For one T that cancels;
+    for batches of several T each batch is weighted by 1 / T.
+    """
+    batches = OwnLengths(groups)
+    _, metric = dense_model(masking=False, weighted_metrics=["mse"]).evaluate(batches, verbose=0)
+    sums = [data.squares[data.valid].sum() / data.valid.shape[1] for data in batches.batches]
+    counts = [data.valid.sum() / data.valid.shape[1] for data in batches.batches]
+    assert metric == pytest.approx(sum(sums) / sum(counts), **CLOSE)
+    masked_mean = batch(0, 1, 2).squares[batch(0, 1, 2).valid].mean()
+    one_length = len({data.valid.shape[1] for data in batches.batches}) == 1
+    assert (metric == pytest.approx(masked_mean, rel=1e-3)) == one_length
+
+
+def test_batch_with_nothing_valid_has_loss_0_and_still_counts_its_rows() -> None:
+    """A loss of 0 for its 2 rows halves the report; the weighted metric leaves it out."""
+    x, y = np.concatenate([DATA.x, np.zeros_like(DATA.x)]), np.concatenate([DATA.y, DATA.y])
+    model = dense_model(weighted_metrics=["mse"])
+    loss, metric = model.evaluate(x, y, batch_size=2, verbose=0)
+    assert loss == pytest.approx((VALID_SQUARES.mean() + 0) / 2, **CLOSE)
+    assert metric == pytest.approx(VALID_SQUARES.mean(), **CLOSE)
+
+
+# 7. Layers that lose the mask.
+
+
+def test_repeat_vector_loses_the_mask_so_the_loss_is_over_all_10_steps() -> None:
+    """The usual LSTM autoencoder, on its own outputs: not the masked mean, and no warning. The mask
+    as sample_weight, divided by the weights, gives it back (for one batch).
+    """
+    model = autoencoder()
+    squares = np.square(np.float64(model.predict(DATA.x, verbose=0)) - DATA.x).mean(axis=-1)
+    reported = model.evaluate(DATA.x, DATA.x, verbose=0)
+    assert reported == pytest.approx(squares.mean(), **CLOSE)
+    assert reported != pytest.approx(squares[DATA.valid].mean(), rel=0.2)
+    weighted = model.evaluate(DATA.x, DATA.x, sample_weight=MASK, verbose=0)
+    assert weighted == pytest.approx(squares[DATA.valid].sum() / 10, **CLOSE)
+    model.compile(loss=keras.losses.MeanSquaredError(reduction="mean_with_sample_weight"))
+    weighted = model.evaluate(DATA.x, DATA.x, sample_weight=MASK, verbose=0)
+    assert weighted == pytest.approx(squares[DATA.valid].mean(), **CLOSE)
+
+
+# 8. A weight a sequence.
+
+SQUARE = Batch(  # the first 2 steps, all valid, of 2 sequences: B == T
+    x=DATA.x[:, :2], y=DATA.y[:, :2], weight=DATA.weight[:, :2], valid=DATA.valid[:, :2]
+)
+FIRST_ONLY = np.array([1.0, 0.0])
+
+
+@pytest.mark.parametrize("masking", [True, False], ids=["masking", "no-mask"])
+def test_weight_of_b_weights_time_when_b_equals_t(masking: bool) -> None:
+    """[1, 0], meant to leave out sequence 1, leaves out step 1 of both. Without a mask the weighted
+    metric does leave out the sequence; behind a mask it weights time as the loss does.
+    """
+    model = dense_model(masking=masking, weighted_metrics=["mse"])
+    loss, metric = model.evaluate(SQUARE.x, SQUARE.y, sample_weight=FIRST_ONLY, verbose=0)
+    by_step, by_sequence = SQUARE.squares[:, 0], SQUARE.squares[0]
+    assert loss == pytest.approx(by_step.sum() / 4, **CLOSE)
+    assert loss != pytest.approx(by_sequence.sum() / 4, rel=0.5)
+    assert metric == pytest.approx((by_step if masking else by_sequence).mean(), **CLOSE)
+
+
+def test_weight_of_b_is_refused_when_b_differs_from_t() -> None:
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"[Ii]ncompatible shapes"):
+        dense_model().evaluate(DATA.x, DATA.y, sample_weight=FIRST_ONLY, verbose=0)
+
+
+def test_weight_of_b_by_1_weights_sequences_and_divides_by_the_weights_of_2_sequences() -> None:
+    """[[1], [3]] weights sequences under every reduction; but mean_with_sample_weight, without a
+    mask, divides by 1 + 3 and not by 5 steps of each, 20: a "mean" of 21 of errors up to 9.
+    """
+    weight = np.array([[1.0], [3.0]])
+    total = (DATA.squares * weight).sum()
+    _assert_reported(total / 10, reduction="mean", masking=False, weight=weight)
+    case = {"reduction": "mean_with_sample_weight", "masking": False, "weight": weight}
+    _assert_reported(total / weight.sum(), **case)
+    assert total / weight.sum() > 2 * DATA.squares.max()
+
+
+# 9. Gradient accumulation.
+
+
+def test_two_accumulated_batches_update_otherwise_than_the_batch_of_both() -> None:
+    """A mean of two masked means (4 and 2 valid steps), not the mean over 6: 74% off here."""
+    whole = update(dense_model(), x=DATA.x, y=DATA.y, batch_size=2)
+    accumulating = dense_model(gradient_accumulation_steps=2)
+    accumulated = update(accumulating, x=DATA.x, y=DATA.y, batch_size=1)
+    np.testing.assert_allclose(whole, -gradient(DATA), rtol=1e-5)
+    means = [gradient(batch(0)), gradient(batch(1))]
+    np.testing.assert_allclose(accumulated, -np.mean(means, axis=0), rtol=1e-5)
+    assert 0.7 < np.linalg.norm(accumulated - whole) / np.linalg.norm(whole) < 0.78
+
+
+# 10. NaN in the padding of the inputs.
+
+
+@pytest.mark.parametrize("fill", [np.nan, np.inf])
+def test_loss_behind_an_lstm_mask_is_right_and_every_gradient_of_the_lstm_is_nan(
+    fill: float,
+) -> None:
+    """Where masked the LSTM holds its state, so outputs, loss and the gradient of the head are those
+    without padding. Backwards, 0 * NaN is NaN: one update, correctly reported, and it is all NaN.
+    """
+    model = masked_lstm()
+    weights = [np.float64(weight) for weight in model.get_weights()]
+    outputs = [
+        oracle.lstm(sequence.x[0], *weights[:3]) @ weights[3] + weights[4]
+        for sequence in (batch(0, steps=4), batch(1, steps=2))
+    ]
+    expected = oracle.mean_squared_error([DATA.y[0, :4], DATA.y[1, :2]], outputs)
+    data = batch(0, 1, fill=fill)
+    assert model.train_on_batch([data.x, data.valid], data.y) == pytest.approx(expected, rel=1e-5)
+    *lstm, kernel, bias = model.get_weights()
+    assert all(np.isnan(weight).all() for weight in lstm)
+    assert np.isfinite(kernel).all()
+    assert np.isfinite(bias).all()
+
+
+@pytest.mark.parametrize("fill", [0.0, 1e30, np.nan, np.inf])
+@pytest.mark.parametrize("select", [True, False], ids=["selected", "as-it-is"])
+def test_gradients_are_nan_unless_the_input_is_selected_first(fill: float, select: bool) -> None:
+    """The loss is 18 / 6 either way, as its terms are selected. `tf.where(mask, x, 0)` on the input
+    as well makes every gradient right, and that of the padding exactly 0.
+    """
+    data = batch(0, 1, fill=fill)
+    model = dense_model(masking=False)
+    x = tf.Variable(data.x, dtype=tf.float32)
+    with tf.GradientTape() as tape:
+        inputs = tf.where(data.valid[..., np.newaxis], x, 0.0) if select else x
+        squares = tf.square(model(inputs) - tf.constant(data.y, tf.float32))[..., 0]
+        loss = tf.reduce_sum(tf.where(data.valid, squares, 0.0)) / 6
+    kernel, bias, of_x = (g.numpy() for g in tape.gradient(loss, [*model.trainable_weights, x]))
+    assert float(loss) == pytest.approx(VALID_SQUARES.mean(), **CLOSE)
+    np.testing.assert_allclose(of_x[data.valid][:, 0], 2 * DATA.errors[DATA.valid] / 6, rtol=1e-5)
+    if select or fill == 0.0:
+        np.testing.assert_allclose([*kernel[:, 0], *bias], gradient(DATA), rtol=1e-5)
+        assert (of_x[~data.valid] == 0.0).all()
+    elif not np.isfinite(fill):
+        assert np.isnan([*kernel[:, 0], *bias]).all()
+        assert np.isnan(of_x[~data.valid]).all()

@@ -1,0 +1,231 @@
+"""Tests of the command line, run as users run it: exit codes, messages, and nothing heavy imported."""
+
+import fcntl
+import importlib.metadata
+import os
+import pathlib
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+COMMANDS = {
+    "module": [sys.executable, "-m", "pipeline"],
+    "installed": [str(pathlib.Path(sys.executable).with_name("ragline"))],
+}
+# What takes seconds to import. All else that ragline needs comes in through these.
+HEAVY = {"tensorflow", "apache_beam", "tfx", "keras", "tensorflow_transform", "ml_metadata"}
+
+CONFIG = """
+name = "n"
+schema = "gestures"
+workdir = "w"
+[input]
+train = "*.jsonl"
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A command that ended: `imports` are the top-level packages it imported."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+    imports: frozenset[str]
+
+
+def _ragline(*arguments: object, command: str = "module") -> Done:
+    done = subprocess.run(
+        [*COMMANDS[command], *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"},
+    )
+    lines = done.stderr.splitlines(keepends=True)
+    timings = [line for line in lines if line.startswith("import time:")]
+    found = Done(
+        exit_code=done.returncode,
+        stdout=done.stdout,
+        stderr="".join(line for line in lines if line not in timings),
+        imports=frozenset(line.rpartition("|")[2].strip().partition(".")[0] for line in timings),
+    )
+    assert "pipeline" in found.imports, "the profile must show imports, or it shows nothing"
+    assert not found.imports & HEAVY
+    assert "Traceback" not in found.stderr
+    return found
+
+
+def _tree(folder: pathlib.Path) -> dict[pathlib.Path, bytes | None]:
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+@pytest.fixture
+def config(tmp_path: pathlib.Path) -> pathlib.Path:
+    path = tmp_path / "c.toml"
+    path.write_text(CONFIG, encoding="utf-8")
+    return path
+
+
+def test_an_import_that_is_heavy_would_be_seen() -> None:
+    """The negative control of the check that every command here goes through."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import ml_metadata"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"},
+    )
+    assert any(
+        line.rpartition("|")[2].strip().partition(".")[0] in HEAVY
+        for line in done.stderr.splitlines()
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_lists_the_commands(command: str) -> None:
+    done = _ragline("--help", command=command)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage: ragline ")
+    assert "\n    run " in done.stdout
+    assert "\n    synth " in done.stdout
+    assert "numpy" not in done.imports
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_version_is_the_one_of_the_project(command: str) -> None:
+    done = _ragline("--version", command=command)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout == f"ragline {project['version']}\n"
+    assert importlib.metadata.version("ragline") == project["version"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_run_lists_its_options(command: str) -> None:
+    done = _ragline("run", "--help", command=command)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage: ragline run ")
+    for option in ("CONFIG", "--set KEY=VALUE", "--workdir DIR", "--json"):
+        assert option in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["nope"], "invalid choice: 'nope'"),
+        (["--nope"], "the following arguments are required: COMMAND"),
+        (["run"], "the following arguments are required: CONFIG"),
+        (["run", "a.toml", "b.toml"], "unrecognized arguments: b.toml"),
+        (["run", "a.toml", "--set"], "argument --set: expected one argument"),
+        (["run", "a.toml", "--nope"], "unrecognized arguments: --nope"),
+        (["synth"], "the following arguments are required: --output"),
+        *[
+            (
+                ["synth", "--output", "unmade", f"--sequences={count}"],
+                f"--sequences: expected an integer of at least 1, received '{count}'",
+            )
+            for count in ("0", "-1", "1.5", "many", "")
+        ],
+        (
+            ["synth", "--output", "unmade", "--seed=-1"],
+            "--seed: expected an integer of at least 0, received '-1'",
+        ),
+    ],
+    ids=" ".join,
+)
+def test_bad_arguments_are_named(arguments: list[str], told: str) -> None:
+    done = _ragline(*arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: ragline")
+    assert told in done.stderr
+    assert not (ROOT / "unmade").exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_bad_configuration_ends_with_2_and_names_each_key(
+    config: pathlib.Path, command: str
+) -> None:
+    before = _tree(config.parent)
+    done = _ragline(
+        "run", config, "--set", "train.epoch=3", "--set", "input.format=csv", command=command
+    )
+    assert (done.exit_code, done.stdout) == (2, "")
+    first, second = done.stderr.splitlines()
+    assert first.startswith(f"{config}: input.format: expected 'auto', 'jsonl' or 'ts'")
+    assert second.startswith(f"{config}: train.epoch: unknown key; expected one of units, ")
+    assert _tree(config.parent) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--set", "epochs"], "--set: expected key=value, received 'epochs'\n"),
+        (["--set", "schema=nope"], "schema: no schema 'nope': expected a .pbtxt file or one of: "),
+        (["--workdir", ""], "workdir: expected a local folder, received ''\n"),
+        (["--set", "beam.runner=DaskRunner"], "beam.runner: 'DaskRunner' is refused: "),
+        (["--set", b"name=\xff"], "surrogate"),
+    ],
+)
+def test_a_mistake_on_the_command_line_ends_with_2(
+    config: pathlib.Path, arguments: list[str | bytes], told: str
+) -> None:
+    done = _ragline("run", config, *map(os.fsdecode, arguments))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert told in done.stderr
+
+
+def test_a_configuration_that_is_not_there_or_no_toml_ends_with_2(config: pathlib.Path) -> None:
+    absent = config.with_name("absent.toml")
+    done = _ragline("run", absent)
+    assert (done.exit_code, done.stderr) == (2, f"{absent}: No such file or directory\n")
+    config.write_text('name = "n"\nschema gestures\n', encoding="utf-8")
+    done = _ragline("run", config, "--json")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"{config}: ")
+    assert "line 2" in done.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_work_directory_that_is_held_ends_with_75_and_stays_as_it_is(
+    config: pathlib.Path, command: str
+) -> None:
+    workdir = config.parent / "w"
+    workdir.mkdir()
+    with (workdir / ".lock").open("w") as lock:
+        lock.write("4242")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = _tree(config.parent)
+        done = _ragline("run", config, "--json", command=command)
+        assert (done.exit_code, done.stdout) == (75, "")
+        assert done.stderr == f"{workdir}: another run holds it (process 4242)\n"
+        assert _tree(config.parent) == before
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_synth_writes_what_it_says(tmp_path: pathlib.Path, command: str) -> None:
+    folder = tmp_path / "new" / "data"
+    done = _ragline("synth", "--output", folder, "--sequences", 10, "--seed", 3, command=command)
+    assert (done.exit_code, done.stdout) == (0, "")
+    files = sorted(folder.iterdir())
+    assert [file.name for file in files] == [f"gestures-{shard:05d}.jsonl" for shard in range(4)]
+    assert sum(len(file.read_text().splitlines()) for file in files) == 10
+    assert done.stderr.startswith("10 sequences, ")
+    assert done.stderr.endswith(f" in 4 files: {folder}\n")
+
+
+@pytest.mark.parametrize("below", [".", "below"])
+def test_synth_into_what_is_no_folder_ends_with_2(tmp_path: pathlib.Path, below: str) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine", encoding="utf-8")
+    done = _ragline("synth", "--output", file / below)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"--output: expected a folder to write into, received {file}")
+    assert file.read_text(encoding="utf-8") == "mine"

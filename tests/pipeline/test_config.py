@@ -1,0 +1,768 @@
+"""Tests of the configuration: what is taken, and that every mistake is refused with its key."""
+
+import copy
+import dataclasses
+import datetime
+import math
+import os
+import pathlib
+import re
+import shutil
+import string
+
+import pytest
+import tomli_w
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+import schemas
+from components.ingest.options import InputOptions
+from components.train.options import TrainOptions
+from pipeline.config import BeamOptions, Config, ConfigError, load, to_dict
+
+KEYS = {
+    "": "name, schema, workdir, input, train, beam",
+    "input": "train, eval, format, eval_share, max_quarantine_share",
+    "train": (
+        "units, embedding_size, batch_size, epochs, patience, learning_rate, clip_norm, "
+        "precision, strategy, seed"
+    ),
+    "beam": "runner, options",
+}
+SMALLEST = {"name": "n", "schema": "gestures", "workdir": "w", "input": {"train": "x"}}
+FULL = {
+    "name": "every-key_2",
+    "schema": "japanese_vowels",
+    "workdir": "/w",
+    "input": {
+        "train": "/d/train-*.ts",
+        "eval": "/d/eval-*.ts",
+        "format": "ts",
+        "eval_share": 0.5,
+        "max_quarantine_share": 0.0,
+    },
+    "train": {
+        "units": 8,
+        "embedding_size": 3,
+        "batch_size": 5,
+        "epochs": 7,
+        "patience": 2,
+        "learning_rate": 0.01,
+        "clip_norm": 0.5,
+        "precision": "bfloat16",
+        "strategy": "mirrored",
+        "seed": 2**31 - 1,
+    },
+    "beam": {
+        "runner": "PortableRunner",
+        "options": ["--job_endpoint=embed", "--environment_type=LOOPBACK"],
+    },
+}
+
+
+def _write(folder: pathlib.Path, content: dict | str | bytes) -> pathlib.Path:
+    path = folder / "c.toml"
+    text = tomli_w.dumps(content) if isinstance(content, dict) else content
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def _with(key: str, value: object) -> dict:
+    """The smallest configuration with one key set, `input.format` say."""
+    document = copy.deepcopy(SMALLEST)
+    *tables, last = key.split(".")
+    table = document
+    for name in tables:
+        table = table.setdefault(name, {})
+    table[last] = value
+    return document
+
+
+def _at(config: Config, key: str) -> object:
+    found = config
+    for name in key.split("."):
+        found = getattr(found, name)
+    return found
+
+
+def _mistakes(path: pathlib.Path, *overrides: str) -> list[str]:
+    """One line a mistake, without the file's name, which each must begin with."""
+    with pytest.raises(ConfigError, match=re.escape(f"{path}: ")) as caught:
+        load(path, overrides)
+    lines = str(caught.value).split("\n")
+    assert all(line.startswith(f"{path}: ") for line in lines), lines
+    return [line.removeprefix(f"{path}: ") for line in lines]
+
+
+@pytest.fixture
+def smallest(tmp_path: pathlib.Path) -> pathlib.Path:
+    (tmp_path / "home").mkdir()
+    return _write(tmp_path / "home", SMALLEST)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """The folder the command runs in, which is not the file's."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+# What is taken.
+
+
+def test_all_but_four_keys_have_a_default(smallest: pathlib.Path) -> None:
+    assert to_dict(load(smallest)) == {
+        "name": "n",
+        "schema": "gestures",
+        "workdir": str(smallest.parent / "w"),
+        "input": {
+            "train": str(smallest.parent / "x"),
+            "format": "auto",
+            "eval_share": 0.2,
+            "max_quarantine_share": 0.01,
+        },
+        "train": {
+            "units": 64,
+            "embedding_size": 32,
+            "batch_size": 32,
+            "epochs": 20,
+            "patience": 4,
+            "learning_rate": 0.003,
+            "clip_norm": 1.0,
+            "precision": "float32",
+            "strategy": "auto",
+            "seed": 0,
+        },
+        "beam": {"runner": "DirectRunner", "options": ()},
+    }
+    assert load(smallest).input.eval is None
+
+
+def test_every_key_of_every_table_arrives(tmp_path: pathlib.Path, smallest: pathlib.Path) -> None:
+    full, defaults = load(_write(tmp_path, FULL)), load(smallest)
+    assert full == Config(
+        name=FULL["name"],
+        schema=FULL["schema"],
+        workdir=FULL["workdir"],
+        input=InputOptions(**FULL["input"]),
+        train=TrainOptions(**FULL["train"]),
+        beam=BeamOptions(runner="PortableRunner", options=tuple(FULL["beam"]["options"])),
+    )
+    for table, keys in KEYS.items():
+        for key in keys.split(", "):
+            dotted = f"{table}.{key}".lstrip(".")
+            assert _at(full, dotted) != _at(defaults, dotted), f"FULL does not show {dotted}"
+
+
+def test_the_examples_load() -> None:
+    files = sorted((schemas.FOLDER.parent / "examples").glob("*.toml"))
+    assert [load(file).name for file in files] == ["gestures", "japanese_vowels"]
+
+
+def test_an_integer_is_taken_for_a_number_and_becomes_one(tmp_path: pathlib.Path) -> None:
+    rate = load(_write(tmp_path, _with("train.learning_rate", 1))).train.learning_rate
+    assert rate == 1.0
+    assert isinstance(rate, float)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("train.units", 1),
+        ("train.embedding_size", 1),
+        ("train.batch_size", 1),
+        ("train.epochs", 1),
+        ("train.patience", 1),
+        ("train.seed", 0),
+        ("train.seed", 2**31 - 1),
+        ("train.learning_rate", math.ulp(0.0)),
+        ("train.clip_norm", 1e308),
+        ("input.eval_share", 1e-9),
+        ("input.eval_share", 0.999),
+        ("input.max_quarantine_share", 0.0),
+        ("input.max_quarantine_share", 1.0),
+        ("input.format", "jsonl"),
+        ("train.strategy", "one"),
+        ("name", "a"),
+        ("name", "2024-05-27"),
+        ("name", "_x-"),
+    ],
+)
+def test_values_at_the_edge_are_taken(tmp_path: pathlib.Path, key: str, value: object) -> None:
+    assert _at(load(_write(tmp_path, _with(key, value))), key) == value
+
+
+def test_a_config_cannot_be_changed(smallest: pathlib.Path) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError, match="epochs"):
+        load(smallest).train.epochs = 3
+
+
+@pytest.mark.parametrize("content", [SMALLEST, FULL], ids=["smallest", "full"])
+def test_what_to_dict_gives_loads_as_the_same_config_from_any_folder(
+    tmp_path: pathlib.Path, smallest: pathlib.Path, content: dict
+) -> None:
+    config = load(_write(tmp_path, content))
+    assert load(_write(smallest.parent, to_dict(config))) == config
+
+
+# Unknown keys, missing keys.
+
+
+@pytest.mark.parametrize("table", KEYS)
+def test_an_unknown_key_is_named_with_its_file_and_the_known_ones(
+    tmp_path: pathlib.Path, table: str
+) -> None:
+    key = f"{table}.epoch".lstrip(".")
+    path = _write(tmp_path, _with(key, 3))
+    assert _mistakes(path) == [f"{key}: unknown key; expected one of {KEYS[table]}"]
+
+
+def test_an_unknown_table_is_named_once_whatever_is_in_it(tmp_path: pathlib.Path) -> None:
+    path = _write(tmp_path, SMALLEST | {"trian": {"epochs": 3, "units": "x"}})
+    assert _mistakes(path) == [f"trian: unknown key; expected one of {KEYS['']}"]
+
+
+def test_every_missing_key_is_named(tmp_path: pathlib.Path) -> None:
+    missing = [
+        f"{key}: expected a value, received none" for key in ("name", "schema", "workdir", "input")
+    ]
+    assert _mistakes(_write(tmp_path, "")) == missing
+    path = _write(tmp_path, SMALLEST | {"input": {}})
+    assert _mistakes(path) == ["input.train: expected a value, received none"]
+
+
+def test_an_option_that_is_missing_can_be_set(tmp_path: pathlib.Path) -> None:
+    path = _write(tmp_path, {key: SMALLEST[key] for key in ("name", "schema", "workdir")})
+    assert load(path, ["input.train=/d/x"]).input.train == "/d/x"
+
+
+# Wrong types.
+
+INTEGERS = ("units", "embedding_size", "batch_size", "epochs", "patience", "seed")
+NUMBERS = ("train.learning_rate", "train.clip_norm", "input.eval_share")
+TEXTS = ("name", "schema", "workdir", "input.train", "input.eval", "beam.runner")
+DAY = datetime.date(1979, 5, 27)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        *[
+            (f"train.{name}", value, f"expected a valid integer, received {value!r}")
+            for name in INTEGERS
+            for value in ("5", 5.0, 5.5, True, math.inf, math.nan, [5], {"a": 5})
+        ],
+        *[
+            (name, value, f"expected a valid number, received {value!r}")
+            for name in (*NUMBERS, "input.max_quarantine_share")
+            for value in ("0.5", True, [0.5], {"a": 0.5})
+        ],
+        *[
+            (name, value, f"expected a valid string, received {value!r}")
+            for name in TEXTS
+            for value in (5, 0.5, True, math.inf, ["a"], {"a": "b"})
+        ],
+        *[
+            (name, DAY, "expected a valid string, received {'date': '1979-05-27'}")
+            for name in TEXTS
+        ],
+        ("train.epochs", DAY, "expected a valid integer, received {'date': '1979-05-27'}"),
+        ("input", "x", "expected a table, received 'x'"),
+        ("train", 5, "expected a table, received 5"),
+        ("train", [{"epochs": 3}], "expected a table, received [{'epochs': 3}]"),
+        ("beam", True, "expected a table, received True"),
+        ("beam.options", "--a=b", "expected a list, received '--a=b'"),
+        ("beam.options", {"a": "b"}, "expected a list, received {'a': 'b'}"),
+        ("input.format", 3, "expected 'auto', 'jsonl' or 'ts', received 3"),
+        ("train.precision", True, "expected 'float32' or 'bfloat16', received True"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(
+    tmp_path: pathlib.Path, key: str, value: object, line: str
+) -> None:
+    assert _mistakes(_write(tmp_path, _with(key, value))) == [f"{key}: {line}"]
+
+
+def test_items_of_a_list_are_checked_and_named_by_their_place(tmp_path: pathlib.Path) -> None:
+    path = _write(tmp_path, _with("beam.options", ["--a=b", 3, ["--c=d"]]))
+    assert _mistakes(path) == [
+        "beam.options.1: expected a valid string, received 3",
+        "beam.options.2: expected a valid string, received ['--c=d']",
+    ]
+
+
+# Impossible values.
+
+AT_LEAST_ONE = ("units", "embedding_size", "batch_size", "epochs", "patience")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        *[
+            (f"train.{name}", value, f"expected at least 1, received {value}")
+            for name in AT_LEAST_ONE
+            for value in (0, -1)
+        ],
+        *[
+            (f"train.{name}", value, f"expected a positive number, received {value}")
+            for name in ("learning_rate", "clip_norm")
+            for value in (0.0, -0.1, math.inf, -math.inf, math.nan)
+        ],
+        *[
+            ("train.seed", value, f"expected 0 to 2**31 - 1, received {value}")
+            for value in (-1, 2**31)
+        ],
+        ("train.precision", "float16", "expected 'float32' or 'bfloat16', received 'float16'"),
+        ("train.strategy", "tpu", "expected 'auto', 'one' or 'mirrored', received 'tpu'"),
+        ("input.format", "csv", "expected 'auto', 'jsonl' or 'ts', received 'csv'"),
+        *[
+            (f"input.{name}", "", "expected a path or a pattern, received an empty string")
+            for name in ("train", "eval")
+        ],
+        *[
+            ("input.eval_share", value, f"expected a share between 0 and 1, received {value}")
+            for value in (0.0, 1.0, -0.1, 20.0, math.inf, math.nan)
+        ],
+        *[
+            (
+                "input.max_quarantine_share",
+                value,
+                f"expected a share from 0 to 1, received {value}",
+            )
+            for value in (-0.01, 1.01, math.inf, math.nan)
+        ],
+        *[
+            ("name", value, f"expected letters, digits, '-' and '_', received {value!r}")
+            for value in ("", "a b", "a/b", "..", "---", "grüße", "x²", "a\n", "a\0b")
+        ],
+        *[
+            ("workdir", value, f"expected a local folder, received {value!r}")
+            for value in ("", "gs://bucket/w")
+        ],
+        ("beam.runner", "", "expected the name of a Beam runner, received an empty string"),
+        ("beam.options", ["-a"], "expected --name=value, received '-a'"),
+        ("beam.options", ["--a=b", "c"], "expected --name=value, received 'c'"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_refused(
+    tmp_path: pathlib.Path, key: str, value: object, line: str
+) -> None:
+    assert _mistakes(_write(tmp_path, _with(key, value))) == [f"{key}: {line}"]
+
+
+# Several mistakes at once.
+
+
+def test_mistakes_of_every_table_are_told_together_one_line_each(tmp_path: pathlib.Path) -> None:
+    path = _write(
+        tmp_path,
+        {
+            "schema": 3,
+            "workdir": "w",
+            "input": {"train": "x", "formt": "ts", "eval_share": 0.0},
+            "train": {"epochs": 0, "units": 0, "learning_rate": 0.0, "seed": -1},
+            "beam": {"options": ["a", "--direct_running_mode=multi_threading"], "runner": ""},
+        },
+    )
+    assert sorted(line.split(": ")[0] for line in _mistakes(path)) == [
+        "beam.options",
+        "beam.options",
+        "beam.runner",
+        "input.formt",
+        "name",
+        "schema",
+        "train.epochs",
+        "train.learning_rate",
+        "train.seed",
+        "train.units",
+    ]
+
+
+def test_several_values_of_the_input_are_told_together(tmp_path: pathlib.Path) -> None:
+    table = {"train": "", "eval": "", "eval_share": 2.0, "max_quarantine_share": 2.0}
+    lines = _mistakes(_write(tmp_path, SMALLEST | {"input": table}))
+    assert [line.split(": ")[0] for line in lines] == [f"input.{key}" for key in table]
+
+
+def test_several_values_of_the_top_are_told_together(tmp_path: pathlib.Path) -> None:
+    lines = _mistakes(_write(tmp_path, SMALLEST | {"name": "", "workdir": ""}))
+    assert [line.split(": ")[0] for line in lines] == ["name", "workdir"]
+
+
+# --set.
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "value"),
+    [
+        ("train.epochs=5", "train.epochs", 5),
+        ("train.epochs=0x10", "train.epochs", 16),
+        ("train.learning_rate=1e-2", "train.learning_rate", 0.01),
+        ("train.learning_rate=1", "train.learning_rate", 1.0),
+        ("train.strategy=one", "train.strategy", "one"),
+        ('train.strategy="one"', "train.strategy", "one"),
+        ("train.strategy='one'", "train.strategy", "one"),
+        ("name=foo", "name", "foo"),
+        ('name="3"', "name", "3"),
+        ("name=1979-05-27", "name", "1979-05-27"),
+        ('beam.options=["--a=b", "--c"]', "beam.options", ("--a=b", "--c")),
+        ("beam.options=[]", "beam.options", ()),
+        ("train={epochs = 5, units = 6}", "train.units", 6),
+        ("input.train=/d/a b=c.jsonl", "input.train", "/d/a b=c.jsonl"),
+        ("input.train=/d/[0-9]#1.jsonl", "input.train", "/d/[0-9]#1.jsonl"),
+        ("input.train=/d/a\nb", "input.train", "/d/a\nb"),
+    ],
+)
+def test_set_takes_toml_and_else_text(
+    smallest: pathlib.Path, override: str, key: str, value: object
+) -> None:
+    found = _at(load(smallest, [override]), key)
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_set_leaves_the_rest_of_a_table_as_the_file_has_it(tmp_path: pathlib.Path) -> None:
+    config = load(_write(tmp_path, FULL), ["train.epochs=99", "train={units = 98}"])
+    assert config.train == TrainOptions(**(FULL["train"] | {"epochs": 99, "units": 98}))
+
+
+def test_the_last_set_of_a_key_counts(smallest: pathlib.Path) -> None:
+    assert load(smallest, ["train.epochs=5", "train.epochs=6"]).train.epochs == 6
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("nope=1", f"nope: unknown key; expected one of {KEYS['']}"),
+        ("nope.epochs=1", f"nope: unknown key; expected one of {KEYS['']}"),
+        ("train.epoch=1", f"train.epoch: unknown key; expected one of {KEYS['train']}"),
+        ("train.epochs =1", f"train.epochs : unknown key; expected one of {KEYS['train']}"),
+        ('train.epochs="5"', "train.epochs: expected a valid integer, received '5'"),
+        ("train.epochs=5.0", "train.epochs: expected a valid integer, received 5.0"),
+        ("train.epochs=five", "train.epochs: expected a valid integer, received 'five'"),
+        ("train.epochs=", "train.epochs: expected a valid integer, received ''"),
+        ("train.epochs=5\nname=x", "train.epochs: expected a valid integer, received '5\\nname=x'"),
+        ("train.epochs=0", "train.epochs: expected at least 1, received 0"),
+        ("train.clip_norm=nan", "train.clip_norm: expected a positive number, received nan"),
+        ("name=3", "name: expected a valid string, received 3"),
+        ("beam.options=--a=b", "beam.options: expected a list, received '--a=b'"),
+        ("input.train=", "input.train: expected a path or a pattern, received an empty string"),
+        ("workdir=", "workdir: expected a local folder, received ''"),
+        ("train=5", "train: expected a table, received 5"),
+        ("train.epochs.x=5", "train.epochs: expected a valid integer, received {'x': 5}"),
+    ],
+)
+def test_a_mistake_in_set_is_refused_as_one_in_the_file(
+    smallest: pathlib.Path, override: str, line: str
+) -> None:
+    assert _mistakes(smallest, override) == [line]
+
+
+@pytest.mark.parametrize("override", ["epochs", "", "=5", ".epochs=5", "train.=5", "a..b=5"])
+def test_a_set_that_is_no_assignment_is_refused(smallest: pathlib.Path, override: str) -> None:
+    told = f"^--set: expected key=value, received {re.escape(repr(override))}$"
+    with pytest.raises(ConfigError, match=told):
+        load(smallest, ["name=m", override])
+
+
+def test_a_set_below_a_value_that_was_set_before_is_refused(smallest: pathlib.Path) -> None:
+    lines = _mistakes(smallest, "train.epochs=5", "train.epochs.x=6")
+    assert lines == ["train.epochs: expected a valid integer, received {'x': 6}"]
+
+
+# Paths.
+
+
+def test_paths_in_a_file_are_relative_to_the_file(
+    tmp_path: pathlib.Path, elsewhere: pathlib.Path
+) -> None:
+    shutil.copy(schemas.locate("gestures"), tmp_path / "mine.pbtxt")
+    config = load(
+        _write(
+            elsewhere,
+            {
+                "name": "n",
+                "schema": "../mine.pbtxt",
+                "workdir": "runs/a",
+                "input": {"train": "./d/*.jsonl", "eval": "../e/**"},
+            },
+        )
+    )
+    assert config.schema == str(tmp_path / "mine.pbtxt")
+    assert config.workdir == str(elsewhere / "runs" / "a")
+    assert config.input.train == str(elsewhere / "d" / "*.jsonl")
+    assert config.input.eval == str(tmp_path / "e" / "**")
+
+
+def test_a_file_that_is_itself_given_by_a_relative_path(
+    smallest: pathlib.Path, elsewhere: pathlib.Path
+) -> None:
+    config = load(os.path.relpath(smallest, elsewhere))
+    assert config.workdir == str(smallest.parent / "w")
+
+
+def test_paths_on_the_command_line_are_relative_to_the_folder_it_runs_in(
+    smallest: pathlib.Path, elsewhere: pathlib.Path
+) -> None:
+    shutil.copy(schemas.locate("gestures"), elsewhere / "mine.pbtxt")
+    config = load(
+        smallest,
+        ["input.train=d/1979-05-27", "input={eval = 'e'}", "schema=mine.pbtxt", "workdir=../r"],
+    )
+    assert config.input.train == str(elsewhere / "d" / "1979-05-27")
+    assert config.input.eval == str(elsewhere / "e")
+    assert config.schema == str(elsewhere / "mine.pbtxt")
+    assert config.workdir == str(elsewhere.parent / "r")
+    assert load(smallest, ["input.train=1979-05-27"]).input.train == str(elsewhere / "1979-05-27")
+
+
+def test_absolute_paths_stay(tmp_path: pathlib.Path, elsewhere: pathlib.Path) -> None:
+    config = load(_write(tmp_path, FULL), ["input.eval=/e"], workdir="/v")
+    assert (config.input.train, config.input.eval, config.workdir) == (
+        "/d/train-*.ts",
+        "/e",
+        "/v",
+    )
+
+
+def test_a_url_is_no_relative_path(tmp_path: pathlib.Path, elsewhere: pathlib.Path) -> None:
+    path = _write(tmp_path, _with("input.train", "gs://bucket/d//*.jsonl"))
+    config = load(path, ["input.eval=s3://bucket/../e"])
+    assert config.input.train == "gs://bucket/d//*.jsonl"
+    assert config.input.eval == "s3://bucket/../e"
+
+
+def test_the_work_directory_given_beats_the_set_one_and_the_files(
+    smallest: pathlib.Path, elsewhere: pathlib.Path
+) -> None:
+    assert load(smallest, workdir="a").workdir == str(elsewhere / "a")
+    assert load(smallest, ["workdir=b"], workdir="a").workdir == str(elsewhere / "a")
+    assert load(smallest, ["workdir=b"]).workdir == str(elsewhere / "b")
+    with pytest.raises(ConfigError, match="workdir: expected a local folder, received ''"):
+        load(smallest, workdir="")
+
+
+# Files that cannot be read.
+
+
+NO_TOML = {
+    "no value": ("name = \n", r"Invalid value \(at line 1, column 8\)"),
+    "open table": ('name = "a"\n\n[input\n', r"Expected '\]' at .*\(at line 3, column 7\)"),
+    "key twice": ('name = "a"\nname = "b"\n', r"Cannot overwrite .*\(at line 2, column 11\)"),
+    "table twice": ("[input]\n[input]\n", r"Cannot declare .* \(at line 2, column 7\)"),
+    "latin-1": ('name = "ü"\n'.encode("latin-1"), "expected UTF-8: .* position 8"),
+    "utf-16": ('name = "a"'.encode("utf-16"), "expected UTF-8: .* position 0"),
+    "deep list": ("a = " + "[" * 9000, "recursion"),
+    "deep table": (".".join("a" * 9000) + " = 1", "recursion"),
+    "table too deep for JSON": (".".join("a" * 300) + " = 1", "recursion limit"),
+    "endless number": ("a = " + "9" * 5000, "4300 digits"),
+    "endless hex number": ("a = 0x" + "f" * 5000, "4300 digits"),
+}
+
+
+@pytest.mark.parametrize(("content", "told"), NO_TOML.values(), ids=NO_TOML)
+def test_a_file_that_is_no_toml_is_refused_with_the_place(
+    tmp_path: pathlib.Path, content: str | bytes, told: str
+) -> None:
+    path = _write(tmp_path, content)
+    with pytest.raises(ConfigError, match=f"^{re.escape(str(path))}: .*{told}"):
+        load(path)
+
+
+def test_a_path_that_is_no_file_is_refused(tmp_path: pathlib.Path) -> None:
+    absent = tmp_path / "absent.toml"
+    with pytest.raises(ConfigError, match=f"^{absent}: No such file or directory$"):
+        load(absent)
+    with pytest.raises(ConfigError, match=f"^{tmp_path}: Is a directory$"):
+        load(tmp_path)
+    with pytest.raises(ConfigError, match="null byte"):
+        load("a\0b")
+
+
+# The schema.
+
+
+def test_an_unknown_schema_lists_the_known_ones(tmp_path: pathlib.Path) -> None:
+    known = ", ".join(sorted(file.stem for file in schemas.FOLDER.glob("*.pbtxt")))
+    assert "gestures" in known
+    assert _mistakes(_write(tmp_path, _with("schema", "gesture"))) == [
+        f"schema: no schema 'gesture': expected a .pbtxt file or one of: {known}"
+    ]
+    assert _mistakes(_write(tmp_path, _with("schema", "my/s.pbtxt"))) == [
+        f"schema: no schema '{tmp_path}/my/s.pbtxt': expected a .pbtxt file or one of: {known}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"feature {\n  nam: 'x'\n}", r"2:3 .*no field named \"nam\""),
+        (b"\xff", "utf-8.*position 0"),
+        (b"", "the schema lacks sequence_id, entity_id, length, length_bucket"),
+    ],
+)
+def test_a_bad_schema_file_is_refused_with_the_place(
+    tmp_path: pathlib.Path, content: bytes, told: str
+) -> None:
+    (tmp_path / "s.pbtxt").write_bytes(content)
+    [line] = _mistakes(_write(tmp_path, _with("schema", "s.pbtxt")))
+    assert re.search(f"^schema: .*{told}", line)
+
+
+@pytest.mark.parametrize("schema", ["s" * 300, "s" * 300 + ".pbtxt"])
+def test_a_schema_whose_name_no_file_can_have_is_refused(
+    tmp_path: pathlib.Path, schema: str
+) -> None:
+    path = _write(tmp_path, _with("schema", schema))
+    with pytest.raises(ConfigError, match=f"^{path}: schema: .*File name too long"):
+        load(path)
+
+
+# Beam.
+
+
+@pytest.mark.parametrize(
+    ("option", "why"),
+    [
+        (
+            "--direct_running_mode=multi_threading",
+            "--direct_running_mode=multi_threading loses records and reports success",
+        ),
+        (
+            "--experiments=data_buffer_time_limit_ms=100",
+            "data_buffer_time_limit_ms > 0 loses records and reports success",
+        ),
+        ("--runner=DaskRunner", "beam.runner names the runner"),
+        ("--runner", "beam.runner names the runner"),
+    ],
+)
+def test_a_beam_option_that_does_harm_is_refused_with_the_reason(
+    tmp_path: pathlib.Path, option: str, why: str
+) -> None:
+    path = _write(tmp_path, _with("beam.options", ["--direct_num_workers=2", option]))
+    assert _mistakes(path) == [f"beam.options: {option!r} is refused: {why}"]
+
+
+@pytest.mark.parametrize(
+    "runner",
+    ["DaskRunner", "dask", "DASKRUNNER", "apache_beam.runners.dask.dask_runner.DaskRunner"],
+)
+def test_dask_is_refused_under_every_name_that_beam_knows_it_by(
+    tmp_path: pathlib.Path, runner: str
+) -> None:
+    assert _mistakes(_write(tmp_path, _with("beam.runner", runner))) == [
+        f"beam.runner: {runner!r} is refused: it writes empty files and reports success"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("runner", "started"),
+    [
+        ("DirectRunner", "FnApiRunner"),
+        ("direct", "FnApiRunner"),
+        ("directrunner", "FnApiRunner"),
+        ("apache_beam.runners.direct.direct_runner.DirectRunner", "FnApiRunner"),
+        ("BundleBasedDirectRunner", "BundleBasedDirectRunner"),
+        ("FnApiRunner", "FnApiRunner"),
+        ("FlinkRunner", "FlinkRunner"),
+    ],
+)
+def test_the_direct_runner_is_started_without_its_download(runner: str, started: str) -> None:
+    options = BeamOptions(runner=runner, options=("--a=b", "--c"))
+    assert options.arguments == [f"--runner={started}", "--a=b", "--c"]
+    assert options.runner == runner, "what the user wrote is what config.toml shows"
+
+
+# Anything at all.
+
+_TEXT = st.one_of(
+    st.text(max_size=20),
+    st.text(string.ascii_letters + "-_./:*", max_size=8),
+    st.sampled_from(["gestures", "a", "auto", "one", "float32", "--a=b", "gs://b/c", "x.pbtxt"]),
+)
+_JUNK = st.recursive(
+    st.one_of(
+        st.booleans(),
+        st.integers(),
+        st.integers(0, 9),
+        st.floats(),
+        st.floats(0, 1),
+        _TEXT,
+        st.dates(),
+        st.times(),
+        st.datetimes(),
+    ),
+    lambda item: st.lists(item, max_size=3) | st.dictionaries(_TEXT, item, max_size=3),
+    max_leaves=5,
+)
+_TABLES = [table for table in KEYS if table]
+
+
+def _junk_table(table: str) -> st.SearchStrategy[object]:
+    keys = st.sampled_from(KEYS[table].split(", "))
+    return st.one_of(_JUNK, st.dictionaries(keys, _JUNK, max_size=4))
+
+
+_DOCUMENTS = st.fixed_dictionaries(
+    {},
+    optional={key: _JUNK for key in ("name", "schema", "workdir")}
+    | {table: _junk_table(table) for table in _TABLES},
+)
+_DOTTED = st.sampled_from(
+    [f"{table}.{key}".lstrip(".") for table, keys in KEYS.items() for key in keys.split(", ")]
+)
+_OVERRIDES = st.builds("{}={}".format, _DOTTED, st.one_of(_TEXT, _JUNK.map(str)))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    return tmp_path_factory.mktemp("junk")
+
+
+def _loads_or_refuses(path: pathlib.Path, overrides: list[str]) -> Config | None:
+    try:
+        config = load(path, overrides)
+    except ConfigError as error:
+        assert str(error).startswith((f"{path}: ", "--set: "))
+        return None
+    assert load(_write(path.parent, to_dict(config))) == config
+    return config
+
+
+@given(document=_DOCUMENTS, keep=st.booleans(), overrides=st.lists(_OVERRIDES, max_size=2))
+@example(document={}, keep=True, overrides=[])
+@example(document={"schema": "s" * 300}, keep=True, overrides=["name=\udcff"])
+@example(document={}, keep=True, overrides=["name=" + "[" * 9000, "train.seed=" + "9" * 5000])
+@settings(max_examples=300, deadline=None)
+def test_any_junk_under_known_keys_loads_or_is_refused(
+    folder: pathlib.Path, document: dict, keep: bool, overrides: list[str]
+) -> None:
+    _loads_or_refuses(_write(folder, (SMALLEST if keep else {}) | document), overrides)
+
+
+@given(content=st.binary(max_size=60) | st.text(max_size=60))
+@settings(max_examples=100, deadline=None)
+def test_any_junk_of_a_file_is_refused(folder: pathlib.Path, content: bytes | str) -> None:
+    assert _loads_or_refuses(_write(folder, content), []) is None
+
+
+@given(
+    table=st.fixed_dictionaries(
+        {},
+        optional={
+            "units": st.integers(1, 2**40),
+            "seed": st.integers(0, 2**31 - 1),
+            "learning_rate": st.floats(0, exclude_min=True, allow_infinity=False),
+            "clip_norm": st.integers(1, 9),
+            "strategy": st.sampled_from(["auto", "one", "mirrored"]),
+        },
+    )
+)
+@settings(max_examples=50, deadline=None)
+def test_whatever_is_possible_loads_exactly(folder: pathlib.Path, table: dict) -> None:
+    config = _loads_or_refuses(_write(folder, SMALLEST | {"train": table}), [])
+    assert config is not None
+    assert config.train == TrainOptions(**table)

@@ -1,0 +1,127 @@
+"""The real preprocessing_fn, run by TensorFlow Transform on Beam, against NumPy float64."""
+
+import functools
+import tempfile
+
+import apache_beam as beam
+import numpy as np
+import oracle
+import pytest
+import tensorflow as tf
+import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
+from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+
+import schemas
+from components.ingest import examples
+from components.sequence import Columns, Sequence
+from components.transform.preprocessing import preprocessing_fn
+from tfx_bsl.public import tfxio
+
+# One column each for what breaks a standardisation.
+FEATURES = ("plain", "offset", "huge", "constant", "missing", "never")
+
+
+@pytest.fixture(scope="module")
+def columns_and_schema():
+    schema = schemas.load("gestures")
+    schema.ClearField("tensor_representation_group")
+    for feature, name in zip(
+        [feature for feature in schema.feature if feature.type == schemas.schema_pb2.FLOAT],
+        FEATURES,
+        strict=True,
+    ):
+        feature.name = name
+        feature.float_domain.disallow_nan = name not in ("missing", "never")
+    group = schema.tensor_representation_group[""].tensor_representation
+    for name in FEATURES:
+        group[name].ragged_tensor.feature_path.step.append(name)
+    for name in ("sequence_id", "length"):
+        group[name].dense_tensor.column_name = name
+        group[name].dense_tensor.shape.SetInParent()
+    group["label"].varlen_sparse_tensor.column_name = "label"
+    return Columns.from_schema(schema), schema
+
+
+@pytest.fixture(scope="module")
+def sequences() -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    made = []
+    for length in rng.integers(1, 60, 120):
+        values = rng.normal(size=(length, len(FEATURES)))
+        values[:, 0] = values[:, 0] * 0.08 - 5
+        values[:, 1] = 1e6 + 0.1 * values[:, 1]
+        values[:, 2] = values[:, 2] * 1e38
+        values[:, 3] = 0.1  # Whose float64 mean is not 0.1 after rounding.
+        values[rng.random(length) < 0.3, 4] = np.nan
+        values[:, 5] = np.nan
+        made.append(np.clip(values, -3.4e38, 3.4e38).astype(np.float32))
+    return made
+
+
+@pytest.fixture(scope="module")
+def transformed(sequences, columns_and_schema):
+    """(sequence_id -> transformed row) and the transform graph, from a real TFT run."""
+    columns, schema = columns_and_schema
+    records = [
+        examples.encode(
+            Sequence(sequence_id=str(number), entity_id=str(number), values=values), columns
+        )
+        for number, values in enumerate(sequences)
+    ]
+    config = {
+        "features": list(columns.names),
+        "context": list(columns.context),
+        "allow_missing": columns.allow_missing,
+    }
+    source = tfxio.TFExampleBeamRecord(
+        physical_format="inmem", telemetry_descriptors=["test"], schema=schema
+    )
+    folder = tempfile.mkdtemp()
+    with beam.Pipeline(runner="FnApiRunner") as pipeline, tft_beam.Context(tempfile.mkdtemp()):
+        batches = pipeline | beam.Create(records) | source.BeamSource()
+        metadata = dataset_metadata.DatasetMetadata(schema)
+        del metadata
+        _, function = (batches, source.TensorAdapterConfig()) | tft_beam.AnalyzeAndTransformDataset(
+            functools.partial(preprocessing_fn, custom_config=config)
+        )
+        function | tft_beam.WriteTransformFn(folder)
+    output = tft.TFTransformOutput(folder)
+    spec = schema_utils.schema_as_feature_spec(schema).feature_spec
+    parsed = tf.io.parse_example(records, {name: spec[name] for name in FEATURES})
+    return output.transform_features_layer()(parsed)
+
+
+def _rows(ragged: tf.RaggedTensor) -> list[np.ndarray]:
+    return [row.numpy().reshape(-1, len(FEATURES)) for row in ragged]
+
+
+def test_z_scores_equal_the_oracle_over_valid_observed_values(transformed, sequences):
+    """float64 to the end: offsets and magnitudes that float32 statistics lose are exact."""
+    with np.errstate(invalid="ignore"):
+        expected = oracle.standardise([s[:, :5] for s in sequences], [s[:, :5] for s in sequences])
+    for row, z in zip(_rows(transformed["values"]), expected, strict=True):
+        np.testing.assert_allclose(row[:, :5], z, rtol=1e-6, atol=1e-6)
+
+
+def test_standardised_features_have_mean_zero_and_variance_one(transformed, sequences):
+    rows = np.concatenate(_rows(transformed["values"])).astype(np.float64)
+    observed = np.isfinite(np.concatenate(sequences))
+    for feature in ("plain", "offset", "huge", "missing"):
+        index = FEATURES.index(feature)
+        values = rows[observed[:, index], index]
+        assert abs(values.mean()) < 1e-6
+        assert values.var() == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_constant_feature_and_one_that_was_never_seen_are_exactly_zero(transformed):
+    rows = np.concatenate(_rows(transformed["values"]))
+    assert (rows[:, FEATURES.index("constant")] == 0.0).all()
+    assert (rows[:, FEATURES.index("never")] == 0.0).all()
+
+
+def test_missing_is_zero_with_observed_zero(transformed, sequences):
+    pairs = zip(_rows(transformed["values"]), _rows(transformed["observed"]), sequences)
+    for values, observed, raw in pairs:
+        np.testing.assert_array_equal(observed, np.isfinite(raw).astype(np.int64))
+        assert (values[np.isnan(raw)] == 0.0).all()
