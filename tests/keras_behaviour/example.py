@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 STEPS = 5
+REPORTS = ("evaluate", "test_on_batch", "fit", "train_on_batch")
 _INPUTS = (
     [[1, 0], [0, 2], [1, 1], [3, 0]],
     [[2, 1], [0, 1]],
@@ -59,7 +60,7 @@ class Batch:
 def batch(
     *sequences: int, steps: int = STEPS, fill: float = 0.0, label: float = 3.0, weight: float = 1.0
 ) -> Batch:
-    """Some of the three sequences, padded to `steps`; what stands in the padding can be chosen."""
+    """Some of the three sequences, padded or cut to `steps`; what stands in the padding is a choice."""
     lengths = np.array([len(_LABELS[index]) for index in sequences])
     return Batch(
         x=_padded([_INPUTS[index] for index in sequences], steps, fill),
@@ -73,7 +74,7 @@ def _padded(rows: Iterable[ArrayLike], steps: int, fill: float) -> np.ndarray:
     arrays = [np.asarray(row, np.float64) for row in rows]
     padded = np.full((len(arrays), steps, *arrays[0].shape[1:]), fill)
     for row, array in zip(padded, arrays, strict=True):
-        row[: len(array)] = array
+        row[: len(array)] = array[:steps]
     return padded
 
 
@@ -103,24 +104,20 @@ def dense_model(
 
 
 def reports(
-    *, reduction: str | None, masking: bool, data: Batch, weight: np.ndarray | None = None
+    *, reduction: str | None, masking: bool, data: Batch, weight: np.ndarray | None
 ) -> dict[str, float]:
-    """The loss of one batch by every way in which a trainer reports it, each on a fresh model."""
-
-    def model() -> keras.Model:
-        return dense_model(reduction=reduction, masking=masking)
-
+    """The loss of one batch by every way in which a trainer reports it, from the same weights."""
+    model = dense_model(reduction=reduction, masking=masking)
+    weights = model.get_weights()
     arguments = {"x": data.x, "y": data.y, "sample_weight": weight}
-    return {
-        "evaluate": model().evaluate(**arguments, verbose=0),
-        "fit": model().fit(**arguments, verbose=0).history["loss"][0],
-        "train_on_batch": model().train_on_batch(**arguments),
-        "test_on_batch": model().test_on_batch(**arguments),
-    }
+    tested = model.evaluate(**arguments, verbose=0), model.test_on_batch(**arguments)
+    fitted = model.fit(**arguments, verbose=0).history["loss"][0]
+    model.set_weights(weights)
+    return dict(zip(REPORTS, (*tested, fitted, model.train_on_batch(**arguments)), strict=True))
 
 
 def called_directly(
-    *, reduction: str | None, masking: bool, data: Batch, weight: np.ndarray | None = None
+    *, reduction: str | None, masking: bool, data: Batch, weight: np.ndarray | None
 ) -> np.ndarray:
     """What the loss object returns for the model's outputs, which carry the mask, if any."""
     model = dense_model(reduction=reduction, masking=masking)

@@ -16,6 +16,7 @@ import oracle
 import pytest
 import tensorflow as tf
 from keras_behaviour.example import (
+    REPORTS,
     Batch,
     OwnLengths,
     autoencoder,
@@ -31,22 +32,18 @@ from keras_behaviour.example import (
 )
 
 MEANS = ("sum_over_batch_size", "mean")
-WEIGHTED = ("mean_with_sample_weight",)
-SUM = ("sum",)
+BY_WEIGHTS = ("mean_with_sample_weight",)
+SUM, NONE = ("sum",), (None, "none")
 CLOSE = {"rel": 1e-6, "abs": 1e-6}
 
 DATA = batch(0, 1)
-VALID_SQUARES = DATA.squares[DATA.valid]
-VALID_WEIGHTS = DATA.weight[DATA.valid]
-MASK = DATA.valid.astype(np.float64)
-
-
-def _assert_reported(expected: float, **case: object) -> None:
-    """By the loss object and by every report of the trainer alike."""
-    assert called_directly(data=DATA, **case) == pytest.approx(expected, **CLOSE)
-    assert reports(data=DATA, **case) == pytest.approx(
-        dict.fromkeys(("evaluate", "fit", "train_on_batch", "test_on_batch"), expected), **CLOSE
-    )
+WEIGHT, MASK = DATA.weight, DATA.valid.astype(np.float64)
+VALID_SQUARES, VALID_WEIGHTS = DATA.squares[DATA.valid], DATA.weight[DATA.valid]
+VALID = VALID_SQUARES.sum()  # 18
+WEIGHTED_VALID = (VALID_SQUARES * VALID_WEIGHTS).sum()  # 36
+WEIGHTED_ALL = (DATA.squares * DATA.weight).sum()  # 52
+PER_SEQUENCE = np.array([[1.0], [3.0]])
+WEIGHTED_ROWS = (DATA.squares * PER_SEQUENCE).sum()  # 84
 
 
 def test_versions_are_those_that_these_tests_describe() -> None:
@@ -62,92 +59,67 @@ def test_example_is_that_of_the_table() -> None:
     assert (DATA.valid.shape, DATA.valid.sum()) == ((2, 5), 6)
 
 
-# 1. What the loss is divided by.
-
-
-# id: reductions, whether behind a Masking, sample_weight, expected.
-DIVIDED_BY = {
+# (what is divided by what, reductions, whether behind a Masking, sample_weight, expected)
+DIVISIONS = [
     # Not 18 / 10, as in TF 2.7, which multiplied each loss by the mask and took the mean over every
     # step (tensorflow#34158, keras#15323). The pinned release first weights each valid step by
     # 10 / 6, so that a mean over 10 is the mean over 6.
-    "mask-18-by-6-valid-steps": (MEANS + WEIGHTED, True, None, VALID_SQUARES.sum() / 6),
-    "weight-52-by-all-10-steps": (
-        MEANS,
-        False,
-        DATA.weight,
-        (DATA.squares * DATA.weight).sum() / 10,
-    ),
-    "weight-52-by-weights-12": (
-        WEIGHTED,
-        False,
-        DATA.weight,
-        np.average(DATA.squares, weights=DATA.weight),
-    ),
+    ("mask: 18 by 6 valid steps", MEANS + BY_WEIGHTS, True, None, VALID / 6),
+    ("weight: 52 by 10 steps", MEANS, False, WEIGHT, WEIGHTED_ALL / 10),
+    ("weight: 52 by weights of 12", BY_WEIGHTS, False, WEIGHT, WEIGHTED_ALL / 12),
     # A mask that is given as a weight still has the figure of TF 2.7.
-    "mask-as-weight-18-by-all-10-steps": (MEANS, False, MASK, VALID_SQUARES.sum() / 10),
-    "mask-as-weight-18-by-6-valid-steps": (WEIGHTED, False, MASK, VALID_SQUARES.mean()),
-    # Not by the weights of the valid steps, 8. TF 2.7: 36 / 10.
-    "both-36-by-6-valid-steps": (
-        MEANS,
-        True,
-        DATA.weight,
-        (VALID_SQUARES * VALID_WEIGHTS).sum() / 6,
-    ),
-    "both-36-by-valid-weights-8": (
-        WEIGHTED,
-        True,
-        DATA.weight,
-        np.average(VALID_SQUARES, weights=VALID_WEIGHTS),
-    ),
-    "mask-18-by-nothing": (SUM, True, None, VALID_SQUARES.sum()),
-    "weight-52-by-nothing": (SUM, False, DATA.weight, (DATA.squares * DATA.weight).sum()),
-    "both-36-by-nothing": (SUM, True, DATA.weight, (VALID_SQUARES * VALID_WEIGHTS).sum()),
-}
+    ("mask as weight: 18 by 10 steps", MEANS, False, MASK, VALID / 10),
+    ("mask as weight: 18 by 6 valid steps", BY_WEIGHTS, False, MASK, VALID / 6),
+    # Not by the weights of the valid steps. TF 2.7: 36 / 10.
+    ("both: 36 by 6 valid steps", MEANS, True, WEIGHT, WEIGHTED_VALID / 6),
+    ("both: 36 by valid weights of 8", BY_WEIGHTS, True, WEIGHT, WEIGHTED_VALID / 8),
+    ("mask: 18 by nothing", SUM, True, None, VALID),
+    ("weight: 52 by nothing", SUM, False, WEIGHT, WEIGHTED_ALL),
+    ("both: 36 by nothing", SUM, True, WEIGHT, WEIGHTED_VALID),
+    # Without a reduction the trainer takes the mean itself. Here alone a Masking still gives the
+    # figure of TF 2.7.
+    ("mask: 18 by 10 steps", NONE, True, None, VALID / 10),
+    ("weight: 52 by 10 steps", NONE, False, WEIGHT, WEIGHTED_ALL / 10),
+    ("both: 36 by 10 steps", NONE, True, WEIGHT, WEIGHTED_VALID / 10),
+    # A weight a sequence. By the sum of the weights is not by the weights of 5 steps of each, 20:
+    # a "mean" of 21 of squared errors of 9 at most.
+    ("weight [B, 1]: 84 by 10 steps", MEANS, False, PER_SEQUENCE, WEIGHTED_ROWS / 10),
+    ("weight [B, 1]: 84 by weights of 4", BY_WEIGHTS, False, PER_SEQUENCE, WEIGHTED_ROWS / 4),
+]
 
 
 @pytest.mark.parametrize(
     ("reduction", "masking", "weight", "expected"),
     [
-        pytest.param(reduction, *case, id=f"{reduction}-{name}")
-        for name, (reductions, *case) in DIVIDED_BY.items()
+        pytest.param(reduction, *case, id=f"{reduction}, {name}")
+        for name, reductions, *case in DIVISIONS
         for reduction in reductions
     ],
 )
-def test_loss_is_divided(
+def test_loss_is_a_sum_divided(
     reduction: str, masking: bool, weight: np.ndarray | None, expected: float
 ) -> None:
-    """A sum of squared errors, by what the id says."""
-    _assert_reported(expected, reduction=reduction, masking=masking, weight=weight)
+    """By what the id says, alike by the loss object and in every report of the trainer."""
+    case = {"reduction": reduction, "masking": masking, "data": DATA, "weight": weight}
+    assert called_directly(**case).mean() == pytest.approx(expected, **CLOSE)
+    assert reports(**case) == pytest.approx(dict.fromkeys(REPORTS, expected), **CLOSE)
 
 
 def test_sum_in_batches_of_one_is_reported_divided_by_the_2_sequences() -> None:
     """18 / 2: the loss tracker is a mean over rows, whatever the reduction says."""
-    one_batch = dense_model(reduction="sum").evaluate(DATA.x, DATA.y, batch_size=2, verbose=0)
-    two_batches = dense_model(reduction="sum").evaluate(DATA.x, DATA.y, batch_size=1, verbose=0)
-    assert one_batch == pytest.approx(VALID_SQUARES.sum(), **CLOSE)
-    assert two_batches == pytest.approx(VALID_SQUARES.sum() / 2, **CLOSE)
+    model = dense_model(reduction="sum")
+    one_batch, two_batches = (
+        model.evaluate(DATA.x, DATA.y, batch_size=size, verbose=0) for size in (2, 1)
+    )
+    assert one_batch == pytest.approx(VALID, **CLOSE)
+    assert two_batches == pytest.approx(VALID / 2, **CLOSE)
 
 
-@pytest.mark.parametrize("reduction", [None, "none"])
-@pytest.mark.parametrize(
-    ("masking", "weight", "counted"),
-    [
-        pytest.param(True, None, MASK, id="mask"),
-        pytest.param(False, DATA.weight, DATA.weight, id="weight"),
-        pytest.param(True, DATA.weight, DATA.weight * MASK, id="both"),
-    ],
-)
-def test_no_reduction_divides_by_nothing_but_the_trainer_reports_it_by_all_10_steps(
-    reduction: str | None, masking: bool, weight: np.ndarray | None, counted: np.ndarray
-) -> None:
-    """The object returns [B, T], 0 where masked. The report is 18 / 10, 52 / 10, 36 / 10: under a
-    mask, here alone, the pinned release still gives the figure of TF 2.7.
-    """
-    case = {"reduction": reduction, "masking": masking, "data": DATA, "weight": weight}
-    np.testing.assert_allclose(called_directly(**case), DATA.squares * counted, rtol=1e-6)
-    expected = (DATA.squares * counted).sum() / 10
-    for name, reported in reports(**case).items():
-        assert reported == pytest.approx(expected, **CLOSE), name
+@pytest.mark.parametrize("reduction", NONE)
+def test_without_reduction_the_loss_object_divides_by_nothing(reduction: str | None) -> None:
+    """It returns [B, T], and 0 where masked."""
+    losses = called_directly(reduction=reduction, masking=True, data=DATA, weight=WEIGHT)
+    np.testing.assert_allclose(losses, DATA.squares * WEIGHT * MASK, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("reduction", "factor"), [("mean", 1), ("sum", 6), (None, 6)])
@@ -155,9 +127,6 @@ def test_without_reduction_the_update_is_that_of_the_sum(reduction: str, factor:
     """It is reported as a mean over 10 steps and trained on as a sum over the 6 valid ones."""
     moved = update(dense_model(reduction=reduction), x=DATA.x, y=DATA.y)
     np.testing.assert_allclose(moved, -factor * gradient(DATA), rtol=1e-5)
-
-
-# 2. What stands in the padding of the targets.
 
 
 @pytest.mark.parametrize(
@@ -179,15 +148,12 @@ def test_targets_of_1e6_where_masked_change_nothing_and_nan_makes_all_nan(
     loss, moved = outcome(0.0)
     huge_loss, huge_moved = outcome(1e6)
     divisor = 10 if reduction == "mean" and weight is not None else 6
-    assert loss == huge_loss == pytest.approx(VALID_SQUARES.sum() / divisor, **CLOSE)
+    assert loss == huge_loss == pytest.approx(VALID / divisor, **CLOSE)
     np.testing.assert_array_equal(huge_moved, moved)
     np.testing.assert_allclose(moved, -gradient(DATA) * 6 / divisor, rtol=1e-5)
     nan_loss, nan_moved = outcome(np.nan)
     assert np.isnan(nan_loss)
     assert np.isnan(nan_moved).all()
-
-
-# 3. The mask value.
 
 
 def test_mask_value_itself_changes_nothing() -> None:
@@ -196,7 +162,7 @@ def test_mask_value_itself_changes_nothing() -> None:
         data = batch(0, 1, fill=value)
         model = dense_model(mask_value=value)
         loss = model.evaluate(data.x, data.y, verbose=0)
-        assert loss == pytest.approx(VALID_SQUARES.mean(), **CLOSE)
+        assert loss == pytest.approx(VALID / 6, **CLOSE)
         outcomes.append([loss, *update(model, x=data.x, y=data.y)])
     assert outcomes[0] == outcomes[1]
 
@@ -206,7 +172,7 @@ def test_masking_of_0_takes_padding_of_minus_1_for_steps() -> None:
     data = batch(0, 1, fill=-1.0)
     loss = dense_model(mask_value=0.0).evaluate(data.x, data.y, verbose=0)
     assert loss == pytest.approx(data.squares.mean(), **CLOSE)
-    assert loss > 2 * VALID_SQUARES.mean()
+    assert loss > 2 * VALID / 6
 
 
 def test_masking_of_0_eats_a_true_step_of_zeros() -> None:
@@ -233,15 +199,12 @@ def test_nan_in_the_padding_is_no_mask_value(mask_value: float) -> None:
     assert np.isnan(dense_model(mask_value=mask_value).evaluate(data.x, data.y, verbose=0))
 
 
-# 5. Loss and metric of the same name.
-
-
 @pytest.mark.parametrize("masking", [True, False], ids=["mask-and-weight", "mask-as-weight"])
 def test_loss_metric_and_weighted_metric_divide_by_different_things(masking: bool) -> None:
     """With mask and weight: loss 36 / 6 valid steps, metric 18 / 6 (it never sees the weights),
     weighted metric 36 / 8 (the weights). With the mask as the weight: 18 / 10, 34 / 10, 18 / 6.
     """
-    weight = DATA.weight if masking else MASK
+    weight = WEIGHT if masking else MASK
     seen = DATA.valid if masking else np.ones_like(DATA.valid)
     squares, weights = DATA.squares[seen], weight[seen]
     model = dense_model(masking=masking, metrics=["mse"], weighted_metrics=["mse"])
@@ -263,9 +226,9 @@ def test_task_loss_divides_by_the_batch_and_task_metric_by_the_weights() -> None
     expected = {
         "a_loss": DATA.squares.mean(),
         "a_mse": DATA.squares.mean(),
-        "b_loss": VALID_SQUARES.sum() / 10,
-        "b_mse": VALID_SQUARES.mean(),
-        "loss": DATA.squares.mean() + VALID_SQUARES.sum() / 10,
+        "b_loss": VALID / 10,
+        "b_mse": VALID / 6,
+        "loss": DATA.squares.mean() + VALID / 10,
     }
     assert reported == pytest.approx(expected, **CLOSE)
 
@@ -280,8 +243,6 @@ def test_task_losses_do_not_add_up_to_the_loss_when_the_last_batch_is_short() ->
     assert reported["loss"] == pytest.approx(data.squares.mean() + of_b.mean(), **CLOSE)
     assert sum(by_task) != pytest.approx(reported["loss"], rel=0.1)
 
-
-# 6. Across batches.
 
 GROUPINGS = ([[0, 1, 2]], [[0, 1], [2]], [[0, 2], [1]], [[0], [1], [2]])
 
@@ -339,11 +300,8 @@ def test_batch_with_nothing_valid_has_loss_0_and_still_counts_its_rows() -> None
     x, y = np.concatenate([DATA.x, np.zeros_like(DATA.x)]), np.concatenate([DATA.y, DATA.y])
     model = dense_model(weighted_metrics=["mse"])
     loss, metric = model.evaluate(x, y, batch_size=2, verbose=0)
-    assert loss == pytest.approx((VALID_SQUARES.mean() + 0) / 2, **CLOSE)
-    assert metric == pytest.approx(VALID_SQUARES.mean(), **CLOSE)
-
-
-# 7. Layers that lose the mask.
+    assert loss == pytest.approx((VALID / 6 + 0) / 2, **CLOSE)
+    assert metric == pytest.approx(VALID / 6, **CLOSE)
 
 
 def test_repeat_vector_loses_the_mask_so_the_loss_is_over_all_10_steps() -> None:
@@ -362,11 +320,7 @@ def test_repeat_vector_loses_the_mask_so_the_loss_is_over_all_10_steps() -> None
     assert weighted == pytest.approx(squares[DATA.valid].mean(), **CLOSE)
 
 
-# 8. A weight a sequence.
-
-SQUARE = Batch(  # the first 2 steps, all valid, of 2 sequences: B == T
-    x=DATA.x[:, :2], y=DATA.y[:, :2], weight=DATA.weight[:, :2], valid=DATA.valid[:, :2]
-)
+SQUARE = batch(0, 1, steps=2)  # all steps valid, and B == T
 FIRST_ONLY = np.array([1.0, 0.0])
 
 
@@ -388,21 +342,6 @@ def test_weight_of_b_is_refused_when_b_differs_from_t() -> None:
         dense_model().evaluate(DATA.x, DATA.y, sample_weight=FIRST_ONLY, verbose=0)
 
 
-def test_weight_of_b_by_1_weights_sequences_and_divides_by_the_weights_of_2_sequences() -> None:
-    """[[1], [3]] weights sequences under every reduction; but mean_with_sample_weight, without a
-    mask, divides by 1 + 3 and not by 5 steps of each, 20: a "mean" of 21 of errors up to 9.
-    """
-    weight = np.array([[1.0], [3.0]])
-    total = (DATA.squares * weight).sum()
-    _assert_reported(total / 10, reduction="mean", masking=False, weight=weight)
-    case = {"reduction": "mean_with_sample_weight", "masking": False, "weight": weight}
-    _assert_reported(total / weight.sum(), **case)
-    assert total / weight.sum() > 2 * DATA.squares.max()
-
-
-# 9. Gradient accumulation.
-
-
 def test_two_accumulated_batches_update_otherwise_than_the_batch_of_both() -> None:
     """A mean of two masked means (4 and 2 valid steps), not the mean over 6: 74% off here."""
     whole = update(dense_model(), x=DATA.x, y=DATA.y, batch_size=2)
@@ -414,14 +353,11 @@ def test_two_accumulated_batches_update_otherwise_than_the_batch_of_both() -> No
     assert 0.7 < np.linalg.norm(accumulated - whole) / np.linalg.norm(whole) < 0.78
 
 
-# 10. NaN in the padding of the inputs.
-
-
 @pytest.mark.parametrize("fill", [np.nan, np.inf])
 def test_loss_behind_an_lstm_mask_is_right_and_every_gradient_of_the_lstm_is_nan(
     fill: float,
 ) -> None:
-    """Where masked the LSTM holds its state, so outputs, loss and the gradient of the head are those
+    """Where masked the LSTM holds its state: outputs, loss and the gradient of the head are those
     without padding. Backwards, 0 * NaN is NaN: one update, correctly reported, and it is all NaN.
     """
     model = masked_lstm()
@@ -453,7 +389,7 @@ def test_gradients_are_nan_unless_the_input_is_selected_first(fill: float, selec
         squares = tf.square(model(inputs) - tf.constant(data.y, tf.float32))[..., 0]
         loss = tf.reduce_sum(tf.where(data.valid, squares, 0.0)) / 6
     kernel, bias, of_x = (g.numpy() for g in tape.gradient(loss, [*model.trainable_weights, x]))
-    assert float(loss) == pytest.approx(VALID_SQUARES.mean(), **CLOSE)
+    assert float(loss) == pytest.approx(VALID / 6, **CLOSE)
     np.testing.assert_allclose(of_x[data.valid][:, 0], 2 * DATA.errors[DATA.valid] / 6, rtol=1e-5)
     if select or fill == 0.0:
         np.testing.assert_allclose([*kernel[:, 0], *bias], gradient(DATA), rtol=1e-5)

@@ -1,4 +1,4 @@
-"""Tests of the command line, run as users run it: exit codes, messages, and nothing heavy imported."""
+"""Tests of the command line, run as users run it: exit codes, messages, nothing heavy imported."""
 
 import fcntl
 import importlib.metadata
