@@ -59,6 +59,11 @@ def masked_sum(values: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tens
     return tf.reduce_sum(weight * select(weight > 0, values)), tf.reduce_sum(weight)
 
 
+def total_weight(weight: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """The second half alone: sum of the weights over the values of `values` [B, T, F]."""
+    return tf.reduce_sum(_per_value(weight, values))
+
+
 def counts(weight: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     """bool [B, T, F]: which values of `values` [B, T, F] count under a weight [B, T] or [B, T, F]."""
     return _per_value(weight, values) > 0

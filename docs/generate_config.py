@@ -47,15 +47,15 @@ train = "data/*.jsonl"
 _WORDS = {str: "text", int: "integer", float: "number", bool: "true or false"}
 
 
-def render() -> str:
+def render(config: type = Config) -> str:
     """The whole page."""
-    meanings = attributes(Config)
-    tables = {
-        f.name: f.type for f in dataclasses.fields(Config) if dataclasses.is_dataclass(f.type)
-    }
-    parts = [_HEAD, "## Top level", "\n".join(rows(Config))]
-    for name, table in tables.items():
-        parts += [f"## `[{name}]`: {meanings[name].rstrip('.')}", "\n".join(rows(table))]
+    meanings = attributes(config)
+    parts = [_HEAD, "## Top level", "\n".join(rows(config))]
+    for field in dataclasses.fields(config):
+        if table := _table(field.type):
+            title = f"[{field.name}]" if table is field.type else f"[[{field.name}]]"
+            meaning = meanings[field.name].rstrip(".")
+            parts += [f"## `{title}`: {meaning}", "\n".join(rows(table))]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -65,9 +65,10 @@ def rows(table: type) -> Iterator[str]:
     yield "| key | type | default | meaning |"
     yield "|---|---|---|---|"
     for field in dataclasses.fields(table):
-        if not dataclasses.is_dataclass(field.type):
+        if not _table(field.type):
             cells = (f"`{field.name}`", _kind(field.type), _default(field), meanings[field.name])
-            yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+            escaped = (cell.replace("|", r"\|") for cell in cells)
+            yield f"| {' | '.join(escaped)} |"
 
 
 def attributes(table: type) -> dict[str, str]:
@@ -83,6 +84,14 @@ def attributes(table: type) -> dict[str, str]:
     if list(found) != fields:
         raise ValueError(f"{table.__name__}: expected attributes {fields}, received {list(found)}")
     return found
+
+
+def _table(kind: typing.Any) -> type | None:
+    """The dataclass of a table, or of each table in a list of them."""
+    for candidate in (kind, *typing.get_args(kind)[:1]):
+        if dataclasses.is_dataclass(candidate):
+            return typing.cast(type, candidate)
+    return None
 
 
 def _kind(kind: typing.Any) -> str:
@@ -102,6 +111,8 @@ def _kind(kind: typing.Any) -> str:
 
 def _default(field: "dataclasses.Field[typing.Any]") -> str:
     """A field's default as TOML."""
+    if field.default_factory is not dataclasses.MISSING:
+        return f"`{json.dumps(field.default_factory())}`"
     if field.default is dataclasses.MISSING:
         return "required"
     return "unset" if field.default is None else f"`{json.dumps(field.default)}`"

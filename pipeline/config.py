@@ -12,7 +12,8 @@ import json
 import os
 import pathlib
 import tomllib
-from collections.abc import Iterable, Mapping
+import typing
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import pydantic
@@ -20,7 +21,7 @@ import pydantic
 import schemas
 from components.ingest.options import InputOptions
 from components.sequence import Columns
-from components.train.options import TrainOptions
+from components.train.options import HeadOptions, TrainOptions
 
 _LOSES_DATA = {
     "multi_threading": "--direct_running_mode=multi_threading loses records and reports success",
@@ -39,7 +40,8 @@ class BeamOptions:
     Attributes:
       runner: `DirectRunner` runs in this process; it is started as FnApiRunner, the same engine
         without its attempt to download one.
-      options: further pipeline options, such as `--direct_num_workers=2`.
+      options: further pipeline options, such as `--direct_num_workers=2`; those that lose records
+        are refused.
     """
 
     runner: str = "DirectRunner"
@@ -88,6 +90,7 @@ class Config:
       workdir: local folder where a run keeps all that it writes.
       input: the raw files.
       train: the model and its training.
+      heads: supervised outputs on the code, for sequences that have a label; none are needed.
       beam: where the Beam parts run.
     """
 
@@ -96,6 +99,7 @@ class Config:
     workdir: str
     input: InputOptions
     train: TrainOptions = dataclasses.field(default_factory=TrainOptions)
+    heads: tuple[HeadOptions, ...] = ()
     beam: BeamOptions = dataclasses.field(default_factory=BeamOptions)
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
@@ -107,6 +111,9 @@ class Config:
             mistakes.append(f"name: expected letters, digits, '-' and '_', received {self.name!r}")
         if not self.workdir or "://" in self.workdir:
             mistakes.append(f"workdir: expected a local folder, received {self.workdir!r}")
+        names = [head.name for head in self.heads]
+        if len(set(names)) < len(names):
+            mistakes.append(f"heads: expected each name once, received {', '.join(names)}")
         if mistakes:
             raise ValueError("\n".join(mistakes))
 
@@ -141,9 +148,11 @@ def load(
     _merge(document, given)
     config = _validate(path, document)
     try:
-        Columns.from_schema(schemas.load(config.schema))
+        columns = Columns.from_schema(schemas.load(config.schema))
     except (schemas.SchemaError, OSError) as error:
         raise ConfigError(f"{path}: schema: {error}") from error
+    if lines := [f"{path}: {line}" for line in _unlabelled(config, columns)]:
+        raise ConfigError("\n".join(lines))
     return config
 
 
@@ -241,8 +250,26 @@ def _lines(mistake: Any) -> list[str]:
     return [f"{key}: expected {expected}, received {mistake['input']!r}"]
 
 
+def _unlabelled(config: Config, columns: Columns) -> Iterator[str]:
+    """The heads whose labels the schema has not got."""
+    for place, head in enumerate(config.heads):
+        known = [
+            name
+            for name, kind in columns.context.items()
+            if head.type == "classification" or kind != "bytes"
+        ]
+        if head.column not in known:
+            yield (
+                f"heads.{place}.column: expected a context column of the schema that a {head.type} "
+                f"can learn ({', '.join(known) or 'it has none'}), received {head.column!r}"
+            )
+
+
 def _keys_beside(location: tuple[str | int, ...]) -> list[str]:
     table: Any = Config
     for part in location[:-1]:
-        table = next(field.type for field in dataclasses.fields(table) if field.name == part)
+        if isinstance(part, int):  # A place in a list of tables.
+            table = typing.get_args(table)[0]
+        else:
+            table = next(field.type for field in dataclasses.fields(table) if field.name == part)
     return [field.name for field in dataclasses.fields(table)]

@@ -21,7 +21,7 @@ from components.ingest.component import Ingest
 from components.push.component import Push
 from components.sequence import Columns
 from components.storage import source_digest
-from components.train.options import TrainOptions
+from components.train.options import HeadOptions, TrainOptions
 from components.validate.component import Gate
 
 # What every stage stands on; an edit there reruns them all.
@@ -54,6 +54,7 @@ def create_pipeline(
     input_options: str,
     input_fingerprint: str,
     train_options: TrainOptions,
+    heads: tuple[HeadOptions, ...],
     beam_arguments: list[str],
 ) -> Pipeline:
     """Wires the stages, in the order in which data meets them.
@@ -67,6 +68,7 @@ def create_pipeline(
       input_options: InputOptions as JSON.
       input_fingerprint: digest of the raw files' content.
       train_options: of the trainer.
+      heads: supervised outputs on the code.
       beam_arguments: of every Beam pipeline.
     """
     schema = ImportSchemaGen(schema_file=str(schema_file)).with_id("schema")
@@ -77,9 +79,9 @@ def create_pipeline(
         fingerprint=f"{input_fingerprint} {_source('ingest')}",
     ).with_id("ingest")
     examples = ingest.outputs["examples"]
-    statistics = StatisticsGen(
-        examples=examples, schema=schema.outputs["schema"]
-    ).with_id("statistics")
+    statistics = StatisticsGen(examples=examples, schema=schema.outputs["schema"]).with_id(
+        "statistics"
+    )
     anomalies = ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     ).with_id("anomalies")
@@ -108,6 +110,7 @@ def create_pipeline(
         eval_args=trainer_pb2.EvalArgs(),
         custom_config={
             "options": dataclasses.asdict(train_options),
+            "heads": [dataclasses.asdict(head) for head in heads],
             "checkpoints": str(places.checkpoints),
             "source": _source("train"),
         },

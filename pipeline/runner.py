@@ -111,6 +111,7 @@ def _pipeline(config: Config, workdir: pathlib.Path) -> Any:
         input_options=json.dumps(dataclasses.asdict(config.input)),
         input_fingerprint=digest_of(part for file in files for part in (file, sha256(file))),
         train_options=config.train,
+        heads=config.heads,
         beam_arguments=config.beam.arguments,
     )
 

@@ -213,7 +213,7 @@ def test_the_walk_sees_the_source() -> None:
     seen = {(name, other) for name in modules for _, other in _imported(modules[name], modules)}
     assert {
         ("components.sequence", "schemas"),
-        ("components.train.loop", "components.train.loss"),
+        ("components.train.run_fn", "components.train.loop"),
         ("components.push.component", "components.push.check"),  # A string, for `python -m`.
         ("pipeline.runner", "pipeline.dag"),  # Inside a function.
         ("pipeline.__main__", "pipeline.config"),

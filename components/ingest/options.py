@@ -13,9 +13,9 @@ class InputOptions:
     Attributes:
       train: path or pattern of the raw files; with `eval` unset, both splits come from them.
       eval: path or pattern of the evaluation files, where the split is given (an official split);
-        None splits `train` by a hash of the entity.
+        unset, `train` is split by a hash of the entity.
       format: how the files are read; `auto` goes by the file's name.
-      eval_share: share of the entities that go to eval when `eval` is None; 0.2 is the usual
+      eval_share: share of the entities that go to eval when `eval` is unset; 0.2 is the usual
         hold-out.
       max_quarantine_share: share of the records read that may be rejected before the run stops with
         exit code 3; 1% passes a stray record and stops a broken delivery.

@@ -147,7 +147,7 @@ class _Encoder:
     def _evaluate(self, raw: dict[str, tf.RaggedTensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         values, weight, length = self._standardise(raw)
         embedding = self._model.encode(values, length)
-        outputs = self._model.decode(embedding, length, tf.shape(values)[1])
+        outputs = self._model.decode(embedding, values, length)
         return embedding, loss.sums_by_sequence(values, outputs, embedding, length, weight)
 
     def _columns_of(self, flat: tf.Tensor, length: tf.Tensor) -> dict[str, tf.RaggedTensor]:

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.sequence import LENGTH, OBSERVED, VALUES
+from components.train.options import HeadOptions
 
 # Few enough buckets that most batches are full, enough that padding stays small.
 _BATCHES_A_BUCKET = 4
@@ -25,12 +26,16 @@ class Batch(NamedTuple):
     Attributes:
       values: float32 [B, T, F], standardised, 0 in the padding and where missing.
       length: int64 [B].
-      sample_weight: float32 [B, T], or [B, T, F] where values can be missing; 1 where it counts.
+      sample_weight: float32 [B, T], or [B, T, F] where values can be missing; above 0 where it counts.
+      labels: head -> int64 [B], the class, or float32 [B]; 0 where the label is missing.
+      label_weight: head -> float32 [B]; 1 where the label is there, 0 where it is missing.
     """
 
     values: tf.Tensor
     length: tf.Tensor
     sample_weight: tf.Tensor
+    labels: dict[str, tf.Tensor]
+    label_weight: dict[str, tf.Tensor]
 
 
 def read_lengths(files: Collection[str]) -> np.ndarray:
@@ -64,17 +69,23 @@ def batches(
     features: int,
     batch_size: int,
     boundaries: Collection[int],
+    average: str = "value",
+    heads: Collection[HeadOptions] = (),
+    fixed_steps: int | None = None,
     shuffle_seed: int | None = None,
 ) -> tf.data.Dataset:
     """Every record of the files once, in padded batches.
 
     Args:
       files: gzipped TFRecord shards of transformed records.
-      spec: of the transformed records, as Transform states it (it names the column of a ragged output
-        in its own way); `observed` is in it where values can be missing.
+      spec: of the transformed records, as Transform states it (it names the column of a ragged
+        output in its own way); `observed` is in it where values can be missing.
       features: F.
       batch_size: sequences in a batch; the last batch of a bucket may be smaller, none is dropped.
       boundaries: of the length buckets.
+      average: what the weights make alike: each `value`, each `step` or each `sequence`.
+      heads: whose labels the batches carry.
+      fixed_steps: T of every batch; None pads each batch to its own longest sequence.
       shuffle_seed: None keeps the order of the files; the same seed gives the same batches.
 
     Returns:
@@ -83,23 +94,34 @@ def batches(
     records = tf.data.TFRecordDataset(list(files), "GZIP")
     if shuffle_seed is not None:
         records = records.shuffle(_SHUFFLED_RECORDS, seed=shuffle_seed)
-    return (
-        records.map(
-            lambda record: _parse(record, spec, features),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
-        .bucket_by_sequence_length(
-            element_length_func=lambda batch: tf.cast(batch.length, tf.int32),
-            bucket_boundaries=list(boundaries),
-            bucket_batch_sizes=[batch_size] * (len(boundaries) + 1),
-        )
-        .prefetch(tf.data.AUTOTUNE)
+    elements = records.map(
+        lambda record: _parse(record, spec, features, average, heads),
+        num_parallel_calls=tf.data.AUTOTUNE,
     )
+    shapes = tf.nest.map_structure(lambda tensor: tensor.shape, elements.element_spec)
+    if fixed_steps is not None:
+        shapes = shapes._replace(
+            values=[fixed_steps, features],
+            sample_weight=[fixed_steps, *shapes.sample_weight[1:]],
+        )
+    return elements.bucket_by_sequence_length(
+        element_length_func=lambda batch: tf.cast(batch.length, tf.int32),
+        bucket_boundaries=list(boundaries),
+        bucket_batch_sizes=[batch_size] * (len(boundaries) + 1),
+        padded_shapes=shapes,
+    ).prefetch(tf.data.AUTOTUNE)
 
 
-def _parse(record: tf.Tensor, spec: Mapping[str, Any], features: int) -> Batch:
-    """One record; its weight is 1 throughout, and padding gives the padded steps a weight of 0."""
-    wanted = {name: spec[name] for name in (VALUES, LENGTH, OBSERVED) if name in spec}
+def _parse(
+    record: tf.Tensor,
+    spec: Mapping[str, Any],
+    features: int,
+    average: str,
+    heads: Collection[HeadOptions],
+) -> Batch:
+    """One record; padding will give the padded steps a weight of 0."""
+    columns = (VALUES, LENGTH, OBSERVED, *(head.column for head in heads))
+    wanted = {name: spec[name] for name in columns if name in spec}
     parsed = tf.io.parse_single_example(record, wanted)
     length = parsed[LENGTH]
     same_steps = tf.debugging.assert_equal(
@@ -110,7 +132,48 @@ def _parse(record: tf.Tensor, spec: Mapping[str, Any], features: int) -> Batch:
     with tf.control_dependencies([same_steps]):
         values = tf.reshape(parsed[VALUES], [-1, features])
     if OBSERVED in parsed:
-        weight = tf.cast(tf.reshape(parsed[OBSERVED], [-1, features]), tf.float32)
+        counted = tf.cast(tf.reshape(parsed[OBSERVED], [-1, features]), tf.float32)
     else:
-        weight = tf.ones([length])
-    return Batch(values=values, length=length, sample_weight=weight)
+        counted = tf.ones([length])
+    labels = {head.name: _label(parsed[head.column], head) for head in heads}
+    return Batch(
+        values=values,
+        length=length,
+        sample_weight=_weight(counted, average),
+        labels={name: label for name, (label, _) in labels.items()},
+        label_weight={name: weight for name, (_, weight) in labels.items()},
+    )
+
+
+def _weight(counted: tf.Tensor, average: str) -> tf.Tensor:
+    """1 where it counts -> weights that sum to 1 over each step, or over the sequence, if asked.
+
+    Args:
+      counted: float32 [T] or [T, F].
+      average: `value`, `step` or `sequence`.
+    """
+    if average == "sequence":
+        return tf.math.divide_no_nan(counted, tf.reduce_sum(counted))
+    if average == "step" and counted.shape.rank == 2:
+        return tf.math.divide_no_nan(counted, tf.reduce_sum(counted, axis=1, keepdims=True))
+    return counted
+
+
+def _label(column: tf.SparseTensor, head: HeadOptions) -> tuple[tf.Tensor, tf.Tensor]:
+    """A context column of 0 or 1 values -> (label, weight), both 0 where it is missing."""
+    values = column.values[:1]
+    there = tf.size(values) > 0
+    weight = tf.cast(there, tf.float32)
+    if head.type == "regression":
+        label = tf.reduce_sum(tf.cast(values, tf.float32))
+        finite = tf.math.is_finite(label)
+        return tf.where(finite, label, 0.0), tf.where(finite, weight, 0.0)
+    text = values if values.dtype == tf.string else tf.strings.as_string(values)
+    matches = tf.equal(tf.constant(head.classes), tf.strings.reduce_join(text))
+    known = tf.debugging.assert_equal(
+        tf.reduce_any(matches) | ~there,
+        True,
+        f"column {head.column!r} holds a class that head {head.name!r} does not list",
+    )
+    with tf.control_dependencies([known]):
+        return tf.argmax(tf.cast(matches, tf.int32), output_type=tf.int64), weight

@@ -1,11 +1,14 @@
 """The loss and every error sum: masked sums over valid, observed values.
 
-    loss = sum over counted values of (output - target)^2 / number of counted values
+    loss = sum of weight * error(output - target) / sum of weight
 
-One definition, carried as (sum, count) and divided once. `sample_weight` says what counts; it comes
-from the input pipeline, never from the values. Targets and outputs are selected before they meet, so
+One definition, carried as (sum, count) and divided once. `sample_weight` says what counts, and how
+much; it comes from the input pipeline, never from the values. Targets and outputs are selected before they meet, so
 padding of any content, NaN included, has no part in the loss and a gradient of exactly 0.
 """
+
+import math
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -22,26 +25,66 @@ from components.signatures import (
     TRAINING_MEAN,
     error_sum,
 )
+from components.train.options import HeadOptions
 
 
-def squared_error_sums(
-    targets: tf.Tensor, outputs: tf.Tensor, sample_weight: tf.Tensor
+# error -> its elementwise function of the difference.
+_ERRORS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
+    "squared": tf.square,
+    "absolute": tf.abs,
+    # Huber 1964, with delta 1: d^2 / 2 up to 1, |d| - 1/2 beyond.
+    "huber": lambda d: tf.where(tf.abs(d) <= 1.0, 0.5 * tf.square(d), tf.abs(d) - 0.5),
+    # log cosh d = |d| + log(1 + exp(-2 |d|)) - log 2, which does not overflow.
+    "log_cosh": lambda d: tf.abs(d) + tf.math.softplus(-2.0 * tf.abs(d)) - math.log(2.0),
+}
+
+
+def error_sums(
+    error: str, targets: tf.Tensor, outputs: tf.Tensor, sample_weight: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The two halves of the loss.
+    """The two halves of a reconstruction loss.
 
     Args:
+      error: `squared`, `absolute`, `huber` or `log_cosh`.
       targets: float32 [B, T, F].
       outputs: float32 [B, T, F].
       sample_weight: [B, T], or [B, T, F] where values can be missing; 0 = does not count.
 
     Returns:
-      (sum of weighted squared errors, sum of weights), float32 scalars.
+      (sum of weighted errors, sum of weights), float32 scalars.
 
     Raises:
-      ValueError: if the weight has another rank.
+      ValueError: if the weight has another shape.
     """
-    errors = _errors(targets, outputs, masking.counts(sample_weight, targets))
-    return masking.masked_sum(tf.square(errors), sample_weight)
+    difference = _difference(targets, outputs, masking.counts(sample_weight, targets))
+    return masking.masked_sum(_ERRORS[error](difference), sample_weight)
+
+
+def head_sums(
+    head: HeadOptions, target: tf.Tensor, outputs: tf.Tensor, sample_weight: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The two halves of a head's loss: over the labelled sequences only.
+
+    Args:
+      head: its type.
+      target: int64 [B], the class, or float32 [B]; anything where the label is missing.
+      outputs: float32 [B, classes], logits, or [B, 1].
+      sample_weight: float32 [B]; 0 where the label is missing.
+
+    Returns:
+      (sum of weighted errors, sum of weights), float32 scalars; (0, 0) if no label is there.
+    """
+    labelled = sample_weight > 0
+    if head.type == "classification":
+        error = tf.nn.sparse_softmax_cross_entropy_with_logits(
+            masking.select(labelled, target), outputs
+        )
+    else:
+        error = tf.square(masking.select(labelled, outputs[:, 0] - target))
+    return (
+        tf.reduce_sum(sample_weight * masking.select(labelled, error)),
+        tf.reduce_sum(sample_weight),
+    )
 
 
 def sums_by_sequence(
@@ -86,11 +129,11 @@ def sums_by_sequence(
         N_FINITE: tf.cast(is_finite, tf.float64),
     }
     for predictor, predicted in predictions.items():
-        errors = _errors(values, predicted, counted)
+        errors = _difference(values, predicted, counted)
         sums[error_sum(predictor, SQUARED)] = tf.reduce_sum(tf.square(errors), axis=(1, 2))
         sums[error_sum(predictor, ABSOLUTE)] = tf.reduce_sum(tf.abs(errors), axis=(1, 2))
     return sums
 
 
-def _errors(targets: tf.Tensor, outputs: tf.Tensor, counted: tf.Tensor) -> tf.Tensor:
+def _difference(targets: tf.Tensor, outputs: tf.Tensor, counted: tf.Tensor) -> tf.Tensor:
     return masking.select(counted, outputs) - masking.select(counted, targets)

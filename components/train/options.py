@@ -1,7 +1,9 @@
-"""What may be configured of training: the `[train]` table of a configuration."""
+"""What may be configured of training: the `[train]` table and the `[[heads]]` of a configuration."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
+
+Padding = Literal["crop", "equal_length", "remask", "keras"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -9,9 +11,26 @@ class TrainOptions:
     """The `[train]` table.
 
     Attributes:
-      units: size of the hidden state of encoder and decoder, each; 64 is the usual start.
+      padding: how padding is kept out of the loss. `crop`, the default, crops the decoder's output
+        by the mask; `equal_length` has no padding, since every batch holds sequences of one length;
+        `remask` masks the repeated code again, so that the decoder stops at the last valid step;
+        `keras` is the textbook model (`Masking(0.0)`, `RepeatVector`, a plain loss over all steps),
+        kept to show what goes wrong. docs/padding.md compares them.
+      error: of one value: `squared`, `absolute`, `huber` (quadratic up to 1, linear beyond) or
+        `log_cosh`; metrics are of squared errors whatever stands here.
+      average: what counts alike in the loss: each `value`, each `step`, or each `sequence`.
+      cell: `lstm` or `gru`.
+      layers: recurrent layers in the encoder, and as many in the decoder.
+      bidirectional: the encoder also reads backwards, from the last valid step.
+      decoder: `repeat` reconstructs from the code alone; `teacher` is also given the true step before
+        the one it reconstructs (teacher forcing), so its code has less to hold.
+      dropout: share of each recurrent layer's outputs that is dropped in training, the same units at
+        all steps of a sequence (Gal and Ghahramani 2016), so that padding changes no draw.
+      units: size of the hidden state of each recurrent layer; 64 is the usual start.
       embedding_size: E, numbers in the code.
       batch_size: B, sequences in one update, over all replicas together.
+      micro_batches: an update's batch is computed in so many parts, one after another, to save
+        memory; the update is the same.
       epochs: at most so many passes over the training split.
       patience: stop after so many epochs without a better masked MSE on the eval split, and keep
         the best epoch's weights.
@@ -25,9 +44,18 @@ class TrainOptions:
       seed: of the weights and of the order of sequences; the same seed gives the same epochs.
     """
 
+    padding: Padding = "crop"
+    error: Literal["squared", "absolute", "huber", "log_cosh"] = "squared"
+    average: Literal["value", "step", "sequence"] = "value"
+    cell: Literal["lstm", "gru"] = "lstm"
+    layers: int = 1
+    bidirectional: bool = False
+    decoder: Literal["repeat", "teacher"] = "repeat"
+    dropout: float = 0.0
     units: int = 64
     embedding_size: int = 32
     batch_size: int = 32
+    micro_batches: int = 1
     epochs: int = 20
     patience: int = 4
     learning_rate: float = 3e-3
@@ -39,9 +67,18 @@ class TrainOptions:
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
 
     def __post_init__(self) -> None:
+        counts = (
+            "layers",
+            "units",
+            "embedding_size",
+            "batch_size",
+            "micro_batches",
+            "epochs",
+            "patience",
+        )
         mistakes = [
             f"{name}: expected at least 1, received {getattr(self, name)}"
-            for name in ("units", "embedding_size", "batch_size", "epochs", "patience")
+            for name in counts
             if getattr(self, name) < 1
         ]
         mistakes += [
@@ -49,7 +86,57 @@ class TrainOptions:
             for name in ("learning_rate", "clip_norm")
             if not 0.0 < getattr(self, name) < float("inf")
         ]
+        if not 0.0 <= self.dropout < 1.0:
+            mistakes.append(f"dropout: expected a share below 1, received {self.dropout}")
         if not 0 <= self.seed < 2**31:
             mistakes.append(f"seed: expected 0 to 2**31 - 1, received {self.seed}")
+        if self.padding == "keras" and (self.bidirectional or self.decoder == "teacher"):
+            mistakes.append(
+                "padding: 'keras' is the textbook model; expected bidirectional = false and "
+                "decoder = 'repeat' with it"
+            )
         if mistakes:
             raise ValueError("\n".join(mistakes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadOptions:
+    """One of the `[[heads]]`: a supervised output on the code, for sequences that have its label.
+
+    Attributes:
+      name: of the head; its loss and its metrics bear it.
+      column: the context column that holds the label; it may be absent from a record.
+      type: `classification` by cross-entropy, or `regression` by squared error.
+      classes: of a classification, in the order of the outputs; integers are written as text.
+      weight: of the head's loss, beside the reconstruction's weight of 1.
+    """
+
+    name: str
+    column: str
+    type: Literal["classification", "regression"]
+    classes: tuple[str, ...] = ()
+    weight: float = 1.0
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
+
+    def __post_init__(self) -> None:
+        mistakes = []
+        if not self.name.isidentifier():
+            mistakes.append(f"name: expected letters, digits and '_', received {self.name!r}")
+        if self.type == "classification" and len(set(self.classes)) < 2:
+            mistakes.append(
+                f"classes: expected at least 2 different ones, received {list(self.classes)}"
+            )
+        if self.type == "classification" and len(set(self.classes)) < len(self.classes):
+            mistakes.append(f"classes: expected each once, received {list(self.classes)}")
+        if self.type == "regression" and self.classes:
+            mistakes.append(f"classes: a regression has none, received {list(self.classes)}")
+        if not 0.0 < self.weight < float("inf"):
+            mistakes.append(f"weight: expected a positive number, received {self.weight}")
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the head puts out."""
+        return len(self.classes) if self.type == "classification" else 1

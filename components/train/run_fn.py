@@ -14,10 +14,10 @@ import schemas
 from components.artifacts import TRAINING_FILE
 from components.sequence import SPLITS, Columns
 from components.storage import digest_of, sha256, write_json
-from components.train import export, input, loop, loss
+from components.train import effect, export, input, loop, loss, model, padding
 from components.train.checkpoint import Checkpoints
-from components.train.model import MaskedAutoencoder
-from components.train.options import TrainOptions
+from components.train.options import HeadOptions, TrainOptions
+from components.train.trainer import Trainer, strategy_of
 
 _log = logging.getLogger("ragline.train")
 
@@ -26,29 +26,47 @@ def run_fn(fn_args: Any) -> None:
     """Trains on the transformed records and writes the SavedModel.
 
     Args:
-      fn_args: TFX's; `custom_config` holds `options` (TrainOptions as a dictionary), `checkpoints`
-        (a folder that outlives the execution) and `source` (a digest).
+      fn_args: TFX's; `custom_config` holds `options` and `heads` (TrainOptions and HeadOptions as
+        dictionaries), `checkpoints` (a folder that outlives the execution) and `source` (a digest).
     """
     config = fn_args.custom_config
     options = TrainOptions(**config["options"])
+    heads = tuple(
+        HeadOptions(**{**head, "classes": tuple(head["classes"])}) for head in config["heads"]
+    )
     schema = schemas.load(fn_args.schema_path)
     columns = Columns.from_schema(schema)
-    files = dict(zip(SPLITS, (_shards(fn_args.train_files), _shards(fn_args.eval_files))))
+    files = dict(
+        zip(SPLITS, (_shards(fn_args.train_files), _shards(fn_args.eval_files)), strict=True)
+    )
     transform_output = tft.TFTransformOutput(fn_args.transform_output)
-    spec = transform_output.transformed_feature_spec()
-    strategy = loop.strategy_of(options.strategy)
-    trainer = loop.Trainer(features=len(columns.features), options=options, strategy=strategy)
-    boundaries = input.bucket_boundaries(input.read_lengths(files["train"]), options.batch_size)
+    lengths = {split: input.read_lengths(files[split]) for split in SPLITS}
+    steps = int(max(found.max() for found in lengths.values()))
+    strategy = strategy_of(options.strategy)
+    build = {"features": len(columns.features), "heads": heads, "steps": steps}
+    trainer = Trainer(options=options, strategy=strategy, **build)
+    read = {
+        "spec": transform_output.transformed_feature_spec(),
+        "features": len(columns.features),
+        "heads": heads,
+        "batch_size": options.batch_size,
+    }
+    boundaries = padding.boundaries(options, lengths["train"])
 
-    def batches(split: str, shuffle_seed: int | None = None) -> tf.data.Dataset:
+    def train_batches(shuffle_seed: int | None = None) -> tf.data.Dataset:
         return input.batches(
-            files[split],
-            spec=spec,
-            features=len(columns.features),
-            batch_size=options.batch_size,
+            files["train"],
             boundaries=boundaries,
+            average=options.average,
+            fixed_steps=padding.fixed_steps(options, lengths["train"]),
             shuffle_seed=shuffle_seed,
+            **read,
         )
+
+    def all_batches(split: str) -> tf.data.Dataset:
+        """For metrics: every strategy is scored on the same batches."""
+        found = input.bucket_boundaries(lengths[split], options.batch_size)
+        return input.batches(files[split], boundaries=found, **read)
 
     logs = tf.summary.create_file_writer(str(pathlib.Path(fn_args.model_run_dir) / "logs"))
 
@@ -60,13 +78,16 @@ def run_fn(fn_args: Any) -> None:
         with logs.as_default(step=epoch.epoch):
             tf.summary.scalar("loss/train", epoch.loss)
             tf.summary.scalar("masked_mse/eval", epoch.masked_mse)
+            for head, metrics in epoch.heads.items():
+                for name, value in metrics.items():
+                    tf.summary.scalar(f"{head}/{name}", value)
             tf.summary.scalar("steps_per_second", epoch.steps / epoch.seconds)
         logs.flush()
 
     history = loop.fit(
         trainer,
-        train_batches=lambda epoch: batches("train", shuffle_seed=options.seed + epoch),
-        eval_batches=lambda: batches("eval"),
+        train_batches=lambda epoch: train_batches(shuffle_seed=options.seed + epoch),
+        eval_batches=lambda: all_batches("eval"),
         options=options,
         checkpoints=Checkpoints(
             pathlib.Path(config["checkpoints"]), _fingerprint(config, files, columns)
@@ -74,10 +95,8 @@ def run_fn(fn_args: Any) -> None:
         on_epoch=report,
     )
     # Rebuilt in float32 and without cuDNN: what is served must run where no GPU is.
-    portable = MaskedAutoencoder(
-        features=len(columns.features),
-        options=dataclasses.replace(options, precision="float32"),
-        use_cudnn=False,
+    portable = model.build(
+        options=dataclasses.replace(options, precision="float32"), use_cudnn=False, **build
     )
     portable.set_weights(trainer.model.get_weights())
     export.export(
@@ -87,10 +106,11 @@ def run_fn(fn_args: Any) -> None:
         columns=columns,
         directory=pathlib.Path(fn_args.serving_model_dir),
     )
-    write_json(
-        pathlib.Path(fn_args.model_run_dir) / TRAINING_FILE,
-        _summary(history, strategy, boundaries, _sums(portable, batches("train"))),
-    )
+    summary = _summary(options, history, strategy, boundaries) | {
+        "padding_effect": effect.of_padding(portable, options, train_batches()),
+        "train_sums": _sums(portable, all_batches("train")),
+    }
+    write_json(pathlib.Path(fn_args.model_run_dir) / TRAINING_FILE, summary)
 
 
 def _shards(patterns: list[str]) -> list[str]:
@@ -101,7 +121,7 @@ def _fingerprint(config: dict[str, Any], files: dict[str, list[str]], columns: C
     """Names everything that decides the weights."""
     return digest_of(
         [
-            json.dumps(config["options"], sort_keys=True),
+            json.dumps([config["options"], config["heads"]], sort_keys=True),
             config["source"],
             tf.__version__,
             keras.__version__,
@@ -111,13 +131,13 @@ def _fingerprint(config: dict[str, Any], files: dict[str, list[str]], columns: C
     )
 
 
-def _sums(model: MaskedAutoencoder, batches: tf.data.Dataset) -> dict[str, float]:
+def _sums(autoencoder: model.MaskedAutoencoder, batches: tf.data.Dataset) -> dict[str, float]:
     """The sums over the whole training split, by the exported model's weights."""
 
     @tf.function(input_signature=[batches.element_spec])
     def of_batch(batch: input.Batch) -> dict[str, tf.Tensor]:
-        embedding = model.encode(batch.values, batch.length)
-        outputs = model.decode(embedding, batch.length, tf.shape(batch.values)[1])
+        embedding = autoencoder.encode(batch.values, batch.length)
+        outputs = autoencoder.decode(embedding, batch.values, batch.length)
         sums = loss.sums_by_sequence(
             batch.values, outputs, embedding, batch.length, batch.sample_weight
         )
@@ -131,24 +151,27 @@ def _sums(model: MaskedAutoencoder, batches: tf.data.Dataset) -> dict[str, float
 
 
 def _summary(
+    options: TrainOptions,
     history: list[loop.Epoch],
     strategy: tf.distribute.Strategy,
     boundaries: list[int],
-    sums: dict[str, float],
 ) -> dict[str, Any]:
     best = loop.best_epoch(history)
     steps = sum(epoch.steps for epoch in history)
     padded = sum(epoch.padded_steps for epoch in history)
     return {
+        "padding": options.padding,
+        "error": options.error,
+        "average": options.average,
         "epochs": len(history),
         "best_epoch": best.epoch,
         "loss": best.loss,
         "masked_mse": best.masked_mse,
+        "heads": best.heads,
         "padding_waste": 1.0 - steps / padded,
         "steps_per_second": steps / sum(epoch.seconds for epoch in history),
         "bucket_boundaries": boundaries,
         "replicas": strategy.num_replicas_in_sync,
         "devices": [device.name for device in tf.config.list_logical_devices()],
         "history": [dataclasses.asdict(epoch) for epoch in history],
-        "train_sums": sums,
     }

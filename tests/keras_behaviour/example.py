@@ -60,7 +60,7 @@ class Batch:
 def batch(
     *sequences: int, steps: int = STEPS, fill: float = 0.0, label: float = 3.0, weight: float = 1.0
 ) -> Batch:
-    """Some of the three sequences, padded or cut to `steps`; what stands in the padding is a choice."""
+    """Some of the three sequences, padded or cut to `steps`, with padding of any content."""
     lengths = np.array([len(_LABELS[index]) for index in sequences])
     return Batch(
         x=_padded([_INPUTS[index] for index in sequences], steps, fill),

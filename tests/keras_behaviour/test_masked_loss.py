@@ -2,10 +2,8 @@
 
 Not what it should report: an upgrade that changes any of it fails here, loudly, and docs/keras.md,
 which names these tests, is then to be rewritten. Every expected value is computed from the arrays
-of `example` in NumPy float64, with the padding deleted; read its table first.
-
-    N valid   sum of the squared errors of the valid steps / their number: what we call the loss
-    B, T      2 sequences, 5 steps; 6 of the 10 steps are valid
+of `example` in NumPy float64, with the padding deleted: read its table first. The masked mean of
+its first 2 sequences, 6 valid steps of 10, is 18 / 6.
 """
 
 import itertools
@@ -17,7 +15,6 @@ import pytest
 import tensorflow as tf
 from keras_behaviour.example import (
     REPORTS,
-    Batch,
     OwnLengths,
     autoencoder,
     batch,
@@ -57,13 +54,11 @@ def test_example_is_that_of_the_table() -> None:
     np.testing.assert_array_equal(VALID_WEIGHTS, [1, 2, 1, 0, 3, 1])
     np.testing.assert_array_equal(DATA.squares[~DATA.valid], [4, 4, 4, 4])
     assert (DATA.valid.shape, DATA.valid.sum()) == ((2, 5), 6)
+    assert (WEIGHT.sum(), VALID_WEIGHTS.sum()) == (12, 8)
 
 
 # (what is divided by what, reductions, whether behind a Masking, sample_weight, expected)
 DIVISIONS = [
-    # Not 18 / 10, as in TF 2.7, which multiplied each loss by the mask and took the mean over every
-    # step (tensorflow#34158, keras#15323). The pinned release first weights each valid step by
-    # 10 / 6, so that a mean over 10 is the mean over 6.
     ("mask: 18 by 6 valid steps", MEANS + BY_WEIGHTS, True, None, VALID / 6),
     ("weight: 52 by 10 steps", MEANS, False, WEIGHT, WEIGHTED_ALL / 10),
     ("weight: 52 by weights of 12", BY_WEIGHTS, False, WEIGHT, WEIGHTED_ALL / 12),
@@ -99,9 +94,16 @@ DIVISIONS = [
 def test_loss_is_a_sum_divided(
     reduction: str, masking: bool, weight: np.ndarray | None, expected: float
 ) -> None:
-    """By what the id says, alike by the loss object and in every report of the trainer."""
+    """By what the id says, alike by the loss object and in every report of the trainer.
+
+    Behind a Masking TF 2.7 gave 18 / 10: each loss by the mask, then the mean over all steps
+    (tensorflow#34158, keras#15323). The pinned release first weights each valid step by 10 / 6, so
+    that the mean over 10 is that over 6: 18 / 6.
+    """
     case = {"reduction": reduction, "masking": masking, "data": DATA, "weight": weight}
-    assert called_directly(**case).mean() == pytest.approx(expected, **CLOSE)
+    called = called_directly(**case)
+    assert called.mean() == pytest.approx(expected, **CLOSE)
+    assert called.shape == (DATA.valid.shape if reduction in NONE else ())
     assert reports(**case) == pytest.approx(dict.fromkeys(REPORTS, expected), **CLOSE)
 
 
@@ -178,11 +180,8 @@ def test_masking_of_0_takes_padding_of_minus_1_for_steps() -> None:
 def test_masking_of_0_eats_a_true_step_of_zeros() -> None:
     """Divides by 5: a valid step whose features are all 0 is not counted."""
 
-    def with_zero_step(data: Batch) -> Batch:
-        data.x[0, 1] = 0.0
-        return data
-
-    by_zero, by_minus_one = with_zero_step(batch(0, 1)), with_zero_step(batch(0, 1, fill=-1.0))
+    by_zero, by_minus_one = batch(0, 1), batch(0, 1, fill=-1.0)
+    by_zero.x[0, 1] = by_minus_one.x[0, 1] = 0.0
     eaten = by_zero.valid.copy()
     eaten[0, 1] = False
     loss = dense_model(mask_value=0.0).evaluate(by_zero.x, by_zero.y, verbose=0)
@@ -263,8 +262,9 @@ def test_loss_depends_on_batch_size_and_order_and_weighted_metrics_do_not(
     data = batch(*itertools.chain(*groups))
     model = dense_model(reduction=reduction, masking=masking, weighted_metrics=["mse"])
     weight = None if masking else data.valid.astype(np.float64)
-    size = len(groups[0])
-    loss, metric = model.evaluate(data.x, data.y, sample_weight=weight, batch_size=size, verbose=0)
+    loss, metric = model.evaluate(
+        data.x, data.y, sample_weight=weight, batch_size=len(groups[0]), verbose=0
+    )
     valid = data.squares[data.valid]
     by_all_steps = reduction == "mean" and not masking
     expected = valid.sum() / data.valid.size if by_all_steps else tracked(groups)
@@ -287,12 +287,12 @@ def test_weighted_metrics_depend_on_the_batches_too_once_these_differ_in_length(
     """
     batches = OwnLengths(groups)
     _, metric = dense_model(masking=False, weighted_metrics=["mse"]).evaluate(batches, verbose=0)
-    sums = [data.squares[data.valid].sum() / data.valid.shape[1] for data in batches.batches]
-    counts = [data.valid.sum() / data.valid.shape[1] for data in batches.batches]
-    assert metric == pytest.approx(sum(sums) / sum(counts), **CLOSE)
-    masked_mean = batch(0, 1, 2).squares[batch(0, 1, 2).valid].mean()
-    one_length = len({data.valid.shape[1] for data in batches.batches}) == 1
-    assert (metric == pytest.approx(masked_mean, rel=1e-3)) == one_length
+    kept = [(data.squares[data.valid], data.valid.shape[1]) for data in batches.batches]
+    total = sum(squares.sum() / steps for squares, steps in kept)
+    count = sum(squares.size / steps for squares, steps in kept)
+    assert metric == pytest.approx(total / count, **CLOSE)
+    masked_mean = np.concatenate([squares for squares, _ in kept]).mean()
+    assert (metric == pytest.approx(masked_mean, rel=1e-3)) == (len(groups) == 1)
 
 
 def test_batch_with_nothing_valid_has_loss_0_and_still_counts_its_rows() -> None:
@@ -391,9 +391,9 @@ def test_gradients_are_nan_unless_the_input_is_selected_first(fill: float, selec
     kernel, bias, of_x = (g.numpy() for g in tape.gradient(loss, [*model.trainable_weights, x]))
     assert float(loss) == pytest.approx(VALID / 6, **CLOSE)
     np.testing.assert_allclose(of_x[data.valid][:, 0], 2 * DATA.errors[DATA.valid] / 6, rtol=1e-5)
-    if select or fill == 0.0:
+    if select or np.isfinite(fill):
         np.testing.assert_allclose([*kernel[:, 0], *bias], gradient(DATA), rtol=1e-5)
         assert (of_x[~data.valid] == 0.0).all()
-    elif not np.isfinite(fill):
+    else:
         assert np.isnan([*kernel[:, 0], *bias]).all()
         assert np.isnan(of_x[~data.valid]).all()

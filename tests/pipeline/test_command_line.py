@@ -138,7 +138,7 @@ def test_help_of_run_lists_its_options(command: str) -> None:
             "--seed: expected an integer of at least 0, received '-1'",
         ),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_bad_arguments_are_named(arguments: list[str], told: str) -> None:
     done = _ragline(*arguments)
@@ -159,7 +159,8 @@ def test_a_bad_configuration_ends_with_2_and_names_each_key(
     assert (done.exit_code, done.stdout) == (2, "")
     first, second = done.stderr.splitlines()
     assert first.startswith(f"{config}: input.format: expected 'auto', 'jsonl' or 'ts'")
-    assert second.startswith(f"{config}: train.epoch: unknown key; expected one of units, ")
+    assert second.startswith(f"{config}: train.epoch: unknown key; expected one of ")
+    assert ", epochs, " in second
     assert _tree(config.parent) == before
 
 

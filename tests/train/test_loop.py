@@ -13,6 +13,7 @@ from components.train import loop
 from components.train.checkpoint import Checkpoints
 from components.train.input import Batch
 from components.train.options import TrainOptions
+from components.train.trainer import LOSS, STEPS, Trainer, mean_of
 
 F = 2
 OPTIONS = TrainOptions(units=6, embedding_size=4, batch_size=8, epochs=4, patience=4)
@@ -33,19 +34,21 @@ def _dataset(sequences, batch_size: int, extra: int = 0, fill: float = 0.0) -> t
             weight = np.zeros((len(part), steps), np.float32)
             for row, sequence in enumerate(part):
                 values[row, : len(sequence)], weight[row, : len(sequence)] = sequence, 1.0
-            yield Batch(values, np.array([len(s) for s in part], np.int64), weight)
+            yield Batch(values, np.array([len(s) for s in part], np.int64), weight, {}, {})
 
     spec = Batch(
         tf.TensorSpec([None, None, F], tf.float32),
         tf.TensorSpec([None], tf.int64),
         tf.TensorSpec([None, None], tf.float32),
+        {},
+        {},
     )
     return tf.data.Dataset.from_generator(batches, output_signature=spec)
 
 
-def _trainer(options: TrainOptions = OPTIONS) -> loop.Trainer:
+def _trainer(options: TrainOptions = OPTIONS) -> Trainer:
     strategy = tf.distribute.get_strategy()
-    return loop.Trainer(features=F, options=options, strategy=strategy)
+    return Trainer(features=F, options=options, strategy=strategy)
 
 
 def _one_update(dataset: tf.data.Dataset) -> list[np.ndarray]:
@@ -95,12 +98,12 @@ def test_the_gradient_is_that_of_the_mean_over_all_values(sequences):
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 256])
 def test_evaluation_does_not_depend_on_the_batch_size(sequences, batch_size):
     trainer = _trainer()
-    total, count, steps, _ = trainer.evaluate(_dataset(sequences, batch_size))
+    sums = trainer.evaluate(_dataset(sequences, batch_size))
     weights = trainer.model.get_weights()
     outputs = [oracle.reconstruct(values, weights) for values in sequences]
     expected = oracle.mean_squared_error(sequences, outputs)
-    assert total / count == pytest.approx(expected, rel=1e-6)
-    assert steps == sum(map(len, sequences))
+    assert mean_of(sums, LOSS) == pytest.approx(expected, rel=1e-6)
+    assert sums[STEPS] == sum(map(len, sequences))
 
 
 def _fit(sequences, checkpoints, options=OPTIONS, on_epoch=lambda epoch: None):
@@ -149,8 +152,8 @@ def test_training_keeps_the_best_epoch_and_stops_when_patience_ends(sequences, t
     best = loop.best_epoch(history)
     assert len(history) == best.epoch + 2 < 50
     assert best.masked_mse == min(epoch.masked_mse for epoch in history)
-    total, count, *_ = trainer.evaluate(_dataset(sequences, 8))
-    assert total / count == pytest.approx(best.masked_mse, rel=1e-12)
+    sums = trainer.evaluate(_dataset(sequences, 8))
+    assert mean_of(sums, LOSS) == pytest.approx(best.masked_mse, rel=1e-12)
 
 
 def test_clipping_bounds_the_global_norm(sequences):
@@ -180,7 +183,7 @@ def test_two_replicas_give_the_weights_of_one(tmp_path):
     one, two, control = results
     assert one["replicas"] == 1
     assert two["replicas"] == control["replicas"] == 2
-    np.testing.assert_allclose(two["sums"], one["sums"], rtol=1e-6)
+    assert two["loss"] == pytest.approx(one["loss"], rel=1e-6)
     np.testing.assert_allclose(two["weights"], one["weights"], rtol=0, atol=1e-6)
     # A mean a replica, averaged, is another training; if this passes, the test above proves nothing.
     assert np.abs(np.subtract(control["weights"], one["weights"])).max() > 1e-3

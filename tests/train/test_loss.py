@@ -38,8 +38,8 @@ lengths_of_batches = st.lists(st.integers(1, 9), min_size=1, max_size=6)
 )
 def test_loss_is_the_mean_over_valid_values_whatever_the_padding(seed, lengths, fill, extra):
     sequences, outputs, padded, padded_outputs, weight = _batch(seed, lengths, fill, extra)
-    total, count = loss.squared_error_sums(
-        tf.constant(padded), tf.constant(padded_outputs), tf.constant(weight)
+    total, count = loss.error_sums(
+        "squared", tf.constant(padded), tf.constant(padded_outputs), tf.constant(weight)
     )
     assert float(count) == sum(lengths) * 3
     expected = oracle.mean_squared_error(sequences, outputs)
@@ -52,7 +52,7 @@ def test_gradient_at_padding_is_exactly_zero_and_finite_elsewhere(seed, lengths,
     *_, padded, padded_outputs, weight = _batch(seed, lengths, fill, extra=2)
     targets, outputs = tf.Variable(padded), tf.Variable(padded_outputs)
     with tf.GradientTape() as tape:
-        total, count = loss.squared_error_sums(targets, outputs, tf.constant(weight))
+        total, count = loss.error_sums("squared", targets, outputs, tf.constant(weight))
         value = total / count
     for gradient in tape.gradient(value, [targets, outputs]):
         gradient = gradient.numpy()
@@ -65,7 +65,8 @@ def test_a_missing_value_counts_neither_in_the_sum_nor_in_the_count():
     rng = np.random.default_rng(0)
     targets, outputs = rng.normal(size=(2, 2, 4, 3)).astype(np.float32)
     observed = rng.random((2, 4, 3)) > 0.3
-    total, count = loss.squared_error_sums(
+    total, count = loss.error_sums(
+        "squared",
         tf.constant(np.where(observed, targets, np.nan)),
         tf.constant(outputs),
         tf.constant(observed.astype(np.float32)),
@@ -83,8 +84,11 @@ def test_sums_over_batches_of_any_size_give_one_mean(batch_size):
     total = count = 0.0
     for start in range(0, len(lengths), batch_size):
         rows = slice(start, start + batch_size)
-        sums = loss.squared_error_sums(
-            tf.constant(padded[rows]), tf.constant(padded_outputs[rows]), tf.constant(weight[rows])
+        sums = loss.error_sums(
+            "squared",
+            tf.constant(padded[rows]),
+            tf.constant(padded_outputs[rows]),
+            tf.constant(weight[rows]),
         )
         total, count = total + float(sums[0]), count + float(sums[1])
     assert total / count == pytest.approx(oracle.mean_squared_error(sequences, outputs), rel=1e-6)
@@ -93,7 +97,7 @@ def test_sums_over_batches_of_any_size_give_one_mean(batch_size):
 def test_a_weight_of_one_number_a_sequence_is_refused():
     values = tf.zeros([4, 4, 2])  # B == T, where Keras would weigh time and say nothing.
     with pytest.raises(ValueError, match=r"expected values \[B, T, F\] with a weight"):
-        loss.squared_error_sums(values, values, tf.ones([4]))
+        loss.error_sums("squared", values, values, tf.ones([4]))
 
 
 @pytest.mark.parametrize("missing", [False, True])

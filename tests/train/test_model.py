@@ -106,14 +106,14 @@ def test_the_portable_model_takes_the_weights_and_gives_the_same(model):
     portable.set_weights(model.get_weights())
     batch = _pad(_sequences(7, [3, 9]))
     np.testing.assert_allclose(portable(*batch).numpy(), model(*batch).numpy(), atol=1e-7)
-    assert portable.encoder.use_cudnn is False
-    assert portable.decoder.use_cudnn is False
-    assert model.encoder.use_cudnn == "auto"
+    for layer in (*portable.encoder, *portable.decoder):
+        assert layer.use_cudnn is False
+    assert model.encoder[0].use_cudnn == "auto"
 
 
 def test_the_recurrent_layers_are_those_that_cudnn_can_run(model):
     """Keras takes cuDNN's LSTM only for these; no mask is passed, so padding cannot forbid it."""
-    for layer in (model.encoder, model.decoder):
+    for layer in (*model.encoder, *model.decoder):
         assert layer.cell.activation is keras.activations.tanh
         assert layer.cell.recurrent_activation is keras.activations.sigmoid
         assert layer.cell.recurrent_dropout == 0

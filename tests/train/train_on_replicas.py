@@ -15,7 +15,7 @@ tf.config.set_logical_device_configuration(
     [tf.config.LogicalDeviceConfiguration()] * replicas,
 )
 
-from components.train import loop  # noqa: E402
+from components.train import trainer as trainer_module  # noqa: E402
 from components.train.input import Batch  # noqa: E402
 from components.train.options import TrainOptions  # noqa: E402
 
@@ -24,11 +24,13 @@ lengths = rng.integers(1, 30, 21)
 steps = int(lengths.max())
 weight = (np.arange(steps) < lengths[:, np.newaxis]).astype(np.float32)
 values = rng.normal(size=(21, steps, 2)).astype(np.float32) * weight[..., np.newaxis]
-batch = Batch(values, lengths.astype(np.int64), weight)
+batch = Batch(values, lengths.astype(np.int64), weight, {}, {})
 dataset = tf.data.Dataset.from_tensor_slices(batch).batch(6)  # 6, 6, 6 and 3 sequences.
 
 options = TrainOptions(units=6, embedding_size=4, strategy="mirrored", clip_norm=0.1)
-trainer = loop.Trainer(features=2, options=options, strategy=loop.strategy_of(options.strategy))
+trainer = trainer_module.Trainer(
+    features=2, options=options, strategy=trainer_module.strategy_of(options.strategy)
+)
 if len(sys.argv) > 2:
 
     class _MeanOfMeans:
@@ -39,9 +41,9 @@ if len(sys.argv) > 2:
 
         def all_reduce(self, op, value):
             context = tf.distribute.get_replica_context()
-            if isinstance(value, list):
+            if value[0].shape.rank:  # Gradients.
                 return context.all_reduce(op, value)
-            return value * context.num_replicas_in_sync
+            return [count * context.num_replicas_in_sync for count in value]
 
     class _Distribute:
         ReduceOp = tf.distribute.ReduceOp
@@ -53,9 +55,9 @@ if len(sys.argv) > 2:
         def __getattr__(self, name):
             return getattr(tf, name)
 
-    loop.tf = _Control()
+    trainer_module.tf = _Control()
 
-sums = [trainer.update(dataset) for _ in range(2)][-1]
+loss = [trainer_module.mean_of(trainer.update(dataset), "loss") for _ in range(2)][-1]
 weights = np.concatenate([weight.ravel() for weight in trainer.model.get_weights()])
 count = trainer._strategy.num_replicas_in_sync
-print(json.dumps({"replicas": count, "sums": sums.tolist(), "weights": weights.tolist()}))
+print(json.dumps({"replicas": count, "loss": loss, "weights": weights.tolist()}))

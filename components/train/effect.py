@@ -1,0 +1,81 @@
+"""What padding had to do with a training: its share of the loss and of the gradient.
+
+Both are 0 for a strategy that keeps padding out. `plain_loss` is what the same outputs would have
+been reported as by a loss over all steps: for `remask`, its distance from the masked mean is the bias
+that counting the repeated last step would bring.
+"""
+
+import tensorflow as tf
+
+from components import masking
+from components.masking import masked_mean_of
+from components.train import loss, padding
+from components.train.input import Batch
+from components.train.model import MaskedAutoencoder
+from components.train.options import TrainOptions
+
+
+def of_padding(
+    model: MaskedAutoencoder, options: TrainOptions, batches: tf.data.Dataset
+) -> dict[str, float]:
+    """Measures a trained model on its training batches, with its training loss.
+
+    Args:
+      model: as trained.
+      options: of the training.
+      batches: a dataset of `Batch`, padded as in training.
+
+    Returns:
+      `loss`, the training loss with the weights as they are; `masked_loss`, the same over valid,
+      observed values alone; `plain_loss`, over all steps; `loss_share` and `gradient_share`, of the
+      loss and of its absolute gradient with respect to the model's outputs, that padding has.
+    """
+
+    @tf.function(input_signature=[batches.element_spec])
+    def of_batch(batch: Batch) -> dict[str, tf.Tensor]:
+        sums = _sums(model, options, batch)
+        return {name: tf.cast(value, tf.float64) for name, value in sums.items()}
+
+    totals: dict[str, float] = {}
+    for batch in batches:
+        for name, value in of_batch(batch).items():
+            totals[name] = totals.get(name, 0.0) + float(value)
+
+    def ratio(numerator: str, denominator: str) -> float:
+        return masked_mean_of(totals[numerator], totals[denominator])
+
+    return {
+        "loss": ratio("loss", "loss_count"),
+        "masked_loss": ratio("masked", "masked_count"),
+        "plain_loss": ratio("plain", "plain_count"),
+        "loss_share": ratio("padding_loss", "loss"),
+        "gradient_share": ratio("padding_gradient", "gradient"),
+    }
+
+
+def _sums(model: MaskedAutoencoder, options: TrainOptions, batch: Batch) -> dict[str, tf.Tensor]:
+    weight, targets = padding.weight(options, batch), padding.targets(options, batch)
+    outputs = model(batch.values, batch.length)
+    valid = masking.mask_of(batch.length, tf.shape(batch.values)[1])
+
+    def sums_of(weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return loss.error_sums(options.error, targets, outputs, weight)
+
+    with tf.GradientTape() as tape:
+        tape.watch(outputs)
+        total, count = sums_of(weight)
+    gradient = tf.abs(tape.gradient(total, outputs))
+    masked, masked_count = sums_of(batch.sample_weight)
+    plain, plain_count = sums_of(tf.ones_like(weight))
+    padding_total, _ = sums_of(masking.select(~valid, weight))
+    return {
+        "loss": total,
+        "loss_count": count,
+        "masked": masked,
+        "masked_count": masked_count,
+        "plain": plain,
+        "plain_count": plain_count,
+        "padding_loss": padding_total,
+        "padding_gradient": tf.reduce_sum(masking.select(~valid, gradient)),
+        "gradient": tf.reduce_sum(gradient),
+    }
