@@ -10,10 +10,15 @@ import importlib.metadata
 import json
 import pathlib
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pipeline import exits
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+
+Command = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,18 +42,17 @@ def _parser() -> argparse.ArgumentParser:
         help="the whole pipeline, from raw files to a pushed encoder",
         description="Runs the whole pipeline: ingest, validate, transform, train, evaluate, push.",
     )
-    run.add_argument("config", metavar="CONFIG", help="a TOML file; see examples/")
-    run.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="overrides",
-        help="in place of the file's value, such as train.epochs=5; may be given again",
-    )
-    run.add_argument("--workdir", metavar="DIR", help="where the run keeps all that it writes")
-    run.add_argument("--json", action="store_true", help="print the summary on stdout")
+    _add_config(run)
     run.set_defaults(command=_run)
+
+    compare = commands.add_parser(
+        "compare",
+        help="train every way to keep padding out, side by side",
+        description="Trains every strategy of train.padding on the same data and seed, scores all "
+        "by the same masked metrics, prints one table (Markdown) on stdout, and pushes nothing.",
+    )
+    _add_config(compare)
+    compare.set_defaults(command=_compare)
 
     synth = commands.add_parser(
         "synth",
@@ -62,19 +66,44 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(options: argparse.Namespace) -> int:
-    from pipeline import config, runner
+def _add_config(command: argparse.ArgumentParser) -> None:
+    command.add_argument("config", metavar="CONFIG", help="a TOML file; see examples/")
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="in place of the file's value, such as train.epochs=5; may be given again",
+    )
+    command.add_argument("--workdir", metavar="DIR", help="where the run keeps all that it writes")
+    command.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
 
-    try:
-        found = config.load(options.config, options.overrides, options.workdir)
-    except config.ConfigError as error:
-        _say(str(error))
-        return exits.BAD_CONFIG
-    try:
-        outcome = runner.run(found)
-    except runner.BusyError as error:
-        _say(str(error))
-        return exits.BUSY
+
+def _in_workdir(command: Callable[[argparse.Namespace, "Config"], int]) -> Command:
+    """A command that runs in a work directory: its configuration read, its mistakes told."""
+
+    def checked(options: argparse.Namespace) -> int:
+        from pipeline.config import ConfigError, load
+        from pipeline.workdir import BusyError
+
+        try:
+            return command(options, load(options.config, options.overrides, options.workdir))
+        except ConfigError as error:
+            _say(str(error))
+            return exits.BAD_CONFIG
+        except BusyError as error:
+            _say(str(error))
+            return exits.BUSY
+
+    return checked
+
+
+@_in_workdir
+def _run(options: argparse.Namespace, config: "Config") -> int:
+    from pipeline import runner
+
+    outcome = runner.run(config)
     _say(_ending(outcome.summary, outcome.folder))
     if options.json:
         print(json.dumps(outcome.summary, indent=2))
@@ -84,7 +113,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _ending(summary: dict[str, Any], folder: pathlib.Path) -> str:
     """What a person reads last: how it went, why, and where everything is."""
-    from pipeline.runner import LOG_FILE, REPORT_FILE, SUMMARY_FILE
+    from pipeline.workdir import LOG_FILE, REPORT_FILE, SUMMARY_FILE
 
     headline = {
         exits.DONE: "blessed",
@@ -97,6 +126,20 @@ def _ending(summary: dict[str, Any], folder: pathlib.Path) -> str:
         lines.append(f"encoder  {summary['pushed']['path']}")
     lines += [f"summary  {folder / SUMMARY_FILE}", f"report   {folder / REPORT_FILE}"]
     return "\n".join(lines)
+
+
+@_in_workdir
+def _compare(options: argparse.Namespace, config: "Config") -> int:
+    from components.errors import BadDataError
+    from pipeline import comparison, runner
+
+    try:
+        rows = runner.compare(config)
+    except BadDataError as error:
+        _say(str(error))
+        return exits.BAD_DATA
+    print(json.dumps(rows, indent=2) if options.json else comparison.markdown(rows))
+    return exits.DONE
 
 
 def _say(text: str) -> None:

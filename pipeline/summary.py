@@ -1,6 +1,7 @@
 """What a run did, gathered from the artifacts of its stages: `summary.json`."""
 
 import importlib.metadata
+import statistics
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,6 +61,32 @@ def collect(stages: Mapping[str, Stage], run_id: str, failure: Exception | None)
             name: {"state": stage.state, "seconds": stage.seconds} for name, stage in stages.items()
         },
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+    }
+
+
+def comparison_row(stages: Mapping[str, Stage]) -> dict[str, Any]:
+    """What `ragline compare` says of one strategy, from the stages of its run.
+
+    Returns:
+      `padding`, the strategy; `reported_loss`, the training loss as the strategy itself reports it;
+      `train_mse` and `eval_mse`, the true masked ones; `loss_share` and `gradient_share` of padding;
+      `bias`, what a loss over all steps would add to the masked mean; `padding_waste`;
+      `seconds`, of an epoch, the median.
+    """
+    training = stages["train"].read("model_run", TRAINING_FILE)
+    verdict = stages["verdict"].read("verdict_report", VERDICT_FILE)
+    effect = training["padding_effect"]
+    model = _baselines(verdict, training)[MODEL]
+    return {
+        "padding": training["padding"],
+        "reported_loss": effect["loss"],
+        "train_mse": model["train"]["masked_mse"],
+        "eval_mse": model["eval"]["masked_mse"],
+        "loss_share": effect["loss_share"],
+        "gradient_share": effect["gradient_share"],
+        "bias": effect["plain_loss"] - effect["masked_loss"],
+        "padding_waste": training["padding_waste"],
+        "seconds": statistics.median(epoch["seconds"] for epoch in training["history"]),
     }
 
 

@@ -1,6 +1,6 @@
 """Runs a pipeline by TFX's LocalDagRunner, stage by stage, under a run id of ours."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
@@ -12,6 +12,7 @@ def run(
     pipeline: Pipeline,
     run_id: str,
     *,
+    skip: Collection[str] = (),
     on_start: Callable[[int, int, str], object],
     on_end: Callable[[str], object],
 ) -> None:
@@ -23,6 +24,7 @@ def run(
     Args:
       pipeline: what to run.
       run_id: the run's name in ML Metadata.
+      skip: stages to leave out; nothing that runs may need them.
       on_start: told of each stage before it starts: its place from 1, how many there are, its name.
       on_end: told of each stage that ended well.
     """
@@ -31,10 +33,11 @@ def run(
         compiled, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
     )
     nodes = [node.pipeline_node for node in compiled.nodes]
-    for place, node in enumerate(nodes, start=1):
+    wanted = [node for node in nodes if node.node_info.id not in skip]
+    for place, node in enumerate(wanted, start=1):
         for other in nodes:
             other.execution_options.skip.SetInParent()
         node.execution_options.ClearField("skip")
-        on_start(place, len(nodes), node.node_info.id)
+        on_start(place, len(wanted), node.node_info.id)
         LocalDagRunner().run_with_ir(compiled)
         on_end(node.node_info.id)

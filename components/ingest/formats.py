@@ -7,6 +7,7 @@ one record, unparsed, with its place of origin: that is what the quarantine name
 import bz2
 import collections
 import gzip
+import hashlib
 import io
 import os
 import re
@@ -22,6 +23,7 @@ from components.errors import BadDataError
 from components.ingest import jsonl, ts
 from components.ingest.options import FormatName
 from components.sequence import Columns, Sequence
+from components.storage import digest_of
 
 _SUFFIXES: dict[str, FormatName] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".ts": "ts"}
 _DECOMPRESSORS: dict[str, Callable[[BinaryIO], Iterable[bytes]]] = {
@@ -88,6 +90,23 @@ def match(pattern: str) -> list[str]:
     if not found:
         raise BadDataError("no_input", f"{pattern}: expected at least one file, found none")
     return found
+
+
+def fingerprint(patterns: Iterable[str]) -> str:
+    """Digest of the names and the content of the files of some patterns, on any file system.
+
+    Raises:
+      BadDataError: `no_input`.
+    """
+    parts = []
+    for pattern in patterns:
+        for path in match(pattern):
+            digest = hashlib.sha256()
+            with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+                while chunk := file.read(1 << 20):
+                    digest.update(chunk)
+            parts += [path, digest.hexdigest()]
+    return digest_of(parts)
 
 
 def sources(

@@ -1,0 +1,129 @@
+"""A work directory: one run at a time, a folder for each, a terminal kept free of chatter.
+
+What TFX, Beam and TensorFlow say goes to `runs/<run id>/log.txt`; what a person wants to know, to the
+terminal.
+"""
+
+import contextlib
+import datetime
+import fcntl
+import logging
+import os
+import pathlib
+import secrets
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+import tomli_w
+
+from components.storage import write_text
+from pipeline.config import Config, ConfigError, to_dict
+
+SUMMARY_FILE, REPORT_FILE, LOG_FILE = "summary.json", "report.html", "log.txt"
+COMPARISON_FILE = "comparison.json"
+
+
+class BusyError(Exception):
+    """Another run holds the work directory; `ragline` exits with code 75."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A run that holds its work directory.
+
+    Attributes:
+      workdir: the work directory.
+      run_id: of the run; sorts by time.
+      folder: runs/<run id>.
+      terminal: where progress goes.
+    """
+
+    workdir: pathlib.Path
+    run_id: str
+    folder: pathlib.Path
+    terminal: TextIO
+
+
+@contextlib.contextmanager
+def opened(config: Config) -> Iterator[Session]:
+    """Takes the work directory, makes the run's folder, and keeps the terminal quiet.
+
+    Raises:
+      BusyError: another run holds the work directory; nothing was touched.
+      ConfigError: the work directory cannot be made or written to.
+    """
+    workdir = pathlib.Path(config.workdir)
+    with contextlib.ExitStack() as stack:
+        try:
+            workdir.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(_lock(workdir))
+            run_id = _new_run_id()
+            folder = workdir / "runs" / run_id
+            folder.mkdir(parents=True)
+            write_text(folder / "config.toml", tomli_w.dumps(to_dict(config)))
+        except OSError as error:
+            raise ConfigError(f"workdir: {error.filename}: {error.strerror}") from error
+        terminal = stack.enter_context(_quiet(folder / LOG_FILE))
+        terminal.write(f"run {run_id} in {workdir}\n")
+        yield Session(workdir=workdir, run_id=run_id, folder=folder, terminal=terminal)
+
+
+def _new_run_id() -> str:
+    now = datetime.datetime.now(datetime.UTC)
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+@contextlib.contextmanager
+def _lock(workdir: pathlib.Path) -> Iterator[None]:
+    """Holds the work directory; the kernel lets go of it when the process dies, however it dies."""
+    with (workdir / ".lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise BusyError(f"{workdir}: another run holds it (process {file.read()})") from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+@contextlib.contextmanager
+def _quiet(log: pathlib.Path) -> Iterator[TextIO]:
+    """Sends stdout and stderr, of C++ code too, to a log; yields the terminal's stderr.
+
+    Lines of our own loggers (`ragline.*`) go to both.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = [os.dup(1), os.dup(2)]
+    with log.open("ab", buffering=0) as file, os.fdopen(os.dup(2), "w", buffering=1) as terminal:
+        handlers = _handlers(terminal)
+        try:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+            yield terminal
+        finally:
+            for logger, handler in handlers:
+                logger.removeHandler(handler)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for target, source in zip((1, 2), saved, strict=True):
+                os.dup2(source, target)
+                os.close(source)
+
+
+def _handlers(terminal: TextIO) -> Sequence[tuple[logging.Logger, logging.Handler]]:
+    everything = logging.StreamHandler(sys.stderr)
+    everything.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    ours = logging.StreamHandler(terminal)
+    ours.setFormatter(logging.Formatter("        %(message)s"))
+    ours.addFilter(lambda record: record.exc_info is None)
+    root, ragline = logging.getLogger(), logging.getLogger("ragline")
+    root.setLevel(logging.INFO)
+    handlers = [(root, everything), (ragline, ours)]
+    for logger, handler in handlers:
+        logger.addHandler(handler)
+    return handlers
