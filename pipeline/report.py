@@ -15,6 +15,7 @@ import jinja2
 
 from components.sequence import LENGTH_BUCKET
 from components.signatures import BASELINES, MODEL, TRAINING_MEAN
+from pipeline import comparison
 
 DASH = "—"
 _HEADLINES = {
@@ -51,6 +52,7 @@ def render(summary: Mapping[str, Any]) -> str:
         buckets=slices,
         intervals=intervals(slices),
         curves=curves(summary["train"]),
+        comparison=summary["comparison"] and comparison.cells(summary["comparison"]),
     )
 
 

@@ -65,8 +65,10 @@ def _sums(model: MaskedAutoencoder, options: TrainOptions, batch: Batch) -> dict
         tape.watch(outputs)
         total, count = sums_of(weight)
     gradient = tf.abs(tape.gradient(total, outputs))
-    masked, masked_count = sums_of(batch.sample_weight)
-    plain, plain_count = sums_of(tf.ones_like(weight))
+    counted = tf.cast(batch.sample_weight > 0, tf.float32)
+    masked, masked_count = sums_of(counted)
+    # As counted on valid steps, 1 in the padding.
+    plain, plain_count = sums_of(1.0 + masking.select(valid, counted - 1.0))
     padding_total, _ = sums_of(masking.select(~valid, weight))
     return {
         "loss": total,

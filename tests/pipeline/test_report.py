@@ -93,6 +93,7 @@ def _summary() -> dict[str, Any]:
         for e in range(1, EPOCHS + 1)
     ]
     return {
+        "comparison": None,
         "run_id": "20260102-030405-abcd",
         "status": "done",
         "exit_code": 0,
@@ -316,6 +317,26 @@ def test_training_and_data_and_stages_and_versions() -> None:
     }
     assert page.rows("stages") == {"ingest": ["cached", "0.006"], "train": ["ran", "1,234"]}
     assert page.facts("versions") == {"ragline": "0.1.0", "tensorflow": "2.21.0"}
+
+
+def test_the_comparison_of_strategies_is_shown_where_there_is_one() -> None:
+    row = {
+        "padding": "keras",
+        "reported_loss": 0.2662,
+        "train_mse": 0.724,
+        "eval_mse": 0.8462,
+        "loss_share": 0.0425,
+        "gradient_share": 0.213,
+        "bias": -0.4578,
+        "padding_waste": 0.6477,
+        "seconds": 5.63,
+    }
+    page = _page(_summary() | {"comparison": [row | {"padding": "crop"}, row]})
+    assert page.rows("padding")["keras"] == [
+        "0.2662", "0.7240", "0.8462", "4.2%", "21.3%", "-0.4578", "64.8%", "5.63",
+    ]  # fmt: skip
+    assert "crop" in page.rows("padding")
+    assert _page(_summary()).rows("padding") == {}
 
 
 def test_units_are_named_where_errors_are_shown() -> None:

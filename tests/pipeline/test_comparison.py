@@ -1,0 +1,26 @@
+from pipeline import comparison
+
+ROW = {
+    "padding": "crop",
+    "reported_loss": 0.12345,
+    "train_mse": 1.0,
+    "eval_mse": 2.0,
+    "loss_share": 0.0,
+    "gradient_share": 0.5,
+    "bias": -0.25,
+    "padding_waste": 0.0948,
+    "seconds": 1.234,
+}
+
+
+def test_the_table_is_markdown_with_columns_that_line_up():
+    lines = comparison.markdown([ROW, ROW | {"padding": "equal_length"}]).splitlines()
+    assert len(lines) == 4
+    bars = [[place for place, character in enumerate(line) if character == "|"] for line in lines]
+    assert all(found == bars[0] for found in bars)
+    assert [cell.strip() for cell in lines[2].strip("|").split("|")] == [
+        "crop", "0.1235", "1.0000", "2.0000", "0.0%", "50.0%", "-0.2500", "9.5%", "1.23",
+    ]  # fmt: skip
+    rule = [cell.strip() for cell in lines[1].strip("|").split("|")]
+    assert set(rule[0]) == {"-"}
+    assert all(cell.endswith("-:") for cell in rule[1:])
