@@ -1,5 +1,7 @@
 """Artifact types of our own, and where the files in them stand. All others are TFX's."""
 
+from typing import ClassVar
+
 from tfx.types.artifact import Artifact, Property, PropertyType
 
 
@@ -19,7 +21,7 @@ class Verdict(Artifact):
     """`verdict.json`: blessed or not, with reasons, metrics and baselines."""
 
     TYPE_NAME = "RaglineVerdict"
-    PROPERTIES = {"blessed": Property(type=PropertyType.INT)}
+    PROPERTIES: ClassVar = {"blessed": Property(type=PropertyType.INT)}
 
 
 class PushReport(Artifact):

@@ -1,9 +1,9 @@
 """Lengths -> masks, and the one definition of a masked mean.
 
-A mask comes from lengths, never from values: a true all-zero step is a step like any other. A masked
-mean is carried as (sum, count) and divided once, at the end, so that it does not depend on how the
-data was cut into batches. Nothing is ever multiplied by a mask: NaN * 0 is NaN, in the value and in
-the gradient. `select` replaces what does not count before any arithmetic sees it.
+A mask comes from lengths, never from values: a true all-zero step is a step like any other. A
+masked mean is carried as (sum, count) and divided once, at the end, so that it does not depend on
+how the data was cut into batches. Nothing is ever multiplied by a mask: NaN * 0 is NaN, in the
+value and in the gradient. `select` replaces what does not count before any arithmetic sees it.
 
     mask   [B, T]     True where the step counts
     weight [B, T]     one weight a step, for all F values of it, or
@@ -65,7 +65,7 @@ def total_weight(weight: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
 
 
 def counts(weight: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-    """bool [B, T, F]: which values of `values` [B, T, F] count under a weight [B, T] or [B, T, F]."""
+    """Which values [B, T, F] count under a weight [B, T] or [B, T, F]: bool [B, T, F]."""
     return _per_value(weight, values) > 0
 
 

@@ -2,8 +2,8 @@
 
 Shape letters, everywhere in ragline: B sequences, T steps, F features, E numbers of an embedding.
 A mask's True (or 1) means "counts". A step t of a sequence is *valid* when t < length; all else is
-padding, which exists only inside a batch. A value of a valid step is *observed* when it was measured;
-a missing one is NaN in records, and nowhere else does NaN have a meaning.
+padding, which exists only inside a batch. A value of a valid step is *observed* when it was
+measured; a missing one is NaN in records, and nowhere else does NaN have a meaning.
 
 This module is the only place where a key of a record is written out.
 """
@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from tensorflow_metadata.proto.v0 import schema_pb2
 
-from schemas import SchemaError, schema_pb2
+from schemas import SchemaError
 
 # Keys of the raw record, beside one column a feature under its own name.
 SEQUENCE_ID = "sequence_id"
@@ -160,7 +161,7 @@ class Sequence:
     @property
     def length(self) -> int:
         """T, the number of steps."""
-        return self.values.shape[0]
+        return len(self.values)
 
 
 def length_bucket(length: int) -> str:

@@ -1,8 +1,9 @@
 """The one shim that older glibc needs.
 
 tensorflow-data-validation >= 1.21 has wheels for glibc >= 2.39 only. On Debian 12, Ubuntu 22.04,
-RHEL 9 and Colab, pyproject.toml's overrides pick 1.16.1, which imports `tfx_bsl.arrow.sql_util` (SQL
-slicing, unused here), a module that tfx-bsl 1.21 no longer has. A stand-in is put in its place.
+RHEL 9 and Colab, pyproject.toml's overrides pick 1.16.1, which imports `tfx_bsl.arrow.sql_util`
+(SQL slicing, unused here), a module that tfx-bsl 1.21 no longer has. A stand-in is put in its
+place.
 
 It can go when TFDV >= 1.21 installs on the oldest platform that ragline serves, that is, when the
 override of tensorflow-data-validation in pyproject.toml goes.

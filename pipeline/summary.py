@@ -69,8 +69,8 @@ def comparison_row(stages: Mapping[str, Stage]) -> dict[str, Any]:
 
     Returns:
       `padding`, the strategy; `reported_loss`, the training loss as the strategy itself reports it;
-      `train_mse` and `eval_mse`, the true masked ones; `loss_share` and `gradient_share` of padding;
-      `bias`, what a loss over all steps would add to the masked mean; `padding_waste`;
+      `train_mse` and `eval_mse`, the true masked ones; `loss_share` and `gradient_share` of
+      padding; `bias`, what a loss over all steps would add to the masked mean; `padding_waste`;
       `seconds`, of an epoch, the median.
     """
     training = stages["train"].read("model_run", TRAINING_FILE)

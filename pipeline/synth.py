@@ -85,7 +85,8 @@ class _Wearer:
 
 def _triangle(phase: np.ndarray) -> np.ndarray:
     """Triangle wave between -1 and 1, starting upwards from 0; one period for a phase of 1."""
-    return np.arcsin(np.sin(2 * np.pi * phase)) * 2 / np.pi
+    wave: np.ndarray = np.arcsin(np.sin(2 * np.pi * phase)) * 2 / np.pi
+    return wave
 
 
 # Where the target stands [T], in half-widths, after so many gestures [T].
@@ -176,7 +177,8 @@ def _lengths(rng: np.random.Generator, sequences: int) -> np.ndarray:
     lengths = np.rint(_MEDIAN_STEPS * np.exp(rng.normal(0, 0.6, sequences)))
     broken_off = rng.permutation(sequences)[: 1 + sequences // 50]
     lengths[broken_off] = 1 + np.arange(len(broken_off)) % 4  # so that one has length 1, for sure
-    return np.clip(lengths, 1, _MAX_STEPS).astype(np.int64)
+    steps: np.ndarray = np.clip(lengths, 1, _MAX_STEPS).astype(np.int64)
+    return steps
 
 
 def _wearer(rng: np.random.Generator, name: str) -> _Wearer:
@@ -221,7 +223,8 @@ def _target(rng: np.random.Generator, gesture: str, wearer: _Wearer, length: int
     phase = rng.uniform(0, 0.1) + tempo * seconds
     trembling = np.exp(1j * rng.uniform(0, 2 * np.pi))
     tremor = wearer.tremor * np.sin(2 * np.pi * _TREMOR_HZ * seconds)
-    return size * turned * _TARGETS[gesture](phase) + trembling * tremor
+    target: np.ndarray = size * turned * _TARGETS[gesture](phase) + trembling * tremor
+    return target
 
 
 def _follow(target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,8 +18,8 @@ def run(
 ) -> None:
     """Runs every stage in order; a stage's exception comes out as it is.
 
-    LocalDagRunner tells nobody which stage is at work, so it is asked for one stage at a time, by the
-    field with which TFX's own partial runs skip the others.
+    LocalDagRunner tells nobody which stage is at work, so it is asked for one stage at a time, by
+    the field with which TFX's own partial runs skip the others.
 
     Args:
       pipeline: what to run.

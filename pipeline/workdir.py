@@ -1,7 +1,7 @@
 """A work directory: one run at a time, a folder for each, a terminal kept free of chatter.
 
-What TFX, Beam and TensorFlow say goes to `runs/<run id>/log.txt`; what a person wants to know, to the
-terminal.
+What TFX, Beam and TensorFlow say goes to `runs/<run id>/log.txt`; what a person wants to know, to
+the terminal.
 """
 
 import contextlib

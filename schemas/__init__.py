@@ -1,7 +1,7 @@
 """The curated contracts, as text: `<dataset>.pbtxt`, a TF Metadata Schema of the raw records.
 
-A schema says which features a step has, in which order and unit, whether a value may be missing, and
-which context columns a sequence may carry. It is written by `ragline schema` once and kept by a
+A schema says which features a step has, in which order and unit, whether a value may be missing,
+and which context columns a sequence may carry. It is written by `ragline schema` once and kept by a
 person; ragline never changes it.
 """
 

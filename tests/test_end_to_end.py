@@ -248,7 +248,7 @@ def test_a_second_run_is_all_cached_and_pushes_nothing_new(gestures_run):
 
 
 def test_a_candidate_that_knows_nothing_is_not_blessed(gestures_run):
-    """On the same work directory: what an option does not touch is cached; serving is left alone."""
+    """What the changed option does not touch is cached, and what is served is left alone."""
     run = ragline(
         gestures_run.workdir,
         *gestures_run.arguments,

@@ -1,8 +1,9 @@
 """A TFMA metric that is one sum over another: `Ratio`. Every masked mean is one.
 
-The model's `evaluate` signature returns float64 sums a sequence (`components.signatures`). One private
-combiner adds them all up, once a slice; each Ratio divides two of the totals, at the end. Adding up
-sums, instead of averaging averages, is what makes a metric independent of batches and of their order.
+The model's `evaluate` signature returns float64 sums a sequence (`components.signatures`). One
+private combiner adds them all up, once a slice; each Ratio divides two of the totals, at the end.
+Adding up sums, instead of averaging averages, is what makes a metric independent of batches and of
+their order.
 """
 
 from collections.abc import Iterable
@@ -21,7 +22,7 @@ Totals = dict[str, float]
 
 
 class Ratio(metric_types.Metric):
-    """sum of `numerator` over the slice / sum of `denominator`; the sum alone without the latter."""
+    """Sum of `numerator` over the slice / sum of `denominator`; without the latter, the sum."""
 
     def __init__(
         self, name: str, numerator: str, denominator: str | None = None, source: str = ""
@@ -68,6 +69,7 @@ class AddTotals(beam.CombineFn):
     """Adds up the sums of many sequences, name by name, in float64."""
 
     def create_accumulator(self) -> Totals:
+        """Of no sequence: {}."""
         return {}
 
     def add_input(self, accumulator: Totals, element: Any) -> Totals:
@@ -82,6 +84,7 @@ class AddTotals(beam.CombineFn):
         return accumulator
 
     def merge_accumulators(self, accumulators: Iterable[Totals]) -> Totals:
+        """Adds totals to totals; its inputs stay as they are."""
         merged: Totals = {}
         for accumulator in accumulators:
             for name, total in accumulator.items():
@@ -89,4 +92,5 @@ class AddTotals(beam.CombineFn):
         return merged
 
     def extract_output(self, accumulator: Totals) -> dict[metric_types.MetricKey, Totals]:
+        """The totals under the private key that every Ratio looks up."""
         return {_TOTALS: accumulator}

@@ -20,8 +20,8 @@ def load(evaluation: str) -> Table:
 
     Returns:
       slice (`overall`, or `length_bucket=8-15`) -> metric -> `value`; `lower` and `upper`, the 95%
-      interval over sequences, None where there is none; `count`, what the value was divided by, None
-      for a total.
+      interval over sequences, None where there is none; `count`, what the value was divided by,
+      None for a total.
     """
     slices: Table = {}
     for key, metrics in tfma.load_eval_result(evaluation).slicing_metrics:

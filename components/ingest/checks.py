@@ -18,7 +18,8 @@ A rejected record goes to the quarantine with its code; the codes are API:
 """
 
 import re
-from collections.abc import Mapping, Sequence as Collection
+from collections.abc import Mapping
+from collections.abc import Sequence as Collection
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ _NUMBERS = re.compile(rb"(?:%s|%s)(?:,(?:%s|%s))*" % (_NUMBER, _MISSING, _NUMBER
 _INT64 = np.iinfo(np.int64)
 
 
-class Reject(Exception):
+class Reject(Exception):  # noqa: N818 (it is a verdict on a record, not a failure)
     """A record that cannot be used.
 
     Attributes:

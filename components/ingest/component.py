@@ -1,5 +1,7 @@
 """The TFX component of ingest: raw files and a schema in, Examples and an account out."""
 
+from typing import ClassVar
+
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import channel_utils, standard_artifacts
 from tfx.types.channel import BaseChannel
@@ -12,12 +14,12 @@ from components.ingest import executor
 class IngestSpec(ComponentSpec):
     """What the component reads, makes and is told."""
 
-    INPUTS = {"schema": ChannelParameter(type=standard_artifacts.Schema)}
-    OUTPUTS = {
+    INPUTS: ClassVar = {"schema": ChannelParameter(type=standard_artifacts.Schema)}
+    OUTPUTS: ClassVar = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),
         "account": ChannelParameter(type=IngestAccount),
     }
-    PARAMETERS = {
+    PARAMETERS: ClassVar = {
         "options": ExecutionParameter(type=str),
         "quarantine": ExecutionParameter(type=str),
         "fingerprint": ExecutionParameter(type=str),

@@ -1,10 +1,10 @@
 """JSON Lines, one sequence a line.
 
-    {"sequence_id": "a1", "entity_id": "wearer-3", "features": {"ax": [0.1, null], ...}, "label": "x"}
+    {"sequence_id": "a1", "entity_id": "b", "features": {"ax": [0.1, null], ...}, "label": "x"}
 
 `sequence_id` defaults to file:line, `entity_id` to the sequence's own id. A null inside a list is a
-missing value where the schema allows one. `length` may be stated and is then checked. Context columns
-stand beside `features`. Keys that the schema does not name are not read.
+missing value where the schema allows one. `length` may be stated and is then checked. Context
+columns stand beside `features`. Keys that the schema does not name are not read.
 """
 
 import json

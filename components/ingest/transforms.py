@@ -42,6 +42,7 @@ class ReadRecords(beam.DoFn):
         self._records_read = beam.metrics.Metrics.counter(NAMESPACE, RECORDS_READ)
 
     def process(self, source: formats.Source) -> Iterator[formats.Raw]:
+        """One file."""
         for raw in formats.read(source):
             self._records_read.inc()
             yield raw
@@ -55,6 +56,7 @@ class ParseRecord(beam.DoFn):
         self._eval_share = eval_share
 
     def process(self, raw: formats.Raw) -> Iterator[Any]:
+        """One record."""
         shown = {
             "file": raw.source.path,
             "line": raw.line,
@@ -79,6 +81,7 @@ class KeepFirst(beam.DoFn):
     """(sequence_id, all records of that id) -> the first one; the others are `duplicate_id`."""
 
     def process(self, group: tuple[str, Iterable[Parsed]]) -> Iterator[Any]:
+        """All records of one id."""
         sequence_id, records = group
         first, *others = sorted(records, key=lambda record: record.origin)
         yield TaggedOutput(first.split, first.example)
@@ -101,6 +104,7 @@ class IngestSequences(beam.PTransform):
         self._split_names = split_names
 
     def expand(self, sources: beam.PCollection) -> dict[str, beam.PCollection]:
+        """Label by label; TFX shows these names in its logs."""
         parsed = (
             sources
             | "SpreadFiles" >> beam.Reshuffle()

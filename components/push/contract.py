@@ -1,15 +1,26 @@
 """The padding contract of an encoder, as one function that returns every violation with its figure.
 
-    content    what stands in padding (0, 1e30, NaN, Inf) changes no output: difference exactly 0
-    extra      more padding changes no output
-    alone      a sequence alone and in a batch gets the same output: difference <= 1e-6
-    zero_step  a true all-zero step counts: without it, the embedding is another one
-    signature  every signature gives the same embedding
-    finite     every output is finite
-    empty      an empty batch gives an empty answer
+    finite        every output is finite
+    content       what stands in padding (0, 1e30, NaN, Inf) changes no output: difference exactly 0
+    extra         more padding changes no output
+    alone         a sequence alone and in a batch gets the same output
+    zero_step     a valid step that is 0 throughout counts: without it, the embedding is another one
+    missing_step  so does a valid step in which nothing was observed, where NaN means missing
+    signature     every signature gives the same embedding
+    empty         an empty batch gives an empty answer
+
+The same is a difference <= 1e-6; of a sequence's numbers beyond 1, <= 1e-6 of the largest, since
+float32 holds seven digits. A step counts if one more of it, in the middle and at the end, makes a
+larger difference to some sequence; not to each, since a recurrent encoder may forget.
+
+`zero_step` is about raw values. `missing_step` is about what an encoder sees that standardises: what
+is missing is exactly 0 there, and a mask inferred from values (Keras's `Masking(0.0)`) takes such a
+step for padding. A step of the features' means will not do in its place: they are rounded to float32,
+so their z-scores are not exactly 0. An encoder whose embedding is not finite after such a step, or
+that refuses it, does not take NaN for missing; the clause does not apply to it.
 
 It needs NumPy, and functions that answer like the signatures of an exported encoder; it knows no
-other part of ragline.
+other part of ragline. Only `encode` must be there.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +33,7 @@ from components.signatures import (
     EMBEDDING,
     ENCODE,
     ENCODE_FLAT,
+    EVALUATE,
     EXAMPLES,
     ROW_LENGTHS,
     SCORE,
@@ -31,9 +43,15 @@ from components.signatures import (
 TOLERANCE = 1e-6
 FILLS = (1e30, -1e30, float("nan"), float("inf"), float("-inf"))
 _EXTRA_STEPS = 57
+_SAME = f"a difference <= {TOLERANCE}"
 
 Outputs = Mapping[str, np.ndarray]
 Signature = Callable[..., Outputs]
+EncodeExamples = Callable[[Sequence[np.ndarray]], np.ndarray]
+
+
+class UnansweredError(Exception):
+    """To be raised by a signature that cannot answer; a clause that meets it does not hold."""
 
 
 class Violation(NamedTuple):
@@ -58,116 +76,181 @@ class Violation(NamedTuple):
 def violations(
     signatures: Mapping[str, Signature],
     sequences: Sequence[np.ndarray],
-    encode_examples: Callable[[Sequence[np.ndarray]], np.ndarray],
+    encode_examples: EncodeExamples | None = None,
 ) -> list[Violation]:
-    """Checks every clause on every signature.
+    """Checks every clause on every signature that it is about.
 
     Args:
-      signatures: name -> function of keyword arrays, as the encoder's signatures are.
+      signatures: name -> function of keyword arrays, as the encoder's signatures are; `encode`, and
+        whichever of `score`, `encode_flat`, `serving_default` and `evaluate` there are.
       sequences: float32 [T, F] each, raw values like those that the model is for; at least two, of
-        different lengths, one with at least two steps.
-      encode_examples: sequences -> serialised tf.Examples, for `serving_default`.
+        different lengths.
+      encode_examples: sequences -> serialised tf.Examples; without it, `serving_default` and
+        `evaluate` are left out.
 
     Returns:
       The violations; none if the contract holds.
     """
+    encoder = _Encoder(signatures, sequences, encode_examples)
     found: list[Violation] = []
-    for name in (ENCODE, SCORE):
-        found += _padded(name, signatures[name], sequences)
-    found += _alone(signatures[ENCODE], sequences)
-    found += _zero_step(signatures[ENCODE], sequences)
-    found += _agreement(signatures, sequences, encode_examples)
-    found += _empty(signatures, sequences[0].shape[1])
+    for clause, names in applicable(signatures, sequences, encode_examples).items():
+        check, _ = _CLAUSES[clause]
+        for name in names:
+            try:
+                found.extend(check(encoder, name))
+            except UnansweredError as error:
+                found.append(Violation(clause, name, float("nan"), f"an answer, received {error}"))
     return found
 
 
+def applicable(
+    signatures: Mapping[str, Signature],
+    sequences: Sequence[np.ndarray],
+    encode_examples: EncodeExamples | None = None,
+) -> dict[str, list[str]]:
+    """The clauses that `violations` checks, each with the names of the signatures it is checked on."""
+    encoder = _Encoder(signatures, sequences, encode_examples)
+    there = [name for name in signatures if encode_examples or name not in _OF_EXAMPLES]
+    clauses = {
+        clause: [name for name in names if name in there] for clause, (_, names) in _CLAUSES.items()
+    }
+    if not _takes_nan_for_missing(encoder):
+        del clauses["missing_step"]
+    return {clause: names for clause, names in clauses.items() if names}
+
+
 def pad(
-    sequences: Sequence[np.ndarray], *, fill: float = 0.0, extra: int = 0
+    sequences: Sequence[np.ndarray], features: int, *, fill: float = 0.0, extra: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sequences [T, F] -> values float32 [B, max T + extra, F] and length int64 [B]."""
     length = np.array([len(sequence) for sequence in sequences], np.int64)
-    shape = (len(sequences), length.max() + extra, sequences[0].shape[1])
-    values = np.full(shape, fill, np.float32)
+    values = np.full((len(length), length.max(initial=1) + extra, features), fill, np.float32)
     for row, sequence in zip(values, sequences, strict=True):
         row[: len(sequence)] = sequence
     return values, length
 
 
-def _call(
-    signature: Signature, sequences: Sequence[np.ndarray], *, fill: float = 0.0, extra: int = 0
-) -> Outputs:
-    values, length = pad(sequences, fill=fill, extra=extra)
-    return signature(**{VALUES: values, LENGTH: length})
+class _Encoder(NamedTuple):
+    signatures: Mapping[str, Signature]
+    sequences: Sequence[np.ndarray]
+    encode_examples: EncodeExamples | None
+
+    def answer(
+        self,
+        name: str,
+        sequences: Sequence[np.ndarray] | None = None,
+        *,
+        fill: float = 0.0,
+        extra: int = 0,
+    ) -> Outputs:
+        """What a signature says of `sequences`, by default of all, given the way it wants them."""
+        if sequences is None:
+            sequences = self.sequences
+        values, length = pad(sequences, self.sequences[0].shape[1], fill=fill, extra=extra)
+        if name in _OF_EXAMPLES and self.encode_examples:
+            return self.signatures[name](**{EXAMPLES: self.encode_examples(sequences)})
+        if name == ENCODE_FLAT:
+            flat = values[np.arange(values.shape[1]) < length[:, np.newaxis]]
+            return self.signatures[name](**{VALUES: flat, ROW_LENGTHS: length})
+        return self.signatures[name](**{VALUES: values, LENGTH: length})
 
 
-def _padded(
-    name: str, signature: Signature, sequences: Sequence[np.ndarray]
-) -> Iterator[Violation]:
-    plain = _call(signature, sequences)
-    for output, values in plain.items():
-        if not np.isfinite(values).all():
-            figure = float(np.mean(np.isfinite(values)))
+def _finite(encoder: _Encoder, name: str) -> Iterator[Violation]:
+    for output, values in encoder.answer(name).items():
+        figure = float(np.mean(np.isfinite(values)))
+        if figure != 1.0:
             yield Violation("finite", f"{name}.{output}", figure, "a finite share of exactly 1")
-    zeros = _call(signature, sequences, extra=1)
+
+
+def _content(encoder: _Encoder, name: str) -> Iterator[Violation]:
+    zeros = encoder.answer(name, extra=1)
     for fill in FILLS:
-        filled = _call(signature, sequences, fill=fill, extra=1)
+        filled = encoder.answer(name, fill=fill, extra=1)
         for output, figure in _differences(zeros, filled):
             if figure != 0.0:  # A NaN is not 0 either.
                 where = f"{name}.{output}, padding of {fill}"
                 yield Violation("content", where, figure, "a difference of exactly 0")
-    for output, figure in _differences(plain, _call(signature, sequences, extra=_EXTRA_STEPS)):
+
+
+def _extra(encoder: _Encoder, name: str) -> Iterator[Violation]:
+    more = encoder.answer(name, extra=_EXTRA_STEPS)
+    for output, figure in _differences(encoder.answer(name), more):
         if not figure <= TOLERANCE:
             where = f"{name}.{output}, {_EXTRA_STEPS} more padded steps"
-            yield Violation("extra", where, figure, f"a difference <= {TOLERANCE}")
+            yield Violation("extra", where, figure, _SAME)
 
 
-def _alone(encode: Signature, sequences: Sequence[np.ndarray]) -> Iterator[Violation]:
-    together = _call(encode, sequences)[EMBEDDING]
-    alone = np.concatenate([_call(encode, [sequence])[EMBEDDING] for sequence in sequences])
-    figure = _difference(together, alone)
-    if not figure <= TOLERANCE:
-        where = f"{ENCODE}.{EMBEDDING}, a batch of 1 and of {len(sequences)}"
-        yield Violation("alone", where, figure, f"a difference <= {TOLERANCE}")
-
-
-def _zero_step(encode: Signature, sequences: Sequence[np.ndarray]) -> Iterator[Violation]:
-    longest = max(sequences, key=len)
-    with_zeros = np.insert(longest, len(longest) // 2, 0.0, axis=0)
-    embeddings = _call(encode, [longest, with_zeros])[EMBEDDING]
-    figure = _difference(embeddings[0], embeddings[1])
-    if not figure > 0.0:
-        yield Violation("zero_step", f"{ENCODE}.{EMBEDDING}", figure, "a difference above 0")
-
-
-def _agreement(
-    signatures: Mapping[str, Signature],
-    sequences: Sequence[np.ndarray],
-    encode_examples: Callable[[Sequence[np.ndarray]], np.ndarray],
-) -> Iterator[Violation]:
-    expected = _call(signatures[ENCODE], sequences)[EMBEDDING]
-    row_lengths = np.array([len(sequence) for sequence in sequences], np.int64)
-    others = {
-        ENCODE_FLAT: {VALUES: np.concatenate(sequences), ROW_LENGTHS: row_lengths},
-        SERVING_DEFAULT: {EXAMPLES: encode_examples(sequences)},
-    }
-    for name, inputs in others.items():
-        figure = _difference(expected, signatures[name](**inputs)[EMBEDDING])
+def _alone(encoder: _Encoder, name: str) -> Iterator[Violation]:
+    answers = [encoder.answer(name, [sequence]) for sequence in encoder.sequences]
+    together = encoder.answer(name)
+    alone = {output: np.concatenate([a[output] for a in answers]) for output in together}
+    for output, figure in _differences(together, alone):
         if not figure <= TOLERANCE:
-            where = f"{name}.{EMBEDDING}, against {ENCODE}"
-            yield Violation("signature", where, figure, f"a difference <= {TOLERANCE}")
+            where = f"{name}.{output}, a batch of 1 and of {len(encoder.sequences)}"
+            yield Violation("alone", where, figure, _SAME)
 
 
-def _empty(signatures: Mapping[str, Signature], features: int) -> Iterator[Violation]:
-    nothing = np.zeros(0, np.int64)
-    inputs = {
-        ENCODE: {VALUES: np.zeros((0, 3, features), np.float32), LENGTH: nothing},
-        ENCODE_FLAT: {VALUES: np.zeros((0, features), np.float32), ROW_LENGTHS: nothing},
-        SERVING_DEFAULT: {EXAMPLES: np.zeros(0, object)},
-    }
-    for name, arguments in inputs.items():
-        rows = len(signatures[name](**arguments)[EMBEDDING])
-        if rows:
-            yield Violation("empty", f"{name}.{EMBEDDING}", float(rows), "0 rows")
+def _zero_step(encoder: _Encoder, name: str) -> Iterator[Violation]:
+    yield from _counts(encoder, 0.0, "zero_step", f"{name}.{EMBEDDING}, one more step of zeros")
+
+
+def _missing_step(encoder: _Encoder, name: str) -> Iterator[Violation]:
+    where = f"{name}.{EMBEDDING}, one more step with nothing observed"
+    yield from _counts(encoder, float("nan"), "missing_step", where)
+
+
+def _counts(encoder: _Encoder, step: float, clause: str, where: str) -> Iterator[Violation]:
+    without = encoder.answer(ENCODE)[EMBEDDING]
+    figure = float(np.min([_difference(without, added) for added in _with_step(encoder, step)]))
+    if not figure > TOLERANCE:
+        yield Violation(clause, where, figure, f"a difference above {TOLERANCE}")
+
+
+def _with_step(encoder: _Encoder, step: float) -> list[np.ndarray]:
+    """The embeddings with one more step in the middle of each sequence, and at the end of each."""
+    sequences = encoder.sequences
+    middle = [np.insert(sequence, len(sequence) // 2, step, axis=0) for sequence in sequences]
+    end = [np.insert(sequence, len(sequence), step, axis=0) for sequence in sequences]
+    return [encoder.answer(ENCODE, added)[EMBEDDING] for added in (middle, end)]
+
+
+def _takes_nan_for_missing(encoder: _Encoder) -> bool:
+    try:
+        return bool(np.isfinite(_with_step(encoder, float("nan"))).all())
+    except UnansweredError:
+        return False
+
+
+def _signature(encoder: _Encoder, name: str) -> Iterator[Violation]:
+    figure = _difference(encoder.answer(ENCODE)[EMBEDDING], encoder.answer(name)[EMBEDDING])
+    if not figure <= TOLERANCE:
+        yield Violation("signature", f"{name}.{EMBEDDING}, against {ENCODE}", figure, _SAME)
+
+
+def _empty(encoder: _Encoder, name: str) -> Iterator[Violation]:
+    for output, values in encoder.answer(name, [], extra=2).items():
+        if len(values):
+            yield Violation("empty", f"{name}.{output}", float(len(values)), "0 rows")
+
+
+_OF_EXAMPLES = (SERVING_DEFAULT, EVALUATE)
+_PADDED = (ENCODE, SCORE)
+_OTHERS = (SCORE, ENCODE_FLAT, SERVING_DEFAULT)
+_ALL = (ENCODE, SCORE, ENCODE_FLAT, SERVING_DEFAULT, EVALUATE)
+
+# Each clause, and the signatures that it is about.
+_CLAUSES: Mapping[
+    str, tuple[Callable[[_Encoder, str], Iterator[Violation]], tuple[str, ...]]
+] = {
+    "finite": (_finite, _ALL),
+    "content": (_content, _PADDED),
+    "extra": (_extra, _PADDED),
+    "alone": (_alone, _ALL),
+    "zero_step": (_zero_step, (ENCODE,)),
+    "missing_step": (_missing_step, (ENCODE,)),
+    "signature": (_signature, _OTHERS),
+    "empty": (_empty, _ALL),
+}  # fmt: skip
 
 
 def _differences(one: Outputs, other: Outputs) -> Iterator[tuple[str, float]]:
@@ -176,5 +259,13 @@ def _differences(one: Outputs, other: Outputs) -> Iterator[tuple[str, float]]:
 
 
 def _difference(one: np.ndarray, other: np.ndarray) -> float:
-    """max |one - other|; NaN, which no comparison lets pass, if either is not finite."""
-    return float(np.max(np.abs(one.astype(np.float64) - other.astype(np.float64))))
+    """The largest |one - other| / max(1, |one|) of [B, ...], where |one| is that of a whole row.
+
+    NaN, which no comparison lets pass, if either is not finite or the shapes differ.
+    """
+    if one.shape != other.shape:
+        return float("nan")
+    rows, others = (array.astype(np.float64).reshape(len(array), -1) for array in (one, other))
+    size = np.abs(rows).max(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # Inf - Inf.
+        return float(np.max(np.abs(rows - others) / np.maximum(1.0, size)))

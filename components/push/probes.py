@@ -1,11 +1,18 @@
-"""Real sequences on which the contract is checked: noise would saturate the model and hide a fault."""
+"""Sequences on which the contract is checked.
 
-from collections.abc import Iterable, Sequence
+Real ones, where there are any; otherwise noise around the means that the encoder states, as wide as
+its features vary: noise of another scale would saturate the model and hide a fault.
+"""
+
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
+ENCODER_FILE = pathlib.Path("assets.extra", "encoder.json")
 _MOST = 16
+_LENGTHS = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89)
 
 
 def decode(records: Iterable[bytes], names: Sequence[str]) -> list[np.ndarray]:
@@ -44,3 +51,40 @@ def choose(sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
         longer = np.repeat(chosen[0], 2, axis=0)
         chosen.append(longer)
     return chosen
+
+
+def moments(sequences: Sequence[np.ndarray]) -> list[dict[str, float | None]]:
+    """`mean` and `std` of each feature over valid, observed values, in float64.
+
+    A constant feature has a std of exactly 0; one that was never observed has neither: None.
+
+    Args:
+      sequences: float32 [T, F] each, NaN where missing.
+    """
+    found: list[dict[str, float | None]] = []
+    for column in np.concatenate(sequences).astype(np.float64).T:
+        seen = column[np.isfinite(column)]
+        if not seen.size:
+            found.append({"mean": None, "std": None})
+            continue
+        varies = seen.min() < seen.max()
+        found.append({"mean": float(seen.mean()), "std": float(seen.std()) if varies else 0.0})
+    return found
+
+
+def make(features: Sequence[Mapping[str, float | None]]) -> list[np.ndarray]:
+    """Ten sequences of 1 to 89 steps: mean + std * standard normal noise, the same in every call.
+
+    Args:
+      features: `mean` and `std` of each; a feature that has none is missing throughout.
+
+    Returns:
+      float32 [T, F] each.
+    """
+    rng = np.random.default_rng(0)
+    mean = np.array([feature["mean"] for feature in features], np.float64)
+    std = np.array([feature["std"] for feature in features], np.float64)
+    return [
+        (mean + std * rng.normal(size=(length, len(features)))).astype(np.float32)
+        for length in _LENGTHS
+    ]

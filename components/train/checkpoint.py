@@ -1,9 +1,10 @@
 """Checkpoints that are whole or absent, from which training resumes exactly.
 
 One `.npz` an epoch, written under a temporary name, fsynced and renamed; the zip container has a
-CRC-32 a member, which NumPy checks on reading. A folder belongs to one fingerprint of everything that
-decides the result (data, options, source, versions), so that no run resumes from another's weights.
-Files that are torn, flipped or of other shapes are refused, and the one before them is used.
+CRC-32 a member, which NumPy checks on reading. A folder belongs to one fingerprint of everything
+that decides the result (data, options, source, versions), so that no run resumes from another's
+weights. Files that are torn, flipped or of other shapes are refused, and the one before them is
+used.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The SavedModel: raw values in, Transform's graph inside, TensorFlow alone to load it.
 
-All signatures take one path: raw ragged columns -> Transform -> pad -> model. They therefore agree to
-the last bit, and what a caller's padding holds is gone before the first arithmetic operation.
+All signatures take one path: raw ragged columns -> Transform -> pad -> model. They therefore agree
+to the last bit, and what a caller's padding holds is gone before the first arithmetic operation.
 """
 
 import pathlib

@@ -27,7 +27,6 @@ from components.signatures import (
 )
 from components.train.options import HeadOptions
 
-
 # error -> its elementwise function of the difference.
 _ERRORS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
     "squared": tf.square,

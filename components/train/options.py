@@ -1,4 +1,4 @@
-"""What may be configured of training: the `[train]` table and the `[[heads]]` of a configuration."""
+"""What may be configured of training: the `[train]` table and the `[[heads]]`."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -22,10 +22,10 @@ class TrainOptions:
       cell: `lstm` or `gru`.
       layers: recurrent layers in the encoder, and as many in the decoder.
       bidirectional: the encoder also reads backwards, from the last valid step.
-      decoder: `repeat` reconstructs from the code alone; `teacher` is also given the true step before
-        the one it reconstructs (teacher forcing), so its code has less to hold.
-      dropout: share of each recurrent layer's outputs that is dropped in training, the same units at
-        all steps of a sequence (Gal and Ghahramani 2016), so that padding changes no draw.
+      decoder: `repeat` reconstructs from the code alone; `teacher` is also given the true step
+        before the one it reconstructs (teacher forcing), so its code has less to hold.
+      dropout: share of each recurrent layer's outputs that is dropped in training, the same units
+        at all steps of a sequence (Gal and Ghahramani 2016), so that padding changes no draw.
       units: size of the hidden state of each recurrent layer; 64 is the usual start.
       embedding_size: E, numbers in the code.
       batch_size: B, sequences in one update, over all replicas together.

@@ -7,7 +7,7 @@ part happens to hold: Keras was off by 48% under MirroredStrategy, and by 54% wi
 gradient_accumulation_steps.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from collections.abc import Sequence as Collection
 from typing import Any
 
@@ -114,16 +114,25 @@ class Trainer:
         # What each mean is divided by: of the global batch, known before any part is computed.
         global_counts = replicas.all_reduce(_SUM, counts)
         weights = (1.0, *(head.weight for head in self.heads))
-        totals = [tf.zeros([]) for _ in counts]
-        gradients = [tf.zeros_like(variable) for variable in variables]
-        for part in _parts(batch, self._options.micro_batches):
+        parts = self._options.micro_batches
+
+        def add_part(
+            part: tf.Tensor, totals: list[tf.Tensor], gradients: list[tf.Tensor]
+        ) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor]]:
             with tf.GradientTape() as tape:
-                part_totals = self._totals(part)
-                means = map(masked_mean, part_totals, global_counts)
+                found = self._totals(_part(batch, part, parts))
+                means = map(masked_mean, found, global_counts)
                 objective = tf.add_n([w * mean for w, mean in zip(weights, means, strict=True)])
-            found = tape.gradient(objective, variables)
-            gradients = [one + other for one, other in zip(gradients, found, strict=True)]
-            totals = [one + other for one, other in zip(totals, part_totals, strict=True)]
+            slopes = tape.gradient(objective, variables)
+            return part + 1, _added(totals, found), _added(gradients, slopes)
+
+        # A loop of the graph: parts that Python unrolls are computed side by side, and save nothing.
+        _, totals, gradients = tf.while_loop(
+            lambda part, *_: part < parts,
+            add_part,
+            (0, [tf.zeros([]) for _ in counts], [tf.zeros_like(value) for value in variables]),
+            parallel_iterations=1,
+        )
         gradients = replicas.all_reduce(_SUM, gradients)
         gradients, _ = tf.clip_by_global_norm(gradients, self._options.clip_norm)
         # The optimizer sums over replicas once more; an equal share from each leaves the sum as it
@@ -179,16 +188,15 @@ class Trainer:
         return totals
 
 
-def _parts(batch: Batch, parts: int) -> Iterator[Batch]:
-    """A batch cut into so many, by rows; some are empty if it has fewer rows."""
+def _part(batch: Batch, part: tf.Tensor, parts: int) -> Batch:
+    """One of so many parts of a batch, cut by rows; some are empty if it has fewer rows."""
     rows = tf.shape(batch.values)[0]
-    for part in range(parts):
-        start, stop = rows * part // parts, rows * (part + 1) // parts
-        yield _rows(batch, start, stop)
-
-
-def _rows(batch: Batch, start: tf.Tensor, stop: tf.Tensor) -> Batch:
+    start, stop = rows * part // parts, rows * (part + 1) // parts
     return tf.nest.map_structure(lambda tensor: tensor[start:stop], batch)
+
+
+def _added(one: list[tf.Tensor], other: list[tf.Tensor]) -> list[tf.Tensor]:
+    return [a + b for a, b in zip(one, other, strict=True)]
 
 
 def _steps(batch: Batch) -> dict[str, tf.Tensor]:

@@ -14,9 +14,9 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
 
     Args:
       inputs: feature name -> ragged float32 [B, None]; bookkeeping and context as the schema says.
-      custom_config: `features`, the F feature names in order; `context`, the names that pass through
-        as they are; `allow_missing`, whether records carry `observed`. (`source` is there for the
-        cache alone.)
+      custom_config: `features`, the F feature names in order; `context`, the names that pass
+        through as they are; `allow_missing`, whether records carry `observed`. (`source` is there
+        for the cache alone.)
 
     Returns:
       `values`, ragged float32 [B, None], T * F row-major; `observed`, ragged int64 likewise, where

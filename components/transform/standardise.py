@@ -9,9 +9,9 @@ For a feature f, over all valid, observed values x of the training split:
 
 TFT merges (n, mean, variance) of batches by the stable update (Chan, Golub, LeVeque 1983), which is
 exact enough only in float64: in float32, an offset of 1e6 with a spread of 0.1 loses half its
-variance, and 1e38 has an infinite one. A constant feature has no scale; it becomes exactly 0. That it
-is constant is read off its minimum and maximum, which are exact, not off a variance that rounding may
-have left at 1e-34.
+variance, and 1e38 has an infinite one. A constant feature has no scale; it becomes exactly 0. That
+it is constant is read off its minimum and maximum, which are exact, not off a variance that
+rounding may have left at 1e-34.
 """
 
 from collections.abc import Sequence as Collection

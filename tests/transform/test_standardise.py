@@ -10,13 +10,14 @@ import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
-from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_transform.tf_metadata import schema_utils
+from tfx_bsl.public import tfxio
 
 import schemas
 from components.ingest import examples
 from components.sequence import Columns, Sequence
 from components.transform.preprocessing import preprocessing_fn
-from tfx_bsl.public import tfxio
 
 # One column each for what breaks a standardisation.
 FEATURES = ("plain", "offset", "huge", "constant", "missing", "never")
@@ -27,7 +28,7 @@ def columns_and_schema():
     schema = schemas.load("gestures")
     schema.ClearField("tensor_representation_group")
     for feature, name in zip(
-        [feature for feature in schema.feature if feature.type == schemas.schema_pb2.FLOAT],
+        [feature for feature in schema.feature if feature.type == schema_pb2.FLOAT],
         FEATURES,
         strict=True,
     ):
@@ -80,8 +81,6 @@ def transformed(sequences, columns_and_schema):
     folder = tempfile.mkdtemp()
     with beam.Pipeline(runner="FnApiRunner") as pipeline, tft_beam.Context(tempfile.mkdtemp()):
         batches = pipeline | beam.Create(records) | source.BeamSource()
-        metadata = dataset_metadata.DatasetMetadata(schema)
-        del metadata
         _, function = (batches, source.TensorAdapterConfig()) | tft_beam.AnalyzeAndTransformDataset(
             functools.partial(preprocessing_fn, custom_config=config)
         )
@@ -121,7 +120,7 @@ def test_a_constant_feature_and_one_that_was_never_seen_are_exactly_zero(transfo
 
 
 def test_missing_is_zero_with_observed_zero(transformed, sequences):
-    pairs = zip(_rows(transformed["values"]), _rows(transformed["observed"]), sequences)
-    for values, observed, raw in pairs:
+    rows = (_rows(transformed["values"]), _rows(transformed["observed"]))
+    for values, observed, raw in zip(*rows, sequences, strict=True):
         np.testing.assert_array_equal(observed, np.isfinite(raw).astype(np.int64))
         assert (values[np.isnan(raw)] == 0.0).all()

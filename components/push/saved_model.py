@@ -1,0 +1,245 @@
+"""`python -m components.push.saved_model MODEL`: a SavedModel, held to the contract with TensorFlow alone.
+
+It imports TensorFlow and NumPy, as a server would: what is served must need neither the project's
+training code nor tensorflow_transform. Both loaders are tried, since a SavedModel of a Keras 3 model
+can load in Python and fail in a session, which TF Serving uses (keras#19274):
+
+    session    both loaders give the same embedding
+
+Prints one JSON object as the last line: what `components.push.check` makes of it, or an `error`.
+"""
+
+import argparse
+import json
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from components.push import contract, probes
+from components.sequence import LENGTH, VALUES
+from components.signatures import (
+    EMBEDDING,
+    ENCODE,
+    ENCODE_FLAT,
+    EVALUATE,
+    EXAMPLES,
+    ROW_LENGTHS,
+    SCORE,
+    SERVING_DEFAULT,
+)
+from components.storage import read_json
+
+# A signature of one of these names with other inputs is another thing, and is left alone.
+_INPUTS = {
+    ENCODE: {VALUES, LENGTH},
+    SCORE: {VALUES, LENGTH},
+    ENCODE_FLAT: {VALUES, ROW_LENGTHS},
+    SERVING_DEFAULT: {EXAMPLES},
+    EVALUATE: {EXAMPLES},
+}
+
+
+class _NoEncoderError(Exception):
+    """What is at the path cannot be held to the contract; one line says why."""
+
+
+class _Probes(NamedTuple):
+    sequences: list[np.ndarray]
+    names: list[str] | None  # Of the features; needed where tf.Examples are.
+    source: str
+
+
+def check(model: pathlib.Path, probes_file: pathlib.Path | None) -> dict[str, Any]:
+    """Loads a model both ways and checks the padding contract.
+
+    Args:
+      model: a SavedModel.
+      probes_file: `.npz` of `values` [sum T, F], `row_lengths` [B] and the feature `names` [F]; None
+        for probes made from what the model states of its features.
+
+    Raises:
+      _NoEncoderError: it cannot be loaded, or has no signature `encode` as the contract wants it.
+    """
+    try:
+        loaded = tf.saved_model.load(str(model))
+    except Exception as error:  # A foreign file fails in any way it likes.
+        raise _NoEncoderError(f"no SavedModel that can be loaded: {_line(error)}") from error
+    features = _features(loaded.signatures)
+    found = _read(probes_file) if probes_file else _make(model, features)
+    names = found.names
+    encode_examples = (lambda sequences: probes.encode(sequences, names)) if names else None
+    signatures = {
+        name: _numpy(signature)
+        for name, signature in loaded.signatures.items()
+        if _takes(signature) == _INPUTS.get(name) and _gives_embedding(name, signature)
+    }
+    clauses = contract.applicable(signatures, found.sequences, encode_examples)
+    violations = contract.violations(signatures, found.sequences, encode_examples)
+    violations += _session(model, signatures[ENCODE], found.sequences)
+    size = loaded.signatures[ENCODE].structured_outputs[EMBEDDING].shape[1]
+    lengths = [len(sequence) for sequence in found.sequences]
+    return {
+        "violations": [violation._asdict() for violation in violations],
+        "embedding_size": size,
+        "clauses_checked": [*clauses, "session"],
+        "signatures_checked": sorted(set().union(*clauses.values())),
+        "features": found.sequences[0].shape[1],
+        "probes": f"{len(lengths)} sequences of {min(lengths)} to {max(lengths)} steps, "
+        f"{found.source}",
+    }
+
+
+def _takes(signature: Any) -> set[str]:
+    return set(signature.structured_input_signature[1])
+
+
+def _gives_embedding(name: str, signature: Any) -> bool:
+    return name == EVALUATE or EMBEDDING in signature.structured_outputs
+
+
+def _features(signatures: Mapping[str, Any]) -> int | None:
+    """F as `encode` states it.
+
+    Raises:
+      _NoEncoderError: no such signature, or not as the contract wants it.
+    """
+    if ENCODE not in signatures:
+        raise _NoEncoderError(
+            f"expected a signature {ENCODE!r}, received {sorted(signatures) or 'none'}"
+        )
+    encode = signatures[ENCODE]
+    inputs, outputs = encode.structured_input_signature[1], encode.structured_outputs
+    if set(inputs) == _INPUTS[ENCODE] and EMBEDDING in outputs:
+        values, length = inputs[VALUES].shape, inputs[LENGTH].shape
+        if (
+            values.is_compatible_with([None, None, None])
+            and values[:2].as_list() == [None, None]
+            and length.is_compatible_with([None])
+            and length.as_list() == [None]
+            and outputs[EMBEDDING].shape.rank == 2
+        ):
+            return values[2]
+    told = [_spec(spec) for spec in (*inputs.values(), *outputs.values())]
+    raise _NoEncoderError(
+        f"signature {ENCODE!r}: expected {VALUES} [B, T, F] and {LENGTH} [B] -> {EMBEDDING} [B, E] "
+        f"with any B and T, received {', '.join(told[: len(inputs)])} -> "
+        f"{', '.join(told[len(inputs) :])}"
+    )
+
+
+def _spec(spec: tf.TensorSpec) -> str:
+    return f"{spec.name} {spec.shape}"
+
+
+def _read(file: pathlib.Path) -> _Probes:
+    with np.load(file, allow_pickle=False) as arrays:
+        ends = np.cumsum(arrays["row_lengths"])[:-1]
+        names = [str(name) for name in arrays["names"]]
+        return _Probes(np.split(arrays["values"], ends), names, "of the eval split")
+
+
+def _make(model: pathlib.Path, features: int | None) -> _Probes:
+    file = model / probes.ENCODER_FILE
+    if not file.is_file():
+        if features is None:
+            raise _NoEncoderError(
+                f"signature {ENCODE!r}: {VALUES} [B, T, F] states no F, and there is no "
+                f"{probes.ENCODER_FILE} that does"
+            )
+        unknown = {"mean": 0.0, "std": 1.0}
+        return _Probes(probes.make([unknown] * features), None, "standard normal noise")
+    try:
+        stated = read_json(file)["features"]
+        names = [feature["name"] for feature in stated]
+        sequences = probes.make(stated)
+    except (ValueError, KeyError, TypeError) as error:
+        raise _NoEncoderError(
+            f"{file}: expected features, each with name, mean and std: {_line(error)}"
+        ) from error
+    if features not in (None, len(names)):
+        raise _NoEncoderError(
+            f"{file}: expected the {features} features of signature {ENCODE!r}, "
+            f"received {len(names)}"
+        )
+    return _Probes(sequences, names, f"noise as wide as {file.name} says")
+
+
+def _numpy(signature: Any) -> contract.Signature:
+    specs = signature.structured_input_signature[1]
+
+    def call(**inputs: np.ndarray) -> dict[str, np.ndarray]:
+        try:
+            tensors = {name: _tensor(array, specs[name].dtype) for name, array in inputs.items()}
+            outputs = signature(**tensors)
+        except (tf.errors.OpError, ValueError, TypeError) as error:
+            raise contract.UnansweredError(_line(error)) from error
+        return {
+            name: tensor.numpy()
+            for name, tensor in outputs.items()
+            if tensor.shape.rank and not tensor.dtype == tf.string
+        }
+
+    return call
+
+
+def _tensor(array: np.ndarray, dtype: tf.DType) -> tf.Tensor:
+    if array.dtype == object:
+        return tf.constant(array, tf.string)
+    return tf.cast(tf.constant(array), dtype)
+
+
+def _session(
+    model: pathlib.Path, encode: contract.Signature, sequences: Sequence[np.ndarray]
+) -> list[contract.Violation]:
+    values, length = contract.pad(sequences, sequences[0].shape[1])
+    try:
+        expected = encode(**{VALUES: values, LENGTH: length})[EMBEDDING]
+        figure = float(np.max(np.abs(expected - _by_session(model, values, length))))
+    except Exception as error:  # The loader, too, fails in many ways.
+        return [
+            contract.Violation("session", ENCODE, float("nan"), f"an answer, received {_line(error)}")
+        ]
+    if figure <= contract.TOLERANCE:
+        return []
+    where = f"{ENCODE}.{EMBEDDING}, a session's loader"
+    return [
+        contract.Violation("session", where, figure, f"a difference <= {contract.TOLERANCE}")
+    ]
+
+
+def _by_session(model: pathlib.Path, values: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """The embeddings by the loader that TF Serving, saved_model_cli and BulkInferrer use."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        meta = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(model))
+        signature = meta.signature_def[ENCODE]
+        fed = {VALUES: values, LENGTH: length}
+        return session.run(
+            signature.outputs[EMBEDDING].name,
+            {
+                signature.inputs[name].name: array.astype(
+                    tf.as_dtype(signature.inputs[name].dtype).as_numpy_dtype
+                )
+                for name, array in fed.items()
+            },
+        )
+
+
+def _line(error: Exception) -> str:
+    """An error in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Checks the padding contract of a SavedModel.")
+    parser.add_argument("model", type=pathlib.Path)
+    parser.add_argument("--probes", type=pathlib.Path)
+    arguments = parser.parse_args()
+    try:
+        result = check(arguments.model, arguments.probes)
+    except _NoEncoderError as error:
+        result = {"error": str(error)}
+    print(json.dumps(result))
