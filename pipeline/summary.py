@@ -97,7 +97,8 @@ def _ending(
     if isinstance(failure, BadDataError):
         return "bad_data", exits.BAD_DATA, [f"{failure.code}: {line}" for line in failure.lines]
     if failure is not None or verdict is None or push is None:
-        return "failed", exits.DEFECT, [f"{type(failure).__name__}: {failure}"]
+        first_line = str(failure).partition("\n")[0]
+        return "failed", exits.DEFECT, [f"{type(failure).__name__}: {first_line}"]
     if push["violations"]:
         return (
             "not_blessed",
