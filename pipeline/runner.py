@@ -12,7 +12,7 @@ from components.sequence import Columns
 from components.storage import read_json, sha256, write_json, write_text
 from components.train.options import Padding
 from pipeline import workdir
-from pipeline.config import Config
+from pipeline.config import Config, ConfigError
 from pipeline.workdir import COMPARISON_FILE, REPORT_FILE, SUMMARY_FILE, Session
 
 if TYPE_CHECKING:
@@ -61,24 +61,26 @@ def compare(config: Config) -> list[dict[str, Any]]:
 
     Raises:
       BusyError: another run holds the work directory; nothing was touched.
-      ConfigError: the work directory cannot be written to.
+      ConfigError: the work directory cannot be written to, or an option does not fit a strategy.
       BadDataError: the data cannot be used.
-      ValueError: an option does not fit a strategy.
     """
-    trainings = {
-        padding: dataclasses.replace(config.train, padding=padding) for padding in get_args(Padding)
-    }
+    try:
+        trainings = [
+            dataclasses.replace(config.train, padding=padding) for padding in get_args(Padding)
+        ]
+    except ValueError as error:
+        raise ConfigError(f"train.{error}; compare trains every strategy") from error
     with workdir.opened(config) as session:
         from pipeline import summary
 
         rows = []
-        for padding, options in trainings.items():
-            session.terminal.write(f"strategy {padding}\n")
+        for options in trainings:
+            session.terminal.write(f"strategy {options.padding}\n")
             stages, failure = _execute(
                 dataclasses.replace(config, train=options),
                 session,
-                f"{session.run_id}-{padding}",
-                skip=("push",),
+                f"{session.run_id}-{options.padding}",
+                skip=("evaluate", "verdict", "push"),
             )
             if failure is not None:
                 raise failure

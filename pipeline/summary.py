@@ -74,14 +74,12 @@ def comparison_row(stages: Mapping[str, Stage]) -> dict[str, Any]:
       `seconds`, of an epoch, the median.
     """
     training = stages["train"].read("model_run", TRAINING_FILE)
-    verdict = stages["verdict"].read("verdict_report", VERDICT_FILE)
     effect = training["padding_effect"]
-    model = _baselines(verdict, training)[MODEL]
     return {
         "padding": training["padding"],
         "reported_loss": effect["loss"],
-        "train_mse": model["train"]["masked_mse"],
-        "eval_mse": model["eval"]["masked_mse"],
+        "train_mse": _split_metric(training, "train", MODEL, SQUARED),
+        "eval_mse": _split_metric(training, "eval", MODEL, SQUARED),
         "loss_share": effect["loss_share"],
         "gradient_share": effect["gradient_share"],
         "bias": effect["plain_loss"] - effect["masked_loss"],
@@ -126,20 +124,26 @@ def _input(account: dict[str, Any]) -> dict[str, Any]:
 
 
 def _train(training: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in training.items() if key != "train_sums"}
+    return {key: value for key, value in training.items() if key != "sums"}
 
 
 def _baselines(verdict: dict[str, Any], training: dict[str, Any]) -> dict[str, Any]:
     """The model and each baseline, on both splits, in one table."""
-    overall, sums = verdict["metrics"]["overall"], training["train_sums"]
+    overall = verdict["metrics"]["overall"]
 
     def row(predictor: str, prefix: str) -> dict[str, dict[str, float]]:
         return {
             "train": {
-                metric: masked_mean_of(sums[error_sum(predictor, error)], sums[N_VALUES])
+                metric: _split_metric(training, "train", predictor, error)
                 for metric, error in _SPLIT_METRICS.items()
             },
             "eval": {metric: overall[prefix + metric]["value"] for metric in _SPLIT_METRICS},
         }
 
     return {MODEL: row(MODEL, "")} | {name: row(name, f"{name}_") for name in BASELINES}
+
+
+def _split_metric(training: dict[str, Any], split: str, predictor: str, error: str) -> float:
+    """A masked mean over a split, from the sums that the trainer took with its final weights."""
+    sums = training["sums"][split]
+    return masked_mean_of(sums[error_sum(predictor, error)], sums[N_VALUES])

@@ -8,7 +8,7 @@ import numpy as np
 import oracle
 import pytest
 import tensorflow as tf
-from conftest import ragline
+from conftest import ROOT, ragline
 
 import schemas
 from components.ingest.splits import split_of
@@ -311,3 +311,52 @@ def test_the_official_split_of_japanese_vowels(vowels_run):
     assert baselines["training_mean"]["eval"]["masked_mse"] == pytest.approx(1.0121, abs=5e-5)
     assert baselines["sequence_mean"]["train"]["masked_mse"] == pytest.approx(0.4606, abs=5e-5)
     assert baselines["sequence_mean"]["eval"]["masked_mse"] == pytest.approx(0.4643, abs=5e-5)
+
+
+def test_compare_tells_the_strategies_apart(vowels_run):
+    """On the run's own work directory, so that only training and evaluation are new."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "compare", *vowels_run.arguments, "--json"]
+        + ["--workdir", str(vowels_run.workdir), "--set", "train.epochs=1"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = {row["padding"]: row for row in json.loads(done.stdout)}
+    assert list(rows) == ["crop", "equal_length", "remask", "keras"]
+    for name in ("crop", "equal_length", "remask"):
+        assert rows[name]["loss_share"] == rows[name]["gradient_share"] == 0.0
+        assert rows[name]["reported_loss"] == pytest.approx(rows[name]["train_mse"], rel=1e-6)
+    assert rows["remask"]["train_mse"] == pytest.approx(rows["crop"]["train_mse"], rel=1e-5)
+    assert rows["equal_length"]["padding_waste"] == rows["equal_length"]["bias"] == 0.0
+    assert rows["keras"]["loss_share"] > 0.01
+    assert rows["keras"]["gradient_share"] > 0.01
+    assert rows["keras"]["reported_loss"] != pytest.approx(rows["keras"]["train_mse"], rel=0.01)
+    assert [path.name for path in vowels_run.serving] == ["1"]
+
+
+def test_ragline_check_passes_on_the_pushed_encoder(gestures_run, splits):
+    """On probes made from what encoder.json states: the moments of the eval split, and no data."""
+    pushed = gestures_run.serving[0]
+    facts = json.loads((pushed / "assets.extra" / "encoder.json").read_text())
+    rows = np.concatenate(splits["eval"]).astype(np.float64)
+    for name, expected in ("mean", np.nanmean(rows, axis=0)), ("std", np.nanstd(rows, axis=0)):
+        stated = [feature[name] for feature in facts["features"]]
+        assert stated == pytest.approx(list(expected), rel=1e-9, abs=1e-12)
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "check", pushed, "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    checked = json.loads(done.stdout)
+    assert checked["violations"] == []
+    assert checked["signatures_checked"] == SIGNATURES
+    assert checked["clauses_checked"] == [
+        "finite", "content", "extra", "alone", "zero_step", "missing_step", "signature", "empty",
+        "session",
+    ]  # fmt: skip
+    assert checked["probes"].endswith("noise with the means and stds of encoder.json")

@@ -108,7 +108,7 @@ def run_fn(fn_args: Any) -> None:
     )
     summary = _summary(options, history, strategy, boundaries) | {
         "padding_effect": effect.of_padding(portable, options, train_batches()),
-        "train_sums": _sums(portable, all_batches("train")),
+        "sums": {split: _sums(portable, all_batches(split)) for split in SPLITS},
     }
     write_json(pathlib.Path(fn_args.model_run_dir) / TRAINING_FILE, summary)
 
@@ -132,7 +132,7 @@ def _fingerprint(config: dict[str, Any], files: dict[str, list[str]], columns: C
 
 
 def _sums(autoencoder: model.MaskedAutoencoder, batches: tf.data.Dataset) -> dict[str, float]:
-    """The sums over the whole training split, by the exported model's weights."""
+    """What the whole of a split adds to every metric, by the exported model."""
 
     @tf.function(input_signature=[batches.element_spec])
     def of_batch(batch: input.Batch) -> dict[str, tf.Tensor]:

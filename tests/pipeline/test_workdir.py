@@ -1,0 +1,100 @@
+import dataclasses
+import os
+import pathlib
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+from components.ingest.options import InputOptions
+from pipeline import workdir
+from pipeline.config import Config, ConfigError
+
+
+@pytest.fixture
+def config(tmp_path) -> Config:
+    return Config(
+        name="n",
+        schema="gestures",
+        workdir=str(tmp_path / "work"),
+        input=InputOptions(train="x"),
+    )
+
+
+def test_a_session_makes_its_folder_and_keeps_the_configuration(config):
+    with workdir.opened(config) as session:
+        assert session.folder == session.workdir / "runs" / session.run_id
+        kept = tomllib.loads((session.folder / "config.toml").read_text())
+    assert kept["input"]["train"] == "x"
+    assert kept["train"]["units"] == 64
+
+
+def test_only_one_holds_a_work_directory(config):
+    with workdir.opened(config) as session:
+        before = sorted(session.workdir.rglob("*"))
+        with (
+            pytest.raises(
+                workdir.BusyError, match=rf"another run holds it \(process {os.getpid()}\)"
+            ),
+            workdir.opened(config),
+        ):
+            pass
+        assert sorted(session.workdir.rglob("*")) == before
+    with workdir.opened(config):
+        pass
+
+
+def test_run_ids_sort_by_time_and_differ(config):
+    ids = []
+    for _ in range(3):
+        with workdir.opened(config) as session:
+            ids.append(session.run_id)
+    assert len(set(ids)) == 3
+    assert [i[:15] for i in ids] == sorted(i[:15] for i in ids)
+
+
+@pytest.mark.parametrize("where", ["a file", "below a file"])
+def test_a_work_directory_that_cannot_be_made_is_a_bad_configuration(config, where):
+    file = pathlib.Path(config.workdir)
+    file.write_text("not a folder")
+    folder = file if where == "a file" else file / "deeper"
+    with (
+        pytest.raises(ConfigError, match="workdir: .*(File exists|Not a directory)"),
+        workdir.opened(dataclasses.replace(config, workdir=str(folder))),
+    ):
+        pass
+    assert file.read_text() == "not a folder"
+
+
+def test_chatter_goes_to_the_log_and_our_own_words_to_both(config):
+    """In a process of its own, whose file descriptors are really redirected, C++ and all."""
+    code = f"""
+import logging, os, sys
+from components.ingest.options import InputOptions
+from pipeline import workdir
+from pipeline.config import Config
+
+config = Config(
+    name="n", schema="gestures", workdir={config.workdir!r}, input=InputOptions(train="x")
+)
+with workdir.opened(config) as session:
+    print("from print")
+    os.write(2, b"from C++\\n")
+    logging.getLogger("absl").warning("from absl")
+    logging.getLogger("ragline.train").info("from ragline")
+    session.terminal.write("from the session\\n")
+    print(session.folder, file=sys.__stderr__)
+print("afterwards")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "afterwards\n"
+    told, ours, session = done.stderr.splitlines()
+    assert told.startswith("run ")
+    assert (ours.strip(), session) == ("from ragline", "from the session")
+    [log] = pathlib.Path(config.workdir).rglob("log.txt")
+    text = log.read_text()
+    for words in ("from print", "from C++", "from absl", "from ragline"):
+        assert words in text
