@@ -1,8 +1,9 @@
 """The command line: `ragline`, or `python -m pipeline`.
 
-Exit codes: 0 done; 1 a defect; 2 bad configuration; 3 bad data; 4 not blessed, nothing pushed; 75
-another run holds the work directory. Progress goes to stderr, `--json` puts the summary on stdout.
-TensorFlow, Beam and TFX are imported only by the commands that need them.
+Exit codes: 0 done; 1 a defect; 2 bad configuration; 3 bad data; 4 not blessed, nothing pushed (of
+`check`: the contract does not hold); 75 another run holds the work directory. Progress goes to
+stderr, `--json` puts the summary on stdout. TensorFlow, Beam and TFX are imported only by the
+commands that need them.
 """
 
 import argparse
@@ -53,6 +54,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_config(compare)
     compare.set_defaults(command=_compare)
+
+    check = commands.add_parser(
+        "check",
+        help="prove that padding has no effect on an encoder",
+        description="Holds a SavedModel with a signature `encode` (values [B, T, F], length [B] -> "
+        "embedding [B, E]) to the padding contract, wherever it comes from. Ends with 0 if the "
+        "contract holds, with 4 if it does not, with 2 if there is nothing to check.",
+    )
+    check.add_argument("model", type=pathlib.Path, metavar="MODEL", help="folder of a SavedModel")
+    check.add_argument("--json", action="store_true", help="print the result as JSON")
+    check.set_defaults(command=_check)
 
     synth = commands.add_parser(
         "synth",
@@ -140,6 +152,21 @@ def _compare(options: argparse.Namespace, config: "Config") -> int:
         return exits.BAD_DATA
     print(json.dumps(rows, indent=2) if options.json else comparison.markdown(rows))
     return exits.DONE
+
+
+def _check(options: argparse.Namespace) -> int:
+    from components.push import check
+
+    try:
+        checked = check.check(options.model)
+    except check.NoEncoderError as error:
+        _say(str(error))
+        return exits.BAD_CONFIG
+    if options.json:
+        print(json.dumps(checked.to_dict(options.model), indent=2))
+    else:
+        print(checked.to_text(options.model))
+    return exits.NOT_BLESSED if checked.violations else exits.DONE
 
 
 def _say(text: str) -> None:

@@ -4,7 +4,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from components.train.options import TrainOptions
+
 Weights = Sequence[np.ndarray]
+DEFAULTS = TrainOptions()
+
+# error -> its function of the difference.
+ERRORS = {
+    "squared": np.square,
+    "absolute": np.abs,
+    "huber": lambda d: np.where(np.abs(d) <= 1.0, np.square(d) / 2.0, np.abs(d) - 0.5),
+    "log_cosh": lambda d: np.logaddexp(d, -d) - np.log(2.0),
+}
 
 
 def lstm(inputs: np.ndarray, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray):
@@ -21,17 +32,75 @@ def lstm(inputs: np.ndarray, kernel: np.ndarray, recurrent: np.ndarray, bias: np
     return np.array(states)
 
 
-def encode(values: np.ndarray, weights: Weights) -> np.ndarray:
+def gru(inputs: np.ndarray, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray):
+    """Hidden states [T, H] of a GRU over inputs [T, F]; gates in Keras's order z, r, h.
+
+    The reset gate comes after the recurrent product, which has a bias of its own: bias [2, 3 H].
+    """
+    hidden = np.zeros(recurrent.shape[0])
+    states = []
+    for step in inputs.astype(np.float64):
+        z, r, candidate = np.split(step @ kernel + bias[0], 3)
+        own_z, own_r, own_candidate = np.split(hidden @ recurrent + bias[1], 3)
+        kept = _sigmoid(z + own_z)
+        new = np.tanh(candidate + _sigmoid(r + own_r) * own_candidate)
+        hidden = kept * hidden + (1.0 - kept) * new
+        states.append(hidden)
+    return np.array(states)
+
+
+def encode(values: np.ndarray, weights: Weights, options: TrainOptions = DEFAULTS) -> np.ndarray:
     """The embedding [E] of one sequence [T, F], by the weights in the model's own order."""
-    encoder, code = weights[0:3], weights[3:5]
-    return lstm(values, *encoder)[-1] @ code[0] + code[1]
+    run, (forwards, backwards, _), (code, _) = _CELLS[options.cell], *_layers(weights, options)
+    states = values
+    for index, layer in enumerate(forwards):
+        forward = run(states, *layer)
+        last = forward[-1]
+        if backwards:
+            backward = run(states[::-1], *backwards[index])
+            last = np.concatenate([last, backward[-1]])
+            forward = np.concatenate([forward, backward[::-1]], axis=1)
+        states = forward
+    return last @ code[0] + code[1]
 
 
-def reconstruct(values: np.ndarray, weights: Weights) -> np.ndarray:
+def reconstruct(
+    values: np.ndarray, weights: Weights, options: TrainOptions = DEFAULTS
+) -> np.ndarray:
     """The reconstruction [T, F] of one sequence."""
-    decoder, dense = weights[5:8], weights[8:10]
-    repeated = np.repeat(encode(values, weights)[np.newaxis], len(values), axis=0)
-    return lstm(repeated, *decoder) @ dense[0] + dense[1]
+    run, (*_, decoder), (_, dense) = _CELLS[options.cell], *_layers(weights, options)
+    states = np.repeat(encode(values, weights, options)[np.newaxis], len(values), axis=0)
+    if options.decoder == "teacher":
+        before = np.concatenate([np.zeros((1, values.shape[1])), values[:-1]])
+        states = np.concatenate([states, before], axis=1)
+    for layer in decoder:
+        states = run(states, *layer)
+    return states @ dense[0] + dense[1]
+
+
+def mean_error(
+    sequences: Sequence[np.ndarray],
+    outputs: Sequence[np.ndarray],
+    observed: Sequence[np.ndarray] | None = None,
+    *,
+    error: str = "squared",
+    average: str = "value",
+) -> float:
+    """The mean over all sequences, each [T, F], in which each value, step or sequence counts alike.
+
+    A step, or a sequence, has the mean of its observed values; without one it does not count.
+    """
+    means = []
+    for index, (values, output) in enumerate(zip(sequences, outputs, strict=True)):
+        errors = ERRORS[error](output.astype(np.float64) - values.astype(np.float64))
+        seen = np.ones(values.shape, bool) if observed is None else observed[index]
+        groups = {
+            "value": errors[seen][:, np.newaxis],
+            "step": [step[there] for step, there in zip(errors, seen, strict=True)],
+            "sequence": [errors[seen]],
+        }[average]
+        means += [group.mean() for group in groups if len(group)]
+    return float(np.mean(means))
 
 
 def mean_squared_error(
@@ -40,15 +109,13 @@ def mean_squared_error(
     observed: Sequence[np.ndarray] | None = None,
 ) -> float:
     """The masked mean over all observed values of all sequences, each [T, F], without padding."""
-    errors = np.concatenate(
-        [
-            np.square(output.astype(np.float64) - values.astype(np.float64))[
-                np.ones(values.shape, bool) if observed is None else observed[index]
-            ]
-            for index, (values, output) in enumerate(zip(sequences, outputs, strict=True))
-        ]
-    )
-    return float(errors.mean())
+    return mean_error(sequences, outputs, observed)
+
+
+def cross_entropy(logits: np.ndarray, label: int) -> float:
+    """Of one class, by its index, under logits [C]."""
+    logits = logits.astype(np.float64)
+    return float(np.logaddexp.reduce(logits) - logits[label])
 
 
 def standardise(train: Sequence[np.ndarray], sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -65,3 +132,23 @@ def standardise(train: Sequence[np.ndarray], sequences: Sequence[np.ndarray]) ->
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
     return 1.0 / (1.0 + np.exp(-x))
+
+
+_CELLS = {"lstm": lstm, "gru": gru}
+
+
+def _layers(weights: Weights, options: TrainOptions):
+    """(encoder, backward, decoder), each a list of (kernel, recurrent, bias), and (code, dense)."""
+    rest = list(weights)
+
+    def take(layers: int, arrays: int) -> list[Weights]:
+        taken = [rest[index * arrays : (index + 1) * arrays] for index in range(layers)]
+        del rest[: layers * arrays]
+        return taken
+
+    encoder = take(options.layers, 3)
+    backward = take(options.layers if options.bidirectional else 0, 3)
+    [code] = take(1, 2)
+    decoder = take(options.layers, 3)
+    [dense] = take(1, 2)
+    return (encoder, backward, decoder), (code, dense)

@@ -214,7 +214,7 @@ def test_the_walk_sees_the_source() -> None:
     assert {
         ("components.sequence", "schemas"),
         ("components.train.run_fn", "components.train.loop"),
-        ("components.push.component", "components.push.check"),  # A string, for `python -m`.
+        ("components.push.check", "components.push.saved_model"),  # A string, for `python -m`.
         ("pipeline.runner", "pipeline.dag"),  # Inside a function.
         ("pipeline.__main__", "pipeline.config"),
     } <= seen

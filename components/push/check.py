@@ -1,83 +1,116 @@
-"""`python -m components.push.check MODEL PROBES`: an exported encoder, loaded in a clean process.
+"""The padding contract of a SavedModel from anywhere: for the push, and for `ragline check`.
 
-It imports TensorFlow and NumPy alone, as a server would: what is served must need neither the
-project's training code nor tensorflow_transform. Both loaders are tried, since a SavedModel of a
-Keras 3 model can load in Python and fail in a session, which TF Serving uses (keras#19274).
-
-Prints one JSON object: `violations`, a list of sentences, and `embedding_size`.
+The model is loaded in a process of its own (`saved_model.py`), which imports TensorFlow and no
+training code, as a server would. What TensorFlow says there stays there, and so does a crash.
 """
 
-import argparse
 import json
+import math
+import os
 import pathlib
+import subprocess
+import sys
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
+from components.push.contract import Violation
 
-from components.push import contract, probes
-from components.sequence import LENGTH, VALUES
-from components.signatures import EMBEDDING, ENCODE, ENCODE_FLAT, SCORE, SERVING_DEFAULT
+_TOP = pathlib.Path(__file__).resolve().parents[2]
 
 
-def check(model: pathlib.Path, probes_file: pathlib.Path) -> dict[str, Any]:
-    """Loads a model both ways and checks the padding contract.
+class NoEncoderError(Exception):
+    """The path is no SavedModel, or one that has no signature `encode` to be checked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What was checked, and what was found.
+
+    Attributes:
+      violations: none if the contract holds.
+      features: F.
+      embedding_size: E; None if the model does not state it.
+      clauses_checked: their names in the contract; `session` is that both loaders agree.
+      signatures_checked: their names.
+      probes: how many sequences the contract was checked on, how long, and whence.
+    """
+
+    violations: tuple[Violation, ...]
+    features: int
+    embedding_size: int | None
+    clauses_checked: tuple[str, ...]
+    signatures_checked: tuple[str, ...]
+    probes: str
+
+    def to_dict(self, model: pathlib.Path) -> dict[str, Any]:
+        """As standard JSON has it: a figure that is not finite is null."""
+        return {
+            "model": str(model),
+            "violations": [
+                violation._asdict()
+                | {"figure": violation.figure if math.isfinite(violation.figure) else None}
+                for violation in self.violations
+            ],
+            "features": self.features,
+            "embedding_size": self.embedding_size,
+            "clauses_checked": list(self.clauses_checked),
+            "signatures_checked": list(self.signatures_checked),
+            "probes": self.probes,
+        }
+
+    def to_text(self, model: pathlib.Path) -> str:
+        """What a person reads: a line of verdict, what was checked, each violation in a line."""
+        verdict = "does not hold" if self.violations else "holds"
+        size = "?" if self.embedding_size is None else self.embedding_size
+        lines = [
+            f"the padding contract {verdict}: {model}",
+            *(f"  {violation}" for violation in self.violations),
+            f"encoder     {self.features} features -> {size} numbers",
+            f"signatures  {', '.join(self.signatures_checked)}",
+            f"clauses     {', '.join(self.clauses_checked)}",
+            f"probes      {self.probes}",
+        ]
+        return "\n".join(lines)
+
+
+def check(model: pathlib.Path, probes: pathlib.Path | None = None) -> Checked:
+    """Checks a model in a new Python process.
 
     Args:
       model: a SavedModel.
-      probes_file: `.npz` of `values` [sum T, F], `row_lengths` [B] and the feature `names` [F].
+      probes: `.npz` of the sequences to check it on, see `saved_model.py`; None for sequences made
+        from what the model's encoder.json states of its features, or of standard normal noise.
+
+    Raises:
+      NoEncoderError: it cannot be checked; one line says why.
+      RuntimeError: the process failed.
     """
-    with np.load(probes_file, allow_pickle=False) as arrays:
-        ends = np.cumsum(arrays["row_lengths"])[:-1]
-        sequences = np.split(arrays["values"], ends)
-        names = [str(name) for name in arrays["names"]]
-    loaded = tf.saved_model.load(str(model))
-    signatures = {
-        name: _numpy(loaded.signatures[name])
-        for name in (SERVING_DEFAULT, ENCODE, ENCODE_FLAT, SCORE)
-    }
-    found = [
-        str(violation)
-        for violation in contract.violations(
-            signatures, sequences, lambda some: probes.encode(some, names)
+    if not any((model / f"saved_model.{kind}").is_file() for kind in ("pb", "pbtxt")):
+        raise NoEncoderError(
+            f"{model}: expected a SavedModel, a folder with saved_model.pb, received "
+            f"{'a folder without' if model.is_dir() else 'a file' if model.exists() else 'nothing'}"
         )
-    ]
-    values, length = contract.pad(sequences)
-    expected = signatures[ENCODE](**{VALUES: values, LENGTH: length})[EMBEDDING]
-    figure = float(np.max(np.abs(expected - _by_session(model, values, length))))
-    if not figure <= contract.TOLERANCE:
-        found.append(f"session: {ENCODE}: {figure:.3g}, expected <= {contract.TOLERANCE}")
-    return {"violations": found, "embedding_size": expected.shape[1]}
-
-
-def _numpy(signature: Any) -> contract.Signature:
-    def call(**inputs: np.ndarray) -> dict[str, np.ndarray]:
-        tensors = {
-            name: tf.constant(array, tf.string if array.dtype == object else None)
-            for name, array in inputs.items()
-        }
-        return {name: tensor.numpy() for name, tensor in signature(**tensors).items()}
-
-    return call
-
-
-def _by_session(model: pathlib.Path, values: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """The embeddings by the loader that TF Serving, saved_model_cli and BulkInferrer use."""
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        meta = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(model))
-        signature = meta.signature_def[ENCODE]
-        return session.run(
-            signature.outputs[EMBEDDING].name,
-            {
-                signature.inputs[VALUES].name: values,
-                signature.inputs[LENGTH].name: length,
-            },
-        )
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Checks an exported encoder.")
-    parser.add_argument("model", type=pathlib.Path)
-    parser.add_argument("probes", type=pathlib.Path)
-    arguments = parser.parse_args()
-    print(json.dumps(check(arguments.model, arguments.probes)))
+    # The folder that the caller stands in may have a `components` of its own: -P, and ours first.
+    path = os.pathsep.join(filter(None, [str(_TOP), os.environ.get("PYTHONPATH")]))
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": path}
+    arguments = [str(file.resolve()) for file in (model, probes) if file]
+    done = subprocess.run(  # noqa: S603 (this interpreter, our module, no shell)
+        [sys.executable, "-P", "-m", "components.push.saved_model", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | quiet,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{model}: the check ended with {done.returncode}:\n{done.stderr}")
+    found = json.loads(done.stdout.splitlines()[-1])
+    if "error" in found:
+        raise NoEncoderError(f"{model}: {found['error']}")
+    return Checked(
+        violations=tuple(Violation(**violation) for violation in found["violations"]),
+        features=found["features"],
+        embedding_size=found["embedding_size"],
+        clauses_checked=tuple(found["clauses_checked"]),
+        signatures_checked=tuple(found["signatures_checked"]),
+        probes=found["probes"],
+    )

@@ -1,12 +1,8 @@
 """The TFX component of the push."""
 
 import importlib.metadata
-import json
-import os
 import pathlib
 import shutil
-import subprocess
-import sys
 import tempfile
 from typing import Any
 
@@ -27,11 +23,10 @@ from components.artifacts import (
     PushReport,
     Verdict,
 )
-from components.push import probes, publish
+from components.push import check, probes, publish
 from components.sequence import Columns
 from components.storage import digest_of, read_json, write_json
 
-ENCODER_FILE = pathlib.Path("assets.extra", "encoder.json")
 _PACKAGES = ("ragline", "tensorflow", "keras", "tensorflow-transform")
 
 
@@ -56,20 +51,21 @@ def Push(  # noqa: N802 (a TFX component is named as a class)
         staged = publish.stage(
             pathlib.Path(path_utils.serving_model_path(model.uri)), pathlib.Path(serving)
         )
-        sequences = _probes(artifact_utils.get_split_uri([examples], "eval"), columns)
-        checked = check_in_clean_process(staged, sequences, columns.names)
+        sequences = _sequences(artifact_utils.get_split_uri([examples], "eval"), columns)
+        checked = check_in_clean_process(staged, probes.choose(sequences), columns.names)
         result["violations"] = checked["violations"]
         if checked["violations"]:
             shutil.rmtree(staged)
         else:
             facts = encoder_facts(
                 columns=columns,
+                moments=probes.moments(sequences),
                 embedding_size=checked["embedding_size"],
                 verdict=read_json(pathlib.Path(verdict.uri) / VERDICT_FILE),
                 account=read_json(pathlib.Path(account.uri) / ACCOUNT_FILE),
                 span=examples.span,
             )
-            write_json(staged / ENCODER_FILE, facts)
+            write_json(staged / probes.ENCODER_FILE, facts)
             final = publish.publish(staged)
             result["pushed"] = {"version": int(final.name), "path": str(final)}
     write_json(pathlib.Path(report.uri) / PUSH_FILE, result)
@@ -78,15 +74,23 @@ def Push(  # noqa: N802 (a TFX component is named as a class)
 def encoder_facts(
     *,
     columns: Columns,
+    moments: list[dict[str, float | None]],
     embedding_size: int,
     verdict: dict[str, Any],
     account: dict[str, Any],
     span: int,
 ) -> dict[str, Any]:
-    """What stands beside an encoder for those who call it: `assets.extra/encoder.json`."""
+    """What stands beside an encoder for those who call it: `assets.extra/encoder.json`.
+
+    Each feature's `mean` and `std` are those of the sequences that the encoder was checked on, so
+    that whoever finds it can make others like them (`ragline check`) without anybody's data.
+    """
     shards = [shard["sha256"] for shard in account["splits"]["train"]["shards"]]
     return {
-        "features": [{"name": f.name, "unit": f.unit} for f in columns.features],
+        "features": [
+            {"name": feature.name, "unit": feature.unit, **stated}
+            for feature, stated in zip(columns.features, moments, strict=True)
+        ],
         "embedding_size": embedding_size,
         "training_data": {"span": span, "fingerprint": digest_of(shards)},
         "metrics": verdict["metrics"]["overall"],
@@ -97,10 +101,11 @@ def encoder_facts(
 def check_in_clean_process(
     model: pathlib.Path, sequences: list[np.ndarray], names: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Runs `components.push.check` on a model in a new Python process.
+    """Checks a model on given sequences; returns `violations`, sentences, and `embedding_size`.
 
     Raises:
-      RuntimeError: the process failed, which means that the model cannot be loaded or called.
+      NoEncoderError: the model cannot be loaded or lacks the signature `encode`.
+      RuntimeError: the process failed.
     """
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder, "probes.npz")
@@ -110,19 +115,14 @@ def check_in_clean_process(
             row_lengths=np.array([len(sequence) for sequence in sequences], np.int64),
             names=np.array(names),
         )
-        done = subprocess.run(
-            [sys.executable, "-m", "components.push.check", str(model), str(file)],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
-        )
-    if done.returncode:
-        raise RuntimeError(f"{model}: an encoder that cannot be loaded or called:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+        checked = check.check(model, file)
+    return {
+        "violations": [str(violation) for violation in checked.violations],
+        "embedding_size": checked.embedding_size,
+    }
 
 
-def _probes(folder: str, columns: Columns) -> list[np.ndarray]:
+def _sequences(folder: str, columns: Columns) -> list[np.ndarray]:
     shards = sorted(tf.io.gfile.glob(f"{folder}/*"))
     records = tf.data.TFRecordDataset(shards, "GZIP").take(512).as_numpy_iterator()
-    return probes.choose(probes.decode(records, columns.names))
+    return probes.decode(records, columns.names)

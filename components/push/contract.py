@@ -11,13 +11,14 @@
 
 The same is a difference <= 1e-6; of a sequence's numbers beyond 1, <= 1e-6 of the largest, since
 float32 holds seven digits. A step counts if one more of it, in the middle and at the end, makes a
-larger difference to some sequence; not to each, since a recurrent encoder may forget.
+larger difference to some sequence; not to each, since a recurrent encoder may forget. It is added
+where there is no padding, so that a fault in the padding is not taken for one in the step.
 
-`zero_step` is about raw values. `missing_step` is about what an encoder sees that standardises: what
-is missing is exactly 0 there, and a mask inferred from values (Keras's `Masking(0.0)`) takes such a
-step for padding. A step of the features' means will not do in its place: they are rounded to float32,
-so their z-scores are not exactly 0. An encoder whose embedding is not finite after such a step, or
-that refuses it, does not take NaN for missing; the clause does not apply to it.
+`zero_step` is about raw values. `missing_step` is about what a model sees behind standardisation:
+what is missing is exactly 0 there, and a mask inferred from values (Keras's `Masking(0.0)`) takes
+such a step for padding. A step of the features' means will not do in its place: rounded to float32,
+they have z-scores that are not exactly 0. An encoder whose embedding is not finite after such a
+step, or that refuses it, does not take NaN for missing; the clause does not apply to it.
 
 It needs NumPy, and functions that answer like the signatures of an exported encoder; it knows no
 other part of ragline. Only `encode` must be there.
@@ -43,7 +44,7 @@ from components.signatures import (
 TOLERANCE = 1e-6
 FILLS = (1e30, -1e30, float("nan"), float("inf"), float("-inf"))
 _EXTRA_STEPS = 57
-_SAME = f"a difference <= {TOLERANCE}"
+SAME = f"a difference <= {TOLERANCE}"
 
 Outputs = Mapping[str, np.ndarray]
 Signature = Callable[..., Outputs]
@@ -108,7 +109,7 @@ def applicable(
     sequences: Sequence[np.ndarray],
     encode_examples: EncodeExamples | None = None,
 ) -> dict[str, list[str]]:
-    """The clauses that `violations` checks, each with the names of the signatures it is checked on."""
+    """The clauses that `violations` checks, each with the signatures that it is checked on."""
     encoder = _Encoder(signatures, sequences, encode_examples)
     there = [name for name in signatures if encode_examples or name not in _OF_EXAMPLES]
     clauses = {
@@ -154,6 +155,11 @@ class _Encoder(NamedTuple):
             return self.signatures[name](**{VALUES: flat, ROW_LENGTHS: length})
         return self.signatures[name](**{VALUES: values, LENGTH: length})
 
+    def one_by_one(self, name: str, sequences: Sequence[np.ndarray]) -> Outputs:
+        """The same, each sequence in a batch of its own, where there is no padding."""
+        answers = [self.answer(name, [sequence]) for sequence in sequences]
+        return {key: np.concatenate([each[key] for each in answers]) for key in answers[0]}
+
 
 def _finite(encoder: _Encoder, name: str) -> Iterator[Violation]:
     for output, values in encoder.answer(name).items():
@@ -177,17 +183,15 @@ def _extra(encoder: _Encoder, name: str) -> Iterator[Violation]:
     for output, figure in _differences(encoder.answer(name), more):
         if not figure <= TOLERANCE:
             where = f"{name}.{output}, {_EXTRA_STEPS} more padded steps"
-            yield Violation("extra", where, figure, _SAME)
+            yield Violation("extra", where, figure, SAME)
 
 
 def _alone(encoder: _Encoder, name: str) -> Iterator[Violation]:
-    answers = [encoder.answer(name, [sequence]) for sequence in encoder.sequences]
-    together = encoder.answer(name)
-    alone = {output: np.concatenate([a[output] for a in answers]) for output in together}
-    for output, figure in _differences(together, alone):
+    alone = encoder.one_by_one(name, encoder.sequences)
+    for output, figure in _differences(encoder.answer(name), alone):
         if not figure <= TOLERANCE:
             where = f"{name}.{output}, a batch of 1 and of {len(encoder.sequences)}"
-            yield Violation("alone", where, figure, _SAME)
+            yield Violation("alone", where, figure, SAME)
 
 
 def _zero_step(encoder: _Encoder, name: str) -> Iterator[Violation]:
@@ -200,8 +204,8 @@ def _missing_step(encoder: _Encoder, name: str) -> Iterator[Violation]:
 
 
 def _counts(encoder: _Encoder, step: float, clause: str, where: str) -> Iterator[Violation]:
-    without = encoder.answer(ENCODE)[EMBEDDING]
-    figure = float(np.min([_difference(without, added) for added in _with_step(encoder, step)]))
+    without = encoder.one_by_one(ENCODE, encoder.sequences)[EMBEDDING]
+    figure = float(np.min([difference(without, added) for added in _with_step(encoder, step)]))
     if not figure > TOLERANCE:
         yield Violation(clause, where, figure, f"a difference above {TOLERANCE}")
 
@@ -211,7 +215,7 @@ def _with_step(encoder: _Encoder, step: float) -> list[np.ndarray]:
     sequences = encoder.sequences
     middle = [np.insert(sequence, len(sequence) // 2, step, axis=0) for sequence in sequences]
     end = [np.insert(sequence, len(sequence), step, axis=0) for sequence in sequences]
-    return [encoder.answer(ENCODE, added)[EMBEDDING] for added in (middle, end)]
+    return [encoder.one_by_one(ENCODE, added)[EMBEDDING] for added in (middle, end)]
 
 
 def _takes_nan_for_missing(encoder: _Encoder) -> bool:
@@ -222,9 +226,9 @@ def _takes_nan_for_missing(encoder: _Encoder) -> bool:
 
 
 def _signature(encoder: _Encoder, name: str) -> Iterator[Violation]:
-    figure = _difference(encoder.answer(ENCODE)[EMBEDDING], encoder.answer(name)[EMBEDDING])
+    figure = difference(encoder.answer(ENCODE)[EMBEDDING], encoder.answer(name)[EMBEDDING])
     if not figure <= TOLERANCE:
-        yield Violation("signature", f"{name}.{EMBEDDING}, against {ENCODE}", figure, _SAME)
+        yield Violation("signature", f"{name}.{EMBEDDING}, against {ENCODE}", figure, SAME)
 
 
 def _empty(encoder: _Encoder, name: str) -> Iterator[Violation]:
@@ -255,10 +259,10 @@ _CLAUSES: Mapping[
 
 def _differences(one: Outputs, other: Outputs) -> Iterator[tuple[str, float]]:
     for output in one:
-        yield output, _difference(one[output], other[output])
+        yield output, difference(one[output], other[output])
 
 
-def _difference(one: np.ndarray, other: np.ndarray) -> float:
+def difference(one: np.ndarray, other: np.ndarray) -> float:
     """The largest |one - other| / max(1, |one|) of [B, ...], where |one| is that of a whole row.
 
     NaN, which no comparison lets pass, if either is not finite or the shapes differ.

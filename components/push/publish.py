@@ -1,8 +1,8 @@
 """A folder of versions in which every number can be loaded at any moment.
 
-A server watches `serving/` for numeric folders. So a model is staged in a dot-folder beside them, on
-the same file system, flushed, and renamed: it appears whole or not at all. The version is the highest
-number plus one, never the clock, which can go back.
+A server watches `serving/` for numeric folders. So a model is staged in a dot-folder beside them,
+on the same file system, flushed, and renamed: it appears whole or not at all. The version is the
+highest number plus one, never the clock, which can go back.
 """
 
 import os
@@ -15,7 +15,7 @@ _STAGED = ".staged-"
 
 
 def stage(model: pathlib.Path, serving: pathlib.Path) -> pathlib.Path:
-    """Copies a SavedModel into a dot-folder of `serving`; what earlier runs left staged is removed."""
+    """Copies a SavedModel into a dot-folder of `serving`; what earlier runs left is removed."""
     serving.mkdir(parents=True, exist_ok=True)
     for left in serving.glob(f"{_STAGED}*"):
         shutil.rmtree(left)

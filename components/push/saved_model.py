@@ -1,8 +1,8 @@
-"""`python -m components.push.saved_model MODEL`: a SavedModel, held to the contract with TensorFlow alone.
+"""`python -m components.push.saved_model MODEL [PROBES]`: a SavedModel, held to the contract.
 
-It imports TensorFlow and NumPy, as a server would: what is served must need neither the project's
-training code nor tensorflow_transform. Both loaders are tried, since a SavedModel of a Keras 3 model
-can load in Python and fail in a session, which TF Serving uses (keras#19274):
+It imports TensorFlow and NumPy alone, as a server would: what is served must need neither the
+project's training code nor tensorflow_transform. Both loaders are tried, since a SavedModel of a
+Keras 3 model can load in Python and fail in a session, which TF Serving uses (keras#19274):
 
     session    both loaders give the same embedding
 
@@ -12,13 +12,15 @@ Prints one JSON object as the last line: what `components.push.check` makes of i
 import argparse
 import json
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from components.push import contract, probes
+from components.push.check import NoEncoderError
 from components.sequence import LENGTH, VALUES
 from components.signatures import (
     EMBEDDING,
@@ -40,10 +42,7 @@ _INPUTS = {
     SERVING_DEFAULT: {EXAMPLES},
     EVALUATE: {EXAMPLES},
 }
-
-
-class _NoEncoderError(Exception):
-    """What is at the path cannot be held to the contract; one line says why."""
+_NORMAL = {"mean": 0.0, "std": 1.0}  # Of a feature of which nothing is known.
 
 
 class _Probes(NamedTuple):
@@ -57,16 +56,16 @@ def check(model: pathlib.Path, probes_file: pathlib.Path | None) -> dict[str, An
 
     Args:
       model: a SavedModel.
-      probes_file: `.npz` of `values` [sum T, F], `row_lengths` [B] and the feature `names` [F]; None
-        for probes made from what the model states of its features.
+      probes_file: `.npz` of `values` [sum T, F], `row_lengths` [B] and the feature `names` [F];
+        None for probes made from what the model states of its features.
 
     Raises:
-      _NoEncoderError: it cannot be loaded, or has no signature `encode` as the contract wants it.
+      NoEncoderError: it cannot be loaded, or has no signature `encode` as the contract wants it.
     """
     try:
         loaded = tf.saved_model.load(str(model))
     except Exception as error:  # A foreign file fails in any way it likes.
-        raise _NoEncoderError(f"no SavedModel that can be loaded: {_line(error)}") from error
+        raise NoEncoderError(f"no SavedModel that can be loaded: {_line(error)}") from error
     features = _features(loaded.signatures)
     found = _read(probes_file) if probes_file else _make(model, features)
     names = found.names
@@ -104,10 +103,10 @@ def _features(signatures: Mapping[str, Any]) -> int | None:
     """F as `encode` states it.
 
     Raises:
-      _NoEncoderError: no such signature, or not as the contract wants it.
+      NoEncoderError: no such signature, or not as the contract wants it.
     """
     if ENCODE not in signatures:
-        raise _NoEncoderError(
+        raise NoEncoderError(
             f"expected a signature {ENCODE!r}, received {sorted(signatures) or 'none'}"
         )
     encode = signatures[ENCODE]
@@ -115,56 +114,54 @@ def _features(signatures: Mapping[str, Any]) -> int | None:
     if set(inputs) == _INPUTS[ENCODE] and EMBEDDING in outputs:
         values, length = inputs[VALUES].shape, inputs[LENGTH].shape
         if (
-            values.is_compatible_with([None, None, None])
-            and values[:2].as_list() == [None, None]
-            and length.is_compatible_with([None])
-            and length.as_list() == [None]
-            and outputs[EMBEDDING].shape.rank == 2
+            (values.rank, length.rank) == (3, 1)
+            and [*values[:2], *length] == [None, None, None]
+            and outputs[EMBEDDING].shape.is_compatible_with([None, None])
         ):
             return values[2]
-    told = [_spec(spec) for spec in (*inputs.values(), *outputs.values())]
-    raise _NoEncoderError(
+    raise NoEncoderError(
         f"signature {ENCODE!r}: expected {VALUES} [B, T, F] and {LENGTH} [B] -> {EMBEDDING} [B, E] "
-        f"with any B and T, received {', '.join(told[: len(inputs)])} -> "
-        f"{', '.join(told[len(inputs) :])}"
+        f"with any B and T, received {_told(inputs)} -> {_told(outputs)}"
     )
 
 
-def _spec(spec: tf.TensorSpec) -> str:
-    return f"{spec.name} {spec.shape}"
+def _told(specs: Mapping[str, tf.TensorSpec]) -> str:
+    return ", ".join(f"{name} {specs[name].shape}" for name in sorted(specs))
 
 
 def _read(file: pathlib.Path) -> _Probes:
     with np.load(file, allow_pickle=False) as arrays:
         ends = np.cumsum(arrays["row_lengths"])[:-1]
         names = [str(name) for name in arrays["names"]]
-        return _Probes(np.split(arrays["values"], ends), names, "of the eval split")
+        return _Probes(np.split(arrays["values"], ends), names, "given")
 
 
 def _make(model: pathlib.Path, features: int | None) -> _Probes:
     file = model / probes.ENCODER_FILE
     if not file.is_file():
         if features is None:
-            raise _NoEncoderError(
+            raise NoEncoderError(
                 f"signature {ENCODE!r}: {VALUES} [B, T, F] states no F, and there is no "
                 f"{probes.ENCODER_FILE} that does"
             )
-        unknown = {"mean": 0.0, "std": 1.0}
-        return _Probes(probes.make([unknown] * features), None, "standard normal noise")
+        return _Probes(probes.make([_NORMAL] * features), None, "standard normal noise")
     try:
         stated = read_json(file)["features"]
         names = [feature["name"] for feature in stated]
-        sequences = probes.make(stated)
-    except (ValueError, KeyError, TypeError) as error:
-        raise _NoEncoderError(
-            f"{file}: expected features, each with name, mean and std: {_line(error)}"
+        known = all(feature.keys() >= _NORMAL.keys() for feature in stated)
+        sequences = probes.make(stated if known else [_NORMAL] * len(stated))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise NoEncoderError(
+            f"{probes.ENCODER_FILE}: expected features, each with its name, mean and std: "
+            f"{_line(error)}"
         ) from error
     if features not in (None, len(names)):
-        raise _NoEncoderError(
-            f"{file}: expected the {features} features of signature {ENCODE!r}, "
+        raise NoEncoderError(
+            f"{probes.ENCODER_FILE}: expected the {features} features of signature {ENCODE!r}, "
             f"received {len(names)}"
         )
-    return _Probes(sequences, names, f"noise as wide as {file.name} says")
+    source = f"noise with the means and stds of {file.name}" if known else "standard normal noise"
+    return _Probes(sequences, names, source)
 
 
 def _numpy(signature: Any) -> contract.Signature:
@@ -179,7 +176,7 @@ def _numpy(signature: Any) -> contract.Signature:
         return {
             name: tensor.numpy()
             for name, tensor in outputs.items()
-            if tensor.shape.rank and not tensor.dtype == tf.string
+            if tensor.shape.rank and tensor.dtype != tf.string
         }
 
     return call
@@ -195,19 +192,19 @@ def _session(
     model: pathlib.Path, encode: contract.Signature, sequences: Sequence[np.ndarray]
 ) -> list[contract.Violation]:
     values, length = contract.pad(sequences, sequences[0].shape[1])
+    where = f"{ENCODE}.{EMBEDDING}, a session's loader"
     try:
         expected = encode(**{VALUES: values, LENGTH: length})[EMBEDDING]
-        figure = float(np.max(np.abs(expected - _by_session(model, values, length))))
+    except contract.UnansweredError:
+        return []  # Every other clause says so.
+    try:
+        figure = contract.difference(expected, _by_session(model, values, length))
     except Exception as error:  # The loader, too, fails in many ways.
-        return [
-            contract.Violation("session", ENCODE, float("nan"), f"an answer, received {_line(error)}")
-        ]
+        told = f"an answer, received {_line(error)}"
+        return [contract.Violation("session", where, float("nan"), told)]
     if figure <= contract.TOLERANCE:
         return []
-    where = f"{ENCODE}.{EMBEDDING}, a session's loader"
-    return [
-        contract.Violation("session", where, figure, f"a difference <= {contract.TOLERANCE}")
-    ]
+    return [contract.Violation("session", where, figure, contract.SAME)]
 
 
 def _by_session(model: pathlib.Path, values: np.ndarray, length: np.ndarray) -> np.ndarray:
@@ -228,18 +225,19 @@ def _by_session(model: pathlib.Path, values: np.ndarray, length: np.ndarray) -> 
 
 
 def _line(error: Exception) -> str:
-    """An error in one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"
+    """An error in one line. TensorFlow's own say what happened last, before {{node names}}."""
+    lines = [re.sub(r"{{.*?}}", "", line).strip() for line in str(error).splitlines()]
+    lines = [line for line in lines if line and not line.startswith("[[")] or [""]
+    return f"{type(error).__name__}: {lines[-1 if isinstance(error, tf.errors.OpError) else 0]}"
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Checks the padding contract of a SavedModel.")
     parser.add_argument("model", type=pathlib.Path)
-    parser.add_argument("--probes", type=pathlib.Path)
+    parser.add_argument("probes", type=pathlib.Path, nargs="?")
     arguments = parser.parse_args()
     try:
         result = check(arguments.model, arguments.probes)
-    except _NoEncoderError as error:
+    except NoEncoderError as error:
         result = {"error": str(error)}
     print(json.dumps(result))

@@ -1,8 +1,8 @@
 """What padding had to do with a training: its share of the loss and of the gradient.
 
-Both are 0 for a strategy that keeps padding out. `plain_loss` is what the same outputs would have
-been reported as by a loss over all steps: for `remask`, its distance from the masked mean is the bias
-that counting the repeated last step would bring.
+Both are 0 for a strategy that keeps padding out. `plain_loss` is what a loss over all steps would
+have reported of the same outputs: for `remask`, its distance from the masked mean is the bias that
+counting the repeated last step would bring.
 """
 
 import tensorflow as tf

@@ -1,7 +1,7 @@
 """Transformed records -> padded batches, bucketed by length, with their sample_weight.
 
-Batches hold sequences of similar length, so that little of a batch is padding. Which sequences share
-a batch has no part in the numbers (the loss is a ratio of sums), only in the time they take.
+Batches hold sequences of similar length, so that little of a batch is padding. Which sequences
+share a batch has no part in the numbers (the loss is a ratio of sums), only in the time they take.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,8 @@ class Batch(NamedTuple):
     Attributes:
       values: float32 [B, T, F], standardised, 0 in the padding and where missing.
       length: int64 [B].
-      sample_weight: float32 [B, T], or [B, T, F] where values can be missing; above 0 where it counts.
+      sample_weight: float32 [B, T], or [B, T, F] where values can be missing; above 0 where it
+        counts.
       labels: head -> int64 [B], the class, or float32 [B]; 0 where the label is missing.
       label_weight: head -> float32 [B]; 1 where the label is there, 0 where it is missing.
     """
@@ -170,10 +171,12 @@ def _label(column: tf.SparseTensor, head: HeadOptions) -> tuple[tf.Tensor, tf.Te
         return tf.where(finite, label, 0.0), tf.where(finite, weight, 0.0)
     text = values if values.dtype == tf.string else tf.strings.as_string(values)
     matches = tf.equal(tf.constant(head.classes), tf.strings.reduce_join(text))
-    known = tf.debugging.assert_equal(
+    known = tf.debugging.Assert(
         tf.reduce_any(matches) | ~there,
-        True,
-        f"column {head.column!r} holds a class that head {head.name!r} does not list",
+        [
+            f"{head.column}: head {head.name} expected one of {', '.join(head.classes)}; received",
+            text,
+        ],
     )
     with tf.control_dependencies([known]):
         return tf.argmax(tf.cast(matches, tf.int32), output_type=tf.int64), weight

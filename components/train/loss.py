@@ -3,8 +3,9 @@
     loss = sum of weight * error(output - target) / sum of weight
 
 One definition, carried as (sum, count) and divided once. `sample_weight` says what counts, and how
-much; it comes from the input pipeline, never from the values. Targets and outputs are selected before they meet, so
-padding of any content, NaN included, has no part in the loss and a gradient of exactly 0.
+much; it comes from the input pipeline, never from the values. Targets and outputs are selected
+before they meet, so padding of any content, NaN included, has no part in the loss and a gradient of
+exactly 0.
 """
 
 import math
@@ -27,14 +28,26 @@ from components.signatures import (
 )
 from components.train.options import HeadOptions
 
+
+def _log_cosh(difference: tf.Tensor) -> tf.Tensor:
+    """The logarithm of cosh d, in two forms, each where the other fails.
+
+    Near 0, log(1 + 2 sinh^2(d / 2)), which overflows far off; there, |d| + log(1 + exp(-2 |d|)) -
+    log 2, of which nothing but rounding is left near 0.
+    """
+    size = tf.abs(difference)
+    near = tf.math.log1p(2.0 * tf.square(tf.sinh(0.5 * tf.minimum(size, 1.0))))
+    far = size + tf.math.softplus(-2.0 * size) - math.log(2.0)
+    return tf.where(size < 1.0, near, far)
+
+
 # error -> its elementwise function of the difference.
 _ERRORS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
     "squared": tf.square,
     "absolute": tf.abs,
     # Huber 1964, with delta 1: d^2 / 2 up to 1, |d| - 1/2 beyond.
     "huber": lambda d: tf.where(tf.abs(d) <= 1.0, 0.5 * tf.square(d), tf.abs(d) - 0.5),
-    # log cosh d = |d| + log(1 + exp(-2 |d|)) - log 2, which does not overflow.
-    "log_cosh": lambda d: tf.abs(d) + tf.math.softplus(-2.0 * tf.abs(d)) - math.log(2.0),
+    "log_cosh": _log_cosh,
 }
 
 

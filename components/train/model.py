@@ -1,16 +1,16 @@
 """The masked LSTM autoencoder: encoder -> code -> decoder -> Dense, cropped.
 
-No layer of `MaskedAutoencoder` gets a mask, because none needs one. Padding stands on the right, and
-a recurrent layer is causal: the state after the last valid step does not know what follows. The
+No layer of `MaskedAutoencoder` gets a mask, because none needs one. Padding stands on the right,
+and a recurrent layer is causal: the state after the last valid step does not know what follows. The
 encoder runs over the batch as it is, and the last valid state is gathered at length - 1; the
-decoder's outputs after it are cropped to 0. That is equal to masking every step, spares the per-step
-selects, and is what cuDNN can do. Padded inputs are set to 0 first, so that no content of theirs
+decoder's outputs after it are cropped to 0. That is equal to masking every step, spares the selects
+at each, and is what cuDNN can do. Padded inputs are set to 0 first, so that no content of theirs
 reaches an arithmetic operation. A layer that reads backwards is given each sequence reversed within
 its own length, so that it, too, starts at the last valid step.
 
-LSTM: Hochreiter and Schmidhuber 1997; GRU: Cho et al. 2014; as autoencoder: Srivastava, Mansimov and
-Salakhutdinov 2015, "Unsupervised Learning of Video Representations using LSTMs", whose unconditioned
-decoder `decoder = "repeat"` is.
+LSTM: Hochreiter and Schmidhuber 1997; GRU: Cho et al. 2014; as autoencoder: Srivastava, Mansimov
+and Salakhutdinov 2015, "Unsupervised Learning of Video Representations using LSTMs", whose
+unconditioned decoder `decoder = "repeat"` is.
 """
 
 from collections.abc import Sequence as Collection
@@ -125,9 +125,10 @@ class MaskedAutoencoder(keras.Model):
 
 
 class RemaskedAutoencoder(MaskedAutoencoder):
-    """Strategy `remask`: the repeated code is masked again, so the decoder stops where the data does.
+    """Strategy `remask`: the repeated code is masked again; the decoder stops where the data does.
 
-    After the last valid step Keras repeats the decoder's last output, which the loss must not count.
+    After the last valid step Keras repeats the decoder's last output, which the loss must not
+    count.
     """
 
     def decode(
@@ -144,8 +145,8 @@ class RemaskedAutoencoder(MaskedAutoencoder):
 class TextbookAutoencoder(MaskedAutoencoder):
     """Strategy `keras`, kept to show what goes wrong: Masking(0.0) -> LSTM -> RepeatVector -> LSTM.
 
-    The mask is inferred from values, so a step that is 0 throughout is taken for padding; it is lost
-    at RepeatVector, so the decoder and the plain loss go on through the padding.
+    The mask is inferred from values, so a step that is 0 throughout is taken for padding; it is
+    lost at RepeatVector, so the decoder and the plain loss go on through the padding.
     """
 
     def __init__(self, *, steps: int, **arguments: object) -> None:

@@ -7,6 +7,7 @@ part happens to hold: Keras was off by 48% under MirroredStrategy, and by 54% wi
 gradient_accumulation_steps.
 """
 
+import functools
 from collections.abc import Callable
 from collections.abc import Sequence as Collection
 from typing import Any
@@ -26,8 +27,13 @@ Sums = dict[str, float]
 LOSS, STEPS, PADDED_STEPS = "loss", "steps", "padded_steps"
 
 
+@functools.cache
 def strategy_of(name: str) -> tf.distribute.Strategy:
-    """The `tf.distribute` strategy that an option names: see `TrainOptions.strategy`."""
+    """The `tf.distribute` strategy that an option names: see `TrainOptions.strategy`.
+
+    One a process: a second MirroredStrategy would take the keys of the first one's collectives, and
+    fail at the first gradient of another size.
+    """
     several_gpus = len(tf.config.list_logical_devices("GPU")) > 1
     if name == "mirrored" or (name == "auto" and several_gpus):
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
@@ -126,7 +132,7 @@ class Trainer:
             slopes = tape.gradient(objective, variables)
             return part + 1, _added(totals, found), _added(gradients, slopes)
 
-        # A loop of the graph: parts that Python unrolls are computed side by side, and save nothing.
+        # A loop of the graph: parts unrolled by Python may run side by side, and save no memory.
         _, totals, gradients = tf.while_loop(
             lambda part, *_: part < parts,
             add_part,

@@ -31,12 +31,15 @@ def _encode_examples(sequences) -> np.ndarray:
     return probes.encode(sequences, ["a", "b", "c"])
 
 
-def _signatures(encode=None, flat=None, serving=None, error=None):
+def _valid(values, length) -> list[np.ndarray]:
+    return [row[:t] for row, t in zip(values, length, strict=True)]
+
+
+def _signatures(encode=None, flat=None, serving=None, error=None, evaluate=None):
     """A sound encoder's signatures, one of them replaced."""
 
     def sound(values, length):
-        rows = _rows([row[:t] for row, t in zip(values, length, strict=True)])
-        return {"embedding": rows}
+        return {"embedding": _rows(_valid(values, length))}
 
     encode = encode or sound
 
@@ -51,11 +54,16 @@ def _signatures(encode=None, flat=None, serving=None, error=None):
     def serving_default(examples):
         return {"embedding": _rows(_decode(examples))}
 
+    def sums(examples):
+        squares = [float(np.square(s, dtype=np.float64).sum()) for s in _decode(examples)]
+        return {"squares": np.array(squares, np.float64)}
+
     return {
         "encode": encode,
         "score": score,
         "encode_flat": flat or encode_flat,
         "serving_default": serving or serving_default,
+        "evaluate": evaluate or sums,
     }
 
 
@@ -89,7 +97,7 @@ def _compares_with_the_batch(values, length):
 
 
 def _takes_zero_steps_for_padding(values, length):
-    rows = [row[:t] for row, t in zip(values, length, strict=True)]
+    rows = _valid(values, length)
     return {"embedding": _rows([row[(row != 0).any(axis=1)] for row in rows])}
 
 
@@ -117,7 +125,7 @@ def test_a_fault_is_found_by_its_clause(encode, clause):
 
 def test_score_is_held_to_the_same_padding_rules():
     clauses = _clauses(_signatures(error=lambda n: np.full(n, np.nan)))
-    assert clauses == {"finite", "content", "extra"}
+    assert clauses == {"finite", "content", "extra", "alone"}
 
 
 def test_signatures_that_disagree_are_found():
@@ -128,7 +136,14 @@ def test_signatures_that_disagree_are_found():
         return {"embedding": _rows(_decode(examples))[::-1]}
 
     assert _clauses(_signatures(flat=other)) == {"signature"}
-    assert _clauses(_signatures(serving=wrong)) == {"signature"}
+    assert _clauses(_signatures(serving=wrong)) == {"signature", "alone"}
+
+
+def test_what_score_returns_as_the_embedding_is_compared_too():
+    def score(values, length):
+        return {"embedding": _rows(_valid(values, length)) + 1e-5}
+
+    assert _clauses({**_signatures(), "score": score}) == {"signature"}
 
 
 def test_an_empty_batch_must_give_an_empty_answer():
@@ -147,6 +162,161 @@ def test_a_violation_names_its_figure():
     assert str(violation).endswith("expected a difference <= 1e-06")
 
 
+# What `encode` alone must keep, and what comes with other signatures.
+
+
+def _encode_only(encode) -> list[contract.Violation]:
+    return contract.violations({"encode": encode}, SEQUENCES)
+
+
+def test_an_encoder_needs_no_signature_but_encode():
+    encode = _signatures()["encode"]
+    assert _encode_only(encode) == []
+    assert contract.applicable({"encode": encode}, SEQUENCES) == {
+        clause: ["encode"]
+        for clause in ("finite", "content", "extra", "alone", "zero_step", "empty")
+    }
+
+
+def test_each_signature_that_is_there_is_held_to_what_it_can_keep():
+    every = ["encode", "score", "encode_flat", "serving_default", "evaluate"]
+    assert contract.applicable(_signatures(), SEQUENCES, _encode_examples) == {
+        "finite": every,
+        "content": ["encode", "score"],
+        "extra": ["encode", "score"],
+        "alone": every,
+        "zero_step": ["encode"],
+        "signature": ["score", "encode_flat", "serving_default"],
+        "empty": every,
+    }
+
+
+def test_without_examples_the_signatures_that_read_them_are_left_out():
+    def fails(examples):
+        raise contract.UnansweredError("no examples here")
+
+    signatures = _signatures(serving=fails, evaluate=fails)
+    assert contract.violations(signatures, SEQUENCES) == []
+    assert _clauses(signatures) == {"finite", "alone", "signature", "empty"}
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "clause"),
+    [
+        (lambda examples: {"sums": np.full(len(examples), np.inf)}, "finite"),
+        (lambda examples: {"sums": np.full(len(examples), 1.0 / max(len(examples), 1))}, "alone"),
+        (lambda examples: {"sums": np.ones(max(len(examples), 1))}, "empty"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_fault_of_evaluate_is_found(evaluate, clause):
+    assert clause in _clauses(_signatures(evaluate=evaluate))
+
+
+def test_a_signature_that_does_not_answer_is_a_violation_of_its_own():
+    def refuses(values, length):
+        if not np.isfinite(values).all():
+            raise contract.UnansweredError("InvalidArgumentError: not finite")
+        return _signatures()["encode"](values, length)
+
+    [violation] = _encode_only(refuses)
+    assert str(violation) == (
+        "content: encode: nan, expected an answer, received InvalidArgumentError: not finite"
+    )
+
+
+def test_an_answer_of_another_shape_is_no_answer_of_the_same():
+    def a_row_too_many(values, row_lengths):
+        rows = _signatures()["encode_flat"](values, row_lengths)["embedding"]
+        return {"embedding": np.concatenate([rows, rows[:1]])}
+
+    assert _clauses(_signatures(flat=a_row_too_many)) == {"alone", "signature"}
+
+
+# The steps that count.
+
+
+def _running(values, length, standardise=lambda row: row, mask=lambda row: slice(None), decay=0.5):
+    """A recurrent encoder, sound but for its mask: each state is tanh(decay * last + step)."""
+    rows = []
+    for row in map(standardise, _valid(values, length)):
+        state = np.zeros(E)
+        for step in row[mask(row)]:
+            state = np.tanh(decay * state + step @ WEIGHTS + 0.1)
+        rows.append(state)
+    return {"embedding": np.array(rows, np.float32).reshape(-1, E)}
+
+
+def _standardise(row):
+    """With a mean of 2 and 0.1; what is missing is 0 after it, as Transform has it."""
+    return np.where(np.isnan(row), 0.0, (row - np.array([2.0, 0.1, -1.0])) / 3.0)
+
+
+def _not_zero(row):
+    return (row != 0).any(axis=1)
+
+
+def _up_to_the_last_that_is_not_zero(row):
+    return slice(np.flatnonzero(_not_zero(row)).max(initial=-1) + 1)
+
+
+def _clauses_of_running(**parts) -> tuple[set[str], bool]:
+    """The clauses that are violated, and whether missing_step was checked."""
+
+    def encode(values, length):
+        return _running(values, length, **parts)
+
+    checked = contract.applicable({"encode": encode}, SEQUENCES)
+    return {violation.clause for violation in _encode_only(encode)}, "missing_step" in checked
+
+
+def test_an_encoder_to_which_nan_is_not_missing_is_not_asked_about_missing_steps():
+    assert _clauses_of_running() == (set(), False)
+
+    def refuses(row):
+        if np.isnan(row).any():
+            raise contract.UnansweredError("NaN")
+        return row
+
+    assert _clauses_of_running(standardise=refuses) == (set(), False)
+
+
+def test_an_encoder_that_takes_nan_for_missing_counts_missing_steps():
+    assert _clauses_of_running(standardise=_standardise) == (set(), True)
+
+
+@pytest.mark.parametrize("mask", [_not_zero, _up_to_the_last_that_is_not_zero])
+def test_a_mask_inferred_from_values_is_found(mask):
+    """Behind standardisation a step of zeros is none to the mask; one with nothing observed is."""
+    assert _clauses_of_running(mask=mask) == ({"zero_step"}, False)
+    assert _clauses_of_running(mask=mask, standardise=_standardise) == ({"missing_step"}, True)
+
+
+def test_a_dropped_step_is_found_though_rounding_differs():
+    """In another batch, or at another T, the same sum may be rounded in another way."""
+
+    def encode(values, length):
+        rounded = _running(values, length, mask=_not_zero)["embedding"]
+        return {"embedding": rounded + np.float32(1e-8) * length[:, np.newaxis]}
+
+    assert [violation.clause for violation in _encode_only(encode)] == ["zero_step"]
+
+
+def test_a_recurrent_encoder_may_forget():
+    """In float32, a step in the middle of the longest sequence then changes nothing."""
+    assert _clauses_of_running(decay=1e-4) == (set(), False)
+
+
+def test_numbers_beyond_1_are_compared_with_the_digits_that_float32_has():
+    def large(values, length, error):
+        rows = _signatures()["encode"](values, length)["embedding"] * 1e4
+        return {"embedding": rows + np.float32(error * len(rows))}
+
+    assert _encode_only(lambda **inputs: large(**inputs, error=1e-4)) == []
+    [violation] = _encode_only(lambda **inputs: large(**inputs, error=1e-1))
+    assert violation.clause == "alone"
+
+
 @pytest.mark.parametrize("lengths", [[5], [5, 5, 5], [1, 1], list(range(1, 60))])
 def test_probes_always_give_a_batch_with_padding(lengths):
     chosen = probes.choose([np.ones((length, F), np.float32) for length in lengths])
@@ -159,3 +329,30 @@ def test_probes_always_give_a_batch_with_padding(lengths):
 def test_probes_survive_the_way_through_examples():
     for sequence, decoded in zip(SEQUENCES, _decode(_encode_examples(SEQUENCES)), strict=True):
         np.testing.assert_array_equal(decoded, sequence)
+
+
+def test_moments_are_those_of_the_observed_values():
+    nan = np.nan
+    sequences = [
+        np.array([[1e9, 0.1, nan, nan]], np.float32),
+        np.array([[1e9 + 64, 0.1, 3.0, nan], [1e9 + 128, 0.1, 5.0, nan]], np.float32),
+    ]
+    offset, constant, partial, unseen = probes.moments(sequences)
+    assert offset == {"mean": 1e9 + 64, "std": pytest.approx(64 * (2 / 3) ** 0.5, rel=1e-12)}
+    assert constant == {"mean": pytest.approx(np.float32(0.1), rel=1e-12), "std": 0.0}
+    assert partial == {"mean": 4.0, "std": 1.0}
+    assert unseen == {"mean": None, "std": None}
+
+
+def test_made_probes_are_as_wide_as_the_moments_say():
+    features = [{"mean": 50.0, "std": 4.0}, {"mean": 7.0, "std": 0.0}, {"mean": None, "std": None}]
+    made = probes.make(features)
+    assert [len(sequence) for sequence in made] == [1, 2, 3, 5, 8, 13, 21, 34, 55, 89]
+    rows = np.concatenate(made)
+    assert rows.dtype == np.float32
+    assert rows[:, 0].mean() == pytest.approx(50.0, abs=1.0)
+    assert rows[:, 0].std() == pytest.approx(4.0, rel=0.2)
+    assert (rows[:, 1] == 7.0).all()
+    assert np.isnan(rows[:, 2]).all()
+    for one, other in zip(made, probes.make(features), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -1,63 +1,124 @@
-"""Two epochs on 1 or 2 logical CPU devices, with an uneven last batch; prints the weights as JSON.
+"""Trains on one device, and on two logical CPU devices; prints what became of the weights as JSON.
 
-A second argument trains the control: each replica divides by its own count, as Keras would.
+The control is a mean a replica, averaged, as in Keras: each replica divides by its own count.
+
+    plain  two epochs with Adam, whose last batch is uneven
+    heads  one plain gradient step in two parts: average = sequence, missing values, and two heads,
+           of which one has its labels on the first replica alone
 """
 
 import json
 import sys
+import tempfile
+from collections.abc import Sequence as Collection
+from dataclasses import dataclass
 
+import keras
 import numpy as np
+import samples
 import tensorflow as tf
 
-replicas = int(sys.argv[1])
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0],
-    [tf.config.LogicalDeviceConfiguration()] * replicas,
-)
+from components.train import trainer as trainer_module
+from components.train.options import HeadOptions, TrainOptions
 
-from components.train import trainer as trainer_module  # noqa: E402
-from components.train.input import Batch  # noqa: E402
-from components.train.options import TrainOptions  # noqa: E402
 
-rng = np.random.default_rng(0)
-lengths = rng.integers(1, 30, 21)
-steps = int(lengths.max())
-weight = (np.arange(steps) < lengths[:, np.newaxis]).astype(np.float32)
-values = rng.normal(size=(21, steps, 2)).astype(np.float32) * weight[..., np.newaxis]
-batch = Batch(values, lengths.astype(np.int64), weight, {}, {})
-dataset = tf.data.Dataset.from_tensor_slices(batch).batch(6)  # 6, 6, 6 and 3 sequences.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What is trained."""
 
-options = TrainOptions(units=6, embedding_size=4, strategy="mirrored", clip_norm=0.1)
-trainer = trainer_module.Trainer(
-    features=2, options=options, strategy=trainer_module.strategy_of(options.strategy)
-)
-if len(sys.argv) > 2:
+    sequences: int
+    batch_size: int
+    epochs: int
+    options: TrainOptions
+    heads: Collection[HeadOptions] = ()
+    optimizer: keras.optimizers.Optimizer | None = None
 
-    class _MeanOfMeans:
-        """The count of this replica alone, times the replicas: a mean of means."""
+    def dataset(self, folder: str) -> tf.data.Dataset:
+        missing = bool(self.heads)
+        made = samples.make(0, np.random.default_rng(0).integers(1, 30, 21), missing=missing)
+        for row, sample in enumerate(made):
+            sample.labels.pop("kind", None)
+            if row < 2:
+                sample.labels["kind"] = b"b"
+        path = samples.write(
+            f"{folder}/shard", [samples.record(sample) for sample in made[: self.sequences]]
+        )
+        return samples.read(
+            path,
+            missing=missing,
+            batch_size=self.batch_size,
+            average=self.options.average,
+            heads=self.heads,
+        )
 
-        def __getattr__(self, name):
-            return getattr(tf.distribute.get_replica_context(), name)
 
-        def all_reduce(self, op, value):
-            context = tf.distribute.get_replica_context()
-            if value[0].shape.rank:  # Gradients.
-                return context.all_reduce(op, value)
-            return [count * context.num_replicas_in_sync for count in value]
+SIZE = {"units": 6, "embedding_size": 4}
+# Made when called: an optimizer has variables, with which TensorFlow would start.
+CASES = {
+    # 6, 6, 6 and 3 sequences.
+    "plain": lambda: Case(
+        sequences=21, batch_size=6, epochs=2, options=TrainOptions(**SIZE, clip_norm=0.1)
+    ),
+    # 4 on the first replica, 3 on the second.
+    "heads": lambda: Case(
+        sequences=7,
+        batch_size=7,
+        epochs=1,
+        options=TrainOptions(**SIZE, clip_norm=1e9, micro_batches=2, average="sequence"),
+        heads=(samples.KIND, samples.SCORE),
+        optimizer=keras.optimizers.SGD(1.0),
+    ),
+}
 
-    class _Distribute:
-        ReduceOp = tf.distribute.ReduceOp
-        get_replica_context = staticmethod(_MeanOfMeans)
 
-    class _Control:
-        distribute = _Distribute
+class _MeanOfMeans:
+    """The count of this replica alone, times the replicas: a mean of means."""
 
-        def __getattr__(self, name):
-            return getattr(tf, name)
+    def __getattr__(self, name):
+        return getattr(tf.distribute.get_replica_context(), name)
 
+    def all_reduce(self, op, value):
+        context = tf.distribute.get_replica_context()
+        if value[0].shape.rank:  # Gradients.
+            return context.all_reduce(op, value)
+        return [count * context.num_replicas_in_sync for count in value]
+
+
+class _Distribute:
+    ReduceOp = tf.distribute.ReduceOp
+    get_replica_context = staticmethod(_MeanOfMeans)
+
+
+class _Control:
+    distribute = _Distribute
+
+    def __getattr__(self, name):
+        return getattr(tf, name)
+
+
+def train(case: Case, strategy: tf.distribute.Strategy) -> dict:
+    """The sums of the last epoch, and by how much the weights changed."""
+    trainer = trainer_module.Trainer(
+        features=samples.F, options=case.options, strategy=strategy, heads=case.heads
+    )
+    trainer.optimizer = case.optimizer or trainer.optimizer
+    before = trainer.model.get_weights()
+    with tempfile.TemporaryDirectory() as folder:
+        sums = [trainer.update(case.dataset(folder)) for _ in range(case.epochs)][-1]
+    changes = [a - b for a, b in zip(trainer.model.get_weights(), before, strict=True)]
+    return {
+        "replicas": strategy.num_replicas_in_sync,
+        "sums": sums,
+        "change": np.concatenate([change.ravel() for change in changes]).tolist(),
+    }
+
+
+if __name__ == "__main__":
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+    made = CASES[sys.argv[1]]
+    one, two = trainer_module.strategy_of("one"), trainer_module.strategy_of("mirrored")
+    done = {"one": train(made(), one), "two": train(made(), two)}
     trainer_module.tf = _Control()
-
-loss = [trainer_module.mean_of(trainer.update(dataset), "loss") for _ in range(2)][-1]
-weights = np.concatenate([weight.ravel() for weight in trainer.model.get_weights()])
-count = trainer._strategy.num_replicas_in_sync
-print(json.dumps({"replicas": count, "loss": loss, "weights": weights.tolist()}))
+    print(json.dumps(done | {"control": train(made(), two)}))

@@ -1,0 +1,343 @@
+"""`ragline check` on models from elsewhere: exit codes, figures, JSON, and what is no encoder.
+
+A process takes seconds to import TensorFlow, so the command itself runs on few models; what it says
+of the others is asked of the function that runs in its process.
+"""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.push import check, contract, saved_model
+from components.train.model import MaskedAutoencoder, TextbookAutoencoder
+from components.train.options import TrainOptions
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+F, E = 3, 5
+OPTIONS = TrainOptions(units=8, embedding_size=E)
+MEAN = [50.0, 0.1, -1.0]
+OF_ENCODE = ["finite", "content", "extra", "alone", "zero_step", "empty", "session"]
+DROPPED = "a difference above 1e-06"
+
+Encode = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def _export(
+    folder: pathlib.Path, model: keras.Model, encode: Encode, features: int | None = F
+) -> pathlib.Path:
+    def signature(values: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"embedding": encode(values, length)}
+
+    spec = [
+        tf.TensorSpec([None, None, features], tf.float32, "values"),
+        tf.TensorSpec([None], tf.int64, "length"),
+    ]
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint("encode", signature, spec)
+    archive.write_out(str(folder), verbose=False)
+    return folder
+
+
+def _state(folder: pathlib.Path, features: list[dict]) -> None:
+    file = folder / "assets.extra" / "encoder.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps({"features": features}), encoding="utf-8")
+
+
+def _standardised(encode: Encode) -> Encode:
+    """The encoder behind a standardisation to which NaN is missing, as Transform's is."""
+
+    def call(values: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+        z = (values - MEAN) / 4.0
+        return encode(tf.where(tf.math.is_finite(values), z, 0.0), length)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def masked() -> MaskedAutoencoder:
+    keras.utils.set_random_seed(0)
+    return MaskedAutoencoder(features=F, options=OPTIONS, use_cudnn=False)
+
+
+@pytest.fixture(scope="module")
+def textbook() -> TextbookAutoencoder:
+    keras.utils.set_random_seed(0)
+    return TextbookAutoencoder(steps=100, features=F, options=OPTIONS, use_cudnn=False)
+
+
+def _violations(model: pathlib.Path) -> list[contract.Violation]:
+    return [contract.Violation(**found) for found in saved_model.check(model, None)["violations"]]
+
+
+def _ragline_check(
+    *arguments: object, cwd: pathlib.Path = ROOT
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "pipeline", "check", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_a_sound_encoder_ends_with_0_and_what_was_checked(masked, tmp_path):
+    """Where the caller has a package of the same name, too."""
+    _export(tmp_path / "model", masked, masked.encode)
+    (tmp_path / "components").mkdir()
+    (tmp_path / "components" / "__init__.py").write_text("raise SystemExit('not yours')")
+    done = _ragline_check("model", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "the padding contract holds: model",
+        "encoder     3 features -> 5 numbers",
+        "signatures  encode",
+        f"clauses     {', '.join(OF_ENCODE)}",
+        "probes      10 sequences of 1 to 89 steps, standard normal noise",
+    ]
+
+
+def test_an_encoder_that_reads_padding_ends_with_4_and_its_figures(masked, tmp_path):
+    def reads_padding(values: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+        return masked.encode(values, tf.fill(tf.shape(length), tf.shape(values, tf.int64)[1]))
+
+    model = _export(tmp_path, masked, reads_padding)
+    done = _ragline_check(model)
+    assert (done.returncode, done.stderr) == (4, "")
+    verdict, *lines = done.stdout.splitlines()
+    assert verdict == f"the padding contract does not hold: {model}"
+    told = [line.strip().split(": ") for line in lines if line.startswith("  ")]
+    assert [clause for clause, *_ in told] == ["content"] * 5 + ["extra", "alone"]
+    for clause, where, figure in told:
+        assert where.startswith("encode.embedding, ")
+        measured, expected = figure.split(", expected ")
+        assert "nan" in where or "inf" in where or float(measured) > 1e-3
+        assert expected == (
+            "a difference of exactly 0" if clause == "content" else "a difference <= 1e-06"
+        )
+
+
+def test_the_textbook_model_drops_steps_of_zeros_and_json_says_so(textbook, tmp_path):
+    done = _ragline_check(_export(tmp_path, textbook, textbook.encode), "--json")
+    assert (done.returncode, done.stderr) == (4, "")
+    assert json.loads(done.stdout) == {
+        "model": str(tmp_path),
+        "violations": [
+            {
+                "clause": "zero_step",
+                "signature": "encode.embedding, one more step of zeros",
+                "figure": 0.0,
+                "expected": DROPPED,
+            }
+        ],
+        "features": F,
+        "embedding_size": E,
+        "clauses_checked": OF_ENCODE,
+        "signatures_checked": ["encode"],
+        "probes": "10 sequences of 1 to 89 steps, standard normal noise",
+    }
+
+
+def test_behind_a_standardisation_the_textbook_model_drops_missing_steps(textbook, tmp_path):
+    """There a step of zeros is not 0 any more, and one with nothing observed is."""
+    [violation] = _violations(_export(tmp_path, textbook, _standardised(textbook.encode)))
+    where = "encode.embedding, one more step with nothing observed"
+    assert violation == ("missing_step", where, 0.0, DROPPED)
+
+
+def test_probes_are_made_from_what_stands_beside_the_encoder(masked, tmp_path):
+    model = _export(tmp_path, masked, _standardised(masked.encode))
+    _state(model, [{"name": str(mean), "mean": mean, "std": 4.0} for mean in MEAN])
+    found = saved_model.check(model, None)
+    assert found["violations"] == []
+    assert found["clauses_checked"] == [*OF_ENCODE[:5], "missing_step", *OF_ENCODE[5:]]
+    assert found["probes"] == (
+        "10 sequences of 1 to 89 steps, noise with the means and stds of encoder.json"
+    )
+    _state(model, [{"name": str(mean), "unit": None} for mean in MEAN])
+    assert saved_model.check(model, None)["probes"].endswith("steps, standard normal noise")
+
+
+def test_given_probes_are_taken(masked, tmp_path):
+    model = _export(tmp_path / "model", masked, masked.encode)
+    file = tmp_path / "probes.npz"
+    values = np.random.default_rng(0).normal(size=(7, F)).astype(np.float32)
+    np.savez(file, values=values, row_lengths=np.array([2, 5]), names=np.array(["a", "b", "c"]))
+    found = saved_model.check(model, file)
+    assert found["violations"] == []
+    assert found["probes"] == "2 sequences of 2 to 5 steps, given"
+
+
+def test_signatures_of_the_same_name_with_other_inputs_are_left_alone(masked, tmp_path):
+    """Many a SavedModel has a `serving_default` that is something else."""
+    module = _Signatures()
+    tf.saved_model.save(
+        module,
+        str(tmp_path),
+        signatures={"encode": module.mean_of_steps, "serving_default": module.without_length},
+    )
+    assert saved_model.check(tmp_path, None)["signatures_checked"] == ["encode"]
+
+
+def test_a_signature_that_refuses_is_a_violation_and_null_in_json(masked, tmp_path):
+    def refuses_nan(values: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+        return masked.encode(tf.debugging.check_numerics(values, "not finite"), length)
+
+    [violation] = _violations(_export(tmp_path, masked, refuses_nan))
+    assert str(violation) == (
+        "content: encode: nan, expected an answer, "
+        "received InvalidArgumentError: not finite : Tensor had NaN values"
+    )
+    checked = check.Checked(
+        violations=(violation,),
+        features=F,
+        embedding_size=None,
+        clauses_checked=(),
+        signatures_checked=(),
+        probes="",
+    )
+    assert checked.to_dict(tmp_path)["violations"][0]["figure"] is None
+    json.dumps(checked.to_dict(tmp_path), allow_nan=False)
+    assert "encoder     3 features -> ? numbers" in checked.to_text(tmp_path)
+
+
+def test_a_model_that_a_session_cannot_load_is_a_violation(masked, tmp_path):
+    """tf.saved_model.save of a Keras 3 model: a session does not find its variables."""
+    module = tf.Module()
+    module.model = masked
+    spec = [tf.TensorSpec([None, None, F]), tf.TensorSpec([None], tf.int64)]
+    module.encode = tf.function(
+        lambda values, length: {"embedding": masked.encode(values, length)}, input_signature=spec
+    )
+    tf.saved_model.save(module, str(tmp_path), signatures={"encode": module.encode})
+    [violation] = _violations(tmp_path)
+    assert violation.clause == "session"
+    assert "FailedPreconditionError: Could not find variable" in violation.expected
+
+
+class _Signatures(tf.Module):
+    """Models of one operation."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, F]), tf.TensorSpec([None], tf.int32)])
+    def mean_of_steps(self, values, length):
+        """Sound; a foreign model may want int32."""
+        ragged = tf.RaggedTensor.from_tensor(values, length)
+        return {"embedding": tf.reduce_mean(ragged, 1)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 7, F]), tf.TensorSpec([None], tf.int64)])
+    def of_7_steps(self, values, length):
+        return {"embedding": tf.reduce_sum(values, 1)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, F])])
+    def without_length(self, values):
+        return {"embedding": tf.reduce_sum(values, 1)}
+
+
+def test_a_model_without_encode_ends_with_2_and_one_line(tmp_path):
+    module = _Signatures()
+    signatures = {"serving_default": module.without_length}
+    tf.saved_model.save(module, str(tmp_path), signatures=signatures)
+    done = _ragline_check(tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"{tmp_path}: expected a signature 'encode', received ['serving_default']\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "received"),
+    [
+        ("of_7_steps", "length (None,), values (None, 7, 3) -> embedding (None, 3)"),
+        ("without_length", "values (None, None, 3) -> embedding (None, 3)"),
+    ],
+)
+def test_an_encode_that_is_something_else_is_named(tmp_path, name, received):
+    module = _Signatures()
+    tf.saved_model.save(module, str(tmp_path), signatures={"encode": getattr(module, name)})
+    with pytest.raises(check.NoEncoderError) as raised:
+        saved_model.check(tmp_path, None)
+    wanted = "expected values [B, T, F] and length [B] -> embedding [B, E] with any B and T"
+    assert str(raised.value) == f"signature 'encode': {wanted}, received {received}"
+
+
+def test_the_number_of_features_must_be_known(masked, tmp_path):
+    model = _export(tmp_path, masked, masked.encode, features=None)
+    told = "values [B, T, F] states no F, and there is no assets.extra/encoder.json"
+    with pytest.raises(check.NoEncoderError, match=re.escape(told)):
+        saved_model.check(model, None)
+    _state(model, [{"name": name} for name in "abc"])
+    assert saved_model.check(model, None)["features"] == F
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            '{"features": [{"name": "a"}]}',
+            "expected the 3 features of signature 'encode', received 1",
+        ),
+        ('{"features": [{"unit": "a"}]}', "expected features, each with its name, mean and std"),
+        ("[]", "expected features, each with its name, mean and std"),
+        ("{", "expected features, each with its name, mean and std: JSONDecodeError"),
+    ],
+)
+def test_an_encoder_json_that_says_something_else_is_named(masked, tmp_path, text, told):
+    model = _export(tmp_path, masked, masked.encode)
+    (model / "assets.extra").mkdir()
+    (model / "assets.extra" / "encoder.json").write_text(text)
+    with pytest.raises(check.NoEncoderError, match=re.escape(f"encoder.json: {told}")):
+        saved_model.check(model, None)
+
+
+def test_a_broken_saved_model_is_named(tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(b"graph")
+    with pytest.raises(check.NoEncoderError, match=r"^no SavedModel that can be loaded: OSError: "):
+        saved_model.check(tmp_path, None)
+
+
+def test_what_is_no_saved_model_is_refused_without_tensorflow(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    for path, received in ((file, "a file"), (tmp_path, "a folder without"), ("none", "nothing")):
+        done = subprocess.run(
+            [sys.executable, "-X", "importtime", "-m", "pipeline", "check", path],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        lines = done.stderr.splitlines()
+        assert [line for line in lines if not line.startswith("import time:")] == [
+            f"{path}: expected a SavedModel, a folder with saved_model.pb, received {received}"
+        ]
+        assert "tensorflow" not in {line.rpartition("|")[2].strip() for line in lines}
+
+
+def test_the_check_needs_tensorflow_alone():
+    """No training code and no Transform, as a server has neither."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "components.push.saved_model", "none"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    assert "error" in json.loads(done.stdout)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "tensorflow" in imported
+    assert not imported & {"components.train", "tfx", "tensorflow_transform", "apache_beam"}

@@ -1,0 +1,156 @@
+"""The four errors under the three averages, read through the real input, beside the oracle."""
+
+import keras
+import numpy as np
+import oracle
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from train import samples
+from train.samples import FILLS, F, Sample
+
+from components.masking import masked_mean
+from components.train import input, loss
+from components.train.options import TrainOptions
+from components.train.trainer import LOSS, Trainer, mean_of
+
+ERRORS = ("squared", "absolute", "huber", "log_cosh")
+AVERAGES = ("value", "step", "sequence")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return tmp_path_factory.mktemp("records") / "shard.gz"
+
+
+def _write(path, made: list[Sample]) -> str:
+    return samples.write(path, [samples.record(sample) for sample in made])
+
+
+def _outputs(values):
+    """Of a model that takes one feature for the other: exact, in NumPy and TensorFlow alike."""
+    return values[..., ::-1]
+
+
+def _mean(batches: tf.data.Dataset, error: str) -> float:
+    """The ratio of the sums over all batches."""
+    total = count = 0.0
+    for batch in batches:
+        sums = loss.error_sums(error, batch.values, _outputs(batch.values), batch.sample_weight)
+        total, count = total + float(sums[0]), count + float(sums[1])
+    return total / count
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("average", AVERAGES)
+@settings(deadline=None, max_examples=12)
+@given(
+    seed=st.integers(0, 2**16),
+    lengths=st.lists(st.integers(1, 30), min_size=1, max_size=20),
+    batch_size=st.sampled_from([1, 3, 7, 256]),
+    bucketed=st.booleans(),
+    scale=st.sampled_from([1e-3, 1.0, 1e4]),
+    fill=st.sampled_from(FILLS),
+)
+def test_the_loss_equals_the_oracle_in_batches_of_any_size(
+    path, average, missing, seed, lengths, batch_size, bucketed, scale, fill
+):
+    made = samples.make(seed, lengths, missing=missing, scale=scale)
+    if missing:  # Somewhere a value is there.
+        made.append(Sample(values=np.ones((1, F), np.float32), observed=np.array([[True, False]])))
+    bounds = input.bucket_boundaries(np.array(lengths), 1) if bucketed else []
+    batches = samples.read(
+        _write(path, made),
+        missing=missing,
+        batch_size=batch_size,
+        boundaries=bounds,
+        average=average,
+    )
+    values = [sample.values for sample in made]
+    observed = [sample.observed for sample in made] if missing else None
+    outputs = [_outputs(sample) for sample in values]
+    for error in ERRORS:
+        expected = oracle.mean_error(values, outputs, observed, error=error, average=average)
+        assert _mean(samples.filled(batches, fill), error) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(("average", "expected"), [("value", 5.5), ("step", 7), ("sequence", 9)])
+def test_each_average_by_a_worked_example(path, average, expected):
+    """Three sequences and their squared errors, `-` where the value is missing:
+
+        a  step 0   1  1      b  step 0   - 16      c  step 0   -  -
+           step 1   4  -
+           step 2   -  -
+
+    value     each of the four values alike: (1 + 1 + 4 + 16) / 4 = 5.5
+    step      each step's mean alike: ((1 + 1) / 2 + 4 + 16) / 3 = 7
+    sequence  each sequence's mean alike: ((1 + 1 + 4) / 3 + 16) / 2 = 9
+
+    Step 2 of a, and all of c, have no value and do not count; nothing of them is NaN.
+    """
+    made = [
+        Sample(values=np.nan_to_num(values), observed=np.isfinite(values))
+        for values in (
+            np.array([[1, -1], [2, np.nan], [np.nan, np.nan]], np.float32),
+            np.array([[np.nan, 4]], np.float32),
+            np.array([[np.nan, np.nan]], np.float32),
+        )
+    ]
+    for batch_size in (1, 2, 3):
+        total = count = 0.0
+        for batch in samples.read(
+            _write(path, made), missing=True, batch_size=batch_size, average=average
+        ):
+            zeros = tf.zeros_like(batch.values)
+            sums = loss.error_sums("squared", batch.values, zeros, batch.sample_weight)
+            total, count = total + float(sums[0]), count + float(sums[1])
+        assert total / count == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_the_trainer_reports_that_loss(path, error):
+    options = TrainOptions(units=4, embedding_size=3, error=error)
+    trainer = Trainer(features=F, options=options, strategy=tf.distribute.get_strategy())
+    trainer.optimizer = keras.optimizers.SGD(0.0)
+    made = samples.make(3, [9, 1, 4, 30, 2], missing=True)
+    file = _write(path, made)
+    values, observed = [s.values for s in made], [s.observed for s in made]
+    outputs = [oracle.reconstruct(v, trainer.model.get_weights(), options) for v in values]
+    for average in AVERAGES:
+        batches = samples.read(file, missing=True, batch_size=2, average=average)
+        expected = oracle.mean_error(values, outputs, observed, error=error, average=average)
+        assert mean_of(trainer.update(batches), LOSS) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_no_error_overflows(error):
+    differences = np.array([[[1e4, -1e4], [1e-4, 0.0]]], np.float32)
+    outputs = tf.Variable(differences)
+    with tf.GradientTape() as tape:
+        total, _ = loss.error_sums(error, tf.zeros([1, 2, 2]), outputs, tf.ones([1, 2]))
+    assert float(total) == pytest.approx(
+        oracle.ERRORS[error](differences.astype(np.float64)).sum(), rel=1e-6
+    )
+    slope = tape.gradient(total, outputs).numpy()
+    expected = {
+        "squared": 2 * differences,
+        "absolute": np.sign(differences),
+        "huber": np.clip(differences, -1, 1),
+        "log_cosh": np.tanh(differences),
+    }[error]
+    np.testing.assert_allclose(slope, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("average", AVERAGES)
+@pytest.mark.parametrize("error", ERRORS)
+def test_a_batch_without_an_observed_value_has_a_loss_of_0_and_no_gradient(path, average, error):
+    nothing = np.zeros((3, F), bool)
+    made = [Sample(values=np.zeros((3, F), np.float32), observed=nothing)] * 2
+    [batch] = samples.read(_write(path, made), missing=True, average=average)
+    outputs = tf.Variable(tf.ones_like(batch.values))
+    with tf.GradientTape() as tape:
+        total, count = loss.error_sums(error, batch.values, outputs, batch.sample_weight)
+        mean = masked_mean(total, count)
+    assert (float(total), float(count), float(mean)) == (0.0, 0.0, 0.0)
+    assert (tape.gradient(mean, outputs).numpy() == 0.0).all()
