@@ -20,7 +20,7 @@ demo: install
 	$(BIN)/ragline run examples/gestures.toml
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff format --check .

@@ -14,6 +14,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 JAPANESE_VOWELS = ROOT.parent / "shared" / "data" / "japanese_vowels"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file first, so that one worker does it while the other does all the rest."""
+    items.sort(key=lambda item: item.path.name != "test_end_to_end.py")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """A finished `ragline run`."""

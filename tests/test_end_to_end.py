@@ -267,6 +267,21 @@ def test_a_candidate_that_knows_nothing_is_not_blessed(gestures_run):
     assert [path.name for path in run.serving] == ["1"]
 
 
+def test_the_textbook_model_is_blessed_by_its_metrics_and_stopped_by_the_contract(gestures_run):
+    run = ragline(
+        gestures_run.workdir,
+        *gestures_run.arguments,
+        *("--set", "train.padding=keras", "--set", "train.epochs=3"),
+    )
+    assert run.exit_code == 4
+    assert run.summary["metrics"]["overall"]["masked_mse"]["value"] < 0.95
+    [reason] = run.summary["verdict"]["reasons"]
+    assert reason.startswith("padding contract: missing_step: encode.embedding")
+    assert run.summary["pushed"] is None
+    assert [path.name for path in run.serving] == ["1"]
+    assert not list((run.workdir / "serving").glob(".*"))
+
+
 def test_anomalies_stop_the_run_before_training(gestures_run, tmp_path):
     """A label that the schema does not know, in a schema edited to know fewer."""
     schema = tmp_path / "strict.pbtxt"
@@ -316,8 +331,10 @@ def test_the_official_split_of_japanese_vowels(vowels_run):
 def test_compare_tells_the_strategies_apart(vowels_run):
     """On the run's own work directory, so that only training and evaluation are new."""
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline", "compare", *vowels_run.arguments, "--json"]
-        + ["--workdir", str(vowels_run.workdir), "--set", "train.epochs=1"],
+        [
+            *(sys.executable, "-m", "pipeline", "compare", *vowels_run.arguments, "--json"),
+            *("--workdir", str(vowels_run.workdir), "--set", "train.epochs=1"),
+        ],
         capture_output=True,
         text=True,
         check=False,

@@ -60,7 +60,7 @@ def test_a_work_directory_that_cannot_be_made_is_a_bad_configuration(config, whe
     file.write_text("not a folder")
     folder = file if where == "a file" else file / "deeper"
     with (
-        pytest.raises(ConfigError, match="workdir: .*(File exists|Not a directory)"),
+        pytest.raises(ConfigError, match=r"workdir: .*(File exists|Not a directory)"),
         workdir.opened(dataclasses.replace(config, workdir=str(folder))),
     ):
         pass

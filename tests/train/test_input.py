@@ -1,36 +1,18 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from train import samples
+from train.samples import SPEC, F
 
 from components.train import input
 
-F = 2
-SPEC = {
-    "values": tf.io.RaggedFeature(tf.float32, value_key="values"),
-    "length": tf.io.FixedLenFeature([], tf.int64),
-}
-SPEC_MISSING = SPEC | {"observed": tf.io.RaggedFeature(tf.int64, value_key="observed")}
+SPEC_MISSING = SPEC | samples.OBSERVED
 
 
-def _record(values: np.ndarray, observed: np.ndarray | None, length: int | None = None) -> bytes:
-    feature = {
-        "values": tf.train.Feature(float_list=tf.train.FloatList(value=values.ravel())),
-        "length": tf.train.Feature(
-            int64_list=tf.train.Int64List(value=[len(values) if length is None else length])
-        ),
-    }
-    if observed is not None:
-        ints = tf.train.Int64List(value=observed.ravel().astype(int))
-        feature["observed"] = tf.train.Feature(int64_list=ints)
-    features = tf.train.Features(feature=feature)
-    return tf.train.Example(features=features).SerializeToString()
-
-
-def _write(path, records: list[bytes]) -> str:
-    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
-        for record in records:
-            writer.write(record)
-    return str(path)
+def _record(
+    values: np.ndarray, observed: np.ndarray | None = None, length: int | None = None
+) -> bytes:
+    return samples.record(samples.Sample(values=values, observed=observed), length)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +30,7 @@ def sequences() -> list[np.ndarray]:
 def files(sequences, tmp_path_factory) -> list[str]:
     folder = tmp_path_factory.mktemp("records")
     return [
-        _write(folder / f"{part}.gz", [_record(values, None) for values in sequences[part::2]])
+        samples.write(folder / f"{part}.gz", [_record(values) for values in sequences[part::2]])
         for part in range(2)
     ]
 
@@ -118,7 +100,7 @@ def test_boundaries_are_quantiles_of_the_lengths(lengths, batch_size, expected):
 def test_a_missing_value_has_a_weight_of_its_own(tmp_path):
     observed = np.array([[1, 0], [1, 1], [0, 0]])
     long, short = np.ones((3, F), np.float32), np.ones((1, F), np.float32)
-    file = _write(
+    file = samples.write(
         tmp_path / "missing.gz", [_record(long, observed), _record(short, np.array([[0, 1]]))]
     )
     [batch] = input.batches([file], spec=SPEC_MISSING, features=F, batch_size=8, boundaries=[])
@@ -128,7 +110,7 @@ def test_a_missing_value_has_a_weight_of_its_own(tmp_path):
 
 
 def test_a_record_whose_length_is_not_that_of_its_values_stops_training(tmp_path):
-    file = _write(tmp_path / "wrong.gz", [_record(np.ones((3, F), np.float32), None, length=4)])
+    file = samples.write(tmp_path / "wrong.gz", [_record(np.ones((3, F), np.float32), length=4)])
     wrong = input.batches([file], spec=SPEC, features=F, batch_size=1, boundaries=[])
     with pytest.raises(tf.errors.InvalidArgumentError, match="do not have its length"):
         list(wrong)
