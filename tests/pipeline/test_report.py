@@ -141,7 +141,7 @@ def _summary() -> dict[str, Any]:
             },
         },
         "verdict": {"blessed": True, "reasons": ["all sequences are finite", "below the mean"]},
-        "pushed": {"version": 42, "path": "/work/serving/42"},
+        "pushed": {"version": 42, "path": "/srv/serving/42"},
         "stages": {
             "ingest": {"state": "cached", "seconds": 0.006},
             "train": {"state": "ran", "seconds": 1234.5},
@@ -181,7 +181,7 @@ def test_pushed() -> None:
     page = _page(_summary())
     assert page.texts("h1", "verdict") == ["Pushed as version 42"]
     assert page.texts("li", "verdict") == ["all sequences are finite", "below the mean"]
-    assert page.texts("code", "verdict") == ["/work/serving/42"]
+    assert page.texts("code", "verdict") == ["/srv/serving/42"]
 
 
 @pytest.mark.parametrize(
