@@ -102,7 +102,7 @@ def test_an_update_depends_only_on_the_sequences(folder, records, average, chang
     _assert_same(_update(batches, micro_batches), expected)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=15)
 @given(
     seed=st.integers(0, 2**16),
     lengths=st.lists(st.integers(1, 12), min_size=1, max_size=9),
