@@ -69,14 +69,15 @@ def write_text(path: pathlib.Path, text: str) -> None:
 
 def write_json(path: pathlib.Path, value: Any) -> None:
     """Writes standard JSON, atomically; a number that is not finite, which JSON lacks, is null."""
-    write_text(path, json.dumps(_standard(value), indent=2, allow_nan=False) + "\n")
+    write_text(path, json.dumps(standard(value), indent=2, allow_nan=False) + "\n")
 
 
-def _standard(value: Any) -> Any:
+def standard(value: Any) -> Any:
+    """The value as standard JSON can hold it: a number that is not finite becomes None."""
     if isinstance(value, dict):
-        return {key: _standard(item) for key, item in value.items()}
+        return {key: standard(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_standard(item) for item in value]
+        return [standard(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -6,15 +6,20 @@ from typing import Any
 # Heading, and how a row fills it.
 COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "padding": lambda row: row["padding"],
-    "reported training loss": lambda row: f"{row['reported_loss']:.4f}",
-    "true masked MSE, train": lambda row: f"{row['train_mse']:.4f}",
-    "true masked MSE, eval": lambda row: f"{row['eval_mse']:.4f}",
-    "padding's share of the loss": lambda row: f"{row['loss_share']:.1%}",
-    "padding's share of the gradient": lambda row: f"{row['gradient_share']:.1%}",
-    "bias of a loss over all steps": lambda row: f"{row['bias']:+.4f}",
-    "padding waste": lambda row: f"{row['padding_waste']:.1%}",
-    "seconds an epoch": lambda row: f"{row['seconds']:.2f}",
+    "reported training loss": lambda row: _number(row["reported_loss"], ".4f"),
+    "true masked MSE, train": lambda row: _number(row["train_mse"], ".4f"),
+    "true masked MSE, eval": lambda row: _number(row["eval_mse"], ".4f"),
+    "padding's share of the loss": lambda row: _number(row["loss_share"], ".1%"),
+    "padding's share of the gradient": lambda row: _number(row["gradient_share"], ".1%"),
+    "bias of a loss over all steps": lambda row: _number(row["bias"], "+.4f"),
+    "padding waste": lambda row: _number(row["padding_waste"], ".1%"),
+    "seconds an epoch": lambda row: _number(row["seconds"], ".2f"),
 }
+
+
+def _number(value: float | None, form: str) -> str:
+    """A number as text; a dash for one that is not finite, as of a training that diverged."""
+    return "—" if value is None else format(value, form)
 
 
 def cells(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:

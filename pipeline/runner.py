@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import schemas
 from components.sequence import Columns
-from components.storage import read_json, sha256, write_json, write_text
+from components.storage import read_json, sha256, standard, write_json, write_text
 from components.train.options import Padding
 from pipeline import workdir
 from pipeline.config import Config, ConfigError
@@ -46,6 +46,7 @@ def run(config: Config) -> Outcome:
         found = summary.collect(stages, session.run_id, failure)
         comparison = session.workdir / COMPARISON_FILE
         found["comparison"] = read_json(comparison) if comparison.is_file() else None
+        found = standard(found)  # So that what is printed, kept and shown is the same.
         write_json(session.folder / SUMMARY_FILE, found)
         write_text(session.folder / REPORT_FILE, report.render(found))
         return Outcome(summary=found, folder=session.folder)
@@ -84,7 +85,7 @@ def compare(config: Config) -> list[dict[str, Any]]:
             )
             if failure is not None:
                 raise failure
-            rows.append(summary.comparison_row(stages))
+            rows.append(standard(summary.comparison_row(stages)))
         write_json(session.workdir / COMPARISON_FILE, rows)
         return rows
 

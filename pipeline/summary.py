@@ -82,7 +82,7 @@ def comparison_row(stages: Mapping[str, Stage]) -> dict[str, Any]:
         "eval_mse": _split_metric(training, "eval", MODEL, SQUARED),
         "loss_share": effect["loss_share"],
         "gradient_share": effect["gradient_share"],
-        "bias": effect["plain_loss"] - effect["masked_loss"],
+        "bias": effect["bias"],
         "padding_waste": training["padding_waste"],
         "seconds": statistics.median(epoch["seconds"] for epoch in training["history"]),
     }

@@ -1,6 +1,7 @@
 """The Beam part of ingest: files -> parsed records -> unique records, rejected ones aside.
 
-Counters, namespace `ragline.ingest`: `records_read`, `records_rejected`.
+Counter, namespace `ragline.ingest`: `records_read`. What was accepted and what was rejected is
+counted in the files that were written (`account.py`).
 """
 
 from collections.abc import Iterable, Iterator

@@ -24,3 +24,8 @@ def test_the_table_is_markdown_with_columns_that_line_up():
     rule = [cell.strip() for cell in lines[1].strip("|").split("|")]
     assert set(rule[0]) == {"-"}
     assert all(cell.endswith("-:") for cell in rule[1:])
+
+
+def test_a_training_that_diverged_is_shown_by_dashes():
+    row = ROW | {"reported_loss": None, "train_mse": None}
+    assert comparison.cells([row])[1][:4] == ["crop", "—", "—", "2.0000"]
