@@ -75,6 +75,7 @@ def comparison_row(stages: Mapping[str, Stage]) -> dict[str, Any]:
     """
     training = stages["train"].read("model_run", TRAINING_FILE)
     effect = training["padding_effect"]
+    plain, masked = effect["plain_loss"], effect["masked_loss"]  # null of a training that diverged
     return {
         "padding": training["padding"],
         "reported_loss": effect["loss"],
@@ -82,7 +83,7 @@ def comparison_row(stages: Mapping[str, Stage]) -> dict[str, Any]:
         "eval_mse": _split_metric(training, "eval", MODEL, SQUARED),
         "loss_share": effect["loss_share"],
         "gradient_share": effect["gradient_share"],
-        "bias": effect["bias"],
+        "bias": None if plain is None or masked is None else plain - masked,
         "padding_waste": training["padding_waste"],
         "seconds": statistics.median(epoch["seconds"] for epoch in training["history"]),
     }

@@ -27,7 +27,7 @@ def of_padding(
 
     Returns:
       `loss`, the training loss with the weights as they are; `masked_loss`, the same over valid,
-      observed values alone; `plain_loss`, over all steps; `bias`, what that adds; `loss_share` and `gradient_share`, of the
+      observed values alone; `plain_loss`, over all steps; `loss_share` and `gradient_share`, of the
       loss and of its absolute gradient with respect to the model's outputs, that padding has.
     """
 
@@ -48,7 +48,6 @@ def of_padding(
         "loss": ratio("loss", "loss_count"),
         "masked_loss": ratio("masked", "masked_count"),
         "plain_loss": ratio("plain", "plain_count"),
-        "bias": ratio("plain", "plain_count") - ratio("masked", "masked_count"),
         "loss_share": ratio("padding_loss", "loss"),
         "gradient_share": ratio("padding_gradient", "gradient"),
     }
