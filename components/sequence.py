@@ -57,6 +57,27 @@ class Feature:
     allow_missing: bool
 
 
+CategoryKind = Literal["bytes", "int"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Category:
+    """One word or code of many at every step, such as an activity; codes are names, not numbers.
+
+    Attributes:
+      name: the column's name in records.
+      kind: `bytes`, where an empty text is a missing value, or `int`, where none can be missing.
+    """
+
+    name: str
+    kind: CategoryKind
+
+    @property
+    def allow_missing(self) -> bool:
+        """Whether a step may lack its word."""
+        return self.kind == "bytes"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
     """What a schema says of a data set: its features in order, and its context columns.
@@ -64,10 +85,14 @@ class Columns:
     Attributes:
       features: the F features, in the schema's order, which is the order of `values` [B, T, F].
       context: name -> kind of the columns that hold one optional value a sequence.
+      categories: the C columns of words or codes, in the schema's order.
+      has_time: whether records carry `time`, nanoseconds since the sequence's first step.
     """
 
     features: tuple[Feature, ...]
     context: Mapping[str, ContextKind]
+    categories: tuple[Category, ...] = ()
+    has_time: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -83,8 +108,8 @@ class Columns:
     def from_schema(cls, schema: schema_pb2.Schema) -> "Columns":
         """Reads the columns off a schema of raw records.
 
-        A FLOAT feature with a ragged tensor representation is a feature of the steps; what is
-        neither that nor bookkeeping is context.
+        Of the columns with a ragged tensor representation, a FLOAT one is a feature of the steps, a
+        BYTES or INT one a category; what is neither that nor bookkeeping is context.
 
         Raises:
           SchemaError: if the schema has no features, lacks bookkeeping, has an unknown type, or
@@ -107,30 +132,33 @@ class Columns:
         required = [key for key in BOOKKEEPING if key != TIME]
         if absent := [key for key in required if key not in declared]:
             raise SchemaError(f"the schema lacks {', '.join(absent)}; expected all of {required}")
-        features, context = [], {}
+        features, categories, context = [], [], {}
         for feature in schema.feature:
             if feature.name in BOOKKEEPING:
                 continue
-            if feature.name in ragged:
-                if feature.type != schema_pb2.FLOAT:
-                    raise SchemaError(
-                        f"feature {feature.name!r}: expected type FLOAT for a ragged tensor, "
-                        f"received {schema_pb2.FeatureType.Name(feature.type)}"
-                    )
-                features.append(_feature(feature))
-            elif feature.type in _KINDS:
-                context[feature.name] = _KINDS[feature.type]
-            else:
+            kind = _KINDS.get(feature.type)
+            if kind is None:
                 raise SchemaError(
                     f"feature {feature.name!r}: expected type BYTES, INT or FLOAT, "
                     f"received {schema_pb2.FeatureType.Name(feature.type)}"
                 )
+            if feature.name not in ragged:
+                context[feature.name] = kind
+            elif kind == "float":
+                features.append(_feature(feature))
+            else:
+                categories.append(Category(name=feature.name, kind=kind))
         if not features:
             raise SchemaError(
                 "the schema has no feature: expected at least one FLOAT feature with a "
                 "ragged_tensor representation"
             )
-        return cls(features=tuple(features), context=context)
+        return cls(
+            features=tuple(features),
+            context=context,
+            categories=tuple(categories),
+            has_time=TIME in declared,
+        )
 
 
 def _feature(feature: schema_pb2.Feature) -> Feature:

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 import schemas
-from components.sequence import BOOKKEEPING, TIME, Columns, Feature, Sequence, length_bucket
+from components.sequence import (
+    BOOKKEEPING,
+    TIME,
+    Category,
+    Columns,
+    Feature,
+    Sequence,
+    length_bucket,
+)
 from schemas import SchemaError
 
 RAGGED = "ragged_tensor { feature_path { step: %r } row_partition_dtype: INT64 }"
@@ -97,6 +105,24 @@ def test_nothing_can_be_missing_where_every_feature_disallows_it() -> None:
     assert not Columns.from_schema(_schema(block, ragged=("a",))).allow_missing
 
 
+def test_ragged_words_and_codes_are_categories() -> None:
+    columns = Columns.from_schema(
+        _schema(
+            "name: 'activity' type: BYTES",
+            "name: 'a' type: FLOAT",
+            "name: 'code' type: INT",
+            ragged=("a", "activity", "code"),
+        )
+    )
+    assert columns.names == ("a",)
+    assert columns.categories == (
+        Category(name="activity", kind="bytes"),
+        Category(name="code", kind="int"),
+    )
+    assert [category.allow_missing for category in columns.categories] == [True, False]
+    assert not columns.has_time
+
+
 def test_what_is_not_ragged_is_context() -> None:
     columns = Columns.from_schema(
         _schema(
@@ -110,6 +136,7 @@ def test_what_is_not_ragged_is_context() -> None:
         )
     )
     assert columns.names == ("a",)
+    assert columns.has_time
     assert columns.context == {"label": "bytes", "visits": "int", "target": "float"}
 
 
@@ -124,7 +151,7 @@ def test_what_is_not_ragged_is_context() -> None:
         (_schema(), "the schema has no feature"),
         (
             _schema("name: 'a' type: INT", ragged=("a",)),
-            "feature 'a': expected type FLOAT for a ragged tensor, received INT",
+            "the schema has no feature: expected at least one FLOAT",
         ),
         (
             _schema("name: 'a' type: FLOAT", "name: 's' type: STRUCT", ragged=("a",)),
