@@ -23,8 +23,11 @@ SEQUENCE_ID = "sequence_id"
 ENTITY_ID = "entity_id"
 LENGTH = "length"
 LENGTH_BUCKET = "length_bucket"
+MISSING_BUCKET = "missing_bucket"
 TIME = "time"
-BOOKKEEPING = (SEQUENCE_ID, ENTITY_ID, LENGTH, LENGTH_BUCKET, TIME)
+BOOKKEEPING = (SEQUENCE_ID, ENTITY_ID, LENGTH, LENGTH_BUCKET, MISSING_BUCKET, TIME)
+# What a schema may leave out: it is written only where it is declared.
+_OPTIONAL = (MISSING_BUCKET, TIME)
 
 # Keys of the transformed record, beside `length`, `sequence_id` and context.
 VALUES = "values"
@@ -87,12 +90,14 @@ class Columns:
       context: name -> kind of the columns that hold one optional value a sequence.
       categories: the C columns of words or codes, in the schema's order.
       has_time: whether records carry `time`, nanoseconds since the sequence's first step.
+      has_missing_bucket: whether records carry `missing_bucket`, by which metrics are sliced.
     """
 
     features: tuple[Feature, ...]
     context: Mapping[str, ContextKind]
     categories: tuple[Category, ...] = ()
     has_time: bool = False
+    has_missing_bucket: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -129,7 +134,7 @@ class Columns:
                 f"tensor representation {unknown[0]!r}: expected a feature of that name, "
                 "received none"
             )
-        required = [key for key in BOOKKEEPING if key != TIME]
+        required = [key for key in BOOKKEEPING if key not in _OPTIONAL]
         if absent := [key for key in required if key not in declared]:
             raise SchemaError(f"the schema lacks {', '.join(absent)}; expected all of {required}")
         features, categories, context = [], [], {}
@@ -158,6 +163,7 @@ class Columns:
             context=context,
             categories=tuple(categories),
             has_time=TIME in declared,
+            has_missing_bucket=MISSING_BUCKET in declared,
         )
 
 
@@ -202,3 +208,20 @@ def length_bucket(length: int) -> str:
         raise ValueError(f"length: expected >= 1, received {length}")
     low = 1 << (length.bit_length() - 1)
     return "1" if low == 1 else f"{low}-{2 * low - 1}"
+
+
+def missing_bucket(missing: int, values: int) -> str:
+    """The slice that a sequence's share of missing values falls in: `0`, up to 1%, 10%, 50% or 100%.
+
+    Args:
+      missing: how many of its values are missing.
+      values: how many values it has: steps times columns.
+    """
+    if not 0 <= missing <= values or not values:
+        raise ValueError(f"missing: expected 0 to {values} of at least 1, received {missing}")
+    if not missing:
+        return "0"
+    for low, high in ((0, 1), (1, 10), (10, 50)):
+        if missing * 100 <= high * values:
+            return f"{low}-{high}%"
+    return "50-100%"

@@ -25,7 +25,12 @@ MOST_LINES = 400
 
 KEYS_HOME = "components.sequence"
 # Only keys that are no word of their own: `length` or `time` in a string may mean anything.
-KEYS = {sequence.SEQUENCE_ID, sequence.ENTITY_ID, sequence.LENGTH_BUCKET}
+KEYS = {
+    sequence.SEQUENCE_ID,
+    sequence.ENTITY_ID,
+    sequence.LENGTH_BUCKET,
+    sequence.MISSING_BUCKET,
+}
 # It plays the outside world: its records are raw files, and a TypedDict wants its keys spelt out.
 MAY_SPELL_KEYS = {KEYS_HOME, "pipeline.synth"}
 

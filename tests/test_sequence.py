@@ -12,12 +12,14 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 import schemas
 from components.sequence import (
     BOOKKEEPING,
+    MISSING_BUCKET,
     TIME,
     Category,
     Columns,
     Feature,
     Sequence,
     length_bucket,
+    missing_bucket,
 )
 from schemas import SchemaError
 
@@ -29,7 +31,9 @@ def _schema(
     *blocks: str,
     ragged: tuple[str, ...] = (),
     dense: tuple[str, ...] = (),
-    bookkeeping: tuple[str, ...] = tuple(key for key in BOOKKEEPING if key != TIME),
+    bookkeeping: tuple[str, ...] = tuple(
+        key for key in BOOKKEEPING if key not in (MISSING_BUCKET, TIME)
+    ),
 ) -> schema_pb2.Schema:
     """A schema of `feature` blocks beside the bookkeeping, with tensor representations by name."""
     types = {"length": "INT"}
@@ -62,6 +66,29 @@ def test_bucket_boundaries(length: int, bucket: str) -> None:
 def test_no_bucket_below_one_step(length: int) -> None:
     with pytest.raises(ValueError, match=f"length: expected >= 1, received {length}"):
         length_bucket(length)
+
+
+@pytest.mark.parametrize(
+    ("missing", "values", "bucket"),
+    [
+        (0, 5, "0"),
+        (1, 1000, "0-1%"),
+        (10, 1000, "0-1%"),
+        (11, 1000, "1-10%"),
+        (100, 1000, "1-10%"),
+        (101, 1000, "10-50%"),
+        (501, 1000, "50-100%"),
+        (7, 7, "50-100%"),
+    ],
+)
+def test_missing_bucket(missing: int, values: int, bucket: str) -> None:
+    assert missing_bucket(missing, values) == bucket
+
+
+@pytest.mark.parametrize(("missing", "values"), [(-1, 5), (6, 5), (0, 0)])
+def test_no_missing_bucket_of_an_impossible_share(missing: int, values: int) -> None:
+    with pytest.raises(ValueError, match=f"received {missing}"):
+        missing_bucket(missing, values)
 
 
 def test_length_is_the_number_of_steps() -> None:
