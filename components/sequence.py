@@ -211,7 +211,7 @@ def length_bucket(length: int) -> str:
 
 
 def missing_bucket(missing: int, values: int) -> str:
-    """The slice that a sequence's share of missing values falls in: `0`, up to 1%, 10%, 50% or 100%.
+    """The slice of a sequence by its share of missing values: none, up to 1%, 10%, 50% or 100%.
 
     Args:
       missing: how many of its values are missing.
