@@ -3,6 +3,9 @@
 A sum is one float64 a sequence; a metric is a ratio of two sums over many sequences, divided once.
 """
 
+# Beside the model: raw records with the embeddings that it gave when it was trained.
+GOLDEN_FILE = "assets.extra/golden.json"
+
 SERVING_DEFAULT = "serving_default"
 ENCODE = "encode"
 ENCODE_FLAT = "encode_flat"

@@ -17,7 +17,9 @@ from tfx.proto import trainer_pb2
 from components.evaluate import config as evaluate_config
 from components.evaluate.component import Verdict
 from components.ingest.component import Ingest
+from components.push import ledger
 from components.push.component import Push
+from components.push.options import PushOptions
 from components.sequence import Columns
 from components.storage import source_digest
 from components.train.options import HeadOptions, TrainOptions
@@ -54,6 +56,7 @@ def create_pipeline(
     input_fingerprint: str,
     train_options: TrainOptions,
     heads: tuple[HeadOptions, ...],
+    push_options: PushOptions,
     beam_arguments: list[str],
 ) -> Pipeline:
     """Wires the stages, in the order in which data meets them.
@@ -68,6 +71,7 @@ def create_pipeline(
       input_fingerprint: digest of the raw files' content.
       train_options: of the trainer.
       heads: supervised outputs on the code.
+      push_options: of the push.
       beam_arguments: of every Beam pipeline.
     """
     schema = ImportSchemaGen(schema_file=str(schema_file)).with_id("schema")
@@ -131,6 +135,8 @@ def create_pipeline(
         account=ingest.outputs["account"],
         schema=schema.outputs["schema"],
         serving=str(places.serving),
+        keep=push_options.keep,
+        state=ledger.state(places.serving),
         source=_source("push"),
     ).with_id("push")
     return Pipeline(

@@ -129,7 +129,7 @@ def _pipeline(config: Config, folder: pathlib.Path) -> Any:
             metadata=folder / "metadata.sqlite",
             checkpoints=folder / "checkpoints",
             quarantine=folder / "quarantine",
-            serving=folder / "serving",
+            serving=folder / workdir.SERVING,
         ),
         columns=Columns.from_schema(schemas.load(schema_file)),
         schema_file=_keep_by_content(schema_file, folder / "schemas"),
@@ -137,6 +137,7 @@ def _pipeline(config: Config, folder: pathlib.Path) -> Any:
         input_fingerprint=formats.fingerprint(patterns),
         train_options=config.train,
         heads=config.heads,
+        push_options=config.push,
         beam_arguments=config.beam.arguments,
     )
 

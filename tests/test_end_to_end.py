@@ -12,8 +12,7 @@ from conftest import ROOT, ragline
 
 import schemas
 from components.ingest.splits import split_of
-from components.push import probes
-from components.push.component import check_in_clean_process
+from components.push import check, probes
 from components.sequence import length_bucket
 from pipeline.synth import FEATURES
 
@@ -191,14 +190,16 @@ print(sorted(call))
 
 
 @pytest.mark.parametrize("run", ["gestures_run", "vowels_run"])
-def test_the_padding_contract_holds_on_the_pushed_encoder(run, request):
+def test_the_padding_contract_holds_on_the_pushed_encoder(run, request, tmp_path):
     pushed = request.getfixturevalue(run).serving[0]
     features = json.loads((pushed / "assets.extra" / "encoder.json").read_text())["features"]
     names = tuple(feature["name"] for feature in features)
     rng = np.random.default_rng(0)
     sequences = [rng.normal(size=(t, len(names))).astype(np.float32) for t in (1, 2, 5, 17, 60)]
-    checked = check_in_clean_process(pushed, probes.choose(sequences), names)
-    assert checked == {"violations": [], "embedding_size": 32}
+    probes.save(tmp_path / "probes.npz", probes.choose(sequences), names)
+    checked = check.check(pushed, tmp_path / "probes.npz", strict=True)
+    assert (checked.violations, checked.embedding_size) == ((), 32)
+    assert {"golden", "ops"} <= set(checked.clauses_checked)
 
 
 def test_a_wrong_length_is_an_error_and_no_clip(gestures_run):

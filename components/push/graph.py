@@ -2,7 +2,7 @@
 
 A SavedModel is a program. What one of ours may be made of stands in ops.txt: the operations of
 clean exports. None of them calls Python or opens a file, but for the saver's, by which the weights
-are restored, and which no signature may reach.
+are kept and restored, and which no signature may reach.
 """
 
 import collections

@@ -14,7 +14,7 @@ import schemas
 from components.artifacts import TRAINING_FILE
 from components.sequence import SPLITS, Columns
 from components.storage import digest_of, sha256, write_json
-from components.train import effect, export, input, loop, loss, model, padding
+from components.train import effect, export, golden, input, loop, loss, model, padding
 from components.train.checkpoint import Checkpoints
 from components.train.options import HeadOptions, TrainOptions
 from components.train.trainer import Trainer, strategy_of
@@ -99,13 +99,13 @@ def run_fn(fn_args: Any) -> None:
         options=dataclasses.replace(options, precision="float32"), use_cudnn=False, **build
     )
     portable.set_weights(trainer.model.get_weights())
-    export.export(
-        portable,
-        transform_output=transform_output,
-        schema=schema,
-        columns=columns,
-        directory=pathlib.Path(fn_args.serving_model_dir),
-    )
+    exported = {
+        "transform_output": transform_output,
+        "columns": columns,
+        "directory": pathlib.Path(fn_args.serving_model_dir),
+    }
+    export.export(portable, schema=schema, **exported)
+    golden.write(portable, **exported)
     summary = _summary(options, history, strategy, boundaries) | {
         "padding_effect": effect.of_padding(portable, options, train_batches()),
         "sums": {split: _sums(portable, all_batches(split)) for split in SPLITS},
