@@ -237,15 +237,20 @@ def test_nothing_but_our_progress_reaches_the_terminal(gestures_run):
         assert noise not in gestures_run.stderr
 
 
-def test_a_second_run_is_all_cached_and_pushes_nothing_new(gestures_run):
-    again = ragline(gestures_run.workdir, *gestures_run.arguments)
-    assert again.exit_code == 0
-    assert {
-        name: stage["state"] for name, stage in again.summary["stages"].items()
-    } == dict.fromkeys(STAGES, "cached")
-    assert [path.name for path in again.serving] == ["1"]
-    assert again.summary["pushed"] == gestures_run.summary["pushed"]
-    assert again.summary["metrics"] == gestures_run.summary["metrics"]
+def test_a_second_run_pushes_nothing_new_and_a_third_is_all_cached(gestures_run):
+    """The push of the second looks at what the first one served; nothing else is done again."""
+    second = ragline(gestures_run.workdir, *gestures_run.arguments)
+    third = ragline(gestures_run.workdir, *gestures_run.arguments)
+    told = "version 1 is the newest and holds this very model: not pushed again"
+    for again, push in (second, "ran"), (third, "cached"):
+        assert again.exit_code == 0
+        assert {
+            name: stage["state"] for name, stage in again.summary["stages"].items()
+        } == dict.fromkeys(STAGES, "cached") | {"push": push}
+        assert [path.name for path in again.serving] == ["1"]
+        assert again.summary["pushed"] == gestures_run.summary["pushed"]
+        assert again.summary["metrics"] == gestures_run.summary["metrics"]
+        assert again.summary["verdict"]["reasons"][-1] == told
 
 
 def test_a_candidate_that_knows_nothing_is_not_blessed(gestures_run):
@@ -378,3 +383,21 @@ def test_ragline_check_passes_on_the_pushed_encoder(gestures_run, splits):
         "session",
     ]  # fmt: skip
     assert checked["probes"].endswith("noise with the means and stds of encoder.json")
+
+
+def test_a_version_that_is_damaged_is_restored_though_all_else_is_cached(gestures_run):
+    """Last, since it changes what is served."""
+    file = gestures_run.workdir / "serving" / "1" / "variables" / "variables.index"
+    file.write_bytes(file.read_bytes()[:-1])
+    run = ragline(gestures_run.workdir, *gestures_run.arguments)
+    assert run.exit_code == 0
+    assert {name for name, stage in run.summary["stages"].items() if stage["state"] == "ran"} == {
+        "push"
+    }
+    assert [path.name for path in run.serving] == [".damaged-1", "2"]
+    assert run.summary["pushed"]["version"] == 2
+    changed = "(variables/variables.index: changed since it was pushed)"
+    assert run.summary["verdict"]["reasons"][-2:] == [
+        f"version 1, of the same model, is damaged {changed}: restored as a new version",
+        f"version 1 is damaged {changed}: moved to .damaged-1",
+    ]

@@ -24,6 +24,7 @@ from components.train import export, golden, model
 from components.train.options import HeadOptions, TrainOptions
 from components.transform.preprocessing import preprocessing_fn
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 HEAD = HeadOptions(name="a", column="label", type="classification", classes=("1", "2"))
 # Each value of each option that decides what is exported, at least once; by schema: one in which
 # values can be missing, one in which none can.
@@ -40,15 +41,15 @@ _HEADER = """\
 # What a pushed SavedModel may be made of: the operations of clean exports, and no others.
 # Those marked (saver) keep and restore the weights: no signature reaches them.
 # Derived by `python tests/push/clean_exports.py` from models of every kind of option and schema;
-# tests/push/test_graph.py derives it anew.
+# tests/push/test_exports.py derives it anew.
 """
 
 
-def transform_output(name: str, folder: pathlib.Path) -> tft.TFTransformOutput:
+def transform_output(name: str, folder: pathlib.Path, seed: int = 0) -> tft.TFTransformOutput:
     """A schema's Transform graph, analysed by TFT on a few sequences of noise."""
     schema = schemas.load(name)
     columns = Columns.from_schema(schema)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     records = [
         examples.encode(
             Sequence(
