@@ -107,7 +107,7 @@ def every(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     for name, sets in OPTIONS.items():
         transform = transform_output(name, folder / name / "transform")
         for number, options in enumerate(sets):
-            yield write(name, transform, folder / name / str(number), **options)
+            yield write(name, transform, folder / name / str(number), seed=number, **options)
 
 
 def derive(models: Iterable[pathlib.Path]) -> str:
