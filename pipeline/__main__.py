@@ -44,6 +44,14 @@ def _parser() -> argparse.ArgumentParser:
         description="Runs the whole pipeline: ingest, validate, transform, train, evaluate, push.",
     )
     _add_config(run)
+    run.add_argument(
+        "--force-bless",
+        type=_reason,
+        default="",
+        metavar="WHY",
+        help="bless the model though rules do not hold; the reason is kept with it. A model that "
+        "answers with numbers that are not finite, or that fails the padding contract, never is",
+    )
     run.set_defaults(command=_run)
 
     compare = commands.add_parser(
@@ -115,7 +123,7 @@ def _in_workdir(command: Callable[[argparse.Namespace, "Config"], int]) -> Comma
 def _run(options: argparse.Namespace, config: "Config") -> int:
     from pipeline import runner
 
-    outcome = runner.run(config)
+    outcome = runner.run(config, options.force_bless)
     _say(_ending(outcome.summary, outcome.folder))
     if options.json:
         print(json.dumps(outcome.summary, indent=2))
@@ -186,6 +194,12 @@ def _synth(options: argparse.Namespace) -> int:
         f"{options.output}"
     )
     return exits.DONE
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("expected the reason, received an empty text")
+    return text.strip()
 
 
 def _positive(text: str) -> int:

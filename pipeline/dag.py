@@ -15,7 +15,10 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2
 
 from components.evaluate import config as evaluate_config
-from components.evaluate.component import Verdict
+from components.evaluate import slices
+from components.evaluate.blessed import Blessed
+from components.evaluate.component import Baselines, Verdict
+from components.evaluate.formulas import HEAD_METRICS
 from components.ingest.component import Ingest
 from components.push.component import Push
 from components.sequence import Columns
@@ -54,6 +57,10 @@ def create_pipeline(
     input_fingerprint: str,
     train_options: TrainOptions,
     heads: tuple[HeadOptions, ...],
+    rules: str,
+    newest: Blessed | None,
+    force: str,
+    given_split: bool,
     beam_arguments: list[str],
 ) -> Pipeline:
     """Wires the stages, in the order in which data meets them.
@@ -68,6 +75,10 @@ def create_pipeline(
       input_fingerprint: digest of the raw files' content.
       train_options: of the trainer.
       heads: supervised outputs on the code.
+      rules: what blesses a model, Rules as JSON.
+      newest: the newest blessed model, which a candidate is compared with.
+      force: why to bless the candidate in any case; empty not to.
+      given_split: whether train and eval are given, not drawn by entity.
       beam_arguments: of every Beam pipeline.
     """
     schema = ImportSchemaGen(schema_file=str(schema_file)).with_id("schema")
@@ -118,10 +129,29 @@ def create_pipeline(
         examples=examples,
         model=train.outputs["model"],
         schema=schema.outputs["schema"],
-        eval_config=evaluate_config.eval_config(_source("evaluate")),
+        eval_config=evaluate_config.eval_config(
+            features=columns.names,
+            heads=[(head.name, HEAD_METRICS[head.type]) for head in heads],
+            slices=slices.columns_of(columns),
+            source=_source("evaluate"),
+        ),
     ).with_id("evaluate")
+    baselines = Baselines(
+        model=train.outputs["model"],
+        model_run=train.outputs["model_run"],
+        examples=examples,
+        transform_graph=transform.outputs["transform_graph"],
+        schema=schema.outputs["schema"],
+        newest=newest.to_json() if newest else "",
+        given_split=int(given_split),
+        source=_source("evaluate"),
+    ).with_id("baselines")
     verdict = Verdict(
-        evaluation=evaluate.outputs["evaluation"], source=_source("evaluate")
+        evaluation=evaluate.outputs["evaluation"],
+        baselines_report=baselines.outputs["report"],
+        rules=rules,
+        force=force,
+        source=_source("evaluate"),
     ).with_id("verdict")
     push = Push(
         model=train.outputs["model"],
@@ -140,7 +170,8 @@ def create_pipeline(
             str(places.metadata)
         ),
         components=[
-            schema, ingest, statistics, anomalies, gate, transform, train, evaluate, verdict, push,
+            schema, ingest, statistics, anomalies, gate, transform, train, evaluate, baselines,
+            verdict, push,
         ],
         enable_cache=True,
         beam_pipeline_args=beam_arguments,

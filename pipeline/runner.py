@@ -12,7 +12,7 @@ from components.sequence import Columns
 from components.storage import read_json, sha256, standard, write_json, write_text
 from components.train.options import Padding
 from pipeline import workdir
-from pipeline.config import Config, ConfigError
+from pipeline.config import Config, ConfigError, load_rules
 from pipeline.workdir import COMPARISON_FILE, REPORT_FILE, SUMMARY_FILE, Session
 
 if TYPE_CHECKING:
@@ -32,8 +32,12 @@ class Outcome:
     folder: pathlib.Path
 
 
-def run(config: Config) -> Outcome:
+def run(config: Config, force: str = "") -> Outcome:
     """Runs the pipeline once, from raw files to a pushed encoder or a sentence why not.
+
+    Args:
+      config: of the run.
+      force: why to bless the model in any case (see `components.evaluate.verdict`); empty not to.
 
     Raises:
       BusyError: another run holds the work directory; nothing was touched.
@@ -42,7 +46,7 @@ def run(config: Config) -> Outcome:
     with workdir.opened(config) as session:
         from pipeline import report, summary
 
-        stages, failure = _execute(config, session, session.run_id)
+        stages, failure = _execute(config, session, session.run_id, force=force)
         found = summary.collect(stages, session.run_id, failure)
         comparison = session.workdir / COMPARISON_FILE
         found["comparison"] = read_json(comparison) if comparison.is_file() else None
@@ -81,7 +85,7 @@ def compare(config: Config) -> list[dict[str, Any]]:
                 dataclasses.replace(config, train=options),
                 session,
                 f"{session.run_id}-{options.padding}",
-                skip=("evaluate", "verdict", "push"),
+                skip=("evaluate", "baselines", "verdict", "push"),
             )
             if failure is not None:
                 raise failure
@@ -91,7 +95,7 @@ def compare(config: Config) -> list[dict[str, Any]]:
 
 
 def _execute(
-    config: Config, session: Session, run_id: str, skip: Collection[str] = ()
+    config: Config, session: Session, run_id: str, skip: Collection[str] = (), force: str = ""
 ) -> tuple[Mapping[str, "Stage"], Exception | None]:
     """Runs the stages under a run id; what they did, and what stopped them, if anything did."""
     # Late, because they take 10 to 25 seconds, and inside the log, because they chatter.
@@ -108,7 +112,7 @@ def _execute(
         session.terminal.write(f"        {ended.state}, {ended.seconds:.1f} s\n")
 
     try:
-        pipeline = _pipeline(config, session.workdir)
+        pipeline = _pipeline(config, session.workdir, force)
         tfx_run.run(pipeline, run_id, skip=skip, on_start=say_start, on_end=say_end)
     except Exception as error:
         logging.getLogger("ragline").exception("the run failed")
@@ -116,7 +120,8 @@ def _execute(
     return stages(), None
 
 
-def _pipeline(config: Config, folder: pathlib.Path) -> Any:
+def _pipeline(config: Config, folder: pathlib.Path, force: str) -> Any:
+    from components.evaluate import blessed
     from components.ingest import formats
     from pipeline import dag
 
@@ -137,6 +142,10 @@ def _pipeline(config: Config, folder: pathlib.Path) -> Any:
         input_fingerprint=formats.fingerprint(patterns),
         train_options=config.train,
         heads=config.heads,
+        rules=json.dumps(dataclasses.asdict(load_rules(config))),
+        newest=blessed.newest(folder / "serving"),
+        force=force,
+        given_split=config.input.eval is not None,
         beam_arguments=config.beam.arguments,
     )
 

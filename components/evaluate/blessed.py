@@ -1,0 +1,45 @@
+"""Versions that were blessed and pushed: the newest is what a candidate is compared with."""
+
+import json
+import pathlib
+from dataclasses import asdict, dataclass
+
+from components.storage import digest_of, sha256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blessed:
+    """A pushed version.
+
+    Attributes:
+      version: its number.
+      path: its folder.
+      digest: of the model in it; see `digest`.
+    """
+
+    version: int
+    path: str
+    digest: str
+
+    def to_json(self) -> str:
+        """As a parameter of a stage, so that the stage's cache key names the model."""
+        return json.dumps(asdict(self))
+
+
+def newest(serving: pathlib.Path) -> Blessed | None:
+    """The version that is served; None before the first.
+
+    Args:
+      serving: the folder of versions; it may not be there yet.
+    """
+    found = [path for path in serving.glob("*") if path.name.isdecimal() and path.is_dir()]
+    if not found:
+        return None
+    path = max(found, key=lambda path: int(path.name))
+    return Blessed(version=int(path.name), path=str(path), digest=digest(path))
+
+
+def digest(model: pathlib.Path) -> str:
+    """Names what a SavedModel computes: its graph and its variables, and nothing beside them."""
+    files = [model / "saved_model.pb", *sorted((model / "variables").glob("*"))]
+    return digest_of(part for file in files if file.is_file() for part in (file.name, sha256(file)))
