@@ -50,6 +50,11 @@ def error_sum(predictor: str, error: str) -> str:
     return f"{predictor}_{error}"
 
 
+def is_of_each_feature(name: str) -> bool:
+    """Whether a sum is [B, F], not [B]."""
+    return name in (FEATURE_VALUES, FEATURE_SUM) or name.endswith(f"_{SQUARED}")
+
+
 def head_sum(head: str, what: str) -> str:
     """The key of a head's sum, such as `head_gesture_loss`."""
     return f"head_{head}_{what}"

@@ -47,7 +47,6 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--force-bless",
         type=_reason,
-        default="",
         metavar="WHY",
         help="bless the model though rules do not hold; the reason is kept with it. A model that "
         "answers with numbers that are not finite, or that fails the padding contract, never is",
@@ -123,7 +122,7 @@ def _in_workdir(command: Callable[[argparse.Namespace, "Config"], int]) -> Comma
 def _run(options: argparse.Namespace, config: "Config") -> int:
     from pipeline import runner
 
-    outcome = runner.run(config, options.force_bless)
+    outcome = runner.run(config, options.force_bless or "")
     _say(_ending(outcome.summary, outcome.folder))
     if options.json:
         print(json.dumps(outcome.summary, indent=2))

@@ -24,6 +24,7 @@ PACKAGES = (
 )  # fmt: skip
 
 _SPLIT_METRICS = {"masked_mse": SQUARED, "masked_mae": ABSOLUTE}
+_METRICS = ("masked_mse", "masked_mae", "normalised_mse", "explained_variance")
 
 
 def collect(stages: Mapping[str, Stage], run_id: str, failure: Exception | None) -> dict[str, Any]:
@@ -55,7 +56,14 @@ def collect(stages: Mapping[str, Stage], run_id: str, failure: Exception | None)
         "train": training and _train(training),
         "metrics": verdict and verdict["metrics"],
         "baselines": verdict and training and _baselines(verdict, training),
-        "verdict": {"blessed": status == "done", "reasons": reasons},
+        "verdict": {
+            "blessed": status == "done",
+            "forced": verdict and verdict["forced"],
+            "reasons": reasons,
+        },
+        "newest": verdict and verdict["newest"],
+        "embedding": verdict and verdict["embedding"],
+        "constant_features": verdict and verdict["constant_features"],
         "pushed": push and push["pushed"],
         "stages": {
             name: {"state": stage.state, "seconds": stage.seconds} for name, stage in stages.items()
@@ -129,19 +137,28 @@ def _train(training: dict[str, Any]) -> dict[str, Any]:
 
 
 def _baselines(verdict: dict[str, Any], training: dict[str, Any]) -> dict[str, Any]:
-    """The model and each baseline, on both splits, in one table."""
-    overall = verdict["metrics"]["overall"]
+    """The model and each baseline in one table.
 
-    def row(predictor: str, prefix: str) -> dict[str, dict[str, float]]:
-        return {
+    Returns:
+      predictor -> `train`, metric -> value, None of what only the eval split is scored by; `eval`,
+      likewise; `slices`, slice -> metric -> {value, lower, upper, count}, of a baseline.
+    """
+    table = {}
+    for predictor in (MODEL, *verdict["baselines"]):
+        by_slice = verdict["metrics"] if predictor == MODEL else verdict["baselines"][predictor]
+        own_sums = predictor in (MODEL, *BASELINES)
+        table[predictor] = {
             "train": {
-                metric: _split_metric(training, "train", predictor, error)
+                metric: _split_metric(training, "train", predictor, error) if own_sums else None
                 for metric, error in _SPLIT_METRICS.items()
             },
-            "eval": {metric: overall[prefix + metric]["value"] for metric in _SPLIT_METRICS},
+            "eval": {
+                metric: by_slice["overall"].get(metric, {}).get("value") for metric in _METRICS
+            },
         }
-
-    return {MODEL: row(MODEL, "")} | {name: row(name, f"{name}_") for name in BASELINES}
+        if predictor != MODEL:
+            table[predictor]["slices"] = by_slice
+    return table
 
 
 def _split_metric(training: dict[str, Any], split: str, predictor: str, error: str) -> float:

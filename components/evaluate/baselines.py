@@ -5,6 +5,7 @@ The training mean, the sequence mean and the last value are among the sums of th
 of its own: a PCA, the model as it was before training, and the newest blessed model.
 """
 
+import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -106,11 +107,8 @@ def _newest(inputs: Inputs, sample: Records) -> tuple[dict[str, Any], _Answer | 
     try:
         return state, _ask(pathlib.Path(inputs.newest.path), inputs.evaluation, sample)
     except Exception as error:  # Of another schema, of another ragline, or damaged: in many ways.
-        first_line = str(error).partition("\n")[0]
-        return state | {
-            "state": "not_compared",
-            "why": f"{type(error).__name__}: {first_line}",
-        }, None
+        why = f"{type(error).__name__}: {error}".partition("\n")[0]
+        return state | {"state": "not_compared", "why": why}, None
 
 
 def _ask(path: pathlib.Path, evaluation: Records, sample: Records) -> _Answer:
@@ -144,7 +142,7 @@ def _by_slice(
 ) -> dict[str, dict[str, dict[str, float | None]]]:
     return {
         name: {
-            metric: found._asdict()
+            metric: dataclasses.asdict(found)
             for metric, found in estimate(totals.of_rows(sums, records.sequence_ids, rows)).items()
         }
         for name, rows in records.by_slice().items()

@@ -171,4 +171,6 @@ def _folds(entities: Sequence[str]) -> Iterator[Fold]:
 def _neighbours(points: np.ndarray) -> np.ndarray:
     """The 10 nearest others of each point, [N, 10]."""
     # Asked of the points fitted on, each point itself is left out.
-    return NearestNeighbors(n_neighbors=NEIGHBOURS).fit(points).kneighbors(return_distance=False)
+    search = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(points)
+    found: np.ndarray = search.kneighbors(return_distance=False)
+    return found

@@ -28,8 +28,8 @@ is none: drawn from lognormal errors of lognormal lengths, it held the true valu
 cases for 450 sequences, in 86% for 30, and in 78% for 5.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -67,7 +67,9 @@ _CONFIDENCE = 0.95
 # z-score in float32 has not many more digits, and a difference of sums in float64 none.
 _CONSTANT = 1e-10
 
-# Heads by type: (name, the metrics that it has).
+Sums = Mapping[str, np.ndarray]
+Fraction = tuple[np.ndarray, np.ndarray]  # A metric and what was counted.
+# A head: its name, and the metrics that it has by its type.
 Head = tuple[str, tuple[str, ...]]
 HEAD_METRICS: Mapping[str, tuple[str, ...]] = {
     "classification": ("loss", "accuracy"),
@@ -75,7 +77,8 @@ HEAD_METRICS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-class Estimate(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Estimate:
     """A metric.
 
     Attributes:
@@ -130,7 +133,7 @@ def model_estimates(
       heads: of the model.
     """
 
-    def values(sums: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    def values(sums: Sums) -> dict[str, Fraction]:
         found = _reconstruction(sums, MODEL)
         found[FINITE_SHARE] = _ratio(sums[N_FINITE], sums[N_SEQUENCES])
         by_feature, variance = _by_feature(sums, MODEL)
@@ -175,7 +178,10 @@ def normalised_by_feature(values: Mapping[str, float]) -> dict[str, float]:
     }
 
 
-def _estimates(totals, values) -> dict[str, Estimate]:
+def _estimates(
+    totals: Totals, values: Callable[[Sums], dict[str, Fraction]]
+) -> dict[str, Estimate]:
+    """Each metric of all sequences, and its interval from what it is without each group."""
     whole = values({name: total.sum(axis=0) for name, total in totals.items()})
     from scipy import stats  # Late: it takes a second, and a configuration needs only the names.
 
@@ -190,16 +196,14 @@ def _estimates(totals, values) -> dict[str, Estimate]:
         pseudo = number * value - (number - 1) * without[name][0]
         half = quantile * pseudo.std(ddof=1) / np.sqrt(number)
         low, high = bounds_of(name)
-        bounds = (None, None)
+        bounds: tuple[float | None, float | None] = (None, None)
         if np.isfinite(half):
             bounds = (float(max(value - half, low)), float(min(value + half, high)))
         found[name] = Estimate(float(value), *bounds, count=float(count))
     return found
 
 
-def _reconstruction(
-    sums: Mapping[str, np.ndarray], predictor: str
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _reconstruction(sums: Sums, predictor: str) -> dict[str, Fraction]:
     """Each metric's (value, count), of sums [...] and [..., F]."""
     squared = sums[error_sum(predictor, SQUARED)].sum(axis=-1)
     number = sums[N_VALUES]
@@ -217,8 +221,8 @@ def _reconstruction(
     }
 
 
-def _by_feature(sums: Mapping[str, np.ndarray], predictor: str) -> tuple[np.ndarray, np.ndarray]:
-    """Each feature's mean squared error, and its variance: exactly 0 if it is constant, [..., F]."""
+def _by_feature(sums: Sums, predictor: str) -> tuple[np.ndarray, np.ndarray]:
+    """Each feature's mean squared error and its variance, exactly 0 if constant, [..., F]."""
     number = sums[FEATURE_VALUES]
     squares = sums[error_sum(TRAINING_MEAN, SQUARED)]
     mean, _ = _ratio(sums[FEATURE_SUM], number)
@@ -228,7 +232,7 @@ def _by_feature(sums: Mapping[str, np.ndarray], predictor: str) -> tuple[np.ndar
     return mse, _ratio(deviation, number)[0]
 
 
-def _ratio(total: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _ratio(total: np.ndarray, count: np.ndarray) -> Fraction:
     """(total / count, count); 0 where nothing was counted, as in `components.masking`."""
     total, count = np.asarray(total, np.float64), np.asarray(count, np.float64)
     return np.where(count > 0, total / np.where(count > 0, count, 1.0), 0.0), count

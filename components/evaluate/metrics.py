@@ -19,7 +19,7 @@ from components.evaluate import formulas, totals
 from components.evaluate.formulas import Estimate
 from components.evaluate.totals import Totals
 from components.sequence import SEQUENCE_ID
-from components.signatures import BASELINES, COUNTS
+from components.signatures import BASELINES, COUNTS, is_of_each_feature
 
 # TFMA leaves out of its results what begins with an underscore.
 _TOTALS = metric_types.MetricKey(name="_ragline_totals")
@@ -137,7 +137,11 @@ class AddTotals(beam.CombineFn):
             features hold the sequence's id.
         """
         [sequence_id] = np.ravel(element.features[SEQUENCE_ID])
-        sums = {name: np.asarray(value, np.float64) for name, value in element.prediction.items()}
+        sums = {
+            # TFMA hands a scalar over as an array of one.
+            name: np.reshape(value, -1 if is_of_each_feature(name) else ()).astype(np.float64)
+            for name, value in element.prediction.items()
+        }
         totals.add(accumulator, totals.group_of(sequence_id), sums)
         return accumulator
 

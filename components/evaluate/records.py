@@ -69,8 +69,13 @@ def read(folder: str, columns: Sequence[str], most: int | None = None) -> Record
     if most is not None:
         rows = heapq.nsmallest(most, rows, key=lambda row: totals.rank_of(row[0]))
     kept = [
-        (record, name, _first(feature[ENTITY_ID]).decode(), _first(feature[LENGTH]))
-        + tuple(_first(feature[column]) if column in feature else None for column in columns)
+        (
+            record,
+            name,
+            _first(feature[ENTITY_ID]).decode(),
+            _first(feature[LENGTH]),
+            *(_first(feature[column]) if column in feature else None for column in columns),
+        )
         for name, feature, record in rows
     ]
     fields = [list(field) for field in zip(*kept, strict=True)] or [[]] * (4 + len(columns))

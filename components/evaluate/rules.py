@@ -13,7 +13,7 @@
     [[rules]]
     metric = "normalised_mse"
     against = "pca"                 # a baseline, or `newest`, the newest blessed model
-    at_most = 1.0                   # the ratio of the two; `by = "difference"` for what lies between
+    at_most = 1.0                   # their ratio, or with `by = "difference"` what lies between
 
 What cannot be configured away is in `verdict.py`.
 """

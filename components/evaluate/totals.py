@@ -1,4 +1,4 @@
-"""Sums of many sequences, kept in groups of sequences: what metrics and their intervals are made of.
+"""Sums of many sequences, in groups: what metrics and their intervals are made of.
 
     of one sequence   name -> float64 scalar, or [F] where it is of each feature
     Totals            name -> float64 [GROUPS, ...]

@@ -154,10 +154,7 @@ def _judge_slice(rule: Rule, name: str, table: Table) -> Iterator[_Finding]:
         missing = named if math.isnan(value) else f"{rule.metric} of {_named(rule.against)}"
         yield _Finding(False, f"{missing}{where} is not there to be judged")
         return
-    for limit, word, holds in (
-        (rule.at_most, "above", lambda x, y: x <= y),
-        (rule.at_least, "below", lambda x, y: x >= y),
-    ):
+    for limit, word, sign in ((rule.at_most, "above", 1.0), (rule.at_least, "below", -1.0)):
         if limit is None:
             continue
         if other is None:
@@ -166,7 +163,7 @@ def _judge_slice(rule: Rule, name: str, table: Table) -> Iterator[_Finding]:
             compared = value - other if rule.by == "difference" else _ratio(value, other)
             how = f"+ {_number(limit)}" if rule.by == "difference" else f"times {_number(limit)}"
             against = f"{_named(rule.against)}'s {_number(other)} {how}"
-        held = bool(holds(compared, limit))
+        held = sign * compared <= sign * limit
         yield _Finding(held, f"{measured} is {'not ' if held else ''}{word} {against}")
 
 
