@@ -120,12 +120,12 @@ def _ask(path: pathlib.Path, evaluation: Records, sample: Records) -> _Answer:
     if lacking := needed - sums.keys():
         raise ValueError(f"its signature `evaluate` lacks {', '.join(sorted(lacking))}")
     return _Answer(
-        slices=_by_slice(evaluation, sums, lambda found: _comparable(found, features)),
+        slices=_by_slice(evaluation, sums, lambda found: comparable(found, features)),
         embedding=newest.embed(sample),
     )
 
 
-def _comparable(found: totals.Totals, features: Sequence[str]) -> dict[str, Estimate]:
+def comparable(found: totals.Totals, features: Sequence[str]) -> dict[str, Estimate]:
     """What may be compared with another model: what does not depend on the units."""
     estimates = formulas.model_estimates(found, features, ())
     shares = formulas.normalised_by_feature({name: e.value for name, e in estimates.items()})
