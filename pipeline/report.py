@@ -14,6 +14,7 @@ from typing import Any, TypeGuard
 import jinja2
 
 from components.evaluate.formulas import MASKED_MSE, NORMALISED_MSE
+from components.evaluate.rules import UNTRAINED
 from components.sequence import LENGTH_BUCKET
 from components.signatures import BASELINES, MODEL, TRAINING_MEAN
 from pipeline import comparison
@@ -147,8 +148,18 @@ def by_column(
 
 
 def described(embedding: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """What is known of the embedding, if it was looked at: not if it is not finite."""
-    return embedding if embedding and embedding["finite"] else None
+    """What is known of the embedding, if it was looked at: not if it is not finite.
+
+    The model's and the untrained one's also have `least` and `most`, of the variances.
+    """
+    if not embedding or not embedding["finite"]:
+        return None
+    found = dict(embedding)
+    for name in (MODEL, UNTRAINED):
+        variances = [value for value in embedding[name]["variance"] if is_number(value)]
+        bounds = {"least": min(variances, default=None), "most": max(variances, default=None)}
+        found[name] = {**embedding[name], **bounds}
+    return found
 
 
 # Where values stand in a chart.
