@@ -52,11 +52,11 @@ _VERDICT = """\
 # What blesses a model
 
 `schemas/<name>.verdict.toml` beside the schema, under its name, says so; without it, the defaults
-hold. Whatever stands in it, a model is blessed only if all its answers on the eval split are finite,
-if it reconstructs better than the training mean, if there are `min_eval` sequences, and if its
-normalised MSE is not worse than the newest blessed model's by more than `most_worse_than_newest`.
-The first model of all has nothing to be compared with, and its verdict says so. Every rule that does
-not hold is a sentence in the summary, the report and the log, such as
+hold. Whatever stands in it, a model is blessed only if all its answers on the eval split are
+finite, if it reconstructs better than the training mean, if there are `min_eval` sequences, and if
+its normalised MSE is not worse than the newest blessed model's by more than
+`most_worse_than_newest`. The first model of all has nothing to be compared with, and its verdict
+says so. Every rule that does not hold is a sentence in the summary, the report and the log, such as
 `masked_mse 0.412 on length_bucket=8-15 is above 0.4`; exit code 4, and nothing is pushed.
 
 `ragline run CONFIG --force-bless "why"` blesses in any case, and keeps the reason with the verdict.

@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 import jinja2
 
 from components.evaluate.formulas import MASKED_MSE, NORMALISED_MSE
-from components.evaluate.rules import UNTRAINED
+from components.evaluate.rules import NEWEST, PCA, UNTRAINED
 from components.sequence import LENGTH_BUCKET
 from components.signatures import BASELINES, MODEL, TRAINING_MEAN
 from pipeline import comparison
@@ -25,6 +25,7 @@ _HEADLINES = {
     "bad_data": "Stopped: bad data",
     "failed": "Failed",
 }
+_WRITTEN = {PCA: "PCA", NEWEST: "Newest blessed"}
 _NOTHING: Mapping[str, float | None] = {"value": None}
 _DIGITS = 4
 _MILLISECONDS = 3
@@ -119,7 +120,7 @@ def seconds(value: float | None) -> str:
 
 def words(name: str) -> str:
     """A key as a person reads it: `training_mean` -> Training mean."""
-    return name.replace("_", " ").capitalize()
+    return _WRITTEN.get(name, name.replace("_", " ").capitalize())
 
 
 def by_column(
@@ -211,7 +212,10 @@ def bars(table: Mapping[str, Any] | None) -> dict[str, Any] | None:
     Args:
       table: predictor -> split -> metric -> value, as in the summary.
     """
-    found = {name: row["eval"]["masked_mse"] for name, row in (table or {}).items()}
+    # Not the newest blessed model's: its standardised units are others.
+    found = {
+        name: row["eval"]["masked_mse"] for name, row in (table or {}).items() if name != NEWEST
+    }
     if not any(is_number(value) for value in found.values()):
         return None
     high = max(value for value in found.values() if is_number(value))
