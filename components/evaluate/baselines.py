@@ -81,7 +81,7 @@ def compute(inputs: Inputs) -> dict[str, Any]:
             inputs.evaluation, sums, lambda t: formulas.baseline_estimates(t, MODEL)
         ),
     }
-    state, answer = _newest(inputs, sample)
+    state, answer = ask_newest(inputs.newest, inputs.candidate, inputs.evaluation, sample)
     if answer is not None:
         found[NEWEST] = answer.slices
     return {
@@ -91,27 +91,37 @@ def compute(inputs: Inputs) -> dict[str, Any]:
     }
 
 
-class _Answer(NamedTuple):
+class Answer(NamedTuple):
     """What the newest blessed model says: its metrics by slice, and its embedding of the sample."""
 
     slices: dict[str, dict[str, dict[str, float | None]]]
     embedding: np.ndarray
 
 
-def _newest(inputs: Inputs, sample: Records) -> tuple[dict[str, Any], _Answer | None]:
-    if inputs.newest is None:
+def ask_newest(
+    newest: Blessed | None, candidate: pathlib.Path, evaluation: Records, sample: Records
+) -> tuple[dict[str, Any], Answer | None]:
+    """What the candidate is compared with (`state`, `version`, `why`), and what that one answers.
+
+    Args:
+      newest: the newest blessed model, if there is one.
+      candidate: folder of the trained model.
+      evaluation: records to score.
+      sample: records to embed.
+    """
+    if newest is None:
         return {"state": "first", "version": None, "why": None}, None
-    state = {"state": "compared", "version": inputs.newest.version, "why": None}
-    if digest(inputs.candidate) == inputs.newest.digest:
+    state = {"state": "compared", "version": newest.version, "why": None}
+    if digest(candidate) == newest.digest:
         return state | {"state": "same"}, None
     try:
-        return state, _ask(pathlib.Path(inputs.newest.path), inputs.evaluation, sample)
+        return state, _ask(pathlib.Path(newest.path), evaluation, sample)
     except Exception as error:  # Of another schema, of another ragline, or damaged: in many ways.
         why = f"{type(error).__name__}: {error}".partition("\n")[0]
         return state | {"state": "not_compared", "why": why}, None
 
 
-def _ask(path: pathlib.Path, evaluation: Records, sample: Records) -> _Answer:
+def _ask(path: pathlib.Path, evaluation: Records, sample: Records) -> Answer:
     """Scores a pushed model by its own transform, on raw records."""
     features = [feature["name"] for feature in read_json(path / ENCODER_FILE)["features"]]
     newest = Model(path)
@@ -119,7 +129,7 @@ def _ask(path: pathlib.Path, evaluation: Records, sample: Records) -> _Answer:
     needed = {FEATURE_VALUES, error_sum(MODEL, SQUARED), error_sum(TRAINING_MEAN, SQUARED)}
     if lacking := needed - sums.keys():
         raise ValueError(f"its signature `evaluate` lacks {', '.join(sorted(lacking))}")
-    return _Answer(
+    return Answer(
         slices=_by_slice(evaluation, sums, lambda found: comparable(found, features)),
         embedding=newest.embed(sample),
     )
