@@ -82,6 +82,15 @@ class Rule:
                 f"metric: expected one of {', '.join(formulas.RECONSTRUCTION)} with against, "
                 f"received {self.metric!r}"
             )
+        if (
+            self.against is not None
+            and self.metric == formulas.EXPLAINED_VARIANCE
+            and self.by == "ratio"
+        ):
+            mistakes.append(
+                "by: expected 'difference' with explained_variance, which may be 0 or below, "
+                "received 'ratio'"
+            )
         if self.min_sequences < 1:
             mistakes.append(f"min_sequences: expected at least 1, received {self.min_sequences}")
         if mistakes:

@@ -103,10 +103,10 @@ def _always(table: Table, newest: Mapping[str, Any], rules: Rules) -> Iterator[_
     error = _value(overall[MASKED_MSE])
     mean = _value(table[TRAINING_MEAN][slices.OVERALL][MASKED_MSE])
     below = error < mean
+    told, against = _apart(error, mean)
     yield _Finding(
         below,
-        f"{MASKED_MSE} {_number(error)} is {'' if below else 'not '}below the training mean's "
-        f"{_number(mean)}",
+        f"{MASKED_MSE} {told} is {'' if below else 'not '}below the training mean's {against}",
     )
     if sequences < rules.min_eval:
         yield _Finding(
@@ -149,7 +149,6 @@ def _judge_slice(rule: Rule, name: str, table: Table) -> Iterator[_Finding]:
         numbers, other = _both(rule, name, table)
     value = _value(numbers, rule.bound)
     named = rule.metric if rule.bound == "value" else f"the {rule.bound} bound of {rule.metric}"
-    measured = f"{named} {_number(value)}{where}"
     if math.isnan(value) or (other is not None and math.isnan(other)):
         missing = named if math.isnan(value) else f"{rule.metric} of {_named(rule.against)}"
         yield _Finding(False, f"{missing}{where} is not there to be judged")
@@ -158,13 +157,16 @@ def _judge_slice(rule: Rule, name: str, table: Table) -> Iterator[_Finding]:
         if limit is None:
             continue
         if other is None:
-            compared, against = value, _number(limit)
+            compared = value
+            told, against = _apart(value, limit)
         else:
             compared = value - other if rule.by == "difference" else _ratio(value, other)
-            how = f"+ {_number(limit)}" if rule.by == "difference" else f"times {_number(limit)}"
-            against = f"{_named(rule.against)}'s {_number(other)} {how}"
+            told, theirs = _apart(value, other)
+            how = f"+ {limit:g}" if rule.by == "difference" else f"times {limit:g}"
+            against = f"{_named(rule.against)}'s {theirs} {how}"
         held = sign * compared <= sign * limit
-        yield _Finding(held, f"{measured} is {'not ' if held else ''}{word} {against}")
+        sentence = f"{named} {told}{where} is {'not ' if held else ''}{word} {against}"
+        yield _Finding(held, sentence)
 
 
 def _both(rule: Rule, name: str, table: Table) -> tuple[Numbers, float]:
@@ -177,7 +179,9 @@ def _both(rule: Rule, name: str, table: Table) -> tuple[Numbers, float]:
     theirs = {key.removeprefix(prefix): _value(n) for key, n in other.items() if prefix in key}
     ours = formulas.normalised_by_feature({key: _value(n) for key, n in table[MODEL][name].items()})
     common = sorted(ours.keys() & theirs.keys())
-    if ours.keys() == theirs.keys() or not common:
+    if not common:
+        return {}, math.nan
+    if ours.keys() == theirs.keys():
         return numbers, _value(other.get(rule.metric, {}))
     return {"value": _mean([ours[f] for f in common])}, _mean([theirs[f] for f in common])
 
@@ -208,8 +212,13 @@ def _value(numbers: Numbers, bound: str = "value") -> float:
     return math.nan if value is None else value
 
 
-def _number(value: float) -> str:
-    return f"{value:.4g}"
+def _apart(value: float, other: float) -> tuple[str, str]:
+    """Two numbers as a person reads them, in so many digits that they do not look equal."""
+    for digits in (4, 6, 9, 17):
+        told = f"{value:.{digits}g}", f"{other:.{digits}g}"
+        if told[0] != told[1]:
+            break
+    return told if value != other else (f"{value:.4g}", f"{other:.4g}")
 
 
 def joined(table: Table, beside: Mapping[str, Any]) -> Table:

@@ -115,6 +115,10 @@ def _rule(text: str) -> str:
             "rules.0.metric: expected one of masked_mse, masked_mae, masked_rmse, normalised_mse, "
             "explained_variance with against, received 'steps'",
         ),
+        (
+            "[[rules]]\nmetric = 'explained_variance'\nagainst = 'pca'\nat_least = 0.9",
+            "rules.0.by: expected 'difference' with explained_variance, which may be 0 or below",
+        ),
         ("[[rules]]\nmetric = 'mse'\nat_most = 1.0", "rules.0.metric: expected one of masked_mse"),
         (
             "[[rules]]\nmetric = 'head/other/accuracy'\nat_most = 1.0",

@@ -42,6 +42,7 @@ def _table(baseline=1.0, newest=None, slices=None, **overall):
 
 
 def _newest(value, **by_feature):
+    by_feature = by_feature or {"a": value, "b": value}
     named = {f"normalised_mse/{name}": _numbers(share) for name, share in by_feature.items()}
     return {"normalised_mse": _numbers(value)} | named
 
@@ -121,6 +122,12 @@ def test_two_models_are_compared_over_the_features_that_both_know():
     )
 
 
+def test_models_without_a_feature_in_common_cannot_be_judged():
+    judged = judge(_table(newest=_newest(0.1, z=0.1)), COMPARED, Rules())
+    assert not judged.blessed
+    assert judged.reasons[0] == "normalised_mse is not there to be judged"
+
+
 @pytest.mark.parametrize(
     ("newest", "sentence"),
     [
@@ -146,6 +153,11 @@ def test_what_is_not_compared_is_said(newest, sentence):
         (Rule(metric="masked_mse", at_most=0.4), True, "masked_mse 0.4 is not above 0.4"),
         (Rule(metric="masked_mse", at_most=0.39), False, "masked_mse 0.4 is above 0.39"),
         (Rule(metric="masked_mse", at_least=0.5), False, "masked_mse 0.4 is below 0.5"),
+        (
+            Rule(metric="masked_mse", at_most=0.39999),
+            False,
+            "masked_mse 0.4 is above 0.39999",
+        ),
         (
             Rule(metric="masked_mse", at_most=0.49, bound="upper"),
             False,
