@@ -31,7 +31,7 @@ class Verdict(Artifact):
 
 
 class PushReport(Artifact):
-    """`push.json`: the version and its path, or why nothing was pushed."""
+    """`push.json`: the version and its path, or why nothing was pushed, and what else was done."""
 
     TYPE_NAME = "RaglinePushReport"
 

@@ -3,6 +3,9 @@
 A sum is float64, of one sequence; a metric is made of sums over many sequences, divided once.
 """
 
+# Beside the model: raw records with the embeddings that it gave when it was trained.
+GOLDEN_FILE = "assets.extra/golden.json"
+
 SERVING_DEFAULT = "serving_default"
 ENCODE = "encode"
 ENCODE_FLAT = "encode_flat"

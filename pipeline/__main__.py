@@ -1,9 +1,9 @@
 """The command line: `ragline`, or `python -m pipeline`.
 
 Exit codes: 0 done; 1 a defect; 2 bad configuration; 3 bad data; 4 not blessed, nothing pushed (of
-`check`: the contract does not hold); 75 another run holds the work directory. Progress goes to
-stderr, `--json` puts the summary on stdout. TensorFlow, Beam and TFX are imported only by the
-commands that need them.
+`check` and `rollback`: the contract does not hold); 75 another run holds the work directory.
+Progress goes to stderr, `--json` puts the summary on stdout. TensorFlow, Beam and TFX are imported
+only by the commands that need them.
 """
 
 import argparse
@@ -72,6 +72,31 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("model", type=pathlib.Path, metavar="MODEL", help="folder of a SavedModel")
     check.add_argument("--json", action="store_true", help="print the result as JSON")
     check.set_defaults(command=_check)
+
+    versions = commands.add_parser(
+        "versions",
+        help="list every version that was ever pushed",
+        description="Prints the ledger of a work directory as a table (Markdown), newest first.",
+    )
+    _add_config(versions)
+    versions.set_defaults(command=_versions)
+
+    rollback = commands.add_parser(
+        "rollback",
+        help="make an earlier version the newest again",
+        description="Makes a copy of an earlier version the newest, by the same checks as a push, "
+        "and withdraws the model that was the newest: no run pushes it again, until a rollback to "
+        "it lifts that. Ends with 0 if it is done, with 4 if the earlier version does not pass its "
+        "check, with 75 if a run holds the work directory.",
+    )
+    _add_config(rollback)
+    rollback.add_argument(
+        "--to", type=_positive, metavar="VERSION", help="by default the newest of another model"
+    )
+    rollback.add_argument(
+        "--why", required=True, metavar="TEXT", help="a sentence that the ledger keeps"
+    )
+    rollback.set_defaults(command=_rollback)
 
     synth = commands.add_parser(
         "synth",
@@ -159,6 +184,26 @@ def _compare(options: argparse.Namespace, config: "Config") -> int:
         return exits.BAD_DATA
     print(json.dumps(rows, indent=2) if options.json else comparison.markdown(rows))
     return exits.DONE
+
+
+@_in_workdir
+def _versions(options: argparse.Namespace, config: "Config") -> int:
+    from pipeline import served
+
+    rows = served.rows(config)
+    print(json.dumps(rows, indent=2) if options.json else served.markdown(rows))
+    return exits.DONE
+
+
+@_in_workdir
+def _rollback(options: argparse.Namespace, config: "Config") -> int:
+    from pipeline import served
+
+    result, text = served.roll_back(config, why=options.why, to=options.to)
+    _say(text)
+    if options.json:
+        print(json.dumps(result, indent=2))
+    return exits.DONE if result["pushed"] else exits.NOT_BLESSED
 
 
 def _check(options: argparse.Namespace) -> int:

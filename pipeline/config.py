@@ -22,6 +22,7 @@ import schemas
 from components.evaluate.formulas import HEAD_METRICS
 from components.evaluate.rules import Rules, unknown
 from components.ingest.options import InputOptions
+from components.push.options import PushOptions
 from components.sequence import Columns
 from components.train.options import HeadOptions, TrainOptions
 
@@ -93,6 +94,7 @@ class Config:
       input: the raw files.
       train: the model and its training.
       heads: supervised outputs on the code, for sequences that have a label; none are needed.
+      push: the versions that are served.
       beam: where the Beam parts run.
     """
 
@@ -102,6 +104,7 @@ class Config:
     input: InputOptions
     train: TrainOptions = dataclasses.field(default_factory=TrainOptions)
     heads: tuple[HeadOptions, ...] = ()
+    push: PushOptions = dataclasses.field(default_factory=PushOptions)
     beam: BeamOptions = dataclasses.field(default_factory=BeamOptions)
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}

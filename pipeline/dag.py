@@ -20,7 +20,9 @@ from components.evaluate.blessed import Blessed
 from components.evaluate.component import Baselines, Verdict
 from components.evaluate.formulas import HEAD_METRICS
 from components.ingest.component import Ingest
+from components.push import ledger
 from components.push.component import Push
+from components.push.options import PushOptions
 from components.sequence import Columns
 from components.storage import source_digest
 from components.train.options import HeadOptions, TrainOptions
@@ -61,6 +63,7 @@ def create_pipeline(
     newest: Blessed | None,
     force: str,
     given_split: bool,
+    push_options: PushOptions,
     beam_arguments: list[str],
 ) -> Pipeline:
     """Wires the stages, in the order in which data meets them.
@@ -79,6 +82,7 @@ def create_pipeline(
       newest: the newest blessed model, which a candidate is compared with.
       force: why to bless the candidate in any case; empty not to.
       given_split: whether train and eval are given, not drawn by entity.
+      push_options: of the push.
       beam_arguments: of every Beam pipeline.
     """
     schema = ImportSchemaGen(schema_file=str(schema_file)).with_id("schema")
@@ -161,6 +165,8 @@ def create_pipeline(
         account=ingest.outputs["account"],
         schema=schema.outputs["schema"],
         serving=str(places.serving),
+        keep=push_options.keep,
+        state=ledger.state(places.serving),
         source=_source("push"),
     ).with_id("push")
     return Pipeline(

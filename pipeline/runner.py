@@ -16,6 +16,7 @@ from pipeline.config import Config, ConfigError, load_rules
 from pipeline.workdir import COMPARISON_FILE, REPORT_FILE, SUMMARY_FILE, Session
 
 if TYPE_CHECKING:
+    from components.evaluate.blessed import Blessed
     from pipeline.lineage import Stage
 
 
@@ -121,7 +122,6 @@ def _execute(
 
 
 def _pipeline(config: Config, folder: pathlib.Path, force: str) -> Any:
-    from components.evaluate import blessed
     from components.ingest import formats
     from pipeline import dag
 
@@ -134,7 +134,7 @@ def _pipeline(config: Config, folder: pathlib.Path, force: str) -> Any:
             metadata=folder / "metadata.sqlite",
             checkpoints=folder / "checkpoints",
             quarantine=folder / "quarantine",
-            serving=folder / "serving",
+            serving=folder / workdir.SERVING,
         ),
         columns=Columns.from_schema(schemas.load(schema_file)),
         schema_file=_keep_by_content(schema_file, folder / "schemas"),
@@ -143,11 +143,21 @@ def _pipeline(config: Config, folder: pathlib.Path, force: str) -> Any:
         train_options=config.train,
         heads=config.heads,
         rules=json.dumps(dataclasses.asdict(load_rules(config))),
-        newest=blessed.newest(folder / "serving"),
+        newest=_newest(folder / workdir.SERVING),
         force=force,
         given_split=config.input.eval is not None,
+        push_options=config.push,
         beam_arguments=config.beam.arguments,
     )
+
+
+def _newest(serving: pathlib.Path) -> "Blessed | None":
+    """The newest version that the ledger knows: of no other is the model loaded."""
+    from components.evaluate import blessed
+    from components.push import ledger
+
+    version = ledger.newest(serving)
+    return None if version is None else blessed.of(version.number, version.path)
 
 
 def _keep_by_content(file: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:

@@ -106,15 +106,12 @@ def _ending(
     if failure is not None or verdict is None or push is None:
         first_line = str(failure).partition("\n")[0]
         return "failed", exits.DEFECT, [f"{type(failure).__name__}: {first_line}"]
-    if push["violations"]:
-        return (
-            "not_blessed",
-            exits.NOT_BLESSED,
-            [f"padding contract: {line}" for line in push["violations"]],
-        )
+    if push["refusals"]:
+        return "not_blessed", exits.NOT_BLESSED, [*push["refusals"], *push["notes"]]
+    reasons = [*verdict["reasons"], *push["notes"]]
     if not verdict["blessed"]:
-        return "not_blessed", exits.NOT_BLESSED, verdict["reasons"]
-    return "done", exits.DONE, verdict["reasons"]
+        return "not_blessed", exits.NOT_BLESSED, reasons
+    return "done", exits.DONE, reasons
 
 
 def _input(account: dict[str, Any]) -> dict[str, Any]:

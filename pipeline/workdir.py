@@ -23,6 +23,7 @@ from pipeline.config import Config, ConfigError, to_dict
 
 SUMMARY_FILE, REPORT_FILE, LOG_FILE = "summary.json", "report.html", "log.txt"
 COMPARISON_FILE = "comparison.json"
+SERVING = "serving"
 
 
 class BusyError(Exception):
@@ -58,7 +59,7 @@ def opened(config: Config) -> Iterator[Session]:
     with contextlib.ExitStack() as stack:
         try:
             workdir.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(_lock(workdir))
+            stack.enter_context(lock(workdir))
             run_id = _new_run_id()
             folder = workdir / "runs" / run_id
             folder.mkdir(parents=True)
@@ -76,8 +77,12 @@ def _new_run_id() -> str:
 
 
 @contextlib.contextmanager
-def _lock(workdir: pathlib.Path) -> Iterator[None]:
-    """Holds the work directory; the kernel lets go of it when the process dies, however it dies."""
+def lock(workdir: pathlib.Path) -> Iterator[None]:
+    """Holds the work directory; the kernel lets go of it when the process dies, however it dies.
+
+    Raises:
+      BusyError: another process holds it.
+    """
     with (workdir / ".lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

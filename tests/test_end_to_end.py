@@ -13,8 +13,7 @@ from conftest import JAPANESE_VOWELS, ROOT, ragline
 
 import schemas
 from components.ingest.splits import split_of
-from components.push import probes
-from components.push.component import check_in_clean_process
+from components.push import check, probes
 from components.sequence import length_bucket
 from pipeline.synth import FEATURES
 
@@ -239,14 +238,16 @@ print(sorted(call))
 
 
 @pytest.mark.parametrize("run", ["gestures_run", "vowels_run"])
-def test_the_padding_contract_holds_on_the_pushed_encoder(run, request):
+def test_the_padding_contract_holds_on_the_pushed_encoder(run, request, tmp_path):
     pushed = request.getfixturevalue(run).serving[0]
     features = json.loads((pushed / "assets.extra" / "encoder.json").read_text())["features"]
     names = tuple(feature["name"] for feature in features)
     rng = np.random.default_rng(0)
     sequences = [rng.normal(size=(t, len(names))).astype(np.float32) for t in (1, 2, 5, 17, 60)]
-    checked = check_in_clean_process(pushed, probes.choose(sequences), names)
-    assert checked == {"violations": [], "embedding_size": 32}
+    probes.save(tmp_path / "probes.npz", probes.choose(sequences), names)
+    checked = check.check(pushed, tmp_path / "probes.npz", strict=True)
+    assert (checked.violations, checked.embedding_size) == ((), 32)
+    assert {"golden", "ops"} <= set(checked.clauses_checked)
 
 
 def test_a_wrong_length_is_an_error_and_no_clip(gestures_run):
@@ -284,17 +285,21 @@ def test_nothing_but_our_progress_reaches_the_terminal(gestures_run):
         assert noise not in gestures_run.stderr
 
 
-def test_a_second_run_trains_nothing_and_pushes_nothing_new(gestures_run):
-    """It is judged anew, as there is a blessed model now; that model is itself."""
-    again = ragline(gestures_run.workdir, *gestures_run.arguments)
-    assert again.exit_code == 0
-    assert {
-        name: stage["state"] for name, stage in again.summary["stages"].items()
-    } == dict.fromkeys(STAGES, "cached") | dict.fromkeys(["baselines", "verdict", "push"], "ran")
-    assert again.summary["newest"]["state"] == "same"
-    assert [path.name for path in again.serving] == ["1"]
-    assert again.summary["pushed"] == gestures_run.summary["pushed"]
-    assert again.summary["metrics"] == gestures_run.summary["metrics"]
+def test_a_second_run_pushes_nothing_new_and_a_third_is_all_cached(gestures_run):
+    """The second is judged anew, as there is a blessed model now; that model is itself."""
+    second = ragline(gestures_run.workdir, *gestures_run.arguments)
+    third = ragline(gestures_run.workdir, *gestures_run.arguments)
+    told = "version 1 is the newest and holds this very model: not pushed again"
+    for again, ran in (second, ["baselines", "verdict", "push"]), (third, []):
+        assert again.exit_code == 0
+        assert {
+            name: stage["state"] for name, stage in again.summary["stages"].items()
+        } == dict.fromkeys(STAGES, "cached") | dict.fromkeys(ran, "ran")
+        assert again.summary["newest"]["state"] == "same"
+        assert [path.name for path in again.serving] == ["1"]
+        assert again.summary["pushed"] == gestures_run.summary["pushed"]
+        assert again.summary["metrics"] == gestures_run.summary["metrics"]
+        assert again.summary["verdict"]["reasons"][-1] == told
 
 
 def test_a_candidate_that_knows_nothing_is_not_blessed(gestures_run):
@@ -466,8 +471,26 @@ def test_ragline_check_passes_on_the_pushed_encoder(gestures_run, splits):
     assert checked["probes"].endswith("noise with the means and stds of encoder.json")
 
 
+def test_a_version_that_is_damaged_is_restored_though_all_else_is_cached(gestures_run):
+    """Near the end, since it changes what is served."""
+    file = gestures_run.workdir / "serving" / "1" / "variables" / "variables.index"
+    file.write_bytes(file.read_bytes()[:-1])
+    run = ragline(gestures_run.workdir, *gestures_run.arguments)
+    assert run.exit_code == 0
+    assert {name for name, stage in run.summary["stages"].items() if stage["state"] == "ran"} == {
+        "push"
+    }
+    assert [path.name for path in run.serving] == [".damaged-1", "2"]
+    assert run.summary["pushed"]["version"] == 2
+    changed = "(variables/variables.index: changed since it was pushed)"
+    assert run.summary["verdict"]["reasons"][-2:] == [
+        f"version 1, of the same model, is damaged {changed}: restored as a new version",
+        f"version 1 is damaged {changed}: moved to .damaged-1",
+    ]
+
+
 def test_a_person_may_bless_a_candidate_and_the_reason_is_kept(gestures_run):
-    """Last, as it leaves a second version behind."""
+    """Last, as it leaves another version behind."""
     why = "to have a version to roll back from"
     run = ragline(
         gestures_run.workdir,
@@ -483,4 +506,4 @@ def test_a_person_may_bless_a_candidate_and_the_reason_is_kept(gestures_run):
     folder = run.workdir / "runs" / run.summary["run_id"]
     assert forced in (folder / "log.txt").read_text()
     assert why in (folder / "report.html").read_text()
-    assert [path.name for path in run.serving] == ["1", "2"]
+    assert [path.name for path in run.serving] == [".damaged-1", "2", "3"]

@@ -1,4 +1,4 @@
-"""Versions that were blessed and pushed: the newest is what a candidate is compared with."""
+"""A version that was blessed and pushed: the newest is what a candidate is compared with."""
 
 import json
 import pathlib
@@ -26,17 +26,9 @@ class Blessed:
         return json.dumps(asdict(self))
 
 
-def newest(serving: pathlib.Path) -> Blessed | None:
-    """The version that is served; None before the first.
-
-    Args:
-      serving: the folder of versions; it may not be there yet.
-    """
-    found = [path for path in serving.glob("*") if path.name.isdecimal() and path.is_dir()]
-    if not found:
-        return None
-    path = max(found, key=lambda path: int(path.name))
-    return Blessed(version=int(path.name), path=str(path), digest=digest(path))
+def of(version: int, path: pathlib.Path) -> Blessed:
+    """A version by its number and its folder."""
+    return Blessed(version=version, path=str(path), digest=digest(path))
 
 
 def digest(model: pathlib.Path) -> str:

@@ -53,6 +53,16 @@ def choose(sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
     return chosen
 
 
+def save(file: pathlib.Path, sequences: Sequence[np.ndarray], names: Sequence[str]) -> None:
+    """Writes sequences as the `.npz` that `saved_model.py` takes."""
+    np.savez(
+        file,
+        values=np.concatenate(sequences),
+        row_lengths=np.array([len(sequence) for sequence in sequences], np.int64),
+        names=np.array(names),
+    )
+
+
 def moments(sequences: Sequence[np.ndarray]) -> list[dict[str, float | None]]:
     """`mean` and `std` of each feature over valid, observed values, in float64.
 

@@ -14,7 +14,7 @@ import schemas
 from components.artifacts import TRAINING_FILE, UNTRAINED_FOLDER
 from components.sequence import SPLITS, Columns
 from components.storage import digest_of, sha256, write_json
-from components.train import effect, export, input, loop, loss, model, padding
+from components.train import effect, export, golden, input, loop, loss, model, padding
 from components.train.checkpoint import Checkpoints
 from components.train.options import HeadOptions, TrainOptions
 from components.train.trainer import Trainer, strategy_of
@@ -105,7 +105,9 @@ def run_fn(fn_args: Any) -> None:
     export.export(_portable(options, **build), directory=untrained, **served)
     portable = _portable(options, **build)
     portable.set_weights(trainer.model.get_weights())
-    export.export(portable, directory=pathlib.Path(fn_args.serving_model_dir), **served)
+    directory = pathlib.Path(fn_args.serving_model_dir)
+    export.export(portable, directory=directory, **served)
+    golden.write(portable, transform_output=transform_output, columns=columns, directory=directory)
     summary = _summary(options, history, strategy, boundaries) | {
         "padding_effect": effect.of_padding(portable, options, train_batches()),
         "sums": {split: _sums(portable, all_batches(split)) for split in SPLITS},

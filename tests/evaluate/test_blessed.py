@@ -11,20 +11,10 @@ def _version(serving, name: str, weights: str = "w"):
     return folder
 
 
-def test_before_the_first_there_is_none(tmp_path):
-    assert blessed.newest(tmp_path / "serving") is None
-    (tmp_path / "serving").mkdir()
-    assert blessed.newest(tmp_path / "serving") is None
-
-
-def test_the_newest_is_the_highest_number(tmp_path):
-    for name in ("9", "10", ".staged-7", "11.tmp"):
-        _version(tmp_path, name)
-    (tmp_path / "12").write_text("no folder")
-    found = blessed.newest(tmp_path)
-    assert (found.version, found.path) == (10, str(tmp_path / "10"))
+def test_a_version_is_a_parameter_that_names_its_model(tmp_path):
+    found = blessed.of(10, _version(tmp_path, "10"))
     assert json.loads(found.to_json()) == {
-        "version": 10, "path": found.path, "digest": found.digest,
+        "version": 10, "path": str(tmp_path / "10"), "digest": blessed.digest(tmp_path / "10"),
     }  # fmt: skip
 
 
