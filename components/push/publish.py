@@ -17,11 +17,16 @@ _STAGED = ".staged-"
 def stage(model: pathlib.Path, serving: pathlib.Path) -> pathlib.Path:
     """Copies a SavedModel into a dot-folder of `serving`; what earlier runs left is removed."""
     serving.mkdir(parents=True, exist_ok=True)
-    for left in serving.glob(f"{_STAGED}*"):
+    for left in left_over(serving):
         shutil.rmtree(left)
     staged = serving / f"{_STAGED}{os.getpid()}"
     shutil.copytree(model, staged)
     return staged
+
+
+def left_over(serving: pathlib.Path) -> list[pathlib.Path]:
+    """The staged models of pushes that did not come to their end."""
+    return sorted(serving.glob(f"{_STAGED}*"))
 
 
 def publish(staged: pathlib.Path) -> pathlib.Path:
