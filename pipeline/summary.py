@@ -91,10 +91,12 @@ def comparison_row(stages: Mapping[str, Stage]) -> dict[str, Any]:
 
 
 def reason(failure: Exception | None) -> str:
-    """What stopped a run, in one line."""
+    """What stopped a run, in one line; of a worker's traceback, which Beam passes on, the last."""
     if isinstance(failure, TroubleError):
         return str(failure)
-    return f"{type(failure).__name__}: {str(failure).partition(chr(10))[0]}"
+    lines = [line for line in str(failure).splitlines() if line.strip()] or [""]
+    line = lines[-1 if lines[0].startswith("Traceback") else 0]
+    return f"{type(failure).__name__}: {line}"
 
 
 def _ending(

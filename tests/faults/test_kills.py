@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-import runs
+from faults import runs
 from ml_metadata.proto import metadata_store_pb2
 
 from pipeline import lineage
