@@ -2,6 +2,7 @@ import dataclasses
 import logging
 import shutil
 import sqlite3
+import types
 
 import pytest
 
@@ -44,16 +45,12 @@ def test_a_sound_work_directory_passes(config, database, caplog):
 
 @pytest.mark.parametrize(("pattern", "size"), [("*.jsonl", 1100), ("a[1].jsonl", 1000), ("?", 0)])
 def test_room_is_measured_against_the_inputs_size(config, tmp_path, monkeypatch, pattern, size):
-    def usage(_):
-        return shutil._ntuple_diskusage(total=1, used=1, free=100_000_000 + 2 * size - 1)
-
-    monkeypatch.setattr(shutil, "disk_usage", usage)
+    free = 100_000_000 + 2 * size - 1
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: types.SimpleNamespace(free=free))
     config = dataclasses.replace(config, input=InputOptions(train=str(tmp_path / pattern)))
     with pytest.raises(ConfigError, match="expected 100 MB of free disk space"):
         preflight.check(config)
-    monkeypatch.setattr(
-        shutil, "disk_usage", lambda _: usage(_)._replace(free=100_000_000 + 2 * size)
-    )
+    free += 1
     preflight.check(config)
 
 
