@@ -14,6 +14,7 @@ from ml_metadata.proto import metadata_store_pb2
 
 from components.push import publish
 from pipeline.lineage import connect
+from pipeline.preflight import DATABASE
 from pipeline.seals import Seals
 
 _EXECUTION = metadata_store_pb2.Execution
@@ -25,8 +26,8 @@ def recover(workdir: pathlib.Path) -> None:
     """Brings a work directory into the state that its last finished stage left."""
     owned: set[pathlib.Path] = set()
     artifacts = workdir / "artifacts"
-    if (workdir / "metadata.sqlite").exists():
-        store = connect(workdir / "metadata.sqlite")
+    if (workdir / DATABASE).exists():
+        store = connect(workdir / DATABASE)
         _close_executions(store)
         owned = {
             path

@@ -35,7 +35,7 @@ def is_sound(
         return True
     found = lineage.looked_up(store, executions[-1])
     if damaged := _damaged(seals, found, stage):
-        lineage.delete(store, damaged)  # The resolver finds the one before it.
+        _discard(store, seals, damaged)  # The resolver finds the one before it.
         return False
     outputs = lineage.outputs(store, executions[-1])
     if executions[-1].last_known_state == metadata_store_pb2.Execution.CACHED:
@@ -75,4 +75,14 @@ def _replace(
         lineage.delete(store, list(fresh.values()))
         _log.info("%s came out as before; what depends on it is as it was", stage)
     else:
-        lineage.delete(store, list(former.values()))
+        _discard(store, seals, list(former.values()))
+
+
+def _discard(
+    store: metadata_store.MetadataStore,
+    seals: Seals,
+    artifacts: list[metadata_store_pb2.Artifact],
+) -> None:
+    lineage.delete(store, artifacts)
+    for artifact in artifacts:
+        seals.remove(pathlib.Path(artifact.uri))

@@ -53,6 +53,12 @@ class Seals:
         sealed = self._read(one)
         return sealed is not None and sealed == self._read(other)
 
+    def remove(self, artifact: pathlib.Path) -> None:
+        """Removes an artifact of this work directory, and its seal."""
+        if self._artifacts in artifact.parents:
+            shutil.rmtree(artifact, ignore_errors=True)
+            self._file(artifact).unlink(missing_ok=True)
+
     def replace(self, damaged: pathlib.Path, sound: pathlib.Path) -> None:
         """Moves a sound artifact of the same content to a damaged one's place."""
         shutil.rmtree(damaged)

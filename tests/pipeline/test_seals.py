@@ -79,6 +79,15 @@ def test_other_content_is_not_the_same(seals, artifact):
     assert not seals.same(artifact, fresh)
 
 
+def test_what_is_removed_leaves_no_seal_and_nothing_outside_is_touched(seals, artifact, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    for folder in (artifact, tmp_path / "elsewhere"):
+        seals.remove(folder)
+    assert not artifact.exists()
+    assert not list((tmp_path / "seals").rglob("*.json"))
+    assert (tmp_path / "elsewhere").is_dir()
+
+
 def test_seals_of_what_is_gone_are_removed(seals, artifact, tmp_path):
     seals.keep_only({artifact})
     assert seals.damage(artifact) is None
