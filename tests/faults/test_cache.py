@@ -148,10 +148,9 @@ def test_a_version_changes_the_keys_of_what_it_decides(tree, monkeypatch, packag
     assert {stage for stage in STAGES if before[stage] != after[stage]} == expected
 
 
-def test_damaged_artifacts_are_made_anew_and_the_rest_is_cached(tmp_path):
+def test_damaged_artifacts_are_made_anew_and_the_rest_is_cached(undisturbed):
     """The same content comes out of the same input: what depends on it stays as it is."""
-    workdir = tmp_path / "work"
-    assert runs.finish(workdir).returncode == 0
+    workdir = undisturbed.restore("end")
     stages = workdir / "artifacts"
     [shard] = (stages / "ingest").glob("examples/*/Split-train/*")
     shard.with_name("data_tfrecord-00007-of-00008.gz").write_bytes(shard.read_bytes())
@@ -176,9 +175,8 @@ def test_damaged_artifacts_are_made_anew_and_the_rest_is_cached(tmp_path):
     assert set(runs.states(third.stderr).values()) == {"cached"}, third.stderr
 
 
-def test_a_model_that_is_damaged_is_exported_anew_from_its_checkpoint(tmp_path):
-    workdir = tmp_path / "work"
-    assert runs.finish(workdir).returncode == 0
+def test_a_model_that_is_damaged_is_exported_anew_from_its_checkpoint(undisturbed):
+    workdir = undisturbed.restore("end")
     [file] = (workdir / "artifacts").glob("train/model/*/Format-Serving/saved_model.pb")
     file.write_bytes(file.read_bytes()[:1000])
     again = runs.finish(workdir)

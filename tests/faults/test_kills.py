@@ -6,8 +6,7 @@
 import os
 import pathlib
 import random
-import shutil
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,69 +19,13 @@ _KILLS = int(os.environ.get("RAGLINE_KILLS", "5"))
 _LONG = ["train", "push", "ingest", "transform", "evaluate"]
 _SHORT = ["schema", "statistics", "anomalies", "gate", "verdict"]
 _PLAN = [*_LONG, *_SHORT, *_LONG, *_LONG]
-# So that a kill in a late stage does not wait for the early ones.
-_CACHED_BEFORE = {"evaluate": "evaluate", "verdict": "evaluate", "push": "push", "train": "train"}
-
-
-class Undisturbed(NamedTuple):
-    """A finished run, and copies of its work directory as it was before certain stages."""
-
-    workdir: pathlib.Path
-    before: dict[str, pathlib.Path]
-    seconds: dict[str, float]
-    raw: set[str]
-    transformed: list[bytes]
-    embeddings: np.ndarray
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> Undisturbed:
-    folder = tmp_path_factory.mktemp("kills")
-    workdir = folder / "work"
-    done = runs.finish(workdir, "--json")
-    assert done.returncode == 0, done.stderr
-    stages = _last_stages(workdir)
-    found = Undisturbed(
-        workdir=workdir,
-        before={"schema": folder / "empty"},
-        seconds={name: stage.seconds for name, stage in stages.items()},
-        raw=runs.raw_data(workdir),
-        transformed=runs.transformed_data(workdir),
-        embeddings=runs.embeddings(workdir),
-    )
-    found.before["schema"].mkdir()
-    shutil.rmtree(workdir / "serving")
-    for stage in ("push", "evaluate", "train"):
-        _forget(workdir, stages, stage)
-        found.before[stage] = folder / f"before-{stage}"
-        shutil.copytree(workdir, found.before[stage])
-    return found
-
-
-def _last_stages(workdir: pathlib.Path) -> dict[str, lineage.Stage]:
-    run_id = max(path.name for path in (workdir / "runs").iterdir())
-    return lineage.stages(workdir / "metadata.sqlite", "gestures", run_id)
-
-
-def _forget(workdir: pathlib.Path, stages: dict[str, lineage.Stage], first: str) -> None:
-    """Makes a stage and those after it as if they had not run."""
-    names = list(stages)
-    uris = {uri for name in names[names.index(first) :] for uri in stages[name].outputs.values()}
-    store = lineage.connect(workdir / "metadata.sqlite")
-    lineage.delete(store, [artifact for artifact in store.get_artifacts() if artifact.uri in uris])
-    for uri in uris:
-        shutil.rmtree(uri, ignore_errors=True)
-    if first == "train":
-        shutil.rmtree(workdir / "checkpoints")
 
 
 @pytest.mark.parametrize("number", range(_KILLS))
 def test_the_next_run_ends_as_an_undisturbed_one(undisturbed, number):
     stage = _PLAN[number % len(_PLAN)]
     moment = random.Random(number).random()
-    workdir = undisturbed.workdir
-    shutil.rmtree(workdir)
-    shutil.copytree(undisturbed.before[_CACHED_BEFORE.get(stage, "schema")], workdir)
+    workdir = undisturbed.restore(stage)
     exit_code, said = runs.disturb(
         workdir,
         stage,

@@ -49,22 +49,23 @@ def test_a_disk_without_room_is_seen_at_once(tmp_path):
 
 
 @pytest.mark.parametrize("stage", ["ingest", "train"])
-def test_a_disk_that_fills_up_stops_the_run_and_the_next_one_works(tmp_path, stage):
-    workdir = tmp_path / "work"
-    filler = workdir / "filler"
+def test_a_disk_that_fills_up_stops_the_run_and_the_next_one_works(undisturbed, stage):
+    filler = undisturbed.workdir / "filler"
 
     def fill(_: subprocess.Popen) -> None:
         with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
             while file.write(bytes(4096)):
                 pass
 
-    with _mounted(workdir, "-o", "size=150m"):
+    with _mounted(undisturbed.workdir, "-o", "size=150m"):
+        workdir = undisturbed.restore(stage)
         _assert_told(*runs.disturb(workdir, stage, fill), "No space left on device")
-        assert not (workdir / "serving" / "1").exists()
+        assert runs.versions(workdir) == []
         for file in workdir.rglob("*.json"):
             assert file.stat().st_size, file
         filler.unlink()
-        assert runs.finish(workdir).returncode == 0
+        again = runs.finish(workdir)
+        assert again.returncode == 0, again.stderr
         assert runs.versions(workdir) == [1]
 
 
@@ -78,8 +79,8 @@ def test_a_folder_that_is_read_only_is_seen_at_once(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_a_folder_that_becomes_read_only_stops_the_push_and_the_next_run_works(tmp_path):
-    workdir = tmp_path / "work"
+def test_a_folder_that_becomes_read_only_stops_the_push_and_the_next_run_works(undisturbed):
+    workdir = undisturbed.restore("push")
 
     def remount(how: str) -> None:
         mount = ["mount", "-o", f"remount,{how}", str(workdir / "serving")]
@@ -120,8 +121,8 @@ def _descendants(pid: int) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("name", ["run", "compare"])
-def test_a_worker_that_is_killed_stops_the_run_and_the_next_one_works(tmp_path, name):
-    workdir = tmp_path / "work"
+def test_a_worker_that_is_killed_stops_the_run_and_the_next_one_works(undisturbed, name):
+    workdir = undisturbed.restore("ingest")
     options = '["--direct_running_mode=multi_processing", "--direct_num_workers=2"]'
     exit_code, said = runs.disturb(
         workdir, "ingest", _kill_child("sdk_worker"), "--set", f"beam.options={options}", name=name
@@ -132,8 +133,8 @@ def test_a_worker_that_is_killed_stops_the_run_and_the_next_one_works(tmp_path, 
     assert again.returncode == 0, again.stderr
 
 
-def test_a_check_that_is_killed_pushes_nothing_and_the_next_run_works(tmp_path):
-    workdir = tmp_path / "work"
+def test_a_check_that_is_killed_pushes_nothing_and_the_next_run_works(undisturbed):
+    workdir = undisturbed.restore("push")
     killed = _kill_child("components.push.saved_model")
     _assert_told(*runs.disturb(workdir, "push", killed), "the check ended with -9")
     assert runs.versions(workdir) == []
@@ -144,17 +145,18 @@ def test_a_check_that_is_killed_pushes_nothing_and_the_next_run_works(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["run", "compare"])
-def test_memory_that_runs_out_is_told_and_a_smaller_model_works(tmp_path, name):
+def test_memory_that_runs_out_is_told_and_a_smaller_model_works(undisturbed, name):
     """An initial weight of 160 GB, under a limit of 32 GB."""
+    workdir = undisturbed.restore("train")
     limit = ["prlimit", f"--as={32 * 1000 * MB}"]
-    command = [*limit, *runs.command(tmp_path / "work", "--set", "train.units=200000", name=name)]
+    command = [*limit, *runs.command(workdir, "--set", "train.units=200000", name=name)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=runs.ROOT)
     _assert_told(done.returncode, done.stderr, "the machine ran out of memory")
-    assert runs.finish(tmp_path / "work").returncode == 0
+    assert runs.finish(workdir).returncode == 0
 
 
-def test_a_second_process_is_turned_away_and_touches_nothing(tmp_path):
-    workdir = tmp_path / "work"
+def test_a_second_process_is_turned_away_and_touches_nothing(undisturbed):
+    workdir = undisturbed.restore("push")
 
     def try_another(first: subprocess.Popen) -> None:
         first.send_signal(signal.SIGSTOP)
@@ -165,15 +167,14 @@ def test_a_second_process_is_turned_away_and_touches_nothing(tmp_path):
         assert _files(workdir) == before
         first.send_signal(signal.SIGCONT)
 
-    exit_code, said = runs.disturb(workdir, "ingest", try_another)
+    exit_code, said = runs.disturb(workdir, "push", try_another)
     assert exit_code == 0, said
 
 
 @pytest.mark.parametrize("kind", ["garbage", "gone"])
-def test_a_database_that_is_lost_is_made_anew_and_versions_count_on(tmp_path, kind):
-    workdir = tmp_path / "work"
-    assert runs.finish(workdir).returncode == 0
-    raw, database = runs.raw_data(workdir), workdir / "metadata.sqlite"
+def test_a_database_that_is_lost_is_made_anew_and_versions_count_on(undisturbed, kind):
+    workdir = undisturbed.restore("end")
+    database = workdir / "metadata.sqlite"
     database.write_bytes(b"garbage" * 1000) if kind == "garbage" else database.unlink()
     again = runs.finish(workdir)
     assert again.returncode == 0, again.stderr
@@ -181,6 +182,6 @@ def test_a_database_that_is_lost_is_made_anew_and_versions_count_on(tmp_path, ki
     assert set(runs.states(again.stderr).values()) == {"ran"}
     assert (workdir / "metadata.sqlite.damaged-1").exists() == (kind == "garbage")
     assert runs.versions(workdir)[-1] == 2
-    assert runs.raw_data(workdir) == raw
+    assert runs.raw_data(workdir) == undisturbed.raw
     states = {e.last_known_state for e in lineage.connect(database).get_executions()}
     assert len(states) == 1
