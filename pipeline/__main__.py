@@ -9,6 +9,7 @@ only by the commands that need them.
 import argparse
 import importlib.metadata
 import json
+import os
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
@@ -129,16 +130,29 @@ def _in_workdir(command: Callable[[argparse.Namespace, "Config"], int]) -> Comma
 
     def checked(options: argparse.Namespace) -> int:
         from pipeline.config import ConfigError, load
+        from pipeline.trouble import TroubleError, sentence
         from pipeline.workdir import BusyError
 
+        workdir = pathlib.Path(os.curdir)
         try:
-            return command(options, load(options.config, options.overrides, options.workdir))
+            config = load(options.config, options.overrides, options.workdir)
+            workdir = pathlib.Path(config.workdir)
+            return command(options, config)
         except ConfigError as error:
             _say(str(error))
             return exits.BAD_CONFIG
         except BusyError as error:
             _say(str(error))
             return exits.BUSY
+        except TroubleError as error:
+            _say(str(error))
+            return exits.DEFECT
+        except OSError as error:  # Outside of the stages, as when the report is written.
+            told = sentence(error, workdir)
+            if told is None:
+                raise
+            _say(told)
+            return exits.DEFECT
 
     return checked
 
@@ -182,6 +196,9 @@ def _compare(options: argparse.Namespace, config: "Config") -> int:
     except BadDataError as error:
         _say(str(error))
         return exits.BAD_DATA
+    except runner.FailedError as error:
+        _say(str(error))
+        return exits.DEFECT
     print(json.dumps(rows, indent=2) if options.json else comparison.markdown(rows))
     return exits.DONE
 

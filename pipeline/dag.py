@@ -24,18 +24,9 @@ from components.push import ledger
 from components.push.component import Push
 from components.push.options import PushOptions
 from components.sequence import Columns
-from components.storage import source_digest
 from components.train.options import HeadOptions, TrainOptions
 from components.validate.component import Gate
-
-# What every stage stands on; an edit there reruns them all.
-_FLOOR = (
-    "components/artifacts.py",
-    "components/masking.py",
-    "components/sequence.py",
-    "components/signatures.py",
-    "components/storage.py",
-)
+from pipeline import fingerprint
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,4 +176,4 @@ def create_pipeline(
 
 
 def _source(stage: str) -> str:
-    return source_digest(*_FLOOR, f"components/{stage}")
+    return fingerprint.source(f"components.{stage}")

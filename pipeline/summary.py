@@ -16,6 +16,7 @@ from components.masking import masked_mean_of
 from components.signatures import ABSOLUTE, BASELINES, MODEL, N_VALUES, SQUARED, error_sum
 from pipeline import exits
 from pipeline.lineage import Stage
+from pipeline.trouble import TroubleError
 
 PACKAGES = (
     "ragline", "tensorflow", "keras", "tfx", "tfx-bsl", "tensorflow-transform",
@@ -97,6 +98,15 @@ def comparison_row(stages: Mapping[str, Stage]) -> dict[str, Any]:
     }
 
 
+def reason(failure: Exception | None) -> str:
+    """What stopped a run, in one line; of a worker's traceback, which Beam passes on, the last."""
+    if isinstance(failure, TroubleError):
+        return str(failure)
+    lines = [line for line in str(failure).splitlines() if line.strip()] or [""]
+    line = lines[-1 if lines[0].startswith("Traceback") else 0]
+    return f"{type(failure).__name__}: {line}"
+
+
 def _ending(
     failure: Exception | None, verdict: dict[str, Any] | None, push: dict[str, Any] | None
 ) -> tuple[str, int, list[str]]:
@@ -104,8 +114,7 @@ def _ending(
     if isinstance(failure, BadDataError):
         return "bad_data", exits.BAD_DATA, [f"{failure.code}: {line}" for line in failure.lines]
     if failure is not None or verdict is None or push is None:
-        first_line = str(failure).partition("\n")[0]
-        return "failed", exits.DEFECT, [f"{type(failure).__name__}: {first_line}"]
+        return "failed", exits.DEFECT, [reason(failure)]
     if push["refusals"]:
         return "not_blessed", exits.NOT_BLESSED, [*push["refusals"], *push["notes"]]
     reasons = [*verdict["reasons"], *push["notes"]]
