@@ -1,8 +1,9 @@
 """What may be configured of ingest: the tables `[input]`, `[input.steps]` and `[quarantine]`."""
 
-import datetime
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
+
+from components.ingest import times
 
 FormatName = Literal[
     "auto", "csv", "jsonl", "npz", "parquet", "sequence_example", "tfrecord", "ts", "xes"
@@ -110,7 +111,7 @@ class InputOptions:
     format: FormatName = "auto"
     group_by: tuple[str, ...] = ()
     order_by: str | None = None
-    time_unit: Literal["s", "ms", "us", "ns"] = "s"
+    time_unit: times.Unit = "s"
     entity: str | None = None
     delimiter: str | None = None
     missing_text: tuple[str, ...] = ("NaN", "?")
@@ -156,11 +157,9 @@ class InputOptions:
                 mistakes.append("eval_from: expected order_by with it, received none")
         if self.eval_from is not None:
             try:
-                datetime.datetime.fromisoformat(self.eval_from)
-            except ValueError:
-                mistakes.append(
-                    f"eval_from: expected an ISO 8601 time, received {self.eval_from!r}"
-                )
+                times.of_time(self.eval_from)
+            except ValueError as error:
+                mistakes.append(f"eval_from: {error}")
             if self.eval is not None:
                 mistakes.append("eval_from: expected it without eval, which gives the split")
         return mistakes
