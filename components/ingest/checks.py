@@ -1,6 +1,6 @@
-"""Raw columns -> Sequence, or a Reject that says why not.
+"""What a record must be, whatever its format; one that is not is rejected with a code.
 
-A rejected record goes to the quarantine with its code; the codes are API:
+A rejected record goes to the quarantine; the codes are API:
 
     encoding         not UTF-8
     json             not a JSON object
@@ -18,12 +18,14 @@ A rejected record goes to the quarantine with its code; the codes are API:
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Collection
 from typing import Any
 
 import numpy as np
 
+from components.ingest.chunk import Chunk, Part
+from components.ingest.options import StepOptions
 from components.sequence import LENGTH, Columns, ContextValue, Sequence
 
 # Unambiguous: each text is matched in one way at most, so that refusing one takes linear time.
@@ -133,6 +135,107 @@ def assemble(
         values=values,
         context=context or {},
     )
+
+
+def steps_of(columns: Columns, lengths: Mapping[str, int]) -> int:
+    """T, the steps of one record, whose every column must have as many.
+
+    Args:
+      columns: what the schema says.
+      lengths: column -> its number of steps.
+
+    Raises:
+      Reject: `missing_column`, `ragged`.
+    """
+    names = (*columns.names, *(category.name for category in columns.categories))
+    if absent := [name for name in names if name not in lengths]:
+        raise Reject("missing_column", f"expected feature {absent[0]!r}, received none")
+    found = {name: lengths[name] for name in names}
+    if len(set(found.values())) > 1:
+        raise Reject("ragged", f"expected as many steps in each feature, received {found}")
+    return found[names[0]]
+
+
+def check(chunk: Chunk, columns: Columns, options: StepOptions) -> Part:
+    """Refuses the records of a Chunk whose content no schema takes, whatever their format.
+
+    A record is refused for the first reason that applies: `empty`, `null` (a missing category where
+    `missing` is `reject`), `non_finite` (its first value that is not a finite float32, nor missing
+    where the schema and `missing` allow it).
+    """
+    empty = Reject("empty", "expected at least one step, received none")
+    reasons = dict.fromkeys(np.flatnonzero(chunk.length == 0).tolist(), empty)
+    if options.missing == "reject":
+        for place, reject in _of_categories(chunk, columns):
+            reasons.setdefault(place, reject)
+    for place, reject in _of_values(chunk, columns, options):
+        reasons.setdefault(place, reject)
+    return refuse(chunk, reasons)
+
+
+def refuse(chunk: Chunk, reasons: Mapping[int, Reject]) -> Part:
+    """A Chunk without the records at some places, and these as rejected."""
+    if not reasons:
+        return Part(chunk=chunk)
+    kept = np.ones(len(chunk), bool)
+    kept[list(reasons)] = False
+    return Part(
+        chunk=chunk.select(kept),
+        rejected=tuple(
+            chunk.rejected(place, reasons[place].code, reasons[place].detail)
+            for place in sorted(reasons)
+        ),
+    )
+
+
+def _of_categories(chunk: Chunk, columns: Columns) -> Iterator[tuple[int, Reject]]:
+    for category in columns.categories:
+        if category.kind == "bytes":
+            missing = np.flatnonzero(chunk.values[category.name] == "")
+            for place, step in _first_of_each(chunk, missing):
+                yield (
+                    place,
+                    Reject(
+                        "null",
+                        f"feature {category.name!r}, step {step}: expected text, received none",
+                    ),
+                )
+
+
+def _of_values(
+    chunk: Chunk, columns: Columns, options: StepOptions
+) -> Iterator[tuple[int, Reject]]:
+    found: list[tuple[int, int, int, str, float]] = []
+    for feature in columns.features:
+        numbers = chunk.values[feature.name]
+        # A number that overflows float32 becomes Inf here and is refused, on purpose.
+        with np.errstate(over="ignore"):
+            single = numbers.astype(np.float32)
+        bad = ~np.isfinite(single)
+        if bad.any() and feature.allow_missing and options.missing == "schema":
+            bad &= ~np.isnan(single)
+        if bad.any():
+            for place, step in _first_of_each(chunk, np.flatnonzero(bad)):
+                received = float(numbers[chunk.starts[place] + step])
+                found.append((step, len(found), place, feature.name, received))
+    for step, _, place, name, received in sorted(found):
+        yield (
+            place,
+            Reject(
+                "non_finite",
+                f"feature {name!r}, step {step}: expected a finite float32, received {received}",
+            ),
+        )
+
+
+def _first_of_each(chunk: Chunk, steps: np.ndarray) -> Iterator[tuple[int, int]]:
+    """(place of a record, step in it) of the first of the given flat steps in each record."""
+    ends = np.cumsum(chunk.length)
+    places = np.searchsorted(ends, steps, side="right")
+    places, first = np.unique(places, return_index=True)
+    starts = ends - chunk.length
+    for place, step in zip(places, steps[first], strict=True):
+        yield int(place), int(step - starts[place])
 
 
 def check_nulls(columns: Columns, features: Mapping[str, Collection[Any]]) -> None:

@@ -115,14 +115,15 @@ class Chunk:
     @property
     def starts(self) -> np.ndarray:
         """int64 [N]: where the steps of each sequence begin in the flat columns."""
-        return np.cumsum(self.length) - self.length
+        starts: np.ndarray = np.cumsum(self.length) - self.length
+        return starts
 
     def select(self, kept: np.ndarray) -> "Chunk":
         """The sequences of a bool mask [N], in order."""
         if kept.all():
             return self
         steps = np.repeat(kept, self.length)
-        places = np.flatnonzero(kept)
+        places = np.flatnonzero(kept).tolist()
         return Chunk(
             number=self.number[kept],
             sequence_id=[self.sequence_id[i] for i in places],
