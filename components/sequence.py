@@ -25,6 +25,8 @@ LENGTH = "length"
 LENGTH_BUCKET = "length_bucket"
 TIME = "time"
 BOOKKEEPING = (SEQUENCE_ID, ENTITY_ID, LENGTH, LENGTH_BUCKET, TIME)
+# A feature like any other, which ingest fills if asked to.
+TIME_DELTA = "time_delta"
 
 # Keys of the transformed record, beside `length`, `sequence_id` and context.
 VALUES = "values"
