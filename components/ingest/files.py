@@ -8,12 +8,14 @@ import builtins
 import hashlib
 import io
 import os
-from collections.abc import Iterable
-from typing import BinaryIO
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
 from components.errors import BadDataError
+from components.ingest.chunk import File, Piece
 from components.storage import digest_of
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
@@ -67,6 +69,72 @@ def check_whole(path: str) -> None:
         with open(path) as file:
             while file.read(_BLOCK):
                 pass
+
+
+def line_pieces(
+    file: File,
+    piece_bytes: int,
+    *,
+    skip: int = 0,
+    first: int = 1,
+    header: Mapping[str, Any] | None = None,
+) -> list[Piece]:
+    """Cuts a file of lines between lines; a compressed one stays whole.
+
+    Args:
+      file: the file.
+      piece_bytes: the least bytes of a piece, but for the last.
+      skip: bytes of what stands before the first line.
+      first: the number of that line.
+      header: of all pieces.
+
+    Raises:
+      BadDataError: `unreadable`.
+    """
+    if compression(file.path):
+        stored = size(file.path)
+        return [Piece(file=file, start=skip, stop=None, first=first, size=stored, header=header)]
+    pieces = []
+    start, stop, number, lines = skip, skip, first, 0
+
+    def cut() -> None:
+        pieces.append(
+            Piece(file=file, start=start, stop=stop, first=number, size=stop - start, header=header)
+        )
+
+    with open(file.path) as stream:
+        stream.seek(skip)
+        while block := stream.read(min(_BLOCK, piece_bytes)):
+            rest = stream.readline()
+            stop += len(block) + len(rest)
+            lines += block.count(b"\n") + rest.count(b"\n")
+            if stop - start >= piece_bytes:
+                cut()
+                start, number, lines = stop, number + lines, 0
+    if stop > start:
+        cut()
+    return pieces
+
+
+def line_blocks(piece: Piece, block_bytes: int = _BLOCK) -> Iterator[tuple[int, list[bytes]]]:
+    """The lines of a piece, many at a time: the number of the first, and all without their ends.
+
+    Raises:
+      BadDataError: `unreadable` or `zip_bomb`.
+    """
+    number = piece.first
+    with open(piece.file.path) as stream:
+        if stream.seekable():
+            stream.seek(piece.start)
+        else:
+            stream.read(piece.start)
+        left = sys.maxsize if piece.stop is None else piece.stop - piece.start
+        while left > 0 and (block := stream.read(min(block_bytes, left))):
+            block += stream.readline()
+            left -= len(block)
+            lines = block.removesuffix(b"\n").split(b"\n")
+            yield number, lines
+            number += len(lines)
 
 
 def fingerprint(paths: Iterable[str]) -> str:
