@@ -194,10 +194,11 @@ def _header_of(
             wrong = str(error)
         else:
             found.append(csv_lines.Header(names=tuple(names), delimiter=delimiter))
-    if not found:
-        raise _bad_header(file, f"expected names of columns, in quotes or without: {wrong}")
     wanted = {*table.wanted(columns, options)}
-    return max(found, key=lambda header: len(wanted & {*header.names}))
+    best = max(found, key=lambda header: len(wanted & {*header.names}), default=None)
+    if best is None or (wrong and wanted.isdisjoint(best.names)):
+        raise _bad_header(file, f"expected names of columns, in quotes or without: {wrong}")
+    return best
 
 
 def _check_names(header: csv_lines.Header, layout: Layout, file: File) -> None:

@@ -76,9 +76,7 @@ def read_clean(block: bytes, number: int, header: Header, layout: Layout) -> Lin
             read_options=pyarrow.csv.ReadOptions(
                 use_threads=False, column_names=names, block_size=len(block) + 1
             ),
-            parse_options=pyarrow.csv.ParseOptions(
-                delimiter=header.delimiter, ignore_empty_lines=False
-            ),
+            parse_options=pyarrow.csv.ParseOptions(delimiter=header.delimiter),
             convert_options=pyarrow.csv.ConvertOptions(
                 column_types=dict.fromkeys(wanted, pa.string()),
                 include_columns=wanted,
@@ -86,8 +84,10 @@ def read_clean(block: bytes, number: int, header: Header, layout: Layout) -> Lin
                 check_utf8=False,
             ),
         )
-    except pa.ArrowInvalid:  # A row with more or fewer cells; a blank line is one, too.
+    except pa.ArrowInvalid:  # A row with more or fewer cells.
         return None
+    if found.num_rows != block.count(b"\n") + (not block.endswith(b"\n")):
+        return None  # A blank line, which is left out and not counted.
     columns = [found.column(name).combine_chunks() for name in wanted]
     lines = functools.cache(lambda: block.split(b"\n"))
     return Lines(
@@ -186,7 +186,7 @@ def _row(lines: list[bytes], at: int, delimiter: str) -> tuple[int, list[str], s
 
 def is_clean(block: bytes, delimiter: str) -> bool:
     """Whether every line end ends a row, and every quote begins or ends a cell."""
-    if block.count(b"\r") != block.count(b"\r\n"):
+    if b"\r" in block and block.count(b"\r") != block.count(b"\r\n"):
         return False
     if b'"' not in block:
         return True
