@@ -50,7 +50,7 @@ def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int
         groups = parquet.metadata.num_row_groups
         for group in map(parquet.metadata.row_group, range(groups)):
             stop, size = stop + group.num_rows, size + group.total_byte_size
-            if size >= piece_bytes or stop == parquet.metadata.num_rows:
+            if start < stop and (size >= piece_bytes or stop == parquet.metadata.num_rows):
                 found.append(Piece(file=file, start=start, stop=stop, first=start + 1, size=size))
                 start, size = stop, 0
     return found
