@@ -78,10 +78,10 @@ def numbers_of(name: str, column: Any) -> np.ndarray:
     if column is None:
         raise Reject("null", f"feature {name!r}: expected a list, received null")
     if not isinstance(column, list):
-        raise Reject("type", f"feature {name!r}: expected a list, received {_shown(column)}")
+        raise Reject("type", f"feature {name!r}: expected a list, received {described(column)}")
     if not set(map(type, column)) <= {int, float, type(None)}:
         bad = next(cell for cell in column if type(cell) not in (int, float, type(None)))
-        raise Reject("type", f"feature {name!r}: expected numbers, received {_shown(bad)}")
+        raise Reject("type", f"feature {name!r}: expected numbers, received {described(bad)}")
     try:
         return np.array(column, dtype=np.float64)
     except OverflowError as error:
@@ -261,7 +261,7 @@ def check_length(stated: Any, steps: int) -> None:
       Reject: `length_mismatch`.
     """
     if stated is not None and (type(stated) is not int or stated != steps):
-        raise Reject("length_mismatch", f"{LENGTH}: expected {steps}, received {_shown(stated)}")
+        raise Reject("length_mismatch", f"{LENGTH}: expected {steps}, received {described(stated)}")
 
 
 def context_of(columns: Columns, record: Mapping[str, Any]) -> dict[str, ContextValue]:
@@ -277,12 +277,12 @@ def context_of(columns: Columns, record: Mapping[str, Any]) -> dict[str, Context
             continue
         allowed = {"bytes": (str,), "int": (int,), "float": (int, float)}[kind]
         if type(value) not in allowed:
-            raise Reject("type", f"column {name!r}: expected {kind}, received {_shown(value)}")
+            raise Reject("type", f"column {name!r}: expected {kind}, received {described(value)}")
         if kind == "bytes":
             value = _utf8(name, value)
         if kind == "int" and not _INT64.min <= value <= _INT64.max:
             raise Reject(
-                "int_overflow", f"column {name!r}: expected an int64, received {_shown(value)}"
+                "int_overflow", f"column {name!r}: expected an int64, received {described(value)}"
             )
         if kind == "float":
             try:
@@ -307,7 +307,7 @@ def identifier(name: str, value: Any) -> str | None:
     if type(value) is int:
         return str(value)
     if type(value) is not str or not value:
-        raise Reject("type", f"{name}: expected text or an integer, received {_shown(value)}")
+        raise Reject("type", f"{name}: expected text or an integer, received {described(value)}")
     return _utf8(name, value)
 
 
@@ -319,5 +319,6 @@ def _utf8(name: str, value: str) -> str:
     return value
 
 
-def _shown(value: Any) -> str:
+def described(value: Any) -> str:
+    """A decoded value and its type, for a detail."""
     return f"{type(value).__name__} {str(value)[:40]!r}"

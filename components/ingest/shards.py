@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -80,7 +80,7 @@ def read_back(path: pathlib.Path) -> Shard:
 class ShardSet:
     """The shards of one unit, one a split that gets a record."""
 
-    def __init__(self, folders: dict[str, pathlib.Path], name: str) -> None:
+    def __init__(self, folders: Mapping[str, pathlib.Path], name: str) -> None:
         self._folders = folders
         self._name = name
         self._open: dict[str, ShardWriter] = {}

@@ -80,6 +80,11 @@ def of(format_name: str) -> Reader:
     return typing.cast(Reader, importlib.import_module(f"{__name__}.{format_name}"))
 
 
+def of_table(format_name: str) -> TableReader:
+    """The reader of a format in which a row may be a step."""
+    return typing.cast(TableReader, of(format_name))
+
+
 def guess(path: str) -> FormatName:
     """The format of a file by its name, or where that says nothing, by its first bytes.
 
