@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.types as pt
 
 from components.ingest.checks import Reject
 from components.ingest.chunk import Chunk, Part
@@ -57,7 +58,8 @@ def part(flat: Flat, read: Layout, found: Mapping[int, Reject] | None = None) ->
     values = table.values_of(flat.steps, read, of_steps, int(flat.length.sum()))
     time = None
     if read.time:
-        time = cells.nanoseconds(read.time, flat.steps[read.time], read.time_unit, of_steps)
+        column = _as_text(flat.steps[read.time])
+        time = cells.nanoseconds(read.time, column, read.time_unit, of_steps)
     chunk = Chunk(
         number=flat.number,
         sequence_id=ids(read.sequence, False),
@@ -92,3 +94,11 @@ def features_of(columns: Columns, options: InputOptions, file: str) -> tuple[str
       BadDataError: `missing_column`; a time, an entity or a category is asked for.
     """
     return table.layout(columns.names, columns, options, file).features
+
+
+def _as_text(column: pa.Array) -> pa.Array:
+    """Bytes as text, what is not UTF-8 as U+FFFD, which is in no time; other columns as they are."""
+    if not (pt.is_binary(column.type) or pt.is_large_binary(column.type)):
+        return column
+    decoded = [None if c is None else c.decode("utf-8", "replace") for c in column.to_pylist()]
+    return pa.array(decoded, pa.string())
