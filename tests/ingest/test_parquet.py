@@ -296,6 +296,28 @@ def test_files_that_are_no_parquet_or_broken(tmp_path):
                 list(parquet.read(piece, ONE, NESTED))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_file_with_changed_bytes_is_refused_or_wholly_accounted_for(tmp_path, seed):
+    table = pa.table({"sequence_id": list("abcdefgh"), "ax": [[1.0] * i for i in range(8)]})
+    file = written(tmp_path / "a.parquet", table, row_group_size=3)
+    whole = (tmp_path / "a.parquet").read_bytes()
+    random = np.random.default_rng(seed)
+    read_through = 0
+    for _ in range(100):
+        broken = bytearray(whole)
+        for place in random.integers(0, len(whole), random.integers(1, 4)):
+            broken[place] = random.integers(0, 256)
+        (tmp_path / "a.parquet").write_bytes(broken)
+        try:
+            pieces = parquet.pieces(file, ONE, NESTED, 1)
+            parts = [part for piece in pieces for part in parquet.read(piece, ONE, NESTED)]
+        except BadDataError:
+            continue
+        assert sum(len(part.chunk) + len(part.rejected) for part in parts) == 8
+        read_through += 1
+    assert read_through < 100
+
+
 def test_pieces_are_runs_of_row_groups(tmp_path):
     table = pa.table({"ax": [[float(i)] * (i % 5) for i in range(100)]})
     file = written(tmp_path / "a.parquet", table, row_group_size=10)

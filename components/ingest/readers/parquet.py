@@ -46,11 +46,16 @@ def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int
         read = parquet_schema.layout(schema, file, columns, options)
         steps = parquet_schema.steps_column(schema, columns, options)
         parquet_schema.check_types(schema, read, steps, file)
+        counts, rows_in_all = _counts(parquet), parquet.metadata.num_rows
+        if sum(counts) != rows_in_all:
+            raise BadDataError(
+                "unreadable",
+                f"{file.path}: expected {rows_in_all} rows, its row groups have {sum(counts)}",
+            )
         start = stop = size = 0
-        groups = parquet.metadata.num_row_groups
-        for group in map(parquet.metadata.row_group, range(groups)):
-            stop, size = stop + group.num_rows, size + group.total_byte_size
-            if start < stop and (size >= piece_bytes or stop == parquet.metadata.num_rows):
+        for group, count in enumerate(counts):
+            stop, size = stop + count, size + parquet.metadata.row_group(group).total_byte_size
+            if start < stop and (size >= piece_bytes or stop == rows_in_all):
                 found.append(Piece(file=file, start=start, stop=stop, first=start + 1, size=size))
                 start, size = stop, 0
     return found
@@ -222,7 +227,7 @@ def _opened(file: File) -> Iterator[pq.ParquetFile]:
             pq.ParquetFile(raw, buffer_size=1 << 20, page_checksum_verification=True) as parquet,
         ):
             yield parquet
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # The last: a column's name.
         raise BadDataError("unreadable", f"{file.path}: {error}") from error
 
 
@@ -230,18 +235,28 @@ def _batches(
     parquet: pq.ParquetFile, piece: Piece, names: Collection[str], size: int
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """The rows of a piece, each batch with the number of its first row."""
-    metadata = parquet.metadata
-    counts = [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
-    ends = np.cumsum(counts)
-    stop = metadata.num_rows if piece.stop is None else piece.stop
+    stop = parquet.metadata.num_rows if piece.stop is None else piece.stop
+    ends = np.cumsum(_counts(parquet))
     groups = np.flatnonzero((ends > piece.start) & (ends <= stop)).tolist()
-    number = piece.first
+    row = piece.start
     # Workers are Beam's affair: a reader takes one core.
     for batch in parquet.iter_batches(
         batch_size=size, row_groups=groups, columns=list(names), use_threads=False
     ):
-        yield number, batch
-        number += batch.num_rows
+        yield piece.first + row - piece.start, batch
+        row += batch.num_rows
+    if row != stop:
+        raise BadDataError(
+            "unreadable",
+            f"{piece.file.path}: rows {piece.start} to {stop}: expected {stop - piece.start}, "
+            f"received {row - piece.start}",
+        )
+
+
+def _counts(parquet: pq.ParquetFile) -> list[int]:
+    """The number of rows of each row group."""
+    groups = map(parquet.metadata.row_group, range(parquet.metadata.num_row_groups))
+    return [group.num_rows for group in groups]
 
 
 def _texts_of(batch: pa.RecordBatch) -> Callable[[np.ndarray], list[str]]:
