@@ -403,7 +403,7 @@ NUMBER = st.one_of(
 )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(cells=st.lists(NUMBER, min_size=1, max_size=3))
 def test_numbers_are_those_of_the_strict_grammar(cells):
     faults = Faults(records=len(cells))
