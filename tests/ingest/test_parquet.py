@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.errors import BadDataError
+from components.ingest import grouping
 from components.ingest.chunk import File
 from components.ingest.options import InputOptions, StepOptions
 from components.ingest.readers import csv, parquet
@@ -389,11 +390,13 @@ def test_nested_long_and_csv_agree(tmp_path_factory, sequences):
     [piece] = csv.pieces(file, COLUMNS, LONG, 1 << 25)
     [of_csv] = csv.rows(piece, COLUMNS, LONG)
     assert not (part.rejected or rows.rejected or of_csv.rejected)
-    spread = np.repeat(np.array(part.chunk.sequence_id, object), part.chunk.length)
     for found in (rows, of_csv):
-        assert found.sequence_id.tolist() == spread.tolist()
+        [grouped] = grouping.to_chunks([found], COLUMNS)
+        chunk = grouped.part.chunk
+        assert list(chunk.sequence_id) == part.chunk.sequence_id
+        assert chunk.length.tolist() == part.chunk.length.tolist()
         for name in ("ax", "ay"):
-            np.testing.assert_array_equal(found.values[name], part.chunk.values[name])
+            np.testing.assert_array_equal(chunk.values[name], part.chunk.values[name])
     assert (of_csv.number == rows.number + 1).all()
 
 
