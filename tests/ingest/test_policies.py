@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from components.ingest.chunk import Chunk
@@ -177,6 +177,10 @@ one_record = (
 records = st.lists(one_record, max_size=5)
 
 
+# The last window, [3:7], is short, and the one before it holds three of its four steps.
+OVERLAP = StepOptions(max_length=6, stride=3, min_length=6, time_delta=True)
+
+
 def as_read(chunk: Chunk) -> list[tuple[str | None, list[float], list[str], list[int]]]:
     ends = np.cumsum(chunk.length)[:-1]
     flat = [np.split(chunk.values[name], ends) for name in ("x", "word", "code")]
@@ -186,6 +190,7 @@ def as_read(chunk: Chunk) -> list[tuple[str | None, list[float], list[str], list
 
 @settings(max_examples=500, deadline=None)
 @given(records, step_options(), st.booleans())
+@example([list(range(7))], OVERLAP, True)
 def test_the_policies_do_what_a_loop_does(
     given_records: list[list[int]], options: StepOptions, with_time: bool
 ) -> None:
@@ -225,6 +230,7 @@ def test_the_policies_do_what_a_loop_does(
 
 @settings(max_examples=300, deadline=None)
 @given(records, step_options(), st.booleans())
+@example([list(range(7))], OVERLAP, True)
 def test_no_step_is_lost_without_a_number(
     given_records: list[list[int]], options: StepOptions, with_time: bool
 ) -> None:
