@@ -19,8 +19,8 @@ from typing import Any, ClassVar
 import pydantic
 
 import schemas
-from components.ingest.options import InputOptions
-from components.sequence import Columns
+from components.ingest.options import InputOptions, QuarantineOptions
+from components.sequence import TIME_DELTA, Columns
 from components.train.options import HeadOptions, TrainOptions
 
 _LOSES_DATA = {
@@ -89,6 +89,7 @@ class Config:
       schema: name of a schema in `schemas/`, or the path of a .pbtxt file.
       workdir: local folder where a run keeps all that it writes.
       input: the raw files.
+      quarantine: what becomes of records that cannot be used.
       train: the model and its training.
       heads: supervised outputs on the code, for sequences that have a label; none are needed.
       beam: where the Beam parts run.
@@ -98,6 +99,7 @@ class Config:
     schema: str
     workdir: str
     input: InputOptions
+    quarantine: QuarantineOptions = dataclasses.field(default_factory=QuarantineOptions)
     train: TrainOptions = dataclasses.field(default_factory=TrainOptions)
     heads: tuple[HeadOptions, ...] = ()
     beam: BeamOptions = dataclasses.field(default_factory=BeamOptions)
@@ -151,8 +153,9 @@ def load(
         columns = Columns.from_schema(schemas.load(config.schema))
     except (schemas.SchemaError, OSError) as error:
         raise ConfigError(f"{path}: schema: {error}") from error
-    if lines := [f"{path}: {line}" for line in _unlabelled(config, columns)]:
-        raise ConfigError("\n".join(lines))
+    mistakes = [*_undeclared(config, columns), *_unlabelled(config, columns)]
+    if mistakes:
+        raise ConfigError("\n".join(f"{path}: {line}" for line in mistakes))
     return config
 
 
@@ -248,6 +251,15 @@ def _lines(mistake: Any) -> list[str]:
     for json_word, toml_word in (("an object", "a table"), ("a valid array", "a list")):
         expected = expected.replace(json_word, toml_word)
     return [f"{key}: expected {expected}, received {mistake['input']!r}"]
+
+
+def _undeclared(config: Config, columns: Columns) -> Iterator[str]:
+    """What ingest is to fill and the schema has not got."""
+    if config.input.steps.time_delta and TIME_DELTA not in columns.names:
+        yield (
+            f"input.steps.time_delta: expected a FLOAT feature {TIME_DELTA!r} with a ragged_tensor "
+            "representation in the schema, received none"
+        )
 
 
 def _unlabelled(config: Config, columns: Columns) -> Iterator[str]:

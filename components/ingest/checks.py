@@ -26,7 +26,7 @@ import numpy as np
 
 from components.ingest.chunk import Chunk, Part
 from components.ingest.options import StepOptions
-from components.sequence import LENGTH, Columns, ContextValue, Sequence
+from components.sequence import LENGTH, Columns, ContextValue
 
 # Unambiguous: each text is matched in one way at most, so that refusing one takes linear time.
 _NUMBER = rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
@@ -86,55 +86,6 @@ def numbers_of(name: str, column: Any) -> np.ndarray:
         return np.array(column, dtype=np.float64)
     except OverflowError as error:
         raise Reject("number_format", f"feature {name!r}: {error}") from error
-
-
-def assemble(
-    *,
-    columns: Columns,
-    features: Mapping[str, np.ndarray],
-    sequence_id: str,
-    entity_id: str | None = None,
-    context: Mapping[str, ContextValue] | None = None,
-) -> Sequence:
-    """Checks the features of one sequence against the schema and builds it.
-
-    Args:
-      columns: the features and context that the schema names; what it does not name is not read.
-      features: name -> float64 [T], NaN for missing.
-      sequence_id: unique in the data set.
-      entity_id: split key; None means the sequence is its own entity.
-      context: context values by name, already of the right type.
-
-    Raises:
-      Reject: `missing_column`, `ragged`, `empty`, `non_finite`.
-    """
-    if absent := [name for name in columns.names if name not in features]:
-        raise Reject("missing_column", f"expected feature {absent[0]!r}, received none")
-    lengths = {name: len(features[name]) for name in columns.names}
-    if len(set(lengths.values())) > 1:
-        raise Reject("ragged", f"expected as many steps in each feature, received {lengths}")
-    if not lengths[columns.names[0]]:
-        raise Reject("empty", "expected at least one step, received none")
-    # A number that overflows float32 becomes Inf here and is refused below, on purpose.
-    with np.errstate(over="ignore"):
-        values = np.stack([features[n] for n in columns.names], axis=1).astype(np.float32)
-    refused = np.isinf(values) | (
-        np.isnan(values) & [not feature.allow_missing for feature in columns.features]
-    )
-    if refused.any():
-        step, column = np.argwhere(refused)[0]
-        name = columns.names[column]
-        raise Reject(
-            "non_finite",
-            f"feature {name!r}, step {step}: expected a finite float32, "
-            f"received {features[name][step]}",
-        )
-    return Sequence(
-        sequence_id=sequence_id,
-        entity_id=sequence_id if entity_id is None else entity_id,
-        values=values,
-        context=context or {},
-    )
 
 
 def steps_of(columns: Columns, lengths: Mapping[str, int]) -> int:

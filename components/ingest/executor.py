@@ -15,7 +15,7 @@ from tfx.types import artifact_utils
 
 import schemas
 from components.artifacts import ACCOUNT_FILE
-from components.ingest import account, plan, process, spill
+from components.ingest import account, plan, process, spill, units
 from components.ingest.options import InputOptions, QuarantineOptions, StepOptions
 from components.ingest.process import Job
 from components.ingest.transforms import IngestSequences
@@ -71,14 +71,15 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         job = Job(
             columns=columns, options=options, files=(), folders=dict(folders), staging=staging
         )
-        planned = plan.make(options, job.raw_columns)
+        planned = plan.make(options, job.raw_columns, units.UNIT_BYTES)
         job = dataclasses.replace(job, files=planned.files)
         grouped = bool(options.group_by)
+        shards = spill.shard_count(planned.units, units.UNIT_BYTES) if grouped else None
         pipeline = self._make_beam_pipeline()
         (
             pipeline
             | "Units" >> beam.Create([(unit.index, unit) for unit in planned.units])
-            | IngestSequences(job, spill.shard_count(planned.units) if grouped else None)
+            | IngestSequences(job, shards)
         )
         pipeline.run().wait_until_finish()
 

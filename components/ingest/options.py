@@ -135,6 +135,10 @@ class InputOptions:
             )
         if self.spans < 1:
             mistakes.append(f"spans: expected at least 1, received {self.spans}")
+        if self.spans > 1 and not ("{SPAN" in self.train or "{YYYY}" in self.train):
+            mistakes.append(
+                f"spans: expected {{SPAN}} or {{YYYY}} in train with it, received {self.train}"
+            )
         if self.group_by and self.format not in ("auto", *TABLES):
             mistakes.append(
                 f"group_by: a record of {self.format} is a whole sequence; expected no columns, "

@@ -5,12 +5,13 @@ from collections import Counter
 from dataclasses import dataclass
 
 from components.errors import BadDataError
-from components.ingest import patterns, readers, units
+from components.ingest import files, patterns, readers, units
 from components.ingest.chunk import File
 from components.ingest.options import TABLES, InputOptions
 from components.ingest.patterns import Found
 from components.ingest.units import Unit
 from components.sequence import SPLITS, Columns
+from components.storage import digest_of
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,7 +60,16 @@ def find(options: InputOptions) -> dict[str | None, Found]:
     return found
 
 
-def make(options: InputOptions, columns: Columns, unit_bytes: int = units.UNIT_BYTES) -> Plan:
+def fingerprint(options: InputOptions) -> str:
+    """Digest of the names and the content of all files of a run.
+
+    Raises:
+      BadDataError: as of `find`.
+    """
+    return digest_of(files.fingerprint(each.paths) for each in find(options).values())
+
+
+def make(options: InputOptions, columns: Columns, unit_bytes: int) -> Plan:
     """Finds the files, looks at their beginnings and deals them to units.
 
     Args:
@@ -72,7 +82,7 @@ def make(options: InputOptions, columns: Columns, unit_bytes: int = units.UNIT_B
     """
     found = find(options)
     names = patterns.names(found.values())
-    files: list[File] = []
+    every: list[File] = []
     for split, each in found.items():
         for path in each.paths:
             guessed = readers.guess(path) if options.format == "auto" else options.format
@@ -82,16 +92,16 @@ def make(options: InputOptions, columns: Columns, unit_bytes: int = units.UNIT_B
                     f"{path}: read as {guessed}, in which a record is a whole sequence; "
                     f"input.group_by expects {' or '.join(TABLES)}",
                 )
-            files.append(
-                File(path=path, name=names[path], index=len(files), format=guessed, split=split)
+            every.append(
+                File(path=path, name=names[path], index=len(every), format=guessed, split=split)
             )
     pieces = [
         piece
-        for file in files
+        for file in every
         for piece in readers.of(file.format).pieces(file, columns, options, unit_bytes)
     ]
     plan = Plan(
-        files=tuple(files),
+        files=tuple(every),
         spans=next((each.spans for each in found.values()), ()),
         units=tuple(units.deal(pieces, unit_bytes)),
     )

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from components.ingest.chunk import Rows
 from components.ingest.files import compression
-from components.ingest.units import UNIT_BYTES, Unit
+from components.ingest.units import Unit
 
 # Text swells about so much; Parquet's numbers hardly, its words more.
 _SWELLS = 8
@@ -32,14 +32,14 @@ class Spill:
     count: int
 
 
-def shard_count(units: Iterable[Unit]) -> int:
-    """Into how many shards rows are dealt, so that the rows of one fit into memory."""
+def shard_count(units: Iterable[Unit], shard_bytes: int) -> int:
+    """Into how many shards rows are dealt, each of about so many bytes of text."""
     total = sum(
         piece.size * (_SWELLS if compression(piece.file.path) else 1)
         for unit in units
         for piece in unit.pieces
     )
-    return max(1, -(-total // UNIT_BYTES))
+    return max(1, -(-total // shard_bytes))
 
 
 def write(path: pathlib.Path, rows: Iterable[Rows], shards: int) -> dict[int, Spill]:

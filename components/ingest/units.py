@@ -21,7 +21,7 @@ class Unit:
     pieces: tuple[Piece, ...]
 
 
-def deal(pieces: Iterable[Piece], unit_bytes: int = UNIT_BYTES) -> list[Unit]:
+def deal(pieces: Iterable[Piece], unit_bytes: int) -> list[Unit]:
     """Pieces -> units, in order; the last piece of a unit makes it reach `unit_bytes`."""
     dealt: list[list[Piece]] = []
     size = unit_bytes
