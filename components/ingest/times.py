@@ -14,6 +14,7 @@ Text is ISO 8601 in its extended form, a strict grammar:
 The bounds are those of int64: 1677-09-21T00:12:44 to 2262-04-11T23:47:16.854775807.
 """
 
+import re
 from collections.abc import Sequence as Collection
 from typing import Literal
 
@@ -23,6 +24,7 @@ import pyarrow.compute as pc
 
 Unit = Literal["s", "ms", "us", "ns"]
 NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+_ZONE = re.compile(r"[T ].*[Z+-]")
 _MAX = int(np.iinfo(np.int64).max)
 
 _TIME = (
@@ -88,20 +90,20 @@ def of_time(text: str) -> int:
 
 
 def _from_usual_text(column: pa.Array) -> tuple[np.ndarray, np.ndarray] | None:
-    """Arrow's own cast, 30 times as fast, where all texts are good and all or none have a zone."""
+    """Arrow's own cast, 20 times as fast, where all texts are good and all or none have a zone."""
     limits = pc.min_max(column).as_py()
     if column.null_count or not len(column):
         return None
     # Out of bounds, the cast wraps round and says nothing (seen in Arrow 18).
     if limits["min"] < "1678" or limits["max"] >= "2262":
         return None
-    for zone in (None, "UTC"):
-        try:
-            times = column.cast(pa.timestamp("ns", zone)).cast(pa.int64()).to_numpy()
-        except pa.ArrowInvalid:
-            continue
-        return times, np.zeros(len(times), bool)
-    return None
+    # A cast that fails takes as long as the slow way, so the first text decides which one is tried.
+    zone = "UTC" if _ZONE.search(column[0].as_py()) else None
+    try:
+        times = column.cast(pa.timestamp("ns", zone)).cast(pa.int64()).to_numpy()
+    except pa.ArrowInvalid:
+        return None
+    return times, np.zeros(len(times), bool)
 
 
 def _from_any_text(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
