@@ -93,9 +93,7 @@ def test_the_flat_form_comes_back(
 
 @pytest.mark.parametrize("length", ["length", "lengths", "row_lengths"])
 @pytest.mark.parametrize("dtype", [">f8", "<f4", "f2"])
-def test_features_may_have_arrays_of_their_own(
-    path: pathlib.Path, length: str, dtype: str
-) -> None:
+def test_features_may_have_arrays_of_their_own(path: pathlib.Path, length: str, dtype: str) -> None:
     a, b = np.arange(3).astype(dtype), np.array([1, 2, 3], np.uint8)
     np.savez(path, a=a, b=b, **{length: np.array([2, 1], ">i4")})
     chunk, rejected = _read(path)
@@ -105,9 +103,7 @@ def test_features_may_have_arrays_of_their_own(
 
 @pytest.mark.parametrize("piece_bytes", [1, 2000, 1 << 25])
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_one_array_a_sequence_comes_back(
-    path: pathlib.Path, save: Any, piece_bytes: int
-) -> None:
+def test_one_array_a_sequence_comes_back(path: pathlib.Path, save: Any, piece_bytes: int) -> None:
     found = samples(300)
     save(path, **{s.sequence_id: s.values for s in found})
     chunk, rejected = _read(path, piece_bytes=piece_bytes)
@@ -246,7 +242,7 @@ def test_an_array_that_is_no_sequence_is_rejected(
         ({"values": np.zeros(2), "length": [2]}, "bad_dim: .*: expected 2 dimensions"),
         ({"values": np.zeros((2, 2), bool), "length": [2]}, "type: .*: expected numbers"),
         ({"values": np.zeros((2, 2)), "length": [2.0]}, "type: .*: expected integers"),
-        ({"values": np.zeros((2, 2)), "length": [1]}, "length_mismatch: .* the 2 steps .* received 1"),
+        ({"values": np.zeros((2, 2)), "length": [1]}, "length_mismatch: .* 2 steps .* received 1"),
         ({"values": np.zeros((2, 2)), "length": [2, 1]}, "length_mismatch: .* received 3"),
         ({"values": np.zeros((2, 2)), "length": [2**62] * 4}, "length_mismatch"),
         ({"values": np.zeros((2, 2)), "length": [2], "lengths": [2]}, "length_mismatch: .*one"),
@@ -320,16 +316,16 @@ def test_a_name_that_stands_twice_is_refused(path: pathlib.Path) -> None:
     np.savez(path, x=np.zeros((1, 2)))
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("x.npy", archive.read("x.npy"))
-    with pytest.raises(BadDataError, match="unreadable: .* of one name"):
+    with pytest.raises(BadDataError, match=r"unreadable: .* of one name"):
         _read(path)
 
 
 def test_a_bomb_is_refused(path: pathlib.Path) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("x.npy", "w") as file:
-            file.write(_with_header(_header("'<f8'", f"({19 << 20}, 2)")))
-            for _ in range(19):
-                file.write(bytes(16 << 20))
+    deflated = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED)
+    with deflated as archive, archive.open("x.npy", "w") as file:
+        file.write(_with_header(_header("'<f8'", f"({19 << 20}, 2)")))
+        for _ in range(19):
+            file.write(bytes(16 << 20))
     assert path.stat().st_size < 1 << 20
     with pytest.raises(BadDataError, match="zip_bomb"):
         _pieces(path)
@@ -373,11 +369,13 @@ def _archives() -> list[bytes]:
 
 
 ARCHIVES = _archives()
+# As a share of the file.
+PLACES = st.floats(0, 1, exclude_max=True)
 
 
 @given(
     st.sampled_from(ARCHIVES),
-    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4),
+    st.lists(st.tuples(PLACES, st.integers(0, 255)), min_size=1, max_size=4),
     st.booleans(),
 )
 @settings(max_examples=1500, deadline=None)

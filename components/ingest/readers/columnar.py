@@ -97,7 +97,7 @@ def features_of(columns: Columns, options: InputOptions, file: str) -> tuple[str
 
 
 def _as_text(column: pa.Array) -> pa.Array:
-    """Bytes as text, what is not UTF-8 as U+FFFD, which is in no time; other columns as they are."""
+    """Bytes as text, with U+FFFD for what is not UTF-8; other columns as they are."""
     if not (pt.is_binary(column.type) or pt.is_large_binary(column.type)):
         return column
     decoded = [None if c is None else c.decode("utf-8", "replace") for c in column.to_pylist()]

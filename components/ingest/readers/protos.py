@@ -174,7 +174,7 @@ class _Reader:
         """Bool [N]: the records that are not, at the first look, of one shape."""
         lengths = np.stack([_lengths(column) for column in steps.values()])
         absent = np.stack([column.is_null().to_numpy(False) for column in steps.values()])
-        odd = absent.any(axis=0) | (lengths != lengths[0]).any(axis=0)
+        odd: np.ndarray = absent.any(axis=0) | (lengths != lengths[0]).any(axis=0)
         for column in records.values():
             odd |= _lengths(column) > 1
         if self._read.length:

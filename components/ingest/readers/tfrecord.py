@@ -50,7 +50,7 @@ def _decoder(
     records: protos.Kinds, steps: protos.Kinds
 ) -> Callable[[list[bytes]], tuple[protos.Lists, protos.Lists]]:
     schema = schema_pb2.Schema()
-    for name, kind in (records | steps).items():
+    for name, kind in {**records, **steps}.items():
         schema.feature.add(name=name, type=TYPES[kind])
     serialised = schema.SerializeToString()
 
