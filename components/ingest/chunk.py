@@ -11,7 +11,7 @@ a TFRecord file. (file, number) orders records; of two with the same id the earl
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as Collection
 from dataclasses import dataclass
 from typing import Any
@@ -256,6 +256,21 @@ def batched(records: Iterable[Record], columns: Columns, steps: int) -> Iterable
             waiting, total = [], 0
     if waiting:
         yield of_records(waiting, columns)
+
+
+def runs(length: np.ndarray, steps: int) -> Iterator[tuple[int, int]]:
+    """Ranges of sequences of at most so many steps in all; a longer one has a range of its own.
+
+    Args:
+      length: int64 [N], steps of each.
+      steps: at most.
+    """
+    ends = np.cumsum(length)
+    start, before = 0, 0
+    while start < len(length):
+        stop = max(start + 1, int(np.searchsorted(ends, before + steps, side="right")))
+        yield start, stop
+        start, before = stop, int(ends[stop - 1])
 
 
 def _nulls(record: dict[str, list[Any]]) -> dict[str, list[Any]]:

@@ -59,8 +59,8 @@ class Pieces:
         cut: np.ndarray = self.length < self.steps
         return cut
 
-    def select(self, kept: np.ndarray) -> "Pieces":
-        """Those of a bool mask [P], or those at places, in order."""
+    def select(self, kept: np.ndarray | slice) -> "Pieces":
+        """Those of a bool mask [P], those at places, or those of a range; in order."""
         return Pieces(**{f.name: getattr(self, f.name)[kept] for f in dataclasses.fields(self)})
 
 

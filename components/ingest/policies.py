@@ -21,17 +21,21 @@ No step is lost without a number. Of the records that are not refused,
                  + duplicate_steps + short_steps + truncated_steps
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from components.ingest.chunk import Chunk, Rejected
+from components.ingest.chunk import Chunk, Rejected, runs
 from components.ingest.cuts import Pieces, cut
 from components.ingest.options import StepOptions
 from components.ingest.ordering import SECOND, apart, ordered, paused
 from components.ingest.refusals import Refusals
 from components.sequence import TIME_DELTA, Columns
+
+# Windows that overlap are many times the steps that they are cut from: of a Chunk of sequences, no
+# more than so many; a longer sequence has one of its own.
+STEPS = 1 << 18
 
 _INT64_MAX = np.iinfo(np.int64).max
 
@@ -41,8 +45,9 @@ class Applied:
     """What the policies made of a Chunk of N records.
 
     Attributes:
-      chunk: N' sequences, in the records' order; `time` counts from the first step of each, and is
-        None if the schema has no times.
+      chunks: N' sequences in all, in the records' order, gathered as they are asked for, once;
+        `time` counts from the first step of each, and is None if the schema has no times.
+      sequence_id: N' ids.
       record: int64 [N'], the place in the given Chunk of each one's record.
       start: int64 [N'], the time of the first step of each one's record, as it was read, by which a
         record falls in one split whole; 0 where there is no step, None without times.
@@ -52,7 +57,8 @@ class Applied:
         sequence, and `duplicate_steps` and `truncated_steps` left out.
     """
 
-    chunk: Chunk
+    chunks: Iterator[Chunk]
+    sequence_id: Collection[str | None]
     record: np.ndarray
     start: np.ndarray | None
     rejected: tuple[Rejected, ...]
@@ -87,11 +93,10 @@ def apply(chunk: Chunk, columns: Columns, options: StepOptions) -> Applied:
     start = None
     if time is not None:
         start = _first_times(time, length)[written.record]
-    sequences = _gathered(chunk, kept, written)
-    if sequences.time is not None:
-        sequences = _rebased(sequences, sequences.time, columns, options)
+    ids = _ids(chunk, written)
     return Applied(
-        chunk=sequences,
+        chunks=_sequences(chunk, kept, written, ids, columns, options),
+        sequence_id=ids,
         record=written.record,
         start=start,
         rejected=refusals.rejected(),
@@ -165,34 +170,51 @@ def _first_times(time: np.ndarray, length: np.ndarray) -> np.ndarray:
     return times
 
 
-def _gathered(chunk: Chunk, kept: np.ndarray | None, pieces: Pieces) -> Chunk:
+def _sequences(
+    chunk: Chunk,
+    kept: np.ndarray | None,
+    pieces: Pieces,
+    ids: list[str | None],
+    columns: Columns,
+    options: StepOptions,
+) -> Iterator[Chunk]:
     """The pieces as sequences; a piece counts its steps among the kept ones."""
-    record, length = pieces.record, pieces.length
-    whole = np.array_equal(record, np.arange(len(chunk))) and np.array_equal(length, chunk.length)
-    if kept is None and whole:
-        return chunk
-    steps = np.repeat(pieces.first - (np.cumsum(length) - length), length)
-    steps += np.arange(len(steps))
-    if kept is not None:
-        steps = kept[steps]
-    places = record.tolist()
-    # Of a record that is its own entity, all pieces are of that one.
-    entities = [
-        own if entity is None else entity
-        for own, entity in zip(chunk.sequence_id, chunk.entity_id, strict=True)
-    ]
-    return Chunk(
-        number=chunk.number[record],
-        sequence_id=_ids(chunk, pieces),
-        entity_id=[entities[place] for place in places],
-        length=length,
-        values={name: column[steps] for name, column in chunk.values.items()},
-        time=None if chunk.time is None else chunk.time[steps],
-        context={
-            name: [column[place] for place in places] for name, column in chunk.context.items()
-        },
-        texts=None if chunk.texts is None else [chunk.texts[place] for place in places],
-    )
+    for found in _gathered(chunk, kept, pieces, ids):
+        yield found if found.time is None else _rebased(found, found.time, columns, options)
+
+
+def _gathered(
+    chunk: Chunk, kept: np.ndarray | None, pieces: Pieces, ids: list[str | None]
+) -> Iterator[Chunk]:
+    whole = np.array_equal(pieces.record, np.arange(len(chunk)))
+    if kept is None and whole and np.array_equal(pieces.length, chunk.length):
+        yield chunk
+        return
+    for begin, end in runs(pieces.length, STEPS):
+        part = pieces.select(slice(begin, end))
+        length, places = part.length, part.record.tolist()
+        steps = np.repeat(part.first - (np.cumsum(length) - length), length)
+        steps += np.arange(len(steps))
+        if kept is not None:
+            steps = kept[steps]
+        yield Chunk(
+            number=chunk.number[part.record],
+            sequence_id=ids[begin:end],
+            entity_id=[_entity(chunk, place) for place in places],
+            length=length,
+            values={name: column[steps] for name, column in chunk.values.items()},
+            time=None if chunk.time is None else chunk.time[steps],
+            context={
+                name: [column[place] for place in places] for name, column in chunk.context.items()
+            },
+            texts=None if chunk.texts is None else [chunk.texts[place] for place in places],
+        )
+
+
+def _entity(chunk: Chunk, place: int) -> str | None:
+    """Of a record that is its own entity, all pieces are of that one."""
+    stated = chunk.entity_id[place]
+    return chunk.sequence_id[place] if stated is None else stated
 
 
 def _ids(chunk: Chunk, pieces: Pieces) -> list[str | None]:

@@ -163,24 +163,28 @@ class _Turn:
         yield from checked.rejected
         applied = policies.apply(checked.chunk, job.columns, job.options.steps)
         yield from applied.rejected
-        if not len(applied.chunk):
+        if not len(applied.record):
             return
         self._policies.update(applied.counts)
         self.report["accepted_rows"] += int(checked.chunk.length[np.unique(applied.record)].sum())
-        self._ranges = [
-            statistics.merged(
-                [*self._ranges, statistics.of_chunk(applied.chunk, job.columns)], job.columns
-            )
-        ]
-        entities = [str(entity) for entity in applied.chunk.entity_id]
+        entities = [str(checked.chunk.entity_id[place]) for place in applied.record.tolist()]
         split = splits.splits_of(entities, job.options, file.split, applied.start)
         records, first = np.unique(applied.record, return_index=True)
         self.report["accepted"] += len(records)
         self._mark(file, checked.chunk, applied, records, split[first], split)
+        done = 0
+        for chunk in applied.chunks:
+            self._write(chunk, split[done : done + len(chunk)], shards)
+            done += len(chunk)
+
+    def _write(self, chunk: Chunk, split: np.ndarray, shards: ShardSet) -> None:
+        columns = self._job.columns
+        ranges = [*self._ranges, statistics.of_chunk(chunk, columns)]
+        self._ranges = [statistics.merged(ranges, columns)]
         for name in SPLITS:
-            of_split = applied.chunk.select(split == name)
+            of_split = chunk.select(split == name)
             if len(of_split):
-                shards.write(name, examples.encode_chunk(of_split, job.columns))
+                shards.write(name, examples.encode_chunk(of_split, columns))
                 self._written[name] += len(of_split)
 
     def _reasons_of(self, file: File, chunk: Chunk) -> dict[int, Reject]:
@@ -213,8 +217,8 @@ class _Turn:
         number = checked.number[records]
         ids = [checked.sequence_id[place] for place in records.tolist()]
         add(ids, False, split_of_record, number)
-        if len(records) < len(applied.record) or list(applied.chunk.sequence_id) != ids:
-            add(applied.chunk.sequence_id, False, split, applied.chunk.number)
+        if len(records) < len(applied.record) or list(applied.sequence_id) != ids:
+            add(applied.sequence_id, False, split, checked.number[applied.record])
         if self._job.checks_entities:
             entities = [checked.entity_id[place] for place in records.tolist()]
             add(entities, True, split_of_record, number)

@@ -2,6 +2,7 @@
 
 import collections
 import itertools
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from components.ingest import policies
 from components.ingest.chunk import Chunk
 from components.ingest.options import StepOptions
 from components.ingest.policies import Applied, apply
@@ -43,6 +45,23 @@ def chunk_of(records: list[list[int]], with_time: bool = True) -> Chunk:
         time=np.array([t for times in records for t in times], np.int64) if with_time else None,
         context={"site": [f"s{place}" for place in range(len(records))]},
         texts=[b"text %d" % place for place in range(len(records))],
+    )
+
+
+def whole(chunks: Collection[Chunk]) -> Chunk:
+    """Chunks as one, of no sequence if there is none."""
+    chunks = [*chunks] or [chunk_of([])]
+    names = chunks[0].values
+    timed = [chunk.time for chunk in chunks if chunk.time is not None]
+    return Chunk(
+        number=np.concatenate([chunk.number for chunk in chunks]),
+        sequence_id=[name for chunk in chunks for name in chunk.sequence_id],
+        entity_id=[name for chunk in chunks for name in chunk.entity_id],
+        length=np.concatenate([chunk.length for chunk in chunks]),
+        values={name: np.concatenate([chunk.values[name] for chunk in chunks]) for name in names},
+        time=np.concatenate(timed) if timed else None,
+        context={"site": [site for chunk in chunks for site in chunk.context["site"]]},
+        texts=[text for chunk in chunks for text in chunk.texts or ()],
     )
 
 
@@ -189,16 +208,22 @@ def as_read(chunk: Chunk) -> list[tuple[str | None, list[float], list[str], list
 
 
 @settings(max_examples=500, deadline=None)
-@given(records, step_options(), st.booleans())
-@example([list(range(7))], OVERLAP, True)
+@given(records, step_options(), st.booleans(), st.integers(1, 40))
+@example([list(range(7))], OVERLAP, True, 6)
 def test_the_policies_do_what_a_loop_does(
-    given_records: list[list[int]], options: StepOptions, with_time: bool
+    given_records: list[list[int]], options: StepOptions, with_time: bool, most: int
 ) -> None:
     chunk = chunk_of(given_records, with_time)
     applied = apply(chunk, COLUMNS, options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(policies, "STEPS", most)
+        chunks = list(applied.chunks)
     sequences, rejected, counts = loop(given_records, options, with_time)
 
-    made = applied.chunk
+    # However much overlaps, a Chunk is small; only one that is as it was read may be larger.
+    assert all(len(c) == 1 or c.length.sum() <= most for c in chunks) or len(chunks) == 1
+    made = whole(chunks)
+    assert applied.sequence_id == made.sequence_id
     assert as_read(made) == [
         (s.sequence_id, s.steps, [f"w{step}" for step in s.steps], [-step for step in s.steps])
         for s in sequences
@@ -214,12 +239,13 @@ def test_the_policies_do_what_a_loop_does(
     own = zip(made.entity_id, made.sequence_id, strict=True)
     assert [own_id if entity is None else entity for entity, own_id in own] == entities
     if not with_time:
-        assert made.time is None and applied.start is None
+        assert applied.start is None
+        assert all(chunk.time is None for chunk in chunks)
         return
     assert made.time.tolist() == [time for s in sequences for time in s.times]
     first = [min(times, default=0) for times in given_records]
     assert applied.start.tolist() == [first[s.record] for s in sequences]
-    if options.time_delta:
+    if options.time_delta and sequences:
         deltas = [
             (s.times[i] - s.times[i - 1]) / SECOND if i else 0.0
             for s in sequences
@@ -239,7 +265,7 @@ def test_no_step_is_lost_without_a_number(
     refused = {row.number - 10 for row in applied.rejected}
     read = sum(len(times) for place, times in enumerate(given_records) if place not in refused)
     left_out = sum(n for name, n in applied.counts.items() if name in LEFT_OUT)
-    assert read == len(set(applied.chunk.values["x"].tolist())) + left_out
+    assert read == len(set(whole(applied.chunks).values["x"].tolist())) + left_out
     # Each record is refused or made into sequences, never both and never neither.
     assert sorted([*refused, *set(applied.record.tolist())]) == list(range(len(given_records)))
 
@@ -251,8 +277,9 @@ def test_a_record_does_not_depend_on_its_neighbours(
 ) -> None:
     together = apply(chunk_of(given_records), COLUMNS, options)
     alone = [apply(chunk_of([times]), COLUMNS, options) for times in given_records]
-    assert together.chunk.length.tolist() == [n for a in alone for n in a.chunk.length.tolist()]
-    assert together.chunk.time.tolist() == [t for a in alone for t in a.chunk.time.tolist()]
+    made, one_by_one = whole(together.chunks), [whole(a.chunks) for a in alone]
+    assert made.length.tolist() == [n for one in one_by_one for n in one.length.tolist()]
+    assert made.time.tolist() == [t for one in one_by_one for t in one.time.tolist()]
     assert [r.detail for r in together.rejected] == [r.detail for a in alone for r in a.rejected]
     counts = sum((collections.Counter(a.counts) for a in alone), collections.Counter[str]())
     assert together.counts == counts
@@ -318,15 +345,16 @@ def test_a_refused_record_tells_what_and_where(
     assert [(row.code, row.detail, row.sequence_id) for row in applied.rejected] == [
         (code, detail, "r0")
     ]
-    assert len(applied.chunk) == 0
+    assert not list(applied.chunks)
     assert applied.counts == {}
 
 
 def test_an_epoch_in_nanoseconds_is_rebased_exactly() -> None:
     epoch = 1714564800 * SECOND
     applied = applied_to([epoch, epoch + 1, epoch + 3], time_delta=True)
-    assert applied.chunk.time.tolist() == [0, 1, 3]
-    assert applied.chunk.values["time_delta"].tolist() == [0.0, 1e-9, 2e-9]
+    [chunk] = applied.chunks
+    assert chunk.time.tolist() == [0, 1, 3]
+    assert chunk.values["time_delta"].tolist() == [0.0, 1e-9, 2e-9]
     assert applied.start.tolist() == [epoch]
 
 
@@ -334,15 +362,15 @@ def test_a_schema_without_times_gets_none_and_has_none_refused() -> None:
     columns = Columns(features=COLUMNS.features, context={})
     applied = apply(chunk_of([[-1, MAX]]), columns, StepOptions())
     assert applied.rejected == ()
-    assert applied.chunk.time is None
+    assert all(chunk.time is None for chunk in applied.chunks)
     assert applied.start.tolist() == [-1]
 
 
 def test_a_chunk_that_suits_is_not_copied() -> None:
     chunk = chunk_of([[1, 2], [], [3]])
-    applied = apply(chunk, COLUMNS, StepOptions())
-    assert applied.chunk.values["x"] is chunk.values["x"]
-    assert applied.chunk.entity_id == chunk.entity_id
+    [made] = apply(chunk, COLUMNS, StepOptions()).chunks
+    assert made.values["x"] is chunk.values["x"]
+    assert made.entity_id == chunk.entity_id
 
 
 def test_a_million_steps_are_cut_into_windows_that_overlap() -> None:
@@ -356,8 +384,17 @@ def test_a_million_steps_are_cut_into_windows_that_overlap() -> None:
         time=times,
         context={},
     )
-    applied = apply(chunk, COLUMNS, StepOptions(max_length=4096, stride=2048))
-    assert len(applied.chunk) == 1 + -(-(10**6 - 4096) // 2048)
-    assert applied.chunk.sequence_id[-1] == "long[997376:1000000]"
-    assert set(applied.chunk.entity_id) == {"long"}
-    np.testing.assert_array_equal(np.unique(applied.chunk.values["x"]), times)
+    # 41 times the steps that were read, of which one Chunk at a time is in memory.
+    applied = apply(chunk, COLUMNS, StepOptions(max_length=4096, stride=100))
+    count = 1 + -(-(10**6 - 4096) // 100)
+    assert len(applied.sequence_id) == len(applied.record) == count
+    assert applied.sequence_id[-1] == "long[996000:1000000]"
+    seen = np.zeros(len(times), np.int64)
+    sequences = 0
+    for made in applied.chunks:
+        assert made.length.sum() <= policies.STEPS
+        assert set(made.entity_id) == {"long"}
+        sequences += len(made)
+        seen += np.bincount(made.values["x"].astype(np.int64), minlength=len(times))
+    assert sequences == count
+    assert seen.min() == 1 and seen.max() == 41

@@ -28,7 +28,7 @@ import pyarrow as pa
 
 from components.errors import BadDataError
 from components.ingest.checks import Reject
-from components.ingest.chunk import File, Part, Piece
+from components.ingest.chunk import File, Part, Piece, runs
 from components.ingest.options import InputOptions
 from components.ingest.readers import table
 from components.ingest.readers.arrays import (
@@ -214,7 +214,7 @@ def _read_flat(archive: zipfile.ZipFile, form: _Form, path: str) -> Iterator[Par
         block = {name: rows.take(size) for name, rows in records.items()}
         # After `_check_lengths`, none is too large for an int64.
         length = np.where(stated < 0, 0, stated).astype(np.int64)
-        for start, stop in _cuts(length):
+        for start, stop in runs(length, STEPS):
             total = int(length[start:stop].sum())
             cells = {name: arrow(rows.take(total)) for name, rows in steps.items()}
             if matrix:
@@ -242,16 +242,6 @@ def _read_flat(archive: zipfile.ZipFile, form: _Form, path: str) -> Iterator[Par
             )
     for rows in (lengths, *records.values(), *steps.values(), *([matrix] if matrix else [])):
         rows.finish()
-
-
-def _cuts(length: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Ranges of sequences of at most `STEPS` steps in all; a longer sequence has one of its own."""
-    ends = np.cumsum(length)
-    start, before = 0, 0
-    while start < len(length):
-        stop = max(start + 1, int(np.searchsorted(ends, before + STEPS, side="right")))
-        yield start, stop
-        start, before = stop, int(ends[stop - 1])
 
 
 def _read_each(

@@ -10,7 +10,6 @@ about as long as to read them.
 """
 
 import contextlib
-import itertools
 import json
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
@@ -23,7 +22,16 @@ import pyarrow.parquet as pq
 from components.errors import BadDataError
 from components.ingest import files
 from components.ingest.checks import Reject
-from components.ingest.chunk import SHOWN_CHARACTERS, File, Part, Piece, Rejected, Rows, shown
+from components.ingest.chunk import (
+    SHOWN_CHARACTERS,
+    File,
+    Part,
+    Piece,
+    Rejected,
+    Rows,
+    runs,
+    shown,
+)
 from components.ingest.options import InputOptions
 from components.ingest.readers import cells, columnar, parquet_schema, table
 from components.ingest.readers.columnar import STEPS
@@ -74,7 +82,7 @@ def read(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part
         names = [steps, *layout.records] if steps else [*layout.steps, *layout.records]
         records = min(max(1, STEPS // _mean_steps(parquet, names[0])), _MOST_RECORDS)
         for number, batch in _batches(parquet, piece, names, records):
-            for start, stop in _cuts(_lengths(batch.column(names[0]))):
+            for start, stop in runs(_lengths(batch.column(names[0])), STEPS):
                 rows = batch.slice(start, stop - start)
                 yield _part(rows, number + start, layout, steps)
 
@@ -200,13 +208,6 @@ def _rejected(
 def _lengths(column: pa.Array) -> np.ndarray:
     """int64 [N], 0 for a null list."""
     return numpy_of(pc.fill_null(pc.list_value_length(column), 0)).astype(np.int64)
-
-
-def _cuts(lengths: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Ranges of rows of about `STEPS` steps each; a longer row stands at the head of its own."""
-    share = np.cumsum(lengths) // STEPS
-    cuts = [0, *(np.flatnonzero(np.diff(share)) + 1).tolist(), len(lengths)]
-    return itertools.pairwise(cuts)
 
 
 def _mean_steps(parquet: pq.ParquetFile, name: str) -> int:
