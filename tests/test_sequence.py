@@ -2,7 +2,6 @@
 
 import pathlib
 
-import numpy as np
 import pytest
 from google.protobuf import text_format
 from hypothesis import given
@@ -16,7 +15,6 @@ from components.sequence import (
     Category,
     Columns,
     Feature,
-    Sequence,
     length_bucket,
 )
 from schemas import SchemaError
@@ -62,11 +60,6 @@ def test_bucket_boundaries(length: int, bucket: str) -> None:
 def test_no_bucket_below_one_step(length: int) -> None:
     with pytest.raises(ValueError, match=f"length: expected >= 1, received {length}"):
         length_bucket(length)
-
-
-def test_length_is_the_number_of_steps() -> None:
-    values = np.zeros((3, 2), np.float32)
-    assert Sequence(sequence_id="a", entity_id="a", values=values).length == 3
 
 
 def test_columns_of_the_gestures_schema() -> None:

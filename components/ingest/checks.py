@@ -2,22 +2,30 @@
 
 A rejected record goes to the quarantine; the codes are API:
 
-    encoding         not UTF-8
-    json             not a JSON object
-    missing_column   a feature of the schema is not in the record
-    type             text, a boolean or a nested value where a number is expected
-    null             a null where the schema allows no missing value, or instead of a list
-    number_format    not a number by the grammar below, or too large for float64
-    non_finite       NaN where missing is not allowed; Inf; Inf once cast to float32
-    empty            no step
-    ragged           the features of one sequence have different numbers of steps
-    bad_dim          not as many features as the schema has
-    length_mismatch  a stated length that is not the number of steps
-    int_overflow     an integer outside int64
-    duplicate_id     the id of an earlier sequence; the first one is kept
+    encoding              not UTF-8
+    json                  not a JSON object
+    missing_column        a feature of the schema is not in the record
+    type                  text, a boolean or a nested value where a number is expected
+    null                  no value, list or record where the schema lets none be missing; no time
+    number_format         not a number by the grammar below, or too large for float64; not a time
+    non_finite            NaN where missing is not allowed; Inf; Inf once cast to float32
+    empty                 no step
+    ragged                the features of one sequence have different numbers of steps
+    bad_dim               not as many features as the schema has
+    length_mismatch       a stated length that is not the number of steps
+    int_overflow          an integer outside int64, or a time outside int64 nanoseconds
+    negative_time         a time below 0, where that is refused
+    unsorted_time         times that fall, where that is refused
+    duplicate_time        two steps at one time, where that is refused
+    too_long, too_short   more steps than max_length, where that is refused; fewer than min_length
+    inconsistent_context  the rows of one sequence differ in a context column
+    inconsistent_entity   the rows of one sequence differ in their entity
+    duplicate_id          the id of an earlier sequence; the first one is kept
+    entity_in_two_splits  in eval, of an entity that is in train
 """
 
 import re
+import reprlib
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Collection
 from typing import Any
@@ -272,4 +280,6 @@ def _utf8(name: str, value: str) -> str:
 
 def described(value: Any) -> str:
     """A decoded value and its type, for a detail."""
-    return f"{type(value).__name__} {str(value)[:40]!r}"
+    # A list in lists, a thousand deep, is more than str can show.
+    shown = reprlib.repr(value) if isinstance(value, list | dict) else str(value)
+    return f"{type(value).__name__} {shown[:40]!r}"

@@ -105,9 +105,9 @@ def line_pieces(
     with open(file.path) as stream:
         stream.seek(skip)
         while block := stream.read(min(_BLOCK, piece_bytes)):
-            rest = stream.readline()
-            stop += len(block) + len(rest)
-            lines += block.count(b"\n") + rest.count(b"\n")
+            block = _to_line_end(block, stream)
+            stop += len(block)
+            lines += block.count(b"\n")
             if stop - start >= piece_bytes:
                 cut()
                 start, number, lines = stop, number + lines, 0
@@ -130,11 +130,15 @@ def line_blocks(piece: Piece, block_bytes: int = _BLOCK) -> Iterator[tuple[int, 
             stream.read(piece.start)
         left = sys.maxsize if piece.stop is None else piece.stop - piece.start
         while left > 0 and (block := stream.read(min(block_bytes, left))):
-            block += stream.readline()
+            block = _to_line_end(block, stream)
             left -= len(block)
             lines = block.removesuffix(b"\n").split(b"\n")
             yield number, lines
             number += len(lines)
+
+
+def _to_line_end(block: bytes, stream: BinaryIO) -> bytes:
+    return block if block.endswith(b"\n") else block + stream.readline()
 
 
 def fingerprint(paths: Iterable[str]) -> str:
