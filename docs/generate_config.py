@@ -79,13 +79,7 @@ _WORDS = {str: "text", int: "integer", float: "number", bool: "true or false"}
 
 def render(config: type = Config) -> str:
     """The whole page."""
-    meanings = attributes(config)
-    parts = [_HEAD, "## Top level", "\n".join(rows(config))]
-    for field in dataclasses.fields(config):
-        if table := _table(field.type):
-            title = f"[{field.name}]" if table is field.type else f"[[{field.name}]]"
-            meaning = meanings[field.name].rstrip(".")
-            parts += [f"## `{title}`: {meaning}", "\n".join(rows(table))]
+    parts = [_HEAD, "## Top level", "\n".join(rows(config)), *_tables(config)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -94,6 +88,19 @@ def render_verdict() -> str:
     parts = [_VERDICT, "## Top level", "\n".join(rows(Rules))]
     parts += ["## `[[rules]]`: a metric, and where it must lie", "\n".join(rows(Rule))]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _tables(of: type, above: str = "") -> Iterator[str]:
+    """The sections of the tables in a table, each followed by those in it."""
+    meanings = attributes(of)
+    for field in dataclasses.fields(of):
+        if table := _table(field.type):
+            key = f"{above}{field.name}"
+            title = f"[{key}]" if table is field.type else f"[[{key}]]"
+            meaning = meanings[field.name].rstrip(".")
+            yield f"## `{title}`: {meaning}"
+            yield "\n".join(rows(table))
+            yield from _tables(table, f"{key}.")
 
 
 def rows(table: type) -> Iterator[str]:

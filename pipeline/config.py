@@ -21,9 +21,9 @@ import pydantic
 import schemas
 from components.evaluate.formulas import HEAD_METRICS
 from components.evaluate.rules import Rules, unknown
-from components.ingest.options import InputOptions
+from components.ingest.options import InputOptions, QuarantineOptions
 from components.push.options import PushOptions
-from components.sequence import Columns
+from components.sequence import TIME_DELTA, Columns
 from components.train.options import HeadOptions, TrainOptions
 
 _LOSES_DATA = {
@@ -92,6 +92,7 @@ class Config:
       schema: name of a schema in `schemas/`, or the path of a .pbtxt file.
       workdir: local folder where a run keeps all that it writes.
       input: the raw files.
+      quarantine: what becomes of records that cannot be used.
       train: the model and its training.
       heads: supervised outputs on the code, for sequences that have a label; none are needed.
       push: the versions that are served.
@@ -102,6 +103,7 @@ class Config:
     schema: str
     workdir: str
     input: InputOptions
+    quarantine: QuarantineOptions = dataclasses.field(default_factory=QuarantineOptions)
     train: TrainOptions = dataclasses.field(default_factory=TrainOptions)
     heads: tuple[HeadOptions, ...] = ()
     push: PushOptions = dataclasses.field(default_factory=PushOptions)
@@ -157,8 +159,9 @@ def load(
         columns = Columns.from_schema(schemas.load(config.schema))
     except (schemas.SchemaError, OSError) as error:
         raise ConfigError(f"{path}: schema: {error}") from error
-    if lines := [f"{path}: {line}" for line in _unlabelled(config, columns)]:
-        raise ConfigError("\n".join(lines))
+    mistakes = [*_undeclared(config, columns), *_unlabelled(config, columns)]
+    if mistakes:
+        raise ConfigError("\n".join(f"{path}: {line}" for line in mistakes))
     load_rules(config)
     return config
 
@@ -272,6 +275,15 @@ def _lines(mistake: Any, table: type) -> list[str]:
     for json_word, toml_word in (("an object", "a table"), ("a valid array", "a list")):
         expected = expected.replace(json_word, toml_word)
     return [f"{key}: expected {expected}, received {mistake['input']!r}"]
+
+
+def _undeclared(config: Config, columns: Columns) -> Iterator[str]:
+    """What ingest is to fill and the schema has not got."""
+    if config.input.steps.time_delta and TIME_DELTA not in columns.names:
+        yield (
+            f"input.steps.time_delta: expected a FLOAT feature {TIME_DELTA!r} with a ragged_tensor "
+            "representation in the schema, received none"
+        )
 
 
 def _unlabelled(config: Config, columns: Columns) -> Iterator[str]:

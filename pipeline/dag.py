@@ -46,7 +46,7 @@ def create_pipeline(
     places: Places,
     columns: Columns,
     schema_file: pathlib.Path,
-    input_options: str,
+    ingest_options: str,
     input_fingerprint: str,
     train_options: TrainOptions,
     heads: tuple[HeadOptions, ...],
@@ -65,7 +65,7 @@ def create_pipeline(
       columns: what the schema says.
       schema_file: the schema; its path must change when its content does, since TFX's cache sees
         the path alone.
-      input_options: InputOptions as JSON.
+      ingest_options: the tables `input` and `quarantine` of the configuration, as JSON.
       input_fingerprint: digest of the raw files' content.
       train_options: of the trainer.
       heads: supervised outputs on the code.
@@ -79,7 +79,7 @@ def create_pipeline(
     schema = ImportSchemaGen(schema_file=str(schema_file)).with_id("schema")
     ingest = Ingest(
         schema=schema.outputs["schema"],
-        options=input_options,
+        options=ingest_options,
         quarantine=str(places.quarantine),
         fingerprint=f"{input_fingerprint} {_source('ingest')}",
     ).with_id("ingest")

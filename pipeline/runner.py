@@ -167,10 +167,9 @@ def _trouble(error: Exception, folder: pathlib.Path) -> str | None:
 
 
 def _pipeline(config: Config, folder: pathlib.Path, force: str) -> Any:
-    from components.ingest import formats
+    from components.ingest import plan
     from pipeline import dag
 
-    patterns = [p for p in (config.input.train, config.input.eval) if p is not None]
     schema_file = schemas.locate(config.schema)
     return dag.create_pipeline(
         name=config.name,
@@ -183,8 +182,13 @@ def _pipeline(config: Config, folder: pathlib.Path, force: str) -> Any:
         ),
         columns=Columns.from_schema(schemas.load(schema_file)),
         schema_file=_keep_by_content(schema_file, folder / "schemas"),
-        input_options=json.dumps(dataclasses.asdict(config.input)),
-        input_fingerprint=formats.fingerprint(patterns),
+        ingest_options=json.dumps(
+            {
+                "input": dataclasses.asdict(config.input),
+                "quarantine": dataclasses.asdict(config.quarantine),
+            }
+        ),
+        input_fingerprint=plan.fingerprint(config.input),
         train_options=config.train,
         heads=config.heads,
         rules=json.dumps(dataclasses.asdict(load_rules(config))),

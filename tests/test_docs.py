@@ -81,15 +81,21 @@ def test_every_key_has_one_row_in_its_table() -> None:
     _, top, *tables = re.split(r"^## ", PAGE, flags=re.MULTILINE)
     shown = {"": re.findall(r"^\| `(\w+)` \|", top, re.MULTILINE)}
     for table in tables:
-        name = re.match(r"`\[+(\w+)\]+`: ", table)[1]
+        name = re.match(r"`\[+([\w.]+)\]+`: ", table)[1]
         shown[name] = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
-    expected = {"": []}
-    for field in dataclasses.fields(Config):
-        tables = [t for t in (field.type, *get_args(field.type)) if dataclasses.is_dataclass(t)]
-        for table in tables:
-            expected[field.name] = [inner.name for inner in dataclasses.fields(table)]
-        if not tables:
-            expected[""].append(field.name)
+    expected: dict[str, list[str]] = {}
+
+    def expect(name: str, of: type) -> None:
+        expected[name] = []
+        for field in dataclasses.fields(of):
+            tables = [t for t in (field.type, *get_args(field.type)) if dataclasses.is_dataclass(t)]
+            for table in tables:
+                expect(f"{name}.{field.name}".lstrip("."), table)
+            if not tables:
+                expected[name].append(field.name)
+
+    expect("", Config)
+    assert "input.steps" in shown
     assert shown == expected
 
 

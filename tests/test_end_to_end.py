@@ -357,7 +357,7 @@ def test_too_many_rejected_records_stop_the_run(gestures_run, tmp_path):
     run = ragline(
         tmp_path / "work",
         *gestures_run.arguments,
-        *("--set", "input.max_quarantine_share=0.0"),
+        *("--set", "quarantine.max_share=0.0"),
     )
     assert run.exit_code == 3
     assert list(run.summary["stages"]) == ["schema", "ingest"]
