@@ -1,4 +1,4 @@
-"""Feature keys, the Sequence type and the shape letters.
+"""Feature keys, the columns of a data set and the shape letters.
 
 Shape letters, everywhere in ragline: B sequences, T steps, F features, E numbers of an embedding.
 A mask's True (or 1) means "counts". A step t of a sequence is *valid* when t < length; all else is
@@ -10,10 +10,9 @@ This module is the only place where a key of a record is written out.
 
 import collections
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from schemas import SchemaError
@@ -28,6 +27,8 @@ TIME = "time"
 BOOKKEEPING = (SEQUENCE_ID, ENTITY_ID, LENGTH, LENGTH_BUCKET, MISSING_BUCKET, TIME)
 # What a schema may leave out: it is written only where it is declared.
 _OPTIONAL = (MISSING_BUCKET, TIME)
+# A feature like any other, which ingest fills if asked to.
+TIME_DELTA = "time_delta"
 
 # Keys of the transformed record, beside `length`, `sequence_id` and context.
 VALUES = "values"
@@ -174,28 +175,6 @@ def _feature(feature: schema_pb2.Feature) -> Feature:
         unit=units[0] if units else None,
         allow_missing=not feature.float_domain.disallow_nan,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sequence:
-    """One sequence as ingest hands it on.
-
-    Attributes:
-      sequence_id: unique in the data set.
-      entity_id: what the sequence belongs to; all sequences of an entity fall in one split.
-      values: float32 [T, F], T >= 1, finite or, where the schema allows it, NaN for missing.
-      context: the context columns that this sequence has.
-    """
-
-    sequence_id: str
-    entity_id: str
-    values: np.ndarray
-    context: Mapping[str, ContextValue] = field(default_factory=dict)
-
-    @property
-    def length(self) -> int:
-        """T, the number of steps."""
-        return len(self.values)
 
 
 def length_bucket(length: int) -> str:

@@ -9,6 +9,7 @@ only by the commands that need them.
 import argparse
 import importlib.metadata
 import json
+import os
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
@@ -44,6 +45,13 @@ def _parser() -> argparse.ArgumentParser:
         description="Runs the whole pipeline: ingest, validate, transform, train, evaluate, push.",
     )
     _add_config(run)
+    run.add_argument(
+        "--force-bless",
+        type=_reason,
+        metavar="WHY",
+        help="bless the model though rules do not hold; the reason is kept with it. A model that "
+        "answers with numbers that are not finite, or that fails the padding contract, never is",
+    )
     run.set_defaults(command=_run)
 
     compare = commands.add_parser(
@@ -122,16 +130,29 @@ def _in_workdir(command: Callable[[argparse.Namespace, "Config"], int]) -> Comma
 
     def checked(options: argparse.Namespace) -> int:
         from pipeline.config import ConfigError, load
+        from pipeline.trouble import TroubleError, sentence
         from pipeline.workdir import BusyError
 
+        workdir = pathlib.Path(os.curdir)
         try:
-            return command(options, load(options.config, options.overrides, options.workdir))
+            config = load(options.config, options.overrides, options.workdir)
+            workdir = pathlib.Path(config.workdir)
+            return command(options, config)
         except ConfigError as error:
             _say(str(error))
             return exits.BAD_CONFIG
         except BusyError as error:
             _say(str(error))
             return exits.BUSY
+        except TroubleError as error:
+            _say(str(error))
+            return exits.DEFECT
+        except OSError as error:  # Outside of the stages, as when the report is written.
+            told = sentence(error, workdir)
+            if told is None:
+                raise
+            _say(told)
+            return exits.DEFECT
 
     return checked
 
@@ -140,7 +161,7 @@ def _in_workdir(command: Callable[[argparse.Namespace, "Config"], int]) -> Comma
 def _run(options: argparse.Namespace, config: "Config") -> int:
     from pipeline import runner
 
-    outcome = runner.run(config)
+    outcome = runner.run(config, options.force_bless or "")
     _say(_ending(outcome.summary, outcome.folder))
     if options.json:
         print(json.dumps(outcome.summary, indent=2))
@@ -175,6 +196,9 @@ def _compare(options: argparse.Namespace, config: "Config") -> int:
     except BadDataError as error:
         _say(str(error))
         return exits.BAD_DATA
+    except runner.FailedError as error:
+        _say(str(error))
+        return exits.DEFECT
     print(json.dumps(rows, indent=2) if options.json else comparison.markdown(rows))
     return exits.DONE
 
@@ -231,6 +255,12 @@ def _synth(options: argparse.Namespace) -> int:
         f"{options.output}"
     )
     return exits.DONE
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("expected the reason, received an empty text")
+    return text.strip()
 
 
 def _positive(text: str) -> int:

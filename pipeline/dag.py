@@ -15,24 +15,18 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2
 
 from components.evaluate import config as evaluate_config
-from components.evaluate.component import Verdict
+from components.evaluate import slices
+from components.evaluate.blessed import Blessed
+from components.evaluate.component import Baselines, Verdict
+from components.evaluate.formulas import HEAD_METRICS
 from components.ingest.component import Ingest
 from components.push import ledger
 from components.push.component import Push
 from components.push.options import PushOptions
 from components.sequence import Columns
-from components.storage import source_digest
 from components.train.options import HeadOptions, TrainOptions
 from components.validate.component import Gate
-
-# What every stage stands on; an edit there reruns them all.
-_FLOOR = (
-    "components/artifacts.py",
-    "components/masking.py",
-    "components/sequence.py",
-    "components/signatures.py",
-    "components/storage.py",
-)
+from pipeline import fingerprint
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +46,14 @@ def create_pipeline(
     places: Places,
     columns: Columns,
     schema_file: pathlib.Path,
-    input_options: str,
+    ingest_options: str,
     input_fingerprint: str,
     train_options: TrainOptions,
     heads: tuple[HeadOptions, ...],
+    rules: str,
+    newest: Blessed | None,
+    force: str,
+    given_split: bool,
     push_options: PushOptions,
     beam_arguments: list[str],
 ) -> Pipeline:
@@ -67,17 +65,21 @@ def create_pipeline(
       columns: what the schema says.
       schema_file: the schema; its path must change when its content does, since TFX's cache sees
         the path alone.
-      input_options: InputOptions as JSON.
+      ingest_options: the tables `input` and `quarantine` of the configuration, as JSON.
       input_fingerprint: digest of the raw files' content.
       train_options: of the trainer.
       heads: supervised outputs on the code.
+      rules: what blesses a model, Rules as JSON.
+      newest: the newest blessed model, which a candidate is compared with.
+      force: why to bless the candidate in any case; empty not to.
+      given_split: whether train and eval are given, not drawn by entity.
       push_options: of the push.
       beam_arguments: of every Beam pipeline.
     """
     schema = ImportSchemaGen(schema_file=str(schema_file)).with_id("schema")
     ingest = Ingest(
         schema=schema.outputs["schema"],
-        options=input_options,
+        options=ingest_options,
         quarantine=str(places.quarantine),
         fingerprint=f"{input_fingerprint} {_source('ingest')}",
     ).with_id("ingest")
@@ -122,10 +124,29 @@ def create_pipeline(
         examples=examples,
         model=train.outputs["model"],
         schema=schema.outputs["schema"],
-        eval_config=evaluate_config.eval_config(_source("evaluate")),
+        eval_config=evaluate_config.eval_config(
+            features=columns.names,
+            heads=[(head.name, HEAD_METRICS[head.type]) for head in heads],
+            slices=slices.columns_of(columns),
+            source=_source("evaluate"),
+        ),
     ).with_id("evaluate")
+    baselines = Baselines(
+        model=train.outputs["model"],
+        model_run=train.outputs["model_run"],
+        examples=examples,
+        transform_graph=transform.outputs["transform_graph"],
+        schema=schema.outputs["schema"],
+        newest=newest.to_json() if newest else "",
+        given_split=int(given_split),
+        source=_source("evaluate"),
+    ).with_id("baselines")
     verdict = Verdict(
-        evaluation=evaluate.outputs["evaluation"], source=_source("evaluate")
+        evaluation=evaluate.outputs["evaluation"],
+        baselines_report=baselines.outputs["report"],
+        rules=rules,
+        force=force,
+        source=_source("evaluate"),
     ).with_id("verdict")
     push = Push(
         model=train.outputs["model"],
@@ -146,7 +167,8 @@ def create_pipeline(
             str(places.metadata)
         ),
         components=[
-            schema, ingest, statistics, anomalies, gate, transform, train, evaluate, verdict, push,
+            schema, ingest, statistics, anomalies, gate, transform, train, evaluate, baselines,
+            verdict, push,
         ],
         enable_cache=True,
         beam_pipeline_args=beam_arguments,
@@ -154,4 +176,4 @@ def create_pipeline(
 
 
 def _source(stage: str) -> str:
-    return source_digest(*_FLOOR, f"components/{stage}")
+    return fingerprint.source(f"components.{stage}")

@@ -16,6 +16,7 @@ from pipeline.config import Config, ConfigError, load
 DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
 SCRIPT = DOCS / "generate_config.py"
 PAGE = (DOCS / "config.md").read_text(encoding="utf-8")
+VERDICT_PAGE = (DOCS / "verdict.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,7 @@ class Sample:
 
 def test_the_page_is_what_the_docstrings_say_now(script: dict) -> None:
     assert script["render"]() == PAGE, "stale: run `python docs/generate_config.py`"
+    assert script["render_verdict"]() == VERDICT_PAGE, "stale, too"
 
 
 def test_the_script_writes_the_page_beside_itself(tmp_path: pathlib.Path) -> None:
@@ -72,21 +74,28 @@ def test_the_script_writes_the_page_beside_itself(tmp_path: pathlib.Path) -> Non
     (tmp_path / "config.md").write_text("old", encoding="utf-8")
     subprocess.run([sys.executable, copy], check=True)
     assert (tmp_path / "config.md").read_text(encoding="utf-8") == PAGE
+    assert (tmp_path / "verdict.md").read_text(encoding="utf-8") == VERDICT_PAGE
 
 
 def test_every_key_has_one_row_in_its_table() -> None:
     _, top, *tables = re.split(r"^## ", PAGE, flags=re.MULTILINE)
     shown = {"": re.findall(r"^\| `(\w+)` \|", top, re.MULTILINE)}
     for table in tables:
-        name = re.match(r"`\[+(\w+)\]+`: ", table)[1]
+        name = re.match(r"`\[+([\w.]+)\]+`: ", table)[1]
         shown[name] = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
-    expected = {"": []}
-    for field in dataclasses.fields(Config):
-        tables = [t for t in (field.type, *get_args(field.type)) if dataclasses.is_dataclass(t)]
-        for table in tables:
-            expected[field.name] = [inner.name for inner in dataclasses.fields(table)]
-        if not tables:
-            expected[""].append(field.name)
+    expected: dict[str, list[str]] = {}
+
+    def expect(name: str, of: type) -> None:
+        expected[name] = []
+        for field in dataclasses.fields(of):
+            tables = [t for t in (field.type, *get_args(field.type)) if dataclasses.is_dataclass(t)]
+            for table in tables:
+                expect(f"{name}.{field.name}".lstrip("."), table)
+            if not tables:
+                expected[name].append(field.name)
+
+    expect("", Config)
+    assert "input.steps" in shown
     assert shown == expected
 
 

@@ -2,7 +2,6 @@
 
 import pathlib
 
-import numpy as np
 import pytest
 from google.protobuf import text_format
 from hypothesis import given
@@ -17,7 +16,6 @@ from components.sequence import (
     Category,
     Columns,
     Feature,
-    Sequence,
     length_bucket,
     missing_bucket,
 )
@@ -89,11 +87,6 @@ def test_missing_bucket(missing: int, values: int, bucket: str) -> None:
 def test_no_missing_bucket_of_an_impossible_share(missing: int, values: int) -> None:
     with pytest.raises(ValueError, match=f"received {missing}"):
         missing_bucket(missing, values)
-
-
-def test_length_is_the_number_of_steps() -> None:
-    values = np.zeros((3, 2), np.float32)
-    assert Sequence(sequence_id="a", entity_id="a", values=values).length == 3
 
 
 def test_columns_of_the_gestures_schema() -> None:

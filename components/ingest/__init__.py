@@ -1,13 +1,32 @@
 """Stage 1: raw files -> gzipped TFRecords of raw Examples, and an account of every record.
 
+What is read:
+
 options.py     what may be configured
-formats.py     which reader a file gets, and where a record stands in its file
-jsonl.py       JSON Lines, one sequence a line
-ts.py          the UEA/UCR archive's .ts
-checks.py      raw columns -> Sequence, or a Reject with its code
-examples.py    Sequence -> tf.train.Example of the raw record contract
-splits.py      entity -> train or eval
+plan.py        the files of a run, their formats, and how they are dealt into units of work
+patterns.py    patterns -> paths, spans
+files.py       opening, decompressing, cutting between lines
+framing.py     the framing of TFRecord files
+readers/       a module a format; all yield Chunks, or Rows where a row is a step
+chunk.py       many sequences as columns, and the records that could not be read
+checks.py      what any record must be, and the codes of those that are rejected
+times.py       times of steps -> int64 nanoseconds
+
+What becomes of it:
+
+grouping.py    Rows -> Chunks
+policies.py    order of steps, sessions, windows, lengths; with ordering.py, cuts.py, refusals.py
+splits.py      entity or time -> train or eval
+examples.py    Chunk -> serialised tf.train.Examples
+shards.py      gzipped TFRecord files, written and read back
+statistics.py  range and number of each feature's values
+duplicates.py  ids that stand twice, entities in both splits
+
+How it is run:
+
+process.py     a unit of work, from parts of files to shards, quarantine and report
+spill.py       rows on their way to the worker that groups them
 transforms.py  the Beam part
-account.py     reads back what was written; accepted + quarantined = read
+account.py     adds the reports up; accepted + quarantined = read
 component.py   the TFX component; executor.py, what it runs
 """

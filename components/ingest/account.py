@@ -1,126 +1,196 @@
-"""The account of every record: what was written is read back, and must add up with what was read.
+"""The account of every record: what the units report and wrote must add up to what was read.
 
 Counters of a runner can be exact while its files are not (Beam's multi_threading mode lost records
-and reported DONE), so nothing is believed but the files: accepted + quarantined = read.
+and reported DONE), so nothing is believed but files: each unit reads back the shards that it wrote,
+and all that it rejected stands in a file. accepted + quarantined = read.
 """
 
-import collections
 import json
+import os
 import pathlib
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-import tensorflow as tf
-
 from components.errors import BadDataError
-from components.sequence import ENTITY_ID, LENGTH, SPLITS
-from components.storage import sha256
+from components.ingest import duplicates, process, statistics
+from components.ingest.options import InputOptions
+from components.ingest.units import Unit
+from components.sequence import SPLITS, Columns
+from components.storage import fsync, read_json
+
+Report = Mapping[str, Any]
 
 
-def read_back(split_folders: dict[str, pathlib.Path]) -> dict[str, Any]:
-    """Counts what stands in the shards of each split.
-
-    Args:
-      split_folders: split -> its folder of gzipped TFRecord shards.
-
-    Returns:
-      split -> {sequences, steps, shards: [{name, records, bytes, sha256}]}.
+def reports(staging: pathlib.Path, units: Collection[Unit], *, grouped: bool) -> list[Report]:
+    """What the units report, in order; where rows were grouped, what their shards report.
 
     Raises:
-      BadDataError: `entity_in_two_splits`.
+      BadDataError: the first one that a unit met.
+      RuntimeError: a unit reports nothing, or rows were lost between reading and grouping.
     """
-    entities: dict[str, set[bytes]] = {}
-    account: dict[str, Any] = {}
-    for split, folder in split_folders.items():
-        entities[split] = set()
-        shards, steps = [], 0
-        for path in sorted(folder.iterdir()):
-            records = 0
-            for record in tf.data.TFRecordDataset(str(path), "GZIP").as_numpy_iterator():
-                feature = tf.train.Example.FromString(record).features.feature
-                steps += feature[LENGTH].int64_list.value[0]
-                entities[split].add(feature[ENTITY_ID].bytes_list.value[0])
-                records += 1
-            size = path.stat().st_size
-            shards.append(
-                {"name": path.name, "records": records, "bytes": size, "sha256": sha256(path)}
-            )
-        account[split] = {
-            "sequences": sum(shard["records"] for shard in shards),
-            "steps": steps,
-            "shards": shards,
-        }
-    if shared := set.intersection(*entities.values()):
-        name = min(shared).decode()
-        raise BadDataError(
-            "entity_in_two_splits",
-            f"entity {name!r} stands in both splits ({len(shared)} such entities); "
-            "its sequences would be trained on and evaluated on",
-        )
-    return account
+    file_of = process.rows_file if grouped else process.report_file
+    try:
+        found: list[Report] = [read_json(file_of(staging, unit.index)) for unit in units]
+    except FileNotFoundError as error:
+        raise RuntimeError(f"ingest lost a unit of work: {error}") from error
+    _raise_failure(found)
+    if not grouped:
+        return found
+    read = sum(report["rows"] for report in found)
+    found = sorted(map(read_json, process.report_files(staging)), key=lambda r: r["unit"])
+    _raise_failure(found)
+    if (kept := sum(report["rows"] for report in found)) != read:
+        raise RuntimeError(f"ingest lost rows: read {read}, but grouped {kept}")
+    return found
 
 
-def reasons_of(quarantine: pathlib.Path) -> tuple[dict[str, int], dict[str, str]]:
-    """Counts the lines of a quarantine file by code.
+def _raise_failure(found: Iterable[Report]) -> None:
+    for report in found:
+        if failure := report.get("failure"):
+            raise BadDataError(failure["code"], *failure["lines"])
+
+
+def gather_quarantine(parts: Iterable[pathlib.Path], quarantine: pathlib.Path) -> dict[str, int]:
+    """Puts the units' rejected records into one file, if there are any: code -> how many."""
+    parts = [part for part in parts if part.stat().st_size]
+    if not parts:
+        return {}
+    counted: Counter[str] = Counter()
+    staged = quarantine.with_name(f".{quarantine.name}.{os.getpid()}.tmp")
+    quarantine.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with staged.open("wb") as whole:
+            for part in parts:
+                with part.open("rb") as lines:
+                    for line in lines:
+                        counted[json.loads(line)["code"]] += 1
+                        whole.write(line)
+        fsync(staged)
+        os.replace(staged, quarantine)
+    finally:
+        staged.unlink(missing_ok=True)
+    return dict(sorted(counted.items()))
+
+
+def settle(
+    found: Collection[Report], reasons: Mapping[str, int], columns: Columns
+) -> dict[str, Any]:
+    """Adds the reports up.
+
+    Args:
+      found: the units' reports.
+      reasons: code -> how many records stand in the quarantine for it.
+      columns: what the schema says.
 
     Returns:
-      (code -> how many, code -> the first such record in a sentence).
+      read, accepted and quarantined (records; a record may make several sequences), reasons,
+      splits {split: {sequences, steps, shards [{name, records, bytes, sha256}]}}, policies
+      {what was cut or left out: how many}, features {name: {min, max, missing, values}} over all
+      steps written, constant_features, and of long tables rows {read, accepted, quarantined}.
+
+    Raises:
+      RuntimeError: records were lost between reading and writing.
     """
-    counted: collections.Counter[str] = collections.Counter()
-    first: dict[str, str] = {}
-    with quarantine.open(encoding="utf-8") as lines:
-        for line in lines:
-            record = json.loads(line)
-            code = record["code"]
-            counted[code] += 1
-            place = f"{record['file']}, line {record['line']}"
-            first.setdefault(code, f"{code}: {place}: {record['detail']}")
-    return dict(sorted(counted.items())), first
+    total: Counter[str] = Counter()
+    policies: Counter[str] = Counter()
+    for report in found:
+        total.update({key: report[key] for key in ("read", "accepted", "rows", "accepted_rows")})
+        policies.update(report["policies"])
+    splits = {split: _split(found, split) for split in SPLITS}
+    rejected = sum(reasons.values())
+    if total["accepted"] + rejected != total["read"]:
+        raise RuntimeError(
+            f"ingest lost records: read {total['read']}, but {total['accepted']} were accepted and "
+            f"{rejected} quarantined; nothing of this run can be trusted"
+        )
+    features = statistics.merged([report["features"] for report in found], columns)
+    return {
+        "read": total["read"],
+        "accepted": total["accepted"],
+        "quarantined": rejected,
+        "reasons": dict(reasons),
+        "splits": splits,
+        "policies": dict(sorted(policies.items())),
+        "features": features,
+        "constant_features": statistics.constant(features),
+        "rows": {
+            "read": total["rows"],
+            "accepted": total["accepted_rows"],
+            "quarantined": total["rows"] - total["accepted_rows"],
+        },
+    }
+
+
+def _split(found: Iterable[Report], split: str) -> dict[str, Any]:
+    shards = []
+    sequences = steps = 0
+    for report in found:
+        written = report["written"].get(split, 0)
+        shard = report["shards"].get(split)
+        records = shard["records"] if shard else 0
+        if records != written:
+            raise RuntimeError(
+                f"ingest lost sequences: wrote {written} to {split}, but {records} stand in it"
+            )
+        if shard:
+            sequences += records
+            steps += shard["steps"]
+            shards.append({key: shard[key] for key in ("name", "records", "bytes", "sha256")})
+    return {
+        "sequences": sum(shard["records"] for shard in shards),
+        "steps": steps,
+        "shards": shards,
+    }
 
 
 def check(
+    account: Mapping[str, Any],
+    found: Iterable[Report],
     *,
-    read: int,
-    splits: dict[str, Any],
-    reasons: dict[str, int],
-    examples: dict[str, str],
-    max_quarantine_share: float,
+    options: InputOptions,
+    max_share: float,
     quarantine: pathlib.Path,
 ) -> None:
-    """Stops the run when records were lost, or when too many were rejected, or too few are left.
+    """Stops the run when too many records were rejected, or too few are left.
 
     Args:
-      read: how many records the readers counted.
-      splits: what `read_back` returned.
-      reasons: quarantine code -> how many.
-      examples: quarantine code -> the first such record, in a sentence.
-      max_quarantine_share: share of the records read that may be rejected.
+      account: what `settle` returned.
+      found: the units' reports, for an example of each reason.
+      options: of the input.
+      max_share: share of the records read that may be rejected.
       quarantine: where the rejected records are, for the message.
 
     Raises:
-      BadDataError: `no_data`, `quarantine` or `insufficient_data`.
-      RuntimeError: records were lost between reading and writing.
+      BadDataError: `no_data`, `duplicate_id`, `entity_in_two_splits`, `quarantine` or
+        `insufficient_data`.
     """
-    accepted = sum(split["sequences"] for split in splits.values())
-    rejected = sum(reasons.values())
-    if accepted + rejected != read:
-        raise RuntimeError(
-            f"ingest lost records: read {read}, but {accepted} were written and {rejected} "
-            "quarantined; nothing of this run can be trusted"
-        )
+    read, rejected, reasons = account["read"], account["quarantined"], account["reasons"]
+    examples: dict[str, str] = {}
+    for report in found:
+        examples = report["first"] | examples
+    lines = [f"{reasons[code]} x {code}: {examples[code]}" for code in reasons]
     if not read:
         raise BadDataError("no_data", "expected at least one record, the input holds none")
-    if rejected > max_quarantine_share * read:
+    for code, stops in (
+        (duplicates.DUPLICATE_ID, options.duplicate_id == "abort"),
+        (duplicates.ENTITY_IN_TWO_SPLITS, options.eval is not None),
+    ):
+        if stops and code in reasons:
+            raise BadDataError(code, f"{reasons[code]} x {examples[code]}", f"all: {quarantine}")
+    if rejected > max_share * read:
         raise BadDataError(
             "quarantine",
             f"{rejected} of {read} records were rejected ({rejected / read:.1%}), more than "
-            f"input.max_quarantine_share = {max_quarantine_share:.1%}",
-            *(f"{reasons[code]} x {examples[code]}" for code in reasons),
+            f"quarantine.max_share = {max_share:.1%}",
+            *lines,
             f"all of them: {quarantine}",
         )
     for name in SPLITS:
-        if not splits[name]["sequences"]:
+        if not account["splits"][name]["sequences"]:
+            sequences = sum(split["sequences"] for split in account["splits"].values())
             raise BadDataError(
                 "insufficient_data",
                 f"the {name} split is empty: expected at least one sequence in it, "
-                f"received {accepted} in all; one entity always falls in one split",
+                f"received {sequences} in all; one entity always falls in one split",
             )

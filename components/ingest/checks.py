@@ -1,30 +1,40 @@
-"""Raw columns -> Sequence, or a Reject that says why not.
+"""What a record must be, whatever its format; one that is not is rejected with a code.
 
-A rejected record goes to the quarantine with its code; the codes are API:
+A rejected record goes to the quarantine; the codes are API:
 
-    encoding         not UTF-8
-    json             not a JSON object
-    missing_column   a feature of the schema is not in the record
-    type             text, a boolean or a nested value where a number is expected
-    null             a null where the schema allows no missing value, or instead of a list
-    number_format    not a number by the grammar below, or too large for float64
-    non_finite       NaN where missing is not allowed; Inf; Inf once cast to float32
-    empty            no step
-    ragged           the features of one sequence have different numbers of steps
-    bad_dim          not as many features as the schema has
-    length_mismatch  a stated length that is not the number of steps
-    int_overflow     an integer outside int64
-    duplicate_id     the id of an earlier sequence; the first one is kept
+    encoding              not UTF-8
+    json                  not a JSON object
+    missing_column        a feature of the schema is not in the record
+    type                  text, a boolean or a nested value where a number is expected
+    null                  no value, list or record where the schema lets none be missing; no time
+    number_format         not a number by the grammar below, or too large for float64; not a time
+    non_finite            NaN where missing is not allowed; Inf; Inf once cast to float32
+    empty                 no step
+    ragged                the features of one sequence have different numbers of steps
+    bad_dim               not as many features as the schema has
+    length_mismatch       a stated length that is not the number of steps
+    int_overflow          an integer outside int64, or a time outside int64 nanoseconds
+    negative_time         a time below 0, where that is refused
+    unsorted_time         times that fall, where that is refused
+    duplicate_time        two steps at one time, where that is refused
+    too_long, too_short   more steps than max_length, where that is refused; fewer than min_length
+    inconsistent_context  the rows of one sequence differ in a context column
+    inconsistent_entity   the rows of one sequence differ in their entity
+    duplicate_id          the id of an earlier sequence; the first one is kept
+    entity_in_two_splits  in eval, of an entity that is in train
 """
 
 import re
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Collection
 from typing import Any
 
 import numpy as np
 
-from components.sequence import LENGTH, Columns, ContextValue, Sequence
+from components.ingest.chunk import Chunk, Part
+from components.ingest.options import StepOptions
+from components.sequence import LENGTH, Columns, ContextValue
 
 # Unambiguous: each text is matched in one way at most, so that refusing one takes linear time.
 _NUMBER = rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
@@ -76,63 +86,115 @@ def numbers_of(name: str, column: Any) -> np.ndarray:
     if column is None:
         raise Reject("null", f"feature {name!r}: expected a list, received null")
     if not isinstance(column, list):
-        raise Reject("type", f"feature {name!r}: expected a list, received {_shown(column)}")
+        raise Reject("type", f"feature {name!r}: expected a list, received {described(column)}")
     if not set(map(type, column)) <= {int, float, type(None)}:
         bad = next(cell for cell in column if type(cell) not in (int, float, type(None)))
-        raise Reject("type", f"feature {name!r}: expected numbers, received {_shown(bad)}")
+        raise Reject("type", f"feature {name!r}: expected numbers, received {described(bad)}")
     try:
         return np.array(column, dtype=np.float64)
     except OverflowError as error:
         raise Reject("number_format", f"feature {name!r}: {error}") from error
 
 
-def assemble(
-    *,
-    columns: Columns,
-    features: Mapping[str, np.ndarray],
-    sequence_id: str,
-    entity_id: str | None = None,
-    context: Mapping[str, ContextValue] | None = None,
-) -> Sequence:
-    """Checks the features of one sequence against the schema and builds it.
+def steps_of(columns: Columns, lengths: Mapping[str, int]) -> int:
+    """T, the steps of one record, whose every column must have as many.
 
     Args:
-      columns: the features and context that the schema names; what it does not name is not read.
-      features: name -> float64 [T], NaN for missing.
-      sequence_id: unique in the data set.
-      entity_id: split key; None means the sequence is its own entity.
-      context: context values by name, already of the right type.
+      columns: what the schema says.
+      lengths: column -> its number of steps.
 
     Raises:
-      Reject: `missing_column`, `ragged`, `empty`, `non_finite`.
+      Reject: `missing_column`, `ragged`.
     """
-    if absent := [name for name in columns.names if name not in features]:
+    names = (*columns.names, *(category.name for category in columns.categories))
+    if absent := [name for name in names if name not in lengths]:
         raise Reject("missing_column", f"expected feature {absent[0]!r}, received none")
-    lengths = {name: len(features[name]) for name in columns.names}
-    if len(set(lengths.values())) > 1:
-        raise Reject("ragged", f"expected as many steps in each feature, received {lengths}")
-    if not lengths[columns.names[0]]:
-        raise Reject("empty", "expected at least one step, received none")
-    # A number that overflows float32 becomes Inf here and is refused below, on purpose.
-    with np.errstate(over="ignore"):
-        values = np.stack([features[n] for n in columns.names], axis=1).astype(np.float32)
-    refused = np.isinf(values) | (
-        np.isnan(values) & [not feature.allow_missing for feature in columns.features]
+    found = {name: lengths[name] for name in names}
+    if len(set(found.values())) > 1:
+        raise Reject("ragged", f"expected as many steps in each feature, received {found}")
+    return found[names[0]]
+
+
+def check(chunk: Chunk, columns: Columns, options: StepOptions) -> Part:
+    """Refuses the records of a Chunk whose content no schema takes, whatever their format.
+
+    A record is refused for the first reason that applies: `empty`, `null` (a missing category where
+    `missing` is `reject`), `non_finite` (its first value that is not a finite float32, nor missing
+    where the schema and `missing` allow it).
+    """
+    empty = Reject("empty", "expected at least one step, received none")
+    reasons = dict.fromkeys(np.flatnonzero(chunk.length == 0).tolist(), empty)
+    if options.missing == "reject":
+        for place, reject in _of_categories(chunk, columns):
+            reasons.setdefault(place, reject)
+    for place, reject in _of_values(chunk, columns, options):
+        reasons.setdefault(place, reject)
+    return refuse(chunk, reasons)
+
+
+def refuse(chunk: Chunk, reasons: Mapping[int, Reject]) -> Part:
+    """A Chunk without the records at some places, and these as rejected."""
+    if not reasons:
+        return Part(chunk=chunk)
+    kept = np.ones(len(chunk), bool)
+    kept[list(reasons)] = False
+    return Part(
+        chunk=chunk.select(kept),
+        rejected=tuple(
+            chunk.rejected(place, reasons[place].code, reasons[place].detail)
+            for place in sorted(reasons)
+        ),
     )
-    if refused.any():
-        step, column = np.argwhere(refused)[0]
-        name = columns.names[column]
-        raise Reject(
-            "non_finite",
-            f"feature {name!r}, step {step}: expected a finite float32, "
-            f"received {features[name][step]}",
+
+
+def _of_categories(chunk: Chunk, columns: Columns) -> Iterator[tuple[int, Reject]]:
+    for category in columns.categories:
+        if category.kind == "bytes":
+            missing = np.flatnonzero(chunk.values[category.name] == "")
+            for place, step in _first_of_each(chunk, missing):
+                yield (
+                    place,
+                    Reject(
+                        "null",
+                        f"feature {category.name!r}, step {step}: expected text, received none",
+                    ),
+                )
+
+
+def _of_values(
+    chunk: Chunk, columns: Columns, options: StepOptions
+) -> Iterator[tuple[int, Reject]]:
+    found: list[tuple[int, int, int, str, float]] = []
+    for feature in columns.features:
+        numbers = chunk.values[feature.name]
+        # A number that overflows float32 becomes Inf here and is refused, on purpose.
+        with np.errstate(over="ignore"):
+            single = numbers.astype(np.float32)
+        bad = ~np.isfinite(single)
+        if bad.any() and feature.allow_missing and options.missing == "schema":
+            bad &= ~np.isnan(single)
+        if bad.any():
+            for place, step in _first_of_each(chunk, np.flatnonzero(bad)):
+                received = float(numbers[chunk.starts[place] + step])
+                found.append((step, len(found), place, feature.name, received))
+    for step, _, place, name, received in sorted(found):
+        yield (
+            place,
+            Reject(
+                "non_finite",
+                f"feature {name!r}, step {step}: expected a finite float32, received {received}",
+            ),
         )
-    return Sequence(
-        sequence_id=sequence_id,
-        entity_id=sequence_id if entity_id is None else entity_id,
-        values=values,
-        context=context or {},
-    )
+
+
+def _first_of_each(chunk: Chunk, steps: np.ndarray) -> Iterator[tuple[int, int]]:
+    """(place of a record, step in it) of the first of the given flat steps in each record."""
+    ends = np.cumsum(chunk.length)
+    places = np.searchsorted(ends, steps, side="right")
+    places, first = np.unique(places, return_index=True)
+    starts = ends - chunk.length
+    for place, step in zip(places, steps[first], strict=True):
+        yield int(place), int(step - starts[place])
 
 
 def check_nulls(columns: Columns, features: Mapping[str, Collection[Any]]) -> None:
@@ -158,7 +220,7 @@ def check_length(stated: Any, steps: int) -> None:
       Reject: `length_mismatch`.
     """
     if stated is not None and (type(stated) is not int or stated != steps):
-        raise Reject("length_mismatch", f"{LENGTH}: expected {steps}, received {_shown(stated)}")
+        raise Reject("length_mismatch", f"{LENGTH}: expected {steps}, received {described(stated)}")
 
 
 def context_of(columns: Columns, record: Mapping[str, Any]) -> dict[str, ContextValue]:
@@ -174,12 +236,12 @@ def context_of(columns: Columns, record: Mapping[str, Any]) -> dict[str, Context
             continue
         allowed = {"bytes": (str,), "int": (int,), "float": (int, float)}[kind]
         if type(value) not in allowed:
-            raise Reject("type", f"column {name!r}: expected {kind}, received {_shown(value)}")
+            raise Reject("type", f"column {name!r}: expected {kind}, received {described(value)}")
         if kind == "bytes":
             value = _utf8(name, value)
         if kind == "int" and not _INT64.min <= value <= _INT64.max:
             raise Reject(
-                "int_overflow", f"column {name!r}: expected an int64, received {_shown(value)}"
+                "int_overflow", f"column {name!r}: expected an int64, received {described(value)}"
             )
         if kind == "float":
             try:
@@ -204,7 +266,7 @@ def identifier(name: str, value: Any) -> str | None:
     if type(value) is int:
         return str(value)
     if type(value) is not str or not value:
-        raise Reject("type", f"{name}: expected text or an integer, received {_shown(value)}")
+        raise Reject("type", f"{name}: expected text or an integer, received {described(value)}")
     return _utf8(name, value)
 
 
@@ -216,5 +278,8 @@ def _utf8(name: str, value: str) -> str:
     return value
 
 
-def _shown(value: Any) -> str:
-    return f"{type(value).__name__} {str(value)[:40]!r}"
+def described(value: Any) -> str:
+    """A decoded value and its type, for a detail."""
+    # A list in lists, a thousand deep, is more than str can show.
+    shown = reprlib.repr(value) if isinstance(value, list | dict) else str(value)
+    return f"{type(value).__name__} {shown[:40]!r}"

@@ -39,7 +39,7 @@ class Ingest(base_beam_component.BaseBeamComponent):
 
         Args:
           schema: the schema of the raw records.
-          options: InputOptions as JSON.
+          options: `{input: InputOptions, quarantine: QuarantineOptions}` as JSON.
           quarantine: the folder that gets one folder of rejected records a run.
           fingerprint: digest of the input files and of our source, so that the cache sees both.
         """

@@ -1,50 +1,162 @@
-"""Sequence -> tf.train.Example of the raw record contract."""
+"""Chunk -> serialised tf.train.Examples of the raw record contract.
 
-import tensorflow as tf
+The bytes are those of protobuf's own deterministic serialisation, with the columns sorted by name,
+so that equal sequences make equal shards. They are put together here, because a column's numbers
+already lie in memory as the wire format wants them: tfx_bsl's encoder takes 3 times as long and
+orders the columns differently each time, tf.train.Example takes 15 times as long.
 
+Source: protobuf.dev/programming-guides/encoding; tensorflow/core/example/{example,feature}.proto.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Sequence as Collection
+from typing import Any
+
+import numpy as np
+from tensorflow.core.example import feature_pb2
+
+from components.ingest.chunk import Chunk
 from components.sequence import (
     ENTITY_ID,
     LENGTH,
     LENGTH_BUCKET,
+    MISSING_BUCKET,
     SEQUENCE_ID,
+    TIME,
     Columns,
-    ContextValue,
-    Sequence,
+    ContextKind,
     length_bucket,
+    missing_bucket,
 )
 
+# Field 1 of Example, Features, FloatList and of an entry of a map: a field of bytes.
+_FIRST = b"\x0a"
+_VALUE = b"\x12"
+_BYTES, _FLOATS, _INTS = b"\x0a", b"\x12", b"\x1a"
+_REMEMBERED = 4096
 
-def encode(sequence: Sequence, columns: Columns) -> bytes:
-    """A serialised Example: one float column [T] a feature, the bookkeeping, the context.
 
-    The bytes are deterministic, so that equal sequences make equal shards.
+def encode_chunk(chunk: Chunk, columns: Columns) -> list[bytes]:
+    """N serialised Examples.
+
+    Args:
+      chunk: N sequences of at least one step each, each with its ids.
+      columns: what the schema says; context that a sequence lacks is left out of its Example.
     """
-    features = {
-        SEQUENCE_ID: _bytes(sequence.sequence_id),
-        ENTITY_ID: _bytes(sequence.entity_id),
-        LENGTH: _ints(sequence.length),
-        LENGTH_BUCKET: _bytes(length_bucket(sequence.length)),
+    entries: dict[str, Iterable[bytes]] = {
+        SEQUENCE_ID: _each(SEQUENCE_ID, chunk.sequence_id, _of_text),
+        ENTITY_ID: _each(ENTITY_ID, chunk.entity_id, _of_text),
+        LENGTH: _each(LENGTH, chunk.length.tolist(), _of_int),
+        LENGTH_BUCKET: _each(LENGTH_BUCKET, map(length_bucket, chunk.length.tolist()), _of_text),
     }
-    for index, name in enumerate(columns.names):
-        column = tf.train.FloatList(value=sequence.values[:, index])
-        features[name] = tf.train.Feature(float_list=column)
-    for name, value in sequence.context.items():
-        features[name] = _context(value)
-    example = tf.train.Example(features=tf.train.Features(feature=features))
-    return example.SerializeToString(deterministic=True)
+    stops = np.cumsum(chunk.length).tolist()
+    starts = chunk.starts.tolist()
+    spans = list(zip(starts, stops, strict=True))
+    for feature in columns.features:
+        entries[feature.name] = _floats(feature.name, chunk.values[feature.name], spans)
+    for category in columns.categories:
+        column = chunk.values[category.name]
+        of = _texts if category.kind == "bytes" else _ints
+        entries[category.name] = of(category.name, column, spans)
+    if columns.has_missing_bucket:
+        entries[MISSING_BUCKET] = _each(MISSING_BUCKET, _missing_buckets(chunk, columns), _of_text)
+    if columns.has_time and chunk.time is not None:
+        entries[TIME] = _ints(TIME, chunk.time, spans)
+    for name, kind in columns.context.items():
+        entries[name] = _each(name, chunk.context[name], _ENCODERS[kind])
+    ordered = (entries[name] for name in sorted(entries))
+    return [_field(_FIRST, b"".join(parts)) for parts in zip(*ordered, strict=True)]
 
 
-def _context(value: ContextValue) -> tf.train.Feature:
-    if isinstance(value, str):
-        return _bytes(value)
-    if isinstance(value, int):
-        return _ints(value)
-    return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
+def _missing_buckets(chunk: Chunk, columns: Columns) -> Iterator[str]:
+    """Of each sequence, the bucket of its share of missing values, of all columns together."""
+    missing = np.zeros(int(chunk.length.sum()), np.int64)
+    for feature in columns.features:
+        missing += np.isnan(chunk.values[feature.name])
+    for category in columns.categories:
+        if category.allow_missing:
+            missing += chunk.values[category.name] == ""
+    values = chunk.length * (len(columns.features) + len(columns.categories))
+    # An empty Chunk has no first place to add up from.
+    counts = np.add.reduceat(missing, chunk.starts) if len(chunk) else missing
+    return map(missing_bucket, counts.tolist(), values.tolist())
 
 
-def _bytes(text: str) -> tf.train.Feature:
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[text.encode("utf-8")]))
+def _field(tag: bytes, content: bytes) -> bytes:
+    return b"".join((tag, _varint(len(content)), content))
 
 
-def _ints(number: int) -> tf.train.Feature:
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=[number]))
+def _varint(number: int) -> bytes:
+    if number < 1 << 7:
+        return number.to_bytes()
+    low = bytearray()
+    while number >= 1 << 7:
+        low.append(number & 0x7F | 0x80)
+        number >>= 7
+    low.append(number)
+    return bytes(low)
+
+
+def _entry(name: str, feature: bytes) -> bytes:
+    """A column of an Example: an entry of the map from names to Features."""
+    return _field(_FIRST, _field(_FIRST, name.encode()) + _field(_VALUE, feature))
+
+
+def _each(
+    name: str, values: Iterable[Any | None], feature_of: Callable[[Any], bytes]
+) -> Iterator[bytes]:
+    """The entries of a column with one value a sequence; few are distinct, but for ids."""
+    known: dict[Any, bytes] = {None: b""}
+    for value in values:
+        entry = known.get(value)
+        if entry is None:
+            entry = _entry(name, feature_of(value))
+            # 0.0 and -0.0 are one key of a dictionary, and different bytes.
+            if len(known) < _REMEMBERED and not isinstance(value, float):
+                known[value] = entry
+        yield entry
+
+
+def _of_text(text: str) -> bytes:
+    return _field(_BYTES, _field(_FIRST, text.encode()))
+
+
+def _of_int(number: int) -> bytes:
+    content: bytes = feature_pb2.Int64List(value=[number]).SerializeToString()
+    return _field(_INTS, content)
+
+
+def _of_float(number: float) -> bytes:
+    return _field(_FLOATS, _field(_FIRST, np.array(number, "<f4").tobytes()))
+
+
+_ENCODERS: dict[ContextKind, Callable[[Any], bytes]] = {
+    "bytes": _of_text,
+    "int": _of_int,
+    "float": _of_float,
+}
+
+
+def _floats(name: str, column: np.ndarray, spans: Collection[tuple[int, int]]) -> Iterator[bytes]:
+    flat = column.astype("<f4").tobytes()
+    before: dict[int, bytes] = {}
+    for start, stop in spans:
+        size = 4 * (stop - start)
+        head = before.get(size)
+        if head is None:
+            # Of one length, all that stands before the numbers is the same.
+            head = before[size] = _entry(name, _field(_FLOATS, _field(_FIRST, bytes(size))))[:-size]
+        yield head + flat[4 * start : 4 * stop]
+
+
+def _ints(name: str, column: np.ndarray, spans: Collection[tuple[int, int]]) -> Iterator[bytes]:
+    for start, stop in spans:
+        content = feature_pb2.Int64List(value=column[start:stop].tolist()).SerializeToString()
+        yield _entry(name, _field(_INTS, content))
+
+
+def _texts(name: str, column: np.ndarray, spans: Collection[tuple[int, int]]) -> Iterator[bytes]:
+    words = {word: _field(_FIRST, word.encode()) for word in set(column)}
+    for start, stop in spans:
+        content = b"".join([words[word] for word in column[start:stop]])
+        yield _entry(name, _field(_BYTES, content))

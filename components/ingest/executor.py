@@ -1,9 +1,10 @@
 """What the ingest component runs: a thin adapter between TFX and the Beam transforms."""
 
+import dataclasses
 import json
-import os
 import pathlib
 import shutil
+from collections.abc import Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -14,18 +15,18 @@ from tfx.types import artifact_utils
 
 import schemas
 from components.artifacts import ACCOUNT_FILE
-from components.ingest import account, formats
-from components.ingest.options import InputOptions
-from components.ingest.transforms import NAMESPACE, RECORDS_READ, REJECTED, IngestSequences
+from components.ingest import account, plan, process, spill, units
+from components.ingest.options import InputOptions, QuarantineOptions, StepOptions
+from components.ingest.process import Job
+from components.ingest.transforms import IngestSequences
 from components.sequence import SPLITS, Columns
 from components.storage import write_json
 
-_SHARD_PREFIX = "data_tfrecord"
 _QUARANTINE_FILE = "rejected.jsonl"
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Runs ingest as one Beam job, then reads back what it wrote."""
+    """Runs ingest as one Beam job, then adds up what it wrote."""
 
     def Do(  # noqa: N802 (TFX's name)
         self,
@@ -40,8 +41,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         [schema_file] = pathlib.Path(schema.uri).iterdir()
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
+        options = json.loads(exec_properties["options"])
         found = self._ingest(
-            options=InputOptions(**json.loads(exec_properties["options"])),
+            options=_input_options(options["input"]),
+            quarantine_options=QuarantineOptions(**options["quarantine"]),
             columns=Columns.from_schema(schemas.load(schema_file)),
             folders={
                 split: pathlib.Path(artifact_utils.get_split_uri([examples], split))
@@ -57,58 +60,45 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         self,
         *,
         options: InputOptions,
+        quarantine_options: QuarantineOptions,
         columns: Columns,
-        folders: dict[str, pathlib.Path],
+        folders: Mapping[str, pathlib.Path],
         quarantine: pathlib.Path,
     ) -> dict[str, Any]:
-        patterns: dict[str | None, str] = {None: options.train}
-        if options.eval is not None:
-            patterns = dict(zip(SPLITS, (options.train, options.eval), strict=True))
-        sources = formats.sources(patterns, options.format, columns)
-        staged = pathlib.Path(self._get_tmp_dir()) / _QUARANTINE_FILE
+        staging = pathlib.Path(self._get_tmp_dir()) / "staging"
+        for folder in (staging, *folders.values()):
+            folder.mkdir(parents=True, exist_ok=True)
+        job = Job(
+            columns=columns, options=options, files=(), folders=dict(folders), staging=staging
+        )
+        planned = plan.make(options, job.raw_columns, units.UNIT_BYTES)
+        job = dataclasses.replace(job, files=planned.files)
+        grouped = bool(options.group_by)
+        shards = spill.shard_count(planned.units, units.UNIT_BYTES) if grouped else None
         pipeline = self._make_beam_pipeline()
-        outputs = (
-            pipeline
-            | "Sources" >> beam.Create(sources)
-            | IngestSequences(columns=columns, eval_share=options.eval_share, split_names=SPLITS)
-        )
-        for split, folder in folders.items():
-            # One shard: with more, an in-process run names them in a different order each time.
-            outputs[split] | f"Write_{split}" >> beam.io.WriteToTFRecord(
-                os.path.join(folder, _SHARD_PREFIX), file_name_suffix=".gz", num_shards=1
-            )
         (
-            outputs[REJECTED]
-            | "ToJson" >> beam.Map(json.dumps).with_output_types(str)
-            | "WriteRejected"
-            >> beam.io.WriteToText(str(staged), num_shards=1, shard_name_template="")
+            pipeline
+            | "Units" >> beam.Create([(unit.index, unit) for unit in planned.units])
+            | IngestSequences(job, shards)
         )
-        result = pipeline.run()
-        result.wait_until_finish()
+        pipeline.run().wait_until_finish()
 
-        reasons, first = account.reasons_of(staged)
-        if reasons:
-            quarantine.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(staged, quarantine)
-        splits = account.read_back(folders)
-        read = _counter(result, RECORDS_READ)
+        reports = account.reports(staging, planned.units, grouped=grouped)
+        parts = [process.quarantine_file(staging, report["unit"]) for report in reports]
+        found = account.settle(reports, account.gather_quarantine(parts, quarantine), columns)
         account.check(
-            read=read,
-            splits=splits,
-            reasons=reasons,
-            examples=first,
-            max_quarantine_share=options.max_quarantine_share,
+            found,
+            reports,
+            options=options,
+            max_share=quarantine_options.max_share,
             quarantine=quarantine,
         )
-        return {
-            "read": read,
-            "accepted": sum(split["sequences"] for split in splits.values()),
-            "quarantined": sum(reasons.values()),
-            "reasons": reasons,
-            "splits": splits,
-        }
+        shutil.rmtree(staging)
+        return found | {"formats": planned.formats, "spans": list(planned.spans)}
 
 
-def _counter(result: Any, name: str) -> int:
-    query = beam.metrics.MetricsFilter().with_namespace(NAMESPACE).with_name(name)
-    return sum(counter.committed for counter in result.metrics().query(query)["counters"])
+def _input_options(plain: dict[str, Any]) -> InputOptions:
+    """Options out of JSON, which has no tuples."""
+    lists = {name: tuple(value) for name, value in plain.items() if isinstance(value, list)}
+    steps = StepOptions(**plain.get("steps", {}))
+    return InputOptions(**(plain | lists | {"steps": steps}))

@@ -1,9 +1,77 @@
-"""What may be configured of ingest: the `[input]` table of a configuration."""
+"""What may be configured of ingest: the tables `[input]`, `[input.steps]` and `[quarantine]`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-FormatName = Literal["auto", "jsonl", "ts"]
+from components.ingest import times
+
+FormatName = Literal[
+    "auto", "csv", "jsonl", "npz", "parquet", "sequence_example", "tfrecord", "ts", "xes"
+]
+# The formats in which a row can be a step: only these can be grouped.
+TABLES = ("csv", "parquet")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepOptions:
+    """The `[input.steps]` table: what becomes of the steps of a record.
+
+    They apply in this order: times are sorted, sessions cut, windows cut, lengths checked.
+
+    Attributes:
+      unsorted_time: of a sequence whose times do not rise: `sort` its steps, equal times in the
+        order in which they were read, or `reject` it.
+      duplicate_time: of steps with equal times: `keep` them all, keep the `first`, or `reject` the
+        sequence.
+      negative_time: of a sequence with a time below 0: `keep` it, for a time is a place on a line
+        whose origin is arbitrary, or `reject` it.
+      session_gap: a pause of more than so many seconds starts a new sequence; None does not cut.
+      max_length: the most steps of a sequence; at 4,096, a batch of 32 takes about 400 MB of an
+        LSTM of 64 units in training.
+      too_long: a longer sequence is cut into a `window` every `stride` steps, keeps its `head` or
+        its `tail`, or is sent to the quarantine by `reject`.
+      stride: steps from one window's start to the next; None is `max_length`, no overlap.
+      min_length: the fewest steps. A record with fewer is rejected; a window or a session with
+        fewer is left out, and counted in the account.
+      missing: `schema` takes a missing value (NaN) where the schema lets the feature be missing;
+        `reject` takes none.
+      time_delta: fill the feature `time_delta`, which the schema must declare, with the seconds
+        since the step before it, 0 at the first: for times at irregular distances.
+    """
+
+    unsorted_time: Literal["sort", "reject"] = "sort"
+    duplicate_time: Literal["keep", "first", "reject"] = "keep"
+    negative_time: Literal["keep", "reject"] = "keep"
+    session_gap: float | None = None
+    max_length: int = 4096
+    too_long: Literal["window", "head", "tail", "reject"] = "window"
+    stride: int | None = None
+    min_length: int = 1
+    missing: Literal["schema", "reject"] = "schema"
+    time_delta: bool = False
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
+
+    def __post_init__(self) -> None:
+        mistakes = [
+            f"{name}: expected at least 1, received {value}"
+            for name in ("max_length", "min_length", "stride")
+            if (value := getattr(self, name)) is not None and value < 1
+        ]
+        if self.min_length > self.max_length:
+            mistakes.append(
+                f"min_length: expected at most max_length = {self.max_length}, "
+                f"received {self.min_length}"
+            )
+        if self.session_gap is not None and not 0.0 < self.session_gap < float("inf"):
+            mistakes.append(f"session_gap: expected seconds above 0, received {self.session_gap}")
+        if self.stride is not None and self.stride > self.max_length:
+            mistakes.append(
+                f"stride: expected at most max_length = {self.max_length}, or steps would be left "
+                f"out between windows; received {self.stride}"
+            )
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,21 +79,47 @@ class InputOptions:
     """The `[input]` table.
 
     Attributes:
-      train: path or pattern of the raw files; with `eval` unset, both splits come from them.
-      eval: path or pattern of the evaluation files, where the split is given (an official split);
-        unset, `train` is split by a hash of the entity.
-      format: how the files are read; `auto` goes by the file's name.
-      eval_share: share of the entities that go to eval when `eval` is unset; 0.2 is the usual
-        hold-out.
-      max_quarantine_share: share of the records read that may be rejected before the run stops with
-        exit code 3; 1% passes a stray record and stops a broken delivery.
+      train: path or pattern of the raw files; with `eval` unset, both splits come from them. A
+        `{SPAN}` in it stands for a number, `{SPAN:4}` for one of four digits, and `{YYYY}`, `{MM}`
+        and `{DD}` for a date; the newest span is read.
+      eval: path or pattern of the evaluation files, where the split is given (an official split).
+      spans: how many of the newest spans are read together.
+      format: how the files are read; `auto` goes by the file's name and its first bytes.
+      group_by: columns of a long table, in which a row is a step, that name the row's sequence;
+        none where a record is a whole sequence.
+      order_by: the column of a step's time: numbers in `time_unit`, or text as ISO 8601. None keeps
+        the order of the file.
+      time_unit: of times that are numbers.
+      entity: the column of the entity; None takes `entity_id` if it is there, else the first column
+        of `group_by`, else each sequence is its own entity.
+      delimiter: between the cells of a CSV file; None finds out which of `,` `;` tab and `|`.
+      missing_text: cells that stand for a missing value; an empty one does only if "" is among
+        them.
+      duplicate_id: of records with the same id, the later ones go to the quarantine, or the run is
+        stopped by `abort`.
+      eval_share: share of the entities that go to eval, by a hash of the entity, where neither
+        `eval` nor `eval_from` is given; 0.2 is the usual hold-out.
+      eval_from: an ISO 8601 time; sequences that start then or later go to eval, the others to
+        train. A later sequence of an entity of the train split goes to the quarantine.
+      allow_outside: take files that a link or `..` puts outside the folder of the pattern.
+      steps: what becomes of the steps of a record.
     """
 
     train: str
     eval: str | None = None
+    spans: int = 1
     format: FormatName = "auto"
+    group_by: tuple[str, ...] = ()
+    order_by: str | None = None
+    time_unit: times.Unit = "s"
+    entity: str | None = None
+    delimiter: str | None = None
+    missing_text: tuple[str, ...] = ("NaN", "?")
+    duplicate_id: Literal["quarantine", "abort"] = "quarantine"
     eval_share: float = 0.2
-    max_quarantine_share: float = 0.01
+    eval_from: str | None = None
+    allow_outside: bool = False
+    steps: StepOptions = field(default_factory=StepOptions)
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
 
@@ -39,10 +133,55 @@ class InputOptions:
             mistakes.append(
                 f"eval_share: expected a share between 0 and 1, received {self.eval_share}"
             )
-        if not 0.0 <= self.max_quarantine_share <= 1.0:
+        if self.spans < 1:
+            mistakes.append(f"spans: expected at least 1, received {self.spans}")
+        if self.spans > 1 and not ("{SPAN" in self.train or "{YYYY}" in self.train):
             mistakes.append(
-                "max_quarantine_share: expected a share from 0 to 1, "
-                f"received {self.max_quarantine_share}"
+                f"spans: expected {{SPAN}} or {{YYYY}} in train with it, received {self.train}"
             )
+        if self.group_by and self.format not in ("auto", *TABLES):
+            mistakes.append(
+                f"group_by: a record of {self.format} is a whole sequence; expected no columns, "
+                f"received {', '.join(self.group_by)}"
+            )
+        if self.delimiter is not None and len(self.delimiter.encode()) != 1:
+            mistakes.append(f"delimiter: expected one character, received {self.delimiter!r}")
+        mistakes += self._mistakes_of_time()
         if mistakes:
             raise ValueError("\n".join(mistakes))
+
+    def _mistakes_of_time(self) -> list[str]:
+        mistakes = []
+        if self.order_by is None:
+            if self.steps.session_gap is not None:
+                mistakes.append("steps.session_gap: expected order_by with it, received none")
+            if self.steps.time_delta:
+                mistakes.append("steps.time_delta: expected order_by with it, received none")
+            if self.eval_from is not None:
+                mistakes.append("eval_from: expected order_by with it, received none")
+        if self.eval_from is not None:
+            try:
+                times.of_time(self.eval_from)
+            except ValueError as error:
+                mistakes.append(f"eval_from: {error}")
+            if self.eval is not None:
+                mistakes.append("eval_from: expected it without eval, which gives the split")
+        return mistakes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantineOptions:
+    """The `[quarantine]` table.
+
+    Attributes:
+      max_share: share of the records read that may be rejected before the run stops with exit code
+        3; 1% passes a stray record and stops a broken delivery.
+    """
+
+    max_share: float = 0.01
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.max_share <= 1.0:
+            raise ValueError(f"max_share: expected a share from 0 to 1, received {self.max_share}")

@@ -1,7 +1,12 @@
-"""Entity -> train or eval, the same in every run."""
+"""Sequences -> train or eval, the same in every run."""
 
 import hashlib
+from collections.abc import Sequence as Collection
 
+import numpy as np
+
+from components.ingest import times
+from components.ingest.options import InputOptions
 from components.sequence import SPLITS
 
 
@@ -18,3 +23,36 @@ def split_of(entity_id: str, eval_share: float) -> str:
     digest = hashlib.blake2b(entity_id.encode("utf-8"), digest_size=8).digest()
     train, evaluation = SPLITS
     return evaluation if int.from_bytes(digest, "big") < eval_share * 2**64 else train
+
+
+def splits_of(
+    entity_ids: Collection[str],
+    options: InputOptions,
+    split_of_file: str | None,
+    start: np.ndarray | None,
+) -> np.ndarray:
+    """The splits of sequences: of their file if it has one, else by time if asked, else by hash.
+
+    Args:
+      entity_ids: what each of N sequences belongs to.
+      options: of them, `eval_from` and `eval_share` are read.
+      split_of_file: as `File.split`.
+      start: int64 [N], when each one's record starts, in nanoseconds since the epoch, so that all
+        that is cut from a record falls in one split; only needed with `eval_from`. That an entity
+        has records on both sides cannot be seen here.
+
+    Returns:
+      object [N] of str.
+    """
+    train, evaluation = SPLITS
+    splits = np.full(len(entity_ids), split_of_file or train, object)
+    if split_of_file is not None:
+        return splits
+    if options.eval_from is not None:
+        if start is None:
+            raise ValueError("eval_from: expected sequences with times, received none")
+        splits[start >= times.of_time(options.eval_from)] = evaluation
+        return splits
+    known = {entity: split_of(entity, options.eval_share) for entity in set(entity_ids)}
+    splits[:] = [known[entity] for entity in entity_ids]
+    return splits

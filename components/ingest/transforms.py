@@ -1,134 +1,146 @@
-"""The Beam part of ingest: files -> parsed records -> unique records, rejected ones aside.
+"""The Beam part of ingest: units of work -> files, and what must be known of all units together.
 
-Counter, namespace `ragline.ingest`: `records_read`. What was accepted and what was rejected is
-counted in the files that were written (`account.py`).
+    units -> parts -> shards, quarantine, reports          where a record is a sequence
+    units -> rows -> spills -> GroupByKey -> parts -> ...  where a row is a step
+                     marks -> GroupByKey -> refusals -> the units that hold them, once more
+
+What goes from worker to worker is small: places in files, and 37 bytes a record. The records
+themselves go from the raw file to the shard in one worker.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.pvalue import TaggedOutput
+import numpy as np
 
-from components.ingest import examples, formats, splits
-from components.ingest.checks import Reject
-from components.sequence import SEQUENCE_ID, Columns
+from components.errors import BadDataError
+from components.ingest import duplicates, grouping, process, readers, spill
+from components.ingest.process import FilePart, Job
+from components.ingest.spill import Spill
+from components.ingest.units import Unit
+from components.storage import write_json
 
-NAMESPACE = "ragline.ingest"
-RECORDS_READ = "records_read"
-REJECTED = "rejected"
-_SHOWN_CHARACTERS = 1000
+# Of the marks: so many that one worker's part is small, and few enough for small runs.
+_PARTS = 16
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parsed:
-    """A record that parsed: its Example, its split, and its origin, which orders duplicates.
-
-    Attributes:
-      origin: (index of the file, line).
-      shown: file, line and the first characters, for the quarantine.
-    """
-
-    origin: tuple[int, int]
-    split: str
-    example: bytes
-    shown: dict[str, Any]
+Source = Unit | tuple[Spill, ...]
 
 
-class ReadRecords(beam.DoFn):
-    """Source -> its records."""
+class ReadRows(beam.DoFn):
+    """(index, Unit of tables) -> (shard, Spill); the rows are counted in a report."""
 
-    def __init__(self) -> None:
-        self._records_read = beam.metrics.Metrics.counter(NAMESPACE, RECORDS_READ)
+    def __init__(self, job: Job, shards: int) -> None:
+        self._job = job
+        self._shards = shards
 
-    def process(self, source: formats.Source) -> Iterator[formats.Raw]:
-        """One file."""
-        for raw in formats.read(source):
-            self._records_read.inc()
-            yield raw
+    def process(self, element: tuple[int, Unit]) -> Iterator[tuple[int, Spill]]:
+        """One unit."""
+        index, unit = element
+        job = self._job
+        report: dict[str, Any] = {"rows": 0}
 
+        def rows() -> Iterator[Any]:
+            for piece in unit.pieces:
+                table = readers.of_table(piece.file.format)
+                for part in table.rows(piece, job.raw_columns, job.options):
+                    report["rows"] += len(part) + len(part.rejected)
+                    yield part
 
-class ParseRecord(beam.DoFn):
-    """Raw -> (sequence_id, Parsed), or a quarantine line on the output `rejected`."""
-
-    def __init__(self, columns: Columns, eval_share: float) -> None:
-        self._columns = columns
-        self._eval_share = eval_share
-
-    def process(self, raw: formats.Raw) -> Iterator[Any]:
-        """One record."""
-        shown = {
-            "file": raw.source.path,
-            "line": raw.line,
-            "text": raw.text[:_SHOWN_CHARACTERS].decode("utf-8", errors="replace"),
-        }
+        spills: dict[int, Spill] = {}
         try:
-            sequence = raw.parse(self._columns)
-        except Reject as reject:
-            yield TaggedOutput(REJECTED, _quarantine_line(reject, None, shown))
-            return
-        split = raw.source.split or splits.split_of(sequence.entity_id, self._eval_share)
-        parsed = Parsed(
-            origin=(raw.source.index, raw.line),
-            split=split,
-            example=examples.encode(sequence, self._columns),
-            shown=shown,
-        )
-        yield sequence.sequence_id, parsed
+            spills = spill.write(job.staging / f"rows-{index:05d}.pickle", rows(), self._shards)
+        except BadDataError as error:
+            report["failure"] = process.failure_of(error)
+        write_json(process.rows_file(job.staging, index), report)
+        yield from spills.items()
 
 
-class KeepFirst(beam.DoFn):
-    """(sequence_id, all records of that id) -> the first one; the others are `duplicate_id`."""
+class Process(beam.DoFn):
+    """(index, Unit or Spills) -> (part, marks)."""
 
-    def process(self, group: tuple[str, Iterable[Parsed]]) -> Iterator[Any]:
-        """All records of one id."""
-        sequence_id, records = group
-        first, *others = sorted(records, key=lambda record: record.origin)
-        yield TaggedOutput(first.split, first.example)
-        for other in others:
-            reject = Reject(
-                "duplicate_id", f"first at {first.shown['file']}, line {first.shown['line']}"
-            )
-            yield TaggedOutput(REJECTED, _quarantine_line(reject, sequence_id, other.shown))
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def process(self, element: tuple[int, Source]) -> Iterator[tuple[int, bytes]]:
+        """One unit."""
+        index, source = element
+        marks = process.process(index, _parts(source, self._job), self._job)
+        yield from duplicates.parted(marks, _PARTS)
+
+
+class Refuse(beam.DoFn):
+    """(part, all its marks) -> (index of a unit, its refusals)."""
+
+    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, bytes]]:
+        """One part of all marks."""
+        found = duplicates.refusals(element[1])
+        for unit in np.unique(found["unit"]).tolist():
+            yield unit, found[found["unit"] == unit].tobytes()
+
+
+class ProcessAgain(beam.DoFn):
+    """(index, {sources, refusals}) -> nothing; units without refusals are left as they are."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def process(self, element: tuple[int, dict[str, Iterable[Any]]]) -> None:
+        """One unit."""
+        index, joined = element
+        packed = b"".join(joined["refusals"])
+        if packed:
+            [source] = joined["sources"]
+            refused = process.refused_of(np.frombuffer(packed, duplicates.REFUSAL), self._job.files)
+            process.process(index, _parts(source, self._job), self._job, refused)
 
 
 class IngestSequences(beam.PTransform):
-    """Sources -> {split: serialised Examples, `rejected`: quarantine records}."""
+    """(index, Unit)s -> the files that `process` describes."""
 
-    def __init__(
-        self, *, columns: Columns, eval_share: float, split_names: tuple[str, ...]
-    ) -> None:
+    def __init__(self, job: Job, shards: int | None) -> None:
+        """Args: the job; and into how many shards rows are dealt, None where there are none."""
         super().__init__()
-        self._columns = columns
-        self._eval_share = eval_share
-        self._split_names = split_names
+        self._job = job
+        self._shards = shards
 
-    def expand(self, sources: beam.PCollection) -> dict[str, beam.PCollection]:
+    def expand(self, units: beam.PCollection) -> beam.PCollection:
         """Label by label; TFX shows these names in its logs."""
-        parsed = (
+        sources = units | "SpreadUnits" >> beam.Reshuffle()
+        if self._shards is not None:
+            sources = (
+                sources
+                | "ReadRows"
+                >> beam.ParDo(ReadRows(self._job, self._shards)).with_output_types(
+                    tuple[int, Spill]
+                )
+                | "GroupRows" >> beam.GroupByKey()
+                | "SortSpills" >> beam.MapTuple(_sorted).with_output_types(tuple[int, Any])
+            )
+        refusals = (
             sources
-            | "SpreadFiles" >> beam.Reshuffle()
-            | "ReadRecords" >> beam.ParDo(ReadRecords()).with_output_types(formats.Raw)
-            | "ParseRecords"
-            >> beam.ParDo(ParseRecord(self._columns, self._eval_share))
-            .with_outputs(REJECTED, main="parsed")
-            .with_output_types(tuple[str, Parsed])
+            | "Process" >> beam.ParDo(Process(self._job)).with_output_types(tuple[int, bytes])
+            | "GroupMarks" >> beam.GroupByKey()
+            | "Refuse" >> beam.ParDo(Refuse()).with_output_types(tuple[int, bytes])
         )
-        unique = (
-            parsed.parsed
-            | "GroupById" >> beam.GroupByKey()
-            | "KeepFirst" >> beam.ParDo(KeepFirst()).with_outputs(REJECTED, *self._split_names)
+        return (
+            {"sources": sources, "refusals": refusals}
+            | "JoinRefusals" >> beam.CoGroupByKey()
+            | "ProcessAgain" >> beam.ParDo(ProcessAgain(self._job)).with_output_types(bytes)
         )
-        outputs = {split: unique[split] for split in self._split_names}
-        outputs[REJECTED] = (
-            parsed[REJECTED],
-            unique[REJECTED],
-        ) | "FlattenRejected" >> beam.Flatten()
-        return outputs
 
 
-def _quarantine_line(
-    reject: Reject, sequence_id: str | None, shown: dict[str, Any]
-) -> dict[str, Any]:
-    return {"code": reject.code, "detail": reject.detail, SEQUENCE_ID: sequence_id, **shown}
+def _sorted(shard: int, spills: Iterable[Spill]) -> tuple[int, tuple[Spill, ...]]:
+    return shard, tuple(sorted(spills, key=lambda spilt: (spilt.path, spilt.start)))
+
+
+def _parts(source: Source, job: Job) -> Iterator[FilePart]:
+    if isinstance(source, Unit):
+        for piece in source.pieces:
+            reader = readers.of(piece.file.format)
+            for part in reader.read(piece, job.raw_columns, job.options):
+                yield piece.file, part, 0
+    else:
+        rows = list(spill.read(source))
+        for grouped in grouping.to_chunks(rows, job.raw_columns):
+            yield job.files[grouped.file], grouped.part, grouped.rejected_rows

@@ -18,12 +18,16 @@ _STAGED, _REMOVED, _DAMAGED = ".staged-", ".removed-", ".damaged-"
 def stage(model: pathlib.Path, serving: pathlib.Path) -> pathlib.Path:
     """Copies a SavedModel into a dot-folder of `serving`; what earlier runs left is removed."""
     serving.mkdir(parents=True, exist_ok=True)
-    for prefix in (_STAGED, _REMOVED):
-        for left in serving.glob(f"{prefix}*"):
-            shutil.rmtree(left)
+    for left in left_over(serving):
+        shutil.rmtree(left)
     staged = serving / f"{_STAGED}{os.getpid()}"
     shutil.copytree(model, staged)
     return staged
+
+
+def left_over(serving: pathlib.Path) -> list[pathlib.Path]:
+    """What pushes left that did not come to their end: staged models, and versions half removed."""
+    return sorted(path for prefix in (_STAGED, _REMOVED) for path in serving.glob(f"{prefix}*"))
 
 
 def seal(staged: pathlib.Path, fingerprint: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 import schemas
-from components.artifacts import TRAINING_FILE
+from components.artifacts import TRAINING_FILE, UNTRAINED_FOLDER
 from components.sequence import SPLITS, Columns
 from components.storage import digest_of, sha256, write_json
 from components.train import effect, export, golden, input, loop, loss, model, padding
@@ -94,23 +94,33 @@ def run_fn(fn_args: Any) -> None:
         ),
         on_epoch=report,
     )
-    # Rebuilt in float32 and without cuDNN: what is served must run where no GPU is.
-    portable = model.build(
-        options=dataclasses.replace(options, precision="float32"), use_cudnn=False, **build
-    )
-    portable.set_weights(trainer.model.get_weights())
-    exported = {
+    served = {
         "transform_output": transform_output,
+        "schema": schema,
         "columns": columns,
-        "directory": pathlib.Path(fn_args.serving_model_dir),
+        "heads": heads,
     }
-    export.export(portable, schema=schema, **exported)
-    golden.write(portable, **exported)
+    # First with the weights that training began with, as a baseline for the evaluation.
+    untrained = pathlib.Path(fn_args.model_run_dir) / UNTRAINED_FOLDER
+    export.export(_portable(options, **build), directory=untrained, **served)
+    portable = _portable(options, **build)
+    portable.set_weights(trainer.model.get_weights())
+    directory = pathlib.Path(fn_args.serving_model_dir)
+    export.export(portable, directory=directory, **served)
+    golden.write(portable, transform_output=transform_output, columns=columns, directory=directory)
     summary = _summary(options, history, strategy, boundaries) | {
         "padding_effect": effect.of_padding(portable, options, train_batches()),
         "sums": {split: _sums(portable, all_batches(split)) for split in SPLITS},
     }
     write_json(pathlib.Path(fn_args.model_run_dir) / TRAINING_FILE, summary)
+
+
+def _portable(options: TrainOptions, **build: Any) -> model.MaskedAutoencoder:
+    """With its first weights, in float32 and without cuDNN: it must run where no GPU is."""
+    keras.utils.set_random_seed(options.seed)
+    return model.build(
+        options=dataclasses.replace(options, precision="float32"), use_cudnn=False, **build
+    )
 
 
 def _shards(patterns: list[str]) -> list[str]:

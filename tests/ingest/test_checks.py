@@ -1,4 +1,4 @@
-"""Tests of the checks: every code of the contract, the grammar of numbers, ids and context."""
+"""Tests of the checks: of whole chunks, the grammar of numbers, ids and context."""
 
 import re
 
@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.ingest import checks, jsonl, transforms, ts
+from components.ingest import checks
 from components.ingest.checks import Reject
-from components.sequence import Columns, Feature
+from components.ingest.chunk import Chunk, Part
+from components.ingest.options import StepOptions
+from components.sequence import Category, Columns, Feature
 
 COLUMNS = Columns(
     features=(
@@ -17,69 +19,8 @@ COLUMNS = Columns(
         Feature(name="b", unit=None, allow_missing=True),
     ),
     context={"label": "bytes", "visits": "int", "target": "float"},
+    categories=(Category(name="word", kind="bytes"),),
 )
-GOOD = b'"a": [1, 2], "b": [3, null]'
-HEADER = ts.Header(lines=1, context=None)
-
-# Input line -> code -> its detail.
-JSONL_REJECTS = [
-    (b'{"features": {"a": [1]\xff}}', "encoding", "expected UTF-8: invalid start byte at byte 22"),
-    (b'{"features": {"a": [1', "json", "expected a JSON object: Expecting ',' delimiter"),
-    (b"[1, 2]", "json", "expected a JSON object, received list"),
-    (b'{"features": {"a": [1, 2]}}', "missing_column", "expected feature 'b', received none"),
-    (b"{}", "missing_column", "expected 'features', an object of lists"),
-    (b'{"features": [1]}', "type", "'features': expected an object of lists"),
-    (b'{"features": {"a": ["1"], "b": [1]}}', "type", "'a': expected numbers, received str '1'"),
-    (b'{"features": {"a": 1, "b": [1]}}', "type", "'a': expected a list, received int '1'"),
-    (b'{"features": null}', "null", "expected 'features', an object of lists"),
-    (b'{"features": {"a": null, "b": [1]}}', "null", "'a': expected a list, received null"),
-    (
-        b'{"features": {"a": [1, null], "b": [1, 2]}}',
-        "null",
-        "feature 'a', step 1: expected a number, received null",
-    ),
-    (
-        b'{"features": {"a": [1' + b"0" * 400 + b'], "b": [1]}}',
-        "number_format",
-        "feature 'a': int too large to convert to float",
-    ),
-    (
-        b'{"features": {"a": [1, NaN], "b": [1, 2]}}',
-        "non_finite",
-        "feature 'a', step 1: expected a finite float32, received nan",
-    ),
-    (
-        b'{"features": {"a": [1], "b": [1e39]}}',
-        "non_finite",
-        r"feature 'b', step 0: expected a finite float32, received 1e\+39",
-    ),
-    (b'{"features": {"a": [], "b": []}}', "empty", "expected at least one step, received none"),
-    (
-        b'{"features": {"a": [1], "b": [1, 2]}}',
-        "ragged",
-        "expected as many steps in each feature, received {'a': 1, 'b': 2}",
-    ),
-    (
-        b'{"length": 3, "features": {' + GOOD + b"}}",
-        "length_mismatch",
-        "length: expected 2, received int '3'",
-    ),
-    (
-        b'{"visits": 9223372036854775808, "features": {' + GOOD + b"}}",
-        "int_overflow",
-        "column 'visits': expected an int64, received int '9223372036854775808'",
-    ),
-]
-TS_REJECTS = [
-    (b"1,2", "bad_dim", "expected 2 features, received 1"),
-    (b"1,2:3,4:5,6", "bad_dim", "expected 2 features, received 3"),
-    (b"1,2:3,x", "number_format", "expected a number, received b'x'"),
-    (b"1,2:3,1e400", "number_format", "expected a float64, received b'1e400'"),
-    (b"1,?:3,4", "non_finite", "feature 'a', step 1: expected a finite float32, received nan"),
-    (b"1,2:3", "ragged", "expected as many steps in each feature, received {'a': 2, 'b': 1}"),
-    (b":", "empty", "expected at least one step, received none"),
-]
-
 # Texts of one cell that are no number, though Python's float() takes some of them.
 NO_NUMBERS = [
     b"", b" ", b" 1", b"1 ", b"1_000", "\u0663".encode(), b"0x10", b"1e", b"e5", b".", b"+", b"-.",
@@ -92,43 +33,6 @@ def _rejected(parse: object, *arguments: object) -> Reject:
     with pytest.raises(Reject) as caught:
         parse(*arguments)
     return caught.value
-
-
-def _duplicate() -> Reject:
-    """What becomes of the second of two records with one id."""
-
-    def parsed(line: int) -> transforms.Parsed:
-        shown = {"file": "f.jsonl", "line": line, "text": "{}"}
-        return transforms.Parsed(origin=(0, line), split="train", example=b"", shown=shown)
-
-    kept, rejected = transforms.KeepFirst().process(("id", [parsed(7), parsed(3)]))
-    assert kept.tag == "train"
-    assert (rejected.value["line"], rejected.value["sequence_id"]) == (7, "id")
-    return Reject(rejected.value["code"], rejected.value["detail"])
-
-
-@pytest.mark.parametrize(("line", "code", "detail"), JSONL_REJECTS)
-def test_json_lines_are_rejected_with_code_and_detail(line: bytes, code: str, detail: str) -> None:
-    reject = _rejected(jsonl.parse, line, COLUMNS, "file:1")
-    assert (reject.code, bool(re.search(detail, reject.detail))) == (code, True), reject.detail
-
-
-@pytest.mark.parametrize(("line", "code", "detail"), TS_REJECTS)
-def test_ts_lines_are_rejected_with_code_and_detail(line: bytes, code: str, detail: str) -> None:
-    reject = _rejected(ts.parse, line, COLUMNS, "file:1", HEADER)
-    assert (reject.code, bool(re.search(detail, reject.detail))) == (code, True), reject.detail
-
-
-def test_a_second_record_of_an_id_names_the_first() -> None:
-    duplicate = _duplicate()
-    assert (duplicate.code, duplicate.detail) == ("duplicate_id", "first at f.jsonl, line 3")
-
-
-def test_every_code_of_the_contract_is_produced_and_no_other() -> None:
-    contract = set(re.findall(r"^ {4}(\w+) {2,}", checks.__doc__, re.MULTILINE))
-    produced = {code for _, code, _ in JSONL_REJECTS + TS_REJECTS} | {_duplicate().code}
-    assert produced == contract
-    assert len(contract) == 13
 
 
 @given(st.lists(st.floats(allow_infinity=False), min_size=1, max_size=20))
@@ -225,16 +129,59 @@ def test_a_json_column_that_is_no_list(column: object) -> None:
         checks.numbers_of("a", column)
 
 
-def test_assemble_orders_features_and_casts_to_float32() -> None:
-    sequence = checks.assemble(
-        columns=COLUMNS,
-        features={"b": np.array([np.nan, 0.1]), "unasked": np.zeros(9), "a": np.array([1.0, 2.0])},
-        sequence_id="s",
+def _chunk(lengths: list[int], **columns: list[object]) -> Chunk:
+    """Records of two features and a category, of which a test names some."""
+    steps = sum(lengths)
+    values = {"a": [0.0] * steps, "b": [0.0] * steps, "word": ["w"] * steps} | columns
+    return Chunk(
+        number=np.arange(len(lengths)) + 1,
+        sequence_id=[f"s{place}" for place in range(len(lengths))],
+        entity_id=[None] * len(lengths),
+        length=np.array(lengths),
+        values={
+            name: np.array(column, object if name == "word" else np.float64)
+            for name, column in values.items()
+        },
+        time=None,
+        context={name: [None] * len(lengths) for name in COLUMNS.context},
     )
-    expected = np.array([[1, np.nan], [2, 0.1]], np.float32)
-    assert sequence.values.dtype == np.float32
-    np.testing.assert_array_equal(sequence.values, expected)
-    assert (sequence.sequence_id, sequence.entity_id, sequence.context) == ("s", "s", {})
+
+
+def _refused(part: Part) -> list[tuple[int, str, str]]:
+    return [(record.number, record.code, record.detail) for record in part.rejected]
+
+
+def test_good_records_pass_as_they_are() -> None:
+    chunk = _chunk([2, 1], b=[np.nan, 1e38, -0.0], word=["", "x", "y"])
+    part = checks.check(chunk, COLUMNS, StepOptions())
+    assert part.chunk is chunk
+    assert part.rejected == ()
+
+
+def test_bad_records_leave_and_the_others_stay() -> None:
+    chunk = _chunk([2, 0, 1, 3], a=[1, 2, np.inf, 4, np.nan, 1e39], b=[5, 6, 7, 8, 9, np.inf])
+    part = checks.check(chunk, COLUMNS, StepOptions())
+    assert _refused(part) == [
+        (2, "empty", "expected at least one step, received none"),
+        (3, "non_finite", "feature 'a', step 0: expected a finite float32, received inf"),
+        (4, "non_finite", "feature 'a', step 1: expected a finite float32, received nan"),
+    ]
+    assert [record.sequence_id for record in part.rejected] == ["s1", "s2", "s3"]
+    assert part.chunk.sequence_id == ["s0"]
+    np.testing.assert_array_equal(part.chunk.values["b"], [5, 6])
+
+
+def test_what_is_missing_can_be_refused_whatever_the_schema_says() -> None:
+    chunk = _chunk([1, 2, 1], b=[0, 0, np.nan, 0], word=["x", "", "y", "z"])
+    part = checks.check(chunk, COLUMNS, StepOptions(missing="reject"))
+    # Of two faults of a record, the first kind is told.
+    assert _refused(part) == [(2, "null", "feature 'word', step 0: expected text, received none")]
+    words = chunk.select(np.array([True, False, True]))
+    assert checks.check(words, COLUMNS, StepOptions(missing="reject")).rejected == ()
+    numbers = _chunk([2], b=[0, np.nan])
+    assert _refused(checks.check(numbers, COLUMNS, StepOptions(missing="reject"))) == [
+        (1, "non_finite", "feature 'b', step 1: expected a finite float32, received nan")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -242,13 +189,31 @@ def test_assemble_orders_features_and_casts_to_float32() -> None:
     [(3.4028234e38, True), (-3.4028234e38, True), (3.4028236e38, False), (np.inf, False)],
 )
 def test_the_largest_float32_is_the_limit(value: float, accepted: bool) -> None:
-    features = {"a": np.array([0.0, value]), "b": np.array([0.0, 1e-50])}
-    if accepted:
-        sequence = checks.assemble(columns=COLUMNS, features=features, sequence_id="s")
-        assert np.isfinite(sequence.values).all()
-    else:
-        with pytest.raises(Reject, match="non_finite: feature 'a', step 1: expected a finite"):
-            checks.assemble(columns=COLUMNS, features=features, sequence_id="s")
+    part = checks.check(_chunk([2], a=[0.0, value], b=[0.0, 1e-50]), COLUMNS, StepOptions())
+    assert len(part.chunk) == accepted
+
+
+@given(st.lists(st.lists(st.sampled_from([0.0, np.nan, np.inf, 1e39]), max_size=3), max_size=6))
+def test_exactly_the_bad_records_are_refused(records: list[list[float]]) -> None:
+    flat = [value for record in records for value in record]
+    part = checks.check(_chunk(list(map(len, records)), a=flat), COLUMNS, StepOptions())
+    good = [i + 1 for i, record in enumerate(records) if record and not any(record)]
+    assert part.chunk.number.tolist() == good
+    refused = [number for number, _, _ in _refused(part)]
+    assert sorted([*good, *refused]) == list(range(1, len(records) + 1))
+    for number, code, detail in _refused(part):
+        record = records[number - 1]
+        first = next((i for i, value in enumerate(record) if value), None)
+        assert code == ("empty" if first is None else "non_finite")
+        assert first is None or f"step {first}: " in detail
+
+
+def test_steps_are_counted_once_for_all_columns() -> None:
+    assert checks.steps_of(COLUMNS, {"a": 2, "b": 2, "word": 2, "unasked": 9}) == 2
+    with pytest.raises(Reject, match="missing_column: expected feature 'word', received none"):
+        checks.steps_of(COLUMNS, {"a": 2, "b": 2})
+    with pytest.raises(Reject, match=r"ragged: .* received {'a': 2, 'b': 2, 'word': 1}"):
+        checks.steps_of(COLUMNS, {"a": 2, "b": 2, "word": 1})
 
 
 @pytest.mark.parametrize("stated", [None, 2])

@@ -78,7 +78,9 @@ def _columns_of(record: bytes) -> Record:
     }
 
 
-def _run(folder: pathlib.Path, schema: str = "gestures", **options: Any) -> Place:
+def _run(
+    folder: pathlib.Path, schema: str = "gestures", max_share: float = 0.01, **options: Any
+) -> Place:
     """One execution of the component's executor, as TFX calls it."""
     place = Place(
         schema=standard_artifacts.Schema(),
@@ -103,7 +105,7 @@ def _run(folder: pathlib.Path, schema: str = "gestures", **options: Any) -> Plac
             {"schema": [place.schema]},
             {"examples": [place.examples], "account": [place.account]},
             {
-                "options": json.dumps(options),
+                "options": json.dumps({"input": options, "quarantine": {"max_share": max_share}}),
                 "quarantine": str(place.quarantine),
                 "fingerprint": "",
             },
@@ -184,7 +186,7 @@ def poisoned_input(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 @pytest.fixture(scope="module")
 def poisoned(poisoned_input: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
     folder = tmp_path_factory.mktemp("run") / "poisoned"
-    return _run(folder, train=f"{poisoned_input}/*.jsonl", max_quarantine_share=0.1)
+    return _run(folder, train=f"{poisoned_input}/*.jsonl", max_share=0.1)
 
 
 def test_examples_read_back_as_the_records_that_went_in(clean: Place) -> None:
@@ -308,7 +310,7 @@ def test_of_one_id_in_two_files_the_first_is_kept(poisoned: Place) -> None:
 
 def test_a_long_line_is_cut_in_the_quarantine(tmp_path: pathlib.Path) -> None:
     source = _write(tmp_path / "in.jsonl", [*CLEAN["one"], b"x" * 5000])
-    place = _run(tmp_path / "run", train=str(source), max_quarantine_share=0.1)
+    place = _run(tmp_path / "run", train=str(source), max_share=0.1)
     [record] = place.read_quarantine()
     assert record["text"] == "x" * 1000
 
@@ -324,10 +326,10 @@ def _fail(folder: pathlib.Path, **options: Any) -> BadDataError:
 def test_too_many_bad_records_stop_the_run(
     poisoned_input: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    error = _fail(tmp_path, train=f"{poisoned_input}/*.jsonl", max_quarantine_share=0.09)
+    error = _fail(tmp_path, train=f"{poisoned_input}/*.jsonl", max_share=0.09)
     assert error.code == "quarantine"
     head, *lines, where = error.lines
-    expected = "4 of 44 records were rejected (9.1%), more than input.max_quarantine_share = 9.0%"
+    expected = "4 of 44 records were rejected (9.1%), more than quarantine.max_share = 9.0%"
     assert head == expected
     assert [line.split(": ")[0] for line in lines] == [
         "1 x duplicate_id",
@@ -346,7 +348,7 @@ def _blank(folder: pathlib.Path) -> dict[str, str]:
 
 
 def _all_bad(folder: pathlib.Path) -> dict[str, Any]:
-    return {"train": str(_write(folder / "in.jsonl", [b"{}"])), "max_quarantine_share": 1.0}
+    return {"train": str(_write(folder / "in.jsonl", [b"{}"])), "max_share": 1.0}
 
 
 def _one_entity(folder: pathlib.Path) -> dict[str, str]:
@@ -374,9 +376,13 @@ def _broken(folder: pathlib.Path) -> dict[str, str]:
         (_blank, "no_data", "expected at least one record, the input holds none"),
         (_one_entity, "insufficient_data", "the .* split is empty: .* received 3 in all"),
         (_all_bad, "insufficient_data", "the train split is empty: .* received 0 in all"),
-        (_shared_entity, "entity_in_two_splits", r"entity 'wearer-1' stands in both .*\(1 such"),
+        (
+            _shared_entity,
+            "entity_in_two_splits",
+            r"1 x .*/eval\.jsonl, line 1: its entity is in train at .*/train\.jsonl, line 2",
+        ),
         (_same_file, "quarantine", "20 of 40 records were rejected"),
-        (_broken, "unreadable", r"in\.jsonl\.gz: Not a gzipped file"),
+        (_broken, "unreadable", r"in\.jsonl\.gz: zlib inflate failed"),
     ],
 )
 def test_data_that_cannot_be_used_stops_the_run(
@@ -395,13 +401,17 @@ def test_data_that_cannot_be_used_stops_the_run(
     ("name", "code", "message"),
     [
         ("*.jsonl", "no_input", "expected at least one file, found none"),
-        ("in.csv", "unknown_format", r"in\.csv: expected a name that ends in one of \.jsonl"),
+        (
+            "in.dat",
+            "unknown_format",
+            r"in\.dat: neither its name \(expected one that ends in \.csv",
+        ),
     ],
 )
 def test_input_that_is_not_there_stops_the_run(
     tmp_path: pathlib.Path, name: str, code: str, message: str
 ) -> None:
-    _write(tmp_path / "in.csv", [b"1,2"])
+    _write(tmp_path / "in.dat", [b"1,2"])
     error = _fail(tmp_path, train=str(tmp_path / name))
     assert error.code == code
     with pytest.raises(BadDataError, match=message):

@@ -1,16 +1,21 @@
 """Tests of JSON Lines: what is read, and the oddities of JSON, none of which may stop a run."""
 
+import dataclasses
 import json
+import pathlib
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from components.ingest import jsonl
+from components.ingest import checks
 from components.ingest.checks import Reject
-from components.ingest.examples import encode
-from components.sequence import Columns, Feature, Sequence
+from components.ingest.chunk import Chunk, File, Record, Rejected, of_records
+from components.ingest.examples import encode_chunk
+from components.ingest.options import InputOptions
+from components.ingest.readers import jsonl
+from components.sequence import Category, Columns, Feature
 
 COLUMNS = Columns(
     features=(
@@ -21,9 +26,21 @@ COLUMNS = Columns(
 )
 
 
-def _parse(text: bytes | str) -> Sequence:
+PLAIN = InputOptions(train="x")
+
+
+def _parse(text: bytes | str, columns: Columns = COLUMNS, options: InputOptions = PLAIN) -> Chunk:
+    """The only sequence of a Chunk, checked; or the Reject that the quarantine would tell."""
     data = text.encode() if isinstance(text, str) else text
-    return jsonl.parse(data, COLUMNS, "folder/file.jsonl:7")
+    found = jsonl.parse(data, 7, columns, options)
+    if isinstance(found, Record):
+        assert found.number == 7
+        part = checks.check(of_records([found], columns), columns, options.steps)
+        if not part.rejected:
+            return part.chunk
+        [found] = part.rejected
+    assert found.number == 7
+    raise Reject(found.code, found.detail)
 
 
 def _one_step(**more: str) -> str:
@@ -33,34 +50,146 @@ def _one_step(**more: str) -> str:
 
 
 def test_a_full_record_is_read() -> None:
-    sequence = _parse(
+    chunk = _parse(
         '{"sequence_id": "s", "entity_id": 7, "length": 2, "label": "grüße", "visits": 3,'
         ' "target": 0.5, "features": {"b": [null, 4], "a": [1, 2.5]}, "unasked": [[]]}'
     )
-    assert (sequence.sequence_id, sequence.entity_id, sequence.length) == ("s", "7", 2)
-    np.testing.assert_array_equal(sequence.values, [[1, np.nan], [2.5, 4]])
-    assert sequence.context == {"label": "grüße", "visits": 3, "target": 0.5}
+    assert (chunk.sequence_id, chunk.entity_id, chunk.length.tolist()) == (["s"], ["7"], [2])
+    np.testing.assert_array_equal(chunk.values["a"], [1, 2.5])
+    np.testing.assert_array_equal(chunk.values["b"], [np.nan, 4])
+    assert chunk.context == {"label": ["grüße"], "visits": [3], "target": [0.5]}
 
 
-def test_ids_default_to_the_place_and_to_each_other() -> None:
-    sequence = _parse(_one_step())
-    assert sequence.sequence_id == sequence.entity_id == "folder/file.jsonl:7"
+STEPPED = Columns(
+    features=COLUMNS.features,
+    context={},
+    categories=(Category(name="word", kind="bytes"), Category(name="code", kind="int")),
+)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"features": {"a": [1, 2], "b": [3, None], "word": ["x", None], "code": [4, 0]}},
+        {"a": [1, 2], "b": [3, None], "word": ["x", ""], "code": [4, 0]},
+        {
+            "steps": [
+                {"a": 1, "b": 3, "word": "x", "code": 4},
+                {"code": 0, "word": "", "b": None, "a": 2, "unasked": 1},
+            ]
+        },
+    ],
+    ids=["features", "flat", "steps"],
+)
+def test_columns_may_stand_in_three_places(record: dict[str, object]) -> None:
+    chunk = _parse(json.dumps(record), STEPPED)
+    assert chunk.length.tolist() == [2]
+    np.testing.assert_array_equal(chunk.values["a"], [1, 2])
+    np.testing.assert_array_equal(chunk.values["b"], [3, np.nan])
+    assert chunk.values["word"].tolist() == ["x", ""]
+    assert chunk.values["code"].tolist() == [4, 0]
+    assert chunk.values["code"].dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"steps": None}, "null: 'steps': expected a list of objects, received null"),
+        ({"steps": [None]}, "null: step 0: expected an object, received NoneType"),
+        ({"steps": [[1, 2]]}, "type: step 0: expected an object, received list"),
+        ({"steps": []}, "empty: expected at least one step"),
+        ({"steps": [{"a": None, "b": 1, "word": "", "code": 1}]}, "null: feature 'a', step 0"),
+        ({"steps": [{"a": 1, "b": 1, "word": "", "code": None}]}, "null: category 'code', step 0"),
+        ({"steps": [{"a": 1, "b": 1, "code": 1}]}, "missing_column: step 0: expected 'word'"),
+        ({"a": [1], "b": [1], "code": [1]}, "missing_column: expected feature 'word'"),
+        ({"a": [1], "b": [1], "word": ["x"], "code": [1.0]}, "type: category 'code', step 0"),
+        ({"a": [1], "b": [1], "word": ["x"], "code": [2**63]}, "int_overflow: category 'code'"),
+        ({"a": [1], "b": [1], "word": [1.5], "code": [1]}, "type: category 'word'"),
+        ({"a": [1], "b": [1], "word": ["\ud800"], "code": [1]}, "encoding: category 'word'"),
+        ({"a": [1], "b": [1], "word": ["x", "y"], "code": [1]}, "ragged: "),
+    ],
+)
+def test_bad_steps_and_categories_are_rejected(record: dict[str, object], message: str) -> None:
+    with pytest.raises(Reject, match=f"^{message}"):
+        _parse(json.dumps(record), STEPPED)
+
+
+@pytest.mark.parametrize(
+    ("times", "unit", "nanoseconds"),
+    [
+        ([1700000000123456789, 1700000000123456790], "ns", None),
+        ([1, 2], "s", [10**9, 2 * 10**9]),
+        ([0.5, 1], "ms", [500_000, 10**6]),
+        (["1970-01-01", "1970-01-01T00:00:01.5"], "s", [0, 1_500_000_000]),
+    ],
+)
+def test_times_are_whole_nanoseconds(
+    times: list[object], unit: str, nanoseconds: list[int] | None
+) -> None:
+    options = InputOptions(train="x", order_by="at", time_unit=unit)
+    chunk = _parse(json.dumps({"at": times, "a": [1, 2], "b": [1, 2]}), options=options)
+    assert chunk.time.dtype == np.int64
+    assert chunk.time.tolist() == (nanoseconds or times)
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        ([1, None], "null: time 'at', step 1: expected a time, received null"),
+        ([1, float("nan")], "null: time 'at', step 1: expected a time, received NaN"),
+        ([1, "1970-01-01"], "type: time 'at': expected numbers, or texts"),
+        ([1, True], "type: time 'at': expected numbers, or texts"),
+        ([1, 2**63], "int_overflow: time 'at'"),
+        ([1, 10**10], "int_overflow: time 'at', step 1: expected int64 nanoseconds"),
+        (["1970-01-01", "noon"], "number_format: time 'at', step 1: expected an ISO 8601 time"),
+        ([1], "ragged: 'at': expected 2 times, as there are steps, received 1"),
+        (None, "null: time 'at': expected a list, received null"),
+    ],
+)
+def test_bad_times_are_rejected(times: object, message: str) -> None:
+    options = InputOptions(train="x", order_by="at")
+    with pytest.raises(Reject, match=f"^{message}"):
+        _parse(json.dumps({"at": times, "a": [1, 2], "b": [1, 2]}), options=options)
+
+
+def test_an_entity_that_is_asked_for_must_be_there() -> None:
+    options = InputOptions(train="x", entity="who")
+    assert _parse(_one_step(who='"w"', entity_id='"e"'), options=options).entity_id == ["w"]
+    with pytest.raises(Reject, match="missing_column: who: "):
+        _parse(_one_step(entity_id='"e"'), options=options)
+    with pytest.raises(Reject, match="null: who: "):
+        _parse(_one_step(who="null"), options=options)
+
+
+def test_ids_may_be_absent() -> None:
+    chunk = _parse(_one_step())
+    assert (chunk.sequence_id, chunk.entity_id) == ([None], [None])
     named = _parse(_one_step(sequence_id='"s"', entity_id="null"))
-    assert named.sequence_id == named.entity_id == "s"
-    owned = _parse(_one_step(entity_id='"e"'))
-    assert (owned.sequence_id, owned.entity_id) == ("folder/file.jsonl:7", "e")
+    assert (named.sequence_id, named.entity_id) == (["s"], [None])
+
+
+def test_an_id_of_many_digits_is_kept() -> None:
+    assert _parse(_one_step(sequence_id="9" * 40)).sequence_id == ["9" * 40]
+
+
+def test_a_rejected_line_keeps_its_id_and_text() -> None:
+    text = '{"sequence_id": "s", "features": {"a": [1], "b": ["' + "x" * 5000 + '"]}}'
+    rejected = jsonl.parse(text.encode(), 3, COLUMNS, PLAIN)
+    assert isinstance(rejected, Rejected)
+    assert (rejected.number, rejected.code, rejected.sequence_id) == (3, "type", "s")
+    assert rejected.text == text[:1000]
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1))
 def test_float32_values_survive_exactly(numbers: list[float]) -> None:
     features = {"a": numbers, "b": [None] * len(numbers)}
-    sequence = _parse(json.dumps({"features": features}))
-    np.testing.assert_array_equal(sequence.values[:, 0], np.array(numbers, np.float32))
-    assert np.isnan(sequence.values[:, 1]).all()
+    chunk = _parse(json.dumps({"features": features}))
+    np.testing.assert_array_equal(chunk.values["a"], numbers)
+    assert np.isnan(chunk.values["b"]).all()
 
 
 def test_the_nan_literal_is_missing_where_the_schema_allows_it() -> None:
-    assert np.isnan(_parse('{"features": {"a": [1], "b": [NaN]}}').values[0, 1])
+    assert np.isnan(_parse('{"features": {"a": [1], "b": [NaN]}}').values["b"][0])
 
 
 @pytest.mark.parametrize(
@@ -93,7 +222,7 @@ def test_the_nan_literal_is_missing_where_the_schema_allows_it() -> None:
         ("[" * 100_000, "json"),
         ('{"features": ' * 100_000, "json"),
         ('"text"', "json"),
-        ("null", "json"),
+        ("null", "null"),
         ("NaN", "json"),
         ("", "json"),
         (_one_step(sequence_id='"\\ud800"'), "encoding"),
@@ -125,8 +254,8 @@ def test_a_byte_order_mark_is_named() -> None:
 
 
 def test_a_surrogate_pair_is_one_character() -> None:
-    sequence = _parse(_one_step(sequence_id='"\\ud83d\\ude00"', label='"\\u0000"'))
-    assert (sequence.sequence_id, sequence.context["label"]) == ("😀", "\0")
+    chunk = _parse(_one_step(sequence_id='"\\ud83d\\ude00"', label='"\\u0000"'))
+    assert (chunk.sequence_id, chunk.context["label"]) == (["😀"], ["\0"])
 
 
 @pytest.mark.parametrize("key", ["features", "a", "sequence_id", "length", "label"])
@@ -173,12 +302,43 @@ RECORDS = st.fixed_dictionaries(
 @settings(max_examples=500, deadline=None)
 def test_any_line_is_a_sequence_that_can_be_written_or_a_reject(text: bytes | str) -> None:
     try:
-        sequence = _parse(text)
+        chunk = _parse(text)
     except Reject as reject:
-        json.dumps({"detail": reject.detail})
+        json.dumps({"detail": reject.detail}).encode()
         assert reject.detail
     else:
-        assert sequence.values.shape == (sequence.length, 2)
-        assert np.isfinite(sequence.values[:, 0]).all()
-        assert not np.isinf(sequence.values[:, 1]).any()
-        assert encode(sequence, COLUMNS)
+        assert np.isfinite(chunk.values["a"]).all()
+        assert not np.isinf(chunk.values["b"]).any()
+        named = dataclasses.replace(chunk, sequence_id=["s"], entity_id=["e"])
+        assert encode_chunk(named, COLUMNS)
+
+
+@given(RECORDS.map(json.dumps) | st.binary(max_size=20))
+@settings(max_examples=500, deadline=None)
+def test_the_quick_decoder_reads_what_the_exact_one_reads(text: bytes | str) -> None:
+    data = text.encode() if isinstance(text, str) else text
+    with pytest.MonkeyPatch.context() as patch:
+        quick = jsonl.parse(data, 7, COLUMNS, PLAIN)
+        patch.setattr(jsonl, "_decoded", jsonl._decoded_exactly)
+        exact = jsonl.parse(data, 7, COLUMNS, PLAIN)
+    assert repr(quick) == repr(exact)
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 30, 100, 1 << 20])
+@pytest.mark.parametrize("end", ["", "\n", "\n\n \n"])
+def test_pieces_read_what_the_file_has(tmp_path: pathlib.Path, piece_bytes: int, end: str) -> None:
+    lines = [_one_step(sequence_id=f'"s{i}"', label=f'"{"x" * i}"') for i in range(20)]
+    lines[3], lines[7], lines[8] = "", "{", " \r"
+    path = tmp_path / "x.jsonl"
+    path.write_text("\n".join(lines) + end)
+    file = File(path=str(path), name="x.jsonl", index=0, format="jsonl", split=None)
+    pieces = jsonl.pieces(file, COLUMNS, PLAIN, piece_bytes)
+    assert (len(pieces) > 1) == (piece_bytes < 1000)
+    parts = [part for piece in pieces for part in jsonl.read(piece, COLUMNS, PLAIN)]
+    found = {
+        number: name
+        for part in parts
+        for number, name in zip(part.chunk.number.tolist(), part.chunk.sequence_id, strict=True)
+    }
+    assert found == {i + 1: f"s{i}" for i in range(20) if i not in (3, 7, 8)}
+    assert [(r.number, r.code) for part in parts for r in part.rejected] == [(8, "json")]

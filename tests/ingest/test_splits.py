@@ -5,13 +5,16 @@ import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.ingest.options import InputOptions
-from components.ingest.splits import split_of
-from components.sequence import SPLITS
+from components.ingest.chunk import Record, of_records
+from components.ingest.options import InputOptions, QuarantineOptions, StepOptions
+from components.ingest.policies import apply
+from components.ingest.splits import split_of, splits_of
+from components.sequence import SPLITS, Columns, Feature
 
 IDS = tuple(f"entity-{number}" for number in range(20_000))
 
@@ -69,11 +72,68 @@ def test_the_split_is_the_same_in_another_process_and_order() -> None:
             {"eval_share": float("nan")},
             "eval_share: expected a share between 0 and 1, received nan",
         ),
-        ({"max_quarantine_share": -0.1}, "max_quarantine_share: expected .* received -0.1"),
-        ({"max_quarantine_share": 1.1}, "max_quarantine_share: expected .* received 1.1"),
-        ({"max_quarantine_share": float("nan")}, "max_quarantine_share: expected .* received nan"),
     ],
 )
 def test_options_out_of_range_are_refused(given: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         InputOptions(**{"train": "*.jsonl", **given})
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+def test_a_share_of_the_quarantine_out_of_range_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match=f"max_share: expected a share from 0 to 1, .* {share}"):
+        QuarantineOptions(max_share=share)
+
+
+ENTITIES = st.lists(st.sampled_from(["a", "b", "wearer-0", "wearer-1"]))
+TIMED = InputOptions(train="*.csv", order_by="t", eval_from="1970-01-01T00:00:01+00:00")
+
+
+@given(ENTITIES, st.floats(0.01, 0.99))
+def test_sequences_go_where_their_entity_goes(entities: list[str], share: float) -> None:
+    options = InputOptions(train="*.csv", eval_share=share)
+    found = splits_of(entities, options, None, None)
+    assert found.tolist() == [split_of(entity, share) for entity in entities]
+
+
+@given(ENTITIES, st.sampled_from(SPLITS))
+def test_the_split_of_a_file_goes_before_all_others(entities: list[str], split: str) -> None:
+    found = splits_of(entities, TIMED, split, np.zeros(len(entities), np.int64))
+    assert found.tolist() == [split] * len(entities)
+
+
+def test_with_a_cut_in_time_what_starts_then_or_later_goes_to_eval() -> None:
+    start = np.array([-1, 10**9 - 1, 10**9, 10**9 + 1])
+    found = splits_of(["a"] * 4, TIMED, None, start)
+    assert found.tolist() == ["train", "train", "eval", "eval"]
+
+
+def test_all_pieces_of_a_record_fall_in_the_split_of_its_first_step() -> None:
+    columns = Columns(
+        features=(Feature(name="x", unit=None, allow_missing=False),), context={}, has_time=True
+    )
+    chunk = of_records(
+        [
+            Record(
+                number=1,
+                sequence_id="s",
+                entity_id=None,
+                length=6,
+                values={"x": np.zeros(6)},
+                time=np.arange(6) * 10**9,
+                context={},
+            )
+        ],
+        columns,
+    )
+    for policy in ({"max_length": 2}, {"max_length": 2, "too_long": "tail"}, {"session_gap": 0.5}):
+        applied = apply(chunk, columns, StepOptions(**policy))
+        found = splits_of(["s"] * len(applied.chunk), TIMED, None, applied.start)
+        assert set(found) == {"train"}
+        entities = applied.chunk.entity_id
+        assert set(entities) == {"s"}
+
+
+def test_a_cut_in_time_needs_times() -> None:
+    with pytest.raises(ValueError, match="eval_from: expected sequences with times"):
+        splits_of(["a"], TIMED, None, None)

@@ -1,13 +1,21 @@
-"""Tests of the .ts format: headers, labels, targets, missing values."""
+"""Tests of the .ts format: headers, labels, targets, missing values, and pieces of files."""
+
+import bz2
+import gzip
+import pathlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ingest.random_records import NUMBERS_ONLY, check_numbers, file_at, joined, samples
 
 from components.errors import BadDataError
-from components.ingest import ts
 from components.ingest.checks import Reject
+from components.ingest.chunk import Piece
+from components.ingest.options import InputOptions
+from components.ingest.readers import ts
 from components.sequence import Columns, ContextKind, Feature
 
 
@@ -18,8 +26,7 @@ def _columns(*names: str, allow_missing: bool = True, **context: ContextKind) ->
 
 ONE = _columns("a")
 TWO = _columns("a", "b", label="bytes")
-LABELLED = ts.Header(lines=1, context="label")
-TARGETED = ts.Header(lines=1, context="target")
+PLAIN = InputOptions(train="x")
 
 
 def _header(*lines: str, columns: Columns = TWO) -> ts.Header:
@@ -38,7 +45,7 @@ def test_a_header_is_read() -> None:
         "@data",
         "1:2:3",
     )
-    assert header == ts.Header(lines=8, context="label")
+    assert header == ts.Header(lines=8, size=130, context="label")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +68,7 @@ def test_the_last_field_is_what_the_header_says(
 
 def test_lines_may_end_as_on_windows() -> None:
     header = _header("@dimensions 2\r", "@classLabel true 1\r", "@data\r")
-    assert header == ts.Header(lines=3, context="label")
+    assert header == ts.Header(lines=3, size=42, context="label")
 
 
 def test_a_univariate_file_has_one_feature() -> None:
@@ -87,27 +94,28 @@ def test_a_bad_header_names_the_file(lines: tuple[str, ...], message: str) -> No
 
 
 def test_features_take_the_names_of_the_schema_in_order() -> None:
-    sequence = ts.parse(b"1,2,?:NaN,5e-1,-6 : x y ", TWO, "f.ts:9", LABELLED)
-    np.testing.assert_array_equal(sequence.values, [[1, np.nan], [2, 0.5], [np.nan, -6]])
-    assert sequence.sequence_id == sequence.entity_id == "f.ts:9"
-    assert sequence.context == {"label": "x y"}
+    part = ts.parse(9, [b"1,2,?:NaN,5e-1,-6 : x y "], TWO, "label")
+    np.testing.assert_array_equal(part.chunk.values["a"], [1, 2, np.nan])
+    np.testing.assert_array_equal(part.chunk.values["b"], [np.nan, 0.5, -6])
+    assert list(part.chunk.number) == [9] and part.chunk.sequence_id == [None]
+    assert part.chunk.context == {"label": ["x y"]} and not part.rejected
 
 
 def test_without_a_label_every_field_is_a_feature() -> None:
-    sequence = ts.parse(b"1,2:3,4", TWO, "f.ts:9", ts.Header(lines=1, context=None))
-    np.testing.assert_array_equal(sequence.values, [[1, 3], [2, 4]])
-    assert sequence.context == {}
+    values, context = ts.parse_line(b"1,2:3,4", TWO, None)
+    np.testing.assert_array_equal(values, [[1, 2], [3, 4]])
+    assert context == {}
 
 
 @pytest.mark.parametrize("text", [b"1:2:?", b"1:2: ? ", b"1:2:NaN"])
 @pytest.mark.parametrize("kind", ["bytes", "int", "float"])
 def test_a_missing_label_is_absent(text: bytes, kind: ContextKind) -> None:
     columns = _columns("a", "b", label=kind)
-    assert ts.parse(text, columns, "id", LABELLED).context == {}
+    assert ts.parse_line(text, columns, "label")[1] == {}
 
 
 def test_a_label_that_the_schema_does_not_name_is_not_read() -> None:
-    assert ts.parse(b"1:2:x", _columns("a", "b"), "id", LABELLED).context == {}
+    assert ts.parse_line(b"1:2:x", _columns("a", "b"), "label")[1] == {}
 
 
 @pytest.mark.parametrize(
@@ -126,7 +134,7 @@ def test_a_label_that_the_schema_does_not_name_is_not_read() -> None:
 def test_a_target_is_of_the_kind_of_its_column(
     kind: ContextKind, text: bytes, value: float | str
 ) -> None:
-    context = ts.parse(b"1:" + text, _columns("a", target=kind), "id", TARGETED).context
+    _, context = ts.parse_line(b"1:" + text, _columns("a", target=kind), "target")
     assert context == {"target": value}
     assert type(context["target"]) is type(value)
 
@@ -149,7 +157,7 @@ def test_a_target_is_of_the_kind_of_its_column(
 )
 def test_a_bad_target_is_rejected(kind: ContextKind, text: bytes, message: str) -> None:
     with pytest.raises(Reject, match=message):
-        ts.parse(b"1:" + text, _columns("a", target=kind), "id", TARGETED)
+        ts.parse_line(b"1:" + text, _columns("a", target=kind), "target")
 
 
 @pytest.mark.parametrize(
@@ -170,26 +178,153 @@ def test_a_bad_target_is_rejected(kind: ContextKind, text: bytes, message: str) 
 )
 def test_a_bad_line_is_rejected(text: bytes, message: str) -> None:
     with pytest.raises(Reject, match=message):
-        ts.parse(text, TWO, "id", LABELLED)
+        ts.parse_line(text, TWO, "label")
 
 
-def test_a_missing_value_is_rejected_where_none_is_allowed() -> None:
-    columns = _columns("a", "b", allow_missing=False)
-    with pytest.raises(Reject, match=r"non_finite: feature 'b', step 1: .* received nan"):
-        ts.parse(b"1,2:3,?", columns, "id", ts.Header(lines=1, context=None))
+def test_a_bad_line_spoils_no_other() -> None:
+    lines = [b"1:2:x", b"", b"1:+-2:x", b"1:\xff:\xff", b" \r", b"3,4:5,?:y\r", b"1_0:2:x", b":::"]
+    part = ts.parse(5, lines, TWO, "label")
+    assert list(part.chunk.number) == [5, 10] and list(part.chunk.length) == [1, 2]
+    np.testing.assert_array_equal(part.chunk.values["b"], [2, 5, np.nan])
+    assert [(r.number, r.code, r.text) for r in part.rejected] == [
+        (7, "number_format", "1:+-2:x"),
+        (8, "encoding", "1:\ufffd:\ufffd"),
+        (11, "number_format", "1_0:2:x"),
+        (12, "bad_dim", ":::"),
+    ]
+    assert part.chunk.shown(1) == "3,4:5,?:y"
 
 
-PIECES = st.sampled_from([b"1", b"-2.5", b"?", b"NaN", b",", b":", b" ", b"x", b"\xff", b"1e999"])
+PIECES = st.sampled_from(
+    [
+        *(b"1", b"-2.5", b"+3", b".5", b"4.", b"1e999", b"1e-999", b"E5", b"?", b"NaN"),
+        *(b"-", b",", b",", b":", b":", b" ", b"x", b"\xff", b"inf", b"nan", b"_", b"0x1", b"."),
+    ]
+)
 
 
-@given(st.lists(PIECES, max_size=12).map(b"".join), st.sampled_from(["bytes", "int", "float"]))
-@settings(max_examples=500, deadline=None)
-def test_any_line_is_a_sequence_or_a_reject(text: bytes, kind: ContextKind) -> None:
+@given(
+    st.lists(st.lists(PIECES, max_size=12).map(b"".join), max_size=5),
+    st.sampled_from([None, "target"]),
+    st.sampled_from(["bytes", "int", "float"]),
+)
+@settings(max_examples=2000, deadline=None)
+def test_lines_at_once_are_what_each_is_by_itself(
+    lines: list[bytes], context: str | None, kind: ContextKind
+) -> None:
     columns = _columns("a", "b", target=kind)
+    part = ts.parse(1, lines, columns, context)
+    rejected = {r.number: (r.code, r.detail) for r in part.rejected}
+    places = {number: place for place, number in enumerate(part.chunk.number.tolist())}
+    for number, line in enumerate(lines, start=1):
+        text = line.strip(b"\r\n \t")
+        if not text:
+            assert number not in rejected and number not in places
+            continue
+        try:
+            values, said = ts.parse_line(text, columns, context)
+        except Reject as reject:
+            assert rejected[number] == (reject.code, reject.detail)
+        else:
+            place = places[number]
+            start = part.chunk.starts[place]
+            for row, name in zip(values, "ab", strict=True):
+                found = part.chunk.values[name][start : start + part.chunk.length[place]]
+                np.testing.assert_array_equal(found, row)
+            assert part.chunk.context["target"][place] == said.get("target")
+    assert len(rejected) + len(places) == sum(bool(line.strip(b"\r\n \t")) for line in lines)
+
+
+def _pieces(path: pathlib.Path, piece_bytes: int = 1 << 25) -> list[Piece]:
+    return ts.pieces(file_at(path, "ts"), NUMBERS_ONLY, PLAIN, piece_bytes)
+
+
+def _text(count: int, end: str = "\n") -> bytes:
+    lines = [
+        ":".join(
+            ",".join("?" if v != v else repr(v) for v in column) for column in s.values.T.tolist()
+        )
+        for s in samples(count)
+    ]
+    return end.join(["# x", "@dimensions 2", "@classLabel false", "@data", *lines]).encode()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+@pytest.mark.parametrize("trailing", [b"", b"\n", b"\n \n"])
+@pytest.mark.parametrize("piece_bytes", [1, 1000, 1 << 25])
+def test_pieces_give_every_line_once(
+    tmp_path: pathlib.Path, end: str, trailing: bytes, piece_bytes: int
+) -> None:
+    path = tmp_path / "f.ts"
+    path.write_bytes(_text(200, end) + trailing)
+    pieces = _pieces(path, piece_bytes)
+    assert (len(pieces) > 1) == (piece_bytes < 1 << 25)
+    parts = [part for piece in pieces for part in ts.read(piece, NUMBERS_ONLY, PLAIN)]
+    chunk, rejected = joined(parts, NUMBERS_ONLY)
+    check_numbers(chunk, samples(200))
+    text = path.read_bytes().split(b"\n")
+    assert all(text[number - 1].strip() for number in chunk.number)
+    assert len(set(chunk.number.tolist())) == 200 and not rejected
+
+
+@pytest.mark.parametrize("block", [1, 100])
+def test_blocks_of_a_piece_end_with_lines(
+    tmp_path: pathlib.Path, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ts, "_BLOCK", block)
+    path = tmp_path / "f.ts"
+    path.write_bytes(_text(50))
+    for piece_bytes in (700, 1 << 25):
+        pieces = _pieces(path, piece_bytes)
+        parts = [part for piece in pieces for part in ts.read(piece, NUMBERS_ONLY, PLAIN)]
+        assert len(parts) > 5
+        check_numbers(joined(parts, NUMBERS_ONLY)[0], samples(50))
+
+
+@pytest.mark.parametrize(("suffix", "compress"), [("gz", gzip.compress), ("bz2", bz2.compress)])
+def test_a_compressed_file_is_one_piece(
+    tmp_path: pathlib.Path, suffix: str, compress: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / f"f.ts.{suffix}"
+    path.write_bytes(compress(_text(50)))
+    [piece] = _pieces(path, 1)
+    chunk, _ = joined(ts.read(piece, NUMBERS_ONLY, PLAIN), NUMBERS_ONLY)
+    check_numbers(chunk, samples(50))
+    assert list(chunk.number) == list(range(5, 55))
+
+
+def test_a_file_without_lines_has_no_records(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "f.ts"
+    path.write_bytes(b"@data")
+    assert [p for piece in _pieces(path) for p in ts.read(piece, NUMBERS_ONLY, PLAIN)] == []
+
+
+@pytest.mark.parametrize(
+    "options", [InputOptions(train="x", order_by="t"), InputOptions(train="x", entity="e")]
+)
+def test_there_is_no_place_for_times_and_entities(
+    tmp_path: pathlib.Path, options: InputOptions
+) -> None:
+    path = tmp_path / "f.ts"
+    path.write_bytes(_text(1))
+    with pytest.raises(BadDataError, match=r"missing_column: .*f\.ts: expected the columns"):
+        ts.pieces(file_at(path, "ts"), NUMBERS_ONLY, options, 1)
+
+
+@given(st.integers(0, 2000), st.binary(max_size=3), st.integers(0, 5))
+@settings(max_examples=500, deadline=None)
+def test_a_mutant_is_refused_or_read(
+    tmp_path_factory: pytest.TempPathFactory, place: int, inserted: bytes, removed: int
+) -> None:
+    whole = _text(10)
+    path = tmp_path_factory.getbasetemp() / "mutant.ts"
+    path.write_bytes(whole[: place % len(whole)] + inserted + whole[place % len(whole) + removed :])
     try:
-        sequence = ts.parse(text, columns, "id", TARGETED)
-    except Reject as reject:
-        assert reject.detail
+        pieces = _pieces(path, 200)
+    except BadDataError as error:
+        assert error.lines
     else:
-        assert sequence.values.shape == (sequence.length, 2)
-        assert not np.isinf(sequence.values).any()
+        parts = [part for piece in pieces for part in ts.read(piece, NUMBERS_ONLY, PLAIN)]
+        chunk, rejected = joined(parts, NUMBERS_ONLY)
+        lines = path.read_bytes().split(b"\n")[pieces[0].first - 1 :] if pieces else []
+        assert len(chunk) + len(rejected) == sum(bool(line.strip(b"\r\n \t")) for line in lines)

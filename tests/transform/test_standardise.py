@@ -15,8 +15,8 @@ from tensorflow_transform.tf_metadata import schema_utils
 from tfx_bsl.public import tfxio
 
 import schemas
-from components.ingest import examples
-from components.sequence import Columns, Sequence
+from components.ingest import chunk, examples
+from components.sequence import Columns
 from components.transform.preprocessing import preprocessing_fn
 
 # One column each for what breaks a standardisation.
@@ -64,12 +64,24 @@ def sequences() -> list[np.ndarray]:
 def transformed(sequences, columns_and_schema):
     """(sequence_id -> transformed row) and the transform graph, from a real TFT run."""
     columns, schema = columns_and_schema
-    records = [
-        examples.encode(
-            Sequence(sequence_id=str(number), entity_id=str(number), values=values), columns
-        )
-        for number, values in enumerate(sequences)
-    ]
+    records = examples.encode_chunk(
+        chunk.of_records(
+            [
+                chunk.Record(
+                    number=number,
+                    sequence_id=str(number),
+                    entity_id=str(number),
+                    length=len(values),
+                    values=dict(zip(columns.names, values.T.astype(np.float64), strict=True)),
+                    time=None,
+                    context={},
+                )
+                for number, values in enumerate(sequences)
+            ],
+            columns,
+        ),
+        columns,
+    )
     config = {
         "features": list(columns.names),
         "context": list(columns.context),

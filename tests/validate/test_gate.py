@@ -18,8 +18,9 @@ import schemas
 from components import tfdv_shim
 from components.artifacts import GATE_FILE, GateReport
 from components.errors import BadDataError
-from components.ingest.examples import encode
-from components.sequence import SPLITS, Columns, Sequence
+from components.ingest.chunk import Record, of_records
+from components.ingest.examples import encode_chunk
+from components.sequence import SPLITS, Columns
 from components.validate import gate
 from components.validate.component import Gate
 
@@ -34,16 +35,21 @@ def _examples(seed: int) -> list[tf.train.Example]:
     random = np.random.default_rng(seed)
     found = []
     for number in range(SEQUENCES):
-        values = random.normal(size=(number % 7 + 1, len(COLUMNS.features))).astype(np.float32)
-        values[0, COLUMNS.names.index("heart_rate")] = np.nan
-        sequence = Sequence(
-            sequence_id=f"{seed}-{number}",
-            entity_id=f"{seed}-{number}",
-            values=values,
-            context={"label": "circle"} if number % 2 else {},
+        values = {name: random.normal(size=number % 7 + 1) for name in COLUMNS.names}
+        values["heart_rate"][0] = np.nan
+        found.append(
+            Record(
+                number=number,
+                sequence_id=f"{seed}-{number}",
+                entity_id=f"{seed}-{number}",
+                length=number % 7 + 1,
+                values=values,
+                time=None,
+                context={"label": "circle"} if number % 2 else {},
+            )
         )
-        found.append(tf.train.Example.FromString(encode(sequence, COLUMNS)))
-    return found
+    records = encode_chunk(of_records(found, COLUMNS), COLUMNS)
+    return [tf.train.Example.FromString(record) for record in records]
 
 
 def _clean() -> dict[str, list[tf.train.Example]]:

@@ -1,0 +1,268 @@
+"""A unit of work: parts of files in; shards, a part of the quarantine and a report out.
+
+All that a unit makes is a file under a name that follows from its index, so a unit that is
+processed again, because some of its records turned out to be refused, replaces what it made.
+"""
+
+import dataclasses
+import json
+import pathlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from components.errors import BadDataError
+from components.ingest import checks, duplicates, examples, policies, splits, statistics
+from components.ingest.checks import Reject
+from components.ingest.chunk import Chunk, File, Part, Rejected
+from components.ingest.options import InputOptions
+from components.ingest.shards import ShardSet
+from components.sequence import SEQUENCE_ID, SPLITS, TIME_DELTA, Columns
+from components.storage import write_json
+
+FilePart = tuple[File, Part, int]
+# (index of a file, number in it) -> why the record is refused.
+Refused = Mapping[tuple[int, int], Reject]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What all units of a run have in common.
+
+    Attributes:
+      columns: what the schema says.
+      options: of the input.
+      files: all files, by their index.
+      folders: split -> where its shards stand.
+      staging: a folder for what is not yet the run's output.
+    """
+
+    columns: Columns
+    options: InputOptions
+    files: tuple[File, ...]
+    folders: Mapping[str, pathlib.Path]
+    staging: pathlib.Path
+
+    @property
+    def raw_columns(self) -> Columns:
+        """What raw files must hold: all but what is filled here."""
+        if not self.options.steps.time_delta:
+            return self.columns
+        read = tuple(each for each in self.columns.features if each.name != TIME_DELTA)
+        return dataclasses.replace(self.columns, features=read)
+
+    @property
+    def checks_entities(self) -> bool:
+        """Whether an entity can stand in both splits; by a hash of it, it cannot."""
+        return self.options.eval is not None or self.options.eval_from is not None
+
+
+def report_file(staging: pathlib.Path, unit: int) -> pathlib.Path:
+    """Where a unit's report stands."""
+    return staging / f"report-{unit:05d}.json"
+
+
+def report_files(staging: pathlib.Path) -> Iterable[pathlib.Path]:
+    """All reports, in no order."""
+    return staging.glob("report-*.json")
+
+
+def rows_file(staging: pathlib.Path, unit: int) -> pathlib.Path:
+    """Where stands how many rows of long tables a unit had."""
+    return staging / f"rows-{unit:05d}.json"
+
+
+def quarantine_file(staging: pathlib.Path, unit: int) -> pathlib.Path:
+    """Where a unit's rejected records stand, a JSON object a line."""
+    return staging / f"rejected-{unit:05d}.jsonl"
+
+
+def shard_name(unit: int) -> str:
+    """What a unit's shard is called, in each split's folder."""
+    return f"examples-{unit:05d}.tfrecord.gz"
+
+
+def process(
+    unit: int, parts: Iterable[FilePart], job: Job, refused: Refused | None = None
+) -> np.ndarray:
+    """Processes a unit.
+
+    A BadDataError in it becomes the report's `failure`: of an exception in a worker, runners keep
+    the words alone.
+
+    Args:
+      unit: its index.
+      parts: the file, what was read of it, and how many rows of a table its rejected records have.
+      job: what all units have in common.
+      refused: records that are refused for what stands in other units.
+
+    Returns:
+      The marks of its records, for `duplicates`.
+    """
+    turn = _Turn(unit, job, refused or {})
+    try:
+        turn.run(parts)
+    except BadDataError as error:
+        turn.report["failure"] = failure_of(error)
+    write_json(report_file(job.staging, unit), turn.report)
+    return np.concatenate([np.zeros(0, duplicates.MARK), *turn.marks])
+
+
+def failure_of(error: BadDataError) -> dict[str, Any]:
+    """An error as plain data."""
+    return {"code": error.code, "lines": list(error.lines)}
+
+
+class _Turn:
+    """One turn of one unit."""
+
+    def __init__(self, unit: int, job: Job, refused: Refused) -> None:
+        self._unit = unit
+        self._job = job
+        self._raw_columns = job.raw_columns
+        self._refused = refused
+        self._reasons: Counter[str] = Counter()
+        self._policies: Counter[str] = Counter()
+        self._written: Counter[str] = Counter()
+        self._ranges = [statistics.ranges(job.columns)]
+        self.marks: list[np.ndarray] = []
+        counts = dict.fromkeys(("read", "accepted", "rows", "accepted_rows"), 0)
+        self.report: dict[str, Any] = {"unit": unit, **counts, "first": {}}
+
+    def run(self, parts: Iterable[FilePart]) -> None:
+        job = self._job
+        shards = ShardSet(job.folders, shard_name(self._unit))
+        with (
+            quarantine_file(job.staging, self._unit).open("w", encoding="utf-8") as quarantine,
+            shards,
+        ):
+            for file, part, rejected_rows in parts:
+                self.report["rows"] += rejected_rows + int(part.chunk.length.sum())
+                for rejected in self._part(file, part, shards):
+                    quarantine.write(json.dumps(self._line(file, rejected)) + "\n")
+        self.report |= {
+            "reasons": dict(self._reasons),
+            "policies": dict(self._policies),
+            "features": statistics.merged(self._ranges, job.columns),
+            "written": dict(self._written),
+            "shards": {
+                split: dataclasses.asdict(shard) for split, shard in shards.finished.items()
+            },
+        }
+
+    def _part(self, file: File, part: Part, shards: ShardSet) -> Iterator[Rejected]:
+        """Writes what can be written of a Part, and returns the rest."""
+        job = self._job
+        self.report["read"] += len(part.chunk) + len(part.rejected)
+        yield from part.rejected
+        kept = checks.refuse(_with_ids(part.chunk, file), self._reasons_of(file, part.chunk))
+        yield from kept.rejected
+        checked = checks.check(kept.chunk, self._raw_columns, job.options.steps)
+        yield from checked.rejected
+        applied = policies.apply(checked.chunk, job.columns, job.options.steps)
+        yield from applied.rejected
+        if not len(applied.record):
+            return
+        self._policies.update(applied.counts)
+        self.report["accepted_rows"] += int(checked.chunk.length[np.unique(applied.record)].sum())
+        entities = [str(checked.chunk.entity_id[place]) for place in applied.record.tolist()]
+        split = splits.splits_of(entities, job.options, file.split, applied.start)
+        records, first = np.unique(applied.record, return_index=True)
+        self.report["accepted"] += len(records)
+        self._mark(file, checked.chunk, applied, records, split[first], split)
+        done = 0
+        for chunk in applied.chunks:
+            self._write(chunk, split[done : done + len(chunk)], shards)
+            done += len(chunk)
+
+    def _write(self, chunk: Chunk, split: np.ndarray, shards: ShardSet) -> None:
+        columns = self._job.columns
+        ranges = [*self._ranges, statistics.of_chunk(chunk, columns)]
+        self._ranges = [statistics.merged(ranges, columns)]
+        for name in SPLITS:
+            of_split = chunk.select(split == name)
+            if len(of_split):
+                shards.write(name, examples.encode_chunk(of_split, columns))
+                self._written[name] += len(of_split)
+
+    def _reasons_of(self, file: File, chunk: Chunk) -> dict[int, Reject]:
+        if not self._refused:
+            return {}
+        keys = ((file.index, number) for number in chunk.number.tolist())
+        return {place: self._refused[key] for place, key in enumerate(keys) if key in self._refused}
+
+    def _mark(
+        self,
+        file: File,
+        checked: Chunk,
+        applied: policies.Applied,
+        records: np.ndarray,
+        split_of_record: np.ndarray,
+        split: np.ndarray,
+    ) -> None:
+        def add(names: Iterable[str | None], entity: bool, of: np.ndarray, at: np.ndarray) -> None:
+            self.marks.append(
+                duplicates.marks(
+                    [str(name) for name in names],
+                    entity=entity,
+                    splits=of,
+                    unit=self._unit,
+                    file=file.index,
+                    number=at,
+                )
+            )
+
+        number = checked.number[records]
+        ids = [checked.sequence_id[place] for place in records.tolist()]
+        add(ids, False, split_of_record, number)
+        if len(records) < len(applied.record) or list(applied.sequence_id) != ids:
+            add(applied.sequence_id, False, split, checked.number[applied.record])
+        if self._job.checks_entities:
+            entities = [checked.entity_id[place] for place in records.tolist()]
+            add(entities, True, split_of_record, number)
+
+    def _line(self, file: File, rejected: Rejected) -> dict[str, Any]:
+        """A line of the quarantine; it is counted as it is made."""
+        self._reasons[rejected.code] += 1
+        place = f"{shown_path(file)}, line {rejected.number}"
+        self.report["first"].setdefault(rejected.code, f"{place}: {rejected.detail}")
+        return {
+            "code": rejected.code,
+            "detail": rejected.detail,
+            SEQUENCE_ID: rejected.sequence_id,
+            "file": shown_path(file),
+            "line": rejected.number,
+            "text": rejected.text,
+        }
+
+
+def refused_of(found: np.ndarray, files: tuple[File, ...]) -> dict[tuple[int, int], Reject]:
+    """Refusals of one unit -> why each of its records is refused; a duplicate before all else."""
+    reasons: dict[tuple[int, int], Reject] = {}
+    for one in found[np.argsort(found["entity"], kind="stable")]:
+        place = f"{shown_path(files[one['first_file']])}, line {one['first_number']}"
+        reject = (
+            Reject(duplicates.ENTITY_IN_TWO_SPLITS, f"its entity is in {SPLITS[0]} at {place}")
+            if one["entity"]
+            else Reject(duplicates.DUPLICATE_ID, f"first at {place}")
+        )
+        reasons.setdefault((int(one["file"]), int(one["number"])), reject)
+    return reasons
+
+
+def shown_path(file: File) -> str:
+    """A path for people; what is not UTF-8 in it becomes U+FFFD."""
+    return file.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _with_ids(chunk: Chunk, file: File) -> Chunk:
+    ids = [
+        f"{file.name}:{number}" if stated is None else stated
+        for number, stated in zip(chunk.number.tolist(), chunk.sequence_id, strict=True)
+    ]
+    entities = [
+        own if stated is None else stated for own, stated in zip(ids, chunk.entity_id, strict=True)
+    ]
+    return dataclasses.replace(chunk, sequence_id=ids, entity_id=entities)
