@@ -4,8 +4,8 @@ Everything is found by the context of that very run, never by "the newest artifa
 stage, the newest is not the one that was used.
 """
 
-import collections
 import pathlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,64 +60,73 @@ def stages(database: pathlib.Path, pipeline: str, run_id: str) -> dict[str, Stag
     store = connect(database)
     return {
         stage: Stage(
-            state=_STATES.get(executions[-1].last_known_state, "failed"),
-            seconds=sum(map(_milliseconds, executions)) / 1000,
-            outputs={
-                name: artifact.uri
-                for execution in executions
-                for name, artifact in outputs(store, execution).items()
-                if artifact.state != _Artifact.DELETED
-            },
+            state=_STATES.get(execution.last_known_state, "failed"),
+            seconds=_milliseconds(execution) / 1000,
+            outputs={name: artifact.uri for name, artifact in outputs(store, execution).items()},
         )
-        for stage, executions in executions_of(store, pipeline, run_id).items()
+        for stage, execution in executions(store, pipeline, run_id).items()
     }
 
 
-def executions_of(
+def executions(
     store: metadata_store.MetadataStore, pipeline: str, run_id: str
-) -> dict[str, list[metadata_store_pb2.Execution]]:
-    """Stage -> its executions in a run, in order: two, where what was cached could not be used."""
+) -> dict[str, metadata_store_pb2.Execution]:
+    """Stage -> its execution in a run, in order."""
     context = store.get_context_by_type_and_name("pipeline_run", run_id)
-    found = collections.defaultdict(list)
-    if context is not None:
-        for execution in sorted(store.get_executions_by_context(context.id), key=lambda e: e.id):
-            contexts = store.get_contexts_by_execution(execution.id)
-            [node] = [context for context in contexts if context.type == "node"]
-            found[node.name.removeprefix(f"{pipeline}.")].append(execution)
-    return dict(found)
+    if context is None:
+        return {}
+    found = {}
+    for execution in sorted(store.get_executions_by_context(context.id), key=lambda e: e.id):
+        [node] = [c for c in store.get_contexts_by_execution(execution.id) if c.type == "node"]
+        found[node.name.removeprefix(f"{pipeline}.")] = execution
+    return found
 
 
 def outputs(
     store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution
 ) -> dict[str, metadata_store_pb2.Artifact]:
-    """Output -> the artifact that a stage made, now or when it was cached."""
-    return _artifacts(store, execution, _Event.OUTPUT)
+    """Output -> the artifact that stands for it: made now, or earlier and found sound."""
+    events = [
+        event
+        for event in store.get_events_by_execution_ids([execution.id])
+        if event.type == _Event.OUTPUT
+    ]
+    artifacts = {a.id: a for a in store.get_artifacts_by_id([e.artifact_id for e in events])}
+    return {
+        event.path.steps[0].key: artifacts[event.artifact_id]
+        for event in events
+        if artifacts[event.artifact_id].state != _Artifact.DELETED
+    }
 
 
-def looked_up(
-    store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution
-) -> dict[str, metadata_store_pb2.Artifact]:
-    """Output -> the artifact of an earlier run that a resolver found."""
-    return _artifacts(store, execution, _Event.INTERNAL_OUTPUT)
+def link(
+    store: metadata_store.MetadataStore,
+    execution: metadata_store_pb2.Execution,
+    artifacts: Mapping[str, int],
+) -> None:
+    """Makes artifacts the outputs of an execution, too: output -> id."""
+    store.put_events(
+        [
+            metadata_store_pb2.Event(
+                artifact_id=artifact,
+                execution_id=execution.id,
+                type=_Event.OUTPUT,
+                path=_Event.Path(steps=[_Event.Path.Step(key=name), _Event.Path.Step(index=0)]),
+            )
+            for name, artifact in artifacts.items()
+        ]
+    )
 
 
 def delete(
-    store: metadata_store.MetadataStore, artifacts: list[metadata_store_pb2.Artifact]
-) -> None:
-    """Marks artifacts as gone: no stage reads them, no cache serves them."""
-    for artifact in artifacts:
+    store: metadata_store.MetadataStore, ids: Iterable[int]
+) -> list[metadata_store_pb2.Artifact]:
+    """Marks artifacts as gone: no stage reads them, no cache serves them. Returns them."""
+    found: list[metadata_store_pb2.Artifact] = store.get_artifacts_by_id(list(ids))
+    for artifact in found:
         artifact.state = _Artifact.DELETED
-    store.put_artifacts(artifacts)
-
-
-def _artifacts(
-    store: metadata_store.MetadataStore,
-    execution: metadata_store_pb2.Execution,
-    kind: metadata_store_pb2.Event.Type,
-) -> dict[str, metadata_store_pb2.Artifact]:
-    events = [e for e in store.get_events_by_execution_ids([execution.id]) if e.type == kind]
-    found = {a.id: a for a in store.get_artifacts_by_id([event.artifact_id for event in events])}
-    return {event.path.steps[0].key: found[event.artifact_id] for event in events}
+    store.put_artifacts(found)
+    return found
 
 
 def _milliseconds(execution: metadata_store_pb2.Execution) -> int:

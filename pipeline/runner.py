@@ -131,16 +131,13 @@ def _execute(
     from pipeline import lineage, reuse, seals, tfx_run
 
     database = session.workdir / preflight.DATABASE
-    sealed = seals.Seals(session.workdir)
+    reused = reuse.Reuse(database, seals.Seals(session.workdir), config.name, run_id)
 
     def stages() -> dict[str, lineage.Stage]:
         return lineage.stages(database, config.name, run_id)
 
     def say_start(place: int, total: int, stage: str) -> None:
         session.terminal.write(f"[{place:2}/{total}] {stage}\n")
-
-    def is_sound(stage: str) -> bool:
-        return reuse.is_sound(lineage.connect(database), sealed, config.name, run_id, stage)
 
     def say_end(stage: str) -> None:
         ended = stages()[stage]
@@ -150,7 +147,7 @@ def _execute(
         compiled = tfx_run.compile_pipeline(
             _pipeline(config, session.workdir, force), run_id, fingerprint.versions
         )
-        tfx_run.run(compiled, skip=skip, on_start=say_start, is_sound=is_sound, on_end=say_end)
+        tfx_run.run(compiled, reused, skip=skip, on_start=say_start, on_end=say_end)
     except Exception as error:
         logging.getLogger("ragline").exception("the run failed")
         told = _trouble(error, session.workdir)

@@ -72,7 +72,7 @@ def _forget(workdir: pathlib.Path, stages: dict[str, lineage.Stage], first: str)
     names = list(stages)
     uris = {uri for name in names[names.index(first) :] for uri in stages[name].outputs.values()}
     store = lineage.connect(workdir / "metadata.sqlite")
-    lineage.delete(store, [artifact for artifact in store.get_artifacts() if artifact.uri in uris])
+    lineage.delete(store, [found.id for found in store.get_artifacts() if found.uri in uris])
     for uri in uris:
         shutil.rmtree(uri, ignore_errors=True)
     if first == "train":

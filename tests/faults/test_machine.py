@@ -98,18 +98,25 @@ def test_a_folder_that_becomes_read_only_stops_the_push_and_the_next_run_works(u
 
 
 def _kill_child(words: str) -> Callable[[subprocess.Popen], None]:
-    """Kills the first child process whose command line has the words in it."""
+    """Waits for child processes whose command line has the words in it, and kills them."""
 
     def kill(process: subprocess.Popen) -> None:
-        while process.poll() is None:
-            for pid in _descendants(process.pid):
-                with contextlib.suppress(OSError):
-                    if words in pathlib.Path(f"/proc/{pid}/cmdline").read_text():
-                        os.kill(pid, signal.SIGKILL)
-                        return
+        found: list[int] = []
+        while not found and process.poll() is None:
             time.sleep(0.01)
+            found = [pid for pid in _descendants(process.pid) if words in _command_line(pid)]
+        for pid in found:  # A shell and, below it, the worker that it started.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     return kill
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:  # It has ended.
+        return ""
 
 
 def _descendants(pid: int) -> Iterator[int]:
@@ -128,6 +135,7 @@ def test_a_worker_that_is_killed_stops_the_run_and_the_next_one_works(undisturbe
         workdir, "ingest", _kill_child("sdk_worker"), "--set", f"beam.options={options}", name=name
     )
     _assert_told(exit_code, said, "failed")
+    assert "ingest" not in runs.states(said), said
     assert "log.txt" in said
     again = runs.finish(workdir)
     assert again.returncode == 0, again.stderr

@@ -5,7 +5,8 @@ import logging
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipeline import lineage, recovery, reuse
+from pipeline import lineage, recovery
+from pipeline.reuse import Reuse
 from pipeline.seals import Seals
 
 STATES = mlmd.Execution
@@ -17,7 +18,7 @@ class Run:
     def __init__(self, workdir) -> None:
         self.workdir = workdir
         self.store = lineage.connect(workdir / "metadata.sqlite")
-        self.seals = Seals(workdir)
+        self.reuse = Reuse(workdir / "metadata.sqlite", Seals(workdir), "p", "r")
         self._types = {
             "execution": self.store.put_execution_type(mlmd.ExecutionType(name="stage")),
             "artifact": self.store.put_artifact_type(mlmd.ArtifactType(name="output")),
@@ -58,8 +59,13 @@ class Run:
             )
         return artifact
 
-    def is_sound(self, stage: str) -> bool:
-        return reuse.is_sound(self.store, self.seals, "p", "r", stage)
+    def finish(self, stage: str, content: str) -> int:
+        artifact = self.execute(stage, STATES.COMPLETE, content)
+        self.reuse.settle(stage)
+        return artifact
+
+    def damaged(self, artifact: int) -> list[int]:
+        return self.reuse.damaged("stage", {str(self.file(artifact).parent): artifact})
 
     def file(self, artifact: int):
         [found] = self.store.get_artifacts_by_id([artifact])
@@ -76,8 +82,7 @@ def run(tmp_path) -> Run:
 
 
 def test_what_a_killed_run_left_is_removed_and_the_rest_is_kept(run, tmp_path, caplog):
-    kept = run.execute("ingest", STATES.COMPLETE, "kept")
-    assert run.is_sound("ingest")
+    kept = run.finish("ingest", "kept")
     run.execute("train", STATES.RUNNING)
     left = [
         tmp_path / "artifacts/train/model/2/Format-Serving/variables.index",
@@ -97,7 +102,7 @@ def test_what_a_killed_run_left_is_removed_and_the_rest_is_kept(run, tmp_path, c
     assert not [path for path in left if path.exists()]
     assert all(path.exists() for path in stays)
     assert run.file(kept).read_text() == "kept"
-    assert run.is_sound("ingest")
+    assert not run.damaged(kept)
     states = [execution.last_known_state for execution in run.store.get_executions()]
     assert states == [STATES.COMPLETE, STATES.CANCELED]
     assert "a run was interrupted" in caplog.messages[0]
@@ -106,32 +111,27 @@ def test_what_a_killed_run_left_is_removed_and_the_rest_is_kept(run, tmp_path, c
 
 
 def test_a_work_directory_in_order_is_left_as_it_is_without_a_word(run, tmp_path, caplog):
-    run.execute("ingest", STATES.COMPLETE, "kept")
-    run.is_sound("ingest")
+    run.finish("ingest", "kept")
     with caplog.at_level(logging.INFO, logger="ragline"):
         recovery.recover(tmp_path)
     assert not caplog.messages
 
 
 def test_an_output_whose_folder_is_gone_is_damaged(run, tmp_path):
-    artifact = run.execute("ingest", STATES.COMPLETE, "a")
-    assert run.is_sound("ingest")
+    artifact = run.finish("ingest", "a")
     run.file(artifact).unlink()
     run.file(artifact).parent.rmdir()
     recovery.recover(tmp_path)
-    run.execute("ingest", STATES.CACHED, artifact=artifact)
-    assert not run.is_sound("ingest")
+    assert run.damaged(artifact) == [artifact]
 
 
 @pytest.mark.parametrize("again", ["a", "b"])
 def test_a_damaged_output_is_replaced_in_its_place_only_by_its_own_content(run, again):
-    former = run.execute("ingest", STATES.COMPLETE, "a")
-    assert run.is_sound("ingest")
+    former = run.finish("ingest", "a")
+    assert not run.damaged(former)
     run.file(former).write_text("damaged")
-    run.execute("ingest", STATES.CACHED, artifact=former)
-    assert not run.is_sound("ingest")
-    fresh = run.execute("ingest", STATES.COMPLETE, again)
-    assert run.is_sound("ingest")
+    assert run.damaged(former) == [former]
+    fresh = run.finish("ingest", again)
     used, gone = (former, fresh) if again == "a" else (fresh, former)
     assert (run.is_live(used), run.is_live(gone)) == (True, False)
     assert run.file(used).read_text() == again
@@ -139,13 +139,11 @@ def test_a_damaged_output_is_replaced_in_its_place_only_by_its_own_content(run, 
     stage = lineage.stages(run.workdir / "metadata.sqlite", "p", "r")["ingest"]
     assert stage.state == "ran"
     assert stage.outputs == {"output": str(run.file(used).parent)}
+    assert not run.damaged(used)
 
 
-def test_a_damaged_model_of_an_earlier_run_is_not_looked_up_again(run):
-    model = run.execute("train", STATES.COMPLETE, "model")
-    assert run.is_sound("train")
-    run.execute("newest", STATES.COMPLETE, artifact=model, event=mlmd.Event.INTERNAL_OUTPUT)
-    assert run.is_sound("newest")
-    run.file(model).write_text("damaged")
-    assert not run.is_sound("newest")
+def test_what_is_discarded_is_not_found_again(run):
+    model = run.finish("train", "model")
+    run.reuse.discard([model])
     assert not run.is_live(model)
+    assert not run.file(model).parent.exists()
