@@ -32,7 +32,17 @@ BASELINES = (TRAINING_MEAN, SEQUENCE_MEAN)
 SQUARED = "squared_error"
 ABSOLUTE = "absolute_error"
 
+# ... and, of each category, where it is observed.
+CROSS_ENTROPY = "cross_entropy"
+N_RIGHT = "right"
+N_OBSERVED = "observed"
+
 
 def error_sum(predictor: str, error: str) -> str:
     """The key of a predictor's sum of errors, such as `model_squared_error`."""
     return f"{predictor}_{error}"
+
+
+def category_sum(category: str, name: str) -> str:
+    """The key of a category's sum, such as `category_activity_cross_entropy`."""
+    return f"category_{category}_{name}"

@@ -151,7 +151,7 @@ def load(
         columns = Columns.from_schema(schemas.load(config.schema))
     except (schemas.SchemaError, OSError) as error:
         raise ConfigError(f"{path}: schema: {error}") from error
-    if lines := [f"{path}: {line}" for line in _unlabelled(config, columns)]:
+    if lines := [f"{path}: {line}" for line in _unfit(config, columns)]:
         raise ConfigError("\n".join(lines))
     return config
 
@@ -250,8 +250,14 @@ def _lines(mistake: Any) -> list[str]:
     return [f"{key}: expected {expected}, received {mistake['input']!r}"]
 
 
-def _unlabelled(config: Config, columns: Columns) -> Iterator[str]:
-    """The heads whose labels the schema has not got."""
+def _unfit(config: Config, columns: Columns) -> Iterator[str]:
+    """What cannot be done with the columns of the schema: a head's label must be one of them."""
+    if config.train.padding == "keras" and columns.categories:
+        names = ", ".join(category.name for category in columns.categories)
+        yield (
+            "train.padding: 'keras' is the textbook model of numbers; expected a schema without "
+            f"categories, received {names}"
+        )
     for place, head in enumerate(config.heads):
         known = [
             name

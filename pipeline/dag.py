@@ -21,6 +21,7 @@ from components.push.component import Push
 from components.sequence import Columns
 from components.storage import source_digest
 from components.train.options import HeadOptions, TrainOptions
+from components.transform import vocabulary
 from components.validate.component import Gate
 
 # What every stage stands on; an edit there reruns them all.
@@ -93,6 +94,8 @@ def create_pipeline(
         preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
         custom_config={
             "features": list(columns.names),
+            "categories": [dataclasses.asdict(category) for category in columns.categories],
+            "max_words": vocabulary.MAX_WORDS,
             "context": list(columns.context),
             "allow_missing": columns.allow_missing,
             "source": _source("transform"),
