@@ -14,6 +14,7 @@ import schemas
 from components.ingest.splits import split_of
 from components.push import probes
 from components.push.component import check_in_clean_process
+from components.push.sequences import Probe
 from components.sequence import length_bucket
 from pipeline.synth import FEATURES
 
@@ -196,7 +197,9 @@ def test_the_padding_contract_holds_on_the_pushed_encoder(run, request):
     features = json.loads((pushed / "assets.extra" / "encoder.json").read_text())["features"]
     names = tuple(feature["name"] for feature in features)
     rng = np.random.default_rng(0)
-    sequences = [rng.normal(size=(t, len(names))).astype(np.float32) for t in (1, 2, 5, 17, 60)]
+    sequences = [
+        Probe(values=rng.normal(size=(t, len(names))).astype(np.float32)) for t in (1, 2, 5, 17, 60)
+    ]
     checked = check_in_clean_process(pushed, probes.choose(sequences), names)
     assert checked == {"violations": [], "embedding_size": 32}
 

@@ -6,7 +6,6 @@ import shutil
 import tempfile
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
@@ -24,7 +23,8 @@ from components.artifacts import (
     Verdict,
 )
 from components.push import check, probes, publish
-from components.sequence import Columns
+from components.push.sequences import Probe
+from components.sequence import Category, Columns
 from components.storage import digest_of, read_json, write_json
 
 _PACKAGES = ("ragline", "tensorflow", "keras", "tensorflow-transform")
@@ -52,7 +52,9 @@ def Push(  # noqa: N802 (a TFX component is named as a class)
             pathlib.Path(path_utils.serving_model_path(model.uri)), pathlib.Path(serving)
         )
         sequences = _sequences(artifact_utils.get_split_uri([examples], "eval"), columns)
-        checked = check_in_clean_process(staged, probes.choose(sequences), columns.names)
+        checked = check_in_clean_process(
+            staged, probes.choose(sequences), columns.names, columns.categories
+        )
         result["violations"] = checked["violations"]
         if checked["violations"]:
             shutil.rmtree(staged)
@@ -60,6 +62,7 @@ def Push(  # noqa: N802 (a TFX component is named as a class)
             facts = encoder_facts(
                 columns=columns,
                 moments=probes.moments(sequences),
+                vocabularies=[probes.vocabulary(staged, one) or [] for one in columns.categories],
                 embedding_size=checked["embedding_size"],
                 verdict=read_json(pathlib.Path(verdict.uri) / VERDICT_FILE),
                 account=read_json(pathlib.Path(account.uri) / ACCOUNT_FILE),
@@ -75,6 +78,7 @@ def encoder_facts(
     *,
     columns: Columns,
     moments: list[dict[str, float | None]],
+    vocabularies: list[list[bytes]],
     embedding_size: int,
     verdict: dict[str, Any],
     account: dict[str, Any],
@@ -83,13 +87,23 @@ def encoder_facts(
     """What stands beside an encoder for those who call it: `assets.extra/encoder.json`.
 
     Each feature's `mean` and `std` are those of the sequences that the encoder was checked on, so
-    that whoever finds it can make others like them (`ragline check`) without anybody's data.
+    that whoever finds it can make others like them (`ragline check`) without anybody's data. The
+    words of each category stand in the SavedModel's assets.
     """
     shards = [shard["sha256"] for shard in account["splits"]["train"]["shards"]]
     return {
         "features": [
             {"name": feature.name, "unit": feature.unit, **stated}
             for feature, stated in zip(columns.features, moments, strict=True)
+        ],
+        "categories": [
+            {
+                "name": category.name,
+                "input": category.key,
+                "kind": category.kind,
+                "vocabulary_size": len(words),
+            }
+            for category, words in zip(columns.categories, vocabularies, strict=True)
         ],
         "embedding_size": embedding_size,
         "training_data": {"span": span, "fingerprint": digest_of(shards)},
@@ -99,7 +113,10 @@ def encoder_facts(
 
 
 def check_in_clean_process(
-    model: pathlib.Path, sequences: list[np.ndarray], names: tuple[str, ...]
+    model: pathlib.Path,
+    sequences: list[Probe],
+    names: tuple[str, ...],
+    categories: tuple[Category, ...] = (),
 ) -> dict[str, Any]:
     """Checks a model on given sequences; returns `violations`, sentences, and `embedding_size`.
 
@@ -109,12 +126,7 @@ def check_in_clean_process(
     """
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder, "probes.npz")
-        np.savez(
-            file,
-            values=np.concatenate(sequences),
-            row_lengths=np.array([len(sequence) for sequence in sequences], np.int64),
-            names=np.array(names),
-        )
+        probes.save(file, sequences, names, categories)
         checked = check.check(model, file)
     return {
         "violations": [str(violation) for violation in checked.violations],
@@ -122,7 +134,7 @@ def check_in_clean_process(
     }
 
 
-def _sequences(folder: str, columns: Columns) -> list[np.ndarray]:
+def _sequences(folder: str, columns: Columns) -> list[Probe]:
     shards = sorted(tf.io.gfile.glob(f"{folder}/*"))
     records = tf.data.TFRecordDataset(shards, "GZIP").take(512).as_numpy_iterator()
-    return probes.decode(records, columns.names)
+    return probes.decode(records, columns.names, columns.categories)

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from components.push import contract, probes
+from components.push.sequences import Probe
 
 F, E = 3, 2
 WEIGHTS = np.random.default_rng(0).normal(size=(F, E))
 SEQUENCES = [
-    np.random.default_rng(length).normal(size=(length, F)).astype(np.float32)
+    Probe(values=np.random.default_rng(length).normal(size=(length, F)).astype(np.float32))
     for length in (1, 4, 6, 11)
 ]
 
@@ -24,7 +25,7 @@ def _rows(sequences) -> np.ndarray:
 
 
 def _decode(examples) -> list[np.ndarray]:
-    return probes.decode(examples, ["a", "b", "c"])
+    return [probe.values for probe in probes.decode(examples, ["a", "b", "c"])]
 
 
 def _encode_examples(sequences) -> np.ndarray:
@@ -319,7 +320,7 @@ def test_numbers_beyond_1_are_compared_with_the_digits_that_float32_has():
 
 @pytest.mark.parametrize("lengths", [[5], [5, 5, 5], [1, 1], list(range(1, 60))])
 def test_probes_always_give_a_batch_with_padding(lengths):
-    chosen = probes.choose([np.ones((length, F), np.float32) for length in lengths])
+    chosen = probes.choose([Probe(values=np.ones((length, F), np.float32)) for length in lengths])
     found = [len(sequence) for sequence in chosen]
     assert 2 <= len(found) <= 16
     assert min(found) < max(found)
@@ -328,7 +329,7 @@ def test_probes_always_give_a_batch_with_padding(lengths):
 
 def test_probes_survive_the_way_through_examples():
     for sequence, decoded in zip(SEQUENCES, _decode(_encode_examples(SEQUENCES)), strict=True):
-        np.testing.assert_array_equal(decoded, sequence)
+        np.testing.assert_array_equal(decoded, sequence.values)
 
 
 def test_moments_are_those_of_the_observed_values():
@@ -337,7 +338,7 @@ def test_moments_are_those_of_the_observed_values():
         np.array([[1e9, 0.1, nan, nan]], np.float32),
         np.array([[1e9 + 64, 0.1, 3.0, nan], [1e9 + 128, 0.1, 5.0, nan]], np.float32),
     ]
-    offset, constant, partial, unseen = probes.moments(sequences)
+    offset, constant, partial, unseen = probes.moments([Probe(values=v) for v in sequences])
     assert offset == {"mean": 1e9 + 64, "std": pytest.approx(64 * (2 / 3) ** 0.5, rel=1e-12)}
     assert constant == {"mean": pytest.approx(np.float32(0.1), rel=1e-12), "std": 0.0}
     assert partial == {"mean": 4.0, "std": 1.0}
@@ -348,11 +349,11 @@ def test_made_probes_are_as_wide_as_the_moments_say():
     features = [{"mean": 50.0, "std": 4.0}, {"mean": 7.0, "std": 0.0}, {"mean": None, "std": None}]
     made = probes.make(features)
     assert [len(sequence) for sequence in made] == [1, 2, 3, 5, 8, 13, 21, 34, 55, 89]
-    rows = np.concatenate(made)
+    rows = np.concatenate([probe.values for probe in made])
     assert rows.dtype == np.float32
     assert rows[:, 0].mean() == pytest.approx(50.0, abs=1.0)
     assert rows[:, 0].std() == pytest.approx(4.0, rel=0.2)
     assert (rows[:, 1] == 7.0).all()
     assert np.isnan(rows[:, 2]).all()
     for one, other in zip(made, probes.make(features), strict=True):
-        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(one.values, other.values)
