@@ -29,7 +29,8 @@ from components.train.options import TrainOptions
 from components.train.run_fn import run_fn
 from components.transform.preprocessing import preprocessing_fn
 
-BOOKKEEPING = "sequence_id entity_id length length_bucket"
+WORDS = ("activity", "code")
+BOOKKEEPING = ("sequence_id", "entity_id", "length", "length_bucket")
 # Which follow, and which code each has: codes of the data are names, whatever their numbers are.
 NEXT = {
     "register": ("check",),
@@ -97,7 +98,7 @@ def schema() -> schema_pb2.Schema:
         ragged = shown[feature.name].ragged_tensor
         ragged.feature_path.step.append(feature.name)
         ragged.row_partition_dtype = schema_pb2.TensorRepresentation.RowPartitionDType.INT64
-    for name in BOOKKEEPING.split():
+    for name in BOOKKEEPING:
         kind = schema_pb2.INT if name == "length" else schema_pb2.BYTES
         found.feature.add(name=name, type=kind, presence={"min_fraction": 1, "min_count": 1})
         shown[name].dense_tensor.column_name = name

@@ -241,7 +241,7 @@ def test_the_objective_is_the_sum_of_its_terms(folder):
 @pytest.mark.parametrize("strategy", ["crop", "remask"])
 @pytest.mark.parametrize("fill", FILLS)
 def test_the_gradient_of_padding_is_exactly_0(folder, fill, strategy):
-    """With respect to padded values, and to the embedding of a code that stands in padding alone."""
+    """Of padded values, and of the embedding of a code that stands in padding alone."""
     options = _options(padding=strategy, decoder="teacher")
     autoencoder = _trainer(options).model
     autoencoder.set_weights(_start(options))
@@ -357,7 +357,7 @@ def test_the_textbook_model_refuses_categories():
 def test_a_record_whose_codes_have_another_length_stops_training(folder):
     made = _made(8, (3, 2))
     made[1].codes[CODE] = np.zeros(3, np.int64)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="record's code does not have its len"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="code does not have its length"):
         list(_read(folder / "length", made))
 
 
