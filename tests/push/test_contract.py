@@ -5,6 +5,7 @@ import pytest
 
 from components.push import contract, probes
 from components.push.sequences import Probe
+from components.sequence import Category
 
 F, E = 3, 2
 WEIGHTS = np.random.default_rng(0).normal(size=(F, E))
@@ -316,6 +317,88 @@ def test_numbers_beyond_1_are_compared_with_the_digits_that_float32_has():
     assert _encode_only(lambda **inputs: large(**inputs, error=1e-4)) == []
     [violation] = _encode_only(lambda **inputs: large(**inputs, error=1e-1))
     assert violation.clause == "alone"
+
+
+# Categories.
+
+CATEGORIES = [Category(name="concept:name", kind="bytes"), Category(name="code", kind="int")]
+CODES = {b"a": 0, b"b": 1, b"c": 2, b"": -1}
+WORDED = [
+    Probe(
+        values=sequence.values,
+        words={
+            "concept_name": np.array([b"a", b"b", b"", b"a"] * 3, object)[: len(sequence)],
+            "code": np.arange(len(sequence)) % 3,
+        },
+    )
+    for sequence in SEQUENCES
+]
+
+
+def _reads_words(values, length, keep=None, padding=False, **words):
+    """Sound, but for the steps that it does not keep, and for what it may read of the padding."""
+    texts, codes = words["concept_name"], words["code"]
+    rows = []
+    for row, steps in enumerate(length):
+        shown = slice(None) if padding else slice(steps)
+        code = np.array([CODES.get(word, 3) for word in texts[row, shown]])
+        inputs = np.stack([code, np.sin(codes[row, shown]), 0.0 * code], axis=1)
+        inputs[:steps] += values[row, :steps]
+        rows.append(_one(inputs[keep(code)] if keep else inputs))
+    return {"embedding": np.array(rows, np.float32).reshape(-1, E)}
+
+
+def _violations_of_words(**faults) -> list[contract.Violation]:
+    def encode(**inputs):
+        return _reads_words(**inputs, **faults)
+
+    return contract.violations({"encode": encode}, WORDED)
+
+
+def test_an_encoder_that_reads_words_is_held_to_the_same_rules():
+    assert _violations_of_words() == []
+    checked = contract.applicable({"encode": _reads_words}, WORDED)
+    assert set(checked) == {"finite", "content", "extra", "alone", "zero_step", "word", "empty"}
+
+
+def test_a_code_of_0_that_is_taken_for_padding_is_found():
+    """Of the words tried, the one that has it is named."""
+    found = _violations_of_words(keep=lambda codes: codes != 0)
+    [violation] = [each for each in found if each.clause == "word"]
+    assert violation.signature == "encode.embedding, one more step of concept_name b'a'"
+    assert violation.figure == 0.0
+
+
+def test_words_read_from_the_padding_are_found():
+    found = _violations_of_words(padding=True)
+    assert {violation.clause for violation in found} == {"content", "extra", "alone"}
+    told = "encode.embedding, padding of 1e+30, concept_name b'a', code 0"
+    assert (found[0].clause, found[0].signature) == ("content", told)
+
+
+def test_probes_with_words_survive_the_way_through_examples_and_files(tmp_path):
+    names = ["a", "b", "c"]
+    decoded = probes.decode(probes.encode(WORDED, names, CATEGORIES), names, CATEGORIES)
+    probes.save(tmp_path / "probes.npz", WORDED, names, CATEGORIES)
+    loaded, *told = probes.load(tmp_path / "probes.npz")
+    assert told == [names, CATEGORIES]
+    for again in (decoded, loaded):
+        for one, other in zip(WORDED, again, strict=True):
+            np.testing.assert_array_equal(other.values, one.values)
+            for key, words in one.words.items():
+                assert other.words[key].tolist() == words.tolist()
+                assert other.words[key].dtype == words.dtype
+
+
+def test_words_are_drawn_from_what_is_known():
+    activity, code = CATEGORIES
+    assert probes.words_to_draw(activity, [b"x", b"y"]).tolist() == [b"x", b"y", b""]
+    assert probes.words_to_draw(code, [b"-7", b"0"]).tolist() == [-7, 0]
+    drawn = {one.key: probes.words_to_draw(one, None) for one in CATEGORIES}
+    made = probes.make([{"mean": 0.0, "std": 1.0}], drawn)
+    for key, known in drawn.items():
+        words = np.concatenate([probe.words[key] for probe in made])
+        assert set(words.tolist()) == set(known.tolist())
 
 
 @pytest.mark.parametrize("lengths", [[5], [5, 5, 5], [1, 1], list(range(1, 60))])
