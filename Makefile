@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install demo test lint clean
+.PHONY: install demo test test-faults lint clean
 
 install: $(INSTALLED)
 
@@ -21,6 +21,10 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# Real kills, full disks, damaged databases; `make test` holds a sample (docs/reliability.md).
+test-faults: install
+	RAGLINE_KILLS=20 $(BIN)/python -m pytest tests/faults -v --durations=0
 
 lint: install
 	$(BIN)/ruff format --check .

@@ -17,6 +17,12 @@ class GateReport(Artifact):
     TYPE_NAME = "RaglineGateReport"
 
 
+class Baselines(Artifact):
+    """`baselines.json`: what else reconstructs the eval split, and what the embedding is like."""
+
+    TYPE_NAME = "RaglineBaselines"
+
+
 class Verdict(Artifact):
     """`verdict.json`: blessed or not, with reasons, metrics and baselines."""
 
@@ -25,7 +31,7 @@ class Verdict(Artifact):
 
 
 class PushReport(Artifact):
-    """`push.json`: the version and its path, or why nothing was pushed."""
+    """`push.json`: the version and its path, or why nothing was pushed, and what else was done."""
 
     TYPE_NAME = "RaglinePushReport"
 
@@ -35,3 +41,5 @@ GATE_FILE = "gate.json"
 VERDICT_FILE = "verdict.json"
 PUSH_FILE = "push.json"
 TRAINING_FILE = "training.json"
+UNTRAINED_FOLDER = "untrained"
+BASELINES_FILE = "baselines.json"

@@ -1,5 +1,6 @@
 """Files that are whole or absent, and digests that name their content."""
 
+import contextlib
 import hashlib
 import json
 import math
@@ -29,20 +30,16 @@ def digest_of(parts: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def source_digest(*modules: str) -> str:
-    """Digest of our own source, so that TFX's cache sees an edited module.
-
-    Args:
-      *modules: files or packages below the project's top folder, such as `components/train`.
-    """
-    top = pathlib.Path(__file__).resolve().parent.parent
-    files: list[pathlib.Path] = []
-    for module in modules:
-        found = sorted((top / module).rglob("*.py")) if (top / module).is_dir() else [top / module]
-        if not found:
-            raise FileNotFoundError(f"no source below {top / module}")
-        files.extend(found)
-    return digest_of(part for file in files for part in (str(file.relative_to(top)), sha256(file)))
+def manifest(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """What stands below a folder: file, by its path in it -> `bytes` and `sha256`."""
+    return {
+        file.relative_to(folder).as_posix(): {
+            "bytes": file.stat().st_size,
+            "sha256": sha256(file),
+        }
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
 
 
 def fsync(path: pathlib.Path) -> None:
@@ -54,17 +51,30 @@ def fsync(path: pathlib.Path) -> None:
         os.close(descriptor)
 
 
+def rename(staged: pathlib.Path, path: pathlib.Path) -> None:
+    """Gives a file its final name, once every byte of it is on the disk."""
+    fsync(staged)
+    os.replace(staged, path)
+    fsync(path.parent)
+
+
 def write_text(path: pathlib.Path, text: str) -> None:
-    """Writes a file that is whole under its final name, or not there at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes a file that is whole under its final name, or not there at all.
+
+    Raises:
+      OSError: it names the file even where the kernel does not, as when the disk is full.
+    """
     staged = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         staged.write_text(text, encoding="utf-8")
-        fsync(staged)
-        os.replace(staged, path)
-        fsync(path.parent)
+        rename(staged, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
     finally:
-        staged.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # Of a folder that cannot be written to.
+            staged.unlink(missing_ok=True)
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""Writes config.md beside this file: every key of a configuration, with its type and default.
+"""Writes config.md and verdict.md beside this file: every key, with its type and default.
 
 Nothing is said twice: keys, types and defaults come from the dataclasses, what they mean from the
 `Attributes:` of their docstrings. Run `python docs/generate_config.py` after an edit of either;
@@ -14,9 +14,11 @@ import types
 import typing
 from collections.abc import Iterator
 
+from components.evaluate.rules import Rule, Rules
 from pipeline.config import Config
 
 PAGE = pathlib.Path(__file__).with_name("config.md")
+VERDICT_PAGE = PAGE.with_name("verdict.md")
 
 _HEAD = """\
 <!-- Written by docs/generate_config.py; edit the docstrings it reads, not this page. -->
@@ -44,6 +46,34 @@ train = "data/*.jsonl"
 - A run keeps the configuration as it was resolved, in `runs/<run id>/config.toml`.
 """
 
+_VERDICT = """\
+<!-- Written by docs/generate_config.py; edit the docstrings it reads, not this page. -->
+
+# What blesses a model
+
+`schemas/<name>.verdict.toml` beside the schema, under its name, says so; without it, the defaults
+hold. Whatever stands in it, a model is blessed only if all its answers on the eval split are
+finite, if it reconstructs better than the training mean, if there are `min_eval` sequences, and if
+its normalised MSE is not worse than the newest blessed model's by more than
+`most_worse_than_newest`. The first model of all has nothing to be compared with, and its verdict
+says so. Every rule that does not hold is a sentence in the summary, the report and the log, such as
+`masked_mse 0.412 on length_bucket=8-15 is above 0.4`; exit code 4, and nothing is pushed.
+
+`ragline run CONFIG --force-bless "why"` blesses in any case, and keeps the reason with the verdict.
+It never passes a model with an answer that is not finite, nor one that fails the padding contract.
+
+Metrics: `masked_mse`, `masked_mae`, `masked_rmse`, `normalised_mse`, `explained_variance`,
+`finite_share`; of each feature, `masked_mse/<feature>` and `variance/<feature>`; of each head,
+`head/<head>/loss` and `/accuracy`, or `/mse`; `embedding/effective_rank`, `embedding/length_r2`,
+`embedding/neighbours_kept`; and the counts `sequences`, `steps`, `values`.
+`components/evaluate/formulas.py` and `embedding.py` define them. Between two models only
+`normalised_mse` is compared: standardised units are as wide as the training data varied, and a
+model trained on outliers has small errors in its own.
+
+A slice is `overall`, or a value of `length_bucket`, of `missing_bucket` where the schema declares
+it, or of a context column of text or integers: the 20 values with the most sequences.
+"""
+
 _WORDS = {str: "text", int: "integer", float: "number", bool: "true or false"}
 
 
@@ -56,6 +86,13 @@ def render(config: type = Config) -> str:
             title = f"[{field.name}]" if table is field.type else f"[[{field.name}]]"
             meaning = meanings[field.name].rstrip(".")
             parts += [f"## `{title}`: {meaning}", "\n".join(rows(table))]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def render_verdict() -> str:
+    """The whole page of verdict files."""
+    parts = [_VERDICT, "## Top level", "\n".join(rows(Rules))]
+    parts += ["## `[[rules]]`: a metric, and where it must lie", "\n".join(rows(Rule))]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -120,3 +157,4 @@ def _default(field: "dataclasses.Field[typing.Any]") -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(render(), encoding="utf-8")
+    VERDICT_PAGE.write_text(render_verdict(), encoding="utf-8")

@@ -1,14 +1,15 @@
 """The command line: `ragline`, or `python -m pipeline`.
 
 Exit codes: 0 done; 1 a defect; 2 bad configuration; 3 bad data; 4 not blessed, nothing pushed (of
-`check`: the contract does not hold); 75 another run holds the work directory. Progress goes to
-stderr, `--json` puts the summary on stdout. TensorFlow, Beam and TFX are imported only by the
-commands that need them.
+`check` and `rollback`: the contract does not hold); 75 another run holds the work directory.
+Progress goes to stderr, `--json` puts the summary on stdout. TensorFlow, Beam and TFX are imported
+only by the commands that need them.
 """
 
 import argparse
 import importlib.metadata
 import json
+import os
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
@@ -44,6 +45,13 @@ def _parser() -> argparse.ArgumentParser:
         description="Runs the whole pipeline: ingest, validate, transform, train, evaluate, push.",
     )
     _add_config(run)
+    run.add_argument(
+        "--force-bless",
+        type=_reason,
+        metavar="WHY",
+        help="bless the model though rules do not hold; the reason is kept with it. A model that "
+        "answers with numbers that are not finite, or that fails the padding contract, never is",
+    )
     run.set_defaults(command=_run)
 
     compare = commands.add_parser(
@@ -65,6 +73,31 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("model", type=pathlib.Path, metavar="MODEL", help="folder of a SavedModel")
     check.add_argument("--json", action="store_true", help="print the result as JSON")
     check.set_defaults(command=_check)
+
+    versions = commands.add_parser(
+        "versions",
+        help="list every version that was ever pushed",
+        description="Prints the ledger of a work directory as a table (Markdown), newest first.",
+    )
+    _add_config(versions)
+    versions.set_defaults(command=_versions)
+
+    rollback = commands.add_parser(
+        "rollback",
+        help="make an earlier version the newest again",
+        description="Makes a copy of an earlier version the newest, by the same checks as a push, "
+        "and withdraws the model that was the newest: no run pushes it again, until a rollback to "
+        "it lifts that. Ends with 0 if it is done, with 4 if the earlier version does not pass its "
+        "check, with 75 if a run holds the work directory.",
+    )
+    _add_config(rollback)
+    rollback.add_argument(
+        "--to", type=_positive, metavar="VERSION", help="by default the newest of another model"
+    )
+    rollback.add_argument(
+        "--why", required=True, metavar="TEXT", help="a sentence that the ledger keeps"
+    )
+    rollback.set_defaults(command=_rollback)
 
     synth = commands.add_parser(
         "synth",
@@ -97,16 +130,29 @@ def _in_workdir(command: Callable[[argparse.Namespace, "Config"], int]) -> Comma
 
     def checked(options: argparse.Namespace) -> int:
         from pipeline.config import ConfigError, load
+        from pipeline.trouble import TroubleError, sentence
         from pipeline.workdir import BusyError
 
+        workdir = pathlib.Path(os.curdir)
         try:
-            return command(options, load(options.config, options.overrides, options.workdir))
+            config = load(options.config, options.overrides, options.workdir)
+            workdir = pathlib.Path(config.workdir)
+            return command(options, config)
         except ConfigError as error:
             _say(str(error))
             return exits.BAD_CONFIG
         except BusyError as error:
             _say(str(error))
             return exits.BUSY
+        except TroubleError as error:
+            _say(str(error))
+            return exits.DEFECT
+        except OSError as error:  # Outside of the stages, as when the report is written.
+            told = sentence(error, workdir)
+            if told is None:
+                raise
+            _say(told)
+            return exits.DEFECT
 
     return checked
 
@@ -115,7 +161,7 @@ def _in_workdir(command: Callable[[argparse.Namespace, "Config"], int]) -> Comma
 def _run(options: argparse.Namespace, config: "Config") -> int:
     from pipeline import runner
 
-    outcome = runner.run(config)
+    outcome = runner.run(config, options.force_bless or "")
     _say(_ending(outcome.summary, outcome.folder))
     if options.json:
         print(json.dumps(outcome.summary, indent=2))
@@ -150,8 +196,31 @@ def _compare(options: argparse.Namespace, config: "Config") -> int:
     except BadDataError as error:
         _say(str(error))
         return exits.BAD_DATA
+    except runner.FailedError as error:
+        _say(str(error))
+        return exits.DEFECT
     print(json.dumps(rows, indent=2) if options.json else comparison.markdown(rows))
     return exits.DONE
+
+
+@_in_workdir
+def _versions(options: argparse.Namespace, config: "Config") -> int:
+    from pipeline import served
+
+    rows = served.rows(config)
+    print(json.dumps(rows, indent=2) if options.json else served.markdown(rows))
+    return exits.DONE
+
+
+@_in_workdir
+def _rollback(options: argparse.Namespace, config: "Config") -> int:
+    from pipeline import served
+
+    result, text = served.roll_back(config, why=options.why, to=options.to)
+    _say(text)
+    if options.json:
+        print(json.dumps(result, indent=2))
+    return exits.DONE if result["pushed"] else exits.NOT_BLESSED
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -186,6 +255,12 @@ def _synth(options: argparse.Namespace) -> int:
         f"{options.output}"
     )
     return exits.DONE
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("expected the reason, received an empty text")
+    return text.strip()
 
 
 def _positive(text: str) -> int:

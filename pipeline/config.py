@@ -19,7 +19,10 @@ from typing import Any, ClassVar
 import pydantic
 
 import schemas
+from components.evaluate.formulas import HEAD_METRICS
+from components.evaluate.rules import Rules, unknown
 from components.ingest.options import InputOptions
+from components.push.options import PushOptions
 from components.sequence import Columns
 from components.train.options import HeadOptions, TrainOptions
 
@@ -91,6 +94,7 @@ class Config:
       input: the raw files.
       train: the model and its training.
       heads: supervised outputs on the code, for sequences that have a label; none are needed.
+      push: the versions that are served.
       beam: where the Beam parts run.
     """
 
@@ -100,6 +104,7 @@ class Config:
     input: InputOptions
     train: TrainOptions = dataclasses.field(default_factory=TrainOptions)
     heads: tuple[HeadOptions, ...] = ()
+    push: PushOptions = dataclasses.field(default_factory=PushOptions)
     beam: BeamOptions = dataclasses.field(default_factory=BeamOptions)
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
@@ -118,6 +123,7 @@ class Config:
             raise ValueError("\n".join(mistakes))
 
 
+_Table = typing.TypeVar("_Table")
 _PATHS = (("workdir",), ("input", "train"), ("input", "eval"))
 
 
@@ -146,14 +152,32 @@ def load(
         given["workdir"] = workdir
     _resolve_paths(given, pathlib.Path.cwd())
     _merge(document, given)
-    config = _validate(path, document)
+    config = _validate(path, document, Config)
     try:
         columns = Columns.from_schema(schemas.load(config.schema))
     except (schemas.SchemaError, OSError) as error:
         raise ConfigError(f"{path}: schema: {error}") from error
     if lines := [f"{path}: {line}" for line in _unfit(config, columns)]:
         raise ConfigError("\n".join(lines))
+    load_rules(config)
     return config
+
+
+def load_rules(config: Config) -> Rules:
+    """Reads what blesses a model: the file beside the schema, or the defaults.
+
+    Raises:
+      ConfigError: one line a mistake, each with file, key, what was expected and received.
+    """
+    path = schemas.verdict_file(config.schema)
+    if path is None:
+        return Rules()
+    rules = _validate(path, _read(path), Rules)
+    columns = Columns.from_schema(schemas.load(config.schema))
+    heads = [(head.name, HEAD_METRICS[head.type]) for head in config.heads]
+    if lines := [f"{path}: {line}" for line in unknown(rules, columns, heads)]:
+        raise ConfigError("\n".join(lines))
+    return rules
 
 
 def to_dict(config: Config) -> dict[str, Any]:
@@ -218,30 +242,30 @@ def _absolute(path: str, folder: pathlib.Path) -> str:
     return path if "://" in path else os.path.normpath(folder / path)
 
 
-def _validate(path: pathlib.Path, document: dict[str, Any]) -> Config:
+def _validate(path: pathlib.Path, document: dict[str, Any], table: type[_Table]) -> _Table:
     try:
         # As JSON, because only there does pydantic's strict mode take a list for a tuple.
         # It has no dates, and no key takes one: a table stands in, which no key takes either.
         text = json.dumps(document, default=lambda date: {"date": str(date)})
-        return pydantic.TypeAdapter(Config).validate_json(text)
+        return pydantic.TypeAdapter(table).validate_json(text)
     except pydantic.ValidationError as error:
-        lines = [f"{path}: {line}" for mistake in error.errors() for line in _lines(mistake)]
+        lines = [f"{path}: {line}" for mistake in error.errors() for line in _lines(mistake, table)]
         raise ConfigError("\n".join(lines)) from error
     except (ValueError, RecursionError) as error:  # From json: a number or a table without an end.
         raise ConfigError(f"{path}: {error}") from error
 
 
-def _lines(mistake: Any) -> list[str]:
+def _lines(mistake: Any, table: type) -> list[str]:
     key = ".".join(str(part) for part in mistake["loc"])
     match mistake["type"]:
         case "missing":
             return [f"{key}: expected a value, received none"]
         case "unexpected_keyword_argument":
-            known = _keys_beside(mistake["loc"])
+            known = _keys_beside(mistake["loc"], table)
             return [f"{key}: unknown key; expected one of {', '.join(known)}"]
         case "value_error":  # From a __post_init__, which names its keys itself.
-            table = f"{key}." if key else ""
-            return [f"{table}{line}" for line in str(mistake["ctx"]["error"]).split("\n")]
+            prefix = f"{key}." if key else ""
+            return [f"{prefix}{line}" for line in str(mistake["ctx"]["error"]).split("\n")]
         case "json_invalid":  # Text that is not Unicode, or tables that are too deep.
             return [str(mistake["ctx"]["error"])]
     expected = mistake["msg"].removeprefix("Input should be ")
@@ -271,8 +295,7 @@ def _unfit(config: Config, columns: Columns) -> Iterator[str]:
             )
 
 
-def _keys_beside(location: tuple[str | int, ...]) -> list[str]:
-    table: Any = Config
+def _keys_beside(location: tuple[str | int, ...], table: Any) -> list[str]:
     for part in location[:-1]:
         if isinstance(part, int):  # A place in a list of tables.
             table = typing.get_args(table)[0]

@@ -15,23 +15,19 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2
 
 from components.evaluate import config as evaluate_config
-from components.evaluate.component import Verdict
+from components.evaluate import slices
+from components.evaluate.blessed import Blessed
+from components.evaluate.component import Baselines, Verdict
+from components.evaluate.formulas import HEAD_METRICS
 from components.ingest.component import Ingest
+from components.push import ledger
 from components.push.component import Push
+from components.push.options import PushOptions
 from components.sequence import Columns
-from components.storage import source_digest
 from components.train.options import HeadOptions, TrainOptions
 from components.transform import vocabulary
 from components.validate.component import Gate
-
-# What every stage stands on; an edit there reruns them all.
-_FLOOR = (
-    "components/artifacts.py",
-    "components/masking.py",
-    "components/sequence.py",
-    "components/signatures.py",
-    "components/storage.py",
-)
+from pipeline import fingerprint
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +51,11 @@ def create_pipeline(
     input_fingerprint: str,
     train_options: TrainOptions,
     heads: tuple[HeadOptions, ...],
+    rules: str,
+    newest: Blessed | None,
+    force: str,
+    given_split: bool,
+    push_options: PushOptions,
     beam_arguments: list[str],
 ) -> Pipeline:
     """Wires the stages, in the order in which data meets them.
@@ -69,6 +70,11 @@ def create_pipeline(
       input_fingerprint: digest of the raw files' content.
       train_options: of the trainer.
       heads: supervised outputs on the code.
+      rules: what blesses a model, Rules as JSON.
+      newest: the newest blessed model, which a candidate is compared with.
+      force: why to bless the candidate in any case; empty not to.
+      given_split: whether train and eval are given, not drawn by entity.
+      push_options: of the push.
       beam_arguments: of every Beam pipeline.
     """
     schema = ImportSchemaGen(schema_file=str(schema_file)).with_id("schema")
@@ -121,10 +127,29 @@ def create_pipeline(
         examples=examples,
         model=train.outputs["model"],
         schema=schema.outputs["schema"],
-        eval_config=evaluate_config.eval_config(_source("evaluate")),
+        eval_config=evaluate_config.eval_config(
+            features=columns.names,
+            heads=[(head.name, HEAD_METRICS[head.type]) for head in heads],
+            slices=slices.columns_of(columns),
+            source=_source("evaluate"),
+        ),
     ).with_id("evaluate")
+    baselines = Baselines(
+        model=train.outputs["model"],
+        model_run=train.outputs["model_run"],
+        examples=examples,
+        transform_graph=transform.outputs["transform_graph"],
+        schema=schema.outputs["schema"],
+        newest=newest.to_json() if newest else "",
+        given_split=int(given_split),
+        source=_source("evaluate"),
+    ).with_id("baselines")
     verdict = Verdict(
-        evaluation=evaluate.outputs["evaluation"], source=_source("evaluate")
+        evaluation=evaluate.outputs["evaluation"],
+        baselines_report=baselines.outputs["report"],
+        rules=rules,
+        force=force,
+        source=_source("evaluate"),
     ).with_id("verdict")
     push = Push(
         model=train.outputs["model"],
@@ -134,6 +159,8 @@ def create_pipeline(
         account=ingest.outputs["account"],
         schema=schema.outputs["schema"],
         serving=str(places.serving),
+        keep=push_options.keep,
+        state=ledger.state(places.serving),
         source=_source("push"),
     ).with_id("push")
     return Pipeline(
@@ -143,7 +170,8 @@ def create_pipeline(
             str(places.metadata)
         ),
         components=[
-            schema, ingest, statistics, anomalies, gate, transform, train, evaluate, verdict, push,
+            schema, ingest, statistics, anomalies, gate, transform, train, evaluate, baselines,
+            verdict, push,
         ],
         enable_cache=True,
         beam_pipeline_args=beam_arguments,
@@ -151,4 +179,4 @@ def create_pipeline(
 
 
 def _source(stage: str) -> str:
-    return source_digest(*_FLOOR, f"components/{stage}")
+    return fingerprint.source(f"components.{stage}")

@@ -4,6 +4,7 @@ Everything is found by the context of that very run, never by "the newest artifa
 stage, the newest is not the one that was used.
 """
 
+import collections
 import pathlib
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +14,10 @@ from ml_metadata.proto import metadata_store_pb2
 
 from components.storage import read_json
 
-_STATES = {
-    metadata_store_pb2.Execution.COMPLETE: "ran",
-    metadata_store_pb2.Execution.CACHED: "cached",
-}
+_Execution = metadata_store_pb2.Execution
+_Artifact = metadata_store_pb2.Artifact
+_Event = metadata_store_pb2.Event
+_STATES = {_Execution.COMPLETE: "ran", _Execution.CACHED: "cached"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,13 @@ class Stage:
         return read_json(path) if path.is_file() else None
 
 
+def connect(database: pathlib.Path) -> metadata_store.MetadataStore:
+    """Opens a database of ML Metadata, or makes one."""
+    config = metadata_store_pb2.ConnectionConfig()
+    config.sqlite.filename_uri = str(database)
+    return metadata_store.MetadataStore(config)
+
+
 def stages(database: pathlib.Path, pipeline: str, run_id: str) -> dict[str, Stage]:
     """The stages of a run that were started, in order.
 
@@ -49,29 +57,70 @@ def stages(database: pathlib.Path, pipeline: str, run_id: str) -> dict[str, Stag
     """
     if not database.exists():
         return {}
-    config = metadata_store_pb2.ConnectionConfig()
-    config.sqlite.filename_uri = str(database)
-    config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
-    store = metadata_store.MetadataStore(config)
-    context = store.get_context_by_type_and_name("pipeline_run", run_id)
-    if context is None:
-        return {}
-    found = {}
-    for execution in sorted(store.get_executions_by_context(context.id), key=lambda e: e.id):
-        [node] = [c for c in store.get_contexts_by_execution(execution.id) if c.type == "node"]
-        milliseconds = execution.last_update_time_since_epoch - execution.create_time_since_epoch
-        found[node.name.removeprefix(f"{pipeline}.")] = Stage(
-            state=_STATES.get(execution.last_known_state, "failed"),
-            seconds=milliseconds / 1000,
-            outputs=_outputs(store, execution.id),
+    store = connect(database)
+    return {
+        stage: Stage(
+            state=_STATES.get(executions[-1].last_known_state, "failed"),
+            seconds=sum(map(_milliseconds, executions)) / 1000,
+            outputs={
+                name: artifact.uri
+                for execution in executions
+                for name, artifact in outputs(store, execution).items()
+                if artifact.state != _Artifact.DELETED
+            },
         )
-    return found
+        for stage, executions in executions_of(store, pipeline, run_id).items()
+    }
 
 
-def _outputs(store: metadata_store.MetadataStore, execution_id: int) -> dict[str, str]:
-    outputs = {}
-    for event in store.get_events_by_execution_ids([execution_id]):
-        if event.type == metadata_store_pb2.Event.OUTPUT:
-            [artifact] = store.get_artifacts_by_id([event.artifact_id])
-            outputs[event.path.steps[0].key] = artifact.uri
-    return outputs
+def executions_of(
+    store: metadata_store.MetadataStore, pipeline: str, run_id: str
+) -> dict[str, list[metadata_store_pb2.Execution]]:
+    """Stage -> its executions in a run, in order: two, where what was cached could not be used."""
+    context = store.get_context_by_type_and_name("pipeline_run", run_id)
+    found = collections.defaultdict(list)
+    if context is not None:
+        for execution in sorted(store.get_executions_by_context(context.id), key=lambda e: e.id):
+            contexts = store.get_contexts_by_execution(execution.id)
+            [node] = [context for context in contexts if context.type == "node"]
+            found[node.name.removeprefix(f"{pipeline}.")].append(execution)
+    return dict(found)
+
+
+def outputs(
+    store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution
+) -> dict[str, metadata_store_pb2.Artifact]:
+    """Output -> the artifact that a stage made, now or when it was cached."""
+    return _artifacts(store, execution, _Event.OUTPUT)
+
+
+def looked_up(
+    store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution
+) -> dict[str, metadata_store_pb2.Artifact]:
+    """Output -> the artifact of an earlier run that a resolver found."""
+    return _artifacts(store, execution, _Event.INTERNAL_OUTPUT)
+
+
+def delete(
+    store: metadata_store.MetadataStore, artifacts: list[metadata_store_pb2.Artifact]
+) -> None:
+    """Marks artifacts as gone: no stage reads them, no cache serves them."""
+    for artifact in artifacts:
+        artifact.state = _Artifact.DELETED
+    store.put_artifacts(artifacts)
+
+
+def _artifacts(
+    store: metadata_store.MetadataStore,
+    execution: metadata_store_pb2.Execution,
+    kind: metadata_store_pb2.Event.Type,
+) -> dict[str, metadata_store_pb2.Artifact]:
+    events = [e for e in store.get_events_by_execution_ids([execution.id]) if e.type == kind]
+    found = {a.id: a for a in store.get_artifacts_by_id([event.artifact_id for event in events])}
+    return {event.path.steps[0].key: found[event.artifact_id] for event in events}
+
+
+def _milliseconds(execution: metadata_store_pb2.Execution) -> int:
+    started: int = execution.create_time_since_epoch
+    ended: int = execution.last_update_time_since_epoch
+    return ended - started

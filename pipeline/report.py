@@ -13,6 +13,8 @@ from typing import Any, TypeGuard
 
 import jinja2
 
+from components.evaluate.formulas import MASKED_MSE, NORMALISED_MSE
+from components.evaluate.rules import NEWEST, PCA, UNTRAINED
 from components.sequence import LENGTH_BUCKET
 from components.signatures import BASELINES, MODEL, TRAINING_MEAN
 from pipeline import comparison
@@ -23,6 +25,8 @@ _HEADLINES = {
     "bad_data": "Stopped: bad data",
     "failed": "Failed",
 }
+_WRITTEN = {PCA: "PCA", NEWEST: "Newest blessed"}
+_NOTHING: Mapping[str, float | None] = {"value": None}
 _DIGITS = 4
 _MILLISECONDS = 3
 _TICKS = 5
@@ -43,13 +47,17 @@ def render(summary: Mapping[str, Any]) -> str:
     Args:
       summary: what summary.json holds; what a stopped run did not reach is None.
     """
-    slices = buckets(summary["metrics"])
+    tables = by_column(summary["metrics"], summary["baselines"])
+    slices = tables.pop(LENGTH_BUCKET, {})
     return _ENVIRONMENT.get_template("report.html.j2").render(
         summary=summary,
         headline=headline(summary),
         baselines=BASELINES,
         bars=bars(summary["baselines"]),
         buckets=slices,
+        columns=tables,
+        normalised=NORMALISED_MSE,
+        embedding=described(summary["embedding"]),
         intervals=intervals(slices),
         curves=curves(summary["train"]),
         comparison=summary["comparison"] and comparison.cells(summary["comparison"]),
@@ -112,16 +120,47 @@ def seconds(value: float | None) -> str:
 
 def words(name: str) -> str:
     """A key as a person reads it: `training_mean` -> Training mean."""
-    return name.replace("_", " ").capitalize()
+    return _WRITTEN.get(name, name.replace("_", " ").capitalize())
 
 
-def buckets(metrics: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Lengths in steps, such as `8-15` -> the metrics of the slice; last `All`, the whole split."""
-    if not metrics:
-        return {}
-    prefix = f"{LENGTH_BUCKET}="
-    slices = {n.removeprefix(prefix): found for n, found in metrics.items() if n.startswith(prefix)}
-    return slices | {"All": metrics["overall"]}
+def by_column(
+    metrics: Mapping[str, Any] | None, baselines: Mapping[str, Any] | None
+) -> dict[str, dict[str, Any]]:
+    """Column -> value, such as `8-15` steps -> the slice's metrics; last `All`, the whole split.
+
+    Each slice also has `baselines`, baseline -> its masked MSE there.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    if not metrics or not baselines:
+        return found
+
+    def row(name: str) -> dict[str, Any]:
+        beside = {
+            baseline: baselines[baseline]["slices"].get(name, {}).get(MASKED_MSE, _NOTHING)["value"]
+            for baseline in BASELINES
+        }
+        return {**metrics[name], "baselines": beside}
+
+    for name in metrics:
+        column, equals, value = name.partition("=")
+        if equals:
+            found.setdefault(column, {})[value] = row(name)
+    return {column: rows | {"All": row("overall")} for column, rows in found.items()}
+
+
+def described(embedding: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """What is known of the embedding, if it was looked at: not if it is not finite.
+
+    The model's and the untrained one's also have `least` and `most`, of the variances.
+    """
+    if not embedding or not embedding["finite"]:
+        return None
+    found = dict(embedding)
+    for name in (MODEL, UNTRAINED):
+        variances = [value for value in embedding[name]["variance"] if is_number(value)]
+        bounds = {"least": min(variances, default=None), "most": max(variances, default=None)}
+        found[name] = {**embedding[name], **bounds}
+    return found
 
 
 # Where values stand in a chart.
@@ -173,7 +212,10 @@ def bars(table: Mapping[str, Any] | None) -> dict[str, Any] | None:
     Args:
       table: predictor -> split -> metric -> value, as in the summary.
     """
-    found = {name: row["eval"]["masked_mse"] for name, row in (table or {}).items()}
+    # Not the newest blessed model's: its standardised units are others.
+    found = {
+        name: row["eval"]["masked_mse"] for name, row in (table or {}).items() if name != NEWEST
+    }
     if not any(is_number(value) for value in found.values()):
         return None
     high = max(value for value in found.values() if is_number(value))
@@ -194,8 +236,8 @@ def bars(table: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def intervals(slices: Mapping[str, Any]) -> dict[str, Any] | None:
     """The masked MSE of each slice with its 95% interval, beside the training mean's."""
     drawn = [
-        {key: found["masked_mse"][key] for key in ("value", "lower", "upper")}
-        | {"baseline": found[f"{TRAINING_MEAN}_masked_mse"]["value"]}
+        {key: found[MASKED_MSE][key] for key in ("value", "lower", "upper")}
+        | {"baseline": found["baselines"][TRAINING_MEAN]}
         for found in slices.values()
     ]
     values = [value for row in drawn for value in row.values() if is_number(value)]

@@ -8,15 +8,22 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 import schemas
+from components.errors import BadDataError
 from components.sequence import Columns
 from components.storage import read_json, sha256, standard, write_json, write_text
 from components.train.options import Padding
-from pipeline import workdir
-from pipeline.config import Config, ConfigError
-from pipeline.workdir import COMPARISON_FILE, REPORT_FILE, SUMMARY_FILE, Session
+from pipeline import fingerprint, preflight, trouble, workdir
+from pipeline.config import Config, ConfigError, load_rules
+from pipeline.trouble import TroubleError
+from pipeline.workdir import COMPARISON_FILE, LOG_FILE, REPORT_FILE, SUMMARY_FILE, Session
 
 if TYPE_CHECKING:
+    from components.evaluate.blessed import Blessed
     from pipeline.lineage import Stage
+
+
+class FailedError(Exception):
+    """A stage of a comparison failed; says why, and where the traceback is."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,23 +39,34 @@ class Outcome:
     folder: pathlib.Path
 
 
-def run(config: Config) -> Outcome:
+def run(config: Config, force: str = "") -> Outcome:
     """Runs the pipeline once, from raw files to a pushed encoder or a sentence why not.
+
+    Args:
+      config: of the run.
+      force: why to bless the model in any case (see `components.evaluate.verdict`); empty not to.
 
     Raises:
       BusyError: another run holds the work directory; nothing was touched.
-      ConfigError: the work directory cannot be written to.
+      ConfigError: the work directory cannot be written to, or the disk has no room.
+      TroubleError: the machine stopped the run, and the summary could not be written either.
     """
     with workdir.opened(config) as session:
+        _prepare(config)
         from pipeline import report, summary
 
-        stages, failure = _execute(config, session, session.run_id)
+        stages, failure = _execute(config, session, session.run_id, force=force)
         found = summary.collect(stages, session.run_id, failure)
         comparison = session.workdir / COMPARISON_FILE
         found["comparison"] = read_json(comparison) if comparison.is_file() else None
         found = standard(found)  # So that what is printed, kept and shown is the same.
-        write_json(session.folder / SUMMARY_FILE, found)
-        write_text(session.folder / REPORT_FILE, report.render(found))
+        try:
+            write_json(session.folder / SUMMARY_FILE, found)
+            write_text(session.folder / REPORT_FILE, report.render(found))
+        except OSError:
+            if isinstance(failure, TroubleError):
+                raise failure from None
+            raise
         return Outcome(summary=found, folder=session.folder)
 
 
@@ -64,6 +82,7 @@ def compare(config: Config) -> list[dict[str, Any]]:
       BusyError: another run holds the work directory; nothing was touched.
       ConfigError: the work directory cannot be written to, or an option does not fit a strategy.
       BadDataError: the data cannot be used.
+      FailedError: a stage failed for another reason.
     """
     try:
         trainings = [
@@ -72,6 +91,7 @@ def compare(config: Config) -> list[dict[str, Any]]:
     except ValueError as error:
         raise ConfigError(f"train.{error}; compare trains every strategy") from error
     with workdir.opened(config) as session:
+        _prepare(config)
         from pipeline import summary
 
         rows = []
@@ -81,42 +101,72 @@ def compare(config: Config) -> list[dict[str, Any]]:
                 dataclasses.replace(config, train=options),
                 session,
                 f"{session.run_id}-{options.padding}",
-                skip=("evaluate", "verdict", "push"),
+                skip=("evaluate", "baselines", "verdict", "push"),
             )
-            if failure is not None:
+            if isinstance(failure, BadDataError | TroubleError):
                 raise failure
+            if failure is not None:
+                raise FailedError(
+                    f"failed: {summary.reason(failure)}\n"
+                    f"the traceback is in {session.folder / LOG_FILE}"
+                ) from failure
             rows.append(standard(summary.comparison_row(stages)))
         write_json(session.workdir / COMPARISON_FILE, rows)
         return rows
 
 
+def _prepare(config: Config) -> None:
+    """Looks at the machine, and puts in order what an interrupted run left."""
+    preflight.check(config)
+    from pipeline import recovery  # Late: it imports ML Metadata.
+
+    recovery.recover(pathlib.Path(config.workdir))
+
+
 def _execute(
-    config: Config, session: Session, run_id: str, skip: Collection[str] = ()
+    config: Config, session: Session, run_id: str, skip: Collection[str] = (), force: str = ""
 ) -> tuple[Mapping[str, "Stage"], Exception | None]:
     """Runs the stages under a run id; what they did, and what stopped them, if anything did."""
     # Late, because they take 10 to 25 seconds, and inside the log, because they chatter.
-    from pipeline import lineage, tfx_run
+    from pipeline import lineage, reuse, seals, tfx_run
+
+    database = session.workdir / preflight.DATABASE
+    sealed = seals.Seals(session.workdir)
 
     def stages() -> dict[str, lineage.Stage]:
-        return lineage.stages(session.workdir / "metadata.sqlite", config.name, run_id)
+        return lineage.stages(database, config.name, run_id)
 
     def say_start(place: int, total: int, stage: str) -> None:
         session.terminal.write(f"[{place:2}/{total}] {stage}\n")
+
+    def is_sound(stage: str) -> bool:
+        return reuse.is_sound(lineage.connect(database), sealed, config.name, run_id, stage)
 
     def say_end(stage: str) -> None:
         ended = stages()[stage]
         session.terminal.write(f"        {ended.state}, {ended.seconds:.1f} s\n")
 
     try:
-        pipeline = _pipeline(config, session.workdir)
-        tfx_run.run(pipeline, run_id, skip=skip, on_start=say_start, on_end=say_end)
+        compiled = tfx_run.compile_pipeline(
+            _pipeline(config, session.workdir, force), run_id, fingerprint.versions
+        )
+        tfx_run.run(compiled, skip=skip, on_start=say_start, is_sound=is_sound, on_end=say_end)
     except Exception as error:
         logging.getLogger("ragline").exception("the run failed")
-        return stages(), error
+        told = _trouble(error, session.workdir)
+        try:
+            return stages(), TroubleError(told) if told else error
+        except Exception as unreadable:  # The machine's trouble is the database's, too.
+            return {}, TroubleError(told or f"{database}: {unreadable}")
     return stages(), None
 
 
-def _pipeline(config: Config, folder: pathlib.Path) -> Any:
+def _trouble(error: Exception, folder: pathlib.Path) -> str | None:
+    """The machine's trouble; what is wrong with the data is never taken for it."""
+    return None if isinstance(error, BadDataError) else trouble.sentence(error, folder)
+
+
+def _pipeline(config: Config, folder: pathlib.Path, force: str) -> Any:
     from components.ingest import formats
     from pipeline import dag
 
@@ -126,10 +176,10 @@ def _pipeline(config: Config, folder: pathlib.Path) -> Any:
         name=config.name,
         places=dag.Places(
             artifacts=folder / "artifacts",
-            metadata=folder / "metadata.sqlite",
+            metadata=folder / preflight.DATABASE,
             checkpoints=folder / "checkpoints",
             quarantine=folder / "quarantine",
-            serving=folder / "serving",
+            serving=folder / workdir.SERVING,
         ),
         columns=Columns.from_schema(schemas.load(schema_file)),
         schema_file=_keep_by_content(schema_file, folder / "schemas"),
@@ -137,8 +187,22 @@ def _pipeline(config: Config, folder: pathlib.Path) -> Any:
         input_fingerprint=formats.fingerprint(patterns),
         train_options=config.train,
         heads=config.heads,
+        rules=json.dumps(dataclasses.asdict(load_rules(config))),
+        newest=_newest(folder / workdir.SERVING),
+        force=force,
+        given_split=config.input.eval is not None,
+        push_options=config.push,
         beam_arguments=config.beam.arguments,
     )
+
+
+def _newest(serving: pathlib.Path) -> "Blessed | None":
+    """The newest version that the ledger knows: of no other is the model loaded."""
+    from components.evaluate import blessed
+    from components.push import ledger
+
+    version = ledger.newest(serving)
+    return None if version is None else blessed.of(version.number, version.path)
 
 
 def _keep_by_content(file: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:

@@ -16,6 +16,7 @@ from components.masking import masked_mean_of
 from components.signatures import ABSOLUTE, BASELINES, MODEL, N_VALUES, SQUARED, error_sum
 from pipeline import exits
 from pipeline.lineage import Stage
+from pipeline.trouble import TroubleError
 
 PACKAGES = (
     "ragline", "tensorflow", "keras", "tfx", "tfx-bsl", "tensorflow-transform",
@@ -24,6 +25,7 @@ PACKAGES = (
 )  # fmt: skip
 
 _SPLIT_METRICS = {"masked_mse": SQUARED, "masked_mae": ABSOLUTE}
+_METRICS = ("masked_mse", "masked_mae", "normalised_mse", "explained_variance")
 
 
 def collect(stages: Mapping[str, Stage], run_id: str, failure: Exception | None) -> dict[str, Any]:
@@ -55,7 +57,14 @@ def collect(stages: Mapping[str, Stage], run_id: str, failure: Exception | None)
         "train": training and _train(training),
         "metrics": verdict and verdict["metrics"],
         "baselines": verdict and training and _baselines(verdict, training),
-        "verdict": {"blessed": status == "done", "reasons": reasons},
+        "verdict": {
+            "blessed": status == "done",
+            "forced": verdict and verdict["forced"],
+            "reasons": reasons,
+        },
+        "newest": verdict and verdict["newest"],
+        "embedding": verdict and verdict["embedding"],
+        "constant_features": verdict and verdict["constant_features"],
         "pushed": push and push["pushed"],
         "stages": {
             name: {"state": stage.state, "seconds": stage.seconds} for name, stage in stages.items()
@@ -89,6 +98,15 @@ def comparison_row(stages: Mapping[str, Stage]) -> dict[str, Any]:
     }
 
 
+def reason(failure: Exception | None) -> str:
+    """What stopped a run, in one line; of a worker's traceback, which Beam passes on, the last."""
+    if isinstance(failure, TroubleError):
+        return str(failure)
+    lines = [line for line in str(failure).splitlines() if line.strip()] or [""]
+    line = lines[-1 if lines[0].startswith("Traceback") else 0]
+    return f"{type(failure).__name__}: {line}"
+
+
 def _ending(
     failure: Exception | None, verdict: dict[str, Any] | None, push: dict[str, Any] | None
 ) -> tuple[str, int, list[str]]:
@@ -96,17 +114,13 @@ def _ending(
     if isinstance(failure, BadDataError):
         return "bad_data", exits.BAD_DATA, [f"{failure.code}: {line}" for line in failure.lines]
     if failure is not None or verdict is None or push is None:
-        first_line = str(failure).partition("\n")[0]
-        return "failed", exits.DEFECT, [f"{type(failure).__name__}: {first_line}"]
-    if push["violations"]:
-        return (
-            "not_blessed",
-            exits.NOT_BLESSED,
-            [f"padding contract: {line}" for line in push["violations"]],
-        )
+        return "failed", exits.DEFECT, [reason(failure)]
+    if push["refusals"]:
+        return "not_blessed", exits.NOT_BLESSED, [*push["refusals"], *push["notes"]]
+    reasons = [*verdict["reasons"], *push["notes"]]
     if not verdict["blessed"]:
-        return "not_blessed", exits.NOT_BLESSED, verdict["reasons"]
-    return "done", exits.DONE, verdict["reasons"]
+        return "not_blessed", exits.NOT_BLESSED, reasons
+    return "done", exits.DONE, reasons
 
 
 def _input(account: dict[str, Any]) -> dict[str, Any]:
@@ -129,19 +143,28 @@ def _train(training: dict[str, Any]) -> dict[str, Any]:
 
 
 def _baselines(verdict: dict[str, Any], training: dict[str, Any]) -> dict[str, Any]:
-    """The model and each baseline, on both splits, in one table."""
-    overall = verdict["metrics"]["overall"]
+    """The model and each baseline in one table.
 
-    def row(predictor: str, prefix: str) -> dict[str, dict[str, float]]:
-        return {
+    Returns:
+      predictor -> `train`, metric -> value, None of what only the eval split is scored by; `eval`,
+      likewise; `slices`, slice -> metric -> {value, lower, upper, count}, of a baseline.
+    """
+    table = {}
+    for predictor in (MODEL, *verdict["baselines"]):
+        by_slice = verdict["metrics"] if predictor == MODEL else verdict["baselines"][predictor]
+        own_sums = predictor in (MODEL, *BASELINES)
+        table[predictor] = {
             "train": {
-                metric: _split_metric(training, "train", predictor, error)
+                metric: _split_metric(training, "train", predictor, error) if own_sums else None
                 for metric, error in _SPLIT_METRICS.items()
             },
-            "eval": {metric: overall[prefix + metric]["value"] for metric in _SPLIT_METRICS},
+            "eval": {
+                metric: by_slice["overall"].get(metric, {}).get("value") for metric in _METRICS
+            },
         }
-
-    return {MODEL: row(MODEL, "")} | {name: row(name, f"{name}_") for name in BASELINES}
+        if predictor != MODEL:
+            table[predictor]["slices"] = by_slice
+    return table
 
 
 def _split_metric(training: dict[str, Any], split: str, predictor: str, error: str) -> float:

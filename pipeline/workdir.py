@@ -23,6 +23,7 @@ from pipeline.config import Config, ConfigError, to_dict
 
 SUMMARY_FILE, REPORT_FILE, LOG_FILE = "summary.json", "report.html", "log.txt"
 COMPARISON_FILE = "comparison.json"
+SERVING = "serving"
 
 
 class BusyError(Exception):
@@ -58,13 +59,14 @@ def opened(config: Config) -> Iterator[Session]:
     with contextlib.ExitStack() as stack:
         try:
             workdir.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(_lock(workdir))
+            stack.enter_context(lock(workdir))
             run_id = _new_run_id()
             folder = workdir / "runs" / run_id
             folder.mkdir(parents=True)
             write_text(folder / "config.toml", tomli_w.dumps(to_dict(config)))
         except OSError as error:
-            raise ConfigError(f"workdir: {error.filename}: {error.strerror}") from error
+            path = error.filename or workdir
+            raise ConfigError(f"workdir: {path}: {error.strerror}") from error
         terminal = stack.enter_context(_quiet(folder / LOG_FILE))
         terminal.write(f"run {run_id} in {workdir}\n")
         yield Session(workdir=workdir, run_id=run_id, folder=folder, terminal=terminal)
@@ -76,8 +78,12 @@ def _new_run_id() -> str:
 
 
 @contextlib.contextmanager
-def _lock(workdir: pathlib.Path) -> Iterator[None]:
-    """Holds the work directory; the kernel lets go of it when the process dies, however it dies."""
+def lock(workdir: pathlib.Path) -> Iterator[None]:
+    """Holds the work directory; the kernel lets go of it when the process dies, however it dies.
+
+    Raises:
+      BusyError: another process holds it.
+    """
     with (workdir / ".lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -108,11 +114,21 @@ def _quiet(log: pathlib.Path) -> Iterator[TextIO]:
         finally:
             for logger, handler in handlers:
                 logger.removeHandler(handler)
-            sys.stdout.flush()
-            sys.stderr.flush()
+            _flush_or_drop()
             for target, source in zip((1, 2), saved, strict=True):
                 os.dup2(source, target)
                 os.close(source)
+
+
+def _flush_or_drop() -> None:
+    """Flushes stdout and stderr; what a full disk did not take must not reach the terminal."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
+            stream.flush()
 
 
 def _handlers(terminal: TextIO) -> Sequence[tuple[logging.Logger, logging.Handler]]:

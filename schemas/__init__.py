@@ -1,5 +1,8 @@
 """The curated contracts, as text: `<dataset>.pbtxt`, a TF Metadata Schema of the raw records.
 
+Beside it may stand `<dataset>.verdict.toml`, which says what blesses a model of such data
+(components/evaluate/rules.py).
+
 A schema says which features a step has, in which order and unit, whether a value may be missing,
 and which context columns a sequence may carry. It is written by `ragline schema` once and kept by a
 person; ragline never changes it.
@@ -33,6 +36,16 @@ def locate(name_or_path: str | os.PathLike[str]) -> pathlib.Path:
             f"no schema {str(name_or_path)!r}: expected a .pbtxt file or one of: {known}"
         )
     return path
+
+
+def verdict_file(name_or_path: str | os.PathLike[str]) -> pathlib.Path | None:
+    """The file beside a schema that says what blesses a model; None if there is none.
+
+    Raises:
+      SchemaError: if there is no such schema.
+    """
+    path = locate(name_or_path).with_suffix(".verdict.toml")
+    return path if path.is_file() else None
 
 
 def load(name_or_path: str | os.PathLike[str]) -> schema_pb2.Schema:

@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+SPEAKER = (
+    '{name = "speaker", column = "label", type = "classification", weight = 0.1, '
+    'classes = ["1", "2", "3", "4", "5", "6", "7", "8", "9"]}'
+)
 JAPANESE_VOWELS = ROOT.parent / "shared" / "data" / "japanese_vowels"
 
 
@@ -89,7 +93,7 @@ def gestures_run(gestures, tmp_path_factory) -> Run:
 
 @pytest.fixture(scope="session")
 def vowels_run(tmp_path_factory) -> Run:
-    """The pipeline on the official split of Japanese Vowels."""
+    """The pipeline on the official split of Japanese Vowels, with a head on the speaker."""
     if not JAPANESE_VOWELS.is_dir():
         pytest.skip(f"the Japanese Vowels data is not in {JAPANESE_VOWELS}")
     return ragline(
@@ -101,4 +105,6 @@ def vowels_run(tmp_path_factory) -> Run:
         f"input.eval={JAPANESE_VOWELS}/JapaneseVowels_TEST.ts",
         "--set",
         "train.epochs=4",
+        "--set",
+        f"heads=[{SPEAKER}]",
     )

@@ -112,6 +112,48 @@ def mean_squared_error(
     return mean_error(sequences, outputs, observed)
 
 
+def reconstruction_metrics(
+    sequences: Sequence[np.ndarray],
+    outputs: Sequence[np.ndarray],
+    observed: Sequence[np.ndarray] | None = None,
+) -> dict[str, float]:
+    """Every metric of a reconstruction, each sequence [T, F], by its definition."""
+    values, output = (np.concatenate(rows).astype(np.float64) for rows in (sequences, outputs))
+    seen = np.ones(values.shape, bool) if observed is None else np.concatenate(observed)
+    difference = (output - values)[seen]
+    shares = []
+    for x, y, there in zip(values.T, output.T, seen.T, strict=True):
+        deviation = np.square(x[there] - x[there].mean()).sum() if there.any() else 0.0
+        if there.any() and x[there].min() < x[there].max():
+            shares.append(np.square(y[there] - x[there]).sum() / deviation)
+    mse = np.square(difference).mean()
+    return {
+        "masked_mse": float(mse),
+        "masked_mae": float(np.abs(difference).mean()),
+        "masked_rmse": float(np.sqrt(mse)),
+        "normalised_mse": float(np.mean(shares)),
+        "explained_variance": float(1.0 - mse / np.square(values[seen]).mean()),
+    }
+
+
+def last_values(values: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """At each step of one sequence [T, F], the last observed value before it, 0 at first."""
+    carried, last = np.zeros(values.shape), np.zeros(values.shape[1])
+    for step in range(len(values)):
+        carried[step] = last
+        last = np.where(observed[step], values[step], last)
+    return carried
+
+
+def sequence_means(values: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """Each feature's mean over the observed values of one sequence [T, F], at each step."""
+    means = [
+        column[seen].mean() if seen.any() else 0.0
+        for column, seen in zip(values.T, observed.T, strict=True)
+    ]
+    return np.broadcast_to(means, values.shape)
+
+
 def cross_entropy(logits: np.ndarray, label: int) -> float:
     """Of one class, by its index, under logits [C]."""
     logits = logits.astype(np.float64)

@@ -16,6 +16,7 @@ from pipeline.config import Config, ConfigError, load
 DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
 SCRIPT = DOCS / "generate_config.py"
 PAGE = (DOCS / "config.md").read_text(encoding="utf-8")
+VERDICT_PAGE = (DOCS / "verdict.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,7 @@ class Sample:
 
 def test_the_page_is_what_the_docstrings_say_now(script: dict) -> None:
     assert script["render"]() == PAGE, "stale: run `python docs/generate_config.py`"
+    assert script["render_verdict"]() == VERDICT_PAGE, "stale, too"
 
 
 def test_the_script_writes_the_page_beside_itself(tmp_path: pathlib.Path) -> None:
@@ -72,6 +74,7 @@ def test_the_script_writes_the_page_beside_itself(tmp_path: pathlib.Path) -> Non
     (tmp_path / "config.md").write_text("old", encoding="utf-8")
     subprocess.run([sys.executable, copy], check=True)
     assert (tmp_path / "config.md").read_text(encoding="utf-8") == PAGE
+    assert (tmp_path / "verdict.md").read_text(encoding="utf-8") == VERDICT_PAGE
 
 
 def test_every_key_has_one_row_in_its_table() -> None:

@@ -1,6 +1,7 @@
 """One command, from raw files to a pushed encoder; every number beside the oracle's."""
 
 import json
+import pathlib
 import subprocess
 import sys
 
@@ -8,19 +9,18 @@ import numpy as np
 import oracle
 import pytest
 import tensorflow as tf
-from conftest import ROOT, ragline
+from conftest import JAPANESE_VOWELS, ROOT, ragline
 
 import schemas
 from components.ingest.splits import split_of
-from components.push import probes
-from components.push.component import check_in_clean_process
+from components.push import check, probes
 from components.push.sequences import Probe
 from components.sequence import length_bucket
 from pipeline.synth import FEATURES
 
 STAGES = [
-    "schema", "ingest", "statistics", "anomalies", "gate", "transform", "train", "evaluate",
-    "verdict", "push",
+    "schema", "ingest", "statistics", "anomalies", "gate", "transform", "train", "baselines",
+    "evaluate", "verdict", "push",
 ]  # fmt: skip
 SIGNATURES = ["encode", "encode_flat", "evaluate", "score", "serving_default"]
 
@@ -42,8 +42,12 @@ def standardised(splits) -> dict[str, list[np.ndarray]]:
 
 @pytest.fixture(scope="module")
 def weights(gestures_run) -> list[np.ndarray]:
-    """The pushed model's own weights, in its order, without the state of random generators."""
-    path = gestures_run.serving[0] / "variables" / "variables"
+    return _weights(gestures_run.serving[0])
+
+
+def _weights(model: pathlib.Path) -> list[np.ndarray]:
+    """A pushed model's own weights, in its order, without the state of random generators."""
+    path = model / "variables" / "variables"
     reader = tf.train.load_checkpoint(str(path))
     names = [name for name in reader.get_variable_to_shape_map() if name.startswith("variables/")]
     in_order = sorted(names, key=lambda name: int(name.split("/")[1]))
@@ -85,21 +89,20 @@ def test_the_baselines_equal_the_oracle(gestures_run, splits, standardised):
     for split in ("train", "eval"):
         observed = [np.isfinite(values) for values in splits[split]]
         values = standardised[split]
-        own_mean = [
-            np.broadcast_to(
-                [z[seen[:, f], f].mean() if seen[:, f].any() else 0.0 for f in range(z.shape[1])],
-                z.shape,
-            )
-            for z, seen in zip(values, observed, strict=True)
-        ]
+        pairs = list(zip(values, observed, strict=True))
         predictions = {
             "training_mean": [np.zeros_like(z) for z in values],
-            "sequence_mean": own_mean,
+            "sequence_mean": [oracle.sequence_means(*pair) for pair in pairs],
+            "last_value": [oracle.last_values(*pair) for pair in pairs],
         }
         for name, outputs in predictions.items():
-            expected = oracle.mean_squared_error(values, outputs, observed)
-            found = gestures_run.summary["baselines"][name][split]["masked_mse"]
-            assert found == pytest.approx(expected, rel=1e-6)
+            expected = oracle.reconstruction_metrics(values, outputs, observed)
+            row = gestures_run.summary["baselines"][name]
+            for metric, value in row[split].items():
+                assert value == pytest.approx(expected[metric], rel=1e-6, abs=1e-6)
+            for metric, value in expected.items() if split == "eval" else ():
+                found = row["slices"]["overall"][metric]["value"]
+                assert found == pytest.approx(value, rel=1e-6, abs=1e-6)
     assert _metric(gestures_run, "values") == sum(seen.sum() for seen in observed)
 
 
@@ -113,6 +116,10 @@ def test_the_masked_mse_equals_the_oracle(gestures_run, splits, standardised, we
         assert found == pytest.approx(expected, rel=1e-6)
     assert _metric(gestures_run, "masked_mse") == pytest.approx(expected, rel=1e-6)
     assert gestures_run.summary["train"]["masked_mse"] == pytest.approx(expected, rel=1e-5)
+    every = oracle.reconstruction_metrics(standardised["eval"], outputs, observed)
+    for metric, value in every.items():
+        assert _metric(gestures_run, metric) == pytest.approx(value, rel=1e-6, abs=1e-6)
+    assert gestures_run.summary["constant_features"] == ["saturation"]
 
 
 def test_every_slice_holds_its_own_sequences(gestures_run, splits, standardised, weights):
@@ -122,7 +129,7 @@ def test_every_slice_holds_its_own_sequences(gestures_run, splits, standardised,
     slices = {
         name.removeprefix("length_bucket="): name
         for name in gestures_run.summary["metrics"]
-        if name != "overall"
+        if name.startswith("length_bucket=")
     }
     assert set(slices) == set(by_bucket)
     for bucket, pairs in by_bucket.items():
@@ -138,10 +145,50 @@ def test_every_slice_holds_its_own_sequences(gestures_run, splits, standardised,
         )
 
 
+def test_labels_and_baselines_are_sliced_too(gestures_run, gestures):
+    labels = [
+        record["label"]
+        for record in gestures
+        if split_of(record["entity_id"], 0.2) == "eval" and "label" in record
+    ]
+    metrics, baselines = (gestures_run.summary[key] for key in ("metrics", "baselines"))
+    for label in set(labels):
+        assert _metric(gestures_run, "sequences", f"label={label}") == labels.count(label)
+    for name in ("training_mean", "sequence_mean", "last_value", "pca", "untrained"):
+        assert baselines[name]["slices"].keys() == metrics.keys()
+    # The model before training, scored by another road than TFMA's, in the same units.
+    untrained, model = (baselines[name]["eval"] for name in ("untrained", "model"))
+    assert untrained["masked_mse"] > model["masked_mse"]
+    assert untrained["masked_mse"] / (1 - untrained["explained_variance"]) == pytest.approx(
+        baselines["training_mean"]["eval"]["masked_mse"], rel=1e-6
+    )
+
+
+def test_what_the_embedding_is_like(gestures_run):
+    found = gestures_run.summary["embedding"]
+    assert found["sequences"] == gestures_run.summary["splits"]["eval"]
+    for name in ("model", "untrained"):
+        assert found[name]["size"] == len(found[name]["variance"]) == 32
+        assert 1.0 < found[name]["effective_rank"] < 32.0
+    assert found["probes"]["label"].keys() >= {"majority", "model", "untrained", "length"}
+    rank = _metric(gestures_run, "embedding/effective_rank")
+    assert rank == found["model"]["effective_rank"]
+
+
+def test_the_first_model_is_said_to_be_the_first(gestures_run):
+    first = "this is the first model: there is no blessed one to compare it with"
+    assert first in gestures_run.summary["verdict"]["reasons"]
+    assert first in gestures_run.stderr
+    folder = gestures_run.workdir / "runs" / gestures_run.summary["run_id"]
+    assert f"verdict: {first}" in (folder / "log.txt").read_text()
+    assert first in (folder / "report.html").read_text()
+
+
 def test_intervals_enclose_their_value_and_totals_have_none(gestures_run):
     overall = gestures_run.summary["metrics"]["overall"]
-    for name in ("masked_mse", "masked_mae", "training_mean_masked_mse"):
-        assert overall[name]["lower"] < overall[name]["value"] < overall[name]["upper"]
+    mean = gestures_run.summary["baselines"]["training_mean"]["slices"]["overall"]
+    for metric in (*(overall[name] for name in ("masked_mse", "masked_mae")), mean["masked_mse"]):
+        assert metric["lower"] < metric["value"] < metric["upper"]
     assert overall["steps"]["lower"] is None
 
 
@@ -192,7 +239,7 @@ print(sorted(call))
 
 
 @pytest.mark.parametrize("run", ["gestures_run", "vowels_run"])
-def test_the_padding_contract_holds_on_the_pushed_encoder(run, request):
+def test_the_padding_contract_holds_on_the_pushed_encoder(run, request, tmp_path):
     pushed = request.getfixturevalue(run).serving[0]
     features = json.loads((pushed / "assets.extra" / "encoder.json").read_text())["features"]
     names = tuple(feature["name"] for feature in features)
@@ -200,8 +247,10 @@ def test_the_padding_contract_holds_on_the_pushed_encoder(run, request):
     sequences = [
         Probe(values=rng.normal(size=(t, len(names))).astype(np.float32)) for t in (1, 2, 5, 17, 60)
     ]
-    checked = check_in_clean_process(pushed, probes.choose(sequences), names)
-    assert checked == {"violations": [], "embedding_size": 32}
+    probes.save(tmp_path / "probes.npz", probes.choose(sequences), names)
+    checked = check.check(pushed, tmp_path / "probes.npz", strict=True)
+    assert (checked.violations, checked.embedding_size) == ((), 32)
+    assert {"golden", "ops"} <= set(checked.clauses_checked)
 
 
 def test_a_wrong_length_is_an_error_and_no_clip(gestures_run):
@@ -239,15 +288,21 @@ def test_nothing_but_our_progress_reaches_the_terminal(gestures_run):
         assert noise not in gestures_run.stderr
 
 
-def test_a_second_run_is_all_cached_and_pushes_nothing_new(gestures_run):
-    again = ragline(gestures_run.workdir, *gestures_run.arguments)
-    assert again.exit_code == 0
-    assert {
-        name: stage["state"] for name, stage in again.summary["stages"].items()
-    } == dict.fromkeys(STAGES, "cached")
-    assert [path.name for path in again.serving] == ["1"]
-    assert again.summary["pushed"] == gestures_run.summary["pushed"]
-    assert again.summary["metrics"] == gestures_run.summary["metrics"]
+def test_a_second_run_pushes_nothing_new_and_a_third_is_all_cached(gestures_run):
+    """The second is judged anew, as there is a blessed model now; that model is itself."""
+    second = ragline(gestures_run.workdir, *gestures_run.arguments)
+    third = ragline(gestures_run.workdir, *gestures_run.arguments)
+    told = "version 1 is the newest and holds this very model: not pushed again"
+    for again, ran in (second, ["baselines", "verdict", "push"]), (third, []):
+        assert again.exit_code == 0
+        assert {
+            name: stage["state"] for name, stage in again.summary["stages"].items()
+        } == dict.fromkeys(STAGES, "cached") | dict.fromkeys(ran, "ran")
+        assert again.summary["newest"]["state"] == "same"
+        assert [path.name for path in again.serving] == ["1"]
+        assert again.summary["pushed"] == gestures_run.summary["pushed"]
+        assert again.summary["metrics"] == gestures_run.summary["metrics"]
+        assert again.summary["verdict"]["reasons"][-1] == told
 
 
 def test_a_candidate_that_knows_nothing_is_not_blessed(gestures_run):
@@ -260,9 +315,10 @@ def test_a_candidate_that_knows_nothing_is_not_blessed(gestures_run):
     assert run.exit_code == 4
     assert run.summary["status"] == "not_blessed"
     assert run.summary["verdict"]["blessed"] is False
-    [reason] = run.summary["verdict"]["reasons"]
-    assert "is not below the training mean's" in reason
-    assert reason in run.stderr
+    mean, newest, *_ = run.summary["verdict"]["reasons"]
+    assert "is not below the training mean's" in mean
+    assert "is above the newest blessed model's" in newest
+    assert mean in run.stderr
     assert run.summary["pushed"] is None
     states = {name: stage["state"] for name, stage in run.summary["stages"].items()}
     assert states["transform"] == "cached"
@@ -270,11 +326,11 @@ def test_a_candidate_that_knows_nothing_is_not_blessed(gestures_run):
     assert [path.name for path in run.serving] == ["1"]
 
 
-def test_the_textbook_model_is_blessed_by_its_metrics_and_stopped_by_the_contract(gestures_run):
+def test_the_textbook_model_is_stopped_by_the_contract_which_nobody_can_force(gestures_run):
     run = ragline(
         gestures_run.workdir,
         *gestures_run.arguments,
-        *("--set", "train.padding=keras", "--set", "train.epochs=3"),
+        *("--set", "train.padding=keras", "--set", "train.epochs=3", "--force-bless", "let me"),
     )
     assert run.exit_code == 4
     assert run.summary["metrics"]["overall"]["masked_mse"]["value"] < 0.95
@@ -331,6 +387,42 @@ def test_the_official_split_of_japanese_vowels(vowels_run):
     assert baselines["sequence_mean"]["eval"]["masked_mse"] == pytest.approx(0.4643, abs=5e-5)
 
 
+def test_the_other_baselines_of_japanese_vowels(vowels_run):
+    """The PCA has 32 components, as many as the code has numbers."""
+    baselines = vowels_run.summary["baselines"]
+    assert baselines["pca"]["eval"]["masked_mse"] == pytest.approx(0.0380, abs=5e-5)
+    assert baselines["last_value"]["eval"]["masked_mse"] == pytest.approx(0.1631, abs=5e-5)
+    probes = vowels_run.summary["embedding"]["probes"]["label"]
+    assert probes["labelled"] == 370
+    for method in ("nearest_neighbour", "logistic_regression"):
+        assert probes["model"][method] > 2 * probes["length"][method]
+
+
+def test_a_head_is_scored_over_the_eval_split(vowels_run):
+    """By the same weights, beside the oracle, from the raw files on."""
+    splits, labels = {}, []
+    for split in ("TRAIN", "TEST"):
+        text = (JAPANESE_VOWELS / f"JapaneseVowels_{split}.ts").read_text()
+        lines = [line.split(":") for line in text.partition("@data\n")[2].splitlines()]
+        splits[split] = [
+            np.array([column.split(",") for column in columns], np.float32).T
+            for *columns, _ in lines
+        ]
+        labels = [label for *_, label in lines]
+    weights = _weights(vowels_run.serving[0])
+    values = oracle.standardise(splits["TRAIN"], splits["TEST"])
+    kernel, bias = weights[-2:]
+    logits = [oracle.encode(sequence, weights) @ kernel + bias for sequence in values]
+    losses = [oracle.cross_entropy(z, int(y) - 1) for z, y in zip(logits, labels, strict=True)]
+    right = [int(z.argmax()) == int(y) - 1 for z, y in zip(logits, labels, strict=True)]
+    loss = vowels_run.summary["metrics"]["overall"]["head/speaker/loss"]
+    assert loss["value"] == pytest.approx(np.mean(losses), rel=1e-5)
+    assert loss["count"] == len(labels)
+    assert _metric(vowels_run, "head/speaker/accuracy") == pytest.approx(np.mean(right))
+    trained = vowels_run.summary["train"]["heads"]["speaker"]
+    assert _metric(vowels_run, "head/speaker/loss") == pytest.approx(trained["eval_loss"], rel=1e-5)
+
+
 def test_compare_tells_the_strategies_apart(vowels_run):
     """On the run's own work directory, so that only training and evaluation are new."""
     done = subprocess.run(
@@ -380,3 +472,41 @@ def test_ragline_check_passes_on_the_pushed_encoder(gestures_run, splits):
         "session",
     ]  # fmt: skip
     assert checked["probes"].endswith("noise with the means and stds of encoder.json")
+
+
+def test_a_version_that_is_damaged_is_restored_though_all_else_is_cached(gestures_run):
+    """Near the end, since it changes what is served."""
+    file = gestures_run.workdir / "serving" / "1" / "variables" / "variables.index"
+    file.write_bytes(file.read_bytes()[:-1])
+    run = ragline(gestures_run.workdir, *gestures_run.arguments)
+    assert run.exit_code == 0
+    assert {name for name, stage in run.summary["stages"].items() if stage["state"] == "ran"} == {
+        "push"
+    }
+    assert [path.name for path in run.serving] == [".damaged-1", "2"]
+    assert run.summary["pushed"]["version"] == 2
+    changed = "(variables/variables.index: changed since it was pushed)"
+    assert run.summary["verdict"]["reasons"][-2:] == [
+        f"version 1, of the same model, is damaged {changed}: restored as a new version",
+        f"version 1 is damaged {changed}: moved to .damaged-1",
+    ]
+
+
+def test_a_person_may_bless_a_candidate_and_the_reason_is_kept(gestures_run):
+    """Last, as it leaves another version behind."""
+    why = "to have a version to roll back from"
+    run = ragline(
+        gestures_run.workdir,
+        *gestures_run.arguments,
+        *("--set", "train.learning_rate=50.0", "--set", "train.epochs=1", "--force-bless", why),
+    )
+    assert run.exit_code == 0, run.stderr
+    assert run.summary["verdict"]["forced"] == why
+    forced, *broken = run.summary["verdict"]["reasons"]
+    assert forced == f'blessed by force: "{why}"'
+    assert "is not below the training mean's" in broken[0]
+    assert forced in run.stderr
+    folder = run.workdir / "runs" / run.summary["run_id"]
+    assert forced in (folder / "log.txt").read_text()
+    assert why in (folder / "report.html").read_text()
+    assert [path.name for path in run.serving] == [".damaged-1", "2", "3"]

@@ -1,12 +1,9 @@
 """Tests of the files that are whole or absent, and of the digests."""
 
 import hashlib
-import importlib.util
 import json
 import math
 import pathlib
-import shutil
-import types
 
 import pytest
 from hypothesis import given
@@ -15,22 +12,6 @@ from hypothesis import strategies as st
 from components import storage
 
 UNENCODABLE = "half a pair: \udc80"
-
-
-@pytest.fixture
-def copied(tmp_path: pathlib.Path) -> types.ModuleType:
-    """`storage` in a copy of the tree, so that `source_digest` sees files that a test may edit."""
-    top = pathlib.Path(storage.__file__).parent.parent
-    for module in ("components/storage.py", "components/masking.py"):
-        (tmp_path / module).parent.mkdir(exist_ok=True)
-        shutil.copy(top / module, tmp_path / module)
-    shutil.copytree(top / "components/validate", tmp_path / "components/validate")
-    spec = importlib.util.spec_from_file_location(
-        "storage_copy", tmp_path / "components/storage.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_a_written_text_is_there_alone_and_folders_are_made(tmp_path: pathlib.Path) -> None:
@@ -124,42 +105,18 @@ def test_digest_is_the_same_from_run_to_run() -> None:
     assert storage.digest_of(["a"]) == expected
 
 
-def test_source_digest_sees_an_edited_a_new_and_a_renamed_module(
-    copied: types.ModuleType, tmp_path: pathlib.Path
-) -> None:
-    gate = tmp_path / "components/validate/gate.py"
-    digests = [copied.source_digest("components/validate")]
-    gate.write_text(gate.read_text() + "# edited\n")
-    digests.append(copied.source_digest("components/validate"))
-    (gate.parent / "deep").mkdir()
-    (gate.parent / "deep" / "more.py").write_text("")
-    digests.append(copied.source_digest("components/validate"))
-    gate.rename(gate.with_name("gates.py"))
-    digests.append(copied.source_digest("components/validate"))
-    assert len(set(digests)) == 4
+def test_a_manifest_names_every_file_below_a_folder(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "c").write_bytes(b"abc")
+    (tmp_path / "empty").write_bytes(b"")
+    assert storage.manifest(tmp_path) == {
+        "a/b/c": {"bytes": 3, "sha256": hashlib.sha256(b"abc").hexdigest()},
+        "empty": {"bytes": 0, "sha256": hashlib.sha256(b"").hexdigest()},
+    }
 
 
-def test_source_digest_sees_nothing_else(copied: types.ModuleType, tmp_path: pathlib.Path) -> None:
-    before = copied.source_digest("components/validate", "components/masking.py")
-    (tmp_path / "components/validate/notes.txt").write_text("no module")
-    (tmp_path / "components/storage.py").write_text("# not asked for")
-    assert copied.source_digest("components/validate", "components/masking.py") == before
-    assert storage.source_digest("components/validate", "components/masking.py") == before
-
-
-def test_source_digest_of_other_source_differs() -> None:
-    assert storage.source_digest("components/ingest") != storage.source_digest("components/push")
-
-
-@pytest.mark.parametrize("module", ["components/nowhere", "components/nowhere.py"])
-def test_source_digest_of_an_absent_module_raises(module: str) -> None:
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        storage.source_digest(module)
-
-
-def test_source_digest_of_a_folder_without_source_raises(
-    copied: types.ModuleType, tmp_path: pathlib.Path
-) -> None:
-    (tmp_path / "components" / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"no source below .*empty"):
-        copied.source_digest("components/empty")
+def test_a_write_that_fails_names_the_file(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(OSError, match="file") as caught:
+        storage.write_text(tmp_path / "file" / "note.txt", "x")
+    assert caught.value.filename

@@ -1,31 +1,105 @@
-"""The TFX component of the verdict; the metrics come from TFX's own Evaluator."""
+"""The TFX components of the baselines and of the verdict; the metrics are TFX's own Evaluator's."""
 
+import json
+import logging
 import pathlib
 
+import pydantic
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
-from tfx.types.standard_artifacts import ModelBlessing, ModelEvaluation
+from tfx.types import artifact_utils
+from tfx.types.standard_artifacts import (
+    Examples,
+    Model,
+    ModelBlessing,
+    ModelEvaluation,
+    ModelRun,
+    Schema,
+    TransformGraph,
+)
+from tfx.utils import path_utils
 
-from components.artifacts import VERDICT_FILE
+import schemas
+from components.artifacts import BASELINES_FILE, UNTRAINED_FOLDER, VERDICT_FILE
+from components.artifacts import Baselines as BaselinesArtifact
 from components.artifacts import Verdict as VerdictArtifact
-from components.evaluate import results, verdict
-from components.storage import write_json
+from components.evaluate import baselines, records, results, slices, verdict
+from components.evaluate.blessed import Blessed
+from components.evaluate.rules import Rules
+from components.sequence import Columns
+from components.storage import read_json, write_json
+
+# In full in the run's log; the command says it all at the end.
+_log = logging.getLogger(__name__)
+
+
+@component
+def Baselines(  # noqa: N802 (a TFX component is named as a class)
+    model: InputArtifact[Model],
+    model_run: InputArtifact[ModelRun],
+    examples: InputArtifact[Examples],
+    transform_graph: InputArtifact[TransformGraph],
+    schema: InputArtifact[Schema],
+    report: OutputArtifact[BaselinesArtifact],
+    newest: Parameter[str],
+    given_split: Parameter[int],
+    source: Parameter[str],
+) -> None:
+    """Scores what a candidate must be held against, the newest blessed model among it.
+
+    `newest` is that model (`Blessed` as JSON, or empty): as a parameter it is part of the cache
+    key, so that a candidate is judged anew once another model was blessed.
+    """
+    del source  # Part of the cache key only.
+    [schema_file] = pathlib.Path(schema.uri).iterdir()
+    contract = schemas.load(schema_file)
+    columns = Columns.from_schema(contract)
+    sliced = slices.columns_of(columns)
+
+    def read(split: str, most: int | None = None) -> records.Records:
+        return records.read(artifact_utils.get_split_uri([examples], split), sliced, most)
+
+    found = baselines.compute(
+        baselines.Inputs(
+            candidate=pathlib.Path(path_utils.serving_model_path(model.uri)),
+            untrained=pathlib.Path(model_run.uri, UNTRAINED_FOLDER),
+            newest=Blessed(**json.loads(newest)) if newest else None,
+            train=read("train", baselines.MOST_FITTED),
+            evaluation=read("eval"),
+            standardise=records.standardiser(transform_graph.uri, contract, columns),
+            columns=columns,
+            given_split=bool(given_split),
+        )
+    )
+    write_json(pathlib.Path(report.uri) / BASELINES_FILE, found)
 
 
 @component
 def Verdict(  # noqa: N802 (a TFX component is named as a class)
     evaluation: InputArtifact[ModelEvaluation],
+    baselines_report: InputArtifact[BaselinesArtifact],
     verdict_report: OutputArtifact[VerdictArtifact],
     blessing: OutputArtifact[ModelBlessing],
+    rules: Parameter[str],
+    force: Parameter[str],
     source: Parameter[str],
 ) -> None:
     """Blesses the candidate, or not; a candidate that is not blessed is a sound result."""
     del source  # Part of the cache key only.
-    table = results.load(evaluation.uri)
-    judged = verdict.judge(table[results.OVERALL])
+    table, left_out = results.load(evaluation.uri)
+    beside = read_json(pathlib.Path(baselines_report.uri) / BASELINES_FILE)
+    table = verdict.joined(table, beside)
+    judged = verdict.judge(
+        table,
+        beside["newest"],
+        pydantic.TypeAdapter(Rules).validate_json(rules),
+        force or None,
+    )
+    for reason in (*judged.reasons, *left_out):
+        _log.info("verdict: %s", reason)
     write_json(
         pathlib.Path(verdict_report.uri) / VERDICT_FILE,
-        {"blessed": judged.blessed, "reasons": list(judged.reasons), "metrics": table},
+        verdict.to_dict(judged, left_out, table, beside),
     )
     verdict_report.blessed = int(judged.blessed)
     blessing.set_int_custom_property("blessed", int(judged.blessed))

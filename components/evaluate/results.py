@@ -1,59 +1,64 @@
 """TFMA's evaluation -> plain tables."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow_model_analysis as tfma
 
-from components.evaluate.config import METRICS, RATIOS
+from components.evaluate import slices
+from components.evaluate.metrics import count_of, is_count
+from components.signatures import BASELINES, MODEL
 
-OVERALL = "overall"
+# predictor -> slice -> metric -> {value, lower, upper, count}
+Numbers = dict[str, float | None]
+Table = dict[str, dict[str, dict[str, Numbers]]]
 
-# slice -> metric -> {value, lower, upper, count}
-Table = dict[str, dict[str, dict[str, float | None]]]
 
-
-def load(evaluation: str) -> Table:
-    """Reads the metrics of every slice.
+def load(evaluation: str) -> tuple[Table, list[str]]:
+    """Reads the metrics of every slice, of the model and of the baselines beside it.
 
     Args:
       evaluation: uri of the evaluation artifact.
 
     Returns:
-      slice (`overall`, or `length_bucket=8-15`) -> metric -> `value`; `lower` and `upper`, the 95%
-      interval over sequences, None where there is none; `count`, what the value was divided by,
-      None for a total.
+      The table, predictor -> slice -> metric -> `value`; `lower` and `upper`, the 95% interval over
+      sequences, None where there is none; `count`, what was counted, None for a count itself. And
+      sentences on the slices that were left out.
     """
-    slices: Table = {}
+    found: dict[str, Mapping[str, Any]] = {}
     for key, metrics in tfma.load_eval_result(evaluation).slicing_metrics:
-        name = ",".join(f"{column}={_text(value)}" for column, value in key) or OVERALL
-        # The model's output name, and a sub key: neither is used here, so both are "". Beside our
-        # metrics there can be an "__ERROR__": a slice too small for an interval.
-        found = metrics[""][""]
-        slices[name] = {metric: _numbers(found[metric]) for metric in METRICS}
-        for ratio in RATIOS:
-            slices[name][ratio.name]["count"] = slices[name][ratio.denominator]["value"]
-    return {name: slices[name] for name in sorted(slices, key=_order)}
+        name = slices.name_of(*key[0]) if key else slices.OVERALL
+        # The model's output name, and a sub key: neither is used here, so both are "".
+        found[name] = metrics[""][""]
+    kept, sentences = slices.most_common(
+        {name: _value(m["sequences"]) for name, m in found.items()}
+    )
+    table: Table = {predictor: {} for predictor in (MODEL, *BASELINES)}
+    for name in kept:
+        for predictor in table:
+            table[predictor][name] = {}
+        for key, written in found[name].items():
+            if is_count(key):
+                continue
+            predictor, _, metric = key.partition("/")
+            if predictor not in BASELINES:
+                predictor, metric = MODEL, key
+            table[predictor][name][metric] = _numbers(written, found[name].get(count_of(key)))
+    return table, sentences
 
 
-def _numbers(value: dict[str, Any]) -> dict[str, float | None]:
-    if "boundedValue" in value:
-        bounded = value["boundedValue"]
-        return {
-            "value": float(bounded["value"]),
-            "lower": float(bounded["lowerBound"]),
-            "upper": float(bounded["upperBound"]),
-            "count": None,
-        }
-    return {"value": float(value["doubleValue"]), "lower": None, "upper": None, "count": None}
+def _numbers(written: Mapping[str, Any], count: Mapping[str, Any] | None) -> Numbers:
+    bounded = written.get("boundedValue", {})
+    return {
+        "value": _value(written),
+        "lower": bounded["lowerBound"] if bounded else None,
+        "upper": bounded["upperBound"] if bounded else None,
+        "count": None if count is None else _value(count),
+    }
 
 
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _order(name: str) -> tuple[str, int]:
-    """Overall first, then by column, length buckets by their lower bound."""
-    if name == OVERALL:
-        return ("", 0)
-    column, _, bucket = name.partition("=")
-    return (column, int(bucket.split("-")[0]))
+def _value(written: Mapping[str, Any]) -> float:
+    """TFMA writes a number as JSON does, or as text: `NaN`, `Infinity`."""
+    if "boundedValue" in written:
+        return float(written["boundedValue"]["value"])
+    return float(written["doubleValue"])

@@ -28,7 +28,7 @@ class Checked:
 
     Attributes:
       violations: none if the contract holds.
-      features: F.
+      features: F; None if the model was not loaded.
       categories: their names.
       embedding_size: E; None if the model does not state it.
       clauses_checked: their names in the contract; `session` is that both loaders agree.
@@ -37,7 +37,7 @@ class Checked:
     """
 
     violations: tuple[Violation, ...]
-    features: int
+    features: int | None
     categories: tuple[str, ...] = ()
     embedding_size: int | None
     clauses_checked: tuple[str, ...]
@@ -79,13 +79,17 @@ class Checked:
         return "\n".join(lines)
 
 
-def check(model: pathlib.Path, probes: pathlib.Path | None = None) -> Checked:
+def check(
+    model: pathlib.Path, probes: pathlib.Path | None = None, *, strict: bool = False
+) -> Checked:
     """Checks a model in a new Python process.
 
     Args:
       model: a SavedModel.
       probes: `.npz` of the sequences to check it on, see `saved_model.py`; None for sequences made
         from what the model's encoder.json states of its features, or of standard normal noise.
+      strict: as a push demands it: a model of operations that are not in ops.txt is not even
+        loaded, and one without golden inputs does not hold.
 
     Raises:
       NoEncoderError: it cannot be checked; one line says why.
@@ -100,8 +104,9 @@ def check(model: pathlib.Path, probes: pathlib.Path | None = None) -> Checked:
     path = os.pathsep.join(filter(None, [str(_TOP), os.environ.get("PYTHONPATH")]))
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": path}
     arguments = [str(file.resolve()) for file in (model, probes) if file]
+    demands = ["--strict"] if strict else []
     done = subprocess.run(  # noqa: S603 (this interpreter, our module, no shell)
-        [sys.executable, "-P", "-m", "components.push.saved_model", *arguments],
+        [sys.executable, "-P", "-m", "components.push.saved_model", *arguments, *demands],
         capture_output=True,
         text=True,
         check=False,

@@ -111,10 +111,10 @@ def load(file: pathlib.Path) -> tuple[list[Probe], list[str], list[Category]]:
     return sequences, names, categories
 
 
-def vocabulary(model: pathlib.Path, category: Category) -> list[bytes] | None:
-    """The words that a SavedModel of ours knows, by their codes; None if it has no such file."""
+def vocabulary(model: pathlib.Path, category: Category) -> list[bytes]:
+    """The words that a SavedModel of ours knows, by their codes; none if it has no such file."""
     file = model / _ASSETS / category.vocabulary
-    return file.read_bytes().splitlines() if file.is_file() else None
+    return file.read_bytes().splitlines() if file.is_file() else []
 
 
 def choose(sequences: Sequence[Probe]) -> list[Probe]:
@@ -171,14 +171,14 @@ def make(
     ]
 
 
-def words_to_draw(category: Category, known: Sequence[bytes] | None) -> np.ndarray:
+def words_to_draw(category: Category, known: Sequence[bytes]) -> np.ndarray:
     """Words to make sequences of, one of them missing if that can be.
 
     Args:
       category: whose.
-      known: its vocabulary, of which the most frequent are taken; None if it is not known.
+      known: its vocabulary, of which the most frequent are taken; empty if it is not known.
     """
-    if known is None:
+    if not known:
         return words_of(category, _ANY_WORDS[category.kind])
     words = known[:_MOST_WORDS]
     if category.kind == "int":

@@ -1,10 +1,12 @@
-"""`python -m components.push.saved_model MODEL [PROBES]`: a SavedModel, held to the contract.
+"""`python -m components.push.saved_model MODEL [PROBES] [--strict]`: a SavedModel and the contract.
 
 It imports TensorFlow and NumPy alone, as a server would: what is served must need neither the
 project's training code nor tensorflow_transform. Both loaders are tried, since a SavedModel of a
 Keras 3 model can load in Python and fail in a session, which TF Serving uses (keras#19274):
 
     session    both loaders give the same embedding
+    golden     the model still gives the embeddings that it gave when it was trained (golden.py)
+    ops        strict alone: it is made of the operations of clean exports (graph.py)
 
 Prints one JSON object as the last line: what `components.push.check` makes of it, or an `error`.
 """
@@ -19,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from components.push import contract, probes
+from components.push import contract, golden, graph, probes
 from components.push.check import NoEncoderError
 from components.push.sequences import Probe, pad
 from components.sequence import LENGTH, VALUES, Category
@@ -59,17 +61,22 @@ class _Probes(NamedTuple):
     source: str
 
 
-def check(model: pathlib.Path, probes_file: pathlib.Path | None) -> dict[str, Any]:
+def check(
+    model: pathlib.Path, probes_file: pathlib.Path | None, *, strict: bool = False
+) -> dict[str, Any]:
     """Loads a model both ways and checks the padding contract.
 
     Args:
       model: a SavedModel.
       probes_file: `.npz` as `probes.save` writes it; None for probes made from what the model
         states of its features and categories.
+      strict: as `components.push.check` says.
 
     Raises:
       NoEncoderError: it cannot be loaded, or has no signature `encode` as the contract wants it.
     """
+    if strict and (strange := _foreign_ops(model)):
+        return _not_loaded(strange)
     try:
         loaded = tf.saved_model.load(str(model))
     except Exception as error:  # A foreign file fails in any way it likes.
@@ -88,17 +95,44 @@ def check(model: pathlib.Path, probes_file: pathlib.Path | None) -> dict[str, An
     clauses = contract.applicable(signatures, found.sequences, encode_examples)
     violations = contract.violations(signatures, found.sequences, encode_examples)
     violations += _session(model, signatures[ENCODE], found.sequences)
+    has_golden = golden.is_beside(model)
+    if has_golden or strict:
+        violations += golden.violations(model, signatures.get(SERVING_DEFAULT))
     size = loaded.signatures[ENCODE].structured_outputs[EMBEDDING].shape[1]
     lengths = [len(sequence) for sequence in found.sequences]
     return {
         "violations": [violation._asdict() for violation in violations],
         "embedding_size": size,
-        "clauses_checked": [*clauses, "session"],
+        "clauses_checked": [
+            *clauses,
+            "session",
+            *(["golden"] if has_golden or strict else []),
+            *(["ops"] if strict else []),
+        ],
         "signatures_checked": sorted(set().union(*clauses.values())),
         "features": found.sequences[0].values.shape[1],
         "categories": [category.name for category in categories],
         "probes": f"{len(lengths)} sequences of {min(lengths)} to {max(lengths)} steps, "
         f"{found.source}",
+    }
+
+
+def _foreign_ops(model: pathlib.Path) -> list[contract.Violation]:
+    try:
+        return graph.foreign_ops(model)
+    except (OSError, ValueError) as error:
+        raise NoEncoderError(_line(error)) from error
+
+
+def _not_loaded(violations: Sequence[contract.Violation]) -> dict[str, Any]:
+    return {
+        "violations": [violation._asdict() for violation in violations],
+        "embedding_size": None,
+        "clauses_checked": ["ops"],
+        "signatures_checked": [],
+        "features": None,
+        "categories": [],
+        "probes": "none; the model was not loaded",
     }
 
 
@@ -273,9 +307,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Checks the padding contract of a SavedModel.")
     parser.add_argument("model", type=pathlib.Path)
     parser.add_argument("probes", type=pathlib.Path, nargs="?")
+    parser.add_argument("--strict", action="store_true")
     arguments = parser.parse_args()
     try:
-        result = check(arguments.model, arguments.probes)
+        result = check(arguments.model, arguments.probes, strict=arguments.strict)
     except NoEncoderError as error:
         result = {"error": str(error)}
     print(json.dumps(result))

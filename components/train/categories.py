@@ -11,9 +11,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import tensorflow as tf
+import tensorflow_transform as tft
 
 from components import masking
-from components.sequence import Category
+from components.sequence import Category, Columns
 from components.signatures import CROSS_ENTROPY, N_FINITE, N_OBSERVED, N_RIGHT, category_sum
 
 _MOST_EMBEDDED = 32
@@ -45,6 +46,19 @@ class Vocabulary:
         64 units reads it, and not a wide dense one.
         """
         return min(_MOST_EMBEDDED, math.ceil(1.6 * self.size**0.56))
+
+
+def vocabularies_of(
+    transform_output: tft.TFTransformOutput, columns: Columns
+) -> tuple[Vocabulary, ...]:
+    """Of each category: the words that Transform found, and one code for all others."""
+    return tuple(
+        Vocabulary(
+            category=category,
+            size=int(transform_output.vocabulary_size_by_name(category.vocabulary)) + 1,
+        )
+        for category in columns.categories
+    )
 
 
 def cross_entropy(codes: tf.Tensor, logits: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:

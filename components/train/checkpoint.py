@@ -1,15 +1,14 @@
 """Checkpoints that are whole or absent, from which training resumes exactly.
 
-One `.npz` an epoch, written under a temporary name, fsynced and renamed; the zip container has a
-CRC-32 a member, which NumPy checks on reading. A folder belongs to one fingerprint of everything
-that decides the result (data, options, source, versions), so that no run resumes from another's
-weights. Files that are torn, flipped or of other shapes are refused, and the one before them is
-used.
+One `.npz` an epoch, written under a temporary name, fsynced and renamed; its name ends in the
+SHA-256 of its content, so that a file that is torn, or of which one bit is flipped, is not taken
+for what was written. A folder belongs to one fingerprint of everything that decides the result
+(data, options, source, versions), and each file names it, too, so that no run resumes from
+another's weights. What is refused is told, and the one before it is used.
 """
 
 import json
 import logging
-import os
 import pathlib
 import shutil
 import zipfile
@@ -18,10 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from components.storage import fsync
+from components.storage import rename, sha256
 
 _KEPT = 2
 _STATE = "state"
+_FINGERPRINT = "fingerprint"
+_GROUPS = ("weights", "best", "optimizer")
 _log = logging.getLogger("ragline.train")
 
 
@@ -42,11 +43,16 @@ class Checkpoint:
     state: dict[str, Any]
 
 
+class RefusedError(Exception):
+    """A checkpoint that must not be resumed from; says why."""
+
+
 class Checkpoints:
     """The checkpoints of one training, in `folder/<fingerprint>/`."""
 
     def __init__(self, folder: pathlib.Path, fingerprint: str) -> None:
         """Opens the folder, and removes those of other trainings, which no run will ask for."""
+        self._fingerprint = fingerprint
         self._folder = folder / fingerprint
         self._folder.mkdir(parents=True, exist_ok=True)
         for other in folder.iterdir():
@@ -55,18 +61,17 @@ class Checkpoints:
 
     def save(self, epoch: int, checkpoint: Checkpoint) -> None:
         """Writes the checkpoint of an epoch (from 1) and keeps the last two."""
-        path = self._folder / f"epoch-{epoch:06d}.npz"
-        staged = path.with_name(f".{path.name}.tmp")
         arrays = {
-            f"{group}/{index:04d}": array
-            for group in ("weights", "best", "optimizer")
+            _name(group, index): array
+            for group in _GROUPS
             for index, array in enumerate(getattr(checkpoint, group))
         }
+        texts = {_FINGERPRINT: self._fingerprint, _STATE: json.dumps(checkpoint.state)}
+        staged = self._folder / f".epoch-{epoch:06d}.tmp"
         with staged.open("wb") as file:
-            np.savez(file, **arrays, **{_STATE: np.array(json.dumps(checkpoint.state))})
-        fsync(staged)
-        os.replace(staged, path)
-        fsync(self._folder)
+            np.savez(file, **arrays, **{name: np.array(text) for name, text in texts.items()})
+        path = self._folder / f"epoch-{epoch:06d}.{sha256(staged)}.npz"
+        rename(staged, path)
         for old in self._newest_first()[_KEPT:]:
             old.unlink()
 
@@ -76,25 +81,54 @@ class Checkpoints:
         Args:
           like: a checkpoint of the model as it is now; its shapes are what fits.
         """
-        for path in self._newest_first():
+        found = self._newest_first()
+        for path in found:
             try:
-                return _read(path, like)
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-                _log.warning("checkpoint refused: %s: %s", path, error)
+                return self._read(path, like)
+            except RefusedError as error:
+                _log.warning("checkpoint refused and removed: %s: %s", path, error)
+                path.unlink()
+        if found:
+            _log.warning("no checkpoint is left: training starts from the beginning")
         return None
 
     def _newest_first(self) -> list[pathlib.Path]:
         return sorted(self._folder.glob("epoch-*.npz"), reverse=True)
 
+    def _read(self, path: pathlib.Path, like: Checkpoint) -> Checkpoint:
+        try:
+            digest = sha256(path)
+            if path.name.split(".")[1] != digest:
+                raise RefusedError(f"torn or changed: its content has the sha256 {digest}")
+            with np.load(path, allow_pickle=False) as file:
+                arrays = dict(file)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise RefusedError(f"unreadable: {error}") from error
+        if str(arrays.pop(_FINGERPRINT, "")) != self._fingerprint:
+            raise RefusedError("of another training: data, options, code or versions differ")
+        state = json.loads(str(arrays.pop(_STATE)))
+        expected = {
+            _name(group, index): (array.shape, array.dtype)
+            for group in _GROUPS
+            for index, array in enumerate(getattr(like, group))
+        }
+        received = {name: (array.shape, array.dtype) for name, array in arrays.items()}
+        for name in sorted(expected.keys() | received.keys()):
+            if expected.get(name) != received.get(name):
+                raise RefusedError(
+                    f"of another model: {name}: expected {_words(expected.get(name))}, "
+                    f"received {_words(received.get(name))}"
+                )
+        groups = {
+            group: [arrays[_name(group, index)] for index in range(len(getattr(like, group)))]
+            for group in _GROUPS
+        }
+        return Checkpoint(**groups, state=state)
 
-def _read(path: pathlib.Path, like: Checkpoint) -> Checkpoint:
-    with np.load(path, allow_pickle=False) as arrays:
-        groups = {}
-        for group in ("weights", "best", "optimizer"):
-            expected = getattr(like, group)
-            found = [arrays[f"{group}/{index:04d}"] for index in range(len(expected))]
-            shapes = [array.shape for array in found]
-            if shapes != [array.shape for array in expected]:
-                raise ValueError(f"{group}: received shapes {shapes}")
-            groups[group] = found
-        return Checkpoint(**groups, state=json.loads(str(arrays[_STATE])))
+
+def _name(group: str, index: int) -> str:
+    return f"{group}/{index:04d}"
+
+
+def _words(found: tuple[tuple[int, ...], np.dtype] | None) -> str:
+    return "nothing" if found is None else f"{found[1]} {list(found[0])}"

@@ -36,6 +36,7 @@ from components.signatures import (
 from components.train import categories, loss
 from components.train.categories import Vocabulary
 from components.train.model import MaskedAutoencoder
+from components.train.options import HeadOptions
 
 _WORDS = {"bytes": tf.string, "int": tf.int64}
 
@@ -46,7 +47,8 @@ def export(
     transform_output: tft.TFTransformOutput,
     schema: schema_pb2.Schema,
     columns: Columns,
-    vocabularies: Collection[Vocabulary] = (),
+    heads: Collection[HeadOptions],
+    vocabularies: Collection[Vocabulary],
     directory: pathlib.Path,
 ) -> None:
     """Writes the model with its five signatures.
@@ -59,6 +61,7 @@ def export(
       transform_output: Transform's graph.
       schema: of the raw records.
       columns: the schema's features and categories.
+      heads: of the model, in its order.
       vocabularies: of the categories, in their order.
       directory: where the SavedModel goes.
     """
@@ -68,6 +71,7 @@ def export(
     archive.track(encoder.transform)
     raw_spec = schema_utils.schema_as_feature_spec(schema).feature_spec
     feature_spec = {name: raw_spec[name] for name in encoder.names}
+    label_spec = {head.column: raw_spec[head.column] for head in heads}
 
     def parse(examples: tf.Tensor) -> dict[str, tf.RaggedTensor]:
         return tf.io.parse_example(examples, feature_spec)
@@ -76,7 +80,8 @@ def export(
         return encoder.embed(parse(examples))
 
     def evaluate(examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        return encoder.sums(parse(examples))
+        labels = tf.io.parse_example(examples, label_spec) if heads else {}
+        return encoder.sums(parse(examples), heads, labels)
 
     def encode(values: tf.Tensor, length: tf.Tensor, *words: tf.Tensor) -> dict[str, tf.Tensor]:
         return encoder.embed(encoder.from_padded(values, length, words))
@@ -186,12 +191,22 @@ class _Encoder:
     def score(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
         """`embedding` [B, E] and the masked mean squared error of each sequence's values [B]."""
         embedding, sums = self._evaluate(raw)
-        error = masking.masked_mean(sums[error_sum(MODEL, SQUARED)], sums[N_VALUES])
+        squared = tf.reduce_sum(sums[error_sum(MODEL, SQUARED)], axis=1)
+        error = masking.masked_mean(squared, sums[N_VALUES])
         return {EMBEDDING: embedding, RECONSTRUCTION_ERROR: tf.cast(error, tf.float32)}
 
-    def sums(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
-        """What each sequence adds to every metric, float64 [B]."""
-        return self._evaluate(raw)[1]
+    def sums(
+        self,
+        raw: dict[str, tf.RaggedTensor],
+        heads: Collection[HeadOptions],
+        labels: dict[str, tf.SparseTensor],
+    ) -> dict[str, tf.Tensor]:
+        """What each sequence adds to every metric, float64 [B] or [B, F]."""
+        embedding, sums = self._evaluate(raw)
+        for head, layer in zip(heads, self._model.heads, strict=True):
+            target, weight = _labels(labels[head.column], head)
+            sums |= loss.head_sums_by_sequence(head, target, layer(embedding), weight)
+        return sums
 
     def _evaluate(self, raw: dict[str, tf.RaggedTensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         values, weight, length, codes, code_weight = self._standardise(raw)
@@ -256,6 +271,27 @@ class _Encoder:
         shape = tf.stack([tf.shape(length, tf.int64)[0], steps * width])
         dense = rows.to_tensor(tf.cast(fill, rows.dtype), shape=shape)
         return tf.reshape(dense, [-1, steps, width])
+
+
+def _labels(column: tf.SparseTensor, head: HeadOptions) -> tuple[tf.Tensor, tf.Tensor]:
+    """A context column of at most one value a sequence -> (label [B], weight [B]), 0 if missing.
+
+    A class that the head does not know is as good as missing here: the trainer has refused it of
+    its own data, and what a later run evaluates an old model on may hold more classes.
+    """
+    there = column.indices[:, :1]
+    rows = column.dense_shape[:1]
+    if head.type == "regression":
+        values = tf.cast(column.values, tf.float32)
+        usable = tf.math.is_finite(values)
+    else:
+        text = column.values
+        text = text if text.dtype == tf.string else tf.strings.as_string(text)
+        matches = tf.equal(text[:, tf.newaxis], tf.constant(head.classes))
+        values = tf.argmax(tf.cast(matches, tf.int32), axis=1, output_type=tf.int64)
+        usable = tf.reduce_any(matches, axis=1)
+    label = tf.scatter_nd(there, masking.select(usable, values), rows)
+    return label, tf.scatter_nd(there, tf.cast(usable, tf.float32), rows)
 
 
 def _positive(length: tf.Tensor, name: str) -> tf.Operation:

@@ -16,6 +16,12 @@ import tensorflow as tf
 from components import masking
 from components.signatures import (
     ABSOLUTE,
+    FEATURE_SUM,
+    FEATURE_VALUES,
+    HEAD_LOSS,
+    HEAD_RIGHT,
+    LABELLED,
+    LAST_VALUE,
     MODEL,
     N_FINITE,
     N_SEQUENCES,
@@ -25,6 +31,7 @@ from components.signatures import (
     SQUARED,
     TRAINING_MEAN,
     error_sum,
+    head_sum,
 )
 from components.train.options import HeadOptions
 
@@ -86,17 +93,49 @@ def head_sums(
     Returns:
       (sum of weighted errors, sum of weights), float32 scalars; (0, 0) if no label is there.
     """
+    errors = _head_errors(head, target, outputs, sample_weight > 0)
+    return tf.reduce_sum(sample_weight * errors), tf.reduce_sum(sample_weight)
+
+
+def head_sums_by_sequence(
+    head: HeadOptions, target: tf.Tensor, outputs: tf.Tensor, sample_weight: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """What one sequence adds to a head's metrics, in float64; nothing where its label is missing.
+
+    Args:
+      head: its type.
+      target: int64 [B], the class, or float32 [B].
+      outputs: float32 [B, classes], logits, or [B, 1].
+      sample_weight: float32 [B]; 1, or 0 where the label is missing.
+
+    Returns:
+      name (see `components.signatures`) -> float64 [B].
+    """
     labelled = sample_weight > 0
+    # Before the loss, so that its exponentials and logarithms are of float64, too.
+    outputs = tf.cast(outputs, tf.float64)
+    if head.type == "regression":
+        target = tf.cast(target, tf.float64)
+    sums = {
+        head_sum(head.name, LABELLED): tf.cast(labelled, tf.float64),
+        head_sum(head.name, HEAD_LOSS): _head_errors(head, target, outputs, labelled),
+    }
     if head.type == "classification":
-        error = tf.nn.sparse_softmax_cross_entropy_with_logits(
+        right = tf.equal(tf.argmax(outputs, axis=1), target) & labelled
+        sums[head_sum(head.name, HEAD_RIGHT)] = tf.cast(right, tf.float64)
+    return sums
+
+
+def _head_errors(
+    head: HeadOptions, target: tf.Tensor, outputs: tf.Tensor, labelled: tf.Tensor
+) -> tf.Tensor:
+    """The error of each labelled sequence, 0 of the others, [B]."""
+    if head.type == "classification":
+        errors = tf.nn.sparse_softmax_cross_entropy_with_logits(
             masking.select(labelled, target), outputs
         )
-    else:
-        error = tf.square(masking.select(labelled, outputs[:, 0] - target))
-    return (
-        tf.reduce_sum(sample_weight * masking.select(labelled, error)),
-        tf.reduce_sum(sample_weight),
-    )
+        return masking.select(labelled, errors)
+    return tf.square(masking.select(labelled, outputs[:, 0] - target))
 
 
 def sums_by_sequence(
@@ -106,10 +145,12 @@ def sums_by_sequence(
     length: tf.Tensor,
     sample_weight: tf.Tensor,
 ) -> dict[str, tf.Tensor]:
-    """What one sequence adds to every metric, in float64.
+    """What one sequence adds to every metric of reconstruction, in float64.
 
     The baselines are computed beside the model, on the same values: the training mean of a feature
-    is 0 in standardised units; a sequence's own mean is over its valid, observed values.
+    is 0 in standardised units; a sequence's own mean is over its valid, observed values; the last
+    value is that of the last earlier step in which the feature was observed, and the training mean
+    before the first.
 
     Args:
       targets: float32 [B, T, F], standardised.
@@ -119,16 +160,18 @@ def sums_by_sequence(
       sample_weight: [B, T] or [B, T, F].
 
     Returns:
-      name (see `components.signatures`) -> float64 [B].
+      name (see `components.signatures`) -> float64 [B], or [B, F] of what is said of each feature.
     """
     counted = masking.counts(sample_weight, targets)
     values = masking.select(counted, tf.cast(targets, tf.float64))
-    number = tf.reduce_sum(tf.cast(counted, tf.float64), axis=1, keepdims=True)
-    own_mean = masking.masked_mean(tf.reduce_sum(values, axis=1, keepdims=True), number)
+    number = tf.reduce_sum(tf.cast(counted, tf.float64), axis=1)
+    total = tf.reduce_sum(values, axis=1)
+    own_mean = masking.masked_mean(total, number)[:, tf.newaxis]
     predictions = {
         MODEL: tf.cast(outputs, tf.float64),
         TRAINING_MEAN: tf.zeros_like(values),
         SEQUENCE_MEAN: tf.broadcast_to(own_mean, tf.shape(values)),
+        LAST_VALUE: _last_values(values, counted),
     }
     finite = masking.select(counted, tf.cast(outputs, tf.float64))
     is_finite = tf.reduce_all(tf.math.is_finite(finite), axis=(1, 2)) & tf.reduce_all(
@@ -137,14 +180,35 @@ def sums_by_sequence(
     sums = {
         N_SEQUENCES: tf.ones_like(length, tf.float64),
         N_STEPS: tf.cast(length, tf.float64),
-        N_VALUES: tf.reduce_sum(number, axis=(1, 2)),
+        N_VALUES: tf.reduce_sum(number, axis=1),
         N_FINITE: tf.cast(is_finite, tf.float64),
+        FEATURE_VALUES: number,
+        FEATURE_SUM: total,
     }
     for predictor, predicted in predictions.items():
         errors = _difference(values, predicted, counted)
-        sums[error_sum(predictor, SQUARED)] = tf.reduce_sum(tf.square(errors), axis=(1, 2))
+        sums[error_sum(predictor, SQUARED)] = tf.reduce_sum(tf.square(errors), axis=1)
         sums[error_sum(predictor, ABSOLUTE)] = tf.reduce_sum(tf.abs(errors), axis=(1, 2))
     return sums
+
+
+def _last_values(values: tf.Tensor, counted: tf.Tensor) -> tf.Tensor:
+    """At each step, the feature's last counted value of an earlier step; 0 before the first.
+
+    Sorted so that the counted values come first, in their order, the last one before a step is the
+    n-th of them, where n is how many there were before it.
+
+    Args:
+      values: [B, T, F].
+      counted: bool [B, T, F].
+    """
+    by_feature = tf.transpose(values, [0, 2, 1])
+    there = tf.transpose(counted, [0, 2, 1])
+    order = tf.argsort(tf.where(there, 0, 1), axis=2, stable=True)
+    first = tf.gather(by_feature, order, batch_dims=2)
+    before = tf.cumsum(tf.cast(there, tf.int32), axis=2, exclusive=True)
+    last = tf.gather(first, tf.maximum(before - 1, 0), batch_dims=2)
+    return tf.transpose(masking.select(before > 0, last), [0, 2, 1])
 
 
 def _difference(targets: tf.Tensor, outputs: tf.Tensor, counted: tf.Tensor) -> tf.Tensor:

@@ -11,10 +11,10 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 import schemas
-from components.artifacts import TRAINING_FILE
+from components.artifacts import TRAINING_FILE, UNTRAINED_FOLDER
 from components.sequence import SPLITS, Columns
 from components.storage import digest_of, sha256, write_json
-from components.train import categories, effect, export, input, loop, loss, model, padding
+from components.train import categories, effect, export, golden, input, loop, loss, model, padding
 from components.train.categories import Vocabulary
 from components.train.checkpoint import Checkpoints
 from components.train.options import HeadOptions, TrainOptions
@@ -44,7 +44,7 @@ def run_fn(fn_args: Any) -> None:
     lengths = {split: input.read_lengths(files[split]) for split in SPLITS}
     steps = int(max(found.max() for found in lengths.values()))
     strategy = strategy_of(options.strategy)
-    vocabularies = _vocabularies(transform_output, columns)
+    vocabularies = categories.vocabularies_of(transform_output, columns)
     build = {
         "features": len(columns.features),
         "heads": heads,
@@ -102,19 +102,21 @@ def run_fn(fn_args: Any) -> None:
         ),
         on_epoch=report,
     )
-    # Rebuilt in float32 and without cuDNN: what is served must run where no GPU is.
-    portable = model.build(
-        options=dataclasses.replace(options, precision="float32"), use_cudnn=False, **build
-    )
+    served = {
+        "transform_output": transform_output,
+        "schema": schema,
+        "columns": columns,
+        "heads": heads,
+        "vocabularies": vocabularies,
+    }
+    # First with the weights that training began with, as a baseline for the evaluation.
+    untrained = pathlib.Path(fn_args.model_run_dir) / UNTRAINED_FOLDER
+    export.export(_portable(options, **build), directory=untrained, **served)
+    portable = _portable(options, **build)
     portable.set_weights(trainer.model.get_weights())
-    export.export(
-        portable,
-        transform_output=transform_output,
-        schema=schema,
-        columns=columns,
-        vocabularies=vocabularies,
-        directory=pathlib.Path(fn_args.serving_model_dir),
-    )
+    directory = pathlib.Path(fn_args.serving_model_dir)
+    export.export(portable, directory=directory, **served)
+    golden.write(portable, transform_output=transform_output, columns=columns, directory=directory)
     summary = _summary(options, history, strategy, boundaries) | {
         "padding_effect": effect.of_padding(portable, options, train_batches()),
         "vocabularies": {vocabulary.name: vocabulary.size for vocabulary in vocabularies},
@@ -123,21 +125,16 @@ def run_fn(fn_args: Any) -> None:
     write_json(pathlib.Path(fn_args.model_run_dir) / TRAINING_FILE, summary)
 
 
+def _portable(options: TrainOptions, **build: Any) -> model.MaskedAutoencoder:
+    """With its first weights, in float32 and without cuDNN: it must run where no GPU is."""
+    keras.utils.set_random_seed(options.seed)
+    return model.build(
+        options=dataclasses.replace(options, precision="float32"), use_cudnn=False, **build
+    )
+
+
 def _shards(patterns: list[str]) -> list[str]:
     return sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern))
-
-
-def _vocabularies(
-    transform_output: tft.TFTransformOutput, columns: Columns
-) -> tuple[Vocabulary, ...]:
-    """Of each category: the words that Transform found, and one code for all others."""
-    return tuple(
-        Vocabulary(
-            category=category,
-            size=int(transform_output.vocabulary_size_by_name(category.vocabulary)) + 1,
-        )
-        for category in columns.categories
-    )
 
 
 def _fingerprint(config: dict[str, Any], files: dict[str, list[str]], columns: Columns) -> str:

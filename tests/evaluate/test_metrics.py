@@ -5,19 +5,29 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from components.evaluate.metrics import AddTotals
+from components.evaluate import totals
+from components.evaluate.metrics import AddTotals, MaskedMetrics
 
 
-def _element(**sums: float) -> SimpleNamespace:
-    return SimpleNamespace(prediction={name: np.array([value]) for name, value in sums.items()})
+def _element(name: bytes, squares, count: float) -> SimpleNamespace:
+    """As TFMA hands a sequence over: a scalar is an array of one."""
+    return SimpleNamespace(
+        prediction={
+            "model_squared_error": np.array(squares, np.float64),
+            "values": np.array([count]),
+        },
+        features={"sequence_id": np.array([name], object)},
+    )
 
 
-def _totals(combiner: AddTotals, accumulator) -> dict[str, float]:
-    [totals] = combiner.extract_output(accumulator).values()
-    return totals
+def _totals(combiner: AddTotals, accumulator) -> dict[str, np.ndarray]:
+    [found] = combiner.extract_output(accumulator).values()
+    return found
 
 
-ELEMENTS = [_element(error=number * 0.1, count=number) for number in range(1, 8)]
+ELEMENTS = [
+    _element(str(number).encode(), [number * 0.1, 1.0 / number], number) for number in range(1, 8)
+]
 
 
 @pytest.mark.parametrize("cuts", [[], [3], [1, 2, 5], [0, 7]])
@@ -30,10 +40,19 @@ def test_any_cut_and_any_order_of_merging_gives_the_same_totals(cuts):
         for element in ELEMENTS[start:stop]:
             accumulator = combiner.add_input(accumulator, element)
         accumulators.append(pickle.loads(pickle.dumps(accumulator)))
+    expected = totals.of_rows(
+        {
+            "values": np.array([float(number) for number in range(1, 8)]),
+            "model_squared_error": np.array([[n * 0.1, 1.0 / n] for n in range(1, 8)]),
+        },
+        [str(number).encode() for number in range(1, 8)],
+        range(7),
+    )
     for order in itertools.permutations(accumulators):
-        totals = _totals(combiner, combiner.merge_accumulators(order))
-        assert totals["count"] == 28
-        assert totals["error"] == pytest.approx(2.8, rel=1e-15)
+        found = _totals(combiner, combiner.merge_accumulators(order))
+        assert found.keys() == expected.keys()
+        for name, total in found.items():
+            np.testing.assert_allclose(total, expected[name], rtol=1e-15)
 
 
 def test_nothing_adds_up_to_nothing():
@@ -45,9 +64,10 @@ def test_nothing_adds_up_to_nothing():
 def test_merging_leaves_its_inputs_alone():
     combiner = AddTotals()
     one = combiner.add_input(combiner.create_accumulator(), ELEMENTS[0])
-    before = dict(one)
-    combiner.merge_accumulators([one, dict(one)])
-    assert one == before
+    before = {name: total.copy() for name, total in one.items()}
+    combiner.merge_accumulators([one, one])
+    for name, total in before.items():
+        np.testing.assert_array_equal(one[name], total)
 
 
 def test_a_large_total_keeps_what_a_small_error_adds():
@@ -55,13 +75,19 @@ def test_a_large_total_keeps_what_a_small_error_adds():
     combiner = AddTotals()
     accumulator = combiner.create_accumulator()
     for value in (1e9, 1.0, 1.0):
-        accumulator = combiner.add_input(accumulator, _element(error=value))
-    assert _totals(combiner, accumulator) == {"error": 1e9 + 2}
+        accumulator = combiner.add_input(accumulator, _element(b"x", [value], 1.0))
+    assert _totals(combiner, accumulator)["model_squared_error"].sum() == 1e9 + 2
 
 
 def test_a_value_that_is_not_finite_shows_in_the_total():
     combiner = AddTotals()
     accumulator = combiner.create_accumulator()
     for value in (1.0, float("nan")):
-        accumulator = combiner.add_input(accumulator, _element(error=value))
-    assert np.isnan(_totals(combiner, accumulator)["error"])
+        accumulator = combiner.add_input(accumulator, _element(b"x", [value], 1.0))
+    assert np.isnan(_totals(combiner, accumulator)["model_squared_error"].sum())
+
+
+def test_an_edited_source_is_another_metric():
+    """TFX's cache of the Evaluator sees the metric's configuration alone."""
+    configs = [MaskedMetrics(["a"], [], source=source).get_config() for source in ("one", "two")]
+    assert configs[0] != configs[1]

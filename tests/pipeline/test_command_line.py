@@ -111,7 +111,7 @@ def test_help_of_run_lists_its_options(command: str) -> None:
     done = _ragline("run", "--help", command=command)
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.startswith("usage: ragline run ")
-    for option in ("CONFIG", "--set KEY=VALUE", "--workdir DIR", "--json"):
+    for option in ("CONFIG", "--set KEY=VALUE", "--workdir DIR", "--json", "--force-bless WHY"):
         assert option in done.stdout
 
 
@@ -125,6 +125,10 @@ def test_help_of_run_lists_its_options(command: str) -> None:
         (["run", "a.toml", "b.toml"], "unrecognized arguments: b.toml"),
         (["run", "a.toml", "--set"], "argument --set: expected one argument"),
         (["run", "a.toml", "--nope"], "unrecognized arguments: --nope"),
+        (
+            ["run", "a.toml", "--force-bless", " "],
+            "--force-bless: expected the reason, received an empty text",
+        ),
         (["synth"], "the following arguments are required: --output"),
         *[
             (

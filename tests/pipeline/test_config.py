@@ -20,10 +20,17 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 import schemas
 from components.ingest.options import InputOptions
+from components.push.options import PushOptions
 from components.train.options import HeadOptions, TrainOptions
 from pipeline.config import BeamOptions, Config, ConfigError, load, to_dict
 
-TABLES = {"": Config, "input": InputOptions, "train": TrainOptions, "beam": BeamOptions}
+TABLES = {
+    "": Config,
+    "input": InputOptions,
+    "train": TrainOptions,
+    "push": PushOptions,
+    "beam": BeamOptions,
+}
 FIELDS = {
     f"{table}.{field.name}".lstrip("."): field.type
     for table, of in TABLES.items()
@@ -74,6 +81,7 @@ FULL = {
             "weight": 0.5,
         },
     ],
+    "push": {"keep": 2},
     "beam": {
         "runner": "PortableRunner",
         "options": ["--job_endpoint=embed", "--environment_type=LOOPBACK"],
@@ -141,6 +149,7 @@ def test_all_but_four_keys_have_a_default(smallest: pathlib.Path) -> None:
         workdir=str(folder / "w"),
         input=InputOptions(train=str(folder / "x")),
         train=TrainOptions(),
+        push=PushOptions(),
         beam=BeamOptions(),
     )
     # Those that a run's meaning hangs on; docs/config.md lists them all.
@@ -160,6 +169,7 @@ def test_every_key_of_every_table_arrives(tmp_path: pathlib.Path, smallest: path
         input=InputOptions(**FULL["input"]),
         train=TrainOptions(**FULL["train"]),
         heads=(HeadOptions(**(FULL["heads"][0] | {"classes": ("1", "2")})),),
+        push=PushOptions(**FULL["push"]),
         beam=BeamOptions(runner="PortableRunner", options=tuple(FULL["beam"]["options"])),
     )
     for key in FIELDS:
@@ -262,6 +272,7 @@ OTHER_TYPES = {
     tuple[HeadOptions, ...]: ("a list", [5, {"name": "h", "type": "regression"}]),
     InputOptions: ("a table", ["x", 5, [{"train": "x"}]]),
     TrainOptions: ("a table", [5, [{"epochs": 3}]]),
+    PushOptions: ("a table", [True, 5]),
     BeamOptions: ("a table", [True, "DirectRunner"]),
 }
 

@@ -13,7 +13,11 @@ from pipeline import report
 
 EPOCHS = 7
 BEST = 5
-SECTIONS = ["verdict", "baselines", "lengths", "training", "data", "stages", "versions"]
+SECTIONS = [
+    "verdict", "baselines", "lengths", "slices", "embedding", "training", "data", "stages",
+    "versions",
+]  # fmt: skip
+NOT_ALWAYS = ["slices", "embedding"]  # Shown where there is something to show.
 VOID = {"meta", "br"}
 
 
@@ -80,10 +84,43 @@ def _metrics(mse: float, sequences: int) -> dict[str, dict[str, float | None]]:
     return {
         "masked_mse": of(mse, mse - 0.125, mse + 0.25),
         "masked_mae": of(mse / 2, 0.0, 1.0),
-        "training_mean_masked_mse": of(mse + 0.2),
-        "sequence_mean_masked_mse": of(mse - 0.01),
         "sequences": of(float(sequences)),
     }
+
+
+def _slices(added: float) -> dict[str, Any]:
+    """The slices of a baseline whose masked MSE is so much above the model's."""
+    return {
+        name: {"masked_mse": {"value": mse + added, "lower": None, "upper": None, "count": None}}
+        for name, mse in (
+            ("overall", 0.78650264),
+            ("length_bucket=8-15", 0.25),
+            ("length_bucket=16-31", 0.75),
+            ("label=circle", 0.5),
+        )
+    }
+
+
+EMBEDDING = {
+    "sequences": 1999,
+    "finite": True,
+    "model": {
+        "size": 3, "effective_rank": 2.5, "variance": [0.25, 0.125, 0.5], "length_r2": 0.375,
+    },
+    "untrained": {
+        "size": 3, "effective_rank": 1.5, "variance": [0.01, 0.02, 0.03], "length_r2": 0.4375,
+    },
+    "neighbours_kept": 0.625,
+    "probes": {
+        "label": {
+            "labelled": 777,
+            "majority": 0.25,
+            "model": {"nearest_neighbour": 0.9, "logistic_regression": 0.875},
+            "untrained": {"nearest_neighbour": 0.5, "logistic_regression": 0.6},
+            "length": {"nearest_neighbour": 0.3, "logistic_regression": 0.2},
+        }
+    },
+}  # fmt: skip
 
 
 def _summary() -> dict[str, Any]:
@@ -125,22 +162,42 @@ def _summary() -> dict[str, Any]:
             "overall": _metrics(0.78650264, 2300),
             "length_bucket=8-15": _metrics(0.25, 300),
             "length_bucket=16-31": _metrics(0.75, 2000),
+            "label=circle": _metrics(0.5, 500),
         },
         "baselines": {
             "model": {
                 "train": {"masked_mse": 0.61111, "masked_mae": 0.62222},
-                "eval": {"masked_mse": 0.63333, "masked_mae": 0.64444},
+                "eval": {"masked_mse": 0.63333, "masked_mae": 0.64444, "normalised_mse": 0.65551},
             },
             "training_mean": {
                 "train": {"masked_mse": 0.81111, "masked_mae": 0.82222},
-                "eval": {"masked_mse": 1.26666, "masked_mae": 0.84444},
+                "eval": {"masked_mse": 1.26666, "masked_mae": 0.84444, "normalised_mse": 0.85551},
+                "slices": _slices(0.2),
             },
             "sequence_mean": {
                 "train": {"masked_mse": 0.71111, "masked_mae": 0.72222},
-                "eval": {"masked_mse": 0.73333, "masked_mae": 0.74444},
+                "eval": {"masked_mse": 0.73333, "masked_mae": 0.74444, "normalised_mse": 0.75551},
+                "slices": _slices(-0.01),
+            },
+            "last_value": {
+                "train": {"masked_mse": 0.51111, "masked_mae": 0.52222},
+                "eval": {"masked_mse": 0.53333, "masked_mae": 0.54444, "normalised_mse": 0.55551},
+                "slices": _slices(-0.1),
+            },
+            "newest": {
+                "train": {"masked_mse": None, "masked_mae": None},
+                "eval": {"masked_mse": None, "masked_mae": None, "normalised_mse": 0.95551},
+                "slices": {},
             },
         },
-        "verdict": {"blessed": True, "reasons": ["all sequences are finite", "below the mean"]},
+        "verdict": {
+            "blessed": True,
+            "forced": None,
+            "reasons": ["all sequences are finite", "below the mean"],
+        },
+        "newest": {"state": "compared", "version": 41, "why": None},
+        "embedding": EMBEDDING,
+        "constant_features": ["dust"],
         "pushed": {"version": 42, "path": "/srv/serving/42"},
         "stages": {
             "ingest": {"state": "cached", "seconds": 0.006},
@@ -152,8 +209,15 @@ def _summary() -> dict[str, Any]:
 
 def _stopped(status: str, **reached: Any) -> dict[str, Any]:
     """A run that stopped in its first stage, but for what is given."""
-    nothing = ("input", "splits", "train", "metrics", "baselines", "pushed")
-    ending = {"verdict": {"blessed": False, "reasons": [f"why it is {status}"]}, "status": status}
+    nothing = (
+        "input", "splits", "train", "metrics", "baselines", "pushed", "newest", "embedding",
+        "constant_features",
+    )  # fmt: skip
+    reasons = [f"why it is {status}"]
+    ending = {
+        "verdict": {"blessed": False, "forced": None, "reasons": reasons},
+        "status": status,
+    }
     stages = {"stages": {"ingest": {"state": "failed", "seconds": 0.25}}}
     return _summary() | dict.fromkeys(nothing) | ending | stages | reached
 
@@ -198,8 +262,11 @@ def test_stopped_runs(status: str, headline: str) -> None:
     assert page.texts("li", "verdict") == [f"why it is {status}"]
     assert page.texts("code", "verdict") == []
     reached = [
-        section for section in SECTIONS if "Not reached" not in "".join(page.texts("p", section))
+        section
+        for section in SECTIONS
+        if section not in NOT_ALWAYS and "Not reached" not in "".join(page.texts("p", section))
     ]
+    assert not {section for _, _, section, _ in page.elements} & set(NOT_ALWAYS)
     assert reached == ["verdict", "stages", "versions"]
     assert page.rows("stages") == {"ingest": ["failed", "0.250"]}
     assert page.find("svg", "lengths") == page.find("svg", "training") == []
@@ -227,21 +294,64 @@ def test_not_blessed_shows_its_numbers() -> None:
 def test_baselines() -> None:
     page = _page(_summary())
     assert page.rows("baselines") == {
-        "Model": ["0.6111", "0.6222", "0.6333", "0.6444"],
-        "Training mean": ["0.8111", "0.8222", "1.267", "0.8444"],
-        "Sequence mean": ["0.7111", "0.7222", "0.7333", "0.7444"],
+        "Model": ["0.6111", "0.6222", "0.6333", "0.6444", "0.6555"],
+        "Training mean": ["0.8111", "0.8222", "1.267", "0.8444", "0.8555"],
+        "Sequence mean": ["0.7111", "0.7222", "0.7333", "0.7444", "0.7555"],
+        "Last value": ["0.5111", "0.5222", "0.5333", "0.5444", "0.5555"],
+        "Newest blessed": ["—", "—", "—", "—", "0.9555"],
     }
-    model, training_mean, _ = [float(a["width"]) for a, _ in page.find("rect", "baselines")]
+    assert "left out of the normalised MSE: dust." in page.text
+    model, training_mean, *_ = [float(a["width"]) for a, _ in page.find("rect", "baselines")]
     assert model / training_mean == pytest.approx(0.63333 / 1.26666, abs=1e-3)
 
 
 def test_lengths() -> None:
     page = _page(_summary())
     assert page.rows("lengths") == {
-        "8-15": ["300", "0.2500", "0.1250 to 0.5000", "0.1250", "0.4500", "0.2400"],
-        "16-31": ["2,000", "0.7500", "0.6250 to 1.000", "0.3750", "0.9500", "0.7400"],
-        "All": ["2,300", "0.7865", "0.6615 to 1.037", "0.3933", "0.9865", "0.7765"],
+        "8-15": ["300", "0.2500", "0.1250 to 0.5000", "0.1250", "0.4500", "0.2400", "0.1500"],
+        "16-31": ["2,000", "0.7500", "0.6250 to 1.000", "0.3750", "0.9500", "0.7400", "0.6500"],
+        "All": ["2,300", "0.7865", "0.6615 to 1.037", "0.3933", "0.9865", "0.7765", "0.6865"],
     }
+
+
+def test_slices_by_context() -> None:
+    page = _page(_summary())
+    row = ["500", "0.5000", "0.3750 to 0.7500", "0.2500", "0.7000", "0.4900", "0.4000"]
+    assert page.rows("slices")["circle"] == row
+    assert page.texts("th", "slices")[0] == "Label"
+
+
+def test_the_embedding() -> None:
+    page = _page(_summary())
+    rows = {"Model": [], "Untrained": [], "Length": []}
+    for name, cells in page.rows("embedding").items():
+        rows[name] = cells
+    # Of the same name in both tables, the last one stands.
+    assert rows == {
+        "Model": ["90.00 %", "87.50 %"],
+        "Untrained": ["50.00 %", "60.00 %"],
+        "Length": ["30.00 %", "20.00 %"],
+    }
+    cells = page.texts("td", "embedding")
+    assert cells[:10] == [
+        "3", "2.500", "0.1250", "0.5000", "0.3750", "3", "1.500", "0.01000", "0.03000", "0.4375",
+    ]  # fmt: skip
+    kept, told = page.texts("p", "embedding")[1:]
+    assert kept.startswith("62.50 % of each sequence's 10 nearest neighbours")
+    assert "version 41" in kept
+    assert "777 labelled sequences" in told and "25.00 %" in told
+
+
+def test_an_embedding_that_is_not_finite_is_not_shown() -> None:
+    page = _page(_summary() | {"embedding": {"sequences": 9, "finite": False}})
+    assert page.texts("h2", "embedding") == []
+
+
+def test_a_forced_blessing_is_seen_with_its_reason() -> None:
+    verdict = {"blessed": True, "forced": "because <I> say so", "reasons": ["it is bad"]}
+    page = _page(_summary() | {"verdict": verdict})
+    assert "Blessed by force: because <I> say so" in page.texts("p", "verdict")
+    assert "force" not in _page(_summary()).text
 
 
 def test_interval_plot_is_to_scale() -> None:
@@ -352,7 +462,9 @@ NASTY = "<script>alert('&')</script>"
 @pytest.mark.parametrize(
     "change",
     [
-        {"verdict": {"blessed": False, "reasons": [NASTY]}},
+        {"verdict": {"blessed": False, "forced": None, "reasons": [NASTY]}},
+        {"verdict": {"blessed": False, "forced": NASTY, "reasons": []}},
+        {"constant_features": [NASTY]},
         {"run_id": NASTY},
         {"pushed": {"version": 1, "path": NASTY}},
         {"stages": {NASTY: {"state": "ran", "seconds": 1.0}}},
@@ -389,8 +501,8 @@ def _holes(value: Any, hole: float | None) -> Any:
 def test_missing_values_are_dashes(hole: float | None) -> None:
     page = _page(_holes(_summary(), hole))
     assert not re.search(r"\b(None|nan|inf)\b", page.text, re.IGNORECASE)
-    assert page.rows("baselines")["Model"] == ["—"] * 4
-    assert page.rows("lengths")["All"] == ["—"] * 6
+    assert page.rows("baselines")["Model"] == ["—"] * 5
+    assert page.rows("lengths")["All"] == ["—"] * 7
     assert page.facts("training")["Padding waste"] == "—"
     assert not [tag for tag, *_ in page.elements if tag == "svg"]
 
@@ -400,11 +512,14 @@ def test_a_missing_text_is_a_dash() -> None:
     assert page.facts("versions") == {"ragline": "—"}
 
 
-@pytest.mark.parametrize("metric", ["masked_mse", "training_mean_masked_mse"])
+@pytest.mark.parametrize("predictor", ["model", "training_mean"])
 @pytest.mark.parametrize("field", ["value", "lower", "upper"])
-def test_one_missing_metric(metric: str, field: str) -> None:
+def test_one_missing_metric(predictor: str, field: str) -> None:
     summary = _summary()
-    summary["metrics"]["length_bucket=8-15"][metric][field] = None
+    slices = (
+        summary["metrics"] if predictor == "model" else summary["baselines"][predictor]["slices"]
+    )
+    slices["length_bucket=8-15"]["masked_mse"][field] = None
     source = report.render(summary)
     assert "None" not in source
     assert len(Page(source).find("svg", "lengths")) == 1

@@ -394,7 +394,7 @@ def test_words_are_drawn_from_what_is_known():
     activity, code = CATEGORIES
     assert probes.words_to_draw(activity, [b"x", b"y"]).tolist() == [b"x", b"y", b""]
     assert probes.words_to_draw(code, [b"-7", b"0"]).tolist() == [-7, 0]
-    drawn = {one.key: probes.words_to_draw(one, None) for one in CATEGORIES}
+    drawn = {one.key: probes.words_to_draw(one, []) for one in CATEGORIES}
     made = probes.make([{"mean": 0.0, "std": 1.0}], drawn)
     for key, known in drawn.items():
         words = np.concatenate([probe.words[key] for probe in made])

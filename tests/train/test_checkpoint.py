@@ -1,7 +1,13 @@
+import dataclasses
 import logging
+import pathlib
+import shutil
+import tempfile
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from components.train.checkpoint import Checkpoint, Checkpoints
 
@@ -44,8 +50,8 @@ def test_without_a_checkpoint_training_starts_from_the_beginning(checkpoints):
 def test_the_last_two_are_kept(checkpoints, tmp_path):
     for epoch in range(1, 5):
         checkpoints.save(epoch, _checkpoint(epoch))
-    kept = sorted(path.name for path in (tmp_path / "fingerprint").iterdir())
-    assert kept == ["epoch-000003.npz", "epoch-000004.npz"]
+    kept = sorted(path.name.split(".")[0] for path in (tmp_path / "fingerprint").iterdir())
+    assert kept == ["epoch-000003", "epoch-000004"]
 
 
 def _tear(data: bytes) -> bytes:
@@ -69,14 +75,58 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_it_used(
     newest.write_bytes(damage(newest.read_bytes()))
     with caplog.at_level(logging.WARNING):
         assert _number(checkpoints.load(like=_checkpoint(0))) == 1
-    assert f"checkpoint refused: {newest}" in caplog.text
+    assert f"checkpoint refused and removed: {newest}: torn or changed" in caplog.text
+    assert not newest.exists()
 
 
 def test_a_checkpoint_of_other_shapes_is_refused(checkpoints, caplog):
     checkpoints.save(1, _checkpoint(1, shape=(3, 5)))
     with caplog.at_level(logging.WARNING):
         assert checkpoints.load(like=_checkpoint(0)) is None
-    assert "received shapes [(3, 5), (4,)]" in caplog.text
+    assert (
+        "of another model: best/0000: expected float32 [3, 2], received float32 [3, 5]"
+        in caplog.text
+    )
+    assert "no checkpoint is left: training starts from the beginning" in caplog.text
+
+
+@pytest.mark.parametrize("weights", [1, 3])
+def test_a_checkpoint_of_fewer_or_more_weights_is_refused(checkpoints, caplog, weights):
+    saved = _checkpoint(1)
+    checkpoints.save(1, dataclasses.replace(saved, weights=(saved.weights * 2)[:weights]))
+    assert checkpoints.load(like=_checkpoint(0)) is None
+    assert ("received nothing" if weights == 1 else "expected nothing") in caplog.text
+
+
+def test_a_checkpoint_of_another_training_is_refused_even_in_this_ones_folder(tmp_path, caplog):
+    other = Checkpoints(tmp_path / "other", "another")
+    other.save(1, _checkpoint(1))
+    [file] = (tmp_path / "other" / "another").iterdir()
+    checkpoints = Checkpoints(tmp_path / "ours", "fingerprint")
+    shutil.copy(file, tmp_path / "ours" / "fingerprint" / file.name)
+    assert checkpoints.load(like=_checkpoint(0)) is None
+    assert "of another training" in caplog.text
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_no_torn_or_flipped_checkpoint_is_ever_resumed_from(data):
+    """Cut anywhere, or any bit of it flipped."""
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoints = Checkpoints(pathlib.Path(folder), "fingerprint")
+        checkpoints.save(1, _checkpoint(1))
+        checkpoints.save(2, _checkpoint(2))
+        newest = _newest(pathlib.Path(folder))
+        content = bytearray(newest.read_bytes())
+        place = data.draw(st.integers(0, len(content) - 1))
+        if data.draw(st.booleans()):
+            content[place] ^= 1 << data.draw(st.integers(0, 7))
+        else:
+            del content[place:]
+        newest.write_bytes(content)
+        assert _number(checkpoints.load(like=_checkpoint(0))) == 1
+        checkpoints.save(2, _checkpoint(2))
+        assert _number(checkpoints.load(like=_checkpoint(0))) == 2
 
 
 def test_another_training_finds_nothing_and_clears_what_was_left(checkpoints, tmp_path):

@@ -5,8 +5,17 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.signatures import ABSOLUTE, MODEL, SEQUENCE_MEAN, SQUARED, TRAINING_MEAN, error_sum
+from components.signatures import (
+    ABSOLUTE,
+    LAST_VALUE,
+    MODEL,
+    SEQUENCE_MEAN,
+    SQUARED,
+    TRAINING_MEAN,
+    error_sum,
+)
 from components.train import loss
+from components.train.options import HeadOptions
 
 FILLS = (0.0, 1e9, 1e38, float("nan"), float("inf"))
 
@@ -120,20 +129,22 @@ def test_sums_by_sequence_agree_with_the_oracle(missing):
     )
     for row, (values, output, seen) in enumerate(zip(sequences, outputs, observed, strict=True)):
         values = values.astype(np.float64)
-        own = np.array(
-            [values[seen[:, f], f].mean() if seen[:, f].any() else 0.0 for f in range(3)]
-        )
         for predictor, predicted in (
             (MODEL, output),
             (TRAINING_MEAN, np.zeros_like(values)),
-            (SEQUENCE_MEAN, np.broadcast_to(own, values.shape)),
+            (SEQUENCE_MEAN, oracle.sequence_means(values, seen)),
+            (LAST_VALUE, oracle.last_values(values, seen)),
         ):
-            errors = (predicted - values)[seen]
+            errors = np.where(seen, predicted - values, 0.0)
             squared = sums[error_sum(predictor, SQUARED)].numpy()[row]
             absolute = sums[error_sum(predictor, ABSOLUTE)].numpy()[row]
-            assert squared == pytest.approx(np.square(errors).sum(), rel=1e-12, abs=1e-12)
+            expected = np.square(errors).sum(axis=0)
+            np.testing.assert_allclose(squared, expected, rtol=1e-12, atol=1e-12)
             assert absolute == pytest.approx(np.abs(errors).sum(), rel=1e-12, abs=1e-12)
         assert sums["values"].numpy()[row] == seen.sum()
+        assert sums["feature_values"].numpy()[row].tolist() == seen.sum(axis=0).tolist()
+        total = np.where(seen, values, 0.0).sum(axis=0)
+        np.testing.assert_allclose(sums["feature_sum"].numpy()[row], total, atol=1e-12)
         assert sums["steps"].numpy()[row] == len(values)
 
 
@@ -152,3 +163,57 @@ def test_finite_sequences_sees_every_value_that_counts_and_no_other(where):
         tf.constant([[1, 1, 1, 1], [1, 1, 0, 0]], tf.float32),
     )
     assert sums["finite_sequences"].numpy().tolist() == [1.0, float(where == "padding")]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 2**16),
+    lengths=lengths_of_batches,
+    fill=st.sampled_from(FILLS),
+    share=st.sampled_from([0.0, 0.5, 0.9, 1.0]),
+)
+def test_the_last_value_is_that_of_the_last_step_before_in_which_it_was_observed(
+    seed, lengths, fill, share
+):
+    sequences, _, padded, padded_outputs, _ = _batch(seed, lengths, fill, extra=1)
+    rng = np.random.default_rng(seed)
+    observed = [rng.random(values.shape) >= share for values in sequences]
+    weight = np.zeros(padded.shape, np.float32)
+    for row, seen in enumerate(observed):
+        weight[row, : len(seen)] = seen
+    sums = loss.sums_by_sequence(
+        *map(tf.constant, (padded, padded_outputs)),
+        tf.zeros([len(lengths), 1]),
+        tf.constant(lengths, tf.int64),
+        tf.constant(weight),
+    )
+    for row, (values, seen) in enumerate(zip(sequences, observed, strict=True)):
+        values = values.astype(np.float64)
+        errors = np.where(seen, oracle.last_values(values, seen) - values, 0.0)
+        found = sums[error_sum(LAST_VALUE, SQUARED)].numpy()[row]
+        np.testing.assert_allclose(found, np.square(errors).sum(axis=0), rtol=1e-12, atol=1e-12)
+
+
+def test_what_a_sequence_adds_to_a_head_s_metrics_is_what_the_head_s_loss_is_made_of():
+    rng = np.random.default_rng(5)
+    kind = HeadOptions(name="kind", column="c", type="classification", classes=("a", "b", "c"))
+    grade = HeadOptions(name="grade", column="g", type="regression")
+    weight = tf.constant([1.0, 0.0, 1.0, 1.0, 0.0])
+    label = tf.constant([0, 1, 2, 1, 0], tf.int64)
+    logits = rng.normal(size=(5, 3)).astype(np.float32)
+    sums = loss.head_sums_by_sequence(kind, label, tf.constant(logits), weight)
+    expected = [oracle.cross_entropy(logits[row], int(label[row])) for row in (0, 2, 3)]
+    found = sums["head_kind_loss"].numpy()
+    np.testing.assert_allclose(found[[0, 2, 3]], expected, rtol=1e-12)
+    assert found[[1, 4]].tolist() == [0.0, 0.0]
+    right = logits.argmax(axis=1) == label.numpy()
+    assert sums["head_kind_right"].numpy().tolist() == (right * weight.numpy()).tolist()
+    assert sums["head_kind_labelled"].numpy().tolist() == weight.numpy().tolist()
+    target, output = rng.normal(size=5).astype(np.float32), rng.normal(size=(5, 1))
+    output = output.astype(np.float32)
+    sums = loss.head_sums_by_sequence(
+        grade, tf.where(weight > 0, target, np.nan), tf.constant(output), weight
+    )
+    errors = np.square(output[:, 0].astype(np.float64) - target) * weight.numpy()
+    np.testing.assert_allclose(sums["head_grade_loss"].numpy(), errors, rtol=1e-12)
+    assert set(sums) == {"head_grade_loss", "head_grade_labelled"}

@@ -1,0 +1,125 @@
+"""What the push component runs: a thin adapter between TFX and the road to a new version."""
+
+import importlib.metadata
+import pathlib
+import tempfile
+from typing import Any
+
+import tensorflow as tf
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+import schemas
+from components.artifacts import ACCOUNT_FILE, PUSH_FILE, VERDICT_FILE
+from components.push import check, delivery, probes
+from components.push.fingerprint import fingerprint
+from components.push.sequences import Probe
+from components.sequence import Columns
+from components.storage import digest_of, read_json, write_json
+
+_PACKAGES = ("ragline", "tensorflow", "keras", "tensorflow-transform")
+
+
+class Executor(base_executor.BaseExecutor):
+    """Pushes what is blessed, and keeps the folder that is served in order."""
+
+    def Do(  # noqa: N802 (TFX's name)
+        self,
+        input_dict: dict[str, list[Any]],
+        output_dict: dict[str, list[Any]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Unpacks TFX's dictionaries once and calls `push`."""
+        [report] = output_dict["report"]
+        inputs = {name: artifact for name, [artifact] in input_dict.items()}
+        serving = pathlib.Path(exec_properties["serving"])
+        done = delivery.Delivered()
+        if inputs["blessing"].get_int_custom_property("blessed"):
+            [schema_file] = pathlib.Path(inputs["schema"].uri).iterdir()
+            columns = Columns.from_schema(schemas.load(schema_file))
+            model = pathlib.Path(path_utils.serving_model_path(inputs["model"].uri))
+            verdict = read_json(pathlib.Path(inputs["verdict"].uri) / VERDICT_FILE)
+            sequences = _sequences(
+                artifact_utils.get_split_uri([inputs["examples"]], "eval"), columns
+            )
+            account = read_json(pathlib.Path(inputs["account"].uri) / ACCOUNT_FILE)
+
+            def complete(staged: pathlib.Path, checked: check.Checked) -> None:
+                facts = encoder_facts(
+                    columns=columns,
+                    moments=probes.moments(sequences),
+                    vocabularies=[probes.vocabulary(staged, one) for one in columns.categories],
+                    embedding_size=checked.embedding_size,
+                    verdict=verdict,
+                    account=account,
+                    span=inputs["examples"].span,
+                )
+                write_json(staged / probes.ENCODER_FILE, facts)
+
+            origin = delivery.Origin(
+                fingerprint=fingerprint(model),
+                run_id=self._context.pipeline_run_id,
+                reasons=tuple(verdict["reasons"]),
+                source=str(model),
+            )
+            with tempfile.TemporaryDirectory() as folder:
+                file = pathlib.Path(folder, "probes.npz")
+                chosen = probes.choose(sequences)
+                probes.save(file, chosen, columns.names, columns.categories)
+                done = delivery.push(model, serving, origin, probes=file, complete=complete)
+        tidied = delivery.tidy(serving, exec_properties["keep"])
+        write_json(pathlib.Path(report.uri) / PUSH_FILE, _report(done, tidied))
+
+
+def _report(done: delivery.Delivered, tidied: list[str]) -> dict[str, Any]:
+    version = done.version
+    return {
+        "pushed": version and {"version": version.number, "path": str(version.path)},
+        "refusals": list(done.refusals),
+        "notes": [*done.notes, *tidied],
+    }
+
+
+def encoder_facts(
+    *,
+    columns: Columns,
+    moments: list[dict[str, float | None]],
+    vocabularies: list[list[bytes]],
+    embedding_size: int | None,
+    verdict: dict[str, Any],
+    account: dict[str, Any],
+    span: int,
+) -> dict[str, Any]:
+    """What stands beside an encoder for those who call it: `assets.extra/encoder.json`.
+
+    Each feature's `mean` and `std` are those of the sequences that the encoder was checked on, so
+    that whoever finds it can make others like them (`ragline check`) without anybody's data. The
+    words of each category stand in the SavedModel's assets.
+    """
+    shards = [shard["sha256"] for shard in account["splits"]["train"]["shards"]]
+    return {
+        "features": [
+            {"name": feature.name, "unit": feature.unit, **stated}
+            for feature, stated in zip(columns.features, moments, strict=True)
+        ],
+        "categories": [
+            {
+                "name": category.name,
+                "input": category.key,
+                "kind": category.kind,
+                "vocabulary_size": len(words),
+            }
+            for category, words in zip(columns.categories, vocabularies, strict=True)
+        ],
+        "embedding_size": embedding_size,
+        "training_data": {"span": span, "fingerprint": digest_of(shards)},
+        "metrics": verdict["metrics"]["overall"],
+        "versions": {package: importlib.metadata.version(package) for package in _PACKAGES},
+    }
+
+
+def _sequences(folder: str, columns: Columns) -> list[Probe]:
+    shards = sorted(tf.io.gfile.glob(f"{folder}/*"))
+    records = tf.data.TFRecordDataset(shards, "GZIP").take(512).as_numpy_iterator()
+    return probes.decode(records, columns.names, columns.categories)

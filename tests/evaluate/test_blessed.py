@@ -1,0 +1,26 @@
+import json
+
+from components.evaluate import blessed
+
+
+def _version(serving, name: str, weights: str = "w"):
+    folder = serving / name
+    (folder / "variables").mkdir(parents=True)
+    (folder / "saved_model.pb").write_text("graph")
+    (folder / "variables" / "variables.index").write_text(weights)
+    return folder
+
+
+def test_a_version_is_a_parameter_that_names_its_model(tmp_path):
+    found = blessed.of(10, _version(tmp_path, "10"))
+    assert json.loads(found.to_json()) == {
+        "version": 10, "path": str(tmp_path / "10"), "digest": blessed.digest(tmp_path / "10"),
+    }  # fmt: skip
+
+
+def test_the_digest_names_the_model_and_not_what_stands_beside_it(tmp_path):
+    one, same = _version(tmp_path, "1"), _version(tmp_path, "2")
+    (same / "assets.extra").mkdir()
+    (same / "assets.extra" / "encoder.json").write_text("{}")
+    other = _version(tmp_path, "3", weights="v")
+    assert blessed.digest(one) == blessed.digest(same) != blessed.digest(other)

@@ -1,0 +1,188 @@
+"""The cache is true: what decides a stage's result is in its key, and nothing else is.
+
+A key is compared by what TFX hashes of a stage, its inputs aside; what depends on a stage whose key
+changed has another input, and so another key, by TFX's own doing. Real runs at the end.
+"""
+
+import dataclasses
+import pathlib
+import shutil
+
+import pytest
+from conftest import ROOT, write_jsonl
+from faults import runs
+from tfx.proto.orchestration import pipeline_pb2
+
+from pipeline import config as config_module
+from pipeline import fingerprint, runner, synth, tfx_run
+
+# Of TFX's compiler, by protobuf's C code, which blames whoever called it.
+pytestmark = pytest.mark.filterwarnings("ignore:label:DeprecationWarning")
+
+STAGES = {
+    "schema", "ingest", "statistics", "anomalies", "gate", "transform", "train", "evaluate",
+    "verdict", "push",
+}  # fmt: skip
+
+
+@dataclasses.dataclass
+class Tree:
+    """A copy of our source, a data set and a configuration, all of which may be edited."""
+
+    top: pathlib.Path
+    options: tuple[str, ...] = ()
+
+    def edit(self, place: str) -> None:
+        """One byte at the end of a file; in ours, a line break is enough."""
+        with (self.top / place).open("ab") as file:
+            file.write(b"\n")
+
+    def keys(self) -> dict[str, str]:
+        """Stage -> what TFX's cache hashes of it, and of what stands upstream of it, not yet."""
+        config = config_module.load(
+            ROOT / "examples" / "gestures.toml",
+            (
+                f"input.train={self.top}/data/*.jsonl",
+                f"schema={self.top}/schemas/gestures.pbtxt",
+                *self.options,
+            ),
+            str(self.top / "work"),
+        )
+        compiled = tfx_run.compile_pipeline(
+            runner._pipeline(config, self.top / "work"), "run", fingerprint.versions
+        )
+        deployment = pipeline_pb2.IntermediateDeploymentConfig()
+        compiled.deployment_config.Unpack(deployment)
+        return {
+            node.pipeline_node.node_info.id: "\n".join(
+                map(
+                    str,
+                    [
+                        node.pipeline_node.node_info,
+                        sorted(
+                            (name, str(value))
+                            for name, value in node.pipeline_node.parameters.parameters.items()
+                        ),
+                        deployment.executor_specs[node.pipeline_node.node_info.id],
+                    ],
+                )
+            )
+            for node in compiled.nodes
+        }
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch) -> Tree:
+    for package in ("components", "schemas"):
+        shutil.copytree(ROOT / package, tmp_path / package)
+    for name in ("a", "b"):
+        write_jsonl(tmp_path / "data" / f"{name}.jsonl", list(synth.gestures(sequences=2, seed=3)))
+    monkeypatch.setattr(fingerprint, "_TOP", tmp_path)
+    return Tree(top=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("edited", "expected"),
+    [
+        ("data/b.jsonl", {"ingest"}),
+        ("schemas/gestures.pbtxt", {"schema"}),
+        ("components/ingest/checks.py", {"ingest"}),
+        ("components/validate/gate.py", {"gate"}),
+        ("components/transform/standardise.py", {"transform"}),
+        ("components/train/loop.py", {"train"}),
+        ("components/evaluate/metrics.py", {"evaluate", "verdict"}),
+        ("components/push/saved_model.py", {"push"}),
+        ("components/errors.py", {"ingest", "gate"}),
+        ("components/masking.py", {"train", "evaluate", "verdict"}),
+        ("components/tfdv_shim.py", STAGES - {"schema", "statistics", "anomalies"}),
+        ("README.md", set()),
+    ],
+)
+def test_a_byte_of_a_file_changes_the_keys_of_what_it_decides(tree, edited, expected):
+    before = tree.keys()
+    tree.edit(edited)
+    after = tree.keys()
+    assert {stage for stage in STAGES if before[stage] != after[stage]} == expected
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("input.eval_share=0.3", {"ingest"}),
+        ("train.epochs=3", {"train"}),
+        ("train.seed=1", {"train"}),
+    ],
+)
+def test_an_option_changes_the_keys_of_what_it_decides(tree, option, expected):
+    before = tree.keys()
+    tree.options = (option,)
+    after = tree.keys()
+    assert {stage for stage in STAGES if before[stage] != after[stage]} == expected
+
+
+@pytest.mark.parametrize(
+    ("package", "expected"),
+    [
+        ("numpy", STAGES),
+        ("tensorflow", STAGES),
+        ("tfx", STAGES),
+        ("keras", {"train", "evaluate", "verdict", "push"}),
+        ("tensorflow-transform", {"transform", "train", "evaluate", "verdict", "push"}),
+        ("tensorflow-data-validation",
+         {"statistics", "anomalies", "transform", "evaluate", "verdict"}),
+        ("tensorflow-model-analysis", {"evaluate", "verdict"}),
+        ("apache-beam", {"ingest", "statistics", "transform", "evaluate", "verdict"}),
+        ("pyarrow", {"ingest", "statistics", "transform", "evaluate", "verdict"}),
+        ("ruff", set()),
+    ],
+)  # fmt: skip
+def test_a_version_changes_the_keys_of_what_it_decides(tree, monkeypatch, package, expected):
+    before = tree.keys()
+    real = fingerprint.importlib.metadata.version
+    monkeypatch.setattr(
+        fingerprint.importlib.metadata,
+        "version",
+        lambda name: "0.0.1" if name == package else real(name),
+    )
+    after = tree.keys()
+    assert {stage for stage in STAGES if before[stage] != after[stage]} == expected
+
+
+def test_damaged_artifacts_are_made_anew_and_the_rest_is_cached(undisturbed):
+    """The same content comes out of the same input: what depends on it stays as it is."""
+    workdir = undisturbed.restore("end")
+    stages = workdir / "artifacts"
+    [shard] = (stages / "ingest").glob("examples/*/Split-train/*")
+    shard.with_name("data_tfrecord-00007-of-00008.gz").write_bytes(shard.read_bytes())
+    [shard] = (stages / "transform").glob("transformed_examples/*/Split-train/*")
+    content = bytearray(shard.read_bytes())
+    content[50] ^= 1
+    shard.write_bytes(content)
+    [folder] = (stages / "gate").glob("report/*")
+    shutil.rmtree(folder)
+
+    again = runs.finish(workdir)
+
+    assert again.returncode == 0, again.stderr
+    rebuilt = {"ingest", "gate", "transform"}
+    assert runs.states(again.stderr) == {
+        stage: "ran" if stage in rebuilt else "cached" for stage in STAGES
+    }
+    assert "00007-of-00008.gz: was not there when the stage had run" in again.stderr
+    assert "gate.json: is gone" in again.stderr
+    assert f"{shard}: expected" in again.stderr
+    third = runs.finish(workdir)
+    assert set(runs.states(third.stderr).values()) == {"cached"}, third.stderr
+
+
+def test_a_model_that_is_damaged_is_exported_anew_from_its_checkpoint(undisturbed):
+    workdir = undisturbed.restore("end")
+    [file] = (workdir / "artifacts").glob("train/model/*/Format-Serving/saved_model.pb")
+    file.write_bytes(file.read_bytes()[:1000])
+    again = runs.finish(workdir)
+    assert again.returncode == 0, again.stderr
+    states = runs.states(again.stderr)
+    assert states["transform"] == "cached"
+    assert states["train"] == "ran"
+    assert "resumed after epoch 3" in again.stderr
+    assert runs.epochs(again.stderr) == []

@@ -1,0 +1,187 @@
+"""The machine's trouble, made for real: one sentence, nothing half-written, the next run works."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from faults import runs
+
+from pipeline import lineage
+
+MB = 1_000_000
+
+
+@contextlib.contextmanager
+def _mounted(folder: pathlib.Path, *options: str) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", *options, "tmpfs", str(folder)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"a file system of its own cannot be mounted here: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def _files(folder: pathlib.Path) -> dict[pathlib.Path, bytes]:
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def _assert_told(exit_code: int, said: str, sentence: str) -> None:
+    assert exit_code == 1, said
+    assert sentence in said
+    assert "Traceback" not in said
+
+
+def test_a_disk_without_room_is_seen_at_once(tmp_path):
+    with _mounted(tmp_path / "work", "-o", "size=8m"):
+        done = runs.finish(tmp_path / "work")
+        assert done.returncode == 2
+        assert "MB of free disk space" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not list((tmp_path / "work" / "artifacts").iterdir())
+
+
+@pytest.mark.parametrize("stage", ["ingest", "train"])
+def test_a_disk_that_fills_up_stops_the_run_and_the_next_one_works(undisturbed, stage):
+    filler = undisturbed.workdir / "filler"
+
+    def fill(_: subprocess.Popen) -> None:
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+
+    with _mounted(undisturbed.workdir, "-o", "size=150m"):
+        workdir = undisturbed.restore(stage)
+        _assert_told(*runs.disturb(workdir, stage, fill), "No space left on device")
+        assert runs.versions(workdir) == []
+        for file in workdir.rglob("*.json"):
+            assert file.stat().st_size, file
+        filler.unlink()
+        again = runs.finish(workdir)
+        assert again.returncode == 0, again.stderr
+        assert runs.versions(workdir) == [1]
+
+
+def test_a_folder_that_is_read_only_is_seen_at_once(tmp_path):
+    workdir = tmp_path / "work"
+    with _mounted(workdir / "serving", "-o", "ro"):
+        done = runs.finish(workdir)
+    assert done.returncode == 2
+    assert f"workdir: {workdir}/serving: expected a folder that can be written to" in done.stderr
+    assert "Read-only file system" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_becomes_read_only_stops_the_push_and_the_next_run_works(undisturbed):
+    workdir = undisturbed.restore("push")
+
+    def remount(how: str) -> None:
+        mount = ["mount", "-o", f"remount,{how}", str(workdir / "serving")]
+        subprocess.run(mount, check=True)
+
+    with _mounted(workdir / "serving"):
+        exit_code, said = runs.disturb(workdir, "push", lambda _: remount("ro"))
+        _assert_told(exit_code, said, "Read-only file system")
+        assert runs.versions(workdir) == []
+        remount("rw")
+        again = runs.finish(workdir)
+        assert again.returncode == 0, again.stderr
+        assert runs.states(again.stderr)["train"] == "cached"
+        assert runs.versions(workdir) == [1]
+
+
+def _kill_child(words: str) -> Callable[[subprocess.Popen], None]:
+    """Kills the first child process whose command line has the words in it."""
+
+    def kill(process: subprocess.Popen) -> None:
+        while process.poll() is None:
+            for pid in _descendants(process.pid):
+                with contextlib.suppress(OSError):
+                    if words in pathlib.Path(f"/proc/{pid}/cmdline").read_text():
+                        os.kill(pid, signal.SIGKILL)
+                        return
+            time.sleep(0.01)
+
+    return kill
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    for children in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, children.read_text().split()):
+                yield child
+                yield from _descendants(child)
+
+
+@pytest.mark.parametrize("name", ["run", "compare"])
+def test_a_worker_that_is_killed_stops_the_run_and_the_next_one_works(undisturbed, name):
+    workdir = undisturbed.restore("ingest")
+    options = '["--direct_running_mode=multi_processing", "--direct_num_workers=2"]'
+    exit_code, said = runs.disturb(
+        workdir, "ingest", _kill_child("sdk_worker"), "--set", f"beam.options={options}", name=name
+    )
+    _assert_told(exit_code, said, "failed")
+    assert "log.txt" in said
+    again = runs.finish(workdir)
+    assert again.returncode == 0, again.stderr
+
+
+def test_a_check_that_is_killed_pushes_nothing_and_the_next_run_works(undisturbed):
+    workdir = undisturbed.restore("push")
+    killed = _kill_child("components.push.saved_model")
+    _assert_told(*runs.disturb(workdir, "push", killed), "the check ended with -9")
+    assert runs.versions(workdir) == []
+    again = runs.finish(workdir)
+    assert again.returncode == 0, again.stderr
+    assert runs.states(again.stderr)["train"] == "cached"
+    assert runs.versions(workdir) == [1]
+
+
+@pytest.mark.parametrize("name", ["run", "compare"])
+def test_memory_that_runs_out_is_told_and_a_smaller_model_works(undisturbed, name):
+    """An initial weight of 160 GB, under a limit of 32 GB."""
+    workdir = undisturbed.restore("train")
+    limit = ["prlimit", f"--as={32 * 1000 * MB}"]
+    command = [*limit, *runs.command(workdir, "--set", "train.units=200000", name=name)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=runs.ROOT)
+    _assert_told(done.returncode, done.stderr, "the machine ran out of memory")
+    assert runs.finish(workdir).returncode == 0
+
+
+def test_a_second_process_is_turned_away_and_touches_nothing(undisturbed):
+    workdir = undisturbed.restore("push")
+
+    def try_another(first: subprocess.Popen) -> None:
+        first.send_signal(signal.SIGSTOP)
+        before = _files(workdir)
+        second = runs.finish(workdir)
+        assert second.returncode == 75
+        assert second.stderr == f"{workdir}: another run holds it (process {first.pid})\n"
+        assert _files(workdir) == before
+        first.send_signal(signal.SIGCONT)
+
+    exit_code, said = runs.disturb(workdir, "push", try_another)
+    assert exit_code == 0, said
+
+
+@pytest.mark.parametrize("kind", ["garbage", "gone"])
+def test_a_database_that_is_lost_is_made_anew_and_versions_count_on(undisturbed, kind):
+    workdir = undisturbed.restore("end")
+    database = workdir / "metadata.sqlite"
+    database.write_bytes(b"garbage" * 1000) if kind == "garbage" else database.unlink()
+    again = runs.finish(workdir)
+    assert again.returncode == 0, again.stderr
+    assert f"{database}: " in again.stderr
+    assert set(runs.states(again.stderr).values()) == {"ran"}
+    assert (workdir / "metadata.sqlite.damaged-1").exists() == (kind == "garbage")
+    assert runs.versions(workdir)[-1] == 2
+    assert runs.raw_data(workdir) == undisturbed.raw
+    states = {e.last_known_state for e in lineage.connect(database).get_executions()}
+    assert len(states) == 1

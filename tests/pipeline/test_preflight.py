@@ -1,0 +1,107 @@
+import dataclasses
+import logging
+import shutil
+import sqlite3
+import types
+
+import pytest
+
+from components.ingest.options import InputOptions
+from pipeline import preflight
+from pipeline.config import Config, ConfigError
+
+
+@pytest.fixture
+def config(tmp_path) -> Config:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "a[1].jsonl").write_bytes(b"x" * 1000)
+    (tmp_path / "b.jsonl").write_bytes(b"x" * 100)
+    return Config(
+        name="n",
+        schema="gestures",
+        workdir=str(tmp_path / "work"),
+        input=InputOptions(train=str(tmp_path / "*.jsonl")),
+    )
+
+
+@pytest.fixture
+def database(tmp_path, config):
+    """As ML Metadata leaves it, as far as the check looks."""
+    path = tmp_path / "work" / preflight.DATABASE
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE MLMDEnv (schema_version INTEGER)")
+        connection.execute("CREATE TABLE Artifact (uri TEXT)")
+        connection.executemany("INSERT INTO Artifact VALUES (?)", [("x" * 900,)] * 100)
+    connection.close()
+    return path
+
+
+def test_a_sound_work_directory_passes(config, database, caplog):
+    before = database.read_bytes()
+    preflight.check(config)
+    assert database.read_bytes() == before
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(("pattern", "size"), [("*.jsonl", 1100), ("a[1].jsonl", 1000), ("?", 0)])
+def test_room_is_measured_against_the_inputs_size(config, tmp_path, monkeypatch, pattern, size):
+    free = 100_000_000 + 2 * size - 1
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: types.SimpleNamespace(free=free))
+    config = dataclasses.replace(config, input=InputOptions(train=str(tmp_path / pattern)))
+    with pytest.raises(ConfigError, match="expected 100 MB of free disk space"):
+        preflight.check(config)
+    free += 1
+    preflight.check(config)
+
+
+def test_a_file_where_a_folder_belongs_is_refused(config, tmp_path):
+    (tmp_path / "work" / "serving").write_text("")
+    with pytest.raises(ConfigError, match="serving: expected a folder that can be written to"):
+        preflight.check(config)
+
+
+def _truncate(path):
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def _not_ours(path):
+    path.unlink()
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE other (x)")
+    connection.close()
+
+
+def _flip_a_page(path):
+    data = bytearray(path.read_bytes())
+    data[4096 * 3 : 4096 * 3 + 200] = b"\xff" * 200
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [_truncate, _not_ours, _flip_a_page, lambda p: p.write_bytes(b""),
+     lambda p: p.write_bytes(b"garbage" * 999)],
+)  # fmt: skip
+def test_a_damaged_database_is_moved_aside_and_told(config, database, caplog, damage):
+    for number in (1, 2):
+        if number == 2:
+            database.write_bytes(b"again")
+        else:
+            damage(database)
+        content = database.read_bytes()
+        with caplog.at_level(logging.WARNING):
+            preflight.check(config)
+        assert not database.exists()
+        aside = database.with_name(f"metadata.sqlite.damaged-{number}")
+        assert aside.read_bytes() == content
+        assert caplog.messages[-1].startswith(f"{database}: the database is ")
+        assert caplog.messages[-1].endswith(f"moved to {aside.name}, everything is made anew")
+
+
+def test_a_database_that_is_gone_is_told(config, tmp_path, caplog):
+    preflight.check(config)
+    assert not caplog.messages
+    (tmp_path / "work" / "artifacts" / "ingest").mkdir()
+    with caplog.at_level(logging.WARNING):
+        preflight.check(config)
+    assert caplog.messages == [f"{tmp_path}/work/metadata.sqlite: is gone; everything is made anew"]

@@ -1,0 +1,151 @@
+"""On a real database of ML Metadata, filled by hand with what a killed run leaves."""
+
+import logging
+
+import pytest
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from pipeline import lineage, recovery, reuse
+from pipeline.seals import Seals
+
+STATES = mlmd.Execution
+
+
+class Run:
+    """A run `r` of pipeline `p` in a work directory, made of executions with outputs."""
+
+    def __init__(self, workdir) -> None:
+        self.workdir = workdir
+        self.store = lineage.connect(workdir / "metadata.sqlite")
+        self.seals = Seals(workdir)
+        self._types = {
+            "execution": self.store.put_execution_type(mlmd.ExecutionType(name="stage")),
+            "artifact": self.store.put_artifact_type(mlmd.ArtifactType(name="output")),
+            "run": self.store.put_context_type(mlmd.ContextType(name="pipeline_run")),
+            "node": self.store.put_context_type(mlmd.ContextType(name="node")),
+        }
+        self._run = self._context("run", "r")
+
+    def _context(self, kind: str, name: str) -> int:
+        known = self.store.get_context_by_type_and_name(
+            {"run": "pipeline_run", "node": "node"}[kind], name
+        )
+        if known:
+            return known.id
+        [made] = self.store.put_contexts([mlmd.Context(type_id=self._types[kind], name=name)])
+        return made
+
+    def execute(self, stage, state, content=None, event=mlmd.Event.OUTPUT, artifact=None):
+        """An execution; with content, an output of it; with an artifact, one made before."""
+        [execution] = self.store.put_executions(
+            [mlmd.Execution(type_id=self._types["execution"], last_known_state=state)]
+        )
+        contexts = [self._run, self._context("node", f"p.{stage}")]
+        links = [mlmd.Association(context_id=c, execution_id=execution) for c in contexts]
+        self.store.put_attributions_and_associations([], links)
+        if content is not None:
+            folder = self.workdir / "artifacts" / stage / "output" / str(execution)
+            folder.mkdir(parents=True)
+            (folder / "file").write_text(content)
+            [artifact] = self.store.put_artifacts(
+                [mlmd.Artifact(type_id=self._types["artifact"], uri=str(folder),
+                               state=mlmd.Artifact.LIVE)]
+            )  # fmt: skip
+        if artifact is not None:
+            path = mlmd.Event.Path(steps=[mlmd.Event.Path.Step(key="output")])
+            self.store.put_events(
+                [mlmd.Event(artifact_id=artifact, execution_id=execution, type=event, path=path)]
+            )
+        return artifact
+
+    def is_sound(self, stage: str) -> bool:
+        return reuse.is_sound(self.store, self.seals, "p", "r", stage)
+
+    def file(self, artifact: int):
+        [found] = self.store.get_artifacts_by_id([artifact])
+        return self.workdir.joinpath(found.uri, "file")
+
+    def is_live(self, artifact: int) -> bool:
+        [found] = self.store.get_artifacts_by_id([artifact])
+        return found.state == mlmd.Artifact.LIVE
+
+
+@pytest.fixture
+def run(tmp_path) -> Run:
+    return Run(tmp_path)
+
+
+def test_what_a_killed_run_left_is_removed_and_the_rest_is_kept(run, tmp_path, caplog):
+    kept = run.execute("ingest", STATES.COMPLETE, "kept")
+    assert run.is_sound("ingest")
+    run.execute("train", STATES.RUNNING)
+    left = [
+        tmp_path / "artifacts/train/model/2/Format-Serving/variables.index",
+        tmp_path / "artifacts/train/.system/executor_execution/2/.temp/x",
+        tmp_path / "artifacts/train/.system/stateful_working_dir/uuid/x",
+        tmp_path / "serving/.staged-77/saved_model.pb",
+        tmp_path / "checkpoints/f/.epoch-000001.tmp",
+        tmp_path / "runs/r/.summary.json.77.tmp",
+        tmp_path / "seals/train/model/2.json",
+    ]
+    stays = [tmp_path / "runs/r/log.txt", tmp_path / "serving/1/x", tmp_path / "serving/ledger"]
+    for path in left + stays:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    with caplog.at_level(logging.INFO, logger="ragline"):
+        recovery.recover(tmp_path)
+    assert not [path for path in left if path.exists()]
+    assert all(path.exists() for path in stays)
+    assert run.file(kept).read_text() == "kept"
+    assert run.is_sound("ingest")
+    states = [execution.last_known_state for execution in run.store.get_executions()]
+    assert states == [STATES.COMPLETE, STATES.CANCELED]
+    assert "a run was interrupted" in caplog.messages[0]
+    for name in ("artifacts/train/model/2", "serving/.staged-77", "runs/r/.summary.json.77.tmp"):
+        assert name in caplog.messages[1]
+
+
+def test_a_work_directory_in_order_is_left_as_it_is_without_a_word(run, tmp_path, caplog):
+    run.execute("ingest", STATES.COMPLETE, "kept")
+    run.is_sound("ingest")
+    with caplog.at_level(logging.INFO, logger="ragline"):
+        recovery.recover(tmp_path)
+    assert not caplog.messages
+
+
+def test_an_output_whose_folder_is_gone_is_damaged(run, tmp_path):
+    artifact = run.execute("ingest", STATES.COMPLETE, "a")
+    assert run.is_sound("ingest")
+    run.file(artifact).unlink()
+    run.file(artifact).parent.rmdir()
+    recovery.recover(tmp_path)
+    run.execute("ingest", STATES.CACHED, artifact=artifact)
+    assert not run.is_sound("ingest")
+
+
+@pytest.mark.parametrize("again", ["a", "b"])
+def test_a_damaged_output_is_replaced_in_its_place_only_by_its_own_content(run, again):
+    former = run.execute("ingest", STATES.COMPLETE, "a")
+    assert run.is_sound("ingest")
+    run.file(former).write_text("damaged")
+    run.execute("ingest", STATES.CACHED, artifact=former)
+    assert not run.is_sound("ingest")
+    fresh = run.execute("ingest", STATES.COMPLETE, again)
+    assert run.is_sound("ingest")
+    used, gone = (former, fresh) if again == "a" else (fresh, former)
+    assert (run.is_live(used), run.is_live(gone)) == (True, False)
+    assert run.file(used).read_text() == again
+    assert not run.file(gone).parent.exists()
+    stage = lineage.stages(run.workdir / "metadata.sqlite", "p", "r")["ingest"]
+    assert stage.state == "ran"
+    assert stage.outputs == {"output": str(run.file(used).parent)}
+
+
+def test_a_damaged_model_of_an_earlier_run_is_not_looked_up_again(run):
+    model = run.execute("train", STATES.COMPLETE, "model")
+    assert run.is_sound("train")
+    run.execute("newest", STATES.COMPLETE, artifact=model, event=mlmd.Event.INTERNAL_OUTPUT)
+    assert run.is_sound("newest")
+    run.file(model).write_text("damaged")
+    assert not run.is_sound("newest")
+    assert not run.is_live(model)

@@ -1,0 +1,124 @@
+"""`ragline versions` and `ragline rollback`: what they print, and when they touch nothing."""
+
+import fcntl
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from components.push import delivery, ledger, publish
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def work(tmp_path) -> pathlib.Path:
+    """Five versions: removed, damaged, withdrawn, gone, newest; and one of somebody else's."""
+    model, serving = tmp_path / "model", tmp_path / "work" / "serving"
+    model.mkdir()
+    for name in "abcde":
+        (model / "saved_model.pb").write_text(name)
+        origin = delivery.Origin(fingerprint=name * 64, run_id=name, reasons=(), source="s")
+        delivery.release(publish.stage(model, serving), origin)
+        delivery.tidy(serving, keep=4)
+    (serving / "2" / "saved_model.pb").write_text("x")
+    ledger.mark(serving, [3], withdrawn="a | in the reason")
+    publish.remove(serving / "4")
+    (serving / "0").mkdir()
+    return tmp_path / "work"
+
+
+def _ragline(*arguments: object) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "pipeline", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert "| tensorflow\n" not in done.stderr.replace("|   ", "| ")
+    lines = done.stderr.splitlines(keepends=True)
+    done.stderr = "".join(line for line in lines if not line.startswith("import time:"))
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def _versions(work, *more) -> subprocess.CompletedProcess[str]:
+    return _ragline("versions", "examples/gestures.toml", "--workdir", work, *more)
+
+
+def _rollback(work, *more) -> subprocess.CompletedProcess[str]:
+    return _ragline("rollback", "examples/gestures.toml", "--workdir", work, *more)
+
+
+def test_every_version_has_its_row(work):
+    done = _versions(work)
+    assert (done.returncode, done.stderr) == (0, "")
+    head, rule, *rows = done.stdout.splitlines()
+    assert (head.count("|"), rule.count("|")) == (7, 7)
+    cells = [[cell.strip() for cell in row.split(" | ", 5)] for row in rows]
+    assert [(row[0].strip("| "), row[1]) for row in cells] == [
+        ("5", "newest"), ("4", "missing"), ("3", "kept"), ("2", "damaged"), ("1", "removed"),
+        ("0", "foreign"),
+    ]  # fmt: skip
+    assert cells[0][3:5] == ["e", "e" * 12]
+    assert "withdrawn: a \\| in the reason" in rows[2]
+    assert "saved_model.pb: changed since it was pushed" in rows[3]
+
+
+def test_as_json(work):
+    rows = json.loads(_versions(work, "--json").stdout)
+    assert [row["version"] for row in rows] == [5, 4, 3, 2, 1, 0]
+    assert rows[0]["fingerprint"] == "e" * 64
+    assert rows[4]["removed"] == "4 newer versions are kept"
+    assert "files" not in rows[0]
+
+
+def test_before_the_first_push_there_are_none(tmp_path):
+    done = _versions(tmp_path / "none")
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 2)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--to", 9], "(3), received 9"),
+        (["--to", 2], "(3), received 2"),
+        (["--to", 5], "(3), received 5"),
+        ([], "received none; `ragline versions` lists what there is"),
+        (["--why", " "], "--why: expected a sentence, received none"),
+    ],
+)
+def test_a_version_that_cannot_be_rolled_back_to_ends_with_2(work, arguments, told):
+    before = ledger.state(work / "serving")
+    done = _rollback(work, "--why", "w", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in done.stderr
+    assert ledger.state(work / "serving") == before
+
+
+def test_a_folder_that_holds_no_runs_is_not_made(tmp_path):
+    done = _rollback(tmp_path / "none", "--why", "w")
+    assert done.returncode == 2
+    assert done.stderr.startswith("workdir: expected a folder that holds runs")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_ledger_that_is_none_ends_with_2(work):
+    (work / "ledger.json").write_text("{")
+    for done in _versions(work), _rollback(work, "--why", "w"):
+        assert done.returncode == 2
+        assert "ledger.json: expected the list of versions" in done.stderr
+
+
+def test_while_a_run_holds_the_work_directory_it_ends_with_75(work):
+    before = ledger.state(work / "serving")
+    with (work / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = _rollback(work, "--why", "w", "--to", 3)
+    assert (done.returncode, done.stdout) == (75, "")
+    assert "another run holds it" in done.stderr
+    assert ledger.state(work / "serving") == before

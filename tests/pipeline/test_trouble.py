@@ -1,0 +1,47 @@
+import errno
+
+import pytest
+
+from pipeline import trouble
+
+BEAM = """Traceback (most recent call last):
+  File "/usr/lib/python3.11/apache_beam/worker.py", line 300, in _execute
+OSError: [Errno 28] No space left on device: '/w/beam-temp/shard' [while running 'Write']
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(errno.EROFS, "Read-only file system", "/w/serving/x"),
+         "/w/serving/x: Read-only file system"),
+        (PermissionError(errno.EACCES, "Permission denied", "/w/a"), "/w/a: Permission denied"),
+        (RuntimeError(BEAM), "/w/beam-temp/shard: No space left on device ("),
+        (RuntimeError("database or disk is full"), "{folder}: No space left on device ("),
+        (RuntimeError("attempt to write a readonly database"),
+         "{folder}: Read-only file system"),
+        (MemoryError(), "the machine ran out of memory: MemoryError"),
+        (RuntimeError("OOM when allocating tensor with shape[9,9]\nmore"),
+         "the machine ran out of memory: RuntimeError: OOM when allocating tensor with shape[9,9]"),
+    ],
+)  # fmt: skip
+def test_the_machines_trouble_is_one_sentence(tmp_path, error, expected):
+    told = trouble.sentence(error, tmp_path)
+    assert told.startswith(expected.format(folder=tmp_path))
+    assert "\n" not in told
+
+
+def test_a_cause_behind_another_error_is_found(tmp_path):
+    with pytest.raises(ValueError, match="cleaning up") as caught:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device", "/w/model.pb")
+        except OSError:
+            raise ValueError("cleaning up")  # noqa: B904 (as TFX's launcher does)
+    assert trouble.sentence(caught.value, tmp_path).startswith("/w/model.pb: No space left")
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("mask: expected [B, T]"), OSError(errno.ENOENT, "No such file", "/x")]
+)
+def test_a_defect_is_not_the_machines(tmp_path, error):
+    assert trouble.sentence(error, tmp_path) is None

@@ -1,0 +1,139 @@
+"""Clean exports: untrained models of several options and schemas, by the project's own exporter.
+
+`python tests/push/clean_exports.py` derives components/push/ops.txt from them anew.
+"""
+
+import pathlib
+import tempfile
+from collections.abc import Iterable, Iterator
+
+import apache_beam as beam
+import events
+import keras
+import numpy as np
+import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx_bsl.public import tfxio
+
+import schemas
+from components.ingest import examples
+from components.push import graph
+from components.sequence import Columns, Sequence
+from components.train import categories, export, golden, model
+from components.train.options import HeadOptions, TrainOptions
+from components.transform.preprocessing import preprocessing_fn
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+HEAD = HeadOptions(name="a", column="label", type="classification", classes=("1", "2"))
+# Each value of each option that decides what is exported, at least once; by schema: one in which
+# values can be missing, one in which none can, one with categories.
+OPTIONS = {
+    "gestures": (
+        {},
+        {"cell": "gru", "layers": 2, "bidirectional": True, "decoder": "teacher"},
+        {"padding": "remask", "dropout": 0.5},
+        {"padding": "keras"},
+    ),
+    "japanese_vowels": ({},),
+    "events": ({}, {"decoder": "teacher", "padding": "remask"}),
+}
+_HEADER = """\
+# What a pushed SavedModel may be made of: the operations of clean exports, and no others.
+# Those marked (saver) keep and restore the weights, those marked (loader) fill tables of words when
+# the model is loaded: no signature reaches them.
+# Derived by `python tests/push/clean_exports.py` from models of every kind of option and schema;
+# tests/push/test_exports.py derives it anew.
+"""
+
+
+def transform_output(name: str, folder: pathlib.Path, seed: int = 0) -> tft.TFTransformOutput:
+    """A schema's Transform graph, analysed by TFT on a few sequences of noise."""
+    schema = schemas.load(name)
+    columns = Columns.from_schema(schema)
+    rng = np.random.default_rng(seed)
+    records = [
+        examples.encode(
+            Sequence(
+                sequence_id=str(length),
+                entity_id=str(length),
+                values=rng.normal(size=(length, len(columns.names))).astype(np.float32),
+            ),
+            columns,
+        )
+        for length in (3, 4, 5)
+    ]
+    config = {
+        "features": list(columns.names),
+        "context": list(columns.context),
+        "allow_missing": columns.allow_missing,
+        "categories": [],
+    }
+    source = tfxio.TFExampleBeamRecord(
+        physical_format="inmem", telemetry_descriptors=["test"], schema=schema
+    )
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        beam.Pipeline(runner="FnApiRunner") as pipeline,
+        tft_beam.Context(temp_dir=temporary, force_tf_compat_v1=False),
+    ):
+        batches = pipeline | beam.Create(records) | source.BeamSource()
+        analysed = (batches, source.TensorAdapterConfig()) | tft_beam.AnalyzeDataset(
+            lambda inputs: preprocessing_fn(inputs, config)
+        )
+        _ = analysed | tft_beam.WriteTransformFn(str(folder))
+    return tft.TFTransformOutput(str(folder))
+
+
+def write(
+    name: str, transform: tft.TFTransformOutput, folder: pathlib.Path, seed: int = 0, **options
+) -> pathlib.Path:
+    """Exports an untrained model of a schema, with its golden inputs."""
+    schema: schema_pb2.Schema = events.schema() if name == "events" else schemas.load(name)
+    columns = Columns.from_schema(schema)
+    heads = (HEAD,) if options and "label" in columns.context else ()
+    vocabularies = categories.vocabularies_of(transform, columns)
+    keras.utils.set_random_seed(seed)
+    built = model.build(
+        features=len(columns.names),
+        options=TrainOptions(**{"units": 4, "embedding_size": 3} | options),
+        heads=heads,
+        vocabularies=vocabularies,
+        steps=40,
+        use_cudnn=False,
+    )
+    exported = {"transform_output": transform, "columns": columns, "directory": folder}
+    export.export(built, schema=schema, heads=heads, vocabularies=vocabularies, **exported)
+    golden.write(built, **exported)
+    return folder
+
+
+def every(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A model of every schema and options."""
+    for name, sets in OPTIONS.items():
+        if name == "events":
+            (folder / name).mkdir()
+            transform = events.transform(folder / name, {"train": events.make(0, (3, 4, 5))})
+        else:
+            transform = transform_output(name, folder / name / "transform")
+        for number, options in enumerate(sets):
+            yield write(name, transform, folder / name / str(number), **options)
+
+
+def derive(models: Iterable[pathlib.Path]) -> str:
+    """ops.txt."""
+    marks: dict[str, str] = {}
+    for path in models:
+        found = graph.read(path)
+        marks = dict.fromkeys(graph.ops(found), graph.OF_SAVER) | marks
+        for mark, nodes in (
+            (graph.OF_LOADER, graph.nodes_of_loader(found)),
+            ("", graph.nodes_of_signatures(found)),
+        ):
+            marks |= {node.op: mark for node in nodes if marks[node.op] != ""}
+    return _HEADER + "".join(f"{op}{marks[op]}\n" for op in sorted(marks))
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as temporary:
+        graph.OPS_FILE.write_text(derive(every(pathlib.Path(temporary))), encoding="utf-8")

@@ -1,0 +1,262 @@
+"""Real exports: what they are made of, which are equal, and which are refused."""
+
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from push import clean_exports
+
+from components.push import check, delivery, golden, graph, ledger, probes, rollback, saved_model
+from components.push.fingerprint import fingerprint
+
+NAMES = ("ax", "ay", "az", "gz", "heart_rate", "saturation")
+# Words of operations that reach out of the model: files, sockets, Python, other machines.
+REACHES_OUT = re.compile(
+    r"File|Py|Numpy|Socket|Http|Rpc|Remote|Worker|Save|Restore|Checkpoint|Write|Print|Dataset|"
+    r"Iterator|Read(?!VariableOp)|Stage|Queue|Table|Library|Kernel|Custom"
+)
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory) -> dict[str, list[pathlib.Path]]:
+    """Every clean export, by schema."""
+    found = {}
+    for model in clean_exports.every(tmp_path_factory.mktemp("exports")):
+        found.setdefault(model.parent.name, []).append(model)
+    return found
+
+
+@pytest.fixture(scope="module")
+def model(exports) -> pathlib.Path:
+    return exports["gestures"][0]
+
+
+@pytest.fixture(scope="module")
+def probes_file(tmp_path_factory) -> pathlib.Path:
+    file = tmp_path_factory.mktemp("probes") / "probes.npz"
+    probes.save(file, probes.make([{"mean": 0.0, "std": 1.0}] * len(NAMES)), NAMES)
+    return file
+
+
+def _push(model, serving, probes_file, run_id="run") -> delivery.Delivered:
+    origin = delivery.Origin(
+        fingerprint=fingerprint(model), run_id=run_id, reasons=("good",), source=str(model)
+    )
+    return delivery.push(
+        model, serving, origin, probes=probes_file, complete=lambda staged, checked: None
+    )
+
+
+def _copy(model: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+    return pathlib.Path(shutil.copytree(model, folder))
+
+
+def _save(folder: pathlib.Path, function) -> pathlib.Path:
+    """A model whose one signature is a function of its one number."""
+    module = tf.Module()
+    module.f = tf.function(function, input_signature=[tf.TensorSpec([], tf.float32, "x")])
+    tf.saved_model.save(module, str(folder), signatures={"encode": module.f})
+    return folder
+
+
+def test_the_committed_list_is_what_clean_exports_are_made_of(exports):
+    models = [model for models in exports.values() for model in models]
+    assert clean_exports.derive(models) == graph.OPS_FILE.read_text(encoding="utf-8")
+    assert all(graph.foreign_ops(model) == [] for model in models)
+
+
+def test_nothing_on_the_list_reaches_out_of_a_model_but_the_saver():
+    models, loaders, savers = graph.allowed()
+    assert {op for op in models if REACHES_OUT.search(op)} == {
+        "HashTableV2", "LookupTableFindV2", "LookupTableSizeV2",  # In memory.
+    }  # fmt: skip
+    assert {op for op in savers if REACHES_OUT.search(op)} == {
+        "SaveV2", "RestoreV2", "MergeV2Checkpoints", "DisableCopyOnRead", "ShardedFilename",
+    }  # fmt: skip
+    assert loaders == {"AssignVariableOp", "InitializeTableFromTextFileV2"}
+
+
+@pytest.mark.parametrize(
+    ("op", "function"),
+    [
+        ("ReadFile", lambda x: {"y": tf.io.read_file(tf.strings.as_string(x))}),
+        ("WriteFile", lambda x: {"y": [x, tf.io.write_file("f", "content")][0]}),
+        ("EagerPyFunc", lambda x: {"y": tf.py_function(lambda v: v, [x], tf.float32)}),
+        ("PyFunc", lambda x: {"y": tf.numpy_function(lambda v: v, [x], tf.float32)}),
+        ("ReadFile", lambda x: {"y": tf.cond(x > 0, lambda: tf.io.read_file("f"), lambda: "")}),
+    ],
+)  # fmt: skip
+def test_an_operation_that_reaches_out_is_found_and_the_model_not_loaded(tmp_path, op, function):
+    model = _save(tmp_path / "model", function)
+    assert f"graph, {op}" in {violation.signature for violation in graph.foreign_ops(model)}
+    found = saved_model.check(model, None, strict=True)
+    assert found["clauses_checked"] == ["ops"]
+    assert found["probes"] == "none; the model was not loaded"
+
+
+def test_a_signature_may_not_reach_what_the_saver_may(tmp_path):
+    def restores(x):
+        return {"y": tf.raw_ops.RestoreV2(
+            prefix="f", tensor_names=["a"], shape_and_slices=[""], dtypes=[tf.float32]
+        )[0]}  # fmt: skip
+
+    found = graph.foreign_ops(_save(tmp_path / "model", restores))
+    assert [str(violation) for violation in found if "RestoreV2" in violation.signature] == [
+        "ops: signatures, RestoreV2: 1, expected no operation of the saver"
+    ]
+
+
+def test_equal_models_have_one_fingerprint_in_every_process(exports, model, tmp_path):
+    """Others than this one: with their own order of sets, and their own number of functions."""
+    code = f"""
+import pathlib, sys
+sys.path[:0] = [{str(clean_exports.ROOT)!r}, {str(clean_exports.ROOT / "tests")!r}]
+import tensorflow_transform as tft
+from push import clean_exports
+from components.push.fingerprint import fingerprint
+transform = tft.TFTransformOutput({str(model.parent / "transform")!r})
+for name, options in ("other", {{"cell": "gru"}}), ("same", {{}}):
+    print(fingerprint(clean_exports.write(
+        "gestures", transform, pathlib.Path({str(tmp_path)!r}, name), **options)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    other, same = done.stdout.split()
+    assert same == fingerprint(model)
+    files = ("saved_model.pb", "variables/variables.data-00000-of-00001")
+    assert all(
+        (model / file).read_bytes() != (tmp_path / "same" / file).read_bytes() for file in files
+    ), "equal bytes would prove nothing"
+    models = [model for models in exports.values() for model in models]
+    assert len({other, *map(fingerprint, models)}) == len(models) + 1
+
+
+def test_other_weights_and_another_transform_have_another_fingerprint(model, tmp_path):
+    transform = clean_exports.tft.TFTransformOutput(str(model.parent / "transform"))
+    weights = clean_exports.write("gestures", transform, tmp_path / "weights", seed=1)
+    scaled = clean_exports.transform_output("gestures", tmp_path / "transform", seed=1)
+    scaled = clean_exports.write("gestures", scaled, tmp_path / "scaled")
+    assert len({fingerprint(model), fingerprint(weights), fingerprint(scaled)}) == 3
+
+
+@pytest.mark.parametrize("file", ["saved_model.pb", "variables/variables.index"])
+def test_a_model_that_lacks_a_file_or_half_of_it_has_none(model, tmp_path, file):
+    path = _copy(model, tmp_path / "model") / file
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(ValueError, match="expected a SavedModel"):
+        fingerprint(tmp_path / "model")
+    path.unlink()
+    with pytest.raises((OSError, ValueError)):
+        fingerprint(tmp_path / "model")
+
+
+def test_a_model_with_categories_passes_as_strictly_and_is_equal_to_its_like(exports, tmp_path):
+    """Its tables of words are filled from its assets, when it is loaded."""
+    model = exports["events"][0]
+    found = saved_model.check(model, None, strict=True)
+    assert found["violations"] == []
+    assert {"word", "golden", "ops"} <= set(found["clauses_checked"])
+    transform = clean_exports.tft.TFTransformOutput(str(model.parent / "transform"))
+    again = clean_exports.write("events", transform, tmp_path / "again")
+    assert fingerprint(again) == fingerprint(model)
+    words = again / "assets" / "vocabulary_code"
+    words.write_bytes(words.read_bytes().replace(b"40", b"41"))
+    assert fingerprint(again) != fingerprint(model)
+    violations = saved_model.check(again, None, strict=True)["violations"]
+    assert "golden" in {violation["clause"] for violation in violations}
+
+
+def test_golden_inputs_are_answered_by_their_model_and_by_no_other(exports, model, tmp_path):
+    records = json.loads((model / golden.GOLDEN_FILE).read_text())["records"]
+    assert len(records) == 5
+    embeddings = np.array([record["embedding"] for record in records])
+    assert np.isfinite(embeddings).all() and len({row.tobytes() for row in embeddings}) == 5
+    for each in exports["gestures"]:
+        serve = saved_model._numpy(tf.saved_model.load(str(each)).signatures["serving_default"])
+        assert golden.violations(each, serve) == []
+        if each != model:
+            [violation] = golden.violations(model, serve)
+            assert violation.clause == "golden" and violation.figure > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "golden.json with records, received JSONDecodeError"),
+        ('{"records": [{"examples": "?"}]}', "golden.json with records, received Error"),
+        ('{"records": [{"examples": "AAAA", "embedding": [1.0, null, 0.0]}]}', "an answer"),
+        ('{"records": []}', "a difference <= 1e-06"),
+    ],
+)
+def test_golden_inputs_that_say_something_else_do_not_hold(model, tmp_path, text, told):
+    copy = _copy(model, tmp_path / "model")
+    (copy / golden.GOLDEN_FILE).write_text(text)
+    serve = saved_model._numpy(tf.saved_model.load(str(copy)).signatures["serving_default"])
+    [violation] = golden.violations(copy, serve)
+    assert told in violation.expected
+    [without] = golden.violations(copy, None)
+    assert "there is no such signature" in without.expected
+
+
+def test_a_push_a_rollback_and_what_a_run_does_then(exports, model, probes_file, tmp_path):
+    """By the real road, each staged model loaded in a process of its own."""
+    serving, other = tmp_path / "serving", exports["gestures"][1]
+    assert _push(model, serving, probes_file).version.number == 1
+    again = _push(model, serving, probes_file)
+    assert again.version.number == 1
+    assert again.notes == ("version 1 is the newest and holds this very model: not pushed again",)
+    assert _push(other, serving, probes_file).version.number == 2
+
+    back = rollback.rollback(serving, why="it drifts", to=None, keep=5)
+    assert (back.to, back.version.number, back.withdrawn) == (1, 3, (2,))
+    assert ledger.newest(serving).fingerprint == fingerprint(model)
+    [refusal] = _push(other, serving, probes_file).refusals
+    assert "version 2 held this very model and was rolled back (it drifts)" in refusal
+    assert "`ragline rollback --to 2`" in refusal
+    with pytest.raises(rollback.NoVersionError, match="not withdrawn, received none"):
+        rollback.rollback(serving, why="once more", to=None, keep=5)
+
+    forth = rollback.rollback(serving, why="it does not", to=2, keep=2)
+    assert (forth.version.number, forth.withdrawn) == (4, (1, 3))
+    assert [version.number for version in ledger.versions(serving)] == [3, 4]
+    assert [bool(entry.withdrawn) for entry in ledger.read(serving)] == [True, False, True, False]
+    assert check.check(serving / "4", strict=True).violations == ()
+
+
+def test_a_version_that_was_lost_is_pushed_again(model, probes_file, tmp_path):
+    serving = tmp_path / "serving"
+    _push(model, serving, probes_file)
+    shutil.rmtree(serving)
+    restored = _push(model, serving, probes_file)
+    assert restored.version.number == 2
+    told = "version 1, of the same model, is missing: restored as a new version"
+    assert restored.notes == (told,)
+    assert ledger.newest(serving).entry.note == told
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("assets.extra/golden.json", "model: golden: serving_default.embedding"),
+        ("variables/variables.data-00000-of-00001", "no SavedModel that can be loaded"),
+        ("saved_model.pb", "expected a SavedModel of one graph"),
+    ],
+)
+def test_a_model_that_does_not_pass_where_it_is_staged_leaves_no_trace(
+    model, probes_file, tmp_path, file, told
+):
+    """The digest was taken before the file went bad: a copy is not trusted."""
+    serving, bad = tmp_path / "serving", _copy(model, tmp_path / "bad")
+    origin = delivery.Origin(fingerprint=fingerprint(bad), run_id="r", reasons=(), source="")
+    content = (bad / file).read_bytes()
+    (bad / file).write_bytes(content[: len(content) // 2])
+    done = delivery.deliver(bad, serving, origin, probes=probes_file)
+    assert done.version is None
+    assert told in done.refusals[0]
+    assert list(serving.iterdir()) == []
+    assert ledger.read(serving) == ()

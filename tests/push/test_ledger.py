@@ -1,0 +1,174 @@
+"""The ledger beside the folder that is served: what is known, what is damaged, what comes next."""
+
+import os
+import pathlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.push import delivery, ledger, publish
+from components.push.delivery import Origin, tidy
+from components.push.ledger import LedgerError
+
+
+def _origin(fingerprint: str) -> Origin:
+    return Origin(fingerprint=fingerprint, run_id="run", reasons=("good",), source="model")
+
+
+def _release(serving: pathlib.Path, fingerprint: str = "a", **more) -> ledger.Version:
+    """A version of two files, past its check."""
+    model = serving.with_name("model")
+    (model / "variables").mkdir(parents=True, exist_ok=True)
+    (model / "saved_model.pb").write_text(fingerprint)
+    (model / "variables" / "part").write_bytes(bytes(1000))
+    return delivery.release(publish.stage(model, serving), _origin(fingerprint), **more)
+
+
+@pytest.fixture
+def serving(tmp_path) -> pathlib.Path:
+    return tmp_path / "serving"
+
+
+def _numbers(serving: pathlib.Path) -> list[int]:
+    return [version.number for version in ledger.versions(serving)]
+
+
+def test_nothing_was_ever_pushed(serving):
+    assert ledger.read(serving) == ()
+    assert ledger.versions(serving) == []
+    assert ledger.newest(serving) is None
+    assert ledger.known(serving / "1") is None
+    assert ledger.next_version(serving) == 1
+
+
+def test_what_is_released_is_known_and_newest(serving):
+    released = _release(serving)
+    assert (released.number, released.path, released.fingerprint) == (1, serving / "1", "a")
+    assert ledger.newest(serving) == ledger.known(serving / "1") == released
+    [entry] = ledger.read(serving)
+    assert set(entry.files) == {
+        "saved_model.pb", "variables/part", "assets.extra/manifest.json",
+    }  # fmt: skip
+    assert (entry.run_id, entry.reasons, entry.source) == ("run", ("good",), "model")
+
+
+@settings(deadline=None, max_examples=20)
+@given(on_disk=st.sets(st.integers(0, 10**12)), in_ledger=st.integers(0, 10**12))
+def test_the_next_version_is_above_every_other(tmp_path_factory, on_disk, in_ledger):
+    serving = tmp_path_factory.mktemp("w") / "serving"
+    entry = ledger.Entry(
+        version=in_ledger, fingerprint="", files={}, run_id="", time="", reasons=(), source=""
+    )
+    ledger.write(serving, [entry])
+    for number in on_disk:
+        (serving / str(number)).mkdir(parents=True)
+    assert ledger.next_version(serving) == max({*on_disk, in_ledger}) + 1
+
+
+def test_an_entry_is_there_before_its_version_is_visible(serving, monkeypatch):
+    seen = []
+    rename = pathlib.Path.rename
+
+    def look(path, target):
+        seen.append(([entry.version for entry in ledger.read(serving)], _numbers(serving)))
+        return rename(path, target)
+
+    monkeypatch.setattr(pathlib.Path, "rename", look)
+    _release(serving)
+    assert seen == [([1], [])]
+
+
+@pytest.mark.parametrize("file", ["saved_model.pb", "variables/part", "assets.extra/manifest.json"])
+def test_a_bit_or_a_file_less_is_damage(serving, file):
+    _release(serving, "a"), _release(serving, "b")
+    path = serving / "2" / file
+    content = path.read_bytes()
+    before = ledger.state(serving)
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    changed = ledger.state(serving)
+    assert ledger.versions(serving)[1].damage == (f"{file}: changed since it was pushed",)
+    path.unlink()
+    assert ledger.versions(serving)[1].damage == (f"{file}: No such file or directory",)
+    assert ledger.known(serving / "2") is None
+    assert ledger.newest(serving).number == 1
+    assert len({before, changed, ledger.state(serving)}) == 3
+    path.write_bytes(content)
+    assert ledger.state(serving) == before
+
+
+def test_what_somebody_else_put_there_is_not_known(serving):
+    _release(serving)
+    (serving / "1795000000").mkdir()
+    (serving / "notes").mkdir()
+    foreign = ledger.versions(serving)[1]
+    assert (foreign.number, foreign.entry, foreign.fingerprint) == (1795000000, None, None)
+    assert ledger.known(foreign.path) is None
+    assert ledger.known(serving / "notes") is None
+    assert ledger.newest(serving).number == 1
+    assert _release(serving, "b").number == 1795000001
+
+
+def test_the_state_sees_the_ledger_and_the_folder(serving):
+    states = [ledger.state(serving)]
+    _release(serving, "a")
+    states.append(ledger.state(serving))
+    ledger.mark(serving, [1], withdrawn="bad")
+    states.append(ledger.state(serving))
+    publish.remove(serving / "1")
+    states.append(ledger.state(serving))
+    assert len(set(states)) == 4
+    assert ledger.state(serving) == states[-1]
+
+
+@pytest.mark.parametrize("text", ["", "[", "{}x", "[1]", '[{"version": 1}]', "3", "null"])
+def test_a_ledger_that_is_none_is_named(serving, text):
+    serving.with_name("ledger.json").write_text(text)
+    with pytest.raises(LedgerError, match=r"ledger\.json: expected the list of versions"):
+        ledger.read(serving)
+
+
+def test_damaged_versions_are_set_aside_and_said(serving):
+    for name in "abc":
+        _release(serving, name)
+    (serving / "2" / "saved_model.pb").write_text("x")
+    [note] = tidy(serving, keep=5)
+    assert note == (
+        "version 2 is damaged (saved_model.pb: changed since it was pushed): moved to .damaged-2"
+    )
+    assert _numbers(serving) == [1, 3]
+    assert (serving / ".damaged-2" / "saved_model.pb").read_text() == "x"
+    assert ledger.read(serving)[1].removed in note
+
+
+def test_the_newest_are_kept_and_what_is_not_ours_is_left_alone(serving):
+    (serving / "0").mkdir(parents=True)
+    for name in "abcd":
+        _release(serving, name)
+    assert tidy(serving, keep=2) == []
+    assert _numbers(serving) == [0, 3, 4]
+    assert [entry.removed for entry in ledger.read(serving)] == [
+        "2 newer versions are kept", "2 newer versions are kept", None, None,
+    ]  # fmt: skip
+    tidy(serving, keep=1)
+    assert _numbers(serving) == [0, 4]
+
+
+def test_no_clock_decides(serving, monkeypatch):
+    """The time stands in the ledger for people; set back to 1970, everything else is as before."""
+    first = _release(serving, "a")
+    for path in [serving, *serving.rglob("*")]:
+        os.utime(path, (0, 2**33))
+
+    class Past(delivery.datetime.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls.fromtimestamp(0, tz)
+
+    monkeypatch.setattr(delivery.datetime, "datetime", Past)
+    second = _release(serving, "b")
+    assert second.entry.time.startswith("1970-01-01")
+    assert (first.number, second.number) == (1, 2)
+    assert ledger.newest(serving) == second
+    tidy(serving, keep=1)
+    assert _numbers(serving) == [2]
