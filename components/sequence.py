@@ -9,12 +9,16 @@ This module is the only place where a key of a record is written out.
 """
 
 import collections
+import keyword
+import re
 from collections.abc import Mapping
+from collections.abc import Sequence as Collection
 from dataclasses import dataclass
 from typing import Literal
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from components.signatures import ROW_LENGTHS
 from schemas import SchemaError
 
 # Keys of the raw record, beside one column a feature under its own name.
@@ -30,9 +34,13 @@ _OPTIONAL = (MISSING_BUCKET, TIME)
 # A feature like any other, which ingest fills if asked to.
 TIME_DELTA = "time_delta"
 
-# Keys of the transformed record, beside `length`, `sequence_id` and context.
+# Keys of the transformed record, beside `length`, `sequence_id`, context, and the codes of each
+# category under its own name.
 VALUES = "values"
 OBSERVED = "observed"
+
+# The code of a missing word. Those of words begin at 0, which is a code like any other.
+MISSING_CODE = -1
 
 SPLITS = ("train", "eval")
 
@@ -80,6 +88,16 @@ class Category:
     def allow_missing(self) -> bool:
         """Whether a step may lack its word."""
         return self.kind == "bytes"
+
+    @property
+    def key(self) -> str:
+        """The name as the inputs and outputs of signatures can bear it: `concept_name`."""
+        return re.sub(r"\W", "_", self.name, flags=re.ASCII)
+
+    @property
+    def vocabulary(self) -> str:
+        """The file of its words, one a line in the order of their codes, among a model's assets."""
+        return f"vocabulary_{self.key}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +177,7 @@ class Columns:
                 "the schema has no feature: expected at least one FLOAT feature with a "
                 "ragged_tensor representation"
             )
+        _check_keys(categories)
         return cls(
             features=tuple(features),
             context=context,
@@ -166,6 +185,28 @@ class Columns:
             has_time=TIME in declared,
             has_missing_bucket=MISSING_BUCKET in declared,
         )
+
+
+def _check_keys(categories: Collection[Category]) -> None:
+    """Each category is an input of the encoder's signatures, beside those that are always there.
+
+    Raises:
+      SchemaError: if TensorFlow cannot name an input so, or two inputs would have one name.
+    """
+    taken = {VALUES: VALUES, OBSERVED: OBSERVED, LENGTH: LENGTH, ROW_LENGTHS: ROW_LENGTHS}
+    for category in categories:
+        key = category.key
+        if not key[:1].isalpha() or keyword.iskeyword(key):
+            raise SchemaError(
+                f"feature {category.name!r}: expected a name that begins with a letter and is no "
+                "word of Python, since the encoder has an input of that name"
+            )
+        if key in taken:
+            raise SchemaError(
+                f"feature {category.name!r}: the encoder would have two inputs {key!r}; expected "
+                f"another name than {taken[key]!r} has"
+            )
+        taken[key] = category.name
 
 
 def _feature(feature: schema_pb2.Feature) -> Feature:

@@ -42,10 +42,16 @@ BASELINES = (TRAINING_MEAN, SEQUENCE_MEAN, LAST_VALUE)
 SQUARED = "squared_error"
 ABSOLUTE = "absolute_error"
 
-# ... and of each head over its labelled sequences, [B]: how many, their loss, how many are right.
+# ... of each head over its labelled sequences, [B]: how many, their loss, how many are right.
 LABELLED = "labelled"
 HEAD_LOSS = "loss"
 HEAD_RIGHT = "right"
+
+# ... and of each category over its observed words, [B]: how many, their cross-entropy, how many are
+# right.
+N_OBSERVED = "observed"
+CROSS_ENTROPY = "cross_entropy"
+N_RIGHT = "right"
 
 
 def error_sum(predictor: str, error: str) -> str:
@@ -61,3 +67,8 @@ def is_of_each_feature(name: str) -> bool:
 def head_sum(head: str, what: str) -> str:
     """The key of a head's sum, such as `head_gesture_loss`."""
     return f"head_{head}_{what}"
+
+
+def category_sum(category: str, name: str) -> str:
+    """The key of a category's sum, such as `category_activity_cross_entropy`."""
+    return f"category_{category}_{name}"

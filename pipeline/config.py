@@ -159,9 +159,8 @@ def load(
         columns = Columns.from_schema(schemas.load(config.schema))
     except (schemas.SchemaError, OSError) as error:
         raise ConfigError(f"{path}: schema: {error}") from error
-    mistakes = [*_undeclared(config, columns), *_unlabelled(config, columns)]
-    if mistakes:
-        raise ConfigError("\n".join(f"{path}: {line}" for line in mistakes))
+    if lines := [f"{path}: {line}" for line in _unfit(config, columns)]:
+        raise ConfigError("\n".join(lines))
     load_rules(config)
     return config
 
@@ -277,17 +276,19 @@ def _lines(mistake: Any, table: type) -> list[str]:
     return [f"{key}: expected {expected}, received {mistake['input']!r}"]
 
 
-def _undeclared(config: Config, columns: Columns) -> Iterator[str]:
-    """What ingest is to fill and the schema has not got."""
+def _unfit(config: Config, columns: Columns) -> Iterator[str]:
+    """What cannot be done with the columns of the schema."""
     if config.input.steps.time_delta and TIME_DELTA not in columns.names:
         yield (
             f"input.steps.time_delta: expected a FLOAT feature {TIME_DELTA!r} with a ragged_tensor "
             "representation in the schema, received none"
         )
-
-
-def _unlabelled(config: Config, columns: Columns) -> Iterator[str]:
-    """The heads whose labels the schema has not got."""
+    if config.train.padding == "keras" and columns.categories:
+        names = ", ".join(category.name for category in columns.categories)
+        yield (
+            "train.padding: 'keras' is the textbook model of numbers; expected a schema without "
+            f"categories, received {names}"
+        )
     for place, head in enumerate(config.heads):
         known = [
             name

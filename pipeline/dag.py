@@ -25,6 +25,7 @@ from components.push.component import Push
 from components.push.options import PushOptions
 from components.sequence import Columns
 from components.train.options import HeadOptions, TrainOptions
+from components.transform import vocabulary
 from components.validate.component import Gate
 from pipeline import fingerprint
 
@@ -99,6 +100,8 @@ def create_pipeline(
         preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
         custom_config={
             "features": list(columns.names),
+            "categories": [dataclasses.asdict(category) for category in columns.categories],
+            "max_words": vocabulary.MAX_WORDS,
             "context": list(columns.context),
             "allow_missing": columns.allow_missing,
             "source": _source("transform"),

@@ -14,6 +14,7 @@ from conftest import JAPANESE_VOWELS, ROOT, ragline
 import schemas
 from components.ingest.splits import split_of
 from components.push import check, probes
+from components.push.sequences import Probe
 from components.sequence import length_bucket
 from pipeline.synth import FEATURES
 
@@ -243,7 +244,9 @@ def test_the_padding_contract_holds_on_the_pushed_encoder(run, request, tmp_path
     features = json.loads((pushed / "assets.extra" / "encoder.json").read_text())["features"]
     names = tuple(feature["name"] for feature in features)
     rng = np.random.default_rng(0)
-    sequences = [rng.normal(size=(t, len(names))).astype(np.float32) for t in (1, 2, 5, 17, 60)]
+    sequences = [
+        Probe(values=rng.normal(size=(t, len(names))).astype(np.float32)) for t in (1, 2, 5, 17, 60)
+    ]
     probes.save(tmp_path / "probes.npz", probes.choose(sequences), names)
     checked = check.check(pushed, tmp_path / "probes.npz", strict=True)
     assert (checked.violations, checked.embedding_size) == ((), 32)

@@ -143,6 +143,32 @@ def test_ragged_words_and_codes_are_categories() -> None:
     assert not columns.has_time
 
 
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("activity", "activity"), ("concept:name", "concept_name"), ("a b-c", "a_b_c")],
+)
+def test_a_category_has_a_name_that_signatures_can_bear(name: str, key: str) -> None:
+    category = Category(name=name, kind="bytes")
+    assert (category.key, category.vocabulary) == (key, f"vocabulary_{key}")
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("values",), "'values': the encoder would have two inputs 'values'"),
+        (("row:lengths",), "'row:lengths': the encoder would have two inputs 'row_lengths'"),
+        (("a:b", "a_b"), "'a_b': .* two inputs 'a_b'; expected another name than 'a:b' has"),
+        (("7up",), "'7up': expected a name that begins with a letter and is no word of Python"),
+        (("class",), "'class': expected a name that begins with a letter"),
+        (("_x",), "'_x': expected a name that begins with a letter"),
+    ],
+)
+def test_a_category_that_cannot_be_an_input_is_refused(names: tuple[str, ...], told: str) -> None:
+    blocks = [f"name: '{name}' type: BYTES" for name in names]
+    with pytest.raises(SchemaError, match=f"^feature {told}"):
+        Columns.from_schema(_schema("name: 'x' type: FLOAT", *blocks, ragged=("x", *names)))
+
+
 def test_what_is_not_ragged_is_context() -> None:
     columns = Columns.from_schema(
         _schema(

@@ -1,6 +1,7 @@
 """Stage 6: the check in a clean process, and the push that cannot break serving.
 
 contract.py     the padding contract as one function: every violation with its figure
+sequences.py    a sequence padded with any content, or with one more step
 probes.py       sequences on which the contract is checked
 golden.py       the embeddings that the model gave when it was trained, asked for again
 graph.py        what a SavedModel may be made of: the operations of clean exports, in ops.txt

@@ -29,6 +29,7 @@ class Checked:
     Attributes:
       violations: none if the contract holds.
       features: F; None if the model was not loaded.
+      categories: their names.
       embedding_size: E; None if the model does not state it.
       clauses_checked: their names in the contract; `session` is that both loaders agree.
       signatures_checked: their names.
@@ -37,6 +38,7 @@ class Checked:
 
     violations: tuple[Violation, ...]
     features: int | None
+    categories: tuple[str, ...] = ()
     embedding_size: int | None
     clauses_checked: tuple[str, ...]
     signatures_checked: tuple[str, ...]
@@ -52,6 +54,7 @@ class Checked:
                 for violation in self.violations
             ],
             "features": self.features,
+            "categories": list(self.categories),
             "embedding_size": self.embedding_size,
             "clauses_checked": list(self.clauses_checked),
             "signatures_checked": list(self.signatures_checked),
@@ -62,10 +65,13 @@ class Checked:
         """What a person reads: a line of verdict, what was checked, each violation in a line."""
         verdict = "does not hold" if self.violations else "holds"
         size = "?" if self.embedding_size is None else self.embedding_size
+        read = f"{self.features} features"
+        if self.categories:
+            read += f", {len(self.categories)} categories"
         lines = [
             f"the padding contract {verdict}: {model}",
             *(f"  {violation}" for violation in self.violations),
-            f"encoder     {self.features} features -> {size} numbers",
+            f"encoder     {read} -> {size} numbers",
             f"signatures  {', '.join(self.signatures_checked)}",
             f"clauses     {', '.join(self.clauses_checked)}",
             f"probes      {self.probes}",
@@ -114,6 +120,7 @@ def check(
     return Checked(
         violations=tuple(Violation(**violation) for violation in found["violations"]),
         features=found["features"],
+        categories=tuple(found["categories"]),
         embedding_size=found["embedding_size"],
         clauses_checked=tuple(found["clauses_checked"]),
         signatures_checked=tuple(found["signatures_checked"]),

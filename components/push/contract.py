@@ -1,11 +1,13 @@
 """The padding contract of an encoder, as one function that returns every violation with its figure.
 
     finite        every output is finite
-    content       what stands in padding (0, 1e30, NaN, Inf) changes no output: difference exactly 0
+    content       what stands in padding (0, 1e30, NaN, Inf; a word known or unknown, any integer)
+                  changes no output: difference exactly 0
     extra         more padding changes no output
     alone         a sequence alone and in a batch gets the same output
     zero_step     a valid step that is 0 throughout counts: without it, the embedding is another one
     missing_step  so does a valid step in which nothing was observed, where NaN means missing
+    word          and one of any word, of an encoder that has categories
     signature     every signature gives the same embedding
     empty         an empty batch gives an empty answer
 
@@ -20,15 +22,21 @@ such a step for padding. A step of the features' means will not do in its place:
 they have z-scores that are not exactly 0. An encoder whose embedding is not finite after such a
 step, or that refuses it, does not take NaN for missing; the clause does not apply to it.
 
+`word` is about codes. A step whose word has the code 0 is padding to a mask inferred from codes
+(Keras's `Embedding(mask_zero=True)`). Which word that is, is not known here; of the most frequent
+it is likely. In the added steps of the other clauses, words are those of the step beside.
+
 It needs NumPy, and functions that answer like the signatures of an exported encoder; it knows no
 other part of ragline. Only `encode` must be there.
 """
 
+import collections
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from components.push.sequences import ZEROS, Content, Probe, Word, pad, with_step
 from components.sequence import LENGTH, VALUES
 from components.signatures import (
     EMBEDDING,
@@ -42,13 +50,21 @@ from components.signatures import (
 )
 
 TOLERANCE = 1e-6
-FILLS = (1e30, -1e30, float("nan"), float("inf"), float("-inf"))
+# None is a word that the encoder is given elsewhere, too.
+PADDINGS = (
+    Content(number=1e30, text=None, integer=None),
+    Content(number=-1e30, text=b"no such word", integer=-1),
+    Content(number=float("nan"), text=b"\xff", integer=2**63 - 1),
+    Content(number=float("inf"), text=b"0", integer=-(2**63)),
+    Content(number=float("-inf")),
+)
 _EXTRA_STEPS = 57
+_WORDS_TRIED = 4  # Of each category.
 SAME = f"a difference <= {TOLERANCE}"
 
 Outputs = Mapping[str, np.ndarray]
 Signature = Callable[..., Outputs]
-EncodeExamples = Callable[[Sequence[np.ndarray]], np.ndarray]
+EncodeExamples = Callable[[Sequence[Probe]], np.ndarray]
 
 
 class UnansweredError(Exception):
@@ -76,7 +92,7 @@ class Violation(NamedTuple):
 
 def violations(
     signatures: Mapping[str, Signature],
-    sequences: Sequence[np.ndarray],
+    sequences: Sequence[Probe],
     encode_examples: EncodeExamples | None = None,
 ) -> list[Violation]:
     """Checks every clause on every signature that it is about.
@@ -84,8 +100,7 @@ def violations(
     Args:
       signatures: name -> function of keyword arrays, as the encoder's signatures are; `encode`, and
         whichever of `score`, `encode_flat`, `serving_default` and `evaluate` there are.
-      sequences: float32 [T, F] each, raw values like those that the model is for; at least two, of
-        different lengths.
+      sequences: like those that the model is for; at least two, of different lengths.
       encode_examples: sequences -> serialised tf.Examples; without it, `serving_default` and
         `evaluate` are left out.
 
@@ -106,7 +121,7 @@ def violations(
 
 def applicable(
     signatures: Mapping[str, Signature],
-    sequences: Sequence[np.ndarray],
+    sequences: Sequence[Probe],
     encode_examples: EncodeExamples | None = None,
 ) -> dict[str, list[str]]:
     """The clauses that `violations` checks, each with the signatures that it is checked on."""
@@ -117,45 +132,38 @@ def applicable(
     }
     if not _takes_nan_for_missing(encoder):
         del clauses["missing_step"]
+    if not sequences[0].words:
+        del clauses["word"]
     return {clause: names for clause, names in clauses.items() if names}
-
-
-def pad(
-    sequences: Sequence[np.ndarray], features: int, *, fill: float = 0.0, extra: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sequences [T, F] -> values float32 [B, max T + extra, F] and length int64 [B]."""
-    length = np.array([len(sequence) for sequence in sequences], np.int64)
-    values = np.full((len(length), length.max(initial=1) + extra, features), fill, np.float32)
-    for row, sequence in zip(values, sequences, strict=True):
-        row[: len(sequence)] = sequence
-    return values, length
 
 
 class _Encoder(NamedTuple):
     signatures: Mapping[str, Signature]
-    sequences: Sequence[np.ndarray]
+    sequences: Sequence[Probe]
     encode_examples: EncodeExamples | None
 
     def answer(
         self,
         name: str,
-        sequences: Sequence[np.ndarray] | None = None,
+        sequences: Sequence[Probe] | None = None,
         *,
-        fill: float = 0.0,
+        content: Content = ZEROS,
         extra: int = 0,
     ) -> Outputs:
         """What a signature says of `sequences`, by default of all, given the way it wants them."""
         if sequences is None:
             sequences = self.sequences
-        values, length = pad(sequences, self.sequences[0].shape[1], fill=fill, extra=extra)
         if name in _OF_EXAMPLES and self.encode_examples:
             return self.signatures[name](**{EXAMPLES: self.encode_examples(sequences)})
+        inputs = pad(sequences, self.sequences[0], content=content, extra=extra)
         if name == ENCODE_FLAT:
-            flat = values[np.arange(values.shape[1]) < length[:, np.newaxis]]
-            return self.signatures[name](**{VALUES: flat, ROW_LENGTHS: length})
-        return self.signatures[name](**{VALUES: values, LENGTH: length})
+            length = inputs.pop(LENGTH)
+            valid = np.arange(inputs[VALUES].shape[1]) < length[:, np.newaxis]
+            inputs = {key: padded[valid] for key, padded in inputs.items()}
+            return self.signatures[name](**inputs, **{ROW_LENGTHS: length})
+        return self.signatures[name](**inputs)
 
-    def one_by_one(self, name: str, sequences: Sequence[np.ndarray]) -> Outputs:
+    def one_by_one(self, name: str, sequences: Sequence[Probe]) -> Outputs:
         """The same, each sequence in a batch of its own, where there is no padding."""
         answers = [self.answer(name, [sequence]) for sequence in sequences]
         return {key: np.concatenate([each[key] for each in answers]) for key in answers[0]}
@@ -170,11 +178,13 @@ def _finite(encoder: _Encoder, name: str) -> Iterator[Violation]:
 
 def _content(encoder: _Encoder, name: str) -> Iterator[Violation]:
     zeros = encoder.answer(name, extra=1)
-    for fill in FILLS:
-        filled = encoder.answer(name, fill=fill, extra=1)
+    for content in PADDINGS:
+        filled = encoder.answer(name, content=content, extra=1)
+        words = content.words(encoder.sequences[0])
+        told = ", ".join([str(content.number), *(f"{key} {words[key]!r}" for key in words)])
         for output, figure in _differences(zeros, filled):
             if figure != 0.0:  # A NaN is not 0 either.
-                where = f"{name}.{output}, padding of {fill}"
+                where = f"{name}.{output}, padding of {told}"
                 yield Violation("content", where, figure, "a difference of exactly 0")
 
 
@@ -195,32 +205,52 @@ def _alone(encoder: _Encoder, name: str) -> Iterator[Violation]:
 
 
 def _zero_step(encoder: _Encoder, name: str) -> Iterator[Violation]:
-    yield from _counts(encoder, 0.0, "zero_step", f"{name}.{EMBEDDING}, one more step of zeros")
+    where = f"{name}.{EMBEDDING}, one more step of zeros"
+    yield from _counts(encoder, 0.0, {}, "zero_step", where)
 
 
 def _missing_step(encoder: _Encoder, name: str) -> Iterator[Violation]:
     where = f"{name}.{EMBEDDING}, one more step with nothing observed"
-    yield from _counts(encoder, float("nan"), "missing_step", where)
+    texts = [key for key, words in encoder.sequences[0].words.items() if words.dtype == object]
+    yield from _counts(encoder, float("nan"), dict.fromkeys(texts, b""), "missing_step", where)
 
 
-def _counts(encoder: _Encoder, step: float, clause: str, where: str) -> Iterator[Violation]:
+def _word(encoder: _Encoder, name: str) -> Iterator[Violation]:
+    for key in encoder.sequences[0].words:
+        seen = collections.Counter(
+            word
+            for sequence in encoder.sequences
+            for word in sequence.words[key].tolist()
+            if word != b""
+        )
+        for word, _ in seen.most_common(_WORDS_TRIED):
+            where = f"{name}.{EMBEDDING}, one more step of {key} {word!r}"
+            yield from _counts(encoder, None, {key: word}, "word", where)
+
+
+def _counts(
+    encoder: _Encoder, number: float | None, words: Mapping[str, Word], clause: str, where: str
+) -> Iterator[Violation]:
     without = encoder.one_by_one(ENCODE, encoder.sequences)[EMBEDDING]
-    figure = float(np.min([difference(without, added) for added in _with_step(encoder, step)]))
+    added = _with_step(encoder, number, words)
+    figure = float(np.min([difference(without, each) for each in added]))
     if not figure > TOLERANCE:
         yield Violation(clause, where, figure, f"a difference above {TOLERANCE}")
 
 
-def _with_step(encoder: _Encoder, step: float) -> list[np.ndarray]:
+def _with_step(
+    encoder: _Encoder, number: float | None, words: Mapping[str, Word]
+) -> list[np.ndarray]:
     """The embeddings with one more step in the middle of each sequence, and at the end of each."""
     sequences = encoder.sequences
-    middle = [np.insert(sequence, len(sequence) // 2, step, axis=0) for sequence in sequences]
-    end = [np.insert(sequence, len(sequence), step, axis=0) for sequence in sequences]
+    middle = [with_step(sequence, len(sequence) // 2, number, words) for sequence in sequences]
+    end = [with_step(sequence, len(sequence), number, words) for sequence in sequences]
     return [encoder.one_by_one(ENCODE, added)[EMBEDDING] for added in (middle, end)]
 
 
 def _takes_nan_for_missing(encoder: _Encoder) -> bool:
     try:
-        return bool(np.isfinite(_with_step(encoder, float("nan"))).all())
+        return bool(np.isfinite(_with_step(encoder, float("nan"), {})).all())
     except UnansweredError:
         return False
 
@@ -252,6 +282,7 @@ _CLAUSES: Mapping[
     "alone": (_alone, _ALL),
     "zero_step": (_zero_step, (ENCODE,)),
     "missing_step": (_missing_step, (ENCODE,)),
+    "word": (_word, (ENCODE,)),
     "signature": (_signature, _OTHERS),
     "empty": (_empty, _ALL),
 }  # fmt: skip

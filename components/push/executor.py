@@ -5,7 +5,6 @@ import pathlib
 import tempfile
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
@@ -15,6 +14,7 @@ import schemas
 from components.artifacts import ACCOUNT_FILE, PUSH_FILE, VERDICT_FILE
 from components.push import check, delivery, probes
 from components.push.fingerprint import fingerprint
+from components.push.sequences import Probe
 from components.sequence import Columns
 from components.storage import digest_of, read_json, write_json
 
@@ -49,6 +49,7 @@ class Executor(base_executor.BaseExecutor):
                 facts = encoder_facts(
                     columns=columns,
                     moments=probes.moments(sequences),
+                    vocabularies=[probes.vocabulary(staged, one) for one in columns.categories],
                     embedding_size=checked.embedding_size,
                     verdict=verdict,
                     account=account,
@@ -64,7 +65,8 @@ class Executor(base_executor.BaseExecutor):
             )
             with tempfile.TemporaryDirectory() as folder:
                 file = pathlib.Path(folder, "probes.npz")
-                probes.save(file, probes.choose(sequences), columns.names)
+                chosen = probes.choose(sequences)
+                probes.save(file, chosen, columns.names, columns.categories)
                 done = delivery.push(model, serving, origin, probes=file, complete=complete)
         tidied = delivery.tidy(serving, exec_properties["keep"])
         write_json(pathlib.Path(report.uri) / PUSH_FILE, _report(done, tidied))
@@ -83,6 +85,7 @@ def encoder_facts(
     *,
     columns: Columns,
     moments: list[dict[str, float | None]],
+    vocabularies: list[list[bytes]],
     embedding_size: int | None,
     verdict: dict[str, Any],
     account: dict[str, Any],
@@ -91,13 +94,23 @@ def encoder_facts(
     """What stands beside an encoder for those who call it: `assets.extra/encoder.json`.
 
     Each feature's `mean` and `std` are those of the sequences that the encoder was checked on, so
-    that whoever finds it can make others like them (`ragline check`) without anybody's data.
+    that whoever finds it can make others like them (`ragline check`) without anybody's data. The
+    words of each category stand in the SavedModel's assets.
     """
     shards = [shard["sha256"] for shard in account["splits"]["train"]["shards"]]
     return {
         "features": [
             {"name": feature.name, "unit": feature.unit, **stated}
             for feature, stated in zip(columns.features, moments, strict=True)
+        ],
+        "categories": [
+            {
+                "name": category.name,
+                "input": category.key,
+                "kind": category.kind,
+                "vocabulary_size": len(words),
+            }
+            for category, words in zip(columns.categories, vocabularies, strict=True)
         ],
         "embedding_size": embedding_size,
         "training_data": {"span": span, "fingerprint": digest_of(shards)},
@@ -106,7 +119,7 @@ def encoder_facts(
     }
 
 
-def _sequences(folder: str, columns: Columns) -> list[np.ndarray]:
+def _sequences(folder: str, columns: Columns) -> list[Probe]:
     shards = sorted(tf.io.gfile.glob(f"{folder}/*"))
     records = tf.data.TFRecordDataset(shards, "GZIP").take(512).as_numpy_iterator()
-    return probes.decode(records, columns.names)
+    return probes.decode(records, columns.names, columns.categories)

@@ -2,7 +2,8 @@
 
 A SavedModel is a program. What one of ours may be made of stands in ops.txt: the operations of
 clean exports. None of them calls Python or opens a file, but for the saver's, by which the weights
-are kept and restored, and which no signature may reach.
+are kept and restored, and the loader's, by which tables of words are filled from the model's assets
+when it is loaded. No signature may reach either, nor the loader the saver's.
 """
 
 import collections
@@ -16,6 +17,8 @@ from components.push.contract import Violation
 
 OPS_FILE = pathlib.Path(__file__).with_name("ops.txt")
 OF_SAVER = " (saver)"
+OF_LOADER = " (loader)"
+_LOADER = "__saved_model_init_op"  # TensorFlow's, among the signatures: what loading runs.
 
 
 def foreign_ops(model: pathlib.Path) -> list[Violation]:
@@ -26,27 +29,35 @@ def foreign_ops(model: pathlib.Path) -> list[Violation]:
       ValueError: a file of the model is none.
     """
     graph = read(model)
-    models, savers = allowed()
-    strange = {op: count for op, count in ops(graph).items() if op not in models | savers}
-    misplaced = {
-        op: count for op, count in _count(nodes_of_signatures(graph)).items() if op in savers
-    }
+    models, loaders, savers = allowed()
+    everywhere = ops(graph)
+    in_signatures, in_loader = _count(nodes_of_signatures(graph)), _count(nodes_of_loader(graph))
     return [
-        Violation("ops", f"{where}, {op}", float(count), expected)
-        for where, found, expected in (
-            ("graph", strange, "operations of clean exports alone (ops.txt)"),
-            ("signatures", misplaced, "no operation of the saver"),
+        Violation("ops", f"{where}, {op}", float(found[op]), expected)
+        for where, found, refused, expected in (
+            (
+                "graph",
+                everywhere,
+                everywhere.keys() - (models | loaders | savers),
+                "operations of clean exports alone (ops.txt)",
+            ),
+            ("signatures", in_signatures, savers, "no operation of the saver"),
+            ("signatures", in_signatures, loaders, "no operation of the loader"),
+            ("loader", in_loader, savers, "no operation of the saver"),
         )
-        for op, count in sorted(found.items())
+        for op in sorted(found.keys() & refused)
     ]
 
 
-def allowed() -> tuple[frozenset[str], frozenset[str]]:
-    """What stands in ops.txt: what any function may be made of, and what only the saver's may."""
+def allowed() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """What stands in ops.txt: for any function, for the loader's too, and for the saver's too."""
     lines = OPS_FILE.read_text(encoding="utf-8").splitlines()
-    found = [line for line in lines if line and not line.startswith("#")]
-    savers = {line.removesuffix(OF_SAVER) for line in found if line.endswith(OF_SAVER)}
-    return frozenset(found) - {saver + OF_SAVER for saver in savers}, frozenset(savers)
+    found = [line.partition(" ") for line in lines if line and not line.startswith("#")]
+    models, loaders, savers = (
+        frozenset(op for op, space, mark in found if space + mark == wanted)
+        for wanted in ("", OF_LOADER, OF_SAVER)
+    )
+    return models, loaders, savers
 
 
 def read(model: pathlib.Path) -> meta_graph_pb2.MetaGraphDef:
@@ -75,10 +86,22 @@ def ops(graph: meta_graph_pb2.MetaGraphDef) -> collections.Counter[str]:
 
 def nodes_of_signatures(graph: meta_graph_pb2.MetaGraphDef) -> Iterator[node_def_pb2.NodeDef]:
     """The nodes that some signature's outputs depend on, those of functions among them."""
+    return _nodes_of(graph, graph.signature_def.keys() - {_LOADER})
+
+
+def nodes_of_loader(graph: meta_graph_pb2.MetaGraphDef) -> Iterator[node_def_pb2.NodeDef]:
+    """The nodes that are run when the model is loaded, likewise."""
+    return _nodes_of(graph, graph.signature_def.keys() & {_LOADER})
+
+
+def _nodes_of(
+    graph: meta_graph_pb2.MetaGraphDef, signatures: Iterable[str]
+) -> Iterator[node_def_pb2.NodeDef]:
     functions = {each.signature.name: each.node_def for each in graph.graph_def.library.function}
     nodes = {node.name: node for node in graph.graph_def.node}
-    signatures = graph.signature_def.values()
-    outputs = (info.name for signature in signatures for info in signature.outputs.values())
+    outputs = (
+        info.name for name in signatures for info in graph.signature_def[name].outputs.values()
+    )
     names, called = {node_of(tensor) for tensor in outputs}, set[str]()
     to_see = [nodes[name] for name in names]
     while to_see:

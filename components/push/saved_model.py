@@ -23,7 +23,8 @@ import tensorflow as tf
 
 from components.push import contract, golden, graph, probes
 from components.push.check import NoEncoderError
-from components.sequence import LENGTH, VALUES
+from components.push.sequences import Probe, pad
+from components.sequence import LENGTH, VALUES, Category
 from components.signatures import (
     EMBEDDING,
     ENCODE,
@@ -36,7 +37,8 @@ from components.signatures import (
 )
 from components.storage import read_json
 
-# A signature of one of these names with other inputs is another thing, and is left alone.
+# A signature of one of these names with other inputs is another thing, and is left alone. Those
+# that take values take the words of each category, too.
 _INPUTS = {
     ENCODE: {VALUES, LENGTH},
     SCORE: {VALUES, LENGTH},
@@ -47,9 +49,15 @@ _INPUTS = {
 _NORMAL = {"mean": 0.0, "std": 1.0}  # Of a feature of which nothing is known.
 
 
+class _Shape(NamedTuple):
+    features: int | None  # F, if the signature states it.
+    words: dict[str, str]  # Of each category: its input, and its kind.
+
+
 class _Probes(NamedTuple):
-    sequences: list[np.ndarray]
+    sequences: list[Probe]
     names: list[str] | None  # Of the features; needed where tf.Examples are.
+    categories: list[Category]
     source: str
 
 
@@ -60,8 +68,8 @@ def check(
 
     Args:
       model: a SavedModel.
-      probes_file: `.npz` of `values` [sum T, F], `row_lengths` [B] and the feature `names` [F];
-        None for probes made from what the model states of its features.
+      probes_file: `.npz` as `probes.save` writes it; None for probes made from what the model
+        states of its features and categories.
       strict: as `components.push.check` says.
 
     Raises:
@@ -73,14 +81,16 @@ def check(
         loaded = tf.saved_model.load(str(model))
     except Exception as error:  # A foreign file fails in any way it likes.
         raise NoEncoderError(f"no SavedModel that can be loaded: {_line(error)}") from error
-    features = _features(loaded.signatures)
-    found = _read(probes_file) if probes_file else _make(model, features)
-    names = found.names
-    encode_examples = (lambda sequences: probes.encode(sequences, names)) if names else None
+    shape = _shape(loaded.signatures)
+    found = _Probes(*probes.load(probes_file), "given") if probes_file else _make(model, shape)
+    names, categories = found.names, found.categories
+    encode_examples = (
+        (lambda sequences: probes.encode(sequences, names, categories)) if names else None
+    )
     signatures = {
         name: _numpy(signature)
         for name, signature in loaded.signatures.items()
-        if _takes(signature) == _INPUTS.get(name) and _gives_embedding(name, signature)
+        if _takes(signature) == _inputs(name, shape) and _gives_embedding(name, signature)
     }
     clauses = contract.applicable(signatures, found.sequences, encode_examples)
     violations = contract.violations(signatures, found.sequences, encode_examples)
@@ -100,7 +110,8 @@ def check(
             *(["ops"] if strict else []),
         ],
         "signatures_checked": sorted(set().union(*clauses.values())),
-        "features": found.sequences[0].shape[1],
+        "features": found.sequences[0].values.shape[1],
+        "categories": [category.name for category in categories],
         "probes": f"{len(lengths)} sequences of {min(lengths)} to {max(lengths)} steps, "
         f"{found.source}",
     }
@@ -120,6 +131,7 @@ def _not_loaded(violations: Sequence[contract.Violation]) -> dict[str, Any]:
         "clauses_checked": ["ops"],
         "signatures_checked": [],
         "features": None,
+        "categories": [],
         "probes": "none; the model was not loaded",
     }
 
@@ -128,12 +140,17 @@ def _takes(signature: Any) -> set[str]:
     return set(signature.structured_input_signature[1])
 
 
+def _inputs(name: str, shape: _Shape) -> set[str] | None:
+    expected = _INPUTS.get(name)
+    return expected | set(shape.words) if expected and VALUES in expected else expected
+
+
 def _gives_embedding(name: str, signature: Any) -> bool:
     return name == EVALUATE or EMBEDDING in signature.structured_outputs
 
 
-def _features(signatures: Mapping[str, Any]) -> int | None:
-    """F as `encode` states it.
+def _shape(signatures: Mapping[str, Any]) -> _Shape:
+    """F and the categories as `encode` states them.
 
     Raises:
       NoEncoderError: no such signature, or not as the contract wants it.
@@ -144,45 +161,56 @@ def _features(signatures: Mapping[str, Any]) -> int | None:
         )
     encode = signatures[ENCODE]
     inputs, outputs = encode.structured_input_signature[1], encode.structured_outputs
-    if set(inputs) == _INPUTS[ENCODE] and EMBEDDING in outputs:
+    words = {name: spec for name, spec in inputs.items() if name not in _INPUTS[ENCODE]}
+    if _INPUTS[ENCODE] <= set(inputs) and EMBEDDING in outputs:
         values, length = inputs[VALUES].shape, inputs[LENGTH].shape
         if (
             (values.rank, length.rank) == (3, 1)
             and [*values[:2], *length] == [None, None, None]
             and outputs[EMBEDDING].shape.is_compatible_with([None, None])
+            and all(_are_words(spec) for spec in words.values())
         ):
-            return values[2]
+            kinds = {
+                name: "bytes" if spec.dtype == tf.string else "int" for name, spec in words.items()
+            }
+            return _Shape(values[2], kinds)
     raise NoEncoderError(
         f"signature {ENCODE!r}: expected {VALUES} [B, T, F] and {LENGTH} [B] -> {EMBEDDING} [B, E] "
         f"with any B and T, received {_told(inputs)} -> {_told(outputs)}"
     )
 
 
+def _are_words(spec: tf.TensorSpec) -> bool:
+    is_word = spec.dtype == tf.string or spec.dtype.is_integer
+    return is_word and spec.shape.rank == 2 and [*spec.shape] == [None, None]
+
+
 def _told(specs: Mapping[str, tf.TensorSpec]) -> str:
     return ", ".join(f"{name} {specs[name].shape}" for name in sorted(specs))
 
 
-def _read(file: pathlib.Path) -> _Probes:
-    with np.load(file, allow_pickle=False) as arrays:
-        ends = np.cumsum(arrays["row_lengths"])[:-1]
-        names = [str(name) for name in arrays["names"]]
-        return _Probes(np.split(arrays["values"], ends), names, "given")
-
-
-def _make(model: pathlib.Path, features: int | None) -> _Probes:
-    file = model / probes.ENCODER_FILE
+def _make(model: pathlib.Path, shape: _Shape) -> _Probes:
+    file, features = model / probes.ENCODER_FILE, shape.features
     if not file.is_file():
         if features is None:
             raise NoEncoderError(
                 f"signature {ENCODE!r}: {VALUES} [B, T, F] states no F, and there is no "
                 f"{probes.ENCODER_FILE} that does"
             )
-        return _Probes(probes.make([_NORMAL] * features), None, "standard normal noise")
+        categories = [Category(name=key, kind=kind) for key, kind in shape.words.items()]
+        sequences = probes.make([_NORMAL] * features, _words(model, categories))
+        return _Probes(sequences, None, categories, "standard normal noise")
     try:
-        stated = read_json(file)["features"]
+        facts = read_json(file)
+        stated = facts["features"]
         names = [feature["name"] for feature in stated]
         known = all(feature.keys() >= _NORMAL.keys() for feature in stated)
-        sequences = probes.make(stated if known else [_NORMAL] * len(stated))
+        categories = [
+            Category(name=category["name"], kind=category["kind"])
+            for category in facts.get("categories", ())
+        ]
+        words = _words(model, categories)
+        sequences = probes.make(stated if known else [_NORMAL] * len(stated), words)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise NoEncoderError(
             f"{probes.ENCODER_FILE}: expected features, each with its name, mean and std: "
@@ -193,8 +221,20 @@ def _make(model: pathlib.Path, features: int | None) -> _Probes:
             f"{probes.ENCODER_FILE}: expected the {features} features of signature {ENCODE!r}, "
             f"received {len(names)}"
         )
+    if {category.key: category.kind for category in categories} != shape.words:
+        raise NoEncoderError(
+            f"{probes.ENCODER_FILE}: expected the categories of signature {ENCODE!r}, "
+            f"{sorted(shape.words) or 'none'}, received {sorted(words) or 'none'}"
+        )
     source = f"noise with the means and stds of {file.name}" if known else "standard normal noise"
-    return _Probes(sequences, names, source)
+    return _Probes(sequences, names, categories, source)
+
+
+def _words(model: pathlib.Path, categories: Sequence[Category]) -> dict[str, np.ndarray]:
+    return {
+        category.key: probes.words_to_draw(category, probes.vocabulary(model, category))
+        for category in categories
+    }
 
 
 def _numpy(signature: Any) -> contract.Signature:
@@ -222,16 +262,16 @@ def _tensor(array: np.ndarray, dtype: tf.DType) -> tf.Tensor:
 
 
 def _session(
-    model: pathlib.Path, encode: contract.Signature, sequences: Sequence[np.ndarray]
+    model: pathlib.Path, encode: contract.Signature, sequences: Sequence[Probe]
 ) -> list[contract.Violation]:
-    values, length = contract.pad(sequences, sequences[0].shape[1])
+    inputs = pad(sequences, sequences[0])
     where = f"{ENCODE}.{EMBEDDING}, a session's loader"
     try:
-        expected = encode(**{VALUES: values, LENGTH: length})[EMBEDDING]
+        expected = encode(**inputs)[EMBEDDING]
     except contract.UnansweredError:
         return []  # Every other clause says so.
     try:
-        figure = contract.difference(expected, _by_session(model, values, length))
+        figure = contract.difference(expected, _by_session(model, inputs))
     except Exception as error:  # The loader, too, fails in many ways.
         told = f"an answer, received {_line(error)}"
         return [contract.Violation("session", where, float("nan"), told)]
@@ -240,19 +280,18 @@ def _session(
     return [contract.Violation("session", where, figure, contract.SAME)]
 
 
-def _by_session(model: pathlib.Path, values: np.ndarray, length: np.ndarray) -> np.ndarray:
+def _by_session(model: pathlib.Path, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
     """The embeddings by the loader that TF Serving, saved_model_cli and BulkInferrer use."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         meta = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(model))
         signature = meta.signature_def[ENCODE]
-        fed = {VALUES: values, LENGTH: length}
         return session.run(
             signature.outputs[EMBEDDING].name,
             {
                 signature.inputs[name].name: array.astype(
                     tf.as_dtype(signature.inputs[name].dtype).as_numpy_dtype
                 )
-                for name, array in fed.items()
+                for name, array in inputs.items()
             },
         )
 

@@ -4,6 +4,7 @@ options.py     what may be configured
 input.py       transformed records -> padded batches bucketed by length, with sample_weight
 padding.py     what each strategy of padding does to a batch
 model.py       encoder -> code -> decoder -> Dense, cropped; one model a strategy
+categories.py  codes of words: their embeddings' sizes, their cross-entropy
 loss.py        the losses and every error sum, each a masked sum
 trainer.py     one update and one evaluation, on one device or several
 loop.py        epochs, early stopping, resuming

@@ -2,7 +2,8 @@
 
 Both are 0 for a strategy that keeps padding out. `plain_loss` is what a loss over all steps would
 have reported of the same outputs: for `remask`, its distance from the masked mean is the bias that
-counting the repeated last step would bring.
+counting the repeated last step would bring. It is about the values; the cross-entropies of the
+categories are kept out of padding by the same weights.
 """
 
 import tensorflow as tf
@@ -55,7 +56,7 @@ def of_padding(
 
 def _sums(model: MaskedAutoencoder, options: TrainOptions, batch: Batch) -> dict[str, tf.Tensor]:
     weight, targets = padding.weight(options, batch), padding.targets(options, batch)
-    outputs = model(batch.values, batch.length)
+    outputs = model(batch.values, batch.length, codes=batch.codes)
     valid = masking.mask_of(batch.length, tf.shape(batch.values)[1])
 
     def sums_of(weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -2,10 +2,13 @@
 
 All signatures take one path: raw ragged columns -> Transform -> pad -> model. They therefore agree
 to the last bit, and what a caller's padding holds is gone before the first arithmetic operation.
+
+A category is an input of its own, beside the values: the words, or the codes of the raw data.
 """
 
 import pathlib
 from collections.abc import Sequence as Collection
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -14,7 +17,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata import schema_utils
 
 from components import masking
-from components.sequence import LENGTH, OBSERVED, VALUES, Columns
+from components.sequence import LENGTH, MISSING_CODE, OBSERVED, VALUES, Columns
 from components.signatures import (
     EMBEDDING,
     ENCODE,
@@ -30,9 +33,12 @@ from components.signatures import (
     SQUARED,
     error_sum,
 )
-from components.train import loss
+from components.train import categories, loss
+from components.train.categories import Vocabulary
 from components.train.model import MaskedAutoencoder
 from components.train.options import HeadOptions
+
+_WORDS = {"bytes": tf.string, "int": tf.int64}
 
 
 def export(
@@ -42,6 +48,7 @@ def export(
     schema: schema_pb2.Schema,
     columns: Columns,
     heads: Collection[HeadOptions],
+    vocabularies: Collection[Vocabulary],
     directory: pathlib.Path,
 ) -> None:
     """Writes the model with its five signatures.
@@ -53,16 +60,17 @@ def export(
       model: for any device (`use_cudnn=False`).
       transform_output: Transform's graph.
       schema: of the raw records.
-      columns: the schema's features.
+      columns: the schema's features and categories.
       heads: of the model, in its order.
+      vocabularies: of the categories, in their order.
       directory: where the SavedModel goes.
     """
-    encoder = _Encoder(model, transform_output.transform_features_layer(), columns)
+    encoder = _Encoder(model, transform_output.transform_features_layer(), columns, vocabularies)
     archive = keras.export.ExportArchive()
     archive.track(model)
     archive.track(encoder.transform)
     raw_spec = schema_utils.schema_as_feature_spec(schema).feature_spec
-    feature_spec = {name: raw_spec[name] for name in columns.names}
+    feature_spec = {name: raw_spec[name] for name in encoder.names}
     label_spec = {head.column: raw_spec[head.column] for head in heads}
 
     def parse(examples: tf.Tensor) -> dict[str, tf.RaggedTensor]:
@@ -75,73 +83,113 @@ def export(
         labels = tf.io.parse_example(examples, label_spec) if heads else {}
         return encoder.sums(parse(examples), heads, labels)
 
-    def encode(values: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
-        return encoder.embed(encoder.from_padded(values, length))
+    def encode(values: tf.Tensor, length: tf.Tensor, *words: tf.Tensor) -> dict[str, tf.Tensor]:
+        return encoder.embed(encoder.from_padded(values, length, words))
 
-    def encode_flat(values: tf.Tensor, row_lengths: tf.Tensor) -> dict[str, tf.Tensor]:
-        return encoder.embed(encoder.from_flat(values, row_lengths))
+    def encode_flat(
+        values: tf.Tensor, row_lengths: tf.Tensor, *words: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        return encoder.embed(encoder.from_flat(values, row_lengths, words))
 
-    def score(values: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
-        return encoder.score(encoder.from_padded(values, length))
+    def score(values: tf.Tensor, length: tf.Tensor, *words: tf.Tensor) -> dict[str, tf.Tensor]:
+        return encoder.score(encoder.from_padded(values, length, words))
 
     features = len(columns.features)
     examples_spec = tf.TensorSpec([None], tf.string, EXAMPLES)
-    padded_spec = (
-        tf.TensorSpec([None, None, features], tf.float32, VALUES),
-        tf.TensorSpec([None], tf.int64, LENGTH),
-    )
-    flat_spec = (
-        tf.TensorSpec([None, features], tf.float32, VALUES),
-        tf.TensorSpec([None], tf.int64, ROW_LENGTHS),
-    )
+
+    def spec_of(steps: list[None], length: str) -> list[tf.TensorSpec]:
+        return [
+            tf.TensorSpec([*steps, features], tf.float32, VALUES),
+            tf.TensorSpec([None], tf.int64, length),
+            *(tf.TensorSpec(steps, _WORDS[one.kind], one.key) for one in columns.categories),
+        ]
+
     archive.add_endpoint(SERVING_DEFAULT, serve, [examples_spec])
-    archive.add_endpoint(ENCODE, encode, list(padded_spec))
-    archive.add_endpoint(ENCODE_FLAT, encode_flat, list(flat_spec))
-    archive.add_endpoint(SCORE, score, list(padded_spec))
+    archive.add_endpoint(ENCODE, encode, spec_of([None, None], LENGTH))
+    archive.add_endpoint(ENCODE_FLAT, encode_flat, spec_of([None], ROW_LENGTHS))
+    archive.add_endpoint(SCORE, score, spec_of([None, None], LENGTH))
     archive.add_endpoint(EVALUATE, evaluate, [examples_spec])
     archive.write_out(str(directory), verbose=False)
+
+
+class _Steps(NamedTuple):
+    """A batch as the trainer sees it.
+
+    Attributes:
+      values: float32 [B, T, F].
+      weight: float32 [B, T] or [B, T, F].
+      length: int64 [B].
+      codes: category -> int64 [B, T].
+      code_weight: category -> float32 [B, T].
+    """
+
+    values: tf.Tensor
+    weight: tf.Tensor
+    length: tf.Tensor
+    codes: dict[str, tf.Tensor]
+    code_weight: dict[str, tf.Tensor]
 
 
 class _Encoder:
     """The one path: raw ragged columns, name -> [B, None], to what a signature returns."""
 
-    def __init__(self, model: MaskedAutoencoder, transform: tf.Module, columns: Columns) -> None:
+    def __init__(
+        self,
+        model: MaskedAutoencoder,
+        transform: tf.Module,
+        columns: Columns,
+        vocabularies: Collection[Vocabulary],
+    ) -> None:
         self.transform = transform
         self._model = model
-        self._columns = columns
+        self._features = columns.names
+        self._categories = tuple(category.name for category in columns.categories)
+        self._vocabularies = vocabularies
+        self.names = (*self._features, *self._categories)
 
-    def from_padded(self, values: tf.Tensor, length: tf.Tensor) -> dict[str, tf.RaggedTensor]:
-        """[B, T, F] and [B] -> ragged columns; a length outside 1..T is an error, not a clip."""
+    def from_padded(
+        self, values: tf.Tensor, length: tf.Tensor, words: Collection[tf.Tensor]
+    ) -> dict[str, tf.RaggedTensor]:
+        """[B, T, F], [B] and [B, T] each -> ragged columns.
+
+        A length outside 1..T is an error, not a clip.
+        """
         steps = tf.shape(values, tf.int64)[1]
         checks = [
             _positive(length, LENGTH),
             tf.debugging.assert_less_equal(length, steps, f"{LENGTH}: expected at most T"),
             _same_batch(values, length, LENGTH),
+            *self._same_steps(words, tf.shape(values)[:2]),
         ]
         with tf.control_dependencies(checks):
-            valid = tf.boolean_mask(values, masking.mask_of(length, steps))
-        return self._columns_of(valid, length)
+            mask = masking.mask_of(length, steps)
+            flat = [tf.boolean_mask(padded, mask) for padded in (values, *words)]
+        return self._columns_of(flat, length)
 
-    def from_flat(self, values: tf.Tensor, row_lengths: tf.Tensor) -> dict[str, tf.RaggedTensor]:
-        """[sum T, F] and [B] -> ragged columns."""
+    def from_flat(
+        self, values: tf.Tensor, row_lengths: tf.Tensor, words: Collection[tf.Tensor]
+    ) -> dict[str, tf.RaggedTensor]:
+        """[sum T, F], [B] and [sum T] each -> ragged columns."""
         total = tf.reduce_sum(row_lengths)
         checks = [
             _positive(row_lengths, ROW_LENGTHS),
             tf.debugging.assert_equal(
                 total, tf.shape(values, tf.int64)[0], f"{ROW_LENGTHS}: expected to sum to sum T"
             ),
+            *self._same_steps(words, tf.shape(values)[:1]),
         ]
         with tf.control_dependencies(checks):
             row_lengths = tf.identity(row_lengths)
-        return self._columns_of(values, row_lengths)
+        return self._columns_of([values, *words], row_lengths)
 
     def embed(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
         """`embedding` [B, E]."""
-        values, _, length = self._standardise(raw)
-        return {EMBEDDING: self._model.encode(values, length)}
+        steps = self._standardise(raw)
+        embedding = self._model.encode(steps.values, steps.length, codes=steps.codes)
+        return {EMBEDDING: embedding}
 
     def score(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
-        """`embedding` [B, E] and the masked mean squared error of each sequence [B]."""
+        """`embedding` [B, E] and the masked mean squared error of each sequence's values [B]."""
         embedding, sums = self._evaluate(raw)
         squared = tf.reduce_sum(sums[error_sum(MODEL, SQUARED)], axis=1)
         error = masking.masked_mean(squared, sums[N_VALUES])
@@ -161,42 +209,68 @@ class _Encoder:
         return sums
 
     def _evaluate(self, raw: dict[str, tf.RaggedTensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        values, weight, length = self._standardise(raw)
-        embedding = self._model.encode(values, length)
-        outputs = self._model.decode(embedding, values, length)
-        return embedding, loss.sums_by_sequence(values, outputs, embedding, length, weight)
+        values, weight, length, codes, code_weight = self._standardise(raw)
+        embedding = self._model.encode(values, length, codes=codes)
+        outputs = self._model.decode(embedding, values, length, codes=codes)
+        sums = loss.sums_by_sequence(values, outputs.values, embedding, length, weight)
+        return embedding, categories.with_categories(
+            sums, self._vocabularies, codes, outputs.logits, code_weight
+        )
 
-    def _columns_of(self, flat: tf.Tensor, length: tf.Tensor) -> dict[str, tf.RaggedTensor]:
+    def _same_steps(self, words: Collection[tf.Tensor], shape: tf.Tensor) -> list[tf.Operation]:
+        return [
+            tf.debugging.assert_equal(
+                tf.shape(column), shape, f"{name}: expected a word for each step of {VALUES}"
+            )
+            for name, column in zip(self._categories, words, strict=True)
+        ]
+
+    def _columns_of(
+        self, flat: Collection[tf.Tensor], length: tf.Tensor
+    ) -> dict[str, tf.RaggedTensor]:
+        """Values [sum T, F] and, of each category, words [sum T] -> ragged columns."""
+        values, *words = flat
+        columns = (*tf.unstack(values, len(self._features), axis=1), *words)
         return {
-            name: tf.RaggedTensor.from_row_lengths(flat[:, index], length, validate=False)
-            for index, name in enumerate(self._columns.names)
+            name: tf.RaggedTensor.from_row_lengths(column, length, validate=False)
+            for name, column in zip(self.names, columns, strict=True)
         }
 
-    def _standardise(
-        self, raw: dict[str, tf.RaggedTensor]
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Values [B, T, F], weight [B, T] or [B, T, F] and length [B], as the trainer sees them."""
-        length = raw[self._columns.names[0]].row_lengths()
+    def _standardise(self, raw: dict[str, tf.RaggedTensor]) -> _Steps:
+        length = raw[self.names[0]].row_lengths()
         checks = [_positive(length, LENGTH)] + [
             tf.debugging.assert_equal(
                 raw[name].row_lengths(), length, f"{name}: expected as many steps as the others"
             )
-            for name in self._columns.names[1:]
+            for name in self.names[1:]
         ]
         with tf.control_dependencies(checks):
             length = tf.identity(length)
         transformed = self.transform(raw)
         values = self._pad(transformed[VALUES], length)
         if OBSERVED in transformed:
-            return values, tf.cast(self._pad(transformed[OBSERVED], length), tf.float32), length
-        return values, tf.sequence_mask(length, tf.shape(values)[1], tf.float32), length
+            weight = tf.cast(self._pad(transformed[OBSERVED], length), tf.float32)
+        else:
+            weight = tf.sequence_mask(length, tf.shape(values)[1], tf.float32)
+        codes = {
+            name: self._pad(transformed[name], length, width=1, fill=MISSING_CODE)[..., 0]
+            for name in self._categories
+        }
+        code_weight = {name: categories.weight_of(code, length) for name, code in codes.items()}
+        return _Steps(values, weight, length, codes, code_weight)
 
-    def _pad(self, rows: tf.RaggedTensor, length: tf.Tensor) -> tf.Tensor:
-        """Ragged [B, T * F] -> [B, T, F], 0 in the padding; T >= 1 even if the batch is empty."""
-        features = len(self._columns.features)
+    def _pad(
+        self, rows: tf.RaggedTensor, length: tf.Tensor, width: int | None = None, fill: int = 0
+    ) -> tf.Tensor:
+        """Ragged [B, T * width] -> [B, T, width], `fill` in the padding; width is F if not given.
+
+        T >= 1 even if the batch is empty.
+        """
+        width = width or len(self._features)
         steps = tf.reduce_max(tf.concat([length, [1]], axis=0))
-        dense = rows.to_tensor(shape=tf.stack([tf.shape(length, tf.int64)[0], steps * features]))
-        return tf.reshape(dense, [-1, steps, features])
+        shape = tf.stack([tf.shape(length, tf.int64)[0], steps * width])
+        dense = rows.to_tensor(tf.cast(fill, rows.dtype), shape=shape)
+        return tf.reshape(dense, [-1, steps, width])
 
 
 def _labels(column: tf.SparseTensor, head: HeadOptions) -> tuple[tf.Tensor, tf.Tensor]:

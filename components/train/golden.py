@@ -1,24 +1,25 @@
 """Golden inputs: raw sequences with the embeddings of the model in memory, beside its export.
 
 The push compares what the served model says of them, in another process and from another folder.
-The sequences are noise with the training data's means and deviations, and nobody's data: they
-travel with the encoder to wherever it is served.
+The sequences are noise with the training data's means and deviations, their words the most frequent
+ones in turn, and nobody's data: they travel with the encoder to wherever it is served.
 """
 
 import base64
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components.sequence import VALUES, Columns
+from components.sequence import VALUES, Category, Columns
 from components.signatures import EMBEDDING, EXAMPLES, GOLDEN_FILE
 from components.storage import write_json
 from components.train.model import MaskedAutoencoder
 
 _LENGTHS = (1, 2, 5, 13, 34)
+_MOST_WORDS = 8
 _FAR = 1e20  # Beyond every mean, so that a z-score there tells the deviation to 7 digits.
 
 
@@ -37,30 +38,43 @@ def write(
     Args:
       model: as it was exported.
       transform_output: Transform's graph.
-      columns: the schema's features.
+      columns: the schema's features and categories.
       directory: of the SavedModel.
     """
     transform = transform_output.transform_features_layer()
 
-    def standardise(sequence: np.ndarray) -> np.ndarray:
-        raw = {
-            name: tf.RaggedTensor.from_row_lengths(column, [len(column)])
-            for name, column in zip(columns.names, sequence.T, strict=True)
-        }
-        return transform(raw)[VALUES].flat_values.numpy().reshape(sequence.shape)
+    def standardise(values: np.ndarray) -> np.ndarray:
+        raw = {name: _ragged(column) for name, column in zip(columns.names, values.T, strict=True)}
+        return transform(raw)[VALUES].flat_values.numpy().reshape(values.shape)
 
+    vocabularies = {
+        category.name: transform_output.vocabulary_by_name(category.vocabulary)
+        for category in columns.categories
+    }
     records = []
-    for sequence in _sequences(*_moments(standardise, len(columns.names)), columns):
+    for values in _sequences(*_moments(standardise, len(columns.names)), columns):
+        raw = dict(zip(columns.names, values.T, strict=True)) | {
+            category.name: _words(category, vocabularies[category.name], len(values))
+            for category in columns.categories
+        }
+        transformed = transform({name: _ragged(column) for name, column in raw.items()})
         embedding = model.encode(
-            tf.constant(standardise(sequence)[np.newaxis]), tf.constant([len(sequence)], tf.int64)
+            tf.reshape(transformed[VALUES].flat_values, [1, *values.shape]),
+            tf.constant([len(values)], tf.int64),
+            codes={name: transformed[name].flat_values[tf.newaxis] for name in vocabularies},
         )
         records.append(
             {
-                EXAMPLES: base64.b64encode(_example(sequence, columns)).decode(),
+                EXAMPLES: base64.b64encode(_example(raw)).decode(),
                 EMBEDDING: embedding.numpy()[0].tolist(),
             }
         )
     write_json(directory / GOLDEN_FILE, {"records": records})
+
+
+def _ragged(column: np.ndarray) -> tf.RaggedTensor:
+    kind = tf.string if column.dtype == object else column.dtype
+    return tf.RaggedTensor.from_row_lengths(tf.constant(column, kind), [len(column)])
 
 
 def _moments(
@@ -89,10 +103,18 @@ def _sequences(mean: np.ndarray, deviation: np.ndarray, columns: Columns) -> lis
     return sequences
 
 
-def _example(sequence: np.ndarray, columns: Columns) -> bytes:
-    features = {
-        name: tf.train.Feature(float_list=tf.train.FloatList(value=column))
-        for name, column in zip(columns.names, sequence.T, strict=True)
-    }
-    example = tf.train.Example(features=tf.train.Features(feature=features))
+def _words(category: Category, known: list[bytes], steps: int) -> np.ndarray:
+    """[T]: the most frequent words in turn; and a missing one, or the code after the lowest."""
+    words = known[:_MOST_WORDS]
+    if category.kind == "bytes":
+        return np.resize(np.array([*words, b""], object), steps)
+    codes = [int(word) for word in words]
+    return np.resize(np.array([*codes, min(codes) + 1], np.int64), steps)
+
+
+def _example(raw: Mapping[str, np.ndarray]) -> bytes:
+    example = tf.train.Example()
+    for name, column in raw.items():
+        kind = {"f": "float_list", "i": "int64_list", "O": "bytes_list"}[column.dtype.kind]
+        getattr(example.features.feature[name], kind).value.extend(column.tolist())
     return example.SerializeToString(deterministic=True)

@@ -30,6 +30,8 @@ class Batch(NamedTuple):
         counts.
       labels: head -> int64 [B], the class, or float32 [B]; 0 where the label is missing.
       label_weight: head -> float32 [B]; 1 where the label is there, 0 where it is missing.
+      codes: category -> int64 [B, T]; negative where the word is missing, 0 in the padding.
+      code_weight: category -> float32 [B, T]; above 0 where it counts.
     """
 
     values: tf.Tensor
@@ -37,6 +39,8 @@ class Batch(NamedTuple):
     sample_weight: tf.Tensor
     labels: dict[str, tf.Tensor]
     label_weight: dict[str, tf.Tensor]
+    codes: dict[str, tf.Tensor]
+    code_weight: dict[str, tf.Tensor]
 
 
 def read_lengths(files: Collection[str]) -> np.ndarray:
@@ -72,6 +76,7 @@ def batches(
     boundaries: Collection[int],
     average: str = "value",
     heads: Collection[HeadOptions] = (),
+    categories: Collection[str] = (),
     fixed_steps: int | None = None,
     shuffle_seed: int | None = None,
 ) -> tf.data.Dataset:
@@ -86,6 +91,7 @@ def batches(
       boundaries: of the length buckets.
       average: what the weights make alike: each `value`, each `step` or each `sequence`.
       heads: whose labels the batches carry.
+      categories: whose codes the batches carry, by name.
       fixed_steps: T of every batch; None pads each batch to its own longest sequence.
       shuffle_seed: None keeps the order of the files; the same seed gives the same batches.
 
@@ -96,7 +102,7 @@ def batches(
     if shuffle_seed is not None:
         records = records.shuffle(_SHUFFLED_RECORDS, seed=shuffle_seed)
     elements = records.map(
-        lambda record: _parse(record, spec, features, average, heads),
+        lambda record: _parse(record, spec, features, average, heads, categories),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     shapes = tf.nest.map_structure(lambda tensor: tensor.shape, elements.element_spec)
@@ -104,6 +110,8 @@ def batches(
         shapes = shapes._replace(
             values=[fixed_steps, features],
             sample_weight=[fixed_steps, *shapes.sample_weight[1:]],
+            codes={name: [fixed_steps] for name in categories},
+            code_weight={name: [fixed_steps] for name in categories},
         )
     return elements.bucket_by_sequence_length(
         element_length_func=lambda batch: tf.cast(batch.length, tf.int32),
@@ -119,9 +127,10 @@ def _parse(
     features: int,
     average: str,
     heads: Collection[HeadOptions],
+    categories: Collection[str],
 ) -> Batch:
     """One record; padding will give the padded steps a weight of 0."""
-    columns = (VALUES, LENGTH, OBSERVED, *(head.column for head in heads))
+    columns = (VALUES, LENGTH, OBSERVED, *(head.column for head in heads), *categories)
     wanted = {name: spec[name] for name in columns if name in spec}
     parsed = tf.io.parse_single_example(record, wanted)
     length = parsed[LENGTH]
@@ -130,19 +139,30 @@ def _parse(
         length * features,
         "a record's values do not have its length",
     )
-    with tf.control_dependencies([same_steps]):
+    same_codes = [
+        tf.debugging.assert_equal(
+            tf.size(parsed[name], tf.int64), length, f"a record's {name} does not have its length"
+        )
+        for name in categories
+    ]
+    with tf.control_dependencies([same_steps, *same_codes]):
         values = tf.reshape(parsed[VALUES], [-1, features])
     if OBSERVED in parsed:
         counted = tf.cast(tf.reshape(parsed[OBSERVED], [-1, features]), tf.float32)
     else:
         counted = tf.ones([length])
     labels = {head.name: _label(parsed[head.column], head) for head in heads}
+    codes = {name: parsed[name] for name in categories}
     return Batch(
         values=values,
         length=length,
         sample_weight=_weight(counted, average),
         labels={name: label for name, (label, _) in labels.items()},
         label_weight={name: weight for name, (_, weight) in labels.items()},
+        codes=codes,
+        code_weight={
+            name: _weight(tf.cast(code >= 0, tf.float32), average) for name, code in codes.items()
+        },
     )
 
 

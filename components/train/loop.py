@@ -1,4 +1,4 @@
-"""Epochs: until the eval split's masked MSE stops falling, resumed where they were interrupted.
+"""Epochs: until the eval split's error stops falling, resumed where they were interrupted.
 
 What an epoch reports is a ratio of sums over the whole split, never a mean of batches' means.
 """
@@ -17,7 +17,15 @@ import tensorflow as tf
 from components.masking import masked_mean_of
 from components.train.checkpoint import Checkpoint, Checkpoints
 from components.train.options import HeadOptions, TrainOptions
-from components.train.trainer import LOSS, PADDED_STEPS, STEPS, Sums, Trainer, mean_of
+from components.train.trainer import (
+    LOSS,
+    PADDED_STEPS,
+    STEPS,
+    Sums,
+    Trainer,
+    category_term,
+    mean_of,
+)
 
 _log = logging.getLogger("ragline.train")
 
@@ -35,6 +43,8 @@ class Epoch:
       seconds: wall time of the updates alone.
       steps: valid steps seen.
       padded_steps: steps computed, padding included.
+      categories: category -> `cross_entropy`, a masked mean over the training split while the
+        weights moved, in nats; `eval_cross_entropy` and `eval_accuracy` over the eval split's.
     """
 
     epoch: int
@@ -44,6 +54,13 @@ class Epoch:
     seconds: float
     steps: int
     padded_steps: int
+    categories: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def error(self) -> float:
+        """What is to fall: the masked MSE and each category's cross-entropy on eval, summed."""
+        entropies = (metrics["eval_cross_entropy"] for metrics in self.categories.values())
+        return sum(entropies, self.masked_mse)
 
 
 def fit(
@@ -55,7 +72,7 @@ def fit(
     checkpoints: Checkpoints,
     on_epoch: Callable[[Epoch], None],
 ) -> list[Epoch]:
-    """Trains until the eval split's masked MSE stops falling; leaves the best epoch's weights.
+    """Trains until the eval split's error stops falling; leaves the best epoch's weights.
 
     Args:
       trainer: holds the model; resumed from the newest checkpoint, if there is one.
@@ -81,10 +98,10 @@ def fit(
 
 
 def best_epoch(history: Collection[Epoch]) -> Epoch:
-    """The epoch whose weights are kept: the lowest masked MSE on eval, the first of equals."""
+    """The epoch whose weights are kept: the lowest error on eval, the first of equals."""
 
     def order(epoch: Epoch) -> float:
-        return epoch.masked_mse if math.isfinite(epoch.masked_mse) else math.inf
+        return epoch.error if math.isfinite(epoch.error) else math.inf
 
     return min(history, key=order)
 
@@ -114,6 +131,10 @@ def _one_epoch(
         seconds=seconds,
         steps=int(train[STEPS]),
         padded_steps=int(train[PADDED_STEPS]),
+        categories={
+            name: _category_metrics(category_term(name), train, evaluated)
+            for name in trainer.categories
+        },
     )
 
 
@@ -124,6 +145,14 @@ def _head_metrics(head: HeadOptions, train: Sums, evaluated: Sums) -> dict[str, 
         right, count = evaluated[f"{head.name}_right"], evaluated[f"{name}_count"]
         metrics["eval_accuracy"] = masked_mean_of(right, count)
     return metrics
+
+
+def _category_metrics(term: str, train: Sums, evaluated: Sums) -> dict[str, float]:
+    return {
+        "cross_entropy": mean_of(train, term),
+        "eval_cross_entropy": mean_of(evaluated, term),
+        "eval_accuracy": masked_mean_of(evaluated[f"{term}_right"], evaluated[f"{term}_count"]),
+    }
 
 
 def _snapshot(trainer: Trainer, best: list[np.ndarray], history: list[Epoch]) -> Checkpoint:

@@ -1,5 +1,8 @@
 """The masked LSTM autoencoder: encoder -> code -> decoder -> Dense, cropped.
 
+A step's inputs are its F values and, of each category, the embedding of its code; what is missing
+is exactly 0 in both. A step's outputs are F values and, of each category, the logits of its codes.
+
 No layer of `MaskedAutoencoder` gets a mask, because none needs one. Padding stands on the right,
 and a recurrent layer is causal: the state after the last valid step does not know what follows. The
 encoder runs over the batch as it is, and the last valid state is gathered at length - 1; the
@@ -13,19 +16,41 @@ and Salakhutdinov 2015, "Unsupervised Learning of Video Representations using LS
 unconditioned decoder `decoder = "repeat"` is.
 """
 
+from collections.abc import Mapping
 from collections.abc import Sequence as Collection
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
 from components import masking
+from components.train.categories import Vocabulary
 from components.train.options import HeadOptions, TrainOptions
 
 _CELLS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 
 
+Codes = Mapping[str, tf.Tensor]
+
+
+class Reconstruction(NamedTuple):
+    """What the decoder puts out.
+
+    Attributes:
+      values: float32 [B, T, F].
+      logits: category -> float32 [B, T, size of its vocabulary].
+    """
+
+    values: tf.Tensor
+    logits: dict[str, tf.Tensor]
+
+
 class MaskedAutoencoder(keras.Model):
-    """Strategies `crop` and `equal_length`: values [B, T, F], length [B] -> code and outputs."""
+    """Strategies `crop` and `equal_length`: values [B, T, F], length [B] -> code and outputs.
+
+    `codes` are those of the categories, by name: int64 [B, T] each, negative where the word is
+    missing; anything may stand where t >= length. A model without categories needs none.
+    """
 
     def __init__(
         self,
@@ -33,6 +58,7 @@ class MaskedAutoencoder(keras.Model):
         features: int,
         options: TrainOptions,
         heads: Collection[HeadOptions] = (),
+        vocabularies: Collection[Vocabulary] = (),
         use_cudnn: bool | str = "auto",
     ) -> None:
         """Builds the layers.
@@ -41,14 +67,17 @@ class MaskedAutoencoder(keras.Model):
           features: F.
           options: shape and precision.
           heads: supervised outputs on the code.
+          vocabularies: of the categories.
           use_cudnn: False for a graph that must run where no GPU is: the choice is made when a
             function is traced, so a model exported on a GPU machine would hold CudnnRNN for ever.
         """
         super().__init__()
         self._teacher = options.decoder == "teacher"
+        self._names = [vocabulary.name for vocabulary in vocabularies]
+        inputs = features + sum(vocabulary.embedding_size for vocabulary in vocabularies)
         read = options.units * (2 if options.bidirectional else 1)
-        written = options.embedding_size + (features if self._teacher else 0)
-        sizes = [features] + [read] * (options.layers - 1)
+        written = options.embedding_size + (inputs if self._teacher else 0)
+        sizes = [inputs] + [read] * (options.layers - 1)
         self.encoder = _stack("encoder", options, sizes, use_cudnn)
         self.backward = (
             _stack("backward", options, sizes, use_cudnn) if options.bidirectional else []
@@ -57,6 +86,11 @@ class MaskedAutoencoder(keras.Model):
         sizes = [written] + [options.units] * (options.layers - 1)
         self.decoder = _stack("decoder", options, sizes, use_cudnn)
         self.reconstruction = _dense("reconstruction", options.units, features)
+        self.tables = [_table(index, one) for index, one in enumerate(vocabularies)]
+        self.words = [
+            _dense(f"words_{index}", options.units, vocabulary.size)
+            for index, vocabulary in enumerate(vocabularies)
+        ]
         self.heads = [_dense(head.name, options.embedding_size, head.outputs) for head in heads]
         # Of a whole sequence, not of a step: its draw has no T in its shape, which padding would
         # change.
@@ -65,18 +99,25 @@ class MaskedAutoencoder(keras.Model):
         )
         self.built = True
 
-    def encode(self, values: tf.Tensor, length: tf.Tensor, training: bool = False) -> tf.Tensor:
+    def encode(
+        self,
+        values: tf.Tensor,
+        length: tf.Tensor,
+        training: bool = False,
+        codes: Codes | None = None,
+    ) -> tf.Tensor:
         """The code of each sequence.
 
         Args:
           values: float32 [B, T, F]; anything may stand where t >= length.
           length: int [B], 1 <= length <= T.
           training: whether to drop out.
+          codes: of the categories.
 
         Returns:
           float32 [B, E].
         """
-        states = masking.select(masking.mask_of(length, tf.shape(values)[1]), values)
+        states = self._inputs(values, length, codes)
         for index, layer in enumerate(self.encoder):
             forward = self.dropout(layer(states), training=training)
             last = tf.gather(forward, length - 1, batch_dims=1)
@@ -92,35 +133,66 @@ class MaskedAutoencoder(keras.Model):
         return self.code(last)
 
     def decode(
-        self, code: tf.Tensor, values: tf.Tensor, length: tf.Tensor, training: bool = False
-    ) -> tf.Tensor:
-        """The reconstruction, cropped to the valid steps.
+        self,
+        code: tf.Tensor,
+        values: tf.Tensor,
+        length: tf.Tensor,
+        training: bool = False,
+        codes: Codes | None = None,
+    ) -> Reconstruction:
+        """The reconstruction, cropped to the valid steps: 0 in the padding.
 
         Args:
           code: float32 [B, E].
           values: float32 [B, T, F]; read by `decoder = "teacher"` alone, otherwise only T counts.
           length: int [B].
           training: whether to drop out.
-
-        Returns:
-          float32 [B, T, F], 0 in the padding.
+          codes: of the categories; read by `decoder = "teacher"` alone.
         """
         mask = masking.mask_of(length, tf.shape(values)[1])
-        states = self._decoder_inputs(code, values, mask)
+        states = self._decoder_inputs(code, values, length, codes)
         for layer in self.decoder:
             states = self.dropout(layer(states), training=training)
-        return masking.select(mask, self.reconstruction(states))
+        outputs = self._outputs(states)
+        return tf.nest.map_structure(lambda output: masking.select(mask, output), outputs)
 
-    def call(self, values: tf.Tensor, length: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """The reconstruction of each sequence, float32 [B, T, F]."""
-        return self.decode(self.encode(values, length, training), values, length, training)
+    def call(
+        self,
+        values: tf.Tensor,
+        length: tf.Tensor,
+        training: bool = False,
+        codes: Codes | None = None,
+    ) -> tf.Tensor:
+        """The reconstruction of each sequence's values, float32 [B, T, F]."""
+        code = self.encode(values, length, training, codes)
+        return self.decode(code, values, length, training, codes).values
 
-    def _decoder_inputs(self, code: tf.Tensor, values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    def _inputs(self, values: tf.Tensor, length: tf.Tensor, codes: Codes | None) -> tf.Tensor:
+        """What is read of each step: its values and embedded codes; 0 in the padding."""
+        mask = masking.mask_of(length, tf.shape(values)[1])
+        values = masking.select(mask, values)
+        if not self._names:
+            return values
+        embedded = []
+        for name, table in zip(self._names, self.tables, strict=True):
+            there = tf.logical_and(mask, codes[name] >= 0)
+            embedded.append(masking.select(there, table(masking.select(there, codes[name]))))
+        return tf.concat([values, *embedded], axis=2)
+
+    def _outputs(self, states: tf.Tensor) -> Reconstruction:
+        """What is put out at each step, from the decoder's states [B, T, units]."""
+        logits = {name: layer(states) for name, layer in zip(self._names, self.words, strict=True)}
+        return Reconstruction(self.reconstruction(states), logits)
+
+    def _decoder_inputs(
+        self, code: tf.Tensor, values: tf.Tensor, length: tf.Tensor, codes: Codes | None
+    ) -> tf.Tensor:
         repeated = tf.repeat(code[:, tf.newaxis, :], tf.shape(values)[1], axis=1)
         if not self._teacher:
             return repeated
         # The step before: 0 before the first.
-        before = tf.pad(masking.select(mask, values)[:, :-1], [[0, 0], [1, 0], [0, 0]])
+        inputs = self._inputs(values, length, codes)
+        before = tf.pad(inputs[:, :-1], [[0, 0], [1, 0], [0, 0]])
         return tf.concat([repeated, before], axis=2)
 
 
@@ -132,21 +204,27 @@ class RemaskedAutoencoder(MaskedAutoencoder):
     """
 
     def decode(
-        self, code: tf.Tensor, values: tf.Tensor, length: tf.Tensor, training: bool = False
-    ) -> tf.Tensor:
-        """The reconstruction, float32 [B, T, F]; in the padding, the last valid step's."""
+        self,
+        code: tf.Tensor,
+        values: tf.Tensor,
+        length: tf.Tensor,
+        training: bool = False,
+        codes: Codes | None = None,
+    ) -> Reconstruction:
+        """The reconstruction; in the padding, the last valid step's."""
         mask = masking.mask_of(length, tf.shape(values)[1])
-        states = self._decoder_inputs(code, values, mask)
+        states = self._decoder_inputs(code, values, length, codes)
         for layer in self.decoder:
             states = self.dropout(layer(states, mask=mask), training=training)
-        return self.reconstruction(states)
+        return self._outputs(states)
 
 
 class TextbookAutoencoder(MaskedAutoencoder):
     """Strategy `keras`, kept to show what goes wrong: Masking(0.0) -> LSTM -> RepeatVector -> LSTM.
 
     The mask is inferred from values, so a step that is 0 throughout is taken for padding; it is
-    lost at RepeatVector, so the decoder and the plain loss go on through the padding.
+    lost at RepeatVector, so the decoder and the plain loss go on through the padding. It is about
+    values, and has no categories.
     """
 
     def __init__(self, *, steps: int, **arguments: object) -> None:
@@ -160,7 +238,13 @@ class TextbookAutoencoder(MaskedAutoencoder):
         self._steps = steps
         self.masking = keras.layers.Masking(0.0)
 
-    def encode(self, values: tf.Tensor, length: tf.Tensor, training: bool = False) -> tf.Tensor:
+    def encode(
+        self,
+        values: tf.Tensor,
+        length: tf.Tensor,
+        training: bool = False,
+        codes: Codes | None = None,
+    ) -> tf.Tensor:
         """The code, float32 [B, E], of the steps that are not 0 throughout."""
         states = masking.select(masking.mask_of(length, tf.shape(values)[1]), values)
         mask = self.masking.compute_mask(states)
@@ -169,14 +253,19 @@ class TextbookAutoencoder(MaskedAutoencoder):
         return self.code(states[:, -1])  # A masked step repeats the output before it.
 
     def decode(
-        self, code: tf.Tensor, values: tf.Tensor, length: tf.Tensor, training: bool = False
-    ) -> tf.Tensor:
-        """The reconstruction, float32 [B, T, F], of valid steps and padding alike."""
+        self,
+        code: tf.Tensor,
+        values: tf.Tensor,
+        length: tf.Tensor,
+        training: bool = False,
+        codes: Codes | None = None,
+    ) -> Reconstruction:
+        """The reconstruction of valid steps and padding alike."""
         steps = tf.maximum(tf.shape(values)[1], self._steps)
         states = tf.repeat(code[:, tf.newaxis, :], steps, axis=1)
         for layer in self.decoder:
             states = self.dropout(layer(states), training=training)
-        return self.reconstruction(states)[:, : tf.shape(values)[1]]
+        return self._outputs(states[:, : tf.shape(values)[1]])
 
 
 def build(
@@ -184,6 +273,7 @@ def build(
     features: int,
     options: TrainOptions,
     heads: Collection[HeadOptions] = (),
+    vocabularies: Collection[Vocabulary] = (),
     steps: int = 1,
     use_cudnn: bool | str = "auto",
 ) -> MaskedAutoencoder:
@@ -193,16 +283,24 @@ def build(
       features: F.
       options: shape, precision and strategy.
       heads: supervised outputs on the code.
+      vocabularies: of the categories.
       steps: of the longest sequence; what the strategy `keras` pads to.
       use_cudnn: see `MaskedAutoencoder`.
+
+    Raises:
+      ValueError: if the strategy `keras` is given categories.
     """
     arguments = {
         "features": features,
         "options": options,
         "heads": heads,
+        "vocabularies": vocabularies,
         "use_cudnn": use_cudnn,
     }
     if options.padding == "keras":
+        if vocabularies:
+            names = ", ".join(vocabulary.name for vocabulary in vocabularies)
+            raise ValueError(f"padding = 'keras': expected no categories, received {names}")
         return TextbookAutoencoder(steps=steps, **arguments)
     if options.padding == "remask":
         return RemaskedAutoencoder(**arguments)
@@ -226,6 +324,14 @@ def _stack(
         layer.build((None, None, size))
         layers.append(layer)
     return layers
+
+
+def _table(index: int, vocabulary: Vocabulary) -> keras.layers.Embedding:
+    layer = keras.layers.Embedding(
+        vocabulary.size, vocabulary.embedding_size, dtype="float32", name=f"table_{index}"
+    )
+    layer.build()
+    return layer
 
 
 def _dense(name: str, inputs: int, outputs: int) -> keras.layers.Dense:

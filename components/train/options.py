@@ -15,7 +15,7 @@ class TrainOptions:
         by the mask; `equal_length` has no padding, since every batch holds sequences of one length;
         `remask` masks the repeated code again, so that the decoder stops at the last valid step;
         `keras` is the textbook model (`Masking(0.0)`, `RepeatVector`, a plain loss over all steps),
-        kept to show what goes wrong. docs/padding.md compares them.
+        kept to show what goes wrong; it takes no categories. docs/padding.md compares them.
       error: of one value: `squared`, `absolute`, `huber` (quadratic up to 1, linear beyond) or
         `log_cosh`; metrics are of squared errors whatever stands here.
       average: what counts alike in the loss: each `value`, each `step`, or each `sequence`.
@@ -32,8 +32,8 @@ class TrainOptions:
       micro_batches: an update's batch is computed in so many parts, one after another, to save
         memory; the update is the same.
       epochs: at most so many passes over the training split.
-      patience: stop after so many epochs without a better masked MSE on the eval split, and keep
-        the best epoch's weights.
+      patience: stop after so many epochs without a better masked MSE on the eval split (with
+        categories, its sum with their cross-entropies), and keep the best epoch's weights.
       learning_rate: Adam's step size.
       clip_norm: the gradient's global norm is clipped to this; recurrent gradients explode without
         (Pascanu, Mikolov, Bengio 2013).

@@ -14,7 +14,8 @@ import schemas
 from components.artifacts import TRAINING_FILE, UNTRAINED_FOLDER
 from components.sequence import SPLITS, Columns
 from components.storage import digest_of, sha256, write_json
-from components.train import effect, export, golden, input, loop, loss, model, padding
+from components.train import categories, effect, export, golden, input, loop, loss, model, padding
+from components.train.categories import Vocabulary
 from components.train.checkpoint import Checkpoints
 from components.train.options import HeadOptions, TrainOptions
 from components.train.trainer import Trainer, strategy_of
@@ -43,12 +44,19 @@ def run_fn(fn_args: Any) -> None:
     lengths = {split: input.read_lengths(files[split]) for split in SPLITS}
     steps = int(max(found.max() for found in lengths.values()))
     strategy = strategy_of(options.strategy)
-    build = {"features": len(columns.features), "heads": heads, "steps": steps}
+    vocabularies = categories.vocabularies_of(transform_output, columns)
+    build = {
+        "features": len(columns.features),
+        "heads": heads,
+        "vocabularies": vocabularies,
+        "steps": steps,
+    }
     trainer = Trainer(options=options, strategy=strategy, **build)
     read = {
         "spec": transform_output.transformed_feature_spec(),
         "features": len(columns.features),
         "heads": heads,
+        "categories": trainer.categories,
         "batch_size": options.batch_size,
     }
     boundaries = padding.boundaries(options, lengths["train"])
@@ -78,9 +86,9 @@ def run_fn(fn_args: Any) -> None:
         with logs.as_default(step=epoch.epoch):
             tf.summary.scalar("loss/train", epoch.loss)
             tf.summary.scalar("masked_mse/eval", epoch.masked_mse)
-            for head, metrics in epoch.heads.items():
+            for term, metrics in (*epoch.heads.items(), *epoch.categories.items()):
                 for name, value in metrics.items():
-                    tf.summary.scalar(f"{head}/{name}", value)
+                    tf.summary.scalar(f"{term}/{name}", value)
             tf.summary.scalar("steps_per_second", epoch.steps / epoch.seconds)
         logs.flush()
 
@@ -99,6 +107,7 @@ def run_fn(fn_args: Any) -> None:
         "schema": schema,
         "columns": columns,
         "heads": heads,
+        "vocabularies": vocabularies,
     }
     # First with the weights that training began with, as a baseline for the evaluation.
     untrained = pathlib.Path(fn_args.model_run_dir) / UNTRAINED_FOLDER
@@ -110,7 +119,8 @@ def run_fn(fn_args: Any) -> None:
     golden.write(portable, transform_output=transform_output, columns=columns, directory=directory)
     summary = _summary(options, history, strategy, boundaries) | {
         "padding_effect": effect.of_padding(portable, options, train_batches()),
-        "sums": {split: _sums(portable, all_batches(split)) for split in SPLITS},
+        "vocabularies": {vocabulary.name: vocabulary.size for vocabulary in vocabularies},
+        "sums": {split: _sums(portable, vocabularies, all_batches(split)) for split in SPLITS},
     }
     write_json(pathlib.Path(fn_args.model_run_dir) / TRAINING_FILE, summary)
 
@@ -136,20 +146,28 @@ def _fingerprint(config: dict[str, Any], files: dict[str, list[str]], columns: C
             tf.__version__,
             keras.__version__,
             *columns.names,
+            *(category.name for category in columns.categories),
             *(f"{split} {sha256(file)}" for split in SPLITS for file in files[split]),
         ]
     )
 
 
-def _sums(autoencoder: model.MaskedAutoencoder, batches: tf.data.Dataset) -> dict[str, float]:
+def _sums(
+    autoencoder: model.MaskedAutoencoder,
+    vocabularies: tuple[Vocabulary, ...],
+    batches: tf.data.Dataset,
+) -> dict[str, float]:
     """What the whole of a split adds to every metric, by the exported model."""
 
     @tf.function(input_signature=[batches.element_spec])
     def of_batch(batch: input.Batch) -> dict[str, tf.Tensor]:
-        embedding = autoencoder.encode(batch.values, batch.length)
-        outputs = autoencoder.decode(embedding, batch.values, batch.length)
+        embedding = autoencoder.encode(batch.values, batch.length, codes=batch.codes)
+        outputs = autoencoder.decode(embedding, batch.values, batch.length, codes=batch.codes)
         sums = loss.sums_by_sequence(
-            batch.values, outputs, embedding, batch.length, batch.sample_weight
+            batch.values, outputs.values, embedding, batch.length, batch.sample_weight
+        )
+        sums = categories.with_categories(
+            sums, vocabularies, batch.codes, outputs.logits, batch.code_weight
         )
         return {name: tf.reduce_sum(sum_) for name, sum_ in sums.items()}
 
@@ -178,6 +196,7 @@ def _summary(
         "loss": best.loss,
         "masked_mse": best.masked_mse,
         "heads": best.heads,
+        "categories": best.categories,
         "padding_waste": 1.0 - steps / padded,
         "steps_per_second": steps / sum(epoch.seconds for epoch in history),
         "bucket_boundaries": boundaries,

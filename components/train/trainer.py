@@ -16,7 +16,8 @@ import keras
 import tensorflow as tf
 
 from components.masking import masked_mean, masked_mean_of, total_weight
-from components.train import loss, model, padding
+from components.train import categories, loss, model, padding
+from components.train.categories import Vocabulary
 from components.train.input import Batch
 from components.train.options import HeadOptions, TrainOptions
 
@@ -41,6 +42,11 @@ def strategy_of(name: str) -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
+def category_term(name: str) -> str:
+    """The key of a category's cross-entropy among the sums; no head has such a name."""
+    return f"category:{name}"
+
+
 def mean_of(sums: Sums, name: str) -> float:
     """A sum of an epoch, divided once, at its end."""
     return masked_mean_of(sums[name], sums[f"{name}_count"])
@@ -56,6 +62,7 @@ class Trainer:
         options: TrainOptions,
         strategy: tf.distribute.Strategy,
         heads: Collection[HeadOptions] = (),
+        vocabularies: Collection[Vocabulary] = (),
         steps: int = 1,
     ) -> None:
         """Creates the variables on the strategy's devices, seeded by the options.
@@ -65,24 +72,32 @@ class Trainer:
           options: of the training.
           strategy: see `strategy_of`.
           heads: supervised outputs on the code.
+          vocabularies: of the categories.
           steps: of the longest sequence; see `model.build`.
         """
         self._strategy = strategy
         self._options = options
         self.heads = tuple(heads)
+        self.categories = tuple(vocabulary.name for vocabulary in vocabularies)
         keras.utils.set_random_seed(options.seed)
         with strategy.scope():
-            self.model = model.build(features=features, options=options, heads=heads, steps=steps)
+            self.model = model.build(
+                features=features,
+                options=options,
+                heads=heads,
+                vocabularies=vocabularies,
+                steps=steps,
+            )
             self.optimizer = keras.optimizers.Adam(options.learning_rate)
             self.optimizer.build(self.model.trainable_variables)
         self._functions: dict[tuple[str, Any], Callable[[Any], dict[str, tf.Tensor]]] = {}
 
     def update(self, batches: tf.data.Dataset) -> Sums:
-        """One update a batch; the sums of the training loss and of each head's."""
+        """One update a batch; the sums of the training loss, each head's and each category's."""
         return self._run(self._update_replica, batches)
 
     def evaluate(self, batches: tf.data.Dataset) -> Sums:
-        """The sums of squared errors and of each head, with the weights as they are."""
+        """The sums of squared errors, each head and each category, the weights as they are."""
         return self._run(self._evaluate_replica, batches)
 
     def _run(
@@ -119,7 +134,7 @@ class Trainer:
         counts = self._counts(batch)
         # What each mean is divided by: of the global batch, known before any part is computed.
         global_counts = replicas.all_reduce(_SUM, counts)
-        weights = (1.0, *(head.weight for head in self.heads))
+        weights = (1.0, *(head.weight for head in self.heads), *(1.0 for _ in self.categories))
         parts = self._options.micro_batches
 
         def add_part(
@@ -129,7 +144,8 @@ class Trainer:
                 found = self._totals(_part(batch, part, parts))
                 means = map(masked_mean, found, global_counts)
                 objective = tf.add_n([w * mean for w, mean in zip(weights, means, strict=True)])
-            slopes = tape.gradient(objective, variables)
+            # As tensors: that of an embedding is a list of the rows that were read.
+            slopes = [tf.convert_to_tensor(slope) for slope in tape.gradient(objective, variables)]
             return part + 1, _added(totals, found), _added(gradients, slopes)
 
         # A loop of the graph: parts unrolled by Python may run side by side, and save no memory.
@@ -153,7 +169,7 @@ class Trainer:
     def _evaluate_replica(self, batch: Batch) -> dict[str, tf.Tensor]:
         outputs, answers = self._forward(batch, training=False)
         counted = tf.cast(batch.sample_weight > 0, tf.float32)
-        total, count = loss.error_sums("squared", batch.values, outputs, counted)
+        total, count = loss.error_sums("squared", batch.values, outputs.values, counted)
         sums = _steps(batch) | {LOSS: total, f"{LOSS}_count": count}
         for head, answer in zip(self.heads, answers, strict=True):
             label, weight = batch.labels[head.name], batch.label_weight[head.name]
@@ -162,17 +178,31 @@ class Trainer:
             if head.type == "classification":
                 right = tf.cast(tf.equal(tf.argmax(answer, axis=1), label), tf.float32)
                 sums[f"{head.name}_right"] = tf.reduce_sum(weight * right)
+        for name, logits in outputs.logits.items():
+            term, codes = category_term(name), batch.codes[name]
+            weight = tf.cast(batch.code_weight[name] > 0, tf.float32)
+            sums |= {
+                term: tf.reduce_sum(categories.cross_entropy(codes, logits, weight)),
+                f"{term}_count": tf.reduce_sum(weight),
+                f"{term}_right": tf.reduce_sum(categories.right(codes, logits, weight)),
+            }
         return _as_float64(sums)
 
-    def _forward(self, batch: Batch, training: bool) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """The reconstruction [B, T, F], and each head's outputs."""
-        code = self.model.encode(batch.values, batch.length, training)
-        outputs = self.model.decode(code, batch.values, batch.length, training)
+    def _forward(
+        self, batch: Batch, training: bool
+    ) -> tuple[model.Reconstruction, list[tf.Tensor]]:
+        """The reconstruction, and each head's outputs."""
+        code = self.model.encode(batch.values, batch.length, training, batch.codes)
+        outputs = self.model.decode(code, batch.values, batch.length, training, batch.codes)
         return outputs, [head(code) for head in self.model.heads]
 
     def _names(self) -> tuple[str, ...]:
-        """Of the terms of the objective: the reconstruction, and each head."""
-        return (LOSS, *(f"{head.name}_loss" for head in self.heads))
+        """Of the terms of the objective: the reconstruction, each head and each category."""
+        return (
+            LOSS,
+            *(f"{head.name}_loss" for head in self.heads),
+            *(category_term(name) for name in self.categories),
+        )
 
     def _counts(self, batch: Batch) -> list[tf.Tensor]:
         """The sum of weights of each term, which needs no forward pass."""
@@ -180,6 +210,7 @@ class Trainer:
         return [
             total_weight(weight, batch.values),
             *(tf.reduce_sum(batch.label_weight[head.name]) for head in self.heads),
+            *(tf.reduce_sum(batch.code_weight[name]) for name in self.categories),
         ]
 
     def _totals(self, batch: Batch) -> list[tf.Tensor]:
@@ -187,10 +218,14 @@ class Trainer:
         outputs, answers = self._forward(batch, training=True)
         weight = padding.weight(self._options, batch)
         targets = padding.targets(self._options, batch)
-        totals = [loss.error_sums(self._options.error, targets, outputs, weight)[0]]
+        totals = [loss.error_sums(self._options.error, targets, outputs.values, weight)[0]]
         for head, answer in zip(self.heads, answers, strict=True):
             label, labelled = batch.labels[head.name], batch.label_weight[head.name]
             totals.append(loss.head_sums(head, label, answer, labelled)[0])
+        for name in self.categories:
+            weight = batch.code_weight[name]
+            entropy = categories.cross_entropy(batch.codes[name], outputs.logits[name], weight)
+            totals.append(tf.reduce_sum(weight * entropy))
         return totals
 
 

@@ -5,22 +5,25 @@ from typing import Any
 
 import tensorflow as tf
 
-from components.sequence import LENGTH, OBSERVED, SEQUENCE_ID, VALUES
-from components.transform import standardise
+from components.sequence import LENGTH, OBSERVED, SEQUENCE_ID, VALUES, Category
+from components.transform import standardise, vocabulary
 
 
 def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]) -> dict[str, Any]:
     """Raw columns -> what the trainer wants.
 
     Args:
-      inputs: feature name -> ragged float32 [B, None]; bookkeeping and context as the schema says.
-      custom_config: `features`, the F feature names in order; `context`, the names that pass
+      inputs: feature name -> ragged float32 [B, None]; category -> ragged bytes or int64 likewise;
+        bookkeeping and context as the schema says.
+      custom_config: `features`, the F feature names in order; `categories`, the C categories, each
+        a Category as a dictionary; `max_words`, of a vocabulary; `context`, the names that pass
         through as they are; `allow_missing`, whether records carry `observed`. (`source` is there
         for the cache alone.)
 
     Returns:
       `values`, ragged float32 [B, None], T * F row-major; `observed`, ragged int64 likewise, where
-      values can be missing; `length`, int64 [B]; `sequence_id`, bytes [B]; the context.
+      values can be missing; the codes of each category, ragged int64 [B, None], under its name;
+      `length`, int64 [B]; `sequence_id`, bytes [B]; the context.
     """
     columns = [inputs[name] for name in custom_config["features"]]
     z, observed = standardise.standardise(standardise.stack_features(columns))
@@ -32,4 +35,8 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     }
     if custom_config["allow_missing"]:
         outputs[OBSERVED] = standardise.rows_of(tf.cast(observed, tf.int64), columns[0])
+    for stated in custom_config["categories"]:
+        category = Category(**stated)
+        words, most = inputs[category.name], custom_config["max_words"]
+        outputs[category.name] = vocabulary.codes(words, category, most)
     return outputs

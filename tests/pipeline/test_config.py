@@ -13,8 +13,10 @@ from typing import Literal, get_args, get_origin
 
 import pytest
 import tomli_w
+from google.protobuf import text_format
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tensorflow_metadata.proto.v0 import schema_pb2
 
 import schemas
 from components.ingest.options import InputOptions, QuarantineOptions, StepOptions
@@ -451,6 +453,23 @@ def test_values_that_exclude_each_other_are_refused(tmp_path: pathlib.Path, othe
         "decoder = 'repeat' with it"
     ]
     assert load(_write(tmp_path, _with("train.padding", "keras"))).train.padding == "keras"
+
+
+def test_the_textbook_model_is_refused_where_the_schema_has_categories(
+    tmp_path: pathlib.Path,
+) -> None:
+    schema = schemas.load("gestures")
+    schema.feature.add(name="activity", type=schema_pb2.BYTES)
+    shown = schema.tensor_representation_group[""].tensor_representation["activity"]
+    shown.ragged_tensor.feature_path.step.append("activity")
+    file = tmp_path / "events.pbtxt"
+    file.write_text(text_format.MessageToString(schema), encoding="utf-8")
+    document = SMALLEST | {"schema": str(file)}
+    assert load(_write(tmp_path, document)).schema == str(file)
+    assert _mistakes(_write(tmp_path, document | {"train": {"padding": "keras"}})) == [
+        "train.padding: 'keras' is the textbook model of numbers; expected a schema without "
+        "categories, received activity"
+    ]
 
 
 # Heads, a list of tables.

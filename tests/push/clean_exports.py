@@ -3,12 +3,12 @@
 `python tests/push/clean_exports.py` derives components/push/ops.txt from them anew.
 """
 
-import collections
 import pathlib
 import tempfile
 from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
+import events
 import keras
 import numpy as np
 import tensorflow_transform as tft
@@ -20,14 +20,14 @@ import schemas
 from components.ingest import examples
 from components.push import graph
 from components.sequence import Columns, Sequence
-from components.train import export, golden, model
+from components.train import categories, export, golden, model
 from components.train.options import HeadOptions, TrainOptions
 from components.transform.preprocessing import preprocessing_fn
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HEAD = HeadOptions(name="a", column="label", type="classification", classes=("1", "2"))
 # Each value of each option that decides what is exported, at least once; by schema: one in which
-# values can be missing, one in which none can.
+# values can be missing, one in which none can, one with categories.
 OPTIONS = {
     "gestures": (
         {},
@@ -36,10 +36,12 @@ OPTIONS = {
         {"padding": "keras"},
     ),
     "japanese_vowels": ({},),
+    "events": ({}, {"decoder": "teacher", "padding": "remask"}),
 }
 _HEADER = """\
 # What a pushed SavedModel may be made of: the operations of clean exports, and no others.
-# Those marked (saver) keep and restore the weights: no signature reaches them.
+# Those marked (saver) keep and restore the weights, those marked (loader) fill tables of words when
+# the model is loaded: no signature reaches them.
 # Derived by `python tests/push/clean_exports.py` from models of every kind of option and schema;
 # tests/push/test_exports.py derives it anew.
 """
@@ -65,6 +67,7 @@ def transform_output(name: str, folder: pathlib.Path, seed: int = 0) -> tft.TFTr
         "features": list(columns.names),
         "context": list(columns.context),
         "allow_missing": columns.allow_missing,
+        "categories": [],
     }
     source = tfxio.TFExampleBeamRecord(
         physical_format="inmem", telemetry_descriptors=["test"], schema=schema
@@ -86,18 +89,21 @@ def write(
     name: str, transform: tft.TFTransformOutput, folder: pathlib.Path, seed: int = 0, **options
 ) -> pathlib.Path:
     """Exports an untrained model of a schema, with its golden inputs."""
-    schema: schema_pb2.Schema = schemas.load(name)
+    schema: schema_pb2.Schema = events.schema() if name == "events" else schemas.load(name)
     columns = Columns.from_schema(schema)
+    heads = (HEAD,) if options and "label" in columns.context else ()
+    vocabularies = categories.vocabularies_of(transform, columns)
     keras.utils.set_random_seed(seed)
     built = model.build(
         features=len(columns.names),
         options=TrainOptions(**{"units": 4, "embedding_size": 3} | options),
-        heads=(HEAD,) if options else (),
+        heads=heads,
+        vocabularies=vocabularies,
         steps=40,
         use_cudnn=False,
     )
     exported = {"transform_output": transform, "columns": columns, "directory": folder}
-    export.export(built, schema=schema, **exported)
+    export.export(built, schema=schema, heads=heads, vocabularies=vocabularies, **exported)
     golden.write(built, **exported)
     return folder
 
@@ -105,21 +111,27 @@ def write(
 def every(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     """A model of every schema and options."""
     for name, sets in OPTIONS.items():
-        transform = transform_output(name, folder / name / "transform")
+        if name == "events":
+            (folder / name).mkdir()
+            transform = events.transform(folder / name, {"train": events.make(0, (3, 4, 5))})
+        else:
+            transform = transform_output(name, folder / name / "transform")
         for number, options in enumerate(sets):
             yield write(name, transform, folder / name / str(number), seed=number, **options)
 
 
 def derive(models: Iterable[pathlib.Path]) -> str:
     """ops.txt."""
-    of_models: collections.Counter[str] = collections.Counter()
-    everywhere: collections.Counter[str] = collections.Counter()
+    marks: dict[str, str] = {}
     for path in models:
         found = graph.read(path)
-        everywhere += graph.ops(found)
-        of_models += collections.Counter(node.op for node in graph.nodes_of_signatures(found))
-    lines = [op if op in of_models else f"{op}{graph.OF_SAVER}" for op in sorted(everywhere)]
-    return _HEADER + "".join(f"{line}\n" for line in lines)
+        marks = dict.fromkeys(graph.ops(found), graph.OF_SAVER) | marks
+        for mark, nodes in (
+            (graph.OF_LOADER, graph.nodes_of_loader(found)),
+            ("", graph.nodes_of_signatures(found)),
+        ):
+            marks |= {node.op: mark for node in nodes if marks[node.op] != ""}
+    return _HEADER + "".join(f"{op}{marks[op]}\n" for op in sorted(marks))
 
 
 if __name__ == "__main__":

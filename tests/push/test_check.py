@@ -145,6 +145,7 @@ def test_the_textbook_model_drops_steps_of_zeros_and_json_says_so(textbook, tmp_
             }
         ],
         "features": F,
+        "categories": [],
         "embedding_size": E,
         "clauses_checked": OF_ENCODE,
         "signatures_checked": ["encode"],

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from components.push import contract, probes
+from components.push.sequences import Probe
+from components.sequence import Category
 
 F, E = 3, 2
 WEIGHTS = np.random.default_rng(0).normal(size=(F, E))
 SEQUENCES = [
-    np.random.default_rng(length).normal(size=(length, F)).astype(np.float32)
+    Probe(values=np.random.default_rng(length).normal(size=(length, F)).astype(np.float32))
     for length in (1, 4, 6, 11)
 ]
 
@@ -24,7 +26,7 @@ def _rows(sequences) -> np.ndarray:
 
 
 def _decode(examples) -> list[np.ndarray]:
-    return probes.decode(examples, ["a", "b", "c"])
+    return [probe.values for probe in probes.decode(examples, ["a", "b", "c"])]
 
 
 def _encode_examples(sequences) -> np.ndarray:
@@ -317,9 +319,91 @@ def test_numbers_beyond_1_are_compared_with_the_digits_that_float32_has():
     assert violation.clause == "alone"
 
 
+# Categories.
+
+CATEGORIES = [Category(name="concept:name", kind="bytes"), Category(name="code", kind="int")]
+CODES = {b"a": 0, b"b": 1, b"c": 2, b"": -1}
+WORDED = [
+    Probe(
+        values=sequence.values,
+        words={
+            "concept_name": np.array([b"a", b"b", b"", b"a"] * 3, object)[: len(sequence)],
+            "code": np.arange(len(sequence)) % 3,
+        },
+    )
+    for sequence in SEQUENCES
+]
+
+
+def _reads_words(values, length, keep=None, padding=False, **words):
+    """Sound, but for the steps that it does not keep, and for what it may read of the padding."""
+    texts, codes = words["concept_name"], words["code"]
+    rows = []
+    for row, steps in enumerate(length):
+        shown = slice(None) if padding else slice(steps)
+        code = np.array([CODES.get(word, 3) for word in texts[row, shown]])
+        inputs = np.stack([code, np.sin(codes[row, shown]), 0.0 * code], axis=1)
+        inputs[:steps] += values[row, :steps]
+        rows.append(_one(inputs[keep(code)] if keep else inputs))
+    return {"embedding": np.array(rows, np.float32).reshape(-1, E)}
+
+
+def _violations_of_words(**faults) -> list[contract.Violation]:
+    def encode(**inputs):
+        return _reads_words(**inputs, **faults)
+
+    return contract.violations({"encode": encode}, WORDED)
+
+
+def test_an_encoder_that_reads_words_is_held_to_the_same_rules():
+    assert _violations_of_words() == []
+    checked = contract.applicable({"encode": _reads_words}, WORDED)
+    assert set(checked) == {"finite", "content", "extra", "alone", "zero_step", "word", "empty"}
+
+
+def test_a_code_of_0_that_is_taken_for_padding_is_found():
+    """Of the words tried, the one that has it is named."""
+    found = _violations_of_words(keep=lambda codes: codes != 0)
+    [violation] = [each for each in found if each.clause == "word"]
+    assert violation.signature == "encode.embedding, one more step of concept_name b'a'"
+    assert violation.figure == 0.0
+
+
+def test_words_read_from_the_padding_are_found():
+    found = _violations_of_words(padding=True)
+    assert {violation.clause for violation in found} == {"content", "extra", "alone"}
+    told = "encode.embedding, padding of 1e+30, concept_name b'a', code 0"
+    assert (found[0].clause, found[0].signature) == ("content", told)
+
+
+def test_probes_with_words_survive_the_way_through_examples_and_files(tmp_path):
+    names = ["a", "b", "c"]
+    decoded = probes.decode(probes.encode(WORDED, names, CATEGORIES), names, CATEGORIES)
+    probes.save(tmp_path / "probes.npz", WORDED, names, CATEGORIES)
+    loaded, *told = probes.load(tmp_path / "probes.npz")
+    assert told == [names, CATEGORIES]
+    for again in (decoded, loaded):
+        for one, other in zip(WORDED, again, strict=True):
+            np.testing.assert_array_equal(other.values, one.values)
+            for key, words in one.words.items():
+                assert other.words[key].tolist() == words.tolist()
+                assert other.words[key].dtype == words.dtype
+
+
+def test_words_are_drawn_from_what_is_known():
+    activity, code = CATEGORIES
+    assert probes.words_to_draw(activity, [b"x", b"y"]).tolist() == [b"x", b"y", b""]
+    assert probes.words_to_draw(code, [b"-7", b"0"]).tolist() == [-7, 0]
+    drawn = {one.key: probes.words_to_draw(one, []) for one in CATEGORIES}
+    made = probes.make([{"mean": 0.0, "std": 1.0}], drawn)
+    for key, known in drawn.items():
+        words = np.concatenate([probe.words[key] for probe in made])
+        assert set(words.tolist()) == set(known.tolist())
+
+
 @pytest.mark.parametrize("lengths", [[5], [5, 5, 5], [1, 1], list(range(1, 60))])
 def test_probes_always_give_a_batch_with_padding(lengths):
-    chosen = probes.choose([np.ones((length, F), np.float32) for length in lengths])
+    chosen = probes.choose([Probe(values=np.ones((length, F), np.float32)) for length in lengths])
     found = [len(sequence) for sequence in chosen]
     assert 2 <= len(found) <= 16
     assert min(found) < max(found)
@@ -328,7 +412,7 @@ def test_probes_always_give_a_batch_with_padding(lengths):
 
 def test_probes_survive_the_way_through_examples():
     for sequence, decoded in zip(SEQUENCES, _decode(_encode_examples(SEQUENCES)), strict=True):
-        np.testing.assert_array_equal(decoded, sequence)
+        np.testing.assert_array_equal(decoded, sequence.values)
 
 
 def test_moments_are_those_of_the_observed_values():
@@ -337,7 +421,7 @@ def test_moments_are_those_of_the_observed_values():
         np.array([[1e9, 0.1, nan, nan]], np.float32),
         np.array([[1e9 + 64, 0.1, 3.0, nan], [1e9 + 128, 0.1, 5.0, nan]], np.float32),
     ]
-    offset, constant, partial, unseen = probes.moments(sequences)
+    offset, constant, partial, unseen = probes.moments([Probe(values=v) for v in sequences])
     assert offset == {"mean": 1e9 + 64, "std": pytest.approx(64 * (2 / 3) ** 0.5, rel=1e-12)}
     assert constant == {"mean": pytest.approx(np.float32(0.1), rel=1e-12), "std": 0.0}
     assert partial == {"mean": 4.0, "std": 1.0}
@@ -348,11 +432,11 @@ def test_made_probes_are_as_wide_as_the_moments_say():
     features = [{"mean": 50.0, "std": 4.0}, {"mean": 7.0, "std": 0.0}, {"mean": None, "std": None}]
     made = probes.make(features)
     assert [len(sequence) for sequence in made] == [1, 2, 3, 5, 8, 13, 21, 34, 55, 89]
-    rows = np.concatenate(made)
+    rows = np.concatenate([probe.values for probe in made])
     assert rows.dtype == np.float32
     assert rows[:, 0].mean() == pytest.approx(50.0, abs=1.0)
     assert rows[:, 0].std() == pytest.approx(4.0, rel=0.2)
     assert (rows[:, 1] == 7.0).all()
     assert np.isnan(rows[:, 2]).all()
     for one, other in zip(made, probes.make(features), strict=True):
-        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(one.values, other.values)

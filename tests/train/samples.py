@@ -1,5 +1,6 @@
 """Sequences with missing values and missing labels, as records and as the batches of training."""
 
+import dataclasses
 from collections.abc import Mapping
 from collections.abc import Sequence as Collection
 from dataclasses import dataclass, field
@@ -7,7 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import tensorflow as tf
 
+from components.sequence import Category
 from components.train import input
+from components.train.categories import Vocabulary
 from components.train.input import Batch
 from components.train.options import HeadOptions
 
@@ -21,6 +24,11 @@ OBSERVED = {"observed": tf.io.RaggedFeature(tf.int64, value_key="observed")}
 KIND = HeadOptions(name="kind", column="kind", type="classification", classes=("a", "b", "c"))
 GRADE = HeadOptions(name="grade", column="grade", type="classification", classes=("7", "1", "-3"))
 SCORE = HeadOptions(name="score", column="score", type="regression", weight=0.5)
+WORDS = (
+    Vocabulary(category=Category(name="activity", kind="bytes"), size=5),
+    Vocabulary(category=Category(name="code", kind="int"), size=3),
+)
+CODES = {word.name: tf.io.RaggedFeature(tf.int64, value_key=word.name) for word in WORDS}
 LABELS = {
     "kind": tf.io.VarLenFeature(tf.string),
     "grade": tf.io.VarLenFeature(tf.int64),
@@ -36,11 +44,13 @@ class Sample:
       values: float32 [T, F]; 0 where missing.
       observed: bool [T, F]; None if no value of the data set can be missing.
       labels: column -> label, without those that are missing.
+      codes: category -> int64 [T]; -1 where missing.
     """
 
     values: np.ndarray
     observed: np.ndarray | None = None
     labels: Mapping[str, bytes | int | float] = field(default_factory=dict)
+    codes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def make(seed: int, lengths: Collection[int], *, missing: bool = False, scale: float = 1.0):
@@ -65,12 +75,32 @@ def make(seed: int, lengths: Collection[int], *, missing: bool = False, scale: f
     return samples
 
 
+def with_codes(seed: int, made: Collection[Sample]) -> list[Sample]:
+    """The same sequences, each with a code a step; a fifth of the activities missing."""
+    rng = np.random.default_rng(seed)
+    return [
+        dataclasses.replace(
+            sample,
+            codes={
+                word.name: np.where(
+                    rng.random(len(sample.values)) < (0.2 if word.category.allow_missing else 0),
+                    -1,
+                    rng.integers(word.size, size=len(sample.values)),
+                )
+                for word in WORDS
+            },
+        )
+        for sample in made
+    ]
+
+
 def record(sample: Sample, length: int | None = None) -> bytes:
     """As Transform writes it."""
     columns = {
         "values": sample.values,
         "length": np.array(len(sample.values) if length is None else length),
         **{name: np.array(label) for name, label in sample.labels.items()},
+        **sample.codes,
     }
     if sample.observed is not None:
         columns["observed"] = sample.observed.astype(np.int64)
@@ -91,12 +121,14 @@ def write(path, records: Collection[bytes]) -> str:
 
 def read(path: str, *, missing: bool = False, batch_size: int = 256, **options) -> tf.data.Dataset:
     """The batches of one shard; in one bucket, unless the options say otherwise."""
-    spec = SPEC | LABELS | (OBSERVED if missing else {})
+    spec = SPEC | LABELS | CODES | (OBSERVED if missing else {})
     options = {"boundaries": []} | options
     return input.batches([path], spec=spec, features=F, batch_size=batch_size, **options)
 
 
-def filled(batches: tf.data.Dataset, fill: float, extra: int = 0) -> tf.data.Dataset:
+def filled(
+    batches: tf.data.Dataset, fill: float, extra: int = 0, code: int = 2**62
+) -> tf.data.Dataset:
     """The same batches with other padding, and so many steps more of it."""
 
     def fill_padding(batch: Batch) -> Batch:
@@ -105,7 +137,15 @@ def filled(batches: tf.data.Dataset, fill: float, extra: int = 0) -> tf.data.Dat
             for tensor in (batch.values, batch.sample_weight)
         )
         valid = tf.sequence_mask(batch.length, tf.shape(values)[1])[..., tf.newaxis]
-        return batch._replace(values=tf.where(valid, values, fill), sample_weight=weight)
+        codes = {name: tf.pad(one, [[0, 0], [0, extra]]) for name, one in batch.codes.items()}
+        return batch._replace(
+            values=tf.where(valid, values, fill),
+            sample_weight=weight,
+            codes={name: tf.where(valid[..., 0], one, code) for name, one in codes.items()},
+            code_weight={
+                name: tf.pad(one, [[0, 0], [0, extra]]) for name, one in batch.code_weight.items()
+            },
+        )
 
     return batches.map(fill_padding)
 

@@ -169,7 +169,7 @@ def _dropped(built, values: tf.Tensor, length: tf.Tensor, draw: int) -> np.ndarr
     """The states behind the decoder's dropout, in the first so many steps."""
     code = built.encode(values, length)
     built.dropout.seed_generator.state.assign([7, draw])
-    return built.decode(code, values, length, training=True).numpy()
+    return built.decode(code, values, length, training=True).values.numpy()
 
 
 def test_dropout_takes_the_same_units_at_every_step_and_others_of_every_sequence():

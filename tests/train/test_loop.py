@@ -34,12 +34,15 @@ def _dataset(sequences, batch_size: int, extra: int = 0, fill: float = 0.0) -> t
             weight = np.zeros((len(part), steps), np.float32)
             for row, sequence in enumerate(part):
                 values[row, : len(sequence)], weight[row, : len(sequence)] = sequence, 1.0
-            yield Batch(values, np.array([len(s) for s in part], np.int64), weight, {}, {})
+            length = np.array([len(s) for s in part], np.int64)
+            yield Batch(values, length, weight, {}, {}, {}, {})
 
     spec = Batch(
         tf.TensorSpec([None, None, F], tf.float32),
         tf.TensorSpec([None], tf.int64),
         tf.TensorSpec([None, None], tf.float32),
+        {},
+        {},
         {},
         {},
     )

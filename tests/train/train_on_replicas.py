@@ -2,9 +2,11 @@
 
 The control is a mean a replica, averaged, as in Keras: each replica divides by its own count.
 
-    plain  two epochs with Adam, whose last batch is uneven
-    heads  one plain gradient step in two parts: average = sequence, missing values, and two heads,
-           of which one has its labels on the first replica alone
+    plain       two epochs with Adam, whose last batch is uneven
+    heads       one plain gradient step in two parts: average = sequence, missing values, and two
+                heads, of which one has its labels on the first replica alone
+    categories  the same step with two categories in place of the heads, of which one is missing on
+                the second replica
 """
 
 import json
@@ -19,6 +21,7 @@ import samples
 import tensorflow as tf
 
 from components.train import trainer as trainer_module
+from components.train.categories import Vocabulary
 from components.train.options import HeadOptions, TrainOptions
 
 
@@ -31,6 +34,7 @@ class Case:
     epochs: int
     options: TrainOptions
     heads: Collection[HeadOptions] = ()
+    vocabularies: Collection[Vocabulary] = ()
     optimizer: keras.optimizers.Optimizer | None = None
 
     def dataset(self, folder: str) -> tf.data.Dataset:
@@ -40,6 +44,10 @@ class Case:
             sample.labels.pop("kind", None)
             if row < 2:
                 sample.labels["kind"] = b"b"
+        if self.vocabularies:
+            made = samples.with_codes(0, made)
+            for sample in made[(self.sequences + 1) // 2 :]:
+                sample.codes["activity"][:] = -1
         path = samples.write(
             f"{folder}/shard", [samples.record(sample) for sample in made[: self.sequences]]
         )
@@ -49,6 +57,7 @@ class Case:
             batch_size=self.batch_size,
             average=self.options.average,
             heads=self.heads,
+            categories=[vocabulary.name for vocabulary in self.vocabularies],
         )
 
 
@@ -66,6 +75,14 @@ CASES = {
         epochs=1,
         options=TrainOptions(**SIZE, clip_norm=1e9, micro_batches=2, average="sequence"),
         heads=(samples.KIND, samples.SCORE),
+        optimizer=keras.optimizers.SGD(1.0),
+    ),
+    "categories": lambda: Case(
+        sequences=7,
+        batch_size=7,
+        epochs=1,
+        options=TrainOptions(**SIZE, clip_norm=1e9, micro_batches=2, average="sequence"),
+        vocabularies=samples.WORDS,
         optimizer=keras.optimizers.SGD(1.0),
     ),
 }
@@ -99,7 +116,11 @@ class _Control:
 def train(case: Case, strategy: tf.distribute.Strategy) -> dict:
     """The sums of the last epoch, and by how much the weights changed."""
     trainer = trainer_module.Trainer(
-        features=samples.F, options=case.options, strategy=strategy, heads=case.heads
+        features=samples.F,
+        options=case.options,
+        strategy=strategy,
+        heads=case.heads,
+        vocabularies=case.vocabularies,
     )
     trainer.optimizer = case.optimizer or trainer.optimizer
     before = trainer.model.get_weights()

@@ -86,6 +86,7 @@ def transformed(sequences, columns_and_schema):
         "features": list(columns.names),
         "context": list(columns.context),
         "allow_missing": columns.allow_missing,
+        "categories": [],
     }
     source = tfxio.TFExampleBeamRecord(
         physical_format="inmem", telemetry_descriptors=["test"], schema=schema

@@ -1,0 +1,187 @@
+"""Event sequences: an activity (text, at times missing), a code (whole number) and an amount.
+
+The activity of a step decides which may follow, and the code; so a model that learns anything says
+more of them than their shares do.
+"""
+
+import dataclasses
+import functools
+import json
+import pathlib
+import tempfile
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx_bsl.public import tfxio
+
+from components.artifacts import TRAINING_FILE
+from components.sequence import Columns
+from components.train.options import TrainOptions
+from components.train.run_fn import run_fn
+from components.transform.preprocessing import preprocessing_fn
+
+WORDS = ("activity", "code")
+BOOKKEEPING = ("sequence_id", "entity_id", "length", "length_bucket")
+# Which follow, and which code each has: codes of the data are names, whatever their numbers are.
+NEXT = {
+    "register": ("check",),
+    "check": ("approve", "refuse"),
+    "approve": ("pay",),
+    "refuse": ("register", "archive"),
+    "pay": ("archive",),
+    "archive": ("register",),
+}
+CODES = {"register": 0, "check": 0, "approve": 40, "refuse": -7, "pay": 40, "archive": 2**40}
+_ACTIVITIES = tuple(NEXT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Events:
+    """One sequence of T steps: activity, text [T]; code, int64 [T]; amount, float32 [T]."""
+
+    activity: list[str]
+    code: np.ndarray
+    amount: np.ndarray
+
+    def example(self, name: str = "x") -> bytes:
+        """As ingest writes it."""
+        example = tf.train.Example()
+        feature = example.features.feature
+        for key in ("sequence_id", "entity_id", "length_bucket"):
+            feature[key].bytes_list.value.append(name.encode())
+        feature["length"].int64_list.value.append(len(self.code))
+        feature["activity"].bytes_list.value.extend(word.encode() for word in self.activity)
+        feature["code"].int64_list.value.extend(self.code.tolist())
+        feature["amount"].float_list.value.extend(self.amount.tolist())
+        return example.SerializeToString(deterministic=True)
+
+
+def make(seed: int, lengths: Collection[int], missing: float = 0.1) -> list[Events]:
+    """Walks through the activities; that share of them, and of the amounts, is missing."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for length in lengths:
+        walk = [_ACTIVITIES[rng.integers(len(_ACTIVITIES))]]
+        while len(walk) < length:
+            following = NEXT[walk[-1]]
+            walk.append(following[rng.integers(len(following))])
+        amount = np.array([len(word) for word in walk]) + rng.normal(0.0, 0.1, length)
+        amount[rng.random(length) < missing] = np.nan
+        made.append(
+            Events(
+                activity=[word if rng.random() >= missing else "" for word in walk],
+                code=np.array([CODES[word] for word in walk], np.int64),
+                amount=amount.astype(np.float32),
+            )
+        )
+    return made
+
+
+def schema() -> schema_pb2.Schema:
+    """Of these records: `amount` is the only feature."""
+    found = text_format.Parse(
+        "feature { name: 'amount' type: FLOAT } feature { name: 'activity' type: BYTES }"
+        "feature { name: 'code' type: INT }",
+        schema_pb2.Schema(),
+    )
+    shown = found.tensor_representation_group[""].tensor_representation
+    for feature in found.feature:
+        ragged = shown[feature.name].ragged_tensor
+        ragged.feature_path.step.append(feature.name)
+        ragged.row_partition_dtype = schema_pb2.TensorRepresentation.RowPartitionDType.INT64
+    for name in BOOKKEEPING:
+        kind = schema_pb2.INT if name == "length" else schema_pb2.BYTES
+        found.feature.add(name=name, type=kind, presence={"min_fraction": 1, "min_count": 1})
+        shown[name].dense_tensor.column_name = name
+        shown[name].dense_tensor.shape.SetInParent()
+    return found
+
+
+def transform(
+    folder: pathlib.Path, splits: Mapping[str, Collection[Events]], max_words: int = 100
+) -> tft.TFTransformOutput:
+    """A real TFT run: statistics and vocabularies of `splits["train"]`.
+
+    Writes the graph to `folder/transform` and the records of each split to `folder/<split>.gz`.
+    """
+    columns = Columns.from_schema(schema())
+    config = {
+        "features": list(columns.names),
+        "categories": [dataclasses.asdict(category) for category in columns.categories],
+        "max_words": max_words,
+        "context": list(columns.context),
+        "allow_missing": columns.allow_missing,
+    }
+    source = tfxio.TFExampleBeamRecord(
+        physical_format="inmem", telemetry_descriptors=["test"], schema=schema()
+    )
+    adapter = source.TensorAdapterConfig()
+    with beam.Pipeline(runner="FnApiRunner") as pipeline, tft_beam.Context(tempfile.mkdtemp()):
+        batches = {
+            split: (
+                pipeline
+                | f"{split}: create" >> beam.Create([one.example() for one in made])
+                | f"{split}: read" >> source.BeamSource()
+            )
+            for split, made in splits.items()
+        }
+        function = (batches["train"], adapter) | tft_beam.AnalyzeDataset(
+            functools.partial(preprocessing_fn, custom_config=config)
+        )
+        function | tft_beam.WriteTransformFn(str(folder / "transform"))
+        for split, rows in batches.items():
+            transformed = ((rows, adapter), function) | f"{split}: transform" >> (
+                tft_beam.TransformDataset(output_record_batches=True)
+            )
+            (
+                transformed
+                | f"{split}: encode" >> tft_beam.EncodeTransformedDataset()
+                | f"{split}: write"
+                >> beam.io.WriteToTFRecord(f"{folder}/{split}.gz", shard_name_template="")
+            )
+    return tft.TFTransformOutput(str(folder / "transform"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What run_fn left: the exported model, and training.json."""
+
+    model: pathlib.Path
+    training: dict[str, Any]
+
+
+def train(
+    folder: pathlib.Path, splits: Mapping[str, Collection[Events]], options: TrainOptions
+) -> Trained:
+    """Transform, then run_fn as TFX's Trainer calls it."""
+    transform(folder, splits)
+    (folder / "schema.pbtxt").write_text(text_format.MessageToString(schema()))
+    (folder / "run").mkdir()
+    run_fn(
+        SimpleNamespace(
+            custom_config={
+                "options": dataclasses.asdict(options),
+                "heads": [],
+                "checkpoints": str(folder / "checkpoints"),
+                "source": "",
+            },
+            schema_path=str(folder / "schema.pbtxt"),
+            train_files=[str(folder / "train.gz")],
+            eval_files=[str(folder / "eval.gz")],
+            transform_output=str(folder / "transform"),
+            serving_model_dir=str(folder / "model"),
+            model_run_dir=str(folder / "run"),
+        )
+    )
+    return Trained(
+        model=folder / "model", training=json.loads((folder / "run" / TRAINING_FILE).read_text())
+    )
