@@ -1,8 +1,8 @@
 """Patterns of `input.train` and `input.eval` -> paths, the newest spans of them.
 
 `*`, `?` and `[...]` match within one name, `**` any folders. A name that exists as it is spelt is
-that file or folder, brackets and all. `{SPAN}` is a number, `{SPAN:4}` one of four digits; `{YYYY}`,
-`{MM}` and `{DD}` are a date together. A span may have many files.
+that file or folder, brackets and all. `{SPAN}` is a number, `{SPAN:4}` one of four digits, and
+`{YYYY}`, `{MM}` and `{DD}` together are a date. A span may have many files.
 """
 
 import datetime
@@ -81,7 +81,7 @@ def _fixed(pattern: str) -> tuple[str, str]:
         wild = re.search(r"[*?\[{]", pattern)
         cut = pattern.rindex("/", 0, wild.start()) if wild else len(pattern)
         return pattern[:cut], pattern[cut:].lstrip("/")
-    fixed, *rest = os.path.abspath(pattern).split(os.sep)
+    fixed, *rest = os.path.join(os.getcwd(), pattern).split(os.sep)
     fixed += os.sep
     while rest:
         further = os.path.join(fixed, rest[0])
@@ -90,7 +90,8 @@ def _fixed(pattern: str) -> tuple[str, str]:
             break
         fixed = further
         del rest[0]
-    return fixed, os.sep.join(rest)
+    # Of the rest, `..` is left for the file system to resolve, and for the check of what it finds.
+    return os.path.abspath(fixed), os.sep.join(rest)
 
 
 def _paths(fixed: str, rest: str) -> list[str]:
@@ -138,7 +139,7 @@ def _regex(rest: str) -> str:
     def wildcard(matched: re.Match[str]) -> str:
         text = matched.group()
         simple = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
-        inner = text[1:-1].replace("\\", r"\\")
+        inner = re.sub(r"([\\\[])", r"\\\1", text[1:-1])
         return simple.get(text) or f"[{'^' + inner[1:] if inner.startswith('!') else inner}]"
 
     parts, end = [], 0

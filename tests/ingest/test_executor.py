@@ -1,116 +1,24 @@
 """Tests of ingest as the component runs it: files in, and what stands on the disk afterwards."""
 
-import dataclasses
+import gzip
 import json
 import pathlib
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
-from tfx.types import artifact_utils, standard_artifacts
+from ingest.whole_runs import IN_PROCESS, RUN_ID, Place, Record, columns_of, fail, records_of, run
+from tfx.types import artifact_utils
 
-import schemas
-from components.artifacts import ACCOUNT_FILE, IngestAccount
 from components.errors import BadDataError
-from components.ingest.executor import Executor
+from components.ingest import units
 from components.ingest.splits import split_of
 from components.sequence import LENGTH, SPLITS, length_bucket
 from components.storage import sha256
 
 FEATURES = ("ax", "ay", "az", "gz", "heart_rate", "saturation")
 JAPANESE_VOWELS = pathlib.Path(__file__).parents[3] / "shared" / "data" / "japanese_vowels"
-RUN_ID = "run-7"
-
-Record = dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Place:
-    """The artifacts and folders of one execution."""
-
-    schema: standard_artifacts.Schema
-    examples: standard_artifacts.Examples
-    account: IngestAccount
-    quarantine: pathlib.Path
-
-    @property
-    def shards(self) -> dict[str, list[pathlib.Path]]:
-        """Split -> its files."""
-        root = pathlib.Path(self.examples.uri)
-        return {split: sorted((root / f"Split-{split}").iterdir()) for split in SPLITS}
-
-    @property
-    def bytes(self) -> dict[str, list[bytes]]:
-        """Split -> the content of its files."""
-        return {split: [p.read_bytes() for p in paths] for split, paths in self.shards.items()}
-
-    def read_account(self) -> dict[str, Any]:
-        return json.loads((pathlib.Path(self.account.uri) / ACCOUNT_FILE).read_text())
-
-    def read_quarantine(self) -> list[Record]:
-        text = (self.quarantine / RUN_ID / "rejected.jsonl").read_text(encoding="utf-8")
-        return [json.loads(line) for line in text.splitlines()]
-
-    def read_examples(self) -> dict[str, dict[str, Record]]:
-        """Split -> sequence_id -> column -> its values, as tf.data and the proto read them."""
-        return {
-            split: {
-                columns["sequence_id"][0].decode(): columns
-                for columns in map(_columns_of, _records(paths))
-            }
-            for split, paths in self.shards.items()
-        }
-
-
-def _records(paths: list[pathlib.Path]) -> Iterator[bytes]:
-    yield from tf.data.TFRecordDataset([str(p) for p in paths], "GZIP").as_numpy_iterator()
-
-
-def _columns_of(record: bytes) -> Record:
-    features = tf.train.Example.FromString(record).features.feature
-    return {
-        name: list(getattr(feature, feature.WhichOneof("kind")).value)
-        for name, feature in features.items()
-    }
-
-
-def _run(
-    folder: pathlib.Path, schema: str = "gestures", max_share: float = 0.01, **options: Any
-) -> Place:
-    """One execution of the component's executor, as TFX calls it."""
-    place = Place(
-        schema=standard_artifacts.Schema(),
-        examples=standard_artifacts.Examples(),
-        account=IngestAccount(),
-        quarantine=folder / "quarantine",
-    )
-    for name in ("schema", "examples", "account"):
-        (folder / name).mkdir(parents=True)
-        getattr(place, name).uri = str(folder / name)
-    shutil.copy(schemas.locate(schema), folder / "schema" / "schema.pbtxt")
-    context = BaseBeamExecutor.Context(
-        beam_pipeline_args=["--runner=FnApiRunner"],
-        tmp_dir=str(folder / "tmp"),
-        unique_id="1",
-        pipeline_run_id=RUN_ID,
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        # TFX hands the arguments of the process, here pytest's, to absl.
-        patch.setattr("sys.argv", ["ragline"])
-        Executor(context).Do(
-            {"schema": [place.schema]},
-            {"examples": [place.examples], "account": [place.account]},
-            {
-                "options": json.dumps({"input": options, "quarantine": {"max_share": max_share}}),
-                "quarantine": str(place.quarantine),
-                "fingerprint": "",
-            },
-        )
-    return place
 
 
 def _record(number: int, **more: Any) -> Record:
@@ -169,7 +77,7 @@ def clean_input(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 @pytest.fixture(scope="module")
 def clean(clean_input: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    return _run(tmp_path_factory.mktemp("run") / "clean", train=f"{clean_input}/*.jsonl")
+    return run(tmp_path_factory.mktemp("run") / "clean", train=f"{clean_input}/*.jsonl")
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +94,7 @@ def poisoned_input(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 @pytest.fixture(scope="module")
 def poisoned(poisoned_input: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
     folder = tmp_path_factory.mktemp("run") / "poisoned"
-    return _run(folder, train=f"{poisoned_input}/*.jsonl", max_share=0.1)
+    return run(folder, train=f"{poisoned_input}/*.jsonl", max_share=0.1)
 
 
 def test_examples_read_back_as_the_records_that_went_in(clean: Place) -> None:
@@ -242,13 +150,13 @@ def test_the_account_is_true_to_the_files(clean: Place) -> None:
     assert sum(split["steps"] for split in account["splits"].values()) == steps
     for split, paths in clean.shards.items():
         found = account["splits"][split]
-        columns = [_columns_of(record) for record in _records(paths)]
+        columns = [columns_of(record) for record in records_of(paths)]
         assert found["sequences"] == len(columns)
         assert found["steps"] == sum(column[LENGTH][0] for column in columns)
         assert found["shards"] == [
             {
                 "name": path.name,
-                "records": sum(1 for _ in _records([path])),
+                "records": sum(1 for _ in records_of([path])),
                 "bytes": len(path.read_bytes()),
                 "sha256": sha256(path),
             }
@@ -268,7 +176,7 @@ def test_nothing_rejected_leaves_no_quarantine(clean: Place) -> None:
 def test_a_second_run_writes_the_same_bytes(
     clean: Place, clean_input: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    again = _run(tmp_path / "again", train=f"{clean_input}/*.jsonl")
+    again = run(tmp_path / "again", train=f"{clean_input}/*.jsonl")
     assert again.bytes == clean.bytes
     assert again.read_account() == clean.read_account()
 
@@ -310,23 +218,15 @@ def test_of_one_id_in_two_files_the_first_is_kept(poisoned: Place) -> None:
 
 def test_a_long_line_is_cut_in_the_quarantine(tmp_path: pathlib.Path) -> None:
     source = _write(tmp_path / "in.jsonl", [*CLEAN["one"], b"x" * 5000])
-    place = _run(tmp_path / "run", train=str(source), max_share=0.1)
+    place = run(tmp_path / "run", train=str(source), max_share=0.1)
     [record] = place.read_quarantine()
     assert record["text"] == "x" * 1000
-
-
-def _fail(folder: pathlib.Path, **options: Any) -> BadDataError:
-    with pytest.raises(BadDataError) as caught:
-        _run(folder / "run", **options)
-    # No account: whatever reads one knows that the run may go on.
-    assert not (folder / "run" / "account" / ACCOUNT_FILE).exists()
-    return caught.value
 
 
 def test_too_many_bad_records_stop_the_run(
     poisoned_input: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    error = _fail(tmp_path, train=f"{poisoned_input}/*.jsonl", max_share=0.09)
+    error = fail(tmp_path, train=f"{poisoned_input}/*.jsonl", max_share=0.09)
     assert error.code == "quarantine"
     head, *lines, where = error.lines
     expected = "4 of 44 records were rejected (9.1%), more than quarantine.max_share = 9.0%"
@@ -391,7 +291,7 @@ def test_data_that_cannot_be_used_stops_the_run(
     code: str,
     message: str,
 ) -> None:
-    error = _fail(tmp_path, **make(tmp_path))
+    error = fail(tmp_path, **make(tmp_path))
     assert error.code == code
     with pytest.raises(BadDataError, match=f"{code}: .*{message}"):
         raise error
@@ -412,10 +312,214 @@ def test_input_that_is_not_there_stops_the_run(
     tmp_path: pathlib.Path, name: str, code: str, message: str
 ) -> None:
     _write(tmp_path / "in.dat", [b"1,2"])
-    error = _fail(tmp_path, train=str(tmp_path / name))
+    error = fail(tmp_path, train=str(tmp_path / name))
     assert error.code == code
     with pytest.raises(BadDataError, match=message):
         raise error
+
+
+# Many units, policies, tables.
+
+
+def _many_units(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(units, "UNIT_BYTES", 1500)
+
+
+@pytest.mark.parametrize(
+    "beam_arguments",
+    [
+        ("--runner=FnApiRunner",),
+        (
+            "--runner=DirectRunner",
+            "--direct_running_mode=multi_processing",
+            "--direct_num_workers=2",
+            "--beam_plugin=components",
+        ),
+    ],
+    ids=["in_memory", "two_processes"],
+)
+def test_many_units_hold_the_same_records_on_any_runner(
+    poisoned: Place,
+    poisoned_input: pathlib.Path,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    beam_arguments: tuple[str, ...],
+) -> None:
+    _many_units(monkeypatch)
+    place = run(
+        tmp_path,
+        train=f"{poisoned_input}/*.jsonl",
+        max_share=0.1,
+        beam_arguments=beam_arguments,
+    )
+    shards = place.read_account()["splits"]["train"]["shards"]
+    assert len(shards) > 5
+    assert [shard["name"] for shard in shards] == sorted(
+        path.name for path in place.shards["train"]
+    )
+    for split in SPLITS:
+        assert list(records_of(place.shards[split])) == list(records_of(poisoned.shards[split]))
+    assert place.read_quarantine() == poisoned.read_quarantine()
+    one, other = place.read_account(), poisoned.read_account()
+    for account in (one, other):
+        for split in account["splits"].values():
+            del split["shards"]
+    assert one == other
+
+
+def test_the_features_are_told_in_the_account(clean: Place) -> None:
+    account = clean.read_account()
+    values = np.concatenate(
+        [
+            np.array([record["features"][name] for name in FEATURES], np.float64)
+            for records in CLEAN.values()
+            for record in records
+        ],
+        axis=1,
+    ).astype(np.float32)
+    for name, row in zip(FEATURES, values, strict=True):
+        assert account["features"][name] == {
+            "min": float(np.nanmin(row)),
+            "max": float(np.nanmax(row)),
+            "missing": int(np.isnan(row).sum()),
+            "values": int((~np.isnan(row)).sum()),
+        }
+    assert account["constant_features"] == []
+    assert (account["formats"], account["spans"]) == ({"jsonl": 2}, [])
+
+
+def test_a_constant_feature_is_told(tmp_path: pathlib.Path) -> None:
+    records = [_record(number) for number in range(20)]
+    for record in records:
+        record["features"]["gz"] = [0.5] * len(record["features"]["gz"])
+    place = run(tmp_path / "run", train=str(_write(tmp_path / "in.jsonl", records)))
+    assert place.read_account()["constant_features"] == ["gz"]
+
+
+def test_a_record_that_is_cut_is_one_record_of_several_sequences(
+    clean_input: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    steps = {"max_length": 2, "too_long": "window", "min_length": 1}
+    place = run(tmp_path, train=f"{clean_input}/*.jsonl", steps=steps)
+    account = place.read_account()
+    assert (account["read"], account["accepted"]) == (40, 40)
+    lengths = [len(r["features"]["ax"]) for records in CLEAN.values() for r in records]
+    windows = sum(-(-length // 2) for length in lengths)
+    assert sum(split["sequences"] for split in account["splits"].values()) == windows
+    assert sum(split["steps"] for split in account["splits"].values()) == sum(lengths)
+    assert account["policies"]["windows"] == sum(-(-n // 2) for n in lengths if n > 2)
+    examples = place.read_examples()
+    [split] = [split for split in SPLITS if "s4[0:2]" in examples[split]]
+    assert {"s4[0:2]", "s4[2:4]", "s4[4:5]"} <= examples[split].keys()
+    assert examples[split]["s4[4:5]"]["entity_id"] == [b"wearer-1"]
+
+
+def test_a_duplicate_can_stop_the_run(tmp_path: pathlib.Path) -> None:
+    records = [*CLEAN["one"], _record(3)]
+    source = _write(tmp_path / "in.jsonl", records)
+    error = fail(tmp_path, train=str(source), duplicate_id="abort")
+    assert error.code == "duplicate_id"
+    assert error.lines[0] == f"1 x {source}, line 21: first at {source}, line 4"
+
+
+def test_a_split_by_time_keeps_each_entity_on_one_side(tmp_path: pathlib.Path) -> None:
+    records = []
+    for number in range(20):
+        record = _record(number, entity_id=f"e{number}")
+        steps = len(record["features"]["ax"])
+        record["features"]["at"] = [f"2024-05-{number + 1:02}T00:00:{s:02}" for s in range(steps)]
+        records.append(record)
+    records[17]["entity_id"] = "e2"
+    source = _write(tmp_path / "in.jsonl", records)
+    place = run(
+        tmp_path / "run",
+        train=str(source),
+        max_share=0.1,
+        order_by="at",
+        eval_from="2024-05-16",
+    )
+    found = {split: set(examples) for split, examples in place.read_examples().items()}
+    assert found["train"] == {f"s{number}" for number in range(15)}
+    assert found["eval"] == {f"s{number}" for number in (15, 16, 18, 19)}
+    [refused] = place.read_quarantine()
+    assert (refused["code"], refused["line"]) == ("entity_in_two_splits", 18)
+    assert refused["detail"] == f"its entity is in train at {source}, line 3"
+
+
+def _long_table(folder: pathlib.Path) -> pathlib.Path:
+    """The clean records with an id, a row a step, dealt to three files."""
+    lines: list[list[str]] = [[], [], []]
+    for number in range(36):
+        record = _record(number)
+        for step in range(len(record["features"]["ax"])):
+            cells = [record["features"][name][step] for name in FEATURES]
+            texts = ["NaN" if cell is None else repr(cell) for cell in cells]
+            row = [record["sequence_id"], record["entity_id"], str(step), *texts, "circle"]
+            lines[(number + step) % 3].append(",".join(row))
+    header = ",".join(["id", "wearer", "at", *FEATURES, "label"])
+    for place, rows in enumerate(lines):
+        _write(folder / f"{place}.csv", [line.encode() for line in (header, *rows[::-1])])
+    return folder
+
+
+def test_a_long_table_gives_the_sequences_that_nested_rows_give(
+    clean: Place, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = _long_table(tmp_path / "in")
+    options = {"group_by": ["id"], "order_by": "at", "entity": "wearer"}
+    whole = run(tmp_path / "one", train=f"{table}/*.csv", **options)
+    _many_units(monkeypatch)
+    spread = run(tmp_path / "many", train=f"{table}/*.csv", **options)
+    assert len(spread.shards["train"]) > 1
+    expected = clean.read_examples()
+    for place in (whole, spread):
+        account = place.read_account()
+        steps = sum(number % 5 + 1 for number in range(36))
+        assert (account["read"], account["accepted"]) == (36, 36)
+        assert account["rows"] == {"read": steps, "accepted": steps, "quarantined": 0}
+        for split, found in place.read_examples().items():
+            for name, columns in found.items():
+                np.testing.assert_equal(columns, expected[split][name])
+
+
+def test_one_bad_row_rejects_its_whole_sequence(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = _long_table(tmp_path / "in")
+    with (table / "1.csv").open("a") as file:
+        file.write("s4,wearer-1,9,1,2,3,x,5,6,circle\n,,1,1,2,3,4,5,6,circle\n")
+    _many_units(monkeypatch)
+    place = run(
+        tmp_path / "run",
+        train=f"{table}/*.csv",
+        max_share=0.1,
+        group_by=["id"],
+        order_by="at",
+        entity="wearer",
+    )
+    account = place.read_account()
+    assert (account["read"], account["accepted"], account["quarantined"]) == (37, 35, 2)
+    read = account["rows"]["read"]
+    # The five steps of s4 and its bad row; and the row of no sequence.
+    assert account["rows"] == {"read": read, "accepted": read - 7, "quarantined": 7}
+    assert not any("s4" in found for found in place.read_examples().values())
+    refused = {record["sequence_id"]: record for record in place.read_quarantine()}
+    assert refused.keys() == {"s4", None}
+    assert refused["s4"]["code"] == "number_format"
+    assert refused["s4"]["file"] == str(table / "1.csv")
+
+
+def test_a_fault_in_a_worker_names_the_file_and_leaves_no_account(
+    tmp_path: pathlib.Path,
+) -> None:
+    content = gzip.compress(_write(tmp_path / "x", CLEAN["one"]).read_bytes())
+    source = tmp_path / "in.jsonl.gz"
+    source.write_bytes(content[:-4])
+    error = fail(tmp_path, train=str(source))
+    assert (error.code, error.lines) == (
+        "unreadable",
+        (f"{source}: Truncated compressed stream",),
+    )
 
 
 @pytest.mark.skipif(
@@ -423,7 +527,7 @@ def test_input_that_is_not_there_stops_the_run(
     reason=f"no folder {JAPANESE_VOWELS}: third-party data, not shipped",
 )
 def test_the_official_split_of_japanese_vowels(tmp_path: pathlib.Path) -> None:
-    place = _run(
+    place = run(
         tmp_path,
         schema="japanese_vowels",
         train=str(JAPANESE_VOWELS / "JapaneseVowels_TRAIN.ts"),

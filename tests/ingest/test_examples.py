@@ -1,0 +1,244 @@
+"""Tests of the Examples and the shards: against protobuf, TensorFlow's reader, and damage."""
+
+import gzip
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components import manifest
+from components.errors import BadDataError
+from components.ingest import shards
+from components.ingest.chunk import Chunk, Record, of_records
+from components.ingest.examples import encode_chunk
+from components.sequence import SPLITS, Category, Columns, Feature, length_bucket
+from components.storage import sha256
+
+COLUMNS = Columns(
+    features=tuple(Feature(name=name, unit=None, allow_missing=True) for name in ("z", "a")),
+    context={"label": "bytes", "visits": "int", "target": "float"},
+    categories=(Category(name="word", kind="bytes"), Category(name="code", kind="int")),
+    has_time=True,
+)
+FLOATS = st.floats(width=32)
+INTS = st.integers(-(2**63), 2**63 - 1)
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=200)
+
+
+@st.composite
+def _records(draw: st.DrawFn) -> Record:
+    steps = draw(st.integers(1, 3) | st.sampled_from([31, 32, 4096]))
+
+    def column(of: st.SearchStrategy, dtype: object) -> np.ndarray:
+        few = draw(st.lists(of, min_size=1, max_size=4))
+        return np.array([few[place % len(few)] for place in range(steps)], dtype)
+
+    context = st.fixed_dictionaries({}, optional={"label": TEXTS, "visits": INTS, "target": FLOATS})
+    return Record(
+        number=1,
+        sequence_id=draw(TEXTS),
+        entity_id=draw(TEXTS),
+        length=steps,
+        values={
+            "z": column(FLOATS, np.float64),
+            "a": column(FLOATS, np.float64),
+            "word": column(TEXTS, object),
+            "code": column(INTS, np.int64),
+        },
+        time=column(INTS, np.int64),
+        context=draw(context),
+    )
+
+
+def _expected(record: Record) -> bytes:
+    """The same Example by protobuf alone."""
+    example = tf.train.Example()
+    of = example.features.feature
+    of["sequence_id"].bytes_list.value.append(record.sequence_id.encode())
+    of["entity_id"].bytes_list.value.append(record.entity_id.encode())
+    of["length"].int64_list.value.append(record.length)
+    of["length_bucket"].bytes_list.value.append(length_bucket(record.length).encode())
+    of["time"].int64_list.value.extend(record.time)
+    of["code"].int64_list.value.extend(record.values["code"])
+    of["word"].bytes_list.value.extend(word.encode() for word in record.values["word"])
+    for name in ("a", "z"):
+        of[name].float_list.value.extend(record.values[name])
+    for name, value in record.context.items():
+        match value:
+            case str():
+                of[name].bytes_list.value.append(value.encode())
+            case int():
+                of[name].int64_list.value.append(value)
+            case _:
+                of[name].float_list.value.append(value)
+    return example.SerializeToString(deterministic=True)
+
+
+@given(st.lists(_records(), max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_the_examples_are_protobufs_own(records: list[Record]) -> None:
+    encoded = encode_chunk(of_records(records, COLUMNS), COLUMNS)
+    for found, record in zip(encoded, records, strict=True):
+        expected = _expected(record)
+        again = tf.train.Example.FromString(found).SerializeToString(deterministic=True)
+        assert again == expected
+        # Nothing else is in it; the order of a map's entries is left to who writes it.
+        assert len(found) == len(expected)
+
+
+def test_columns_stand_in_the_order_of_their_names() -> None:
+    [record] = encode_chunk(_chunk(1), NUMBERS)
+    names = [b"a", b"entity_id", b"length", b"length_bucket", b"sequence_id", b"z"]
+    places = [record.index(bytes([10, len(name)]) + name) for name in names]
+    assert places == sorted(places)
+
+
+def test_context_that_compares_equal_is_written_as_it_is() -> None:
+    columns = Columns(features=COLUMNS.features, context={"target": "float"})
+    records = [
+        Record(
+            number=1,
+            sequence_id="s",
+            entity_id="e",
+            length=1,
+            values={"z": np.zeros(1), "a": np.zeros(1)},
+            time=None,
+            context={"target": target},
+        )
+        for target in (0.0, -0.0)
+    ]
+    first, second = encode_chunk(of_records(records, columns), columns)
+    assert len(first) == len(second)
+    assert first != second
+
+
+def test_without_times_in_the_schema_none_are_written() -> None:
+    columns = Columns(features=COLUMNS.features, context={})
+    [record] = encode_chunk(_chunk(1), columns)
+    assert "time" not in tf.train.Example.FromString(record).features.feature
+
+
+def _chunk(count: int) -> Chunk:
+    lengths = np.arange(count) % 5 + 1
+    random = np.random.default_rng(0)
+    return Chunk(
+        number=np.arange(count) + 1,
+        sequence_id=[f"s{i}" for i in range(count)],
+        entity_id=[f"e{i}" for i in range(count)],
+        length=lengths,
+        values={name: random.normal(size=lengths.sum()) for name in ("z", "a")},
+        time=np.arange(lengths.sum()),
+        context={},
+    )
+
+
+NUMBERS = Columns(features=COLUMNS.features, context={})
+RECORDS = encode_chunk(_chunk(40), NUMBERS)
+
+
+def _write(folder: pathlib.Path, name: str = "x.gz") -> tuple[pathlib.Path, shards.Shard]:
+    writer = shards.ShardWriter(folder / name)
+    writer.write(RECORDS[:17])
+    writer.write([])
+    writer.write(RECORDS[17:])
+    assert not (folder / name).exists()
+    return folder / name, writer.finish()
+
+
+def test_a_shard_is_read_by_tensorflow_and_told_true(tmp_path: pathlib.Path) -> None:
+    path, shard = _write(tmp_path)
+    assert list(tf.data.TFRecordDataset(str(path), "GZIP").as_numpy_iterator()) == RECORDS
+    assert shard == shards.Shard(
+        name="x.gz",
+        records=40,
+        bytes=len(path.read_bytes()),
+        sha256=sha256(path),
+        steps=sum(i % 5 + 1 for i in range(40)),
+    )
+    assert [p.name for p in tmp_path.iterdir()] == ["x.gz"]
+
+
+def test_the_same_records_make_the_same_bytes(tmp_path: pathlib.Path) -> None:
+    one, two = (_write(tmp_path, name)[0].read_bytes() for name in ("x.gz", "y.gz"))
+    assert one == two
+
+
+def test_an_abandoned_shard_leaves_nothing(tmp_path: pathlib.Path) -> None:
+    folders = dict.fromkeys(SPLITS, tmp_path)
+    with pytest.raises(KeyError), shards.ShardSet(folders, "x.gz") as open_shards:
+        open_shards.write("train", RECORDS)
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_split_that_gets_no_record_has_no_shard(tmp_path: pathlib.Path) -> None:
+    folders = {split: tmp_path / split for split in SPLITS}
+    for folder in folders.values():
+        folder.mkdir()
+    for written in (SPLITS, ("eval",)):
+        with shards.ShardSet(folders, "x.gz") as open_shards:
+            for split in written:
+                open_shards.write(split, RECORDS[:3])
+        # The second time, what the first has written of train is gone.
+        assert open_shards.finished.keys() == set(written)
+        assert {s for s in SPLITS if (folders[s] / "x.gz").exists()} == set(written)
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.99])
+def test_a_damaged_shard_does_not_read_back(tmp_path: pathlib.Path, kept: float) -> None:
+    path, _ = _write(tmp_path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises((BadDataError, EOFError), match=r"unreadable|end-of-stream"):
+        shards.read_back(path)
+    path.write_bytes(gzip.compress(gzip.decompress(content)[:-5]))
+    with pytest.raises(BadDataError, match=r"framing: .* the file is truncated"):
+        shards.read_back(path)
+
+
+# The manifest.
+
+
+def _account(folder: pathlib.Path) -> dict:
+    entries = []
+    for name in ("a.gz", "b.gz"):
+        _, shard = _write(folder, name)
+        entries.append({"name": name, "records": 40, "bytes": shard.bytes, "sha256": shard.sha256})
+    return {"splits": {"train": {"shards": entries}, "eval": {"shards": []}}}
+
+
+def test_the_manifest_names_the_files_of_a_split(tmp_path: pathlib.Path) -> None:
+    account = _account(tmp_path)
+    paths = [tmp_path / "a.gz", tmp_path / "b.gz"]
+    assert manifest.shards(account, "train", tmp_path) == paths
+    assert manifest.shards(account, "eval", tmp_path / "absent") == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: (folder / "b.gz").unlink(), "missing_shard: .*b.gz: the account names it"),
+        (lambda folder: (folder / "c.gz").touch(), "unknown_shard: .*c.gz: it is there, and"),
+        (lambda folder: (folder / ".tmp").touch(), "unknown_shard: .*.tmp: it is there, and"),
+        (
+            lambda folder: (folder / "a.gz").write_bytes(b"short"),
+            r"changed_shard: .*a.gz: expected \d+ bytes, received 5",
+        ),
+        (
+            lambda folder: (folder / "a.gz").write_bytes(
+                b"\0" + (folder / "a.gz").read_bytes()[1:]
+            ),
+            "changed_shard: .*a.gz: its SHA-256 is not the account's",
+        ),
+    ],
+)
+def test_a_folder_that_is_not_as_the_manifest_says(
+    tmp_path: pathlib.Path, damage: object, message: str
+) -> None:
+    account = _account(tmp_path)
+    damage(tmp_path)
+    with pytest.raises(BadDataError, match=message):
+        manifest.shards(account, "train", tmp_path)
