@@ -64,8 +64,9 @@ It never passes a model with an answer that is not finite, nor one that fails th
 
 Metrics: `masked_mse`, `masked_mae`, `masked_rmse`, `normalised_mse`, `explained_variance`,
 `finite_share`; of each feature, `masked_mse/<feature>` and `variance/<feature>`; of each head,
-`head/<head>/loss` and `/accuracy`, or `/mse`; `embedding/effective_rank`, `embedding/length_r2`,
-`embedding/neighbours_kept`; and the counts `sequences`, `steps`, `values`.
+`head/<head>/loss` and `/accuracy`, or `/mse`; of each category,
+`category/<category>/cross_entropy` and `/accuracy`; `embedding/effective_rank`,
+`embedding/length_r2`, `embedding/neighbours_kept`; and the counts `sequences`, `steps`, `values`.
 `components/evaluate/formulas.py` and `embedding.py` define them. Between two models only
 `normalised_mse` is compared: standardised units are as wide as the training data varied, and a
 model trained on outliers has small errors in its own.

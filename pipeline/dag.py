@@ -130,6 +130,7 @@ def create_pipeline(
         eval_config=evaluate_config.eval_config(
             features=columns.names,
             heads=[(head.name, HEAD_METRICS[head.type]) for head in heads],
+            categories=[category.name for category in columns.categories],
             slices=slices.columns_of(columns),
             source=_source("evaluate"),
         ),

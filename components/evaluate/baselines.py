@@ -137,7 +137,7 @@ def _ask(path: pathlib.Path, evaluation: Records, sample: Records) -> Answer:
 
 def comparable(found: totals.Totals, features: Sequence[str]) -> dict[str, Estimate]:
     """What may be compared with another model: what does not depend on the units."""
-    estimates = formulas.model_estimates(found, features, ())
+    estimates = formulas.model_estimates(found, features, (), ())
     shares = formulas.normalised_by_feature({name: e.value for name, e in estimates.items()})
     return {formulas.NORMALISED_MSE: estimates[formulas.NORMALISED_MSE]} | {
         formulas.of_feature(formulas.NORMALISED_MSE, feature): Estimate(share)

@@ -10,7 +10,12 @@ from components.signatures import EVALUATE
 
 
 def eval_config(
-    *, features: Sequence[str], heads: Sequence[Head], slices: Sequence[str], source: str
+    *,
+    features: Sequence[str],
+    heads: Sequence[Head],
+    categories: Sequence[str],
+    slices: Sequence[str],
+    source: str,
 ) -> config_pb2.EvalConfig:
     """The metrics, overall and by each value of each slicing column.
 
@@ -20,6 +25,7 @@ def eval_config(
     Args:
       features: the F names, in order.
       heads: of the model.
+      categories: their names.
       slices: the columns to slice by; see `slices.columns_of`.
       source: digest of our source, for the Evaluator's cache.
     """
@@ -36,7 +42,12 @@ def eval_config(
                         class_name="MaskedMetrics",
                         module="components.evaluate.metrics",
                         config=json.dumps(
-                            {"features": list(features), "heads": list(heads), "source": source}
+                            {
+                                "features": list(features),
+                                "heads": list(heads),
+                                "categories": list(categories),
+                                "source": source,
+                            }
                         ),
                     )
                 ]

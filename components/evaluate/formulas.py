@@ -14,6 +14,8 @@ n_f the number of its values, n that of all:
     head/h/loss          of a classification, mean cross-entropy over its labelled sequences
     head/h/accuracy      share of them that are right
     head/h/mse           of a regression, mean squared error over its labelled sequences
+    category/c/cross_entropy  mean over the observed words of a category, in nats
+    category/c/accuracy       share of them that are right
 
 normalised_mse alone may be compared between models: it is the same in all units, while a standard
 unit is as wide as the training data happened to vary. A feature that is constant in the slice has
@@ -37,6 +39,7 @@ from components.evaluate.totals import Totals
 from components.signatures import (
     ABSOLUTE,
     COUNTS,
+    CROSS_ENTROPY,
     FEATURE_SUM,
     FEATURE_VALUES,
     HEAD_LOSS,
@@ -44,10 +47,13 @@ from components.signatures import (
     LABELLED,
     MODEL,
     N_FINITE,
+    N_OBSERVED,
+    N_RIGHT,
     N_SEQUENCES,
     N_VALUES,
     SQUARED,
     TRAINING_MEAN,
+    category_sum,
     error_sum,
     head_sum,
 )
@@ -75,6 +81,7 @@ HEAD_METRICS: Mapping[str, tuple[str, ...]] = {
     "classification": ("loss", "accuracy"),
     "regression": ("mse",),
 }
+_CATEGORY_METRICS = {"cross_entropy": CROSS_ENTROPY, "accuracy": N_RIGHT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,26 +111,35 @@ def of_head(head: str, metric: str) -> str:
     return f"head/{head}/{metric}"
 
 
-def model_metrics(features: Sequence[str], heads: Sequence[Head]) -> tuple[str, ...]:
+def of_category(category: str, metric: str) -> str:
+    """The name of a category's metric, such as `category/activity/accuracy`."""
+    return f"category/{category}/{metric}"
+
+
+def model_metrics(
+    features: Sequence[str], heads: Sequence[Head], categories: Sequence[str]
+) -> tuple[str, ...]:
     """The names of all metrics of a model, counts included."""
     return (
         *RECONSTRUCTION,
         FINITE_SHARE,
         *(of_feature(metric, name) for name in features for metric in (MASKED_MSE, VARIANCE)),
         *(of_head(head, metric) for head, metrics in heads for metric in metrics),
+        *(of_category(name, metric) for name in categories for metric in _CATEGORY_METRICS),
         *COUNTS,
     )
 
 
 def bounds_of(metric: str) -> tuple[float, float]:
     """Between what a metric must lie."""
-    if metric == FINITE_SHARE or (metric.startswith("head/") and metric.endswith("/accuracy")):
+    of_part = metric.startswith(("head/", "category/"))
+    if metric == FINITE_SHARE or (of_part and metric.endswith("/accuracy")):
         return 0.0, 1.0
     return (-np.inf, 1.0) if metric == EXPLAINED_VARIANCE else (0.0, np.inf)
 
 
 def model_estimates(
-    totals: Totals, features: Sequence[str], heads: Sequence[Head]
+    totals: Totals, features: Sequence[str], heads: Sequence[Head], categories: Sequence[str]
 ) -> dict[str, Estimate]:
     """Every metric of the model, with intervals where the slice is large enough for them.
 
@@ -131,6 +147,7 @@ def model_estimates(
       totals: what `evaluate` returned, of the sequences of one slice.
       features: the F names, in order.
       heads: of the model.
+      categories: their names.
     """
 
     def values(sums: Sums) -> dict[str, Fraction]:
@@ -147,6 +164,11 @@ def model_estimates(
             for metric in metrics:
                 what = HEAD_RIGHT if metric == "accuracy" else HEAD_LOSS
                 found[of_head(head, metric)] = _ratio(sums[head_sum(head, what)], labelled)
+        for category in categories:
+            observed = sums[category_sum(category, N_OBSERVED)]
+            for metric, what in _CATEGORY_METRICS.items():
+                total = sums[category_sum(category, what)]
+                found[of_category(category, metric)] = _ratio(total, observed)
         return found
 
     return _estimates(totals, values) | {

@@ -30,16 +30,23 @@ class MaskedMetrics(metric_types.Metric):
     """Every metric of `formulas.py`, of the model and of the baselines whose sums it returns."""
 
     def __init__(
-        self, features: Sequence[str], heads: Sequence[formulas.Head], source: str = ""
+        self,
+        features: Sequence[str],
+        heads: Sequence[formulas.Head],
+        categories: Sequence[str],
+        source: str = "",
     ) -> None:
         """Says what the model is about.
 
         Args:
           features: the F names, in order.
           heads: of the model.
+          categories: their names.
           source: digest of our source, so that the Evaluator's cache sees an edited module.
         """
-        super().__init__(_computations, features=features, heads=heads, source=source)
+        super().__init__(
+            _computations, features=features, heads=heads, categories=categories, source=source
+        )
 
 
 def key_of(predictor: str, metric: str) -> str:
@@ -58,7 +65,10 @@ def is_count(key: str) -> bool:
 
 
 def _computations(
-    features: Sequence[str], heads: Sequence[formulas.Head], source: str
+    features: Sequence[str],
+    heads: Sequence[formulas.Head],
+    categories: Sequence[str],
+    source: str,
 ) -> metric_types.MetricComputations:
     del source
 
@@ -67,12 +77,12 @@ def _computations(
     ) -> dict[metric_types.MetricKey, Any]:
         return {
             metric_types.MetricKey(name=name): value
-            for name, value in _written(metrics[_TOTALS], features, heads).items()
+            for name, value in _written(metrics[_TOTALS], features, heads, categories).items()
         }
 
     keys = [
         name
-        for metric in formulas.model_metrics(features, heads)
+        for metric in formulas.model_metrics(features, heads, categories)
         for name in (metric, *([] if metric in COUNTS else [count_of(metric)]))
     ] + [
         name
@@ -97,11 +107,15 @@ def _computations(
 
 
 def _written(
-    found: Totals, features: Sequence[str], heads: Sequence[formulas.Head]
+    found: Totals,
+    features: Sequence[str],
+    heads: Sequence[formulas.Head],
+    categories: Sequence[str],
 ) -> dict[str, Any]:
     """Every metric and its count, as TFMA writes them."""
     written: dict[str, Any] = {}
-    for name, estimate in formulas.model_estimates(found, features, heads).items():
+    estimates = formulas.model_estimates(found, features, heads, categories)
+    for name, estimate in estimates.items():
         written |= _pair(name, estimate)
     for baseline in BASELINES:
         for name, estimate in formulas.baseline_estimates(found, baseline).items():

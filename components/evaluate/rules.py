@@ -133,7 +133,9 @@ def unknown(rules: Rules, columns: Columns, heads: Collection[Head]) -> Iterator
 
     TFMA drops a slicing column that it does not know, silently, and its threshold with it.
     """
-    metrics = (*formulas.model_metrics(columns.names, tuple(heads)), *EMBEDDING_METRICS)
+    categories = [category.name for category in columns.categories]
+    known = formulas.model_metrics(columns.names, tuple(heads), categories)
+    metrics = (*known, *EMBEDDING_METRICS)
     sliced = slices.columns_of(columns)
     for place, rule in enumerate(rules.rules):
         if rule.metric not in metrics:

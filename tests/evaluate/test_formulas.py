@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from components.evaluate import formulas, totals
-from components.signatures import BASELINES, head_sum
+from components.signatures import BASELINES, category_sum, head_sum
 
 
 def _totals(made: Made) -> totals.Totals:
@@ -15,7 +15,7 @@ def _totals(made: Made) -> totals.Totals:
 
 
 def _estimates(made: Made, heads=()):
-    return formulas.model_estimates(_totals(made), FEATURES, heads)
+    return formulas.model_estimates(_totals(made), FEATURES, heads, ())
 
 
 @settings(deadline=None, max_examples=50)
@@ -35,11 +35,11 @@ def test_every_metric_equals_the_oracle(seed, number, missing, constant):
         estimates = (
             formulas.baseline_estimates(found, predictor)
             if predictor in BASELINES
-            else formulas.model_estimates(found, FEATURES, ())
+            else formulas.model_estimates(found, FEATURES, (), ())
         )
         for metric, value in expected.items():
             assert estimates[metric].value == pytest.approx(value, rel=1e-9, abs=1e-9)
-    model = formulas.model_estimates(found, FEATURES, ())
+    model = formulas.model_estimates(found, FEATURES, (), ())
     assert model["sequences"].value == number
     assert model["steps"].value == sum(len(values) for values in made.values)
     assert model["values"].value == model["masked_mse"].count
@@ -135,7 +135,7 @@ def test_a_model_that_answers_nan_has_metrics_of_nan_and_no_interval():
 
 def test_no_sequence_at_all_is_0_of_everything():
     nothing = {name: np.zeros_like(total) for name, total in _totals(make(8, 1)).items()}
-    found = formulas.model_estimates(nothing, FEATURES, ())
+    found = formulas.model_estimates(nothing, FEATURES, (), ())
     assert found["masked_mse"].value == found["normalised_mse"].value == 0.0
     assert found["sequences"].value == 0.0
 
@@ -156,12 +156,33 @@ def test_heads_are_scored_over_their_labelled_sequences():
         ("kind", formulas.HEAD_METRICS["classification"]),
         ("grade", formulas.HEAD_METRICS["regression"]),
     ]
-    found = formulas.model_estimates(totals.of_rows(sums, made.ids, range(50)), FEATURES, heads)
+    found = formulas.model_estimates(totals.of_rows(sums, made.ids, range(50)), FEATURES, heads, ())
     assert found["head/kind/accuracy"].value == pytest.approx(right.sum() / labelled.sum())
     assert found["head/kind/accuracy"].count == labelled.sum()
     assert found["head/kind/loss"].value == pytest.approx(loss.sum() / labelled.sum())
     assert found["head/grade/mse"].value == found["head/grade/mse"].count == 0.0
-    assert set(found) == set(formulas.model_metrics(FEATURES, heads))
+    assert set(found) == set(formulas.model_metrics(FEATURES, heads, ()))
+
+
+def test_categories_are_scored_over_their_observed_words():
+    made = make(9, 50)
+    rng = np.random.default_rng(1)
+    observed = rng.integers(0, 9, 50).astype(float)
+    right, entropy = np.floor(observed * rng.random(50)), observed * rng.random(50)
+    sums = made.sums() | {
+        category_sum("activity", "observed"): observed,
+        category_sum("activity", "cross_entropy"): entropy,
+        category_sum("activity", "right"): right,
+    }
+    of = totals.of_rows(sums, made.ids, range(50))
+    found = formulas.model_estimates(of, FEATURES, (), ("activity",))
+    accuracy = found["category/activity/accuracy"]
+    assert accuracy.value == pytest.approx(right.sum() / observed.sum(), rel=1e-12)
+    assert accuracy.count == observed.sum()
+    assert accuracy.lower < accuracy.value < accuracy.upper
+    mean = found["category/activity/cross_entropy"].value
+    assert mean == pytest.approx(entropy.sum() / observed.sum(), rel=1e-12)
+    assert set(found) == set(formulas.model_metrics(FEATURES, (), ("activity",)))
 
 
 @pytest.mark.parametrize(
@@ -171,6 +192,8 @@ def test_heads_are_scored_over_their_labelled_sequences():
         ("explained_variance", (-np.inf, 1.0)),
         ("finite_share", (0.0, 1.0)),
         ("head/kind/accuracy", (0.0, 1.0)),
+        ("category/activity/accuracy", (0.0, 1.0)),
+        ("category/activity/cross_entropy", (0.0, np.inf)),
         ("masked_mse/accuracy", (0.0, np.inf)),  # A feature may be called so.
     ],
 )

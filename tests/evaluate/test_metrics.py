@@ -89,5 +89,7 @@ def test_a_value_that_is_not_finite_shows_in_the_total():
 
 def test_an_edited_source_is_another_metric():
     """TFX's cache of the Evaluator sees the metric's configuration alone."""
-    configs = [MaskedMetrics(["a"], [], source=source).get_config() for source in ("one", "two")]
+    configs = [
+        MaskedMetrics(["a"], [], [], source=source).get_config() for source in ("one", "two")
+    ]
     assert configs[0] != configs[1]

@@ -90,7 +90,7 @@ def scored(tmp_path_factory):
 
 
 def _table(found: totals.Totals, other: totals.Totals | None = None):
-    table = {"model": {"overall": _plain(formulas.model_estimates(found, FEATURES, ()))}}
+    table = {"model": {"overall": _plain(formulas.model_estimates(found, FEATURES, (), ()))}}
     for name in BASELINES:
         table[name] = {"overall": _plain(formulas.baseline_estimates(found, name))}
     if other is not None:
