@@ -168,7 +168,7 @@ def test_the_wall_holds(cut_off, tmp_path, code):
 
 def test_a_run_needs_no_network_and_does_not_try(cut_off, gestures, tmp_path):
     """From raw files to a pushed encoder; Beam's own DirectRunner would look for a download."""
-    write_jsonl(tmp_path / "data" / "a.jsonl", gestures[:200])
+    write_jsonl(tmp_path / "data" / "a.jsonl", gestures)
     arguments = [
         "examples/gestures.toml", "--workdir", str(tmp_path / "work"),
         "--set", f"input.train={tmp_path}/data/*.jsonl", "--set", "train.epochs=2",
@@ -181,6 +181,6 @@ def test_a_run_needs_no_network_and_does_not_try(cut_off, gestures, tmp_path):
         env=cut_off,
     )
     assert done.returncode == 0, done.stderr
-    assert "[10/10] push" in done.stderr
+    assert "] push\n" in done.stderr
     calls = tmp_path / "calls_out"
     assert not calls.exists(), calls.read_text()

@@ -328,7 +328,7 @@ def _many_units(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "beam_arguments",
     [
-        ("--runner=FnApiRunner",),
+        IN_PROCESS,
         (
             "--runner=DirectRunner",
             "--direct_running_mode=multi_processing",

@@ -89,7 +89,7 @@ def run(
     folder: pathlib.Path,
     schema: str | Columns = "gestures",
     max_share: float = 0.01,
-    beam_arguments: tuple[str, ...] = ("--runner=FnApiRunner",),
+    beam_arguments: tuple[str, ...] = IN_PROCESS,
     **options: Any,
 ) -> Place:
     """One execution of the component's executor, as TFX calls it.
@@ -98,7 +98,6 @@ def run(
       folder: for all that it writes.
       schema: the name of one, or what it is to say.
       max_share: of the quarantine.
-      beam_arguments: of the runner.
       beam_arguments: where Beam runs.
       **options: the table `[input]`.
     """
