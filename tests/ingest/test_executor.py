@@ -401,7 +401,11 @@ def test_data_that_cannot_be_used_stops_the_run(
     ("name", "code", "message"),
     [
         ("*.jsonl", "no_input", "expected at least one file, found none"),
-        ("in.dat", "unknown_format", r"in\.dat: neither its name \(expected one that ends in \.csv"),
+        (
+            "in.dat",
+            "unknown_format",
+            r"in\.dat: neither its name \(expected one that ends in \.csv",
+        ),
     ],
 )
 def test_input_that_is_not_there_stops_the_run(
