@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install demo test test-faults lint clean
+.PHONY: install demo test test-faults lint bench-ingest clean
 
 install: $(INSTALLED)
 
@@ -30,6 +30,10 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# An hour and 25 GB of disk; a part of it: python -m benchmarks.ingest --sizes 10000
+bench-ingest: install
+	$(BIN)/python -m benchmarks.ingest
 
 clean:
 	rm -rf .venv demo .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info

@@ -19,6 +19,7 @@ from ingest.random_records import (
     joined,
     samples,
 )
+from ingest.written import flat_arrays
 
 from components.errors import BadDataError
 from components.ingest.chunk import Chunk, Piece, Rejected
@@ -56,22 +57,6 @@ def _read(
     )
 
 
-def _flat(count: int = 300) -> dict[str, Any]:
-    found = samples(count)
-    return {
-        "values": np.concatenate([s.values for s in found]),
-        "length": [s.length for s in found],
-        "sequence_id": [s.sequence_id for s in found],
-        "entity_id": [s.entity_id.encode() for s in found],
-        "word": [word for s in found for word in s.words],
-        "code": np.concatenate([s.codes for s in found]),
-        "time": np.concatenate([s.time for s in found]),
-        "label": [s.label for s in found],
-        "age": [s.age for s in found],
-        "weight": [s.weight for s in found],
-    }
-
-
 @pytest.fixture
 def path(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path / "f.npz"
@@ -84,7 +69,7 @@ def test_the_flat_form_comes_back(
     path: pathlib.Path, save: Any, order: Any, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(npz, "STEPS", steps)
-    arrays = _flat()
+    arrays = flat_arrays(samples(300))
     save(path, **arrays | {"values": np.asarray(arrays["values"], order=order)})
     chunk, rejected = _read(path, COLUMNS, TIMED)
     check_columns(chunk, samples(300))
@@ -361,7 +346,7 @@ def test_a_truncated_or_flipped_archive_is_refused(path: pathlib.Path, save: Any
 def _archives() -> list[bytes]:
     found = []
     for save in (np.savez, np.savez_compressed):
-        for arrays in (_flat(5), {s.sequence_id: s.values for s in samples(5)}):
+        for arrays in (flat_arrays(samples(5)), {s.sequence_id: s.values for s in samples(5)}):
             file = io.BytesIO()
             save(file, **arrays)
             found.append(file.getvalue())

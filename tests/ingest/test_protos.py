@@ -9,14 +9,8 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ingest.random_records import (
-    COLUMNS,
-    Sample,
-    check_columns,
-    file_at,
-    joined,
-    samples,
-)
+from ingest.random_records import COLUMNS, check_columns, file_at, joined, samples
+from ingest.written import message, message_of
 
 from components.errors import BadDataError
 from components.ingest.chunk import Chunk, Piece, Rejected
@@ -28,58 +22,6 @@ PLAIN = InputOptions(train="x")
 TIMED = InputOptions(train="x", order_by="time", time_unit="ns")
 FORMATS = {"tfrecord": tfrecord, "sequence_example": sequence_example}
 BOTH = pytest.mark.parametrize("name", FORMATS)
-
-
-def _feature(values: Any) -> tf.train.Feature:
-    """One Feature of Python values; None makes one of no kind, `[]` an empty list of floats."""
-    if values is None:
-        return tf.train.Feature()
-    if values and isinstance(values[0], bytes):
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
-    if values and isinstance(values[0], int):
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
-    return tf.train.Feature(float_list=tf.train.FloatList(value=values))
-
-
-def _record(name: str, steps: dict[str, Any], record: dict[str, Any] | None = None) -> bytes:
-    """A serialised record of either format, of columns as lists."""
-    context = {key: _feature(values) for key, values in (record or {}).items()}
-    if name == "tfrecord":
-        columns = context | {key: _feature(values) for key, values in steps.items()}
-        example = tf.train.Example(features=tf.train.Features(feature=columns))
-        return bytes(example.SerializeToString())
-    lists = {
-        key: tf.train.FeatureList(
-            feature=[_feature(v if v is None or isinstance(v, list) else [v]) for v in values or []]
-        )
-        for key, values in steps.items()
-    }
-    sequence = tf.train.SequenceExample(
-        context=tf.train.Features(feature=context),
-        feature_lists=tf.train.FeatureLists(feature_list=lists),
-    )
-    return bytes(sequence.SerializeToString())
-
-
-def _of_sample(name: str, sample: Sample) -> bytes:
-    return _record(
-        name,
-        {
-            "a": sample.values[:, 0].tolist(),
-            "b": sample.values[:, 1].tolist(),
-            "word": [word.encode() for word in sample.words],
-            "code": sample.codes.tolist(),
-            "time": sample.time.tolist(),
-        },
-        {
-            "sequence_id": [sample.sequence_id.encode()],
-            "entity_id": [sample.entity_id.encode()],
-            "length": [sample.length],
-            "label": [sample.label.encode()],
-            "age": [sample.age],
-            "weight": [sample.weight],
-        },
-    )
 
 
 def _write(path: pathlib.Path, payloads: list[bytes]) -> None:
@@ -122,7 +64,7 @@ def test_records_come_back(
 ) -> None:
     monkeypatch.setattr(protos, "_BATCH_RECORDS", batch)
     path = tmp_path / file_name
-    _write(path, [_of_sample(name, sample) for sample in samples(300)])
+    _write(path, [message_of(name, sample) for sample in samples(300)])
     chunk, rejected = _read(name, path, piece_bytes=piece_bytes)
     check_columns(chunk, samples(300))
     assert not rejected
@@ -148,7 +90,7 @@ STEPS = {"a": [1.0, 2.0], "b": [3.0, 4.0], "word": [b"x", b"y"]}
 @BOTH
 def test_ids_and_context_may_be_absent(tmp_path: pathlib.Path, name: str) -> None:
     path = tmp_path / "f"
-    _write(path, [_record(name, STEPS), _record(name, STEPS, {"label": None, "weight": []})])
+    _write(path, [message(name, STEPS), message(name, STEPS, {"label": None, "weight": []})])
     chunk, rejected = _read(name, path, TWO, PLAIN)
     assert chunk.sequence_id == chunk.entity_id == [None, None] and not rejected
     assert chunk.context == {"label": [None, None], "weight": [None, None]}
@@ -159,13 +101,13 @@ def test_ids_and_context_may_be_absent(tmp_path: pathlib.Path, name: str) -> Non
 def test_ids_and_times_may_be_of_other_kinds(tmp_path: pathlib.Path, name: str) -> None:
     path = tmp_path / "f"
     steps = STEPS | {"at": [b"1970-01-01T00:00:01Z", b"1970-01-02"]}
-    _write(path, [_record(name, steps, {"sequence_id": [7], "person": [8]})])
+    _write(path, [message(name, steps, {"sequence_id": [7], "person": [8]})])
     options = InputOptions(train="x", order_by="at", entity="person")
     chunk, rejected = _read(name, path, TWO, options)
     assert chunk.sequence_id == ["7"] and chunk.entity_id == ["8"] and not rejected
     assert chunk.time is not None and chunk.time.tolist() == [10**9, 86400 * 10**9]
     steps = STEPS | {"at": [1.5, 2.0]}
-    _write(path, [_record(name, steps, {"person": [b"p"]})])
+    _write(path, [message(name, steps, {"person": [b"p"]})])
     chunk, _ = _read(name, path, TWO, options)
     assert chunk.time is not None and chunk.time.tolist() == [1_500_000_000, 2_000_000_000]
 
@@ -205,7 +147,7 @@ def test_a_bad_record_is_rejected(
 ) -> None:
     path = tmp_path / "f"
     good = {"sequence_id": [b"s"], "length": [2]}
-    payloads = [_record(name, STEPS, good), _record(name, steps, record), _record(name, STEPS)]
+    payloads = [message(name, STEPS, good), message(name, steps, record), message(name, STEPS)]
     _write(path, payloads)
     chunk, rejected = _read(name, path, TWO, PLAIN)
     assert [(r.number, r.code) for r in rejected] == [(2, code)]
@@ -216,7 +158,7 @@ def test_a_bad_record_is_rejected(
 
 def test_an_example_may_hold_a_list_of_no_kind(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "f"
-    _write(path, [_record("tfrecord", STEPS | {"a": None})])
+    _write(path, [message("tfrecord", STEPS | {"a": None})])
     _, rejected = _read("tfrecord", path, TWO, PLAIN)
     assert [(r.code, r.detail) for r in rejected] == [
         ("null", "column 'a': expected a float_list, received null")
@@ -237,7 +179,7 @@ def test_a_bad_step_of_a_sequence_example_is_rejected(
 ) -> None:
     path = tmp_path / "f"
     name = "sequence_example"
-    _write(path, [_record(name, STEPS), _record(name, STEPS | steps), _record(name, STEPS)])
+    _write(path, [message(name, STEPS), message(name, STEPS | steps), message(name, STEPS)])
     chunk, rejected = _read(name, path, TWO, PLAIN)
     assert [(r.number, r.code) for r in rejected] == [(2, code)]
     assert list(chunk.number) == [1, 3]
@@ -246,7 +188,7 @@ def test_a_bad_step_of_a_sequence_example_is_rejected(
 def test_a_step_without_a_value_is_missing_where_it_may_be(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "f"
     steps = {"a": [1.0, 2.0], "b": [None, 4.0], "word": [b"x", None]}
-    _write(path, [_record("sequence_example", STEPS), _record("sequence_example", steps)])
+    _write(path, [message("sequence_example", STEPS), message("sequence_example", steps)])
     chunk, rejected = _read("sequence_example", path, TWO, PLAIN)
     np.testing.assert_array_equal(chunk.values["b"], [3.0, 4.0, np.nan, 4.0])
     assert chunk.values["word"].tolist() == ["x", "y", "x", ""] and not rejected
@@ -257,7 +199,7 @@ def test_no_steps_are_left_to_the_checks(tmp_path: pathlib.Path, name: str) -> N
     path = tmp_path / "f"
     empty = {"a": [], "b": []}
     columns = Columns(features=TWO.features, context={})
-    _write(path, [_record(name, empty), _record(name, STEPS)])
+    _write(path, [message(name, empty), message(name, STEPS)])
     chunk, rejected = _read(name, path, columns, PLAIN)
     assert list(chunk.length) == [0, 2] and not rejected
 
@@ -265,7 +207,7 @@ def test_no_steps_are_left_to_the_checks(tmp_path: pathlib.Path, name: str) -> N
 @BOTH
 def test_bytes_that_are_no_message_are_rejected(tmp_path: pathlib.Path, name: str) -> None:
     path = tmp_path / "f"
-    _write(path, [b"\xff\xffgarbage", _record(name, STEPS)])
+    _write(path, [b"\xff\xffgarbage", message(name, STEPS)])
     chunk, rejected = _read(name, path, TWO, PLAIN)
     assert [(r.number, r.code) for r in rejected] == [(1, "proto")]
     assert list(chunk.number) == [2]
@@ -275,7 +217,7 @@ def test_bytes_that_are_no_message_are_rejected(tmp_path: pathlib.Path, name: st
 @pytest.mark.parametrize("file_name", ["f", "f.gz"])
 def test_a_broken_file_stops_the_run(tmp_path: pathlib.Path, name: str, file_name: str) -> None:
     path = tmp_path / file_name
-    _write(path, [_record(name, STEPS)] * 100)
+    _write(path, [message(name, STEPS)] * 100)
     whole = path.read_bytes()
     path.write_bytes(whole[:-5])
     with pytest.raises(BadDataError, match=r"(framing|unreadable): .*f"):
@@ -306,7 +248,7 @@ def test_a_record_is_judged_alike_alone_and_among_others(
     tmp_path_factory: pytest.TempPathFactory, name: str, records: list[Any]
 ) -> None:
     path = tmp_path_factory.getbasetemp() / f"{name}.tfrecord"
-    payloads = [_record(name, steps, record) for steps, record in records]
+    payloads = [message(name, steps, record) for steps, record in records]
     _write(path, payloads)
     chunk, rejected = _read(name, path, TWO, PLAIN)
     found = dict.fromkeys(chunk.number.tolist(), "") | {r.number: r.code for r in rejected}

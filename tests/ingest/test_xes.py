@@ -2,13 +2,12 @@
 
 import gzip
 import pathlib
-from xml.sax.saxutils import quoteattr
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ingest.random_records import COLUMNS, Sample, check_columns, file_at, joined, samples
+from ingest.random_records import COLUMNS, check_columns, file_at, joined, samples
+from ingest.written import attribute, log, trace_of
 
 from components.errors import BadDataError
 from components.ingest.chunk import Chunk, Rejected
@@ -18,47 +17,6 @@ from components.sequence import Category, Columns, Feature
 
 PLAIN = InputOptions(train="x")
 TIMED = InputOptions(train="x", order_by="time:timestamp")
-
-
-def _attribute(tag: str, key: str, value: object) -> str:
-    return f"<{tag} key={quoteattr(key)} value={quoteattr(str(value))}/>"
-
-
-def _of_sample(sample: Sample) -> str:
-    events = []
-    for step in range(sample.length):
-        a, b = sample.values[step].tolist()
-        time = np.datetime64(int(sample.time[step]), "ns")
-        cells = [_attribute("float", "a", a), _attribute("int", "code", sample.codes[step])]
-        # A missing value is NaN, or an attribute that is not there.
-        cells += [_attribute("float", "b", "NaN")] if b != b and step % 2 else []
-        cells += [_attribute("float", "b", b)] if b == b else []
-        cells += [_attribute("string", "word", sample.words[step])] if sample.words[step] else []
-        cells += [_attribute("date", "time:timestamp", f"{time}Z")]
-        events.append(f"<event>{''.join(cells)}</event>")
-    return "\n".join(
-        [
-            "<trace>",
-            _attribute("string", "concept:name", sample.sequence_id),
-            _attribute("string", "entity_id", sample.entity_id),
-            _attribute("string", "label", sample.label),
-            *events[:1],
-            _attribute("int", "age", sample.age),
-            _attribute("float", "weight", sample.weight),
-            *events[1:],
-            "</trace>",
-        ]
-    )
-
-
-def _log(*traces: str) -> bytes:
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n<log xmlns="http://www.xes-standard.org/">\n'
-        '<extension name="Concept" prefix="concept" uri="u"/>\n'
-        '<global scope="event"><string key="concept:name" value="x"/></global>\n'
-        + "\n".join(traces)
-        + "\n</log>\n"
-    ).encode()
 
 
 def _read(
@@ -79,7 +37,7 @@ def test_traces_come_back(
 ) -> None:
     monkeypatch.setattr(xes, "STEPS", steps)
     monkeypatch.setattr(xes, "_BLOCK", block)
-    path.write_bytes(_log(*map(_of_sample, samples(100))))
+    path.write_bytes(log(*map(trace_of, samples(100))))
     chunk, rejected = _read(path)
     check_columns(chunk, samples(100))
     assert not rejected
@@ -87,7 +45,7 @@ def test_traces_come_back(
 
 def test_a_compressed_log_comes_back(path: pathlib.Path) -> None:
     path = path.with_suffix(".xes.gz")
-    path.write_bytes(gzip.compress(_log(*map(_of_sample, samples(10)))))
+    path.write_bytes(gzip.compress(log(*map(trace_of, samples(10)))))
     check_columns(_read(path)[0], samples(10))
 
 
@@ -113,14 +71,14 @@ EVENT = {
 
 def _trace(*events: dict[str, tuple[str, str]], **trace: tuple[str, str]) -> str:
     def cells(attributes: dict[str, tuple[str, str]]) -> str:
-        return "".join(_attribute(tag, key, value) for key, (tag, value) in attributes.items())
+        return "".join(attribute(tag, key, value) for key, (tag, value) in attributes.items())
 
     inside = "".join(f"<event>{cells(event)}</event>" for event in events)
     return f"<trace>{cells(trace)}{inside}</trace>"
 
 
 def test_keys_with_colons_are_columns(path: pathlib.Path) -> None:
-    path.write_bytes(_log(_trace(EVENT, EVENT | {"concept:name": ("string", "stop")})))
+    path.write_bytes(log(_trace(EVENT, EVENT | {"concept:name": ("string", "stop")})))
     chunk, rejected = _read(path, LOG)
     assert chunk.values["concept:name"].tolist() == ["go", "stop"]
     assert chunk.time is not None and chunk.time.tolist() == [1714557600 * 10**9] * 2
@@ -128,34 +86,34 @@ def test_keys_with_colons_are_columns(path: pathlib.Path) -> None:
 
 
 def test_attributes_of_attributes_are_not_read(path: pathlib.Path) -> None:
-    inner = _attribute("int", "cost", 9)
+    inner = attribute("int", "cost", 9)
     trace = _trace(EVENT).replace(
         "</event>", f'<list key="x"><values>{inner}</values></list></event>'
     )
-    path.write_bytes(_log(trace))
+    path.write_bytes(log(trace))
     assert _read(path, LOG)[0].values["cost"].tolist() == [1.0]
 
 
 def test_tags_may_have_a_prefix(path: pathlib.Path) -> None:
-    text = _log(_trace(EVENT)).replace(b"<", b"<x:").replace(b"<x:/", b"</x:")
+    text = log(_trace(EVENT)).replace(b"<", b"<x:").replace(b"<x:/", b"</x:")
     text = text.replace(b"<x:?", b"<?").replace(b"xmlns=", b"xmlns:x=")
     path.write_bytes(text)
     assert _read(path, LOG)[0].values["cost"].tolist() == [1.0]
 
 
 def test_a_trace_without_events_is_left_to_the_checks(path: pathlib.Path) -> None:
-    path.write_bytes(_log("<trace/>", _trace(EVENT)))
+    path.write_bytes(log("<trace/>", _trace(EVENT)))
     assert list(_read(path, LOG)[0].length) == [0, 1]
 
 
-@pytest.mark.parametrize("text", [_log(), b"<log/>", b""])
+@pytest.mark.parametrize("text", [log(), b"<log/>", b""])
 def test_a_log_without_traces_has_no_records(path: pathlib.Path, text: bytes) -> None:
     path.write_bytes(text)
     assert len(_read(path, LOG)[0]) == 0
 
 
 def test_the_entity_is_an_attribute_of_the_trace(path: pathlib.Path) -> None:
-    path.write_bytes(_log(_trace(EVENT, person=("int", "7")), _trace(EVENT)))
+    path.write_bytes(log(_trace(EVENT, person=("int", "7")), _trace(EVENT)))
     chunk, rejected = _read(path, LOG, InputOptions(train="x", entity="person"))
     assert chunk.entity_id == ["7"] and [(r.number, r.code) for r in rejected] == [(2, "null")]
 
@@ -185,7 +143,7 @@ def test_a_bad_trace_is_rejected(
     trace: dict[str, tuple[str, str]],
     code: str,
 ) -> None:
-    path.write_bytes(_log(_trace(EVENT), _trace(EVENT, EVENT | event, **trace), _trace(EVENT)))
+    path.write_bytes(log(_trace(EVENT), _trace(EVENT, EVENT | event, **trace), _trace(EVENT)))
     chunk, rejected = _read(path, LOG)
     assert [(r.number, r.code) for r in rejected] == [(2, code)]
     assert list(chunk.number) == [1, 3]
@@ -194,7 +152,7 @@ def test_a_bad_trace_is_rejected(
 @pytest.mark.parametrize("key", ["cost", "code", "time:timestamp"])
 def test_an_attribute_that_an_event_lacks_is_null(path: pathlib.Path, key: str) -> None:
     less = {name: cell for name, cell in EVENT.items() if name != key}
-    path.write_bytes(_log(_trace(EVENT), _trace(EVENT, less)))
+    path.write_bytes(log(_trace(EVENT), _trace(EVENT, less)))
     chunk, rejected = _read(path, LOG)
     assert [(r.number, r.code) for r in rejected] == [(2, "null")]
     assert "step 1" in rejected[0].detail and list(chunk.number) == [1]
@@ -203,7 +161,7 @@ def test_an_attribute_that_an_event_lacks_is_null(path: pathlib.Path, key: str) 
 @pytest.mark.parametrize("key", sorted(EVENT))
 def test_an_attribute_that_no_event_has_stops_the_run(path: pathlib.Path, key: str) -> None:
     less = {name: cell for name, cell in EVENT.items() if name != key}
-    path.write_bytes(_log(_trace(less), _trace(less)))
+    path.write_bytes(log(_trace(less), _trace(less)))
     with pytest.raises(BadDataError, match=rf"missing_column: .*f\.xes: .*'{key}', received"):
         _read(path, LOG)
 
@@ -214,11 +172,11 @@ ENTITIES = b'<!DOCTYPE log [<!ENTITY a "x"><!ENTITY b "&a;&a;">]>'
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (_log("<trace>"), "line 6: mismatched tag"),
-        (_log(_trace(EVENT))[:-8], "line 5: no element found"),
+        (log("<trace>"), "line 6: mismatched tag"),
+        (log(_trace(EVENT))[:-8], "line 5: no element found"),
         (b"<log/>x", "line 1: junk"),
-        (_log(_trace(EVENT)).replace(b"go", b"\xff"), "line 5: not well-formed"),
-        (_log(_trace(EVENT)).replace(b"go", b"&nbsp;"), "line 5: undefined entity"),
+        (log(_trace(EVENT)).replace(b"go", b"\xff"), "line 5: not well-formed"),
+        (log(_trace(EVENT)).replace(b"go", b"&nbsp;"), "line 5: undefined entity"),
         (b'<?xml version="1.0" encoding="koi9"?><log/>', "line 1: unknown encoding"),
         (ENTITIES + b"<log>&b;</log>", "line 1: expected no document type"),
         (b'<!DOCTYPE log SYSTEM "file:///etc/passwd"><log/>', "line 1: expected no document type"),
@@ -230,7 +188,7 @@ def test_a_file_that_is_no_xml_stops_the_run(path: pathlib.Path, text: bytes, me
         _read(path, LOG)
 
 
-WHOLE = _log(*map(_of_sample, samples(3)))
+WHOLE = log(*map(trace_of, samples(3)))
 
 
 @given(st.integers(0, len(WHOLE) - 1), st.binary(max_size=3), st.integers(0, 5))

@@ -1,0 +1,70 @@
+"""Ingest from end to end: a configuration in, shards, a quarantine and an account out."""
+
+import dataclasses
+import pathlib
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+import apache_beam as beam
+
+from components.ingest import account, plan, process, spill, units
+from components.ingest.options import InputOptions, QuarantineOptions
+from components.ingest.process import Job
+from components.ingest.transforms import IngestSequences
+from components.sequence import Columns
+
+
+def run(
+    pipeline: beam.Pipeline,
+    *,
+    options: InputOptions,
+    quarantine_options: QuarantineOptions,
+    columns: Columns,
+    folders: Mapping[str, pathlib.Path],
+    quarantine: pathlib.Path,
+    staging: pathlib.Path,
+) -> dict[str, Any]:
+    """Runs ingest as one Beam job, then adds up what it wrote.
+
+    Args:
+      pipeline: empty, on the runner that is wanted.
+      options: of the input.
+      quarantine_options: of the quarantine.
+      columns: what the schema says.
+      folders: split -> where its shards go.
+      quarantine: the file for the rejected records, which is made if there are any.
+      staging: a folder for what is not yet the run's output; gone afterwards.
+
+    Returns:
+      The account, as `account.settle` says, with `formats` and `spans` of the files.
+
+    Raises:
+      BadDataError: the input as a whole cannot be used.
+    """
+    for folder in (staging, *folders.values()):
+        folder.mkdir(parents=True, exist_ok=True)
+    job = Job(columns=columns, options=options, files=(), folders=dict(folders), staging=staging)
+    planned = plan.make(options, job.raw_columns, units.UNIT_BYTES)
+    job = dataclasses.replace(job, files=planned.files)
+    grouped = bool(options.group_by)
+    shards = spill.shard_count(planned.units, units.UNIT_BYTES) if grouped else None
+    (
+        pipeline
+        | "Units" >> beam.Create([(unit.index, unit) for unit in planned.units])
+        | IngestSequences(job, shards)
+    )
+    pipeline.run().wait_until_finish()
+
+    reports = account.reports(staging, planned.units, grouped=grouped)
+    parts = [process.quarantine_file(staging, report["unit"]) for report in reports]
+    found = account.settle(reports, account.gather_quarantine(parts, quarantine), columns)
+    account.check(
+        found,
+        reports,
+        options=options,
+        max_share=quarantine_options.max_share,
+        quarantine=quarantine,
+    )
+    shutil.rmtree(staging)
+    return found | {"formats": planned.formats, "spans": list(planned.spans)}

@@ -1,0 +1,244 @@
+"""The sequences of `random_records`, written in every format."""
+
+import csv
+import io
+import json
+import pathlib
+from collections.abc import Collection, Iterable
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tensorflow as tf
+from ingest.random_records import Sample
+
+from components.ingest import framing
+
+_DOUBLES, _STRINGS, _INTS = (pa.list_(kind) for kind in (pa.float64(), pa.string(), pa.int64()))
+
+
+def json_record(sample: Sample) -> dict[str, Any]:
+    """A line of JSON Lines; a missing value is null."""
+    return {
+        "sequence_id": sample.sequence_id,
+        "entity_id": sample.entity_id,
+        "length": sample.length,
+        "features": _lists(sample),
+        "label": sample.label,
+        "age": sample.age,
+        "weight": sample.weight,
+    }
+
+
+def _lists(sample: Sample) -> dict[str, list[Any]]:
+    return {
+        "a": sample.values[:, 0].tolist(),
+        "b": [None if np.isnan(value) else value for value in sample.values[:, 1].tolist()],
+        "word": sample.words,
+        "code": sample.codes.tolist(),
+        "time": sample.time.tolist(),
+    }
+
+
+def jsonl(lines: Iterable[dict[str, Any] | bytes]) -> bytes:
+    """Records, or lines as they are."""
+    return b"".join(
+        (line if isinstance(line, bytes) else json.dumps(line).encode()) + b"\n" for line in lines
+    )
+
+
+def rows(sample: Sample) -> list[dict[str, Any]]:
+    """A row a step, of Python's types; a missing value is None."""
+    lists = _lists(sample)
+    return [
+        {
+            "sequence_id": sample.sequence_id,
+            "entity_id": sample.entity_id,
+            **{name: column[step] for name, column in lists.items()},
+            "label": sample.label,
+            "age": sample.age,
+            "weight": sample.weight,
+        }
+        for step in range(sample.length)
+    ]
+
+
+def csv_text(table: Collection[dict[str, Any]], delimiter: str = ",") -> bytes:
+    """Rows under a header; None is NaN."""
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(next(iter(table)))
+    for row in table:
+        writer.writerow(["NaN" if cell is None else cell for cell in row.values()])
+    return text.getvalue().encode()
+
+
+def nested_rows(found: Iterable[Sample]) -> list[dict[str, Any]]:
+    """A row a sequence, with a list a column."""
+    plain = map(json_record, found)
+    return [{**record.pop("features"), **record} for record in plain]
+
+
+def nested(table: list[dict[str, Any]]) -> pa.Table:
+    """Rows of `nested_rows` as Arrow."""
+    kinds = {"a": _DOUBLES, "b": _DOUBLES, "word": _STRINGS, "code": _INTS, "time": _INTS}
+    return pa.table(
+        {name: pa.array([row[name] for row in table], kinds.get(name)) for name in table[0]}
+    )
+
+
+def structs(found: Iterable[Sample]) -> pa.Table:
+    """A row a sequence, with one list of structs."""
+    table = nested_rows(found)
+    steps = [
+        [
+            dict(zip(_STEPS, cells, strict=True))
+            for cells in zip(*(row[name] for name in _STEPS), strict=True)
+        ]
+        for row in table
+    ]
+    rest = [{key: value for key, value in row.items() if key not in _STEPS} for row in table]
+    return pa.Table.from_pylist(rest).append_column("steps", pa.array(steps))
+
+
+_STEPS = ("a", "b", "word", "code", "time")
+
+
+def parquet(path: pathlib.Path, table: pa.Table) -> None:
+    """In several row groups."""
+    pq.write_table(table, path, row_group_size=max(1, len(table) // 3))
+
+
+def ts(found: Iterable[Sample]) -> bytes:
+    """The features alone."""
+    lines = [ts_line(sample.values) for sample in found]
+    return b"@problemName x\n@dimensions 2\n@classLabel false\n@data\n" + b"".join(lines)
+
+
+def ts_line(values: np.ndarray) -> bytes:
+    columns = (["?" if np.isnan(v) else repr(float(v)) for v in column] for column in values.T)
+    return ":".join(",".join(cells) for cells in columns).encode() + b"\n"
+
+
+def flat_arrays(found: Collection[Sample]) -> dict[str, Any]:
+    """The arrays of the flat form of .npz."""
+    return {
+        "values": np.concatenate([s.values for s in found]),
+        "length": [s.length for s in found],
+        "sequence_id": [s.sequence_id for s in found],
+        "entity_id": [s.entity_id.encode() for s in found],
+        "word": [word for s in found for word in s.words],
+        "code": np.concatenate([s.codes for s in found]),
+        "time": np.concatenate([s.time for s in found]),
+        "label": [s.label for s in found],
+        "age": [s.age for s in found],
+        "weight": [s.weight for s in found],
+    }
+
+
+def feature(values: Any) -> tf.train.Feature:
+    """One Feature of Python values; None makes one of no kind, `[]` an empty list of floats."""
+    if values is None:
+        return tf.train.Feature()
+    if values and isinstance(values[0], bytes):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+    if values and isinstance(values[0], int):
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+    return tf.train.Feature(float_list=tf.train.FloatList(value=values))
+
+
+def message(name: str, steps: dict[str, Any], record: dict[str, Any] | None = None) -> bytes:
+    """A serialised record of the format `tfrecord` or `sequence_example`, of columns as lists."""
+    context = {key: feature(values) for key, values in (record or {}).items()}
+    if name == "tfrecord":
+        columns = context | {key: feature(values) for key, values in steps.items()}
+        example = tf.train.Example(features=tf.train.Features(feature=columns))
+        return bytes(example.SerializeToString(deterministic=True))
+    lists = {
+        key: tf.train.FeatureList(
+            feature=[feature(v if v is None or isinstance(v, list) else [v]) for v in values or []]
+        )
+        for key, values in steps.items()
+    }
+    sequence = tf.train.SequenceExample(
+        context=tf.train.Features(feature=context),
+        feature_lists=tf.train.FeatureLists(feature_list=lists),
+    )
+    return bytes(sequence.SerializeToString(deterministic=True))
+
+
+def message_of(name: str, sample: Sample) -> bytes:
+    """A sequence as a `message`."""
+    return message(name, message_steps(sample), message_record(sample))
+
+
+def message_steps(sample: Sample) -> dict[str, Any]:
+    return {
+        "a": sample.values[:, 0].tolist(),
+        "b": sample.values[:, 1].tolist(),
+        "word": [word.encode() for word in sample.words],
+        "code": sample.codes.tolist(),
+        "time": sample.time.tolist(),
+    }
+
+
+def message_record(sample: Sample) -> dict[str, Any]:
+    return {
+        "sequence_id": [sample.sequence_id.encode()],
+        "entity_id": [sample.entity_id.encode()],
+        "length": [sample.length],
+        "label": [sample.label.encode()],
+        "age": [sample.age],
+        "weight": [sample.weight],
+    }
+
+
+def framed(payloads: Iterable[bytes]) -> bytes:
+    """A TFRecord file."""
+    return b"".join(map(framing.frame, payloads))
+
+
+def attribute(tag: str, key: str, value: object) -> str:
+    """An attribute of XES."""
+    return f"<{tag} key={quoteattr(key)} value={quoteattr(str(value))}/>"
+
+
+def trace_of(sample: Sample) -> str:
+    """A trace of XES."""
+    events = []
+    for step in range(sample.length):
+        a, b = sample.values[step].tolist()
+        time = np.datetime64(int(sample.time[step]), "ns")
+        cells = [attribute("float", "a", a), attribute("int", "code", sample.codes[step])]
+        # A missing value is NaN, or an attribute that is not there.
+        cells += [attribute("float", "b", "NaN")] if b != b and step % 2 else []
+        cells += [attribute("float", "b", b)] if b == b else []
+        cells += [attribute("string", "word", sample.words[step])] if sample.words[step] else []
+        cells += [attribute("date", "time:timestamp", f"{time}Z")]
+        events.append(f"<event>{''.join(cells)}</event>")
+    return "\n".join(
+        [
+            "<trace>",
+            attribute("string", "concept:name", sample.sequence_id),
+            attribute("string", "entity_id", sample.entity_id),
+            attribute("string", "label", sample.label),
+            *events[:1],
+            attribute("int", "age", sample.age),
+            attribute("float", "weight", sample.weight),
+            *events[1:],
+            "</trace>",
+        ]
+    )
+
+
+def log(*traces: str) -> bytes:
+    """A file of XES."""
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<log xmlns="http://www.xes-standard.org/">\n'
+        '<extension name="Concept" prefix="concept" uri="u"/>\n'
+        '<global scope="event"><string key="concept:name" value="x"/></global>\n'
+        + "\n".join(traces)
+        + "\n</log>\n"
+    ).encode()
