@@ -8,7 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ingest.whole_runs import RUN_ID, Place, Record, columns_of, fail, records_of, run
+from ingest.whole_runs import (
+    IN_PROCESS,
+    RUN_ID,
+    Place,
+    Record,
+    columns_of,
+    fail,
+    records_of,
+    run,
+)
 from tfx.types import artifact_utils
 
 from components.errors import BadDataError
