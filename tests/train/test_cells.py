@@ -39,7 +39,7 @@ def _built(options: TrainOptions, steps: int = 12) -> model.MaskedAutoencoder:
 
 
 def _options(**shape) -> TrainOptions:
-    return TrainOptions(**{"units": 4, "embedding_size": 3} | shape)
+    return TrainOptions(**{"units": 4, "embedding_size": 3, "linear_steps": 3} | shape)
 
 
 def _sequences(seed: int, lengths) -> list[np.ndarray]:

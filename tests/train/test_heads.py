@@ -68,7 +68,7 @@ def _expected(head: HeadOptions, made: list[Sample]) -> tuple[float, int, int]:
         if head.column not in sample.labels:
             continue
         label = sample.labels[head.column]
-        outputs = oracle.encode(sample.values, weights) @ kernel + bias
+        outputs = oracle.encode(sample.values, weights, observed=sample.observed) @ kernel + bias
         if head.type == "regression":
             losses.append(np.square(outputs[0] - label))
             continue
