@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import pathlib
 import subprocess
@@ -56,7 +57,7 @@ def _trainer(options: TrainOptions = OPTIONS) -> Trainer:
 
 def _one_update(dataset: tf.data.Dataset) -> list[np.ndarray]:
     """The change of each weight by one plain gradient step, which hides nothing of the gradient."""
-    trainer = _trainer()
+    trainer = _trainer(dataclasses.replace(OPTIONS, clip_norm=1e9))
     trainer.optimizer = keras.optimizers.SGD(1.0)
     before = trainer.model.get_weights()
     trainer.update(dataset)
