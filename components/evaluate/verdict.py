@@ -111,7 +111,8 @@ def _always(table: Table, newest: Mapping[str, Any], rules: Rules) -> Iterator[_
     if sequences < rules.min_eval:
         yield _Finding(
             False,
-            f"the eval split has {_counted(sequences)}, fewer than the {rules.min_eval:,} of min_eval",
+            f"the eval split has {_counted(sequences)}, fewer than the {rules.min_eval:,} of "
+            "min_eval",
         )
     worse = rules.most_worse_than_newest
     rule = Rule(metric=NORMALISED_MSE, against=NEWEST, at_most=1.0 + worse, min_sequences=1)
