@@ -108,7 +108,9 @@ class Side:
         self._process.communicate()
 
     def _watch(self, done: threading.Event) -> None:
-        while not done.wait(0.2):
+        over = False
+        while not over:
+            over = done.wait(0.2)
             self.peak = max(self.peak, sum(map(_high_water, _tree(self._process.pid))))
 
 
