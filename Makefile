@@ -31,7 +31,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# An hour and 25 GB of disk; a part of it: python -m benchmarks.ingest --sizes 10000
+# The better part of an hour, and 8 GB of disk; a part of it: python -m benchmarks.ingest --sizes 10000
 bench-ingest: install
 	$(BIN)/python -m benchmarks.ingest
 

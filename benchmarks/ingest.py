@@ -3,23 +3,25 @@
     python -m benchmarks.ingest [--formats parquet,jsonl] [--sizes 10000] [--repeats 3]
 
 For each format and number of sequences (12 features, about 60 steps; `ingest_data`), the same file
-is read by four sides in turn, again and again, each in a process of its own that lives as long:
+is read by three sides in turn, each in a process of its own that lives as long as the format:
 
-    floor       `ingest_floor`: no Beam, no checks but that values are finite, one core
-    tensorflow  the same loop with tf.io.TFRecordWriter, zlib's default level
-    one         the component on one core
-    two         the component with Beam's multi_processing and two workers
+    floor  `ingest_floor`: no Beam, no checks but that values are finite, one core
+    one    the component on one core
+    two    the component with Beam's multi_processing and two workers
 
 What is counted: from the call to the last byte in its place, the account included; not the imports
-of the process, which a run of the pipeline pays once, but with `two` those of Beam's workers. A
-first run on 200 sequences is not counted. `floor`, `tensorflow` and `one` are pinned to one core.
+of the process, which a run of the pipeline pays once, but with `two` those of Beam's workers, which
+start with each job. A first run on 200 sequences of `floor` and `one` is not counted; both are
+pinned to one core.
 
 Rates and the ratio to the floor go by CPU seconds, of all processes, for a machine that others use
 too; the gain of two workers by the wall clock of runs that follow each other. All are medians.
-Memory is the peak of a process and its workers together, by the kernel's own high-water marks.
+Memory is the peak of a process and its workers together, by the kernel's own high-water marks,
+over the row and those of fewer sequences above it.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -30,11 +32,11 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from importlib import metadata
-from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SIDES = ("floor", "tensorflow", "one", "two")
+SIDES = ("floor", "one", "two")
 FORMATS = {
     "parquet": ".parquet",
     "jsonl": ".jsonl",
@@ -49,12 +51,13 @@ FORMATS = {
 SIZES = (10_000, 100_000, 1_000_000)
 # Files of the others are too large, or read whole by the floor.
 _OF_A_MILLION = ("parquet", "jsonl")
-_REPEATS = {10_000: 5, 100_000: 3, 1_000_000: 1}
+# A run of a larger file is long enough to need no second.
+_REPEATS = {10_000: 3}
 _WARM_UP = 200
 _PACKAGES = ("apache-beam", "pyarrow", "orjson", "isal", "numpy", "tensorflow", "tfx-bsl")
 _HEADER = (
-    "format", "sequences", "file", "shards", "floor", "TFRecordWriter", "ingest", "values",
-    "ingest / floor", "two cores", "peak: floor", "one", "two",
+    "format", "sequences", "file, MB", "shards, MB", "floor, sequences/s", "ingest, sequences/s",
+    "ingest, million values/s", "ingest / floor", "one core / two", "peak, MB: floor", "one", "two",
 )  # fmt: skip
 
 Taken = dict[str, float]
@@ -97,12 +100,17 @@ class Side:
         taken: Taken = json.loads(answer)
         return taken
 
-    def close(self) -> None:
+    def __enter__(self) -> "Side":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Lets the process end."""
         self._process.communicate()
 
     def _watch(self, done: threading.Event) -> None:
-        while not done.wait(0.2):
+        over = False
+        while not over:
+            over = done.wait(0.2)
             self.peak = max(self.peak, sum(map(_high_water, _tree(self._process.pid))))
 
 
@@ -128,59 +136,61 @@ def _high_water(pid: int) -> int:
 
 
 def measure(
-    format_name: str, sequences: int, repeats: int, folder: pathlib.Path
-) -> dict[str, dict[str, Any]]:
-    """Side -> its runs, its peak and the size of the file."""
-    suffix = FORMATS[format_name]
-    files = [folder / f"{count}{suffix}" for count in (_WARM_UP, sequences)]
-    writer = Side("data", format_name)
-    for file in files:
-        values = int(writer.run(file, folder / "none")["values"])
-    writer.close()
-    runs: dict[str, list[Taken]] = {side: [] for side in SIDES}
-    sides = {side: Side(side, format_name) for side in SIDES}
-    try:
-        for side in SIDES:
-            sides[side].run(files[0], folder / side)
-        for _ in range(repeats):
-            for side in SIDES:
-                runs[side].append(sides[side].run(files[1], folder / side))
-    finally:
-        for each in sides.values():
-            each.close()
-    size = files[1].stat().st_size
-    for file in files:
-        file.unlink()
-    return {
-        side: {"runs": runs[side], "peak": sides[side].peak, "file": size, "values": values}
-        for side in SIDES
-    }
+    format_name: str, sizes: list[int], repeats: int | None, folder: pathlib.Path
+) -> Iterator[str]:
+    """The rows of one format, fewer sequences first; a file is gone when its row is made."""
+    with contextlib.ExitStack() as stack:
+        names = ("data", *SIDES)
+        sides = {name: stack.enter_context(Side(name, format_name)) for name in names}
+
+        def write(sequences: int) -> tuple[pathlib.Path, int]:
+            file = folder / f"{sequences}{FORMATS[format_name]}"
+            return file, int(sides["data"].run(file, folder / "none")["values"])
+
+        small, _ = write(_WARM_UP)
+        for side in ("floor", "one"):
+            sides[side].run(small, folder / side)
+        small.unlink()
+        for sequences in sorted(sizes):
+            file, values = write(sequences)
+            runs: dict[str, list[Taken]] = {side: [] for side in SIDES}
+            for _ in range(repeats or _REPEATS.get(sequences, 1)):
+                for side in SIDES:
+                    runs[side].append(sides[side].run(file, folder / side))
+            peaks = [sides[side].peak for side in SIDES]
+            size = file.stat().st_size
+            file.unlink()
+            yield row(format_name, sequences, values, size, runs, peaks)
 
 
-def row(format_name: str, sequences: int, found: dict[str, dict[str, Any]]) -> str:
-    """A row of the table."""
-    cpu = {side: [run["cpu"] for run in found[side]["runs"]] for side in SIDES}
-    wall = {side: [run["wall"] for run in found[side]["runs"]] for side in SIDES}
+def row(
+    format_name: str,
+    sequences: int,
+    values: int,
+    size: int,
+    runs: dict[str, list[Taken]],
+    peaks: list[int],
+) -> str:
+    """A row of the table; sizes and peaks are bytes."""
 
-    def rate(side: str) -> str:
-        return f"{sequences / statistics.median(cpu[side]):,.0f}"
+    def median(side: str) -> float:
+        return statistics.median(run["cpu"] for run in runs[side])
 
-    def ratio(above: list[float], below: list[float]) -> str:
-        return f"{statistics.median(a / b for a, b in zip(above, below, strict=True)):.2f}"
+    def ratio(above: str, below: str, clock: str) -> str:
+        pairs = zip(runs[above], runs[below], strict=True)
+        return f"{statistics.median(a[clock] / b[clock] for a, b in pairs):.2f}"
 
-    shards = found["one"]["runs"][0]["bytes"]
     cells = (
         format_name,
         f"{sequences:,}",
-        f"{found['one']['file'] / 1e6:,.0f}",
-        f"{shards / 1e6:,.0f}",
-        rate("floor"),
-        rate("tensorflow"),
-        rate("one"),
-        f"{found['one']['values'] / statistics.median(cpu['one']) / 1e6:,.1f}",
-        ratio(cpu["floor"], cpu["one"]),
-        ratio(wall["one"], wall["two"]),
-        *(f"{found[side]['peak'] / 1e6:,.0f}" for side in ("floor", "one", "two")),
+        f"{size / 1e6:,.0f}",
+        f"{runs['one'][0]['bytes'] / 1e6:,.0f}",
+        f"{sequences / median('floor'):,.0f}",
+        f"{sequences / median('one'):,.0f}",
+        f"{values / median('one') / 1e6:,.1f}",
+        ratio("floor", "one", "cpu"),
+        ratio("one", "two", "wall"),
+        *(f"{peak / 1e6:,.0f}" for peak in peaks),
     )
     return f"| {' | '.join(cells)} |"
 
@@ -189,13 +199,13 @@ def main() -> None:
     """Prints a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--formats", default=",".join(FORMATS), help="with commas between")
-    parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="numbers of sequences")
-    parser.add_argument("--repeats", type=int, help="of each pair; 5, 3 and 1 by default")
-    parser.add_argument("--all-at-a-million", action="store_true", help="also formats but these: "
-                        + ", ".join(_OF_A_MILLION))  # fmt: skip
-    parser.add_argument("--folder", help="for the files: 20 GB for a million JSON Lines")
+    parser.add_argument("--sizes", help="numbers of sequences; by default 10000,100000, and of "
+                        f"{' and '.join(_OF_A_MILLION)} 1000000")  # fmt: skip
+    parser.add_argument("--repeats", type=int, help="of each row; by default 3 of 10,000, else 1")
+    parser.add_argument("--folder", help="for the files: 8 GB for a million JSON Lines")
     arguments = parser.parse_args()
     formats = arguments.formats.split(",")
+    sizes = [int(size) for size in arguments.sizes.split(",")] if arguments.sizes else []
     if unknown := set(formats) - FORMATS.keys():
         parser.error(f"--formats: expected {', '.join(FORMATS)}, received {', '.join(unknown)}")
     cores = len(os.sched_getaffinity(0))
@@ -205,16 +215,9 @@ def main() -> None:
     print(f"|---|{'---:|' * (len(_HEADER) - 1)}")
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         for format_name in formats:
-            for sequences in map(int, arguments.sizes.split(",")):
-                if (
-                    sequences >= SIZES[-1]
-                    and format_name not in _OF_A_MILLION
-                    and not arguments.all_at_a_million
-                ):
-                    continue
-                repeats = arguments.repeats or _REPEATS.get(sequences, 1)
-                found = measure(format_name, sequences, repeats, pathlib.Path(folder))
-                print(row(format_name, sequences, found), flush=True)
+            chosen = sizes or [n for n in SIZES if n < SIZES[-1] or format_name in _OF_A_MILLION]
+            for line in measure(format_name, chosen, arguments.repeats, pathlib.Path(folder)):
+                print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -31,12 +31,11 @@ _MASK_DELTA = 0xA282EAD8
 
 # Ids, lengths [N] and the features' values, [sum T] each.
 Batch = tuple[pa.Array, np.ndarray, list[np.ndarray]]
-Sink = Callable[[Iterable[list[bytes]], pathlib.Path], None]
 
 
-def run(format_name: str, source: pathlib.Path, target: pathlib.Path, sink: Sink) -> None:
+def run(format_name: str, source: pathlib.Path, target: pathlib.Path) -> None:
     """Reads a file of a format and writes its sequences."""
-    sink(map(encoded, READERS[format_name](source)), target)
+    write(map(encoded, READERS[format_name](source)), target)
 
 
 def encoded(batch: Batch) -> list[bytes]:
@@ -60,7 +59,7 @@ def encoded(batch: Batch) -> list[bytes]:
     return list(RecordBatchToExamples(pa.RecordBatch.from_pydict(columns)))
 
 
-def write_fast(batches: Iterable[list[bytes]], target: pathlib.Path) -> None:
+def write(batches: Iterable[list[bytes]], target: pathlib.Path) -> None:
     """With the compression and the checksums that ingest uses."""
     compressor = isal_zlib.compressobj(2, isal_zlib.DEFLATED, 31)
     with target.open("wb") as file:
@@ -71,14 +70,6 @@ def write_fast(batches: Iterable[list[bytes]], target: pathlib.Path) -> None:
                 parts += [length, _masked_crc(length), record, _masked_crc(record)]
             file.write(compressor.compress(b"".join(parts)))
         file.write(compressor.flush())
-
-
-def write_tensorflow(batches: Iterable[list[bytes]], target: pathlib.Path) -> None:
-    """With TensorFlow's own writer."""
-    with tf.io.TFRecordWriter(str(target), "GZIP") as writer:
-        for batch in batches:
-            for record in batch:
-                writer.write(record)
 
 
 def _masked_crc(data: bytes) -> bytes:

@@ -62,12 +62,12 @@ def ingest(format_name: str, options: list[str]) -> Run:
     return once
 
 
-def floor(format_name: str, sink: ingest_floor.Sink) -> Run:
+def floor(format_name: str) -> Run:
     """The plain loop."""
 
     def once(source: pathlib.Path, target: pathlib.Path) -> None:
         target.mkdir()
-        ingest_floor.run(format_name, source, target / "all.tfrecord.gz", sink)
+        ingest_floor.run(format_name, source, target / "all.tfrecord.gz")
 
     return once
 
@@ -101,11 +101,10 @@ def main(side: str, format_name: str) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # What libraries print is no answer.
     logging.disable(logging.WARNING)
-    if side != "two":
+    if side in ("floor", "one"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     runs: dict[str, Callable[[], Run]] = {
-        "floor": lambda: floor(format_name, ingest_floor.write_fast),
-        "tensorflow": lambda: floor(format_name, ingest_floor.write_tensorflow),
+        "floor": lambda: floor(format_name),
         "one": lambda: ingest(format_name, []),
         "two": lambda: ingest(format_name, _TWO),
     }

@@ -22,7 +22,7 @@ _EVERYWHERE = ("numpy", "protobuf", "tensorflow", "tfx")
 _BEAM = ("apache-beam", "pyarrow", "tfx-bsl")
 _PACKAGES = {
     "schema": (),
-    "ingest": _BEAM,
+    "ingest": (*_BEAM, "defusedxml", "isal", "orjson"),
     "statistics": (*_BEAM, "tensorflow-data-validation"),
     "anomalies": ("tensorflow-data-validation",),
     "gate": (),
@@ -30,8 +30,8 @@ _PACKAGES = {
     "train": ("keras", "tensorflow-transform"),
     "push": ("keras", "tensorflow-transform"),
 }
-_ALL = (*_BEAM, "keras", "tensorflow-data-validation", "tensorflow-model-analysis",
-        "tensorflow-transform")  # fmt: skip
+_ALL = (*_BEAM, "keras", "scikit-learn", "scipy", "tensorflow-data-validation",
+        "tensorflow-model-analysis", "tensorflow-transform")  # fmt: skip
 
 
 def versions(stage: str) -> str:

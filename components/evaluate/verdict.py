@@ -91,12 +91,12 @@ def _always(table: Table, newest: Mapping[str, Any], rules: Rules) -> Iterator[_
     finite, sequences = (_value(overall[name]) for name in (N_FINITE, N_SEQUENCES))
     if _value(overall[FINITE_SHARE]) == 1.0:
         yield _Finding(
-            True, f"all {sequences:,.0f} sequences have a finite embedding and reconstruction"
+            True, f"all {_counted(sequences)} have a finite embedding and reconstruction"
         )
     else:
         yield _Finding(
             False,
-            f"{sequences - finite:,.0f} of {sequences:,.0f} sequences have an embedding or a "
+            f"{sequences - finite:,.0f} of {_counted(sequences)} have an embedding or a "
             "reconstruction that is not finite",
             may_be_forced=False,
         )
@@ -111,8 +111,8 @@ def _always(table: Table, newest: Mapping[str, Any], rules: Rules) -> Iterator[_
     if sequences < rules.min_eval:
         yield _Finding(
             False,
-            f"the eval split has {sequences:,.0f} sequences, fewer than the {rules.min_eval:,} "
-            "of min_eval",
+            f"the eval split has {_counted(sequences)}, fewer than the {rules.min_eval:,} of "
+            "min_eval",
         )
     worse = rules.most_worse_than_newest
     rule = Rule(metric=NORMALISED_MSE, against=NEWEST, at_most=1.0 + worse, min_sequences=1)
@@ -135,7 +135,7 @@ def _apply(rule: Rule, table: Table, newest: Mapping[str, Any]) -> Iterator[_Fin
         if sequences < rule.min_sequences:
             yield _Finding(
                 None,
-                f"{rule.metric} on {name} is not judged: {sequences:,.0f} sequences, fewer than "
+                f"{rule.metric} on {name} is not judged: {_counted(sequences)}, fewer than "
                 f"{rule.min_sequences:,}",
             )
             continue
@@ -193,6 +193,10 @@ def _not_compared(newest: Mapping[str, Any]) -> str:
     if newest["state"] == "same":
         return f"this is {which}, itself: there is nothing to compare"
     return f"{which}, cannot be compared with: {newest['why']}"
+
+
+def _counted(sequences: float) -> str:
+    return f"{sequences:,.0f} sequence{'' if sequences == 1 else 's'}"
 
 
 def _named(predictor: str | None) -> str:

@@ -4,6 +4,7 @@ A rejected record goes to the quarantine; the codes are API:
 
     encoding              not UTF-8
     json                  not a JSON object
+    proto                 not a message of the kind that its file holds
     missing_column        a feature of the schema is not in the record
     type                  text, a boolean or a nested value where a number is expected
     null                  no value, list or record where the schema lets none be missing; no time

@@ -13,7 +13,6 @@ from collections.abc import Sequence as Collection
 from typing import Any
 
 import numpy as np
-from tensorflow.core.example import feature_pb2
 
 from components.ingest.chunk import Chunk
 from components.sequence import (
@@ -122,8 +121,7 @@ def _of_text(text: str) -> bytes:
 
 
 def _of_int(number: int) -> bytes:
-    content: bytes = feature_pb2.Int64List(value=[number]).SerializeToString()
-    return _field(_INTS, content)
+    return _field(_INTS, _field(_FIRST, _varint(number % (1 << 64))))
 
 
 def _of_float(number: float) -> bytes:
@@ -150,9 +148,27 @@ def _floats(name: str, column: np.ndarray, spans: Collection[tuple[int, int]]) -
 
 
 def _ints(name: str, column: np.ndarray, spans: Collection[tuple[int, int]]) -> Iterator[bytes]:
+    flat, ends = _varints(column)
     for start, stop in spans:
-        content = feature_pb2.Int64List(value=column[start:stop].tolist()).SerializeToString()
-        yield _entry(name, _field(_INTS, content))
+        content = flat[ends[start] : ends[stop]]
+        yield _entry(name, _field(_INTS, _field(_FIRST, content)))
+
+
+def _varints(column: np.ndarray) -> tuple[bytes, Collection[int]]:
+    """int64 [N] -> their varints, one after the other, and N + 1 places where each begins or ends.
+
+    Seven bits a byte, the lowest first; the highest bit of a byte says that another follows.
+    """
+    rest = column.astype("<i8").view(np.uint64)[:, np.newaxis] >> np.arange(
+        0, 64, 7, dtype=np.uint64
+    )
+    used = rest > 0
+    used[:, 0] = True
+    another = np.roll(used, -1, axis=1)
+    another[:, -1] = False
+    groups = (rest & 0x7F) | (another.astype(np.uint64) << np.uint64(7))
+    ends = np.concatenate([[0], np.cumsum(used.sum(axis=1))])
+    return groups[used].astype(np.uint8).tobytes(), ends.tolist()
 
 
 def _texts(name: str, column: np.ndarray, spans: Collection[tuple[int, int]]) -> Iterator[bytes]:

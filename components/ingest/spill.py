@@ -1,31 +1,33 @@
 """Rows of long tables on their way to the worker that has all rows of their sequences.
 
 They wait in files, one a unit, and only where they lie in it goes through GroupByKey: the runner in
-this process keeps all that it groups in memory. The files are our own, of this run, so that pickle
-may read them.
+this process keeps all that it groups in memory. Rows lie there as Arrow streams, one behind the
+other; what is not a column of theirs stands in the stream's schema, as JSON.
 """
 
 import dataclasses
 import hashlib
+import json
 import pathlib
-import pickle
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from components.ingest.chunk import Rows
+from components.ingest.chunk import Rejected, Rows
 from components.ingest.files import compression
 from components.ingest.units import Unit
 
 # Text swells about so much; Parquet's numbers hardly, its words more.
 _SWELLS = 8
+# Before the names of columns, which are the schema's; and the key of what is no column.
+_VALUE, _CONTEXT, _REST = "value:", "context:", b"rest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spill:
-    """Where the Rows of one shard lie: `count` pickles from a byte of a file on."""
+    """Where the Rows of one shard lie: `count` streams from a byte of a file on."""
 
     path: str
     start: int
@@ -44,11 +46,10 @@ def shard_count(units: Iterable[Unit], shard_bytes: int) -> int:
 
 def write(path: pathlib.Path, rows: Iterable[Rows], shards: int) -> dict[int, Spill]:
     """Deals rows to shards by their sequence: shard -> where its rows lie."""
-    waiting: dict[int, list[bytes]] = {}
+    waiting: dict[int, list[pa.Buffer]] = {}
     for part in rows:
         for shard, dealt in deal(part, shards):
-            pickled = pickle.dumps(dealt, protocol=pickle.HIGHEST_PROTOCOL)
-            waiting.setdefault(shard, []).append(pickled)
+            waiting.setdefault(shard, []).append(_stream(dealt))
     found = {}
     with path.open("wb") as file:
         for shard, parts in sorted(waiting.items()):
@@ -60,10 +61,70 @@ def write(path: pathlib.Path, rows: Iterable[Rows], shards: int) -> dict[int, Sp
 def read(spills: Iterable[Spill]) -> Iterator[Rows]:
     """The Rows of one shard."""
     for spill in spills:
-        with open(spill.path, "rb") as file:
+        with pa.OSFile(spill.path) as file:
             file.seek(spill.start)
             for _ in range(spill.count):
-                yield pickle.load(file)  # noqa: S301 (see above)
+                yield _rows(pa.ipc.open_stream(file).read_all())
+
+
+def _stream(rows: Rows) -> pa.Buffer:
+    columns = {"number": pa.array(rows.number), "sequence_id": _texts(rows.sequence_id)}
+    if rows.entity_id is not None:
+        columns["entity_id"] = _texts(rows.entity_id)
+    if rows.time is not None:
+        columns["time"] = pa.array(rows.time)
+    for name, column in rows.values.items():
+        columns[_VALUE + name] = _texts(column) if column.dtype == object else pa.array(column)
+    for name, column in rows.context.items():
+        columns[_CONTEXT + name] = pa.array(column.tolist())
+    rest = {
+        "file": rows.file,
+        "split": rows.split,
+        "rejected": [dataclasses.asdict(row) for row in rows.rejected],
+    }
+    batch = pa.record_batch(columns).replace_schema_metadata({_REST: json.dumps(rest)})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue()
+
+
+def _rows(table: pa.Table) -> Rows:
+    rest = json.loads(table.schema.metadata[_REST])
+    columns = {
+        name: column.combine_chunks()
+        for name, column in zip(table.column_names, table.columns, strict=True)
+    }
+
+    def of_kind(kind: str) -> Iterator[tuple[str, pa.Array]]:
+        return ((n.removeprefix(kind), c) for n, c in columns.items() if n.startswith(kind))
+
+    return Rows(
+        file=rest["file"],
+        split=rest["split"],
+        number=columns["number"].to_numpy(),
+        sequence_id=_objects(columns["sequence_id"]),
+        entity_id=_objects(columns["entity_id"]) if "entity_id" in columns else None,
+        values={
+            name: _objects(c) if pa.types.is_large_string(c.type) else c.to_numpy()
+            for name, c in of_kind(_VALUE)
+        },
+        time=columns["time"].to_numpy() if "time" in columns else None,
+        context={name: _objects(column) for name, column in of_kind(_CONTEXT)},
+        rejected=tuple(Rejected(**row) for row in rest["rejected"]),
+    )
+
+
+def _texts(column: np.ndarray) -> pa.Array:
+    # A string's places are 32 bits wide, a large string's 64.
+    return pa.array(column, pa.large_string())
+
+
+def _objects(column: pa.Array) -> np.ndarray:
+    """Object [N] of Python's types; NumPy's own conversion makes floats of integers beside None."""
+    found = np.empty(len(column), object)
+    found[:] = column.to_pylist()
+    return found
 
 
 def deal(rows: Rows, shards: int) -> Iterator[tuple[int, Rows]]:

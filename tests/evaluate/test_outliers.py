@@ -71,7 +71,7 @@ def _totals(train: list[np.ndarray], evaluation: list[np.ndarray], folder) -> to
     embedding = trainer.model.encode(batch.values, batch.length)
     outputs = trainer.model.decode(embedding, batch.values, batch.length)
     sums = loss.sums_by_sequence(
-        batch.values, outputs, embedding, batch.length, batch.sample_weight
+        batch.values, outputs.values, embedding, batch.length, batch.sample_weight
     )
     ids = [str(row).encode() for row in range(len(evaluation))]
     return totals.of_rows(

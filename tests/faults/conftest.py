@@ -10,7 +10,8 @@ from faults import runs
 
 from pipeline import lineage
 
-_STAGES_WITH_COPIES = ("push", "evaluate", "train")
+_JUDGING = ("baselines", "evaluate", "verdict")
+_STAGES_WITH_COPIES = ("push", "baselines", "train")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ class Undisturbed:
         """The work directory as it was before a stage, or, of an early one, before the run."""
         for path in self.workdir.iterdir():  # The folder itself may be a mount.
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        if earlier := self.before.get("evaluate" if stage == "verdict" else stage):
+        if earlier := self.before.get("baselines" if stage in _JUDGING else stage):
             shutil.copytree(earlier, self.workdir, dirs_exist_ok=True)
         return self.workdir
 

@@ -28,7 +28,7 @@ _STARTED = re.compile(r"\[ *\d+/\d+\] (\w+)")
 def command(workdir: pathlib.Path, *options: str, name: str = "run") -> list[str]:
     data = workdir.parent / "data.jsonl"
     if not data.exists():
-        write_jsonl(data, list(synth.gestures(sequences=120, seed=3)))
+        write_jsonl(data, list(synth.gestures(sequences=200, seed=3)))
     return [
         *(sys.executable, "-m", "pipeline", name, "examples/gestures.toml", *OPTIONS),
         *("--workdir", str(workdir), "--set", f"input.train={data}", *options),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import tensorflow as tf
 from ingest import written
 from ingest.random_records import COLUMNS, NUMBERS_ONLY, Sample, samples
 from ingest.whole_runs import run
@@ -75,7 +76,7 @@ FORMATS: dict[str, tuple[Callable[[pathlib.Path], Any], dict[str, Any]]] = {
 
 
 def _expected(found: list[Sample], columns: Columns) -> dict[str, dict[str, bytes]]:
-    """Split -> sequence_id -> its record, as protobuf serialises what the contract says of it."""
+    """Split -> sequence_id -> its record, of what the contract says of it."""
     expected: dict[str, dict[str, bytes]] = {split: {} for split in SPLITS}
     for sample in found:
         steps = written.message_steps(sample)
@@ -88,8 +89,22 @@ def _expected(found: list[Sample], columns: Columns) -> dict[str, dict[str, byte
         if columns.has_time:
             record["time"] = steps["time"]
         split = split_of(sample.entity_id, 0.2)
-        expected[split][sample.sequence_id] = written.message("tfrecord", record)
+        expected[split][sample.sequence_id] = _serialised(record)
     return expected
+
+
+def _serialised(record: dict[str, Any]) -> bytes:
+    """A tf.train.Example by protobuf alone, its columns in the order of their names.
+
+    Protobuf's own deterministic order puts `length_bucket` before `length`.
+    """
+    columns = [
+        tf.train.Features(feature={name: written.feature(record[name])}).SerializeToString()
+        for name in sorted(record)
+    ]
+    # On the wire, messages of one kind that stand one after another are one message, and an Example
+    # with its Features is a list of one text.
+    return bytes(tf.train.BytesList(value=[b"".join(columns)]).SerializeToString())
 
 
 def _read(path: pathlib.Path, columns: Columns, **options: Any) -> dict[str, dict[str, bytes]]:

@@ -1,7 +1,10 @@
 """Tests of the Examples and the shards: against protobuf, TensorFlow's reader, and damage."""
 
+import dataclasses
+import fractions
 import gzip
 import pathlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,6 +116,126 @@ def test_context_that_compares_equal_is_written_as_it_is() -> None:
     first, second = encode_chunk(of_records(records, columns), columns)
     assert len(first) == len(second)
     assert first != second
+
+
+FEW = st.sampled_from([0.0, 1.0, float("nan"), float("nan")])
+PARTLY = Columns(
+    features=(
+        Feature(name="a", unit=None, allow_missing=False),
+        Feature(name="z", unit=None, allow_missing=True),
+    ),
+    context={},
+    categories=COLUMNS.categories,
+    has_missing_bucket=True,
+)
+
+
+@st.composite
+def _holes(draw: st.DrawFn) -> dict[str, list[Any]]:
+    """The columns of a sequence of which many values are missing, or few."""
+    steps = draw(st.integers(1, 4) | st.sampled_from([50, 51, 125, 200]))
+
+    def column(of: st.SearchStrategy, rest: object) -> list[Any]:
+        few = draw(st.lists(of, max_size=min(steps, 4)))
+        return few + [rest] * (steps - len(few))
+
+    return {
+        "a": [0.0] * steps,
+        "z": column(FEW, draw(FEW)),
+        "word": column(st.sampled_from(["", "go"]), draw(st.sampled_from(["", "go"]))),
+        "code": column(st.integers(-1, 1), 0),
+    }
+
+
+def _bucket(columns: dict[str, list[Any]]) -> str:
+    """The slice of a sequence, counted value by value; a code of 0 or -1 is a code like any other.
+
+    `value != value` is true of NaN alone.
+    """
+    cells = [(name, value) for name, column in columns.items() for value in column]
+    missing = [value != value or (name == "word" and value == "") for name, value in cells]
+    share = fractions.Fraction(sum(missing), len(cells))
+    if share == 0:
+        return "0"
+    for percent, name in ((1, "0-1%"), (10, "1-10%"), (50, "10-50%")):
+        if share <= fractions.Fraction(percent, 100):
+            return name
+    return "50-100%"
+
+
+def _of_holes(found: list[dict[str, list[Any]]]) -> Chunk:
+    dtypes = {"a": np.float64, "z": np.float64, "word": object, "code": np.int64}
+    return of_records(
+        [
+            Record(
+                number=number,
+                sequence_id=f"s{number}",
+                entity_id="e",
+                length=len(columns["a"]),
+                values={name: np.array(columns[name], dtypes[name]) for name in columns},
+                time=None,
+                context={},
+            )
+            for number, columns in enumerate(found)
+        ],
+        PARTLY,
+    )
+
+
+def _buckets(found: list[dict[str, list[Any]]], columns: Columns = PARTLY) -> list[str]:
+    encoded = encode_chunk(_of_holes(found), columns)
+    features = [tf.train.Example.FromString(each).features.feature for each in encoded]
+    return [of["missing_bucket"].bytes_list.value[0].decode() for of in features]
+
+
+@given(st.lists(_holes(), max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_the_missing_bucket_is_counted_value_by_value(found: list[dict[str, list[Any]]]) -> None:
+    assert _buckets(found) == [_bucket(columns) for columns in found]
+
+
+@pytest.mark.parametrize(
+    ("missing", "words", "bucket"),
+    [
+        (0, 0, "0"),
+        (1, 0, "0-1%"),
+        (2, 0, "0-1%"),
+        (2, 1, "1-10%"),
+        (0, 20, "1-10%"),
+        (21, 0, "10-50%"),
+        (50, 50, "10-50%"),
+        (0, 50, "10-50%"),
+    ],
+)
+def test_the_edges_of_missing_buckets(missing: int, words: int, bucket: str) -> None:
+    # 50 steps of four columns: 200 values.
+    columns = {
+        "a": [0.0] * 50,
+        "z": [float("nan")] * missing + [0.0] * (50 - missing),
+        "word": [""] * words + ["go"] * (50 - words),
+        "code": [0] * 50,
+    }
+    # The neighbours, of which all is there and half is missing, change nothing.
+    none, half = ({name: [of[i]] for name, of in columns.items()} for i in (-1, 0))
+    assert _buckets([none, columns, half])[1] == _bucket(columns) == bucket
+
+
+def test_more_than_half_may_be_missing() -> None:
+    numbers = dataclasses.replace(PARTLY, categories=())
+    allowed = dataclasses.replace(
+        numbers, features=tuple(dataclasses.replace(f, allow_missing=True) for f in PARTLY.features)
+    )
+    nan = float("nan")
+    columns = {"a": [nan, nan, 0.0], "z": [nan, 0.0, 0.0], "word": [""] * 3, "code": [0] * 3}
+    # Words that the schema does not have are not counted.
+    assert _buckets([columns], allowed) == ["10-50%"]
+    columns["z"] = [nan, nan, 0.0]
+    assert _buckets([columns], allowed) == ["50-100%"]
+
+
+def test_without_it_in_the_schema_no_missing_bucket_is_written() -> None:
+    [record] = encode_chunk(_chunk(1), NUMBERS)
+    assert "missing_bucket" not in tf.train.Example.FromString(record).features.feature
 
 
 def test_without_times_in_the_schema_none_are_written() -> None:

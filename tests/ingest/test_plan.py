@@ -158,6 +158,13 @@ def test_an_unknown_format_names_the_file(tmp_path: pathlib.Path, name: str) -> 
         _plan(path)
 
 
+def test_an_empty_file_says_nothing_of_its_format(tmp_path: pathlib.Path) -> None:
+    path = _write(tmp_path, "part-0", b"")
+    with pytest.raises(BadDataError, match=f"no_data: {path}: expected at least one record"):
+        _plan(path)
+    assert _read(path, "tfrecord") == []
+
+
 @pytest.mark.parametrize(
     ("content", "format_name"),
     [

@@ -18,7 +18,7 @@ import schemas
 from components.artifacts import ACCOUNT_FILE, IngestAccount
 from components.errors import BadDataError
 from components.ingest.executor import Executor
-from components.sequence import BOOKKEEPING, LENGTH, SPLITS, TIME, Columns
+from components.sequence import BOOKKEEPING, LENGTH, MISSING_BUCKET, SPLITS, TIME, Columns
 
 RUN_ID = "run-7"
 # Of an image that it does not use, TFX builds no package of itself for workers elsewhere, which
@@ -148,8 +148,9 @@ def fail(folder: pathlib.Path, **options: Any) -> BadDataError:
 def schema_of(columns: Columns) -> schema_pb2.Schema:
     """A schema that says just that."""
     schema = schema_pb2.Schema()
+    declared = {TIME: columns.has_time, MISSING_BUCKET: columns.has_missing_bucket}
     for key in BOOKKEEPING:
-        if key != TIME or columns.has_time:
+        if declared.get(key, True):
             kind = "int" if key in (LENGTH, TIME) else "bytes"
             schema.feature.add(name=key, type=_TYPES[kind])
     shown = schema.tensor_representation_group[""].tensor_representation

@@ -158,11 +158,11 @@ def test_a_bad_configuration_ends_with_2_and_names_each_key(
 ) -> None:
     before = _tree(config.parent)
     done = _ragline(
-        "run", config, "--set", "train.epoch=3", "--set", "input.format=csv", command=command
+        "run", config, "--set", "train.epoch=3", "--set", "input.format=xlsx", command=command
     )
     assert (done.exit_code, done.stdout) == (2, "")
     first, second = done.stderr.splitlines()
-    assert first.startswith(f"{config}: input.format: expected 'auto', 'jsonl' or 'ts'")
+    assert first.startswith(f"{config}: input.format: expected 'auto', 'csv', ")
     assert second.startswith(f"{config}: train.epoch: unknown key; expected one of ")
     assert ", epochs, " in second
     assert _tree(config.parent) == before

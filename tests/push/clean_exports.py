@@ -18,8 +18,9 @@ from tfx_bsl.public import tfxio
 
 import schemas
 from components.ingest import examples
+from components.ingest.chunk import Chunk
 from components.push import graph
-from components.sequence import Columns, Sequence
+from components.sequence import Columns
 from components.train import categories, export, golden, model
 from components.train.options import HeadOptions, TrainOptions
 from components.transform.preprocessing import preprocessing_fn
@@ -52,17 +53,17 @@ def transform_output(name: str, folder: pathlib.Path, seed: int = 0) -> tft.TFTr
     schema = schemas.load(name)
     columns = Columns.from_schema(schema)
     rng = np.random.default_rng(seed)
-    records = [
-        examples.encode(
-            Sequence(
-                sequence_id=str(length),
-                entity_id=str(length),
-                values=rng.normal(size=(length, len(columns.names))).astype(np.float32),
-            ),
-            columns,
-        )
-        for length in (3, 4, 5)
-    ]
+    length = np.array([3, 4, 5])
+    ids = [str(steps) for steps in length]
+    chunk = Chunk(
+        number=length,
+        sequence_id=ids,
+        entity_id=ids,
+        length=length,
+        values={column: rng.normal(size=length.sum()) for column in columns.names},
+        time=None,
+        context={column: [None] * len(ids) for column in columns.context},
+    )
     config = {
         "features": list(columns.names),
         "context": list(columns.context),
@@ -77,7 +78,9 @@ def transform_output(name: str, folder: pathlib.Path, seed: int = 0) -> tft.TFTr
         beam.Pipeline(runner="FnApiRunner") as pipeline,
         tft_beam.Context(temp_dir=temporary, force_tf_compat_v1=False),
     ):
-        batches = pipeline | beam.Create(records) | source.BeamSource()
+        batches = (
+            pipeline | beam.Create(examples.encode_chunk(chunk, columns)) | source.BeamSource()
+        )
         analysed = (batches, source.TensorAdapterConfig()) | tft_beam.AnalyzeDataset(
             lambda inputs: preprocessing_fn(inputs, config)
         )

@@ -89,13 +89,15 @@ def guess(path: str) -> FormatName:
     """The format of a file by its name, or where that says nothing, by its first bytes.
 
     Raises:
-      BadDataError: `unknown_format`, or the file cannot be read.
+      BadDataError: `unknown_format`; `no_data`, there are no bytes; or the file cannot be read.
     """
     stem = path.lower().removesuffix(files.compression(path))
     if found := _SUFFIXES.get(os.path.splitext(stem)[1]):
         return found
     with files.open(path) as file:
         beginning = file.read(_PEEKED)
+    if not beginning:
+        raise BadDataError("no_data", f"{path}: expected at least one record, the file is empty")
     if _is_framed(beginning):
         return _kind_of_records(path)
     text = beginning.removeprefix(b"\xef\xbb\xbf").lstrip()

@@ -1,0 +1,94 @@
+"""Rows come back from their files as they were, in the shards of their sequences."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import pytest
+from ingest.random_records import samples
+
+from components.ingest import spill
+from components.ingest.chunk import Rejected, Rows
+
+COLUMNS = ("number", "sequence_id", "entity_id", "time")
+BAD = [
+    Rejected(number=7, code="type", detail="é", sequence_id="s-0-ä", text='\ud800 "\n'),
+    Rejected(number=9, code="encoding", detail="", sequence_id=None, text=""),
+]
+
+
+def _objects(values) -> np.ndarray:
+    found = np.empty(len(values), object)
+    found[:] = values
+    return found
+
+
+def _rows(seed: int, *, whole: bool) -> Rows:
+    """Steps of some sequences; not `whole`: without times, entities and some context."""
+    made = samples(20, seed)
+    length = [sample.length for sample in made]
+    steps = sum(length)
+    context = {
+        "label": _objects(np.repeat([s.label for s in made], length).tolist()),
+        # Above 2^53, and not all of them there.
+        "age": _objects([None if i % 3 else 2**62 + i for i in range(steps)]),
+        "weight": _objects([[None, float("nan"), 0.1][i % 3] for i in range(steps)]),
+        "none": _objects([None] * steps),
+    }
+    return Rows(
+        file=3,
+        number=np.arange(steps) + 1,
+        sequence_id=_objects(np.repeat([s.sequence_id for s in made], length).tolist()),
+        entity_id=_objects(np.repeat([s.entity_id for s in made], length).tolist())
+        if whole
+        else None,
+        values={
+            "b": np.concatenate([s.values[:, 1] for s in made]),
+            "word": _objects([word for s in made for word in s.words]),
+            "code": np.concatenate([s.codes for s in made]),
+        },
+        time=np.concatenate([s.time for s in made]) if whole else None,
+        context=context,
+        split="eval" if whole else None,
+        rejected=tuple(BAD) if whole else (),
+    )
+
+
+def _same(found: np.ndarray | None, expected: np.ndarray | None) -> None:
+    if expected is None:
+        assert found is None
+        return
+    assert found.dtype == expected.dtype
+    assert [(type(x), repr(x)) for x in found] == [(type(x), repr(x)) for x in expected]
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_rows_come_back_as_they_were_dealt(tmp_path: pathlib.Path, shards: int) -> None:
+    parts = [_rows(0, whole=True), _rows(1, whole=False), _rows(2, whole=True)]
+    found = spill.write(tmp_path / "rows", parts, shards)
+    expected = [(shard, rows) for part in parts for shard, rows in spill.deal(part, shards)]
+    assert found.keys() == {shard for shard, _ in expected} == set(range(shards))
+    for shard, place in found.items():
+        read = list(spill.read([place]))
+        dealt = [rows for of, rows in expected if of == shard]
+        for one, other in zip(read, dealt, strict=True):
+            assert (one.file, one.split, one.rejected) == (other.file, other.split, other.rejected)
+            for column in COLUMNS:
+                _same(getattr(one, column), getattr(other, column))
+            for columns in ("values", "context"):
+                assert getattr(one, columns).keys() == getattr(other, columns).keys()
+                for name, column in getattr(other, columns).items():
+                    _same(getattr(one, columns)[name], column)
+
+
+def test_rows_of_a_sequence_go_to_one_shard_and_none_is_lost() -> None:
+    rows = _rows(0, whole=True)
+    dealt = dict(spill.deal(rows, 4))
+    assert sum(map(len, dealt.values())) == len(rows)
+    owners = [set(part.sequence_id) for part in dealt.values()]
+    assert len(set.union(*owners)) == sum(map(len, owners))
+    assert sorted(
+        (dataclasses.astuple(bad) for part in dealt.values() for bad in part.rejected), key=repr
+    ) == sorted(map(dataclasses.astuple, BAD), key=repr)
+    follower = next(part for part in dealt.values() if BAD[0] in part.rejected)
+    assert BAD[0].sequence_id in follower.sequence_id

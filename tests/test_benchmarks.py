@@ -1,0 +1,24 @@
+"""The benchmark of ingest runs, on a sample; how fast is for a quiet machine to say."""
+
+import subprocess
+import sys
+
+from conftest import ROOT
+
+
+def test_the_benchmark_of_ingest_prints_a_row() -> None:
+    sample = ("--formats", "jsonl", "--sizes", "300", "--repeats", "1")
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.ingest", *sample],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    header, line, row = done.stdout.splitlines()[-3:]
+    assert header.count("|") == line.count("|") == row.count("|")
+    name, sequences, *figures = (cell.strip() for cell in row.strip("|").split("|"))
+    assert (name, sequences) == ("jsonl", "300")
+    *_, floor, one, two = (float(figure.replace(",", "")) for figure in figures)
+    assert min(floor, one, two) > 0, "each side has a peak of memory"
