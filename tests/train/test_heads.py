@@ -20,7 +20,7 @@ from components.train.trainer import LOSS, Trainer, mean_of
 
 HEADS = (KIND, GRADE, SCORE)
 LENGTHS = (4, 1, 7, 2, 5, 3, 1, 6, 2)
-OPTIONS = TrainOptions(units=4, embedding_size=3, clip_norm=1e9)
+OPTIONS = TrainOptions(units=4, embedding_size=3, linear_steps=3, clip_norm=1e9)
 some_lengths = st.lists(st.integers(1, 6), min_size=1, max_size=9)
 
 
@@ -68,7 +68,7 @@ def _expected(head: HeadOptions, made: list[Sample]) -> tuple[float, int, int]:
         if head.column not in sample.labels:
             continue
         label = sample.labels[head.column]
-        outputs = oracle.encode(sample.values, weights, observed=sample.observed) @ kernel + bias
+        outputs = oracle.encode(sample.values, weights, OPTIONS, sample.observed) @ kernel + bias
         if head.type == "regression":
             losses.append(np.square(outputs[0] - label))
             continue
