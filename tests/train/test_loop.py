@@ -18,6 +18,7 @@ from components.train.trainer import LOSS, STEPS, Trainer, mean_of
 
 F = 2
 OPTIONS = TrainOptions(units=6, embedding_size=4, batch_size=8, epochs=4, patience=4)
+_STEP = 2.0**10
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +57,15 @@ def _trainer(options: TrainOptions = OPTIONS) -> Trainer:
 
 
 def _one_update(dataset: tf.data.Dataset) -> list[np.ndarray]:
-    """The change of each weight by one plain gradient step, which hides nothing of the gradient."""
+    """The change of each weight by one plain gradient step, which hides nothing of the gradient.
+
+    A step as long as this, so that rounding of the weights hides nothing either.
+    """
     trainer = _trainer(dataclasses.replace(OPTIONS, clip_norm=1e9))
-    trainer.optimizer = keras.optimizers.SGD(1.0)
+    trainer.optimizer = keras.optimizers.SGD(_STEP)
     before = trainer.model.get_weights()
     trainer.update(dataset)
-    return [a - b for a, b in zip(trainer.model.get_weights(), before, strict=True)]
+    return [(a - b) / _STEP for a, b in zip(trainer.model.get_weights(), before, strict=True)]
 
 
 @pytest.mark.parametrize("change", ["more padding", "NaN in the padding", "another order"])
