@@ -268,10 +268,10 @@ def curves(train: Mapping[str, Any] | None) -> dict[str, Any] | None:
         return None
     bottom, right = _CURVES_HEIGHT - _BOTTOM, _WIDTH - _RIGHT
     marks = ticks(values)
-    last = len(history)
-    x = Scale(low=1, high=last, start=_LEFT, end=right)
+    first, last = history[0]["epoch"], history[-1]["epoch"]
+    x = Scale(low=first, high=last, start=_LEFT, end=right)
     y = Scale(low=marks[0], high=marks[-1], start=bottom, end=_TOP)
-    step = math.ceil(nice_step(last, 10))
+    step = math.ceil(nice_step(max(last, 1), 10))
     best = x(train["best_epoch"])
     return {
         "width": _WIDTH,

@@ -94,7 +94,7 @@ def comparison_row(stages: Mapping[str, Stage]) -> dict[str, Any]:
         "gradient_share": effect["gradient_share"],
         "bias": None if plain is None or masked is None else plain - masked,
         "padding_waste": training["padding_waste"],
-        "seconds": statistics.median(epoch["seconds"] for epoch in training["history"]),
+        "seconds": statistics.median(epoch["seconds"] for epoch in training["history"][1:]),
     }
 
 

@@ -49,9 +49,36 @@ def gru(inputs: np.ndarray, kernel: np.ndarray, recurrent: np.ndarray, bias: np.
     return np.array(states)
 
 
-def encode(values: np.ndarray, weights: Weights, options: TrainOptions = DEFAULTS) -> np.ndarray:
-    """The embedding [E] of one sequence [T, F], by the weights in the model's own order."""
-    run, (forwards, backwards, _), (code, _) = _CELLS[options.cell], *_layers(weights, options)
+def resample(values: np.ndarray, steps: int, observed: np.ndarray | None = None) -> np.ndarray:
+    """[T, F] -> [steps, F] by linear interpolation over the observed values of each feature."""
+    seen = np.ones(values.shape, bool) if observed is None else observed
+    places = np.linspace(0.0, 1.0, len(values)) if len(values) > 1 else np.array([0.5])
+    wanted = np.linspace(0.0, 1.0, steps) if steps > 1 else np.array([0.5])
+    return np.stack(
+        [
+            np.interp(wanted, places[there], column[there]) if there.any() else np.zeros(steps)
+            for column, there in zip(values.T.astype(np.float64), seen.T, strict=True)
+        ],
+        axis=1,
+    )
+
+
+def encode(
+    values: np.ndarray,
+    weights: Weights,
+    options: TrainOptions = DEFAULTS,
+    observed: np.ndarray | None = None,
+) -> np.ndarray:
+    """The embedding [E] of one sequence [T, F], by the weights in the model's own order.
+
+    Args:
+      values: 0 where missing; embedded categories may stand behind the features.
+      weights: without those of categories and heads.
+      options: the shape.
+      observed: [T, F], False where missing; None if nothing is.
+    """
+    linear, (forwards, backwards, _), (code, _) = _layers(weights, options)
+    run = _CELLS[options.cell]
     states = values
     for index, layer in enumerate(forwards):
         forward = run(states, *layer)
@@ -61,21 +88,48 @@ def encode(values: np.ndarray, weights: Weights, options: TrainOptions = DEFAULT
             last = np.concatenate([last, backward[-1]])
             forward = np.concatenate([forward, backward[::-1]], axis=1)
         states = forward
-    return last @ code[0] + code[1]
+    found = last @ code[0] + code[1]
+    if linear:
+        kernel, bias = linear[0]
+        features = len(kernel) // options.linear_steps
+        grid = resample(values[:, :features], options.linear_steps, observed)
+        found = found + grid.ravel() @ kernel + bias
+    return found
 
 
 def reconstruct(
-    values: np.ndarray, weights: Weights, options: TrainOptions = DEFAULTS
+    values: np.ndarray,
+    weights: Weights,
+    options: TrainOptions = DEFAULTS,
+    observed: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The reconstruction [T, F] of one sequence."""
-    run, (*_, decoder), (_, dense) = _CELLS[options.cell], *_layers(weights, options)
-    states = np.repeat(encode(values, weights, options)[np.newaxis], len(values), axis=0)
+    """The reconstruction [T, F] of one sequence; see `encode`."""
+    states, linear = decode(values, weights, options, observed)
+    kernel, bias = _layers(weights, options)[2][1]
+    return states @ kernel + bias + linear
+
+
+def decode(
+    values: np.ndarray,
+    weights: Weights,
+    options: TrainOptions = DEFAULTS,
+    observed: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray | float]:
+    """The states [T, H] of the decoder, and the linear path's reconstruction [T, F], or 0.0."""
+    maps, (*_, decoder), _ = _layers(weights, options)
+    code = encode(values, weights, options, observed)
+    states, linear = np.repeat(code[np.newaxis], len(values), axis=0), 0.0
+    if maps:
+        kernel, bias = maps[1]
+        grid = (code @ kernel + bias).reshape(options.linear_steps, -1)
+        linear = resample(grid, len(values))
+        states = np.concatenate([states, linear], axis=1)
     if options.decoder == "teacher":
         before = np.concatenate([np.zeros((1, values.shape[1])), values[:-1]])
         states = np.concatenate([states, before], axis=1)
     for layer in decoder:
-        states = run(states, *layer)
-    return states @ dense[0] + dense[1]
+        states = _CELLS[options.cell](states, *layer)
+    return states, linear
 
 
 def mean_error(
@@ -180,7 +234,9 @@ _CELLS = {"lstm": lstm, "gru": gru}
 
 
 def _layers(weights: Weights, options: TrainOptions):
-    """(encoder, backward, decoder), each a list of (kernel, recurrent, bias), and (code, dense)."""
+    """The linear path, its two (kernel, bias) or nothing; (encoder, backward, decoder), each a list
+    of (kernel, recurrent, bias); and (code, dense).
+    """
     rest = list(weights)
 
     def take(layers: int, arrays: int) -> list[Weights]:
@@ -188,9 +244,10 @@ def _layers(weights: Weights, options: TrainOptions):
         del rest[: layers * arrays]
         return taken
 
+    linear = take(2 if options.linear_steps else 0, 2)
     encoder = take(options.layers, 3)
     backward = take(options.layers if options.bidirectional else 0, 3)
     [code] = take(1, 2)
     decoder = take(options.layers, 3)
     [dense] = take(1, 2)
-    return (encoder, backward, decoder), (code, dense)
+    return linear, (encoder, backward, decoder), (code, dense)

@@ -109,8 +109,11 @@ def test_the_baselines_equal_the_oracle(gestures_run, splits, standardised):
 def test_the_masked_mse_equals_the_oracle(gestures_run, splits, standardised, weights):
     """Recomputed from raw values and the pushed weights: z-scores, LSTMs, mean, all in NumPy."""
     for split in ("train", "eval"):
-        outputs = [oracle.reconstruct(values, weights) for values in standardised[split]]
         observed = [np.isfinite(values) for values in splits[split]]
+        outputs = [
+            oracle.reconstruct(values, weights, observed=seen)
+            for values, seen in zip(standardised[split], observed, strict=True)
+        ]
         expected = oracle.mean_squared_error(standardised[split], outputs, observed)
         found = gestures_run.summary["baselines"]["model"][split]["masked_mse"]
         assert found == pytest.approx(expected, rel=1e-6)
@@ -136,7 +139,7 @@ def test_every_slice_holds_its_own_sequences(gestures_run, splits, standardised,
         values = [z for _, z in pairs]
         expected = oracle.mean_squared_error(
             values,
-            [oracle.reconstruct(z, weights) for z in values],
+            [oracle.reconstruct(z, weights, observed=np.isfinite(raw)) for raw, z in pairs],
             [np.isfinite(raw) for raw, _ in pairs],
         )
         assert _metric(gestures_run, "sequences", slices[bucket]) == len(pairs)
@@ -198,10 +201,11 @@ def test_the_embedding_equals_the_oracle(gestures_run, splits, standardised, wei
         answer = model.signatures["score"](
             values=tf.constant(raw[np.newaxis]), length=tf.constant([len(raw)], tf.int64)
         )
-        expected = oracle.encode(values, weights)
+        seen = np.isfinite(raw)
+        expected = oracle.encode(values, weights, observed=seen)
         np.testing.assert_allclose(answer["embedding"].numpy()[0], expected, atol=2e-6)
         error = oracle.mean_squared_error(
-            [values], [oracle.reconstruct(values, weights)], [np.isfinite(raw)]
+            [values], [oracle.reconstruct(values, weights, observed=seen)], [seen]
         )
         assert answer["reconstruction_error"].numpy()[0] == pytest.approx(error, rel=1e-5)
 

@@ -4,6 +4,9 @@ options.py     what may be configured
 input.py       transformed records -> padded batches bucketed by length, with sample_weight
 padding.py     what each strategy of padding does to a batch
 model.py       encoder -> code -> decoder -> Dense, cropped; one model a strategy
+linear.py      the linear path around the recurrence, started at a PCA
+resample.py    sequences of any length <-> a grid of K steps
+principal.py   principal components, of a covariance that is shrunk
 categories.py  codes of words: their embeddings' sizes, their cross-entropy
 loss.py        the losses and every error sum, each a masked sum
 trainer.py     one update and one evaluation, on one device or several

@@ -185,7 +185,9 @@ class _Encoder:
     def embed(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
         """`embedding` [B, E]."""
         steps = self._standardise(raw)
-        embedding = self._model.encode(steps.values, steps.length, codes=steps.codes)
+        embedding = self._model.encode(
+            steps.values, steps.length, codes=steps.codes, weight=steps.weight
+        )
         return {EMBEDDING: embedding}
 
     def score(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
@@ -210,7 +212,7 @@ class _Encoder:
 
     def _evaluate(self, raw: dict[str, tf.RaggedTensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         values, weight, length, codes, code_weight = self._standardise(raw)
-        embedding = self._model.encode(values, length, codes=codes)
+        embedding = self._model.encode(values, length, codes=codes, weight=weight)
         outputs = self._model.decode(embedding, values, length, codes=codes)
         sums = loss.sums_by_sequence(values, outputs.values, embedding, length, weight)
         return embedding, categories.with_categories(

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components.sequence import VALUES, Category, Columns
+from components.sequence import OBSERVED, VALUES, Category, Columns
 from components.signatures import EMBEDDING, EXAMPLES, GOLDEN_FILE
 from components.storage import write_json
 from components.train.model import MaskedAutoencoder
@@ -62,6 +62,7 @@ def write(
             tf.reshape(transformed[VALUES].flat_values, [1, *values.shape]),
             tf.constant([len(values)], tf.int64),
             codes={name: transformed[name].flat_values[tf.newaxis] for name in vocabularies},
+            weight=_observed(transformed, values.shape),
         )
         records.append(
             {
@@ -70,6 +71,15 @@ def write(
             }
         )
     write_json(directory / GOLDEN_FILE, {"records": records})
+
+
+def _observed(
+    transformed: Mapping[str, tf.RaggedTensor], shape: tuple[int, int]
+) -> tf.Tensor | None:
+    """What is there of a sequence's values, [1, T, F]; None if none can be missing."""
+    if OBSERVED not in transformed:
+        return None
+    return tf.reshape(transformed[OBSERVED].flat_values, [1, *shape])
 
 
 def _ragged(column: np.ndarray) -> tf.RaggedTensor:

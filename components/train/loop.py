@@ -35,12 +35,12 @@ class Epoch:
     """What one pass over the training split gave.
 
     Attributes:
-      epoch: from 1.
+      epoch: from 1; 0 is the model as training found it, before its first update.
       loss: masked mean over the training split, while the weights moved.
       masked_mse: masked mean of squared errors over the eval split, after the last update.
       heads: head -> `loss` over the training split's labelled sequences, while the weights moved,
         and `eval_loss` and, of a classification, `eval_accuracy` over the eval split's.
-      seconds: wall time of the updates alone.
+      seconds: wall time of the updates alone, or, of epoch 0, of measuring the loss.
       steps: valid steps seen.
       padded_steps: steps computed, padding included.
       categories: category -> `cross_entropy`, a masked mean over the training split while the
@@ -83,11 +83,11 @@ def fit(
       on_epoch: told of each epoch that ran here.
 
     Returns:
-      Every epoch, those of an interrupted run included.
+      Every epoch, from epoch 0 on, those of an interrupted run included.
     """
     history, best = _resume(trainer, checkpoints)
-    while len(history) < options.epochs and not _is_over(history, options.patience):
-        epoch = _one_epoch(trainer, len(history) + 1, train_batches, eval_batches)
+    while len(history) <= options.epochs and not _is_over(history, options.patience):
+        epoch = _one_epoch(trainer, len(history), train_batches, eval_batches)
         history.append(epoch)
         if best_epoch(history) is epoch:
             best = trainer.model.get_weights()
@@ -107,10 +107,10 @@ def best_epoch(history: Collection[Epoch]) -> Epoch:
 
 
 def _is_over(history: list[Epoch], patience: int) -> bool:
-    if not history:
+    if len(history) < 2:
         return False
     diverged = not math.isfinite(history[-1].loss)
-    return diverged or len(history) - best_epoch(history).epoch >= patience
+    return diverged or history[-1].epoch - best_epoch(history).epoch >= patience
 
 
 def _one_epoch(
@@ -120,7 +120,7 @@ def _one_epoch(
     eval_batches: Callable[[], tf.data.Dataset],
 ) -> Epoch:
     started = time.perf_counter()
-    train = trainer.update(train_batches(number))
+    train = (trainer.update if number else trainer.measure)(train_batches(number))
     seconds = time.perf_counter() - started
     evaluated = trainer.evaluate(eval_batches())
     return Epoch(

@@ -1,5 +1,8 @@
 """The masked LSTM autoencoder: encoder -> code -> decoder -> Dense, cropped.
 
+Around the recurrence goes a linear path, which adds to the code and to the reconstruction: see
+`linear.py`.
+
 A step's inputs are its F values and, of each category, the embedding of its code; what is missing
 is exactly 0 in both. A step's outputs are F values and, of each category, the logits of its codes.
 
@@ -21,10 +24,12 @@ from collections.abc import Sequence as Collection
 from typing import NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from components import masking
 from components.train.categories import Vocabulary
+from components.train.linear import LinearPath, grid_steps
 from components.train.options import HeadOptions, TrainOptions
 
 _CELLS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
@@ -76,7 +81,9 @@ class MaskedAutoencoder(keras.Model):
         self._names = [vocabulary.name for vocabulary in vocabularies]
         inputs = features + sum(vocabulary.embedding_size for vocabulary in vocabularies)
         read = options.units * (2 if options.bidirectional else 1)
-        written = options.embedding_size + (inputs if self._teacher else 0)
+        self.linear = _linear(features, options)
+        written = options.embedding_size + (features if self.linear else 0)
+        written += inputs if self._teacher else 0
         sizes = [inputs] + [read] * (options.layers - 1)
         self.encoder = _stack("encoder", options, sizes, use_cudnn)
         self.backward = (
@@ -99,12 +106,28 @@ class MaskedAutoencoder(keras.Model):
         )
         self.built = True
 
+    def start(self, batches: tf.data.Dataset, seed: int) -> None:
+        """Sets what training starts at: the linear path alone, at the data's principal components.
+
+        Without a linear path nothing is changed: the weights are as they were drawn.
+
+        Args:
+          batches: of the training split; see `LinearPath.start_at`.
+          seed: of the code's rotation.
+        """
+        if self.linear is None:
+            return
+        self.linear.start_at(batches, seed)
+        for layer in (self.code, self.reconstruction):
+            layer.set_weights([np.zeros(weight.shape) for weight in layer.get_weights()])
+
     def encode(
         self,
         values: tf.Tensor,
         length: tf.Tensor,
         training: bool = False,
         codes: Codes | None = None,
+        weight: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """The code of each sequence.
 
@@ -113,6 +136,7 @@ class MaskedAutoencoder(keras.Model):
           length: int [B], 1 <= length <= T.
           training: whether to drop out.
           codes: of the categories.
+          weight: 0 where a value is missing, [B, T, F]; None, or [B, T], if none can be.
 
         Returns:
           float32 [B, E].
@@ -130,7 +154,11 @@ class MaskedAutoencoder(keras.Model):
             )
             states = tf.concat([forward, backward], axis=2)
             last = tf.concat([last, backward[:, 0]], axis=1)
-        return self.code(last)
+        code = self.code(last)
+        if self.linear is None:
+            return code
+        mask = masking.mask_of(length, tf.shape(values)[1])
+        return code + self.linear.encode(masking.select(mask, values), length, weight)
 
     def decode(
         self,
@@ -150,10 +178,11 @@ class MaskedAutoencoder(keras.Model):
           codes: of the categories; read by `decoder = "teacher"` alone.
         """
         mask = masking.mask_of(length, tf.shape(values)[1])
-        states = self._decoder_inputs(code, values, length, codes)
+        linear = self._linear(code, length, tf.shape(values)[1])
+        states = self._decoder_inputs(code, linear, values, length, codes)
         for layer in self.decoder:
             states = self.dropout(layer(states), training=training)
-        outputs = self._outputs(states)
+        outputs = self._outputs(states, linear)
         return tf.nest.map_structure(lambda output: masking.select(mask, output), outputs)
 
     def call(
@@ -162,9 +191,10 @@ class MaskedAutoencoder(keras.Model):
         length: tf.Tensor,
         training: bool = False,
         codes: Codes | None = None,
+        weight: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """The reconstruction of each sequence's values, float32 [B, T, F]."""
-        code = self.encode(values, length, training, codes)
+        code = self.encode(values, length, training, codes, weight)
         return self.decode(code, values, length, training, codes).values
 
     def _inputs(self, values: tf.Tensor, length: tf.Tensor, codes: Codes | None) -> tf.Tensor:
@@ -179,21 +209,30 @@ class MaskedAutoencoder(keras.Model):
             embedded.append(masking.select(there, table(masking.select(there, codes[name]))))
         return tf.concat([values, *embedded], axis=2)
 
-    def _outputs(self, states: tf.Tensor) -> Reconstruction:
+    def _outputs(self, states: tf.Tensor, linear: list[tf.Tensor]) -> Reconstruction:
         """What is put out at each step, from the decoder's states [B, T, units]."""
         logits = {name: layer(states) for name, layer in zip(self._names, self.words, strict=True)}
-        return Reconstruction(self.reconstruction(states), logits)
+        return Reconstruction(tf.add_n([self.reconstruction(states), *linear]), logits)
+
+    def _linear(self, code: tf.Tensor, length: tf.Tensor, steps: tf.Tensor) -> list[tf.Tensor]:
+        """The linear part of the reconstruction, [B, T, F], if the model has one."""
+        return [] if self.linear is None else [self.linear.decode(code, length, steps)]
 
     def _decoder_inputs(
-        self, code: tf.Tensor, values: tf.Tensor, length: tf.Tensor, codes: Codes | None
+        self,
+        code: tf.Tensor,
+        linear: list[tf.Tensor],
+        values: tf.Tensor,
+        length: tf.Tensor,
+        codes: Codes | None,
     ) -> tf.Tensor:
-        repeated = tf.repeat(code[:, tf.newaxis, :], tf.shape(values)[1], axis=1)
-        if not self._teacher:
-            return repeated
-        # The step before: 0 before the first.
-        inputs = self._inputs(values, length, codes)
-        before = tf.pad(inputs[:, :-1], [[0, 0], [1, 0], [0, 0]])
-        return tf.concat([repeated, before], axis=2)
+        """What the decoder reads at each step: the code, and the linear part, which it mends."""
+        read = [tf.repeat(code[:, tf.newaxis, :], tf.shape(values)[1], axis=1), *linear]
+        if self._teacher:
+            # The step before: 0 before the first.
+            inputs = self._inputs(values, length, codes)
+            read.append(tf.pad(inputs[:, :-1], [[0, 0], [1, 0], [0, 0]]))
+        return tf.concat(read, axis=2)
 
 
 class RemaskedAutoencoder(MaskedAutoencoder):
@@ -213,10 +252,11 @@ class RemaskedAutoencoder(MaskedAutoencoder):
     ) -> Reconstruction:
         """The reconstruction; in the padding, the last valid step's."""
         mask = masking.mask_of(length, tf.shape(values)[1])
-        states = self._decoder_inputs(code, values, length, codes)
+        linear = self._linear(code, length, tf.shape(values)[1])
+        states = self._decoder_inputs(code, linear, values, length, codes)
         for layer in self.decoder:
             states = self.dropout(layer(states, mask=mask), training=training)
-        return self._outputs(states)
+        return self._outputs(states, linear)
 
 
 class TextbookAutoencoder(MaskedAutoencoder):
@@ -224,7 +264,7 @@ class TextbookAutoencoder(MaskedAutoencoder):
 
     The mask is inferred from values, so a step that is 0 throughout is taken for padding; it is
     lost at RepeatVector, so the decoder and the plain loss go on through the padding. It is about
-    values, and has no categories.
+    values, and has no categories and no linear path.
     """
 
     def __init__(self, *, steps: int, **arguments: object) -> None:
@@ -244,6 +284,7 @@ class TextbookAutoencoder(MaskedAutoencoder):
         length: tf.Tensor,
         training: bool = False,
         codes: Codes | None = None,
+        weight: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """The code, float32 [B, E], of the steps that are not 0 throughout."""
         states = masking.select(masking.mask_of(length, tf.shape(values)[1]), values)
@@ -265,7 +306,7 @@ class TextbookAutoencoder(MaskedAutoencoder):
         states = tf.repeat(code[:, tf.newaxis, :], steps, axis=1)
         for layer in self.decoder:
             states = self.dropout(layer(states), training=training)
-        return self._outputs(states[:, : tf.shape(values)[1]])
+        return self._outputs(states[:, : tf.shape(values)[1]], [])
 
 
 def build(
@@ -324,6 +365,14 @@ def _stack(
         layer.build((None, None, size))
         layers.append(layer)
     return layers
+
+
+def _linear(features: int, options: TrainOptions) -> LinearPath | None:
+    """The linear path, if there is one."""
+    steps = grid_steps(options.linear_steps, features)
+    if not steps or options.padding == "keras":
+        return None
+    return LinearPath(features=features, steps=steps, size=options.embedding_size)
 
 
 def _table(index: int, vocabulary: Vocabulary) -> keras.layers.Embedding:

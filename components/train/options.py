@@ -24,6 +24,9 @@ class TrainOptions:
       bidirectional: the encoder also reads backwards, from the last valid step.
       decoder: `repeat` reconstructs from the code alone; `teacher` is also given the true step
         before the one it reconstructs (teacher forcing), so its code has less to hold.
+      linear_steps: of the linear path around the recurrence, which starts as a PCA of sequences
+        resampled to so many steps (fewer where steps times features would exceed 2,048); 0 for a
+        model that is recurrent alone. docs/quality.md has what it is worth.
       dropout: share of each recurrent layer's outputs that is dropped in training, the same units
         at all steps of a sequence (Gal and Ghahramani 2016), so that padding changes no draw.
       units: size of the hidden state of each recurrent layer; 64 is the usual start.
@@ -51,6 +54,7 @@ class TrainOptions:
     layers: int = 1
     bidirectional: bool = False
     decoder: Literal["repeat", "teacher"] = "repeat"
+    linear_steps: int = 32
     dropout: float = 0.0
     units: int = 64
     embedding_size: int = 32
@@ -86,6 +90,8 @@ class TrainOptions:
             for name in ("learning_rate", "clip_norm")
             if not 0.0 < getattr(self, name) < float("inf")
         ]
+        if self.linear_steps < 2 and self.linear_steps != 0:
+            mistakes.append(f"linear_steps: expected 0 or at least 2, received {self.linear_steps}")
         if not 0.0 <= self.dropout < 1.0:
             mistakes.append(f"dropout: expected a share below 1, received {self.dropout}")
         if not 0 <= self.seed < 2**31:

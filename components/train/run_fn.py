@@ -92,6 +92,7 @@ def run_fn(fn_args: Any) -> None:
             tf.summary.scalar("steps_per_second", epoch.steps / epoch.seconds)
         logs.flush()
 
+    trainer.model.start(train_batches(), options.seed)
     history = loop.fit(
         trainer,
         train_batches=lambda epoch: train_batches(shuffle_seed=options.seed + epoch),
@@ -161,7 +162,9 @@ def _sums(
 
     @tf.function(input_signature=[batches.element_spec])
     def of_batch(batch: input.Batch) -> dict[str, tf.Tensor]:
-        embedding = autoencoder.encode(batch.values, batch.length, codes=batch.codes)
+        embedding = autoencoder.encode(
+            batch.values, batch.length, codes=batch.codes, weight=batch.sample_weight
+        )
         outputs = autoencoder.decode(embedding, batch.values, batch.length, codes=batch.codes)
         sums = loss.sums_by_sequence(
             batch.values, outputs.values, embedding, batch.length, batch.sample_weight
@@ -185,20 +188,21 @@ def _summary(
     boundaries: list[int],
 ) -> dict[str, Any]:
     best = loop.best_epoch(history)
-    steps = sum(epoch.steps for epoch in history)
-    padded = sum(epoch.padded_steps for epoch in history)
+    updates = history[1:]
+    steps = sum(epoch.steps for epoch in updates)
+    padded = sum(epoch.padded_steps for epoch in updates)
     return {
         "padding": options.padding,
         "error": options.error,
         "average": options.average,
-        "epochs": len(history),
+        "epochs": history[-1].epoch,
         "best_epoch": best.epoch,
         "loss": best.loss,
         "masked_mse": best.masked_mse,
         "heads": best.heads,
         "categories": best.categories,
         "padding_waste": 1.0 - steps / padded,
-        "steps_per_second": steps / sum(epoch.seconds for epoch in history),
+        "steps_per_second": steps / sum(epoch.seconds for epoch in updates),
         "bucket_boundaries": boundaries,
         "replicas": strategy.num_replicas_in_sync,
         "devices": [device.name for device in tf.config.list_logical_devices()],

@@ -96,6 +96,10 @@ class Trainer:
         """One update a batch; the sums of the training loss, each head's and each category's."""
         return self._run(self._update_replica, batches)
 
+    def measure(self, batches: tf.data.Dataset) -> Sums:
+        """The sums that `update` would report, if no weight moved."""
+        return self._run(self._measure_replica, batches)
+
     def evaluate(self, batches: tf.data.Dataset) -> Sums:
         """The sums of squared errors, each head and each category, the weights as they are."""
         return self._run(self._evaluate_replica, batches)
@@ -161,8 +165,14 @@ class Trainer:
         # is. It cannot be left to the optimizer: the norm to clip by is that of the whole sum.
         share = 1.0 / replicas.num_replicas_in_sync
         self.optimizer.apply([g * share for g in gradients], self.model.trainable_variables)
+        return self._reported(batch, totals)
+
+    def _measure_replica(self, batch: Batch) -> dict[str, tf.Tensor]:
+        return self._reported(batch, self._totals(batch))
+
+    def _reported(self, batch: Batch, totals: list[tf.Tensor]) -> dict[str, tf.Tensor]:
         sums = _steps(batch)
-        for name, total, count in zip(self._names(), totals, counts, strict=True):
+        for name, total, count in zip(self._names(), totals, self._counts(batch), strict=True):
             sums |= {name: total, f"{name}_count": count}
         return _as_float64(sums)
 
@@ -192,7 +202,9 @@ class Trainer:
         self, batch: Batch, training: bool
     ) -> tuple[model.Reconstruction, list[tf.Tensor]]:
         """The reconstruction, and each head's outputs."""
-        code = self.model.encode(batch.values, batch.length, training, batch.codes)
+        code = self.model.encode(
+            batch.values, batch.length, training, batch.codes, batch.sample_weight
+        )
         outputs = self.model.decode(code, batch.values, batch.length, training, batch.codes)
         return outputs, [head(code) for head in self.model.heads]
 

@@ -83,6 +83,7 @@ FULL = {
         "layers": 2,
         "bidirectional": True,
         "decoder": "teacher",
+        "linear_steps": 16,
         "dropout": 0.25,
         "units": 8,
         "embedding_size": 3,
@@ -405,6 +406,10 @@ AT_LEAST_ONE = (
         *[
             ("train.seed", value, f"expected 0 to 2**31 - 1, received {value}")
             for value in (-1, 2**31)
+        ],
+        *[
+            ("train.linear_steps", value, f"expected 0 or at least 2, received {value}")
+            for value in (-1, 1)
         ],
         *[
             ("train.dropout", value, f"expected a share below 1, received {value}")

@@ -126,8 +126,8 @@ EMBEDDING = {
 def _summary() -> dict[str, Any]:
     """A run that pushed, with no value that another one repeats where a test looks."""
     history = [
-        {"epoch": e, "loss": 1 / e, "masked_mse": 0.5 + abs(e - BEST) / 10, "seconds": 1.5}
-        for e in range(1, EPOCHS + 1)
+        {"epoch": e, "loss": 1 / (e + 1), "masked_mse": 0.5 + abs(e - BEST) / 10, "seconds": 1.5}
+        for e in range(EPOCHS + 1)
     ]
     return {
         "comparison": None,
@@ -395,7 +395,7 @@ def test_charts_stay_inside_their_box() -> None:
 
 def test_one_epoch_is_a_dot() -> None:
     summary = _summary()
-    summary["train"] |= {"history": summary["train"]["history"][:1], "best_epoch": 1, "epochs": 1}
+    summary["train"] |= {"history": summary["train"]["history"][:1], "best_epoch": 0, "epochs": 0}
     page = _page(summary)
     assert len([a for a, _ in page.find("circle", "training") if a["class"] == "dot-loss"]) == 1
 
@@ -404,8 +404,8 @@ def test_a_missing_value_cuts_the_line() -> None:
     summary = _summary()
     summary["train"]["history"][1]["loss"] = None
     page = _page(summary)
-    assert [len(piece) for piece in _lines(page, "loss")] == [1, EPOCHS - 2]
-    assert [len(piece) for piece in _lines(page, "masked_mse")] == [EPOCHS]
+    assert [len(piece) for piece in _lines(page, "loss")] == [1, EPOCHS - 1]
+    assert [len(piece) for piece in _lines(page, "masked_mse")] == [EPOCHS + 1]
 
 
 def test_training_and_data_and_stages_and_versions() -> None:

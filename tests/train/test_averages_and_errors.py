@@ -114,7 +114,8 @@ def test_the_trainer_reports_that_loss(path, error):
     made = samples.make(3, [9, 1, 4, 30, 2], missing=True)
     file = _write(path, made)
     values, observed = [s.values for s in made], [s.observed for s in made]
-    outputs = [oracle.reconstruct(v, trainer.model.get_weights(), options) for v in values]
+    weights = trainer.model.get_weights()
+    outputs = [oracle.reconstruct(s.values, weights, options, s.observed) for s in made]
     for average in AVERAGES:
         batches = samples.read(file, missing=True, batch_size=2, average=average)
         expected = oracle.mean_error(values, outputs, observed, error=error, average=average)

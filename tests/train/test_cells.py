@@ -39,7 +39,7 @@ def _built(options: TrainOptions, steps: int = 12) -> model.MaskedAutoencoder:
 
 
 def _options(**shape) -> TrainOptions:
-    return TrainOptions(**{"units": 4, "embedding_size": 3} | shape)
+    return TrainOptions(**{"units": 4, "embedding_size": 3, "linear_steps": 3} | shape)
 
 
 def _sequences(seed: int, lengths) -> list[np.ndarray]:
@@ -174,7 +174,7 @@ def _dropped(built, values: tf.Tensor, length: tf.Tensor, draw: int) -> np.ndarr
 
 def test_dropout_takes_the_same_units_at_every_step_and_others_of_every_sequence():
     """The dense layer is made the identity: the outputs are the decoder's states, as dropped."""
-    built = model.build(features=16, options=_options(units=16, dropout=0.5))
+    built = model.build(features=16, options=_options(units=16, dropout=0.5, linear_steps=0))
     built.reconstruction.set_weights([np.eye(16), np.zeros(16)])
     sequence = np.random.default_rng(0).normal(size=(9, 16)).astype(np.float32)
     values, length = samples.pad([sequence, sequence, sequence[:5]])

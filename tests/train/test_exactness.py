@@ -163,7 +163,7 @@ def test_evaluation_is_the_same_in_any_batches(folder, batch_size, bucketed):
     sums = trainer.evaluate(batches)
     *weights, kind, kind_bias, score, score_bias = trainer.model.get_weights()
     values = [sample.values for sample in made]
-    codes = [oracle.encode(one, weights) for one in values]
+    codes = [oracle.encode(s.values, weights, observed=s.observed) for s in made]
     entropies = [
         oracle.cross_entropy(
             code @ kind + kind_bias, KIND.classes.index(sample.labels["kind"].decode())
@@ -176,9 +176,8 @@ def test_evaluation_is_the_same_in_any_batches(folder, batch_size, bucketed):
         for code, sample in zip(codes, made, strict=True)
         if "score" in sample.labels
     ]
-    expected = oracle.mean_squared_error(
-        values, [oracle.reconstruct(one, weights) for one in values], [s.observed for s in made]
-    )
+    outputs = [oracle.reconstruct(s.values, weights, observed=s.observed) for s in made]
+    expected = oracle.mean_squared_error(values, outputs, [s.observed for s in made])
     assert mean_of(sums, LOSS) == pytest.approx(expected, rel=1e-6)
     assert mean_of(sums, "kind_loss") == pytest.approx(np.mean(entropies), rel=1e-6)
     assert mean_of(sums, "score_loss") == pytest.approx(np.mean(squares), rel=1e-6)

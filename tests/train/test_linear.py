@@ -1,0 +1,197 @@
+"""The linear path: started at a PCA, blind to padding, and left behind where there is more."""
+
+import keras
+import numpy as np
+import oracle
+import pytest
+import tensorflow as tf
+from train import samples
+from train.samples import F
+
+from components.masking import mask_of
+from components.train import linear, loop, model, principal
+from components.train.checkpoint import Checkpoints
+from components.train.linear import LinearPath
+from components.train.options import TrainOptions
+from components.train.trainer import LOSS, Trainer, mean_of
+
+SIZE = 3
+STEPS = 5
+LENGTHS = (1, 2, 5, 9, 14, 1, 3, 4, 7, 11, 6, 30) * 3
+
+
+def _options(**options) -> TrainOptions:
+    return TrainOptions(
+        **{"units": 4, "embedding_size": SIZE, "linear_steps": STEPS, "batch_size": 8} | options
+    )
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["complete", "missing values"])
+def missing(request) -> bool:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def made(missing) -> list[samples.Sample]:
+    return samples.make(2, LENGTHS, missing=missing)
+
+
+@pytest.fixture(scope="module")
+def path(made, tmp_path_factory) -> str:
+    file = tmp_path_factory.mktemp("linear") / "shard"
+    return samples.write(file, [samples.record(sample) for sample in made])
+
+
+def _principal(made: list[samples.Sample]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean [K F] and components [E, K F] of the sequences, each resampled by NumPy."""
+    rows = np.stack([oracle.resample(s.values, STEPS, s.observed).ravel() for s in made])
+    found = principal.moments(lambda: [rows])
+    return found.mean, principal.components(principal.shrink(found, STEPS), SIZE)
+
+
+@pytest.mark.parametrize("strategy", ["crop", "remask", "equal_length"])
+@pytest.mark.parametrize("shape", [{}, {"cell": "gru", "decoder": "teacher", "layers": 2}], ids=str)
+def test_training_starts_at_the_error_of_the_components(made, missing, path, strategy, shape):
+    options = _options(padding=strategy, **shape)
+    trainer = Trainer(features=F, options=options, strategy=tf.distribute.get_strategy())
+    trainer.model.start(samples.read(path, missing=missing, batch_size=7), seed=0)
+    mean, directions = _principal(made)
+    outputs = []
+    for sample in made:
+        row = oracle.resample(sample.values, STEPS, sample.observed).ravel() - mean
+        grid = (mean + row @ directions.T @ directions).reshape(STEPS, F)
+        outputs.append(oracle.resample(grid, len(sample.values)))
+    observed = [s.observed for s in made] if missing else None
+    expected = oracle.mean_squared_error([s.values for s in made], outputs, observed)
+    batches = samples.filled(samples.read(path, missing=missing, batch_size=5), np.nan, extra=3)
+    for sums in (trainer.evaluate(batches), trainer.measure(batches)):
+        assert mean_of(sums, LOSS) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_code_is_turned_and_scaled_to_a_mean_variance_of_1(made, missing, path):
+    built = LinearPath(features=F, steps=STEPS, size=SIZE)
+    batches = samples.read(path, missing=missing)
+    built.start_at(batches, seed=0)
+    [batch] = batches
+    code = built.encode(batch.values, batch.length, batch.sample_weight).numpy()
+    mean, directions = _principal(made)
+    plain = np.stack(
+        [(oracle.resample(s.values, STEPS, s.observed).ravel() - mean) @ directions.T for s in made]
+    )
+    np.testing.assert_allclose(code.mean(axis=0), 0.0, atol=1e-5)
+
+    def distances(points: np.ndarray) -> np.ndarray:
+        return np.linalg.norm(points[:, np.newaxis] - points, axis=2)
+
+    scale = distances(code).sum() / distances(plain).sum()
+    np.testing.assert_allclose(distances(code), scale * distances(plain), rtol=0, atol=1e-4)
+    rows = np.stack([oracle.resample(s.values, STEPS, s.observed).ravel() for s in made])
+    shrunk = principal.shrink(principal.moments(lambda: [rows]), STEPS)
+    variance = np.einsum("nd,de,ne->n", directions, shrunk, directions)
+    assert scale == pytest.approx(1.0 / np.sqrt(variance.mean()), rel=1e-4)
+
+
+@pytest.mark.parametrize("size", [STEPS * F, STEPS * F + 4])
+def test_a_code_as_long_as_the_grid_loses_nothing_of_it(size):
+    sequences = [sample.values for sample in samples.make(4, [STEPS] * 30)]
+    values, length = samples.pad(sequences)
+    built = LinearPath(features=F, steps=STEPS, size=size)
+    built.start_at(_batches(values, length), seed=3)
+    code = built.encode(values, length, None)
+    np.testing.assert_allclose(built.decode(code, length, STEPS), values, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("length", [1, 4])
+def test_sequences_that_are_all_the_same_are_their_mean(length):
+    values, lengths = samples.pad([np.full((length, F), 2.0, np.float32)] * 3)
+    built = LinearPath(features=F, steps=STEPS, size=SIZE)
+    built.start_at(_batches(values, lengths), seed=0)
+    code = built.encode(values, lengths, None)
+    np.testing.assert_allclose(code, 0.0, atol=1e-6)
+    np.testing.assert_allclose(built.decode(code, lengths, length), values, rtol=0, atol=1e-6)
+
+
+def test_the_same_seed_starts_the_same_and_another_turns_the_code(path, missing):
+    weights = []
+    for seed in (0, 0, 1):
+        built = LinearPath(features=F, steps=STEPS, size=SIZE)
+        built.start_at(samples.read(path, missing=missing, batch_size=4), seed)
+        weights.append(built.get_weights())
+    assert all((a == b).all() for a, b in zip(weights[0], weights[1], strict=True))
+    assert np.abs(weights[0][0] - weights[2][0]).max() > 1e-3
+
+
+def test_the_recurrence_learns_what_is_left_over(path, missing, tmp_path):
+    """From 0: both of its last layers move with the first update, all others with the second."""
+    options = _options(learning_rate=1e-2, epochs=25, patience=25)
+    trainer = Trainer(features=F, options=options, strategy=tf.distribute.get_strategy())
+    trainer.model.start(samples.read(path, missing=missing), seed=0)
+    before = trainer.model.get_weights()
+    history = loop.fit(
+        trainer,
+        train_batches=lambda epoch: samples.read(path, missing=missing, shuffle_seed=epoch),
+        eval_batches=lambda: samples.read(path, missing=missing),
+        options=options,
+        checkpoints=Checkpoints(tmp_path, "x"),
+        on_epoch=lambda epoch: None,
+    )
+    assert [epoch.epoch for epoch in history] == list(range(26))
+    assert loop.best_epoch(history).masked_mse < 0.98 * history[0].masked_mse
+    for one, other in zip(before, trainer.model.get_weights(), strict=True):
+        assert (one != other).any()
+
+
+def test_a_training_that_only_gets_worse_keeps_its_start(path, missing, tmp_path):
+    options = _options(learning_rate=3.0, epochs=4, patience=2)
+    trainer = Trainer(features=F, options=options, strategy=tf.distribute.get_strategy())
+    trainer.model.start(samples.read(path, missing=missing), seed=0)
+    before = trainer.model.get_weights()
+    history = loop.fit(
+        trainer,
+        train_batches=lambda epoch: samples.read(path, missing=missing),
+        eval_batches=lambda: samples.read(path, missing=missing),
+        options=options,
+        checkpoints=Checkpoints(tmp_path, "x"),
+        on_epoch=lambda epoch: None,
+    )
+    assert [epoch.epoch for epoch in history] == [0, 1, 2]
+    assert loop.best_epoch(history).epoch == 0
+    for one, other in zip(before, trainer.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_missing_value_is_not_a_zero():
+    """The code of a line is the same without one of its values, but for what the LSTM reads."""
+    built = LinearPath(features=1, steps=STEPS, size=SIZE)
+    line = tf.reshape(tf.range(1.0, 8.0), [1, 7, 1])
+    length = tf.constant([7], tf.int64)
+    weight = tf.reshape(tf.constant([1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0]), [1, 7, 1])
+    expected = built.encode(line, length, None).numpy()
+    found = built.encode(line * weight, length, weight).numpy()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    assert np.abs(built.encode(line * weight, length, None).numpy() - expected).max() > 1e-2
+
+
+def test_the_grid_has_fewer_steps_where_there_are_many_features():
+    assert linear.grid_steps(32, 64) == 32
+    assert linear.grid_steps(32, 65) == 31
+    assert linear.grid_steps(32, 1024) == 2
+    assert linear.grid_steps(32, 1025) == 0
+    assert linear.grid_steps(0, 1) == 0
+
+
+@pytest.mark.parametrize("options", [{"linear_steps": 0}, {"padding": "keras"}], ids=str)
+def test_a_model_without_the_path_is_left_as_it_was_drawn(options, path, missing):
+    keras.utils.set_random_seed(0)
+    built = model.build(features=F, options=_options(**options))
+    before = built.get_weights()
+    built.start(samples.read(path, missing=missing), seed=0)
+    assert built.linear is None
+    for one, other in zip(before, built.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def _batches(values: tf.Tensor, length: tf.Tensor) -> tf.data.Dataset:
+    weight = tf.cast(mask_of(length, values.shape[1]), tf.float32)
+    batch = samples.Batch(values, length, weight, {}, {}, {}, {})
+    return tf.data.Dataset.from_tensors(batch)
