@@ -368,7 +368,7 @@ def test_lines_have_a_point_an_epoch() -> None:
     page = _page(_summary())
     for kind in ("loss", "masked_mse"):
         [points] = _lines(page, kind)
-        assert len(points) == EPOCHS
+        assert len(points) == EPOCHS + 1, "and one before the first"
         assert [x for x, _ in points] == sorted({x for x, _ in points})
     [points] = _lines(page, "loss")
     assert [y for _, y in points] == sorted({y for _, y in points}), "a falling loss goes down"
@@ -378,7 +378,7 @@ def test_best_epoch_is_marked_on_its_point() -> None:
     page = _page(_summary())
     [ring] = [a for a, _ in page.find("circle", "training") if a["class"] == "ring"]
     [points] = _lines(page, "masked_mse")
-    assert (float(ring["cx"]), float(ring["cy"])) == points[BEST - 1]
+    assert (float(ring["cx"]), float(ring["cy"])) == points[BEST]
     assert f"best: epoch {BEST}" in page.texts("text", "training")
 
 
