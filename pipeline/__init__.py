@@ -5,6 +5,7 @@ dag.py         which stage feeds which (wiring only)
 workdir.py     one run at a time in a folder, the terminal kept free of chatter
 runner.py      `run` and `compare`
 tfx_run.py     a pipeline by TFX's LocalDagRunner, stage by stage
+workers.py     a run ends when a Beam worker does
 lineage.py     what ML Metadata knows of one run
 summary.py     what a run did, from its artifacts
 comparison.py  the table of `ragline compare`

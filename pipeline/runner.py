@@ -128,7 +128,7 @@ def _execute(
 ) -> tuple[Mapping[str, "Stage"], Exception | None]:
     """Runs the stages under a run id; what they did, and what stopped them, if anything did."""
     # Late, because they take 10 to 25 seconds, and inside the log, because they chatter.
-    from pipeline import lineage, reuse, seals, tfx_run
+    from pipeline import lineage, reuse, seals, tfx_run, workers
 
     database = session.workdir / preflight.DATABASE
     reused = reuse.Reuse(database, seals.Seals(session.workdir), config.name, run_id)
@@ -147,7 +147,8 @@ def _execute(
         compiled = tfx_run.compile_pipeline(
             _pipeline(config, session.workdir, force), run_id, fingerprint.versions
         )
-        tfx_run.run(compiled, reused, skip=skip, on_start=say_start, on_end=say_end)
+        with workers.ending_with_them():
+            tfx_run.run(compiled, reused, skip=skip, on_start=say_start, on_end=say_end)
     except Exception as error:
         logging.getLogger("ragline").exception("the run failed")
         told = _trouble(error, session.workdir)

@@ -8,6 +8,7 @@ tf.train.Example takes 15 times as long.
 Source: protobuf.dev/programming-guides/encoding; tensorflow/core/example/{example,feature}.proto.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as Collection
 from typing import Any
@@ -32,7 +33,6 @@ from components.sequence import (
 _FIRST = b"\x0a"
 _VALUE = b"\x12"
 _BYTES, _FLOATS, _INTS = b"\x0a", b"\x12", b"\x1a"
-_REMEMBERED = 4096
 
 
 def encode_chunk(chunk: Chunk, columns: Columns) -> list[bytes]:
@@ -43,10 +43,10 @@ def encode_chunk(chunk: Chunk, columns: Columns) -> list[bytes]:
       columns: what the schema says; context that a sequence lacks is left out of its Example.
     """
     entries: dict[str, Iterable[bytes]] = {
-        SEQUENCE_ID: _each(SEQUENCE_ID, chunk.sequence_id, _of_text),
-        ENTITY_ID: _each(ENTITY_ID, chunk.entity_id, _of_text),
-        LENGTH: _each(LENGTH, chunk.length.tolist(), _of_int),
-        LENGTH_BUCKET: _each(LENGTH_BUCKET, map(length_bucket, chunk.length.tolist()), _of_text),
+        SEQUENCE_ID: _each(SEQUENCE_ID, chunk.sequence_id, "bytes"),
+        ENTITY_ID: _each(ENTITY_ID, chunk.entity_id, "bytes"),
+        LENGTH: _each(LENGTH, chunk.length.tolist(), "int"),
+        LENGTH_BUCKET: _each(LENGTH_BUCKET, map(length_bucket, chunk.length.tolist()), "bytes"),
     }
     stops = np.cumsum(chunk.length).tolist()
     starts = chunk.starts.tolist()
@@ -58,11 +58,11 @@ def encode_chunk(chunk: Chunk, columns: Columns) -> list[bytes]:
         of = _texts if category.kind == "bytes" else _ints
         entries[category.name] = of(category.name, column, spans)
     if columns.has_missing_bucket:
-        entries[MISSING_BUCKET] = _each(MISSING_BUCKET, _missing_buckets(chunk, columns), _of_text)
+        entries[MISSING_BUCKET] = _each(MISSING_BUCKET, _missing_buckets(chunk, columns), "bytes")
     if columns.has_time and chunk.time is not None:
         entries[TIME] = _ints(TIME, chunk.time, spans)
     for name, kind in columns.context.items():
-        entries[name] = _each(name, chunk.context[name], _ENCODERS[kind])
+        entries[name] = _each(name, chunk.context[name], kind)
     ordered = (entries[name] for name in sorted(entries))
     return [_field(_FIRST, b"".join(parts)) for parts in zip(*ordered, strict=True)]
 
@@ -101,57 +101,42 @@ def _entry(name: str, feature: bytes) -> bytes:
     return _field(_FIRST, _field(_FIRST, name.encode()) + _field(_VALUE, feature))
 
 
-def _each(
-    name: str, values: Iterable[Any | None], feature_of: Callable[[Any], bytes]
-) -> Iterator[bytes]:
-    """The entries of a column with one value a sequence; few are distinct, but for ids."""
-    known: dict[Any, bytes] = {None: b""}
+@functools.lru_cache(1 << 16)
+def _before(name: str, kind: bytes, size: int) -> bytes:
+    """What stands in an entry before the bytes of a text, or of all numbers, with their size."""
+    entry = _entry(name, _field(kind, _field(_FIRST, bytes(size))))
+    return entry[: len(entry) - size]
+
+
+def _each(name: str, values: Iterable[Any | None], context: ContextKind) -> Iterator[bytes]:
+    """The entries of a column with one value a sequence, empty where there is none."""
+    kind, content_of = _CONTENT[context]
     for value in values:
-        entry = known.get(value)
-        if entry is None:
-            entry = _entry(name, feature_of(value))
-            # 0.0 and -0.0 are one key of a dictionary, and different bytes.
-            if len(known) < _REMEMBERED and not isinstance(value, float):
-                known[value] = entry
-        yield entry
+        if value is None:
+            yield b""
+        else:
+            content = content_of(value)
+            yield _before(name, kind, len(content)) + content
 
 
-def _of_text(text: str) -> bytes:
-    return _field(_BYTES, _field(_FIRST, text.encode()))
-
-
-def _of_int(number: int) -> bytes:
-    return _field(_INTS, _field(_FIRST, _varint(number % (1 << 64))))
-
-
-def _of_float(number: float) -> bytes:
-    return _field(_FLOATS, _field(_FIRST, np.array(number, "<f4").tobytes()))
-
-
-_ENCODERS: dict[ContextKind, Callable[[Any], bytes]] = {
-    "bytes": _of_text,
-    "int": _of_int,
-    "float": _of_float,
+_CONTENT: dict[ContextKind, tuple[bytes, Callable[[Any], bytes]]] = {
+    "bytes": (_BYTES, str.encode),
+    "int": (_INTS, lambda number: _varint(number % (1 << 64))),
+    "float": (_FLOATS, lambda number: np.array(number, "<f4").tobytes()),
 }
 
 
 def _floats(name: str, column: np.ndarray, spans: Collection[tuple[int, int]]) -> Iterator[bytes]:
     flat = column.astype("<f4").tobytes()
-    before: dict[int, bytes] = {}
     for start, stop in spans:
-        size = 4 * (stop - start)
-        head = before.get(size)
-        if head is None:
-            # Of one length, all that stands before the numbers is the same.
-            head = before[size] = _entry(name, _field(_FLOATS, _field(_FIRST, bytes(size))))[:-size]
-        yield head + flat[4 * start : 4 * stop]
+        yield _before(name, _FLOATS, 4 * (stop - start)) + flat[4 * start : 4 * stop]
 
 
 def _ints(name: str, column: np.ndarray, spans: Collection[tuple[int, int]]) -> Iterator[bytes]:
     flat, ends = _varints(column)
     for start, stop in spans:
         content = flat[ends[start] : ends[stop]]
-        yield _entry(name, _field(_INTS, _field(_FIRST, content)))
+        yield _before(name, _INTS, len(content)) + content
 
 
 def _varints(column: np.ndarray) -> tuple[bytes, Collection[int]]:

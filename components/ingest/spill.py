@@ -18,6 +18,7 @@ import pyarrow as pa
 from components.ingest.chunk import Rejected, Rows
 from components.ingest.files import compression
 from components.ingest.units import Unit
+from components.sequence import ENTITY_ID, SEQUENCE_ID, TIME
 
 # Text swells about so much; Parquet's numbers hardly, its words more.
 _SWELLS = 8
@@ -68,11 +69,11 @@ def read(spills: Iterable[Spill]) -> Iterator[Rows]:
 
 
 def _stream(rows: Rows) -> pa.Buffer:
-    columns = {"number": pa.array(rows.number), "sequence_id": _texts(rows.sequence_id)}
+    columns = {"number": pa.array(rows.number), SEQUENCE_ID: _texts(rows.sequence_id)}
     if rows.entity_id is not None:
-        columns["entity_id"] = _texts(rows.entity_id)
+        columns[ENTITY_ID] = _texts(rows.entity_id)
     if rows.time is not None:
-        columns["time"] = pa.array(rows.time)
+        columns[TIME] = pa.array(rows.time)
     for name, column in rows.values.items():
         columns[_VALUE + name] = _texts(column) if column.dtype == object else pa.array(column)
     for name, column in rows.context.items():
@@ -103,13 +104,13 @@ def _rows(table: pa.Table) -> Rows:
         file=rest["file"],
         split=rest["split"],
         number=columns["number"].to_numpy(),
-        sequence_id=_objects(columns["sequence_id"]),
-        entity_id=_objects(columns["entity_id"]) if "entity_id" in columns else None,
+        sequence_id=_objects(columns[SEQUENCE_ID]),
+        entity_id=_objects(columns[ENTITY_ID]) if ENTITY_ID in columns else None,
         values={
             name: _objects(c) if pa.types.is_large_string(c.type) else c.to_numpy()
             for name, c in of_kind(_VALUE)
         },
-        time=columns["time"].to_numpy() if "time" in columns else None,
+        time=columns[TIME].to_numpy() if TIME in columns else None,
         context={name: _objects(column) for name, column in of_kind(_CONTEXT)},
         rejected=tuple(Rejected(**row) for row in rest["rejected"]),
     )

@@ -128,10 +128,9 @@ def test_all_pieces_of_a_record_fall_in_the_split_of_its_first_step() -> None:
     )
     for policy in ({"max_length": 2}, {"max_length": 2, "too_long": "tail"}, {"session_gap": 0.5}):
         applied = apply(chunk, columns, StepOptions(**policy))
-        found = splits_of(["s"] * len(applied.chunk), TIMED, None, applied.start)
+        found = splits_of(["s"] * len(applied.record), TIMED, None, applied.start)
         assert set(found) == {"train"}
-        entities = applied.chunk.entity_id
-        assert set(entities) == {"s"}
+        assert {entity for cut in applied.chunks for entity in cut.entity_id} == {"s"}
 
 
 def test_a_cut_in_time_needs_times() -> None:

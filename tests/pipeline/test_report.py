@@ -364,11 +364,11 @@ def test_interval_plot_is_to_scale() -> None:
         assert (dot - lower) / (upper - lower) == pytest.approx(1 / 3, abs=0.01)
 
 
-def test_lines_have_a_point_an_epoch_and_one_for_the_start() -> None:
+def test_lines_have_a_point_an_epoch() -> None:
     page = _page(_summary())
     for kind in ("loss", "masked_mse"):
         [points] = _lines(page, kind)
-        assert len(points) == EPOCHS + 1
+        assert len(points) == EPOCHS + 1, "and one before the first"
         assert [x for x, _ in points] == sorted({x for x, _ in points})
     [points] = _lines(page, "loss")
     assert [y for _, y in points] == sorted({y for _, y in points}), "a falling loss goes down"
