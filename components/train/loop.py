@@ -178,5 +178,5 @@ def _resume(trainer: Trainer, checkpoints: Checkpoints) -> tuple[list[Epoch], li
         for variable, value in zip(holder.variables, values, strict=True):
             variable.assign(value)
     history = [Epoch(**epoch) for epoch in found.state["history"]]
-    _log.info("resumed after epoch %d", len(history))
+    _log.info("resumed after epoch %d", history[-1].epoch)
     return history, found.best
