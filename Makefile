@@ -20,7 +20,7 @@ demo: install
 	$(BIN)/ragline run examples/gestures.toml
 
 test: install
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not heavy"
 
 # Real kills, full disks, damaged databases; `make test` holds a sample (docs/reliability.md).
 test-faults: install
