@@ -124,14 +124,15 @@ def deliver(
             f"{'model' if violation.clause in _OF_ITS_FILES else 'padding contract'}: {violation}"
             for violation in checked.violations
         )
+        if refusals:
+            return Delivered(refusals=refusals)
+        if complete:
+            complete(staged, checked)
+        return Delivered(version=release(staged, origin, withdraw))
     except check.NoEncoderError as error:
-        refusals = (str(error),)
-    if refusals:
-        shutil.rmtree(staged)
-        return Delivered(refusals=refusals)
-    if complete:
-        complete(staged, checked)
-    return Delivered(version=release(staged, origin, withdraw))
+        return Delivered(refusals=(str(error),))
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)  # It is there only if it was not released.
 
 
 def release(
