@@ -180,7 +180,7 @@ def test_a_second_process_is_turned_away_and_touches_nothing(undisturbed):
 
 
 @pytest.mark.parametrize("kind", ["garbage", pytest.param("gone", marks=pytest.mark.heavy)])
-def test_a_database_that_is_lost_is_made_anew_and_versions_count_on(undisturbed, kind):
+def test_a_database_that_is_lost_is_made_anew_and_what_is_served_stays(undisturbed, kind):
     workdir = undisturbed.restore("end")
     database = workdir / "metadata.sqlite"
     database.write_bytes(b"garbage" * 1000) if kind == "garbage" else database.unlink()
@@ -189,7 +189,8 @@ def test_a_database_that_is_lost_is_made_anew_and_versions_count_on(undisturbed,
     assert f"{database}: " in again.stderr
     assert set(runs.states(again.stderr).values()) == {"ran"}
     assert (workdir / "metadata.sqlite.damaged-1").exists() == (kind == "garbage")
-    assert runs.versions(workdir)[-1] == 2
+    assert "the newest and holds this very model: not pushed again" in again.stderr
+    assert runs.versions(workdir) == [1]
     assert runs.raw_data(workdir) == undisturbed.raw
     states = {e.last_known_state for e in lineage.connect(database).get_executions()}
     assert len(states) == 1
