@@ -16,6 +16,7 @@ from components.push import check, delivery, probes
 from components.push.fingerprint import fingerprint
 from components.push.sequences import Probe
 from components.sequence import Columns
+from components.signatures import ENCODER_FILE
 from components.storage import digest_of, read_json, write_json
 
 _PACKAGES = ("ragline", "tensorflow", "keras", "tensorflow-transform")
@@ -55,7 +56,7 @@ class Executor(base_executor.BaseExecutor):
                     account=account,
                     span=inputs["examples"].span,
                 )
-                write_json(staged / probes.ENCODER_FILE, facts)
+                write_json(staged / ENCODER_FILE, facts)
 
             origin = delivery.Origin(
                 fingerprint=fingerprint(model),
