@@ -1,7 +1,7 @@
 """The linear path as ONNX nodes; components/train/resample.py has the formulas.
 
-    d[k, t]  = |k (L - 1) - t (K - 1)|
-    grid     = max(0, K - 1 - d) / (K - 1) @ values     [B, K, T] @ [B, T, F]
+d[k, t]  = |k (L - 1) - t (K - 1)|
+grid     = max(0, K - 1 - d) / (K - 1) @ values     [B, K, T] @ [B, T, F]
 """
 
 import numpy as np

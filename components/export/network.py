@@ -1,10 +1,10 @@
 """What an encoder computes, as plain arrays: the same for every runtime that it is written for.
 
-    z     = (value - mean) / scale in float64, then float32; 0 where the value is not finite, where
-            the feature never varied, and in the padding
-    x     = z and, of each category, the row of its table; zeros where the word is missing
-    h     = the recurrent layers' last valid states, forwards, and backwards if there are such
-    code  = h @ kernel + bias, and of a linear path: grid(z) @ kernel + bias
+z     = (value - mean) / scale in float64, then float32; 0 where the value is not finite, where
+        the feature never varied, and in the padding
+x     = z and, of each category, the row of its table; zeros where the word is missing
+h     = the recurrent layers' last valid states, forwards, and backwards if there are such
+code  = h @ kernel + bias, and of a linear path: grid(z) @ kernel + bias
 """
 
 from collections.abc import Sequence as Collection

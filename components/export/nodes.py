@@ -17,7 +17,9 @@ class Nodes:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[tuple[Any, ...], onnx.TensorProto] = {}
 
-    def call(self, op: str, *inputs: Any, outputs: int = 1, domain: str = "", **attributes: Any) -> Any:
+    def call(
+        self, op: str, *inputs: Any, outputs: int = 1, domain: str = "", **attributes: Any
+    ) -> Any:
         """Appends a node.
 
         Args:

@@ -112,9 +112,7 @@ def _embed(nodes: Nodes, embedding: Embedding, mask: str) -> Any:
     return nodes.call("Where", mask, rows, np.float32(0.0))
 
 
-def _recurrent(
-    nodes: Nodes, kind: str, layer: Layer, states: str, lengths: str
-) -> tuple[str, str]:
+def _recurrent(nodes: Nodes, kind: str, layer: Layer, states: str, lengths: str) -> tuple[str, str]:
     """One layer: its states [T, B, units * directions], and the last ones [B, units * directions].
 
     ONNX's backward direction begins at each sequence's last valid step, so its last state is that

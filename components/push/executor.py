@@ -101,7 +101,12 @@ def encoder_facts(
     shards = [shard["sha256"] for shard in account["splits"]["train"]["shards"]]
     return {
         "features": [
-            {"name": feature.name, "unit": feature.unit, **stated}
+            {
+                "name": feature.name,
+                "unit": feature.unit,
+                "allow_missing": feature.allow_missing,
+                **stated,
+            }
             for feature, stated in zip(columns.features, moments, strict=True)
         ],
         "categories": [

@@ -214,8 +214,7 @@ def _make(model: pathlib.Path, shape: _Shape) -> _Probes:
         sequences = probes.make(stated if known else [_NORMAL] * len(stated), words)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise NoEncoderError(
-            f"{ENCODER_FILE}: expected features, each with its name, mean and std: "
-            f"{_line(error)}"
+            f"{ENCODER_FILE}: expected features, each with its name, mean and std: {_line(error)}"
         ) from error
     if features not in (None, len(names)):
         raise NoEncoderError(
