@@ -307,13 +307,13 @@ def _encode(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     try:
-        from components.export import write
+        from components.export import saved_model, write
     except ImportError as error:
         _say(f"export: expected {error.name}, which `pip install ragline[export]` brings")
         return exits.BAD_CONFIG
     try:
         figure = write.onnx(options.encoder, options.output)
-    except write.CannotExportError as error:
+    except saved_model.CannotExportError as error:
         _say(str(error))
         return exits.BAD_CONFIG
     except OSError as error:

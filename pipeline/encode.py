@@ -17,7 +17,7 @@ import os
 import pathlib
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,19 +76,22 @@ def request(
                 raise ConfigError("--workdir: expected it with a configuration, not an encoder")
             facts = Facts.read(pathlib.Path(source))
             reading = configuration.load_reading(pattern, overrides)
-            columns, options = facts.columns, reading.input
+            columns = facts.columns
         else:
             config = configuration.load(source, overrides, folder)
-            reading = config
             facts = Facts.read(_newest(config))
             columns = Columns.from_schema(schemas.load(config.schema))
             columns = dataclasses.replace(columns, context={}, has_missing_bucket=False)
             _check_same(columns, facts)
-            options = _reading(config.input, pattern)
+            reading = configuration.Reading(
+                input=_other_files(config.input, pattern),
+                quarantine=config.quarantine,
+                beam=config.beam,
+            )
     except NoEncoderError as error:
         raise ConfigError(str(error)) from error
     return Request(
-        input=options,
+        input=reading.input,
         max_share=reading.quarantine.max_share,
         beam=reading.beam,
         columns=columns,
@@ -117,7 +120,7 @@ def _check_same(columns: Columns, facts: Facts) -> None:
         )
 
 
-def _reading(options: InputOptions, pattern: str) -> InputOptions:
+def _other_files(options: InputOptions, pattern: str) -> InputOptions:
     """A configuration's options, of other files, which are not split."""
     spans = options.spans if "{" in pattern else 1
     try:
@@ -277,7 +280,7 @@ def _run(asked: Request, staging: pathlib.Path, folder: pathlib.Path) -> dict[st
     }
 
 
-def settle(reports: Iterable[dict[str, Any]], reasons: dict[str, int]) -> dict[str, Any]:
+def settle(reports: Iterable[Mapping[str, Any]], reasons: dict[str, int]) -> dict[str, Any]:
     """Adds the units' reports up.
 
     Args:

@@ -1,6 +1,7 @@
 """The file, once it agrees with the SavedModel on sequences of noise."""
 
 import pathlib
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -67,17 +68,17 @@ def inputs_of(network: Network) -> dict[str, np.ndarray]:
     values[rng.random(shape) < 0.1] = np.nan
     padding = np.arange(shape[1]) >= length[:, np.newaxis]
     values[padding] = rng.choice(_GARBAGE, size=(int(padding.sum()), shape[2]))
-    inputs = {VALUES: values.astype(np.float32), LENGTH: length}
+    inputs: dict[str, np.ndarray] = {VALUES: values.astype(np.float32), LENGTH: length}
     for one in network.embeddings:
         if one.category.kind == "bytes":
             words = np.array([*one.words, "", "in no vocabulary"], object)
         else:
             words = np.array([*map(int, one.words), -(2**62)], np.int64)
-        inputs[one.category.key] = rng.choice(words, shape[:2])
+        inputs[one.category.key] = words[rng.integers(len(words), size=shape[:2])]
     return inputs
 
 
-def difference(loaded: object, content: bytes, inputs: dict[str, np.ndarray]) -> float:
+def difference(loaded: Any, content: bytes, inputs: dict[str, np.ndarray]) -> float:
     """The largest absolute difference between the SavedModel's embeddings and the ONNX model's."""
     tensors = {
         name: tf.constant(array, tf.string) if array.dtype == object else tf.constant(array)
