@@ -1,12 +1,14 @@
 """`python -m benchmarks.encode`: sequences a second of `ragline encode`, beside a loop by hand.
 
 Each side is a process of its own, from its start to its last file, so imports and the loading of
-the model count. They take turns, and the median of each counts. The data are those of `ragline
-synth`; that the embeddings are the same is checked, too.
+the model count. They take turns, and the median of each counts; seconds of the processor are shown
+beside those of the clock, since a machine that does other things, too, distorts them less. The data
+are those of `ragline synth`; that the embeddings are the same is checked, too.
 """
 
 import argparse
 import pathlib
+import resource
 import statistics
 import subprocess
 import sys
@@ -31,14 +33,14 @@ def main() -> None:
         folder = pathlib.Path(temporary)
         encoder = (options.encoder or _trained(folder)).resolve()
         _ragline("synth", "--output", folder / "data", "--sequences", options.sequences)
-        seconds: dict[str, list[float]] = {side: [] for side in _SIDES}
+        seconds: dict[str, list[tuple[float, float]]] = {side: [] for side in _SIDES}
         for turn in range(options.repeats):
             outputs = []
             for side in _SIDES:
                 output = folder / f"{side.replace(' ', '-')}-{turn}.parquet"
-                started = time.perf_counter()
+                started, used = time.perf_counter(), _processor()
                 _run(side, encoder, folder / "data" / "*.jsonl", output)
-                seconds[side].append(time.perf_counter() - started)
+                seconds[side].append((time.perf_counter() - started, _processor() - used))
                 outputs.append(output)
             _check_same(outputs)
     _print(seconds, options.sequences)
@@ -69,6 +71,12 @@ def _python(*arguments: object) -> None:
     subprocess.run([sys.executable, *map(str, arguments)], check=True, stderr=subprocess.DEVNULL)
 
 
+def _processor() -> float:
+    """Seconds of the processor that processes which have ended have used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def _check_same(outputs: list[pathlib.Path]) -> None:
     expected: dict[str, list[float]] = {}
     for output in outputs:
@@ -84,14 +92,20 @@ def _check_same(outputs: list[pathlib.Path]) -> None:
             raise SystemExit(f"{output.name}: the embeddings differ by {figure}")
 
 
-def _print(seconds: dict[str, list[float]], sequences: int) -> None:
-    first = statistics.median(seconds[_SIDES[0]])
-    print("| side | sequences | seconds | sequences/s | ragline encode beside it |")
-    print("|---|---|---|---|---|")
-    for side, found in seconds.items():
-        median = statistics.median(found)
-        rate = f"{sequences / median:,.0f}"
-        print(f"| {side} | {sequences:,} | {median:.1f} | {rate} | {median / first:.2f} |")
+def _print(seconds: dict[str, list[tuple[float, float]]], sequences: int) -> None:
+    medians = {side: tuple(map(statistics.median, zip(*of, strict=True)))
+               for side, of in seconds.items()}  # fmt: skip
+    first = medians[_SIDES[0]]
+    print(
+        "| side | sequences | seconds | sequences/s | processor seconds | `ragline encode`: times "
+        "as fast | by processor |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for side, (clock, processor) in medians.items():
+        print(
+            f"| {side} | {sequences:,} | {clock:.1f} | {sequences / clock:,.0f} | {processor:.1f} "
+            f"| {clock / first[0]:.2f} | {processor / first[1]:.2f} |"
+        )
 
 
 if __name__ == "__main__":
