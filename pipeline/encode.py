@@ -226,6 +226,8 @@ def _prepared(partial: pathlib.Path, digest: str) -> tuple[pathlib.Path, pathlib
         write_text(state, digest)
     for each in (staging, folder):
         each.mkdir(exist_ok=True)
+        for left in each.glob(".*.tmp"):  # Of a process that was killed.
+            left.unlink()
     return staging, folder
 
 

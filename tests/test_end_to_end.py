@@ -19,6 +19,7 @@ from components.push import check, probes
 from components.push.sequences import Probe
 from components.sequence import length_bucket
 from pipeline import encode
+from pipeline.config import ConfigError
 from pipeline.synth import FEATURES
 
 STAGES = [
@@ -295,6 +296,13 @@ def test_what_was_pushed_encodes_files_and_is_exported(gestures_run, tmp_path):
     assert np.isfinite(rows["reconstruction_error"].to_numpy()).all()
     assert rows["embedding"].combine_chunks().flatten().to_numpy().shape == (400 * 32,)
     assert write.onnx(gestures_run.serving[0], tmp_path / "encoder.onnx") <= 1e-5
+    with pytest.raises(ConfigError, match=r"expected the columns that .* was trained on, ax, ay"):
+        encode.request(
+            "examples/gestures.toml",
+            str(data),
+            ["schema=japanese_vowels"],
+            folder=str(gestures_run.workdir),
+        )
 
 
 def test_the_work_directory_holds_what_it_should(gestures_run):

@@ -120,7 +120,6 @@ class Encoder:
                 f"received {sorted(self._loaded.signatures)}"
             )
         self._score = self._loaded.signatures[SCORE]
-        self._constant = tf.constant
 
     def encode(self, sequences: Collection[Any]) -> np.ndarray:
         """The embeddings, float32 [N, E], of N sequences [T, F] of raw values, NaN = missing.
@@ -164,11 +163,13 @@ class Encoder:
 
         It can be called from several threads at once.
         """
+        import tensorflow as tf
+
         embedding = np.zeros((len(sequences), self.facts.embedding_size), np.float32)
         error = np.zeros(len(sequences), np.float32)
         for batch in batches(sequences):
             inputs = {VALUES: batch.values, LENGTH: batch.length, **batch.words}
-            outputs = self._score(**{key: self._constant(one) for key, one in inputs.items()})
+            outputs = self._score(**{key: tf.constant(one) for key, one in inputs.items()})
             embedding[batch.places] = outputs[EMBEDDING].numpy()
             error[batch.places] = outputs[RECONSTRUCTION_ERROR].numpy()
         return embedding, error

@@ -102,12 +102,15 @@ class PartWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._writer is not None:
-            self._writer.close()
-        if error is not None:
+        try:
+            if self._writer is not None:
+                self._writer.close()
+            if error is not None:
+                return
+            if self._writer is not None:
+                rename(self._staged, self._path)
+                self.rows = pq.read_metadata(self._path).num_rows
+            else:
+                self._path.unlink(missing_ok=True)  # Of an earlier turn, which had rows.
+        finally:
             self._staged.unlink(missing_ok=True)
-        elif self._writer is not None:
-            rename(self._staged, self._path)
-            self.rows = pq.read_metadata(self._path).num_rows
-        else:
-            self._path.unlink(missing_ok=True)  # Of an earlier turn, which had rows.
