@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install demo test test-faults lint bench-ingest bench-quality clean
+.PHONY: install demo test test-faults lint bench-encode bench-ingest bench-quality clean
 
 install: $(INSTALLED)
 
@@ -34,6 +34,10 @@ lint: install
 # The better part of an hour, and 8 GB of disk; a part of it: python -m benchmarks.ingest --sizes 10000
 bench-ingest: install
 	$(BIN)/python -m benchmarks.ingest
+
+# The table of docs/serving.md; ten minutes, a part: python -m benchmarks.encode --sequences 5000
+bench-encode: install
+	$(BIN)/python -m benchmarks.encode
 
 # The table of docs/quality.md; some two hours, a part: python -m benchmarks.quality --data vowels
 bench-quality: install

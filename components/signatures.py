@@ -5,6 +5,8 @@ A sum is float64, of one sequence; a metric is made of sums over many sequences,
 
 # Beside the model: raw records with the embeddings that it gave when it was trained.
 GOLDEN_FILE = "assets.extra/golden.json"
+# And what a caller must know: features, categories, E, the training data, the metrics.
+ENCODER_FILE = "assets.extra/encoder.json"
 
 SERVING_DEFAULT = "serving_default"
 ENCODE = "encode"

@@ -10,6 +10,7 @@ lineage.py     what ML Metadata knows of one run
 summary.py     what a run did, from its artifacts
 comparison.py  the table of `ragline compare`
 report.py      the summary as a page
+encode.py      `ragline encode`: raw files -> embeddings; encode_job.py, its Beam job
 synth.py       the demo data
 exits.py       exit codes
 __main__.py    the command line

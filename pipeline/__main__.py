@@ -99,6 +99,37 @@ def _parser() -> argparse.ArgumentParser:
     )
     rollback.set_defaults(command=_rollback)
 
+    encode = commands.add_parser(
+        "encode",
+        help="embeddings of raw files, as Parquet",
+        description="Encodes raw files of any format of ingest, by the newest encoder of a "
+        "configuration, whose [input] says how they are read, or by a given one. Writes Parquet "
+        "files with the sequences' ids; called again after it was cut off, it goes on. Ends with 0 "
+        "if it is done, with 3 if the files cannot be used, with 75 if another process encodes "
+        "into the same folder.",
+    )
+    _add_config(
+        encode, "source", "CONFIG|ENCODER", "a TOML file, or the folder of a pushed encoder"
+    )
+    encode.add_argument("--input", required=True, metavar="PATTERN", help="the raw files")
+    encode.add_argument(
+        "--output", required=True, type=pathlib.Path, metavar="DIR", help="where the parts go"
+    )
+    encode.set_defaults(command=_encode)
+
+    export = commands.add_parser(
+        "export",
+        help="an encoder for another runtime",
+        description="Writes a pushed encoder as one file for another runtime, standardisation "
+        "inside, once it gives the SavedModel's embeddings there. Needs ragline[export].",
+    )
+    export.add_argument(
+        "encoder", type=pathlib.Path, metavar="ENCODER", help="folder of a pushed encoder"
+    )
+    export.add_argument("--format", required=True, choices=["onnx"])
+    export.add_argument("--output", required=True, type=pathlib.Path, metavar="FILE")
+    export.set_defaults(command=_export)
+
     synth = commands.add_parser(
         "synth",
         help="write the demo data",
@@ -111,8 +142,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_config(command: argparse.ArgumentParser) -> None:
-    command.add_argument("config", metavar="CONFIG", help="a TOML file; see examples/")
+def _add_config(
+    command: argparse.ArgumentParser,
+    name: str = "config",
+    metavar: str = "CONFIG",
+    what: str = "a TOML file; see examples/",
+) -> None:
+    command.add_argument(name, metavar=metavar, help=what)
     command.add_argument(
         "--set",
         action="append",
@@ -236,6 +272,55 @@ def _check(options: argparse.Namespace) -> int:
     else:
         print(checked.to_text(options.model))
     return exits.NOT_BLESSED if checked.violations else exits.DONE
+
+
+def _encode(options: argparse.Namespace) -> int:
+    from components.errors import BadDataError
+    from pipeline import encode
+    from pipeline.config import ConfigError
+    from pipeline.trouble import TroubleError
+    from pipeline.workdir import BusyError
+
+    try:
+        asked = encode.request(options.source, options.input, options.overrides, options.workdir)
+        found = encode.encode(asked, options.output)
+    except ConfigError as error:
+        _say(str(error))
+        return exits.BAD_CONFIG
+    except BadDataError as error:
+        _say(str(error))
+        return exits.BAD_DATA
+    except BusyError as error:
+        _say(str(error))
+        return exits.BUSY
+    except TroubleError as error:
+        _say(str(error))
+        return exits.DEFECT
+    _say(
+        f"{found['read']} records: {found['encoded']} encoded, {found['quarantined']} quarantined\n"
+        f"{found['sequences']} embeddings in {len(found['parts'])} parts: {options.output}"
+    )
+    if options.json:
+        print(json.dumps(found, indent=2))
+    return exits.DONE
+
+
+def _export(options: argparse.Namespace) -> int:
+    try:
+        from components.export import saved_model, write
+    except ImportError as error:
+        _say(f"export: expected {error.name}, which `pip install ragline[export]` brings")
+        return exits.BAD_CONFIG
+    try:
+        figure = write.onnx(options.encoder, options.output)
+    except saved_model.CannotExportError as error:
+        _say(str(error))
+        return exits.BAD_CONFIG
+    except OSError as error:
+        _say(f"--output: {options.output}: {error.strerror}")
+        return exits.BAD_CONFIG
+    _say(f"{options.output}: in onnxruntime, at most {figure:.1e} from the SavedModel's embeddings")
+    return exits.DONE
 
 
 def _say(text: str) -> None:

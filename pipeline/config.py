@@ -125,6 +125,17 @@ class Config:
             raise ValueError("\n".join(mistakes))
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What of a configuration is about reading raw files; each table as in `Config`."""
+
+    input: InputOptions
+    quarantine: QuarantineOptions = dataclasses.field(default_factory=QuarantineOptions)
+    beam: BeamOptions = dataclasses.field(default_factory=BeamOptions)
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
+
+
 _Table = typing.TypeVar("_Table")
 _PATHS = (("workdir",), ("input", "train"), ("input", "eval"))
 
@@ -147,9 +158,7 @@ def load(
     path = pathlib.Path(path)
     document = _read(path)
     _resolve_paths(document, path.resolve().parent)
-    given: dict[str, Any] = {}
-    for override in overrides:
-        _merge(given, _assignment(override))
+    given = _given(overrides)
     if workdir is not None:
         given["workdir"] = workdir
     _resolve_paths(given, pathlib.Path.cwd())
@@ -163,6 +172,27 @@ def load(
         raise ConfigError("\n".join(lines))
     load_rules(config)
     return config
+
+
+def load_reading(pattern: str, overrides: Iterable[str] = ()) -> Reading:
+    """How to read raw files, without a file that says so.
+
+    Args:
+      pattern: of the files.
+      overrides: `key=value` each, such as `input.format=csv`.
+
+    Raises:
+      ConfigError: one line a mistake, each with key, what was expected and received.
+    """
+    document = _given(overrides)
+    _merge(document, {"input": {"train": pattern}})
+    _resolve_paths(document, pathlib.Path.cwd())
+    return _validate("--set", document, Reading)
+
+
+def absolute(path: str) -> str:
+    """A path or pattern as it is meant on the command line."""
+    return _absolute(path, pathlib.Path.cwd())
 
 
 def load_rules(config: Config) -> Rules:
@@ -200,6 +230,13 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: expected UTF-8: {error}") from error
     except (ValueError, RecursionError) as error:  # Not TOML, or TOML without an end.
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _given(overrides: Iterable[str]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for override in overrides:
+        _merge(given, _assignment(override))
+    return given
 
 
 def _assignment(override: str) -> dict[str, Any]:
@@ -244,7 +281,7 @@ def _absolute(path: str, folder: pathlib.Path) -> str:
     return path if "://" in path else os.path.normpath(folder / path)
 
 
-def _validate(path: pathlib.Path, document: dict[str, Any], table: type[_Table]) -> _Table:
+def _validate(path: pathlib.Path | str, document: dict[str, Any], table: type[_Table]) -> _Table:
     try:
         # As JSON, because only there does pydantic's strict mode take a list for a tuple.
         # It has no dates, and no key takes one: a table stands in, which no key takes either.

@@ -67,7 +67,7 @@ def opened(config: Config) -> Iterator[Session]:
         except OSError as error:
             path = error.filename or workdir
             raise ConfigError(f"workdir: {path}: {error.strerror}") from error
-        terminal = stack.enter_context(_quiet(folder / LOG_FILE))
+        terminal = stack.enter_context(quiet(folder / LOG_FILE))
         terminal.write(f"run {run_id} in {workdir}\n")
         yield Session(workdir=workdir, run_id=run_id, folder=folder, terminal=terminal)
 
@@ -97,7 +97,7 @@ def lock(workdir: pathlib.Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet(log: pathlib.Path) -> Iterator[TextIO]:
+def quiet(log: pathlib.Path) -> Iterator[TextIO]:
     """Sends stdout and stderr, of C++ code too, to a log; yields the terminal's stderr.
 
     Lines of our own loggers (`ragline.*`) go to both.

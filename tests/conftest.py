@@ -92,6 +92,14 @@ def gestures_run(gestures, tmp_path_factory) -> Run:
 
 
 @pytest.fixture(scope="session")
+def encoder(tmp_path_factory) -> pathlib.Path:
+    """A pushed encoder of gestures, version 1; version 2 is beside it."""
+    import pushed
+
+    return pushed.gestures(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="session")
 def vowels_run(tmp_path_factory) -> Run:
     """The pipeline on the official split of Japanese Vowels, with a head on the speaker."""
     if not JAPANESE_VOWELS.is_dir():

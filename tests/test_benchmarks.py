@@ -1,4 +1,4 @@
-"""The benchmark of ingest runs, on a sample; how fast is for a quiet machine to say."""
+"""The benchmarks run, on a sample; how fast is for a quiet machine to say."""
 
 import subprocess
 import sys
@@ -22,3 +22,20 @@ def test_the_benchmark_of_ingest_prints_a_row() -> None:
     assert (name, sequences) == ("jsonl", "300")
     *_, floor, one, two = (float(figure.replace(",", "")) for figure in figures)
     assert min(floor, one, two) > 0, "each side has a peak of memory"
+
+
+def test_the_benchmark_of_encode_prints_a_row_for_each_side(encoder) -> None:
+    """It also holds the embeddings of all sides against each other."""
+    sample = ("--encoder", str(encoder), "--sequences", "40", "--repeats", "1")
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.encode", *sample],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    header, line, *rows = done.stdout.splitlines()
+    assert len({row.count("|") for row in (header, line, *rows)}) == 1
+    sides = [row.split("|")[1].strip() for row in rows]
+    assert sides == ["ragline encode", "loop, sorted by length", "loop, as in the file"]

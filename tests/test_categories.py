@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from components.push import probes, saved_model
 from components.sequence import Columns
+from components.signatures import ENCODER_FILE
 from components.storage import write_json
 from components.train.options import TrainOptions
 
@@ -182,7 +183,7 @@ def test_the_padding_contract_holds(trained, tmp_path):
     every = ["encode", "encode_flat", "evaluate", "score", "serving_default"]
     assert found["signatures_checked"] == every
     assert found["categories"] == list(events.WORDS)
-    stated = trained.model / probes.ENCODER_FILE
+    stated = trained.model / ENCODER_FILE
     assert saved_model.check(trained.model, None)["violations"] == []
     categories = [{"name": one.name, "kind": one.kind} for one in COLUMNS.categories]
     feature = {"name": "amount", "mean": 6.0, "std": 1.0}

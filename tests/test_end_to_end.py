@@ -7,15 +7,19 @@ import sys
 
 import numpy as np
 import oracle
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from conftest import JAPANESE_VOWELS, ROOT, ragline
 
 import schemas
+from components.export import write
 from components.ingest.splits import split_of
 from components.push import check, probes
 from components.push.sequences import Probe
 from components.sequence import length_bucket
+from pipeline import encode
+from pipeline.config import ConfigError
 from pipeline.synth import FEATURES
 
 STAGES = [
@@ -279,6 +283,26 @@ def test_what_stands_beside_the_encoder(gestures_run):
     assert facts["metrics"]["masked_mse"]["value"] == _metric(gestures_run, "masked_mse")
     assert facts["versions"]["tensorflow"] == tf.__version__
     assert len(facts["training_data"]["fingerprint"]) == 64
+
+
+def test_what_was_pushed_encodes_files_and_is_exported(gestures_run, tmp_path):
+    data = gestures_run.workdir.parent / "data" / "*.jsonl"
+    asked = encode.request("examples/gestures.toml", str(data), folder=str(gestures_run.workdir))
+    assert not asked.columns.context, "new files need no labels"
+    found = encode.encode(asked, tmp_path / "embeddings")
+    assert (found["read"], found["encoded"], found["quarantined"]) == (401, 400, 1)
+    assert found["model"]["version"] == gestures_run.serving[0].name
+    rows = pq.read_table(tmp_path / "embeddings")
+    assert np.isfinite(rows["reconstruction_error"].to_numpy()).all()
+    assert rows["embedding"].combine_chunks().flatten().to_numpy().shape == (400 * 32,)
+    assert write.onnx(gestures_run.serving[0], tmp_path / "encoder.onnx") <= 1e-5
+    with pytest.raises(ConfigError, match=r"expected the columns that .* was trained on, ax, ay"):
+        encode.request(
+            "examples/gestures.toml",
+            str(data),
+            ["schema=japanese_vowels"],
+            folder=str(gestures_run.workdir),
+        )
 
 
 def test_the_work_directory_holds_what_it_should(gestures_run):

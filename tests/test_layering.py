@@ -215,7 +215,10 @@ def test_the_walk_sees_the_source() -> None:
     stages = {_stage(name, modules) for name in modules} - {None}
     assert stages == {
         f"components.{stage}"
-        for stage in ("ingest", "validate", "transform", "train", "evaluate", "push")
+        for stage in (
+            *("ingest", "validate", "transform", "train", "evaluate", "push"),
+            *("encode", "export"),
+        )
     }
     seen = {(name, other) for name in modules for _, other in _imported(modules[name], modules)}
     assert {

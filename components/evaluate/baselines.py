@@ -21,6 +21,7 @@ from components.evaluate.rules import NEWEST, PCA, UNTRAINED
 from components.sequence import Columns
 from components.signatures import (
     ABSOLUTE,
+    ENCODER_FILE,
     FEATURE_VALUES,
     MODEL,
     SQUARED,
@@ -33,7 +34,6 @@ from components.storage import read_json
 MOST_FITTED = 5_000
 # Neighbours and probes compare all with all.
 MOST_EMBEDDED = 2_000
-ENCODER_FILE = pathlib.Path("assets.extra", "encoder.json")
 
 Standardise = Callable[[Any], list[np.ndarray]]
 

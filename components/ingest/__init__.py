@@ -24,7 +24,8 @@ duplicates.py  ids that stand twice, entities in both splits
 
 How it is run:
 
-process.py     a unit of work, from parts of files to shards, quarantine and report
+process.py     a unit of work, from parts of files to sequences, quarantine and report
+sinks.py       where the sequences go: into shards
 spill.py       rows on their way to the worker that groups them
 transforms.py  the Beam part
 account.py     adds the reports up; accepted + quarantined = read

@@ -162,8 +162,38 @@ def check(
       quarantine: where the rejected records are, for the message.
 
     Raises:
-      BadDataError: `no_data`, `duplicate_id`, `entity_in_two_splits`, `quarantine` or
-        `insufficient_data`.
+      BadDataError: as of `check_rejected`; or `insufficient_data`, a split is empty.
+    """
+    check_rejected(account, found, options=options, max_share=max_share, quarantine=quarantine)
+    for name in SPLITS:
+        if not account["splits"][name]["sequences"]:
+            sequences = sum(split["sequences"] for split in account["splits"].values())
+            raise BadDataError(
+                "insufficient_data",
+                f"the {name} split is empty: expected at least one sequence in it, "
+                f"received {sequences} in all; one entity always falls in one split",
+            )
+
+
+def check_rejected(
+    account: Mapping[str, Any],
+    found: Iterable[Report],
+    *,
+    options: InputOptions,
+    max_share: float,
+    quarantine: pathlib.Path,
+) -> None:
+    """Stops the run when there is nothing, or too many records were rejected.
+
+    Args:
+      account: of it, read, quarantined and reasons are looked at.
+      found: the units' reports, for an example of each reason.
+      options: of the input.
+      max_share: share of the records read that may be rejected.
+      quarantine: where the rejected records are, for the message.
+
+    Raises:
+      BadDataError: `no_data`, `duplicate_id`, `entity_in_two_splits` or `quarantine`.
     """
     read, rejected, reasons = account["read"], account["quarantined"], account["reasons"]
     examples: dict[str, str] = {}
@@ -186,11 +216,3 @@ def check(
             *lines,
             f"all of them: {quarantine}",
         )
-    for name in SPLITS:
-        if not account["splits"][name]["sequences"]:
-            sequences = sum(split["sequences"] for split in account["splits"].values())
-            raise BadDataError(
-                "insufficient_data",
-                f"the {name} split is empty: expected at least one sequence in it, "
-                f"received {sequences} in all; one entity always falls in one split",
-            )

@@ -51,6 +51,8 @@ class Applied:
       record: int64 [N'], the place in the given Chunk of each one's record.
       start: int64 [N'], the time of the first step of each one's record, as it was read, by which a
         record falls in one split whole; 0 where there is no step, None without times.
+      window: int64 [N', 2], which steps of its session each one is: the first, and the end of them,
+        exclusive, as `id[0:4096]` has it; 0 and its length if it is not cut.
       rejected: the records that were refused, in order.
       counts: what was done to the others, where it is not 0: `sessions` and `windows` written,
         `short_sessions` and `short_windows` left out, with `short_steps` that are therefore in no
@@ -61,6 +63,7 @@ class Applied:
     sequence_id: Collection[str | None]
     record: np.ndarray
     start: np.ndarray | None
+    window: np.ndarray
     rejected: tuple[Rejected, ...]
     counts: Mapping[str, int]
 
@@ -99,6 +102,7 @@ def apply(chunk: Chunk, columns: Columns, options: StepOptions) -> Applied:
         sequence_id=ids,
         record=written.record,
         start=start,
+        window=np.stack([written.start, written.stop], axis=1),
         rejected=refusals.rejected(),
         counts={name: count for name, count in counts.items() if count},
     )

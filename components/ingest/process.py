@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from components.errors import BadDataError
-from components.ingest import checks, duplicates, examples, policies, splits, statistics
+from components.ingest import checks, duplicates, policies, splits
 from components.ingest.checks import Reject
 from components.ingest.chunk import Chunk, File, Part, Rejected
 from components.ingest.options import InputOptions
-from components.ingest.shards import ShardSet
+from components.ingest.sinks import ShardSink, Sink
 from components.sequence import SEQUENCE_ID, SPLITS, TIME_DELTA, Columns
 from components.storage import write_json
 
@@ -87,7 +87,25 @@ def shard_name(unit: int) -> str:
 def process(
     unit: int, parts: Iterable[FilePart], job: Job, refused: Refused | None = None
 ) -> np.ndarray:
-    """Processes a unit.
+    """Processes a unit into shards.
+
+    Args:
+      unit: its index.
+      parts: see `turn`.
+      job: what all units have in common.
+      refused: see `turn`.
+
+    Returns:
+      The marks of its records, for `duplicates`.
+    """
+    sink = ShardSink(job.folders, shard_name(unit), job.columns)
+    return turn(unit, parts, job, refused, sink)
+
+
+def turn(
+    unit: int, parts: Iterable[FilePart], job: Job, refused: Refused | None, sink: Sink
+) -> np.ndarray:
+    """Processes a unit: its records checked and cut, the sequences into a sink, and a report.
 
     A BadDataError in it becomes the report's `failure`: of an exception in a worker, runners keep
     the words alone.
@@ -97,17 +115,18 @@ def process(
       parts: the file, what was read of it, and how many rows of a table its rejected records have.
       job: what all units have in common.
       refused: records that are refused for what stands in other units.
+      sink: for its sequences, not yet begun.
 
     Returns:
       The marks of its records, for `duplicates`.
     """
-    turn = _Turn(unit, job, refused or {})
+    one = _Turn(unit, job, refused or {}, sink)
     try:
-        turn.run(parts)
+        one.run(parts)
     except BadDataError as error:
-        turn.report["failure"] = failure_of(error)
-    write_json(report_file(job.staging, unit), turn.report)
-    return np.concatenate([np.zeros(0, duplicates.MARK), *turn.marks])
+        one.report["failure"] = failure_of(error)
+    write_json(report_file(job.staging, unit), one.report)
+    return np.concatenate([np.zeros(0, duplicates.MARK), *one.marks])
 
 
 def failure_of(error: BadDataError) -> dict[str, Any]:
@@ -118,41 +137,32 @@ def failure_of(error: BadDataError) -> dict[str, Any]:
 class _Turn:
     """One turn of one unit."""
 
-    def __init__(self, unit: int, job: Job, refused: Refused) -> None:
+    def __init__(self, unit: int, job: Job, refused: Refused, sink: Sink) -> None:
         self._unit = unit
         self._job = job
+        self._sink = sink
         self._raw_columns = job.raw_columns
         self._refused = refused
         self._reasons: Counter[str] = Counter()
         self._policies: Counter[str] = Counter()
-        self._written: Counter[str] = Counter()
-        self._ranges = [statistics.ranges(job.columns)]
         self.marks: list[np.ndarray] = []
         counts = dict.fromkeys(("read", "accepted", "rows", "accepted_rows"), 0)
         self.report: dict[str, Any] = {"unit": unit, **counts, "first": {}}
 
     def run(self, parts: Iterable[FilePart]) -> None:
         job = self._job
-        shards = ShardSet(job.folders, shard_name(self._unit))
         with (
             quarantine_file(job.staging, self._unit).open("w", encoding="utf-8") as quarantine,
-            shards,
+            self._sink,
         ):
             for file, part, rejected_rows in parts:
                 self.report["rows"] += rejected_rows + int(part.chunk.length.sum())
-                for rejected in self._part(file, part, shards):
+                for rejected in self._part(file, part):
                     quarantine.write(json.dumps(self._line(file, rejected)) + "\n")
-        self.report |= {
-            "reasons": dict(self._reasons),
-            "policies": dict(self._policies),
-            "features": statistics.merged(self._ranges, job.columns),
-            "written": dict(self._written),
-            "shards": {
-                split: dataclasses.asdict(shard) for split, shard in shards.finished.items()
-            },
-        }
+        self.report |= {"reasons": dict(self._reasons), "policies": dict(self._policies)}
+        self.report |= self._sink.report()
 
-    def _part(self, file: File, part: Part, shards: ShardSet) -> Iterator[Rejected]:
+    def _part(self, file: File, part: Part) -> Iterator[Rejected]:
         """Writes what can be written of a Part, and returns the rest."""
         job = self._job
         self.report["read"] += len(part.chunk) + len(part.rejected)
@@ -174,18 +184,9 @@ class _Turn:
         self._mark(file, checked.chunk, applied, records, split[first], split)
         done = 0
         for chunk in applied.chunks:
-            self._write(chunk, split[done : done + len(chunk)], shards)
+            of_chunk = slice(done, done + len(chunk))
+            self._sink.write(chunk, split[of_chunk], applied.window[of_chunk])
             done += len(chunk)
-
-    def _write(self, chunk: Chunk, split: np.ndarray, shards: ShardSet) -> None:
-        columns = self._job.columns
-        ranges = [*self._ranges, statistics.of_chunk(chunk, columns)]
-        self._ranges = [statistics.merged(ranges, columns)]
-        for name in SPLITS:
-            of_split = chunk.select(split == name)
-            if len(of_split):
-                shards.write(name, examples.encode_chunk(of_split, columns))
-                self._written[name] += len(of_split)
 
     def _reasons_of(self, file: File, chunk: Chunk) -> dict[int, Reject]:
         if not self._refused:

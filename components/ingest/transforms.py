@@ -8,7 +8,7 @@ What goes from worker to worker is small: places in files, and 37 bytes a record
 themselves go from the raw file to the shard in one worker.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -16,7 +16,7 @@ import numpy as np
 
 from components.errors import BadDataError
 from components.ingest import duplicates, grouping, process, readers, spill
-from components.ingest.process import FilePart, Job
+from components.ingest.process import FilePart, Job, Refused
 from components.ingest.spill import Spill
 from components.ingest.units import Unit
 from components.storage import write_json
@@ -25,6 +25,8 @@ from components.storage import write_json
 _PARTS = 16
 
 Source = Unit | tuple[Spill, ...]
+# What becomes of a unit: such as `process.process`, whose arguments they are.
+Work = Callable[[int, Iterable[FilePart], Job, Refused | None], np.ndarray]
 
 
 class ReadRows(beam.DoFn):
@@ -59,13 +61,14 @@ class ReadRows(beam.DoFn):
 class Process(beam.DoFn):
     """(index, Unit or Spills) -> (part, marks)."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, work: Work) -> None:
         self._job = job
+        self._work = work
 
     def process(self, element: tuple[int, Source]) -> Iterator[tuple[int, bytes]]:
         """One unit."""
         index, source = element
-        marks = process.process(index, _parts(source, self._job), self._job)
+        marks = self._work(index, _parts(source, self._job), self._job, None)
         yield from duplicates.parted(marks, _PARTS)
 
 
@@ -82,8 +85,9 @@ class Refuse(beam.DoFn):
 class ProcessAgain(beam.DoFn):
     """(index, {sources, refusals}) -> nothing; units without refusals are left as they are."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, work: Work) -> None:
         self._job = job
+        self._work = work
 
     def process(self, element: tuple[int, dict[str, Iterable[Any]]]) -> None:
         """One unit."""
@@ -92,17 +96,24 @@ class ProcessAgain(beam.DoFn):
         if packed:
             [source] = joined["sources"]
             refused = process.refused_of(np.frombuffer(packed, duplicates.REFUSAL), self._job.files)
-            process.process(index, _parts(source, self._job), self._job, refused)
+            self._work(index, _parts(source, self._job), self._job, refused)
 
 
 class IngestSequences(beam.PTransform):
     """(index, Unit)s -> the files that `process` describes."""
 
-    def __init__(self, job: Job, shards: int | None) -> None:
-        """Args: the job; and into how many shards rows are dealt, None where there are none."""
+    def __init__(self, job: Job, shards: int | None, work: Work = process.process) -> None:
+        """Takes what all units have in common.
+
+        Args:
+          job: of all units.
+          shards: into how many rows are dealt; None where there are none.
+          work: what becomes of a unit, once or, if some of its records are refused, twice.
+        """
         super().__init__()
         self._job = job
         self._shards = shards
+        self._work = work
 
     def expand(self, units: beam.PCollection) -> beam.PCollection:
         """Label by label; TFX shows these names in its logs."""
@@ -119,14 +130,16 @@ class IngestSequences(beam.PTransform):
             )
         refusals = (
             sources
-            | "Process" >> beam.ParDo(Process(self._job)).with_output_types(tuple[int, bytes])
+            | "Process"
+            >> beam.ParDo(Process(self._job, self._work)).with_output_types(tuple[int, bytes])
             | "GroupMarks" >> beam.GroupByKey()
             | "Refuse" >> beam.ParDo(Refuse()).with_output_types(tuple[int, bytes])
         )
         return (
             {"sources": sources, "refusals": refusals}
             | "JoinRefusals" >> beam.CoGroupByKey()
-            | "ProcessAgain" >> beam.ParDo(ProcessAgain(self._job)).with_output_types(bytes)
+            | "ProcessAgain"
+            >> beam.ParDo(ProcessAgain(self._job, self._work)).with_output_types(bytes)
         )
 
 

@@ -16,6 +16,7 @@ from components.push import check, delivery, probes
 from components.push.fingerprint import fingerprint
 from components.push.sequences import Probe
 from components.sequence import Columns
+from components.signatures import ENCODER_FILE
 from components.storage import digest_of, read_json, write_json
 
 _PACKAGES = ("ragline", "tensorflow", "keras", "tensorflow-transform")
@@ -55,7 +56,7 @@ class Executor(base_executor.BaseExecutor):
                     account=account,
                     span=inputs["examples"].span,
                 )
-                write_json(staged / probes.ENCODER_FILE, facts)
+                write_json(staged / ENCODER_FILE, facts)
 
             origin = delivery.Origin(
                 fingerprint=fingerprint(model),
@@ -100,7 +101,12 @@ def encoder_facts(
     shards = [shard["sha256"] for shard in account["splits"]["train"]["shards"]]
     return {
         "features": [
-            {"name": feature.name, "unit": feature.unit, **stated}
+            {
+                "name": feature.name,
+                "unit": feature.unit,
+                "allow_missing": feature.allow_missing,
+                **stated,
+            }
             for feature, stated in zip(columns.features, moments, strict=True)
         ],
         "categories": [

@@ -14,7 +14,6 @@ import tensorflow as tf
 from components.push.sequences import Probe, Word
 from components.sequence import Category
 
-ENCODER_FILE = pathlib.Path("assets.extra", "encoder.json")
 _ASSETS = "assets"
 _ANY_WORDS: Mapping[str, Sequence[Word]] = {
     "bytes": (b"a", b"b", b"c", b""),

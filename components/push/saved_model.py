@@ -29,6 +29,7 @@ from components.signatures import (
     EMBEDDING,
     ENCODE,
     ENCODE_FLAT,
+    ENCODER_FILE,
     EVALUATE,
     EXAMPLES,
     ROW_LENGTHS,
@@ -190,12 +191,12 @@ def _told(specs: Mapping[str, tf.TensorSpec]) -> str:
 
 
 def _make(model: pathlib.Path, shape: _Shape) -> _Probes:
-    file, features = model / probes.ENCODER_FILE, shape.features
+    file, features = model / ENCODER_FILE, shape.features
     if not file.is_file():
         if features is None:
             raise NoEncoderError(
                 f"signature {ENCODE!r}: {VALUES} [B, T, F] states no F, and there is no "
-                f"{probes.ENCODER_FILE} that does"
+                f"{ENCODER_FILE} that does"
             )
         categories = [Category(name=key, kind=kind) for key, kind in shape.words.items()]
         sequences = probes.make([_NORMAL] * features, _words(model, categories))
@@ -213,17 +214,16 @@ def _make(model: pathlib.Path, shape: _Shape) -> _Probes:
         sequences = probes.make(stated if known else [_NORMAL] * len(stated), words)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise NoEncoderError(
-            f"{probes.ENCODER_FILE}: expected features, each with its name, mean and std: "
-            f"{_line(error)}"
+            f"{ENCODER_FILE}: expected features, each with its name, mean and std: {_line(error)}"
         ) from error
     if features not in (None, len(names)):
         raise NoEncoderError(
-            f"{probes.ENCODER_FILE}: expected the {features} features of signature {ENCODE!r}, "
+            f"{ENCODER_FILE}: expected the {features} features of signature {ENCODE!r}, "
             f"received {len(names)}"
         )
     if {category.key: category.kind for category in categories} != shape.words:
         raise NoEncoderError(
-            f"{probes.ENCODER_FILE}: expected the categories of signature {ENCODE!r}, "
+            f"{ENCODER_FILE}: expected the categories of signature {ENCODE!r}, "
             f"{sorted(shape.words) or 'none'}, received {sorted(words) or 'none'}"
         )
     source = f"noise with the means and stds of {file.name}" if known else "standard normal noise"

@@ -266,13 +266,17 @@ class _Encoder:
     ) -> tf.Tensor:
         """Ragged [B, T * width] -> [B, T, width], `fill` in the padding; width is F if not given.
 
-        T >= 1 even if the batch is empty.
+        T >= 1 even if the batch is empty. By a gather, which every runtime knows; OpenVINO has no
+        RaggedTensorToTensor.
         """
         width = width or len(self._features)
-        steps = tf.reduce_max(tf.concat([length, [1]], axis=0))
-        shape = tf.stack([tf.shape(length, tf.int64)[0], steps * width])
-        dense = rows.to_tensor(tf.cast(fill, rows.dtype), shape=shape)
-        return tf.reshape(dense, [-1, steps, width])
+        fill = tf.fill([1, width], tf.cast(fill, rows.dtype))
+        steps = tf.reshape(rows.flat_values, [-1, width])
+        most = tf.reduce_max(tf.concat([length, [1]], axis=0))
+        first = tf.cumsum(length, exclusive=True)[:, tf.newaxis]
+        padding = tf.shape(steps, tf.int64)[0]
+        places = tf.where(masking.mask_of(length, most), first + tf.range(most), padding)
+        return tf.gather(tf.concat([steps, fill], axis=0), places)
 
 
 def _labels(column: tf.SparseTensor, head: HeadOptions) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,5 +1,6 @@
 """Real exports: what they are made of, which are equal, and which are refused."""
 
+import dataclasses
 import json
 import pathlib
 import re
@@ -7,13 +8,20 @@ import shutil
 import subprocess
 import sys
 
+import events
 import numpy as np
+import pushed
 import pytest
 import tensorflow as tf
-from push import clean_exports
+from push import clean_exports, runtimes
 
+import schemas
+from components.export import saved_model as export_saved_model
 from components.push import check, delivery, golden, graph, ledger, probes, rollback, saved_model
 from components.push.fingerprint import fingerprint
+from components.sequence import Columns
+from components.signatures import ENCODER_FILE
+from pipeline.__main__ import main
 
 NAMES = ("ax", "ay", "az", "gz", "heart_rate", "saturation")
 # Words of operations that reach out of the model: files, sockets, Python, other machines.
@@ -260,3 +268,116 @@ def test_a_model_that_does_not_pass_where_it_is_staged_leaves_no_trace(
     assert told in done.refusals[0]
     assert list(serving.iterdir()) == []
     assert ledger.read(serving) == ()
+
+
+def _states(exports) -> None:
+    """What a push writes beside each, so that its categories have names."""
+    for name, models in exports.items():
+        schema = events.schema() if name == "events" else schemas.load(name)
+        for model in models:
+            pushed.state(model, Columns.from_schema(schema))
+
+
+ACTIVITIES = np.array([*events.NEXT, "", "in no vocabulary"], object)
+CODES = np.array([*sorted(set(events.CODES.values())), 12345], np.int64)
+SERVED = [("gestures", 0), ("gestures", 1), ("gestures", 2), ("japanese_vowels", 0), ("events", 1)]
+
+
+@pytest.mark.parametrize(("name", "place"), SERVED)
+def test_onnxruntime_gives_the_same_embeddings_at_every_length(exports, tmp_path, name, place):
+    _states(exports)
+    model = exports[name][place]
+    loaded = tf.saved_model.load(str(model))
+    words = {"activity": ACTIVITIES, "code": CODES} if name == "events" else {}
+    inputs = runtimes.every_length(loaded, words)
+    expected = runtimes.savedmodel(loaded, inputs)
+    session = runtimes.written(model, tmp_path / "encoder.onnx")
+    assert session.get_inputs()[0].shape[:2] == ["B", "T"]
+    [found] = session.run(["embedding"], inputs)
+    assert np.isfinite(expected).all() and len({row.tobytes() for row in expected}) == len(expected)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    for row in (0, 1, 2, int(inputs["length"].argmin())):  # Alone, and without padding.
+        steps = inputs["length"][row]
+        alone = {
+            key: array[row : row + 1] if array.ndim == 1 else array[row : row + 1, :steps]
+            for key, array in inputs.items()
+        }
+        [one] = session.run(["embedding"], alone)
+        np.testing.assert_allclose(one[0], expected[row], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "place"), [("gestures", 0), ("gestures", 1)])
+def test_openvino_reads_the_saved_model_itself(exports, name, place):
+    loaded = tf.saved_model.load(str(exports[name][place]))
+    inputs = runtimes.every_length(loaded, {})
+    expected = runtimes.savedmodel(loaded, inputs)
+    np.testing.assert_allclose(runtimes.by_openvino(loaded, inputs), expected, rtol=0, atol=1e-5)
+
+
+def test_the_standardisation_is_read_in_float64(exports):
+    """In float32, a feature at 1e6 times its spread would lose all its digits."""
+    model = exports["gestures"][0]
+    found = export_saved_model.read(model, tf.saved_model.load(str(model)))
+    rng = np.random.default_rng(0)
+    drawn = [rng.normal(size=12) for _ in NAMES]  # As clean_exports draws them.
+    values = np.float64(np.float32(drawn))
+    assert found.mean.dtype == found.scale.dtype == np.float64
+    np.testing.assert_allclose(found.mean, values.mean(axis=1), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found.scale, values.std(axis=1), rtol=0, atol=1e-12)
+    assert found.varies.all()
+    assert [(layer.forward.units, layer.backward) for layer in found.layers] == [(4, None)]
+    assert (found.linear.steps, found.linear.fills) == (32, True)
+    vowels = exports["japanese_vowels"][0]
+    found = export_saved_model.read(vowels, tf.saved_model.load(str(vowels)))
+    assert (found.linear.steps, found.linear.fills) == (32, False)
+
+
+def test_without_a_linear_path_there_is_none_in_onnx(exports, tmp_path):
+    transform = clean_exports.tft.TFTransformOutput(
+        str(exports["gestures"][0].parent / "transform")
+    )
+    model = clean_exports.write("gestures", transform, tmp_path / "recurrent", linear_steps=0)
+    loaded = tf.saved_model.load(str(model))
+    session = runtimes.written(model, tmp_path / "encoder.onnx")
+    inputs = runtimes.every_length(loaded, {})
+    [found] = session.run(["embedding"], inputs)
+    np.testing.assert_allclose(found, runtimes.savedmodel(loaded, inputs), rtol=0, atol=1e-5)
+
+
+def test_what_onnx_cannot_serve_is_refused_by_the_option_s_name(exports, tmp_path, capsys):
+    output = tmp_path / "encoder.onnx"
+
+    def refused(model: pathlib.Path) -> str:
+        arguments = ["export", str(model), "--format", "onnx", "--output", str(output)]
+        assert main(arguments) == 2
+        assert list(tmp_path.glob("*.onnx")) == []
+        return capsys.readouterr().err
+
+    assert "train.padding = 'keras' cannot be exported" in refused(exports["gestures"][3])
+    transform = clean_exports.tft.TFTransformOutput(
+        str(exports["gestures"][0].parent / "transform")
+    )
+    half = clean_exports.write("gestures", transform, tmp_path / "half", precision="bfloat16")
+    assert "train.precision = 'bfloat16' cannot be exported" in refused(half)
+    bare = _copy(exports["events"][0], tmp_path / "bare")
+    (bare / ENCODER_FILE).unlink(missing_ok=True)
+    assert "it has 2 categories; expected assets.extra/encoder.json" in refused(bare)
+    assert "expected a SavedModel" in refused(tmp_path)
+    foreign = _save(tmp_path / "foreign", lambda x: {"y": x})
+    assert "expected an encoder that ragline exported" in refused(foreign)
+    output = tmp_path / "no" / "encoder.onnx"
+    assert "No such file" in refused(exports["gestures"][0])
+
+
+def test_an_onnx_file_that_gives_other_embeddings_is_not_written(exports, tmp_path, monkeypatch):
+    """The negative control: a scale that is read wrongly."""
+    read = export_saved_model.read
+
+    def wrong(model, loaded):
+        network = read(model, loaded)
+        return dataclasses.replace(network, scale=network.scale * 1.01)
+
+    monkeypatch.setattr(export_saved_model, "read", wrong)
+    with pytest.raises(export_saved_model.CannotExportError, match="as ONNX it gives other"):
+        runtimes.written(exports["gestures"][0], tmp_path / "encoder.onnx")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,97 @@
+"""Sequences in flat columns -> padded batches of about one length.
+
+Sorted by length first, so that there is little padding: on lengths as mixed as the demo's, that
+makes a recurrent encoder some three times as fast as batches in the order of the file.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+# Padded steps of a batch: of 512 sequences of 64 steps, or of one sequence of 32,768. A recurrent
+# layer is no faster with more; at 64 units, its states take 8 MB.
+BATCH_STEPS = 1 << 15
+# One step takes the time of many, so that short sequences gain by more than that; hardly, beyond.
+BATCH_SEQUENCES = 1 << 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sequences:
+    """N sequences whose steps lie one after another.
+
+    Attributes:
+      values: float32 [sum T, F], NaN = missing.
+      length: int64 [N], each at least 1.
+      words: of each category, by the name of the encoder's input: object of str, or int64, [sum T].
+    """
+
+    values: np.ndarray
+    length: np.ndarray
+    words: Mapping[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.length)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """B sequences, padded to T steps.
+
+    Attributes:
+      places: int64 [B], where they stand among all.
+      values: float32 [B, T, F].
+      length: int64 [B].
+      words: of each category, [B, T].
+    """
+
+    places: np.ndarray
+    values: np.ndarray
+    length: np.ndarray
+    words: Mapping[str, np.ndarray]
+
+
+def batches(
+    sequences: Sequences, steps: int = BATCH_STEPS, most: int = BATCH_SEQUENCES
+) -> Iterator[Batch]:
+    """Batches from the shortest sequences to the longest; each sequence is in one of them.
+
+    Args:
+      sequences: of any lengths.
+      steps: B * T of a batch is at most that, but for a single sequence that is longer.
+      most: B is at most that.
+    """
+    order = np.argsort(sequences.length, kind="stable")
+    length = sequences.length[order]
+    starts = (np.cumsum(sequences.length) - sequences.length)[order]
+    begin = 0
+    while begin < len(order):
+        end = begin + max(1, _fitting(length[begin : begin + most], steps))
+        yield _padded(sequences, order[begin:end], starts[begin:end], length[begin:end])
+        begin = end
+
+
+def _fitting(length: np.ndarray, steps: int) -> int:
+    """How many of sequences that grow longer fit into so many padded steps."""
+    return int(np.searchsorted(length * np.arange(1, len(length) + 1), steps, side="right"))
+
+
+def _padded(
+    sequences: Sequences, places: np.ndarray, starts: np.ndarray, length: np.ndarray
+) -> Batch:
+    shape = (len(length), int(length.max()))
+    valid = np.arange(shape[1]) < length[:, np.newaxis]
+    steps = (starts[:, np.newaxis] + np.arange(shape[1]))[valid]
+
+    def padded(flat: np.ndarray) -> np.ndarray:
+        fill = "" if flat.dtype == object else 0
+        found = np.full((*shape, *flat.shape[1:]), fill, flat.dtype)
+        found[valid] = flat[steps]
+        return found
+
+    return Batch(
+        places=places,
+        values=padded(sequences.values),
+        length=length,
+        words={key: padded(column) for key, column in sequences.words.items()},
+    )

@@ -1,0 +1,68 @@
+"""ONNX nodes, one call each: `nodes.add(a, b)` appends an Add and names what it gives.
+
+Constants are float32 unless they are given as arrays of another type; equal ones are written once.
+"""
+
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+
+class Nodes:
+    """The nodes and constants of a graph, in order."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[tuple[Any, ...], onnx.TensorProto] = {}
+
+    def call(
+        self, op: str, *inputs: Any, outputs: int = 1, domain: str = "", **attributes: Any
+    ) -> Any:
+        """Appends a node.
+
+        Args:
+          op: of ONNX.
+          *inputs: names of tensors, or arrays and numbers; "" for an input that is left out.
+          outputs: how many it has.
+          domain: of the operation.
+          **attributes: of the node.
+
+        Returns:
+          The name of its output; of several, a list.
+        """
+        number = len(self.nodes)
+        given = [one if isinstance(one, str) else self.constant(one) for one in inputs]
+        names = [f"{op}_{number}" + (f"_{place}" if place else "") for place in range(outputs)]
+        self.nodes.append(
+            helper.make_node(op, given, names, name=f"{op}_{number}", domain=domain, **attributes)
+        )
+        return names[0] if outputs == 1 else names
+
+    def constant(self, value: Any) -> str:
+        """The name of a constant; a Python number is int64, a float float32."""
+        array = np.asarray(value)
+        if not isinstance(value, np.ndarray | np.generic) and array.dtype == np.float64:
+            array = array.astype(np.float32)
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self.constants:
+            name = f"constant_{len(self.constants)}"
+            self.constants[key] = numpy_helper.from_array(array, name)
+        return self.constants[key].name
+
+    def cast(self, tensor: str, kind: str) -> Any:
+        """To `FLOAT`, `DOUBLE`, `INT32` or `INT64`."""
+        return self.call("Cast", tensor, to=getattr(TensorProto, kind))
+
+    def shape(self, tensor: str, axis: int) -> Any:
+        """The size of one axis, int64 scalar."""
+        return self.call("Gather", self.call("Shape", tensor), np.int64(axis), axis=0)
+
+    def range(self, stop: str) -> Any:
+        """0 to stop, exclusive, int64 [stop]."""
+        return self.call("Range", np.int64(0), stop, np.int64(1))
+
+    def unsqueeze(self, tensor: Any, *axes: int) -> Any:
+        """With axes of size 1 put in."""
+        return self.call("Unsqueeze", tensor, np.array(axes, np.int64))

@@ -1,0 +1,90 @@
+"""The file, once it agrees with the SavedModel on sequences of noise."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import tensorflow as tf
+
+from components.export import onnx_graph, saved_model
+from components.export.network import Network
+from components.export.saved_model import CannotExportError
+from components.sequence import LENGTH, VALUES
+from components.signatures import EMBEDDING, ENCODE
+from components.storage import rename
+
+TOLERANCE = 1e-5
+_LENGTHS = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89)
+_GARBAGE = (np.nan, 1e30, -np.inf)
+
+
+def onnx(model: pathlib.Path, output: pathlib.Path) -> float:
+    """Writes a SavedModel of ours as ONNX.
+
+    Args:
+      model: its folder.
+      output: the file; it is whole, and agrees with the model, or is not there.
+
+    Returns:
+      The largest difference of an embedding, in onnxruntime, from the SavedModel's.
+
+    Raises:
+      CannotExportError: the model cannot be exported.
+      OSError: the file cannot be written.
+    """
+    try:
+        loaded = tf.saved_model.load(str(model))
+    except Exception as error:  # A foreign file fails in any way it likes.
+        raise CannotExportError(
+            f"{model}: expected a SavedModel: {str(error).splitlines()[0]}"
+        ) from error
+    network = saved_model.read(model, loaded)
+    content = onnx_graph.build(network).SerializeToString(deterministic=True)
+    figure = difference(loaded, content, inputs_of(network))
+    if not figure <= TOLERANCE:
+        raise CannotExportError(
+            f"{model}: as ONNX it gives other embeddings: expected a difference of at most "
+            f"{TOLERANCE}, received {figure:.3g}; its training options are none that ONNX serves"
+        )
+    staged = output.with_name(f".{output.name}.tmp")
+    try:
+        staged.write_bytes(content)
+        rename(staged, output)
+    finally:
+        staged.unlink(missing_ok=True)
+    return figure
+
+
+def inputs_of(network: Network) -> dict[str, np.ndarray]:
+    """Ten sequences of 1 to 89 steps around the training means, garbage in their padding.
+
+    Of the values, one of ten is missing; of the words, some are, and some are in no vocabulary.
+    """
+    rng = np.random.default_rng(0)
+    length = np.array(_LENGTHS, np.int64)
+    shape = (len(length), length.max() + 1, len(network.mean))
+    values = network.mean + network.scale * rng.normal(size=shape)
+    values[rng.random(shape) < 0.1] = np.nan
+    padding = np.arange(shape[1]) >= length[:, np.newaxis]
+    values[padding] = rng.choice(_GARBAGE, size=(int(padding.sum()), shape[2]))
+    inputs: dict[str, np.ndarray] = {VALUES: values.astype(np.float32), LENGTH: length}
+    for one in network.embeddings:
+        if one.category.kind == "bytes":
+            words = np.array([*one.words, "", "in no vocabulary"], object)
+        else:
+            words = np.array([*map(int, one.words), -(2**62)], np.int64)
+        inputs[one.category.key] = words[rng.integers(len(words), size=shape[:2])]
+    return inputs
+
+
+def difference(loaded: Any, content: bytes, inputs: dict[str, np.ndarray]) -> float:
+    """The largest absolute difference between the SavedModel's embeddings and the ONNX model's."""
+    tensors = {
+        name: tf.constant(array, tf.string) if array.dtype == object else tf.constant(array)
+        for name, array in inputs.items()
+    }
+    expected = loaded.signatures[ENCODE](**tensors)[EMBEDDING].numpy()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    [received] = session.run([EMBEDDING], inputs)
+    return float(np.abs(expected - received).max())

@@ -1,0 +1,90 @@
+"""Where the sequences of a unit go: ingest writes shards of Examples; others may do otherwise."""
+
+import dataclasses
+import pathlib
+from collections import Counter
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from components.ingest import examples, statistics
+from components.ingest.chunk import Chunk
+from components.ingest.shards import ShardSet
+from components.sequence import SPLITS, Columns
+
+
+class Sink(Protocol):
+    """What takes the sequences of one turn of a unit; on an error, it leaves nothing."""
+
+    def __enter__(self) -> Self:
+        """Begins."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Completes what was written, or leaves nothing of it."""
+
+    def write(self, sequences: Chunk, split: np.ndarray, window: np.ndarray) -> None:
+        """Takes sequences that are checked and cut.
+
+        Args:
+          sequences: N, each with its ids and at least one step.
+          split: object [N], the split of each.
+          window: int64 [N, 2], see `policies.Applied`.
+        """
+
+    def report(self) -> dict[str, Any]:
+        """What the unit's report says of them, once all is completed."""
+
+
+class ShardSink:
+    """Shards of serialised Examples, one a split that gets a sequence."""
+
+    def __init__(self, folders: Mapping[str, pathlib.Path], name: str, columns: Columns) -> None:
+        """Begins with nothing.
+
+        Args:
+          folders: split -> where its shards stand.
+          name: of the shard in each.
+          columns: what the schema says.
+        """
+        self._shards = ShardSet(folders, name)
+        self._columns = columns
+        self._written: Counter[str] = Counter()
+        self._ranges = [statistics.ranges(columns)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._shards.__exit__(kind, error, trace)
+
+    def write(self, sequences: Chunk, split: np.ndarray, window: np.ndarray) -> None:
+        """Encodes sequences as Examples, each into its split's shard."""
+        ranges = [*self._ranges, statistics.of_chunk(sequences, self._columns)]
+        self._ranges = [statistics.merged(ranges, self._columns)]
+        for name in SPLITS:
+            of_split = sequences.select(split == name)
+            if len(of_split):
+                self._shards.write(name, examples.encode_chunk(of_split, self._columns))
+                self._written[name] += len(of_split)
+
+    def report(self) -> dict[str, Any]:
+        """The range of each feature, the sequences written, and the shards as they were read."""
+        return {
+            "features": statistics.merged(self._ranges, self._columns),
+            "written": dict(self._written),
+            "shards": {
+                split: dataclasses.asdict(shard) for split, shard in self._shards.finished.items()
+            },
+        }

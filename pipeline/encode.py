@@ -1,0 +1,333 @@
+"""`ragline encode`: raw files -> embeddings in Parquet, resumable, all of it there or none.
+
+    OUTPUT/part-00000.parquet  see components/encode/parts.py
+    OUTPUT/_rejected.jsonl     records that could not be used, if there are any, as ingest's
+    OUTPUT/_summary.json       the account: read = encoded + quarantined
+    OUTPUT/_log.txt            what Beam and TensorFlow said
+
+Work goes on in `.OUTPUT.partial` beside it, which is renamed when the account adds up. A job that
+was cut off finds its finished units there; they hold if files, options, encoder and code are what
+they were, and all begins anew if not. (Parquet's readers pass over names that begin with `_`.)
+"""
+
+import dataclasses
+import json
+import logging
+import os
+import pathlib
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import schemas
+from components.encode.encoder import Facts, NoEncoderError
+from components.errors import BadDataError
+from components.ingest.options import InputOptions
+from components.push import ledger
+from components.sequence import Columns
+from components.storage import digest_of, manifest, read_json, write_json, write_text
+from pipeline import config as configuration
+from pipeline import fingerprint, trouble, workdir
+from pipeline.config import BeamOptions, Config, ConfigError
+from pipeline.trouble import TroubleError
+
+REJECTED_FILE, SUMMARY_FILE, LOG_FILE = "_rejected.jsonl", "_summary.json", "_log.txt"
+_DIGEST = "digest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is to be encoded, and by what.
+
+    Attributes:
+      input: how raw files are read; its `train` names them.
+      max_share: share of the records that may be rejected.
+      beam: where the job runs.
+      columns: what raw files must hold: features and categories.
+      facts: of the encoder.
+    """
+
+    input: InputOptions
+    max_share: float
+    beam: BeamOptions
+    columns: Columns
+    facts: Facts
+
+
+def request(
+    source: str, pattern: str, overrides: Sequence[str] = (), folder: str | None = None
+) -> Request:
+    """Reads what a command or a call asks for.
+
+    Args:
+      source: a configuration, whose newest sound encoder is taken, or the folder of an encoder.
+      pattern: of the raw files.
+      overrides: `key=value` each; with an encoder, of `input`, `quarantine` and `beam` alone.
+      folder: in place of the configuration's `workdir`.
+
+    Raises:
+      ConfigError: one line a mistake.
+    """
+    try:
+        if pathlib.Path(source).is_dir():
+            if folder is not None:
+                raise ConfigError("--workdir: expected it with a configuration, not an encoder")
+            facts = Facts.read(pathlib.Path(source))
+            reading = configuration.load_reading(pattern, overrides)
+            columns = facts.columns
+        else:
+            config = configuration.load(source, overrides, folder)
+            facts = Facts.read(_newest(config))
+            columns = Columns.from_schema(schemas.load(config.schema))
+            columns = dataclasses.replace(columns, context={}, has_missing_bucket=False)
+            _check_same(columns, facts)
+            reading = configuration.Reading(
+                input=_other_files(config.input, pattern),
+                quarantine=config.quarantine,
+                beam=config.beam,
+            )
+    except NoEncoderError as error:
+        raise ConfigError(str(error)) from error
+    return Request(
+        input=reading.input,
+        max_share=reading.quarantine.max_share,
+        beam=reading.beam,
+        columns=columns,
+        facts=facts,
+    )
+
+
+def _newest(config: Config) -> pathlib.Path:
+    serving = pathlib.Path(config.workdir, workdir.SERVING)
+    try:
+        version = ledger.newest(serving)
+    except ledger.LedgerError as error:
+        raise ConfigError(str(error)) from error
+    if version is None:
+        raise ConfigError(f"{serving}: expected an encoder that `ragline run` pushed, found none")
+    return version.path
+
+
+def _check_same(columns: Columns, facts: Facts) -> None:
+    expected = [*facts.columns.names, *(one.name for one in facts.columns.categories)]
+    received = [*columns.names, *(one.name for one in columns.categories)]
+    if expected != received:
+        raise ConfigError(
+            f"schema: expected the columns that {facts.path} was trained on, "
+            f"{', '.join(expected)}, received {', '.join(received)}"
+        )
+
+
+def _other_files(options: InputOptions, pattern: str) -> InputOptions:
+    """A configuration's options, of other files, which are not split."""
+    spans = options.spans if "{" in pattern else 1
+    try:
+        return dataclasses.replace(
+            options,
+            train=configuration.absolute(pattern),
+            eval=None,
+            eval_from=None,
+            spans=spans,
+        )
+    except ValueError as error:
+        raise ConfigError(f"--input: {error}") from error
+
+
+def encode(asked: Request, output: pathlib.Path) -> dict[str, Any]:
+    """Encodes raw files; a job that is done already is not done again.
+
+    Args:
+      asked: what, and by what.
+      output: a folder that does not exist, is empty, or holds an earlier result, which is replaced.
+
+    Returns:
+      What `_summary.json` holds: `read`, `encoded` and `quarantined` records, `reasons` {code: n},
+      `policies` as of ingest's account, `sequences`, `steps`, `parts` [{name, rows, bytes}],
+      `model` {path, version, embedding_size}, `formats`; and `digest`, of all that it depends on.
+
+    Raises:
+      BadDataError: the input as a whole cannot be used; `output` is as it was.
+      BusyError: another process encodes into `output`.
+      ConfigError: `output` is no place for it.
+      TroubleError: the machine stopped it; called again, it goes on where it was.
+    """
+    output = output.absolute()
+    _check_output(output)
+    digest = _digest(asked)
+    if (done := _done(output, digest)) is not None:
+        return done
+    partial = output.with_name(f".{output.name}.partial")
+    try:
+        partial.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--output: {partial}: {error.strerror}") from error
+    with workdir.lock(partial):
+        staging, folder = _prepared(partial, digest)
+        with workdir.quiet(folder / LOG_FILE):
+            try:
+                found = _run(asked, staging, folder) | {_DIGEST: digest}
+                write_json(folder / SUMMARY_FILE, found)
+            except Exception as error:
+                if isinstance(error, BadDataError):
+                    raise
+                logging.getLogger(__name__).exception("encode failed")
+                told = trouble.sentence(error, partial)
+                raise TroubleError(told or f"failed: {error}; see {folder / LOG_FILE}") from error
+        _publish(folder, output, partial)
+    return found
+
+
+def _check_output(output: pathlib.Path) -> None:
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return
+    if not (output / SUMMARY_FILE).is_file():
+        raise ConfigError(
+            f"--output: expected a new folder, or one of `ragline encode`, received {output}"
+        )
+
+
+def _digest(asked: Request) -> str:
+    from components.ingest import plan
+
+    facts, options = asked.facts, dataclasses.asdict(asked.input)
+    model = manifest(facts.path)
+    return digest_of(
+        [
+            plan.fingerprint(asked.input),
+            json.dumps(options, sort_keys=True),
+            repr(asked.columns),
+            facts.version,
+            *(f"{name} {model[name]['sha256']}" for name in sorted(model)),
+            fingerprint.source("components.ingest"),
+            fingerprint.source("components.encode"),
+        ]
+    )
+
+
+def _done(output: pathlib.Path, digest: str) -> dict[str, Any] | None:
+    """An earlier result of the very same job, whole."""
+    try:
+        found: dict[str, Any] = read_json(output / SUMMARY_FILE)
+        sizes = [(output / part["name"]).stat().st_size for part in found["parts"]]
+        same = found[_DIGEST] == digest and sizes == [part["bytes"] for part in found["parts"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if same else None
+
+
+def _prepared(partial: pathlib.Path, digest: str) -> tuple[pathlib.Path, pathlib.Path]:
+    """Where the work is kept, and where the parts go; emptied if they are of another job."""
+    state, staging, folder = partial / "job.txt", partial / "staging", partial / "output"
+    if not state.is_file() or state.read_text(encoding="utf-8") != digest:
+        for left in (staging, folder):
+            shutil.rmtree(left, ignore_errors=True)
+        write_text(state, digest)
+    for each in (staging, folder):
+        each.mkdir(exist_ok=True)
+        for left in each.glob(".*.tmp"):  # Of a process that was killed.
+            left.unlink()
+    return staging, folder
+
+
+def _run(asked: Request, staging: pathlib.Path, folder: pathlib.Path) -> dict[str, Any]:
+    # Late: Beam, and what ingest needs, take seconds.
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    from components.ingest import account, plan, process, spill, units
+    from pipeline import encode_job, workers
+
+    job = process.Job(
+        columns=asked.columns, options=asked.input, files=(), folders={}, staging=staging
+    )
+    planned = plan.make(asked.input, job.raw_columns, units.UNIT_BYTES)
+    job = dataclasses.replace(job, files=planned.files)
+    grouped = bool(asked.input.group_by)
+    with workers.ending_with_them():
+        encode_job.run(
+            beam.Pipeline(options=PipelineOptions(asked.beam.arguments)),
+            planned.units,
+            job,
+            shards=spill.shard_count(planned.units, units.UNIT_BYTES) if grouped else None,
+            facts=asked.facts,
+            folder=folder,
+        )
+    reports = account.reports(staging, planned.units, grouped=grouped)
+    rejected = [process.quarantine_file(staging, report["unit"]) for report in reports]
+    reasons = account.gather_quarantine(rejected, folder / REJECTED_FILE)
+    found = settle(reports, reasons)
+    account.check_rejected(
+        found,
+        reports,
+        options=asked.input,
+        max_share=asked.max_share,
+        quarantine=folder / REJECTED_FILE,
+    )
+    paths = (encode_job.part_file(folder, report["unit"]) for report in reports)
+    rows = [report["rows_written"] for report in reports]
+    return found | {
+        "parts": [
+            {"name": path.name, "rows": count, "bytes": path.stat().st_size}
+            for path, count in zip(paths, rows, strict=True)
+            if count
+        ],
+        "model": {
+            "path": str(asked.facts.path),
+            "version": asked.facts.version,
+            "embedding_size": asked.facts.embedding_size,
+        },
+        "formats": planned.formats,
+    }
+
+
+def settle(reports: Iterable[Mapping[str, Any]], reasons: dict[str, int]) -> dict[str, Any]:
+    """Adds the units' reports up.
+
+    Args:
+      reports: of all units.
+      reasons: code -> how many records stand in the quarantine for it.
+
+    Returns:
+      read, encoded, quarantined (records), reasons, policies, sequences, steps.
+
+    Raises:
+      RuntimeError: a record or a sequence was lost.
+    """
+    total: Counter[str] = Counter()
+    policies: Counter[str] = Counter()
+    for report in reports:
+        counted = ("read", "accepted", "sequences", "steps", "rows_written")
+        total.update({key: report[key] for key in counted})
+        policies.update(report["policies"])
+    rejected = sum(reasons.values())
+    if total["accepted"] + rejected != total["read"]:
+        raise RuntimeError(
+            f"encode lost records: read {total['read']}, but {total['accepted']} were encoded and "
+            f"{rejected} quarantined"
+        )
+    if total["rows_written"] != total["sequences"]:
+        raise RuntimeError(
+            f"encode lost sequences: encoded {total['sequences']}, but {total['rows_written']} "
+            "stand in the parts"
+        )
+    return {
+        "read": total["read"],
+        "encoded": total["accepted"],
+        "quarantined": rejected,
+        "reasons": reasons,
+        "policies": dict(sorted(policies.items())),
+        "sequences": total["sequences"],
+        "steps": total["steps"],
+    }
+
+
+def _publish(folder: pathlib.Path, output: pathlib.Path, partial: pathlib.Path) -> None:
+    """Puts the result in its place, an earlier one out of the way; then nothing else is left."""
+    if output.exists():
+        replaced = partial / "replaced"
+        shutil.rmtree(replaced, ignore_errors=True)
+        os.rename(output, replaced)
+    os.rename(folder, output)
+    shutil.rmtree(partial)

@@ -1,0 +1,42 @@
+"""ragline in a notebook: a pushed encoder on arrays, and `ragline encode` as a function.
+
+Importing it takes no time: TensorFlow is imported when an encoder is loaded.
+"""
+
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+from components.encode.encoder import Encoder, NoEncoderError
+from components.errors import BadDataError
+
+__all__ = ["BadDataError", "Encoder", "NoEncoderError", "encode"]
+
+
+def encode(
+    source: str | pathlib.Path,
+    *,
+    input: str,
+    output: str | pathlib.Path,
+    overrides: Iterable[str] = (),
+) -> dict[str, Any]:
+    """Encodes raw files into a folder of Parquet files; `ragline encode` as a function.
+
+    Args:
+      source: a configuration, whose newest encoder is taken, or the folder of an encoder.
+      input: path or pattern of the raw files.
+      output: the folder; an earlier result in it is replaced, the same one is left as it is.
+      overrides: `key=value` each, such as `input.format=csv`.
+
+    Returns:
+      The account: `read`, `encoded`, `quarantined`, `reasons`, `sequences`, `steps`, `parts`,
+      `model` and more; see `pipeline.encode.encode`.
+
+    Raises:
+      BadDataError: the files cannot be used.
+      pipeline.config.ConfigError: there is no encoder, or an option is wrong.
+    """
+    from pipeline import encode as job
+
+    asked = job.request(str(source), input, tuple(overrides))
+    return job.encode(asked, pathlib.Path(output))

@@ -1,0 +1,279 @@
+"""`ragline encode` on a real SavedModel: ids, windows, numbers, the account, and going on."""
+
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import tensorflow as tf
+from conftest import write_jsonl
+
+import ragline
+from components.encode.encoder import Encoder
+from components.errors import BadDataError
+from components.ingest import units
+from pipeline import encode as job
+from pipeline import workdir
+from pipeline.__main__ import main
+from pipeline.config import ConfigError
+from pipeline.synth import FEATURES
+from pipeline.trouble import TroubleError
+
+COLUMNS = {
+    "sequence_id": pa.string(),
+    "entity_id": pa.string(),
+    "window_start": pa.int64(),
+    "window_end": pa.int64(),
+    "length": pa.int64(),
+    "embedding": pa.list_(pa.float32(), 3),
+    "reconstruction_error": pa.float32(),
+    "model_version": pa.string(),
+}
+
+
+@pytest.fixture(scope="module")
+def records(gestures) -> list[dict]:
+    return gestures[:60]
+
+
+@pytest.fixture
+def data(tmp_path, records) -> pathlib.Path:
+    """Two files; of the second, one record has no step, and one bears an id of the first."""
+    bad = {"sequence_id": "bad", "features": {name: [] for name in FEATURES}}
+    write_jsonl(tmp_path / "data" / "a.jsonl", records[:30])
+    write_jsonl(tmp_path / "data" / "b.jsonl", [*records[30:], bad, records[0]])
+    return tmp_path / "data" / "*.jsonl"
+
+
+@pytest.fixture
+def small_units(monkeypatch):
+    """Units of some records, and groups of sequences not much longer than one."""
+    from pipeline import encode_job
+
+    monkeypatch.setattr(units, "UNIT_BYTES", 30_000)
+    monkeypatch.setattr(encode_job, "_GROUP_STEPS", 300)
+
+
+def _values(record: dict) -> np.ndarray:
+    return np.array([record["features"][name] for name in FEATURES], np.float32).T
+
+
+def _expected(encoder: pathlib.Path, sequences: list[np.ndarray]) -> list[tuple]:
+    """Each alone, by the signature itself: no batch, no padding."""
+    score = tf.saved_model.load(str(encoder)).signatures["score"]
+    found = []
+    for values in sequences:
+        outputs = score(
+            values=tf.constant(values[np.newaxis]), length=tf.constant([len(values)], tf.int64)
+        )
+        found.append((outputs["embedding"].numpy()[0], outputs["reconstruction_error"].numpy()[0]))
+    return found
+
+
+def _encode(source, data, output, *overrides, **options) -> dict:
+    return ragline.encode(source, input=str(data), output=output, overrides=overrides, **options)
+
+
+LOOSE = "quarantine.max_share=0.1"
+
+
+def test_every_record_is_embedded_or_in_the_quarantine(encoder, data, records, tmp_path):
+    found = _encode(encoder, data, tmp_path / "out", LOOSE)
+    assert (found["read"], found["encoded"], found["quarantined"]) == (62, 60, 2)
+    assert found["reasons"] == {"duplicate_id": 1, "empty": 1}
+    assert json.loads((tmp_path / "out" / "_summary.json").read_text()) == found
+    assert not (tmp_path / ".out.partial").exists()
+    lines = (tmp_path / "out" / "_rejected.jsonl").read_text().splitlines()
+    places = [(json.loads(line)["code"], json.loads(line)["line"]) for line in lines]
+    assert sorted(places) == [("duplicate_id", 32), ("empty", 31)]
+
+    table = pq.read_table(tmp_path / "out")
+    assert {field.name: field.type for field in table.schema} == COLUMNS
+    rows = table.to_pylist()
+    assert [row["sequence_id"] for row in rows] == [one["sequence_id"] for one in records]
+    assert [row["entity_id"] for row in rows] == [one["entity_id"] for one in records]
+    expected = _expected(encoder, [_values(record) for record in records])
+    for row, record, (embedding, error) in zip(rows, records, expected, strict=True):
+        steps = len(_values(record))
+        assert (row["window_start"], row["window_end"], row["length"]) == (0, steps, steps)
+        assert row["model_version"] == "1"
+        np.testing.assert_allclose(row["embedding"], embedding, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(row["reconstruction_error"], error, rtol=1e-5)
+
+
+def test_windows_say_where_they_are_cut(encoder, data, records, tmp_path):
+    window = ("input.steps.max_length=20", "input.steps.stride=15")
+    _encode(encoder, data, tmp_path / "out", LOOSE, *window)
+    rows = pq.read_table(tmp_path / "out").to_pylist()
+    by_id = {record["sequence_id"]: _values(record) for record in records}
+    cut = [row for row in rows if "[" in row["sequence_id"]]
+    assert len(cut) > 60, "most gestures are longer than 20 steps"
+    for row in cut:
+        whole, _, window = row["sequence_id"].partition("[")
+        assert window == f"{row['window_start']}:{row['window_end']}]"
+        assert row["length"] == row["window_end"] - row["window_start"] <= 20
+        assert row["entity_id"] == next(
+            record["entity_id"] for record in records if record["sequence_id"] == whole
+        )
+    sample = cut[::17]
+    sequences = [
+        by_id[row["sequence_id"].partition("[")[0]][row["window_start"] : row["window_end"]]
+        for row in sample
+    ]
+    for row, (embedding, _) in zip(sample, _expected(encoder, sequences), strict=True):
+        np.testing.assert_allclose(row["embedding"], embedding, rtol=0, atol=1e-6)
+
+
+def test_rows_of_a_table_are_grouped_as_ingest_does(encoder, records, tmp_path, small_units):
+    lines = ["gesture,at," + ",".join(FEATURES)]
+    for record in records[:8]:
+        for place, step in enumerate(_values(record)):
+            lines.append(f"{record['sequence_id']},{place}," + ",".join(map(str, step.tolist())))
+    header, *steps = lines
+    np.random.default_rng(0).shuffle(steps)  # In any order.
+    text = "\n".join([header, *steps]) + "\n"
+    (tmp_path / "steps.csv").write_text(text.replace(",nan", ",NaN"))
+    options = ('input.group_by=["gesture"]', "input.order_by=at")
+    found = _encode(encoder, tmp_path / "steps.csv", tmp_path / "out", *options)
+    assert (found["read"], found["encoded"]) == (8, 8)
+    rows = {row["sequence_id"]: row for row in pq.read_table(tmp_path / "out").to_pylist()}
+    expected = _expected(encoder, [_values(record) for record in records[:8]])
+    for record, (embedding, _) in zip(records, expected, strict=False):
+        row = rows[record["sequence_id"]]
+        np.testing.assert_allclose(row["embedding"], embedding, rtol=0, atol=1e-6)
+
+
+def _stamps(folder: pathlib.Path) -> dict[str, tuple[int, int]]:
+    """Which file a name is: a file that is written anew is another."""
+    found = {path.name: path.stat() for path in folder.glob("part-*.parquet")}
+    return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in found.items()}
+
+
+def test_a_job_that_was_cut_off_goes_on(encoder, data, tmp_path, small_units, monkeypatch):
+    output, partial = tmp_path / "out", tmp_path / ".out.partial" / "output"
+    score = Encoder.score_flat
+
+    def fails(self, sequences):
+        if any(partial.glob("part-*")):
+            raise OSError(28, "No space left on device", str(partial))
+        return score(self, sequences)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Encoder, "score_flat", fails)
+        with pytest.raises(TroubleError, match="No space left on device"):
+            _encode(encoder, data, output, LOOSE)
+    assert not output.exists()
+    before = _stamps(partial)
+    assert len(before) == 1, "one unit is done, and no other"
+    assert not list(partial.glob(".part*")), "nothing is left of the one that failed"
+    (partial / ".part-00001.parquet.1.tmp").write_text("what a kill leaves")
+    found = _encode(encoder, data, output, LOOSE)
+    after = _stamps(output)
+    assert before.items() <= after.items()
+    assert sorted(after) == [part["name"] for part in found["parts"]] and len(after) > 2
+    assert {path.name for path in output.iterdir()} == {
+        *after, "_log.txt", "_rejected.jsonl", "_summary.json",
+    }  # fmt: skip
+    fresh = _encode(encoder, data, tmp_path / "fresh", LOOSE)
+    assert fresh == found
+    assert pq.read_table(tmp_path / "fresh").equals(pq.read_table(output))
+
+
+def test_what_is_done_is_left_and_what_changed_is_done_anew(encoder, data, tmp_path):
+    output = tmp_path / "out"
+    first = _encode(encoder, data, output, LOOSE)
+    stamps = _stamps(output)
+    assert _encode(encoder, data, output, LOOSE) == first
+    assert _stamps(output) == stamps
+
+    other = _encode(encoder.parent, data, output, LOOSE)  # The newest of them.
+    assert (other["model"]["version"], other["digest"] != first["digest"]) == ("2", True)
+    rows = pq.read_table(output)
+    assert set(rows["model_version"].to_pylist()) == {"2"}
+
+    path = data.parent / "a.jsonl"
+    path.write_text("\n".join(path.read_text().splitlines()[1:]) + "\n")
+    assert _encode(encoder.parent, data, output, LOOSE)["read"] == 61
+    (output / "part-00000.parquet").unlink()
+    assert _encode(encoder.parent, data, output, LOOSE)["read"] == 61
+    assert len(pq.read_table(output)) == 60, "of the duplicate, the other one is left"
+
+
+def test_too_many_rejected_records_leave_nothing_but_the_quarantine(encoder, data, tmp_path):
+    output = tmp_path / "out"
+    with pytest.raises(BadDataError, match=r"quarantine\.max_share = 1\.0%"):
+        _encode(encoder, data, output)
+    assert not output.exists()
+    assert len((tmp_path / ".out.partial/output/_rejected.jsonl").read_text().splitlines()) == 2
+    assert _encode(encoder, data, output, LOOSE)["encoded"] == 60, "the share is no part of the job"
+
+
+def test_exit_codes(encoder, data, tmp_path, capfd):
+    def run(source, pattern, output, *more) -> tuple[int, str]:
+        code = main(
+            ["encode", str(source), "--input", str(pattern), "--output", str(output), *more]
+        )
+        return code, capfd.readouterr().err
+
+    out = tmp_path / "out"
+    loose = ("--set", LOOSE)
+    assert run(encoder, data, out, *loose)[0] == 0
+    assert run(encoder, tmp_path / "none" / "*.jsonl", out)[0] == 3
+    code, told = run(tmp_path, data, out)
+    assert (code, "expected the folder of an encoder" in told) == (2, True)
+    code, told = run(tmp_path / "none.toml", data, out)
+    assert (code, "none.toml: No such file" in told) == (2, True)
+    code, told = run(encoder, data, data.parent)
+    assert (code, "expected a new folder" in told) == (2, True)
+    code, told = run(encoder, data, out, "--set", "train.epochs=1")
+    assert (code, "train: unknown key" in told) == (2, True)
+    code, told = run("examples/gestures.toml", data, out, "--workdir", str(tmp_path / "work"))
+    assert (code, "expected an encoder that `ragline run` pushed" in told) == (2, True)
+    partial = tmp_path / ".busy.partial"
+    partial.mkdir()
+    with workdir.lock(partial):
+        code, told = run(encoder, data, tmp_path / "busy", *loose)
+    assert (code, "another run holds it" in told) == (75, True)
+
+
+def test_an_encoder_of_other_columns_is_refused(encoder, data, tmp_path):
+    config = tmp_path / "c.toml"
+    config.write_text(
+        'name = "x"\nschema = "japanese_vowels"\nworkdir = "work"\n[input]\ntrain = "x.jsonl"\n'
+    )
+    with pytest.raises(ConfigError, match="found none"):
+        job.request(str(config), str(data))
+    shutil.copytree(encoder, tmp_path / "work" / "serving" / "1")
+    with pytest.raises(ConfigError, match="found none"):  # No ledger knows it.
+        job.request(str(config), str(data))
+
+
+def test_no_record_may_be_lost():
+    report = {"read": 3, "accepted": 2, "sequences": 2, "steps": 9, "rows_written": 2}
+    report |= {"policies": {"windows": 1}}
+    assert job.settle([report, report], {"empty": 2})["encoded"] == 4
+    with pytest.raises(RuntimeError, match="lost records: read 3, but 2 were encoded and 0"):
+        job.settle([report], {})
+    with pytest.raises(RuntimeError, match="encoded 2, but 1 stand in the parts"):
+        job.settle([report | {"rows_written": 1}], {"empty": 1})
+
+
+def test_arrays_are_encoded_without_a_file(encoder, records):
+    sequences = [_values(record) for record in records[:20]]
+    loaded = ragline.Encoder(encoder)
+    assert loaded.facts.columns.names == FEATURES
+    embeddings, errors = loaded.score(sequences)
+    assert (embeddings.dtype, embeddings.shape, errors.shape) == (np.float32, (20, 3), (20,))
+    for found, error, (embedding, expected) in zip(
+        embeddings, errors, _expected(encoder, sequences), strict=True
+    ):
+        np.testing.assert_allclose(found, embedding, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(error, expected, rtol=1e-5)
+    np.testing.assert_array_equal(loaded.encode(sequences), embeddings)
+    assert loaded.encode([]).shape == (0, 3)
+    for wrong in (np.zeros((0, 6)), np.zeros((4, 5)), np.zeros(6)):
+        with pytest.raises(ValueError, match=r"sequence 1: expected \[T, 6\] with T >= 1"):
+            loaded.encode([sequences[0], wrong])
