@@ -54,6 +54,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.set_defaults(command=_run)
 
+    plan = commands.add_parser(
+        "plan",
+        help="what a run would find and do, from a sample of the input, in seconds",
+        description="Reads a sample of the input, and prints what it holds, what a run would do "
+        "with it, and what is wrong. Runs and writes nothing. Ends with 3 if the run would be "
+        "stopped by its data, or its model could not be blessed.",
+    )
+    _add_config(plan)
+    plan.set_defaults(command=_plan)
+
     compare = commands.add_parser(
         "compare",
         help="train every way to keep padding out, side by side",
@@ -167,6 +177,22 @@ def _run(options: argparse.Namespace, config: "Config") -> int:
         print(json.dumps(outcome.summary, indent=2))
     exit_code: int = outcome.summary["exit_code"]
     return exit_code
+
+
+@_in_workdir
+def _plan(options: argparse.Namespace, config: "Config") -> int:
+    from components.errors import BadDataError
+    from pipeline import plan, plan_text
+
+    try:
+        found = plan.look(config)
+    except BadDataError as error:
+        _say(str(error))
+        return exits.BAD_DATA
+    print(
+        json.dumps(plan_text.to_dict(found), indent=2) if options.json else plan_text.to_text(found)
+    )
+    return exits.BAD_DATA if found.stops else exits.DONE
 
 
 def _ending(summary: dict[str, Any], folder: pathlib.Path) -> str:

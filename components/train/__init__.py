@@ -1,6 +1,7 @@
 """Stage 4: the masked LSTM autoencoder.
 
 options.py     what may be configured
+buckets.py     buckets of similar length, and the padding in them
 input.py       transformed records -> padded batches bucketed by length, with sample_weight
 padding.py     what each strategy of padding does to a batch
 model.py       encoder -> code -> decoder -> Dense, cropped; one model a strategy

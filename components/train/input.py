@@ -14,9 +14,6 @@ import tensorflow as tf
 from components.sequence import LENGTH, OBSERVED, VALUES
 from components.train.options import HeadOptions
 
-# Few enough buckets that most batches are full, enough that padding stays small.
-_BATCHES_A_BUCKET = 4
-_MAX_BUCKETS = 32
 _SHUFFLED_RECORDS = 20_000
 
 
@@ -49,22 +46,6 @@ def read_lengths(files: Collection[str]) -> np.ndarray:
     records = tf.data.TFRecordDataset(list(files), "GZIP").batch(1024)
     lengths = [tf.io.parse_example(batch, spec)[LENGTH].numpy() for batch in records]
     return np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
-
-
-def bucket_boundaries(lengths: np.ndarray, batch_size: int) -> list[int]:
-    """Upper bounds (exclusive) of the length buckets: quantiles of the data's own lengths.
-
-    Args:
-      lengths: int64 [N].
-      batch_size: sequences in a batch.
-
-    Returns:
-      Increasing bounds; bucket i holds bounds[i - 1] <= length < bounds[i]; may be empty, which is
-      one bucket for all.
-    """
-    buckets = int(np.clip(len(lengths) // (_BATCHES_A_BUCKET * batch_size), 1, _MAX_BUCKETS))
-    shares = np.arange(1, buckets) / buckets
-    return sorted({int(bound) + 1 for bound in np.quantile(lengths, shares, method="lower")})
 
 
 def batches(

@@ -14,7 +14,7 @@ import schemas
 from components.artifacts import TRAINING_FILE, UNTRAINED_FOLDER
 from components.sequence import SPLITS, Columns
 from components.storage import digest_of, sha256, write_json
-from components.train import categories, effect, export, golden, input, loop, loss, model, padding
+from components.train import buckets, categories, effect, export, golden, input, loop, loss, model
 from components.train.categories import Vocabulary
 from components.train.checkpoint import Checkpoints
 from components.train.options import HeadOptions, TrainOptions
@@ -59,21 +59,21 @@ def run_fn(fn_args: Any) -> None:
         "categories": trainer.categories,
         "batch_size": options.batch_size,
     }
-    boundaries = padding.boundaries(options, lengths["train"])
+    boundaries = buckets.boundaries(options, lengths["train"])
 
     def train_batches(shuffle_seed: int | None = None) -> tf.data.Dataset:
         return input.batches(
             files["train"],
             boundaries=boundaries,
             average=options.average,
-            fixed_steps=padding.fixed_steps(options, lengths["train"]),
+            fixed_steps=buckets.fixed_steps(options, lengths["train"]),
             shuffle_seed=shuffle_seed,
             **read,
         )
 
     def all_batches(split: str) -> tf.data.Dataset:
         """For metrics: every strategy is scored on the same batches."""
-        found = input.bucket_boundaries(lengths[split], options.batch_size)
+        found = buckets.bucket_boundaries(lengths[split], options.batch_size)
         return input.batches(files[split], boundaries=found, **read)
 
     logs = tf.summary.create_file_writer(str(pathlib.Path(fn_args.model_run_dir) / "logs"))

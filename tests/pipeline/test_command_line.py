@@ -234,3 +234,14 @@ def test_synth_into_what_is_no_folder_ends_with_2(tmp_path: pathlib.Path, below:
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith(f"--output: expected a folder to write into, received {file}")
     assert file.read_text(encoding="utf-8") == "mine"
+
+
+def test_plan_imports_nothing_heavy_and_writes_nothing(tmp_path: pathlib.Path) -> None:
+    """That nothing heavy is imported, `_ragline` holds for every command it runs."""
+    assert _ragline("synth", "--output", tmp_path, "--sequences", 200).exit_code == 0
+    (tmp_path / "c.toml").write_text(CONFIG, encoding="utf-8")
+    before = sorted(tmp_path.rglob("*"))
+    done = _ragline("plan", tmp_path / "c.toml")
+    assert done.exit_code == 0, done.stderr
+    assert "200 read, 200 accepted" in done.stdout
+    assert (done.stderr, sorted(tmp_path.rglob("*"))) == ("", before)
