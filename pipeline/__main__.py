@@ -54,6 +54,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.set_defaults(command=_run)
 
+    init = commands.add_parser(
+        "init",
+        help="write a configuration and a schema for a folder of files",
+        description="Looks at the beginnings of files, guesses what their columns mean, says why, "
+        "and writes a commented configuration and the schema to curate, which work as they are. "
+        "Overwrites nothing.",
+    )
+    init.add_argument("--input", required=True, metavar="PATTERN", help="such as 'data/*.csv'")
+    init.add_argument(
+        "--output", type=pathlib.Path, default="ragline.toml", metavar="FILE", help="a TOML file"
+    )
+    init.set_defaults(command=_init)
+
     plan = commands.add_parser(
         "plan",
         help="what a run would find and do, from a sample of the input, in seconds",
@@ -177,6 +190,26 @@ def _run(options: argparse.Namespace, config: "Config") -> int:
         print(json.dumps(outcome.summary, indent=2))
     exit_code: int = outcome.summary["exit_code"]
     return exit_code
+
+
+def _init(options: argparse.Namespace) -> int:
+    from components.errors import BadDataError
+    from pipeline import init
+    from pipeline.guess import GuessError
+
+    try:
+        written = init.write(options.input, options.output)
+    except BadDataError as error:
+        _say(str(error))
+        return exits.BAD_DATA
+    except (init.ExistsError, GuessError) as error:
+        _say(str(error))
+        return exits.BAD_CONFIG
+    except OSError as error:
+        _say(f"--output: {options.output}: {error.strerror}")
+        return exits.BAD_CONFIG
+    _say(written.to_text())
+    return exits.DONE
 
 
 @_in_workdir
