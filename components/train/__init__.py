@@ -14,6 +14,7 @@ trainer.py     one update and one evaluation, on one device or several
 loop.py        epochs, early stopping, resuming
 checkpoint.py  whole or absent checkpoints, resumed exactly
 effect.py      what padding had to do with a training
+exhibit.py     what a report and the projector show of the eval split
 export.py      the SavedModel and its signatures
 run_fn.py      what TFX's Trainer calls, by its dotted name
 """

@@ -83,7 +83,14 @@ def batches(
     if shuffle_seed is not None:
         records = records.shuffle(_SHUFFLED_RECORDS, seed=shuffle_seed)
     elements = records.map(
-        lambda record: _parse(record, spec, features, average, heads, categories),
+        lambda record: parse(
+            record,
+            spec=spec,
+            features=features,
+            average=average,
+            heads=heads,
+            categories=categories,
+        ),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     shapes = tf.nest.map_structure(lambda tensor: tensor.shape, elements.element_spec)
@@ -102,15 +109,25 @@ def batches(
     ).prefetch(tf.data.AUTOTUNE)
 
 
-def _parse(
+def parse(
     record: tf.Tensor,
+    *,
     spec: Mapping[str, Any],
     features: int,
-    average: str,
-    heads: Collection[HeadOptions],
-    categories: Collection[str],
+    average: str = "value",
+    heads: Collection[HeadOptions] = (),
+    categories: Collection[str] = (),
 ) -> Batch:
-    """One record; padding will give the padded steps a weight of 0."""
+    """One record, without the batch's dimension; padding will give the padded steps a weight of 0.
+
+    Args:
+      record: serialised.
+      spec: as of `batches`, and so the others.
+      features: F.
+      average: what the weights make alike.
+      heads: whose labels are read.
+      categories: whose codes are read.
+    """
     columns = (VALUES, LENGTH, OBSERVED, *(head.column for head in heads), *categories)
     wanted = {name: spec[name] for name in columns if name in spec}
     parsed = tf.io.parse_single_example(record, wanted)

@@ -11,10 +11,23 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 import schemas
-from components.artifacts import TRAINING_FILE, UNTRAINED_FOLDER
+from components.artifacts import EXHIBIT_FILE, LOGS_FOLDER, TRAINING_FILE, UNTRAINED_FOLDER
+from components.masking import masked_mean_of
 from components.sequence import SPLITS, Columns
-from components.storage import digest_of, sha256, write_json
-from components.train import buckets, categories, effect, export, golden, input, loop, loss, model
+from components.signatures import ABSOLUTE, MODEL, N_VALUES, SQUARED, error_sum
+from components.storage import digest_of, sha256, standard, write_json, write_text
+from components.train import (
+    buckets,
+    categories,
+    effect,
+    exhibit,
+    export,
+    golden,
+    input,
+    loop,
+    loss,
+    model,
+)
 from components.train.categories import Vocabulary
 from components.train.checkpoint import Checkpoints
 from components.train.options import HeadOptions, TrainOptions
@@ -76,7 +89,8 @@ def run_fn(fn_args: Any) -> None:
         found = buckets.bucket_boundaries(lengths[split], options.batch_size)
         return input.batches(files[split], boundaries=found, **read)
 
-    logs = tf.summary.create_file_writer(str(pathlib.Path(fn_args.model_run_dir) / "logs"))
+    log_folder = pathlib.Path(fn_args.model_run_dir) / LOGS_FOLDER
+    logs = tf.summary.create_file_writer(str(log_folder))
 
     def report(epoch: loop.Epoch) -> None:
         _log.info(
@@ -124,6 +138,18 @@ def run_fn(fn_args: Any) -> None:
         "sums": {split: _sums(portable, vocabularies, all_batches(split)) for split in SPLITS},
     }
     write_json(pathlib.Path(fn_args.model_run_dir) / TRAINING_FILE, summary)
+    with logs.as_default(step=summary["best_epoch"]):
+        for split, sums in summary["sums"].items():
+            for metric, kind in (("masked_mse", SQUARED), ("masked_mae", ABSOLUTE)):
+                mean = masked_mean_of(sums[error_sum(MODEL, kind)], sums[N_VALUES])
+                tf.summary.scalar(f"exported/{metric}/{split}", mean)
+    logs.flush()
+    parsing = {key: read[key] for key in ("spec", "features", "categories")}
+    shown, codes = exhibit.of_eval(portable, files["eval"], columns=columns, parsing=parsing)
+    exhibit.write_projector(log_folder, shown, codes)
+    # Compact: a number a line, as of the other files, would be long.
+    text = json.dumps(standard(shown), allow_nan=False)
+    write_text(pathlib.Path(fn_args.model_run_dir) / EXHIBIT_FILE, text)
 
 
 def _portable(options: TrainOptions, **build: Any) -> model.MaskedAutoencoder:
