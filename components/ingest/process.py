@@ -19,7 +19,7 @@ from components.ingest.checks import Reject
 from components.ingest.chunk import Chunk, File, Part, Rejected
 from components.ingest.options import InputOptions
 from components.ingest.shards import ShardSet
-from components.sequence import SEQUENCE_ID, SPLITS, TIME_DELTA, Columns
+from components.sequence import SEQUENCE_ID, SPLITS, TIME_DELTA, Columns, length_bucket
 from components.storage import write_json
 
 FilePart = tuple[File, Part, int]
@@ -126,6 +126,7 @@ class _Turn:
         self._reasons: Counter[str] = Counter()
         self._policies: Counter[str] = Counter()
         self._written: Counter[str] = Counter()
+        self._lengths: dict[str, Counter[str]] = {name: Counter() for name in SPLITS}
         self._ranges = [statistics.ranges(job.columns)]
         self.marks: list[np.ndarray] = []
         counts = dict.fromkeys(("read", "accepted", "rows", "accepted_rows"), 0)
@@ -147,6 +148,7 @@ class _Turn:
             "policies": dict(self._policies),
             "features": statistics.merged(self._ranges, job.columns),
             "written": dict(self._written),
+            "lengths": {name: dict(counted) for name, counted in self._lengths.items()},
             "shards": {
                 split: dataclasses.asdict(shard) for split, shard in shards.finished.items()
             },
@@ -186,6 +188,7 @@ class _Turn:
             if len(of_split):
                 shards.write(name, examples.encode_chunk(of_split, columns))
                 self._written[name] += len(of_split)
+                self._lengths[name].update(map(length_bucket, of_split.length.tolist()))
 
     def _reasons_of(self, file: File, chunk: Chunk) -> dict[int, Reject]:
         if not self._refused:

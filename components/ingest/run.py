@@ -61,7 +61,6 @@ def run(
     found = account.settle(reports, account.gather_quarantine(parts, quarantine), columns)
     account.check(
         found,
-        reports,
         options=options,
         max_share=quarantine_options.max_share,
         quarantine=quarantine,

@@ -25,6 +25,7 @@ MOST_SEQUENCES = 2_000
 # Of the three that are drawn; more than a screen has pixels.
 MOST_STEPS = 1_000
 MOST_FEATURES = 8
+FEWEST_STEPS = 10
 _BATCH = 64
 _ERROR = error_sum(MODEL, SQUARED)
 
@@ -81,20 +82,25 @@ def of_eval(
         "explained": explained,
         "reconstructions": [
             _drawn(which, place, names[place], found, *values[place], columns.names)
-            for which, place in chosen(found["mse"]).items()
+            for which, place in chosen(found["mse"], found["length"]).items()
         ],
     }, embedded
 
 
-def chosen(errors: Collected[float | None]) -> dict[str, int]:
-    """`best`, `median`, `worst` -> their places among the errors; all of one, the `worst`."""
+def chosen(errors: Collected[float | None], lengths: Collected[int]) -> dict[str, int]:
+    """`best`, `median`, `worst` -> their places among the errors; all of one, the `worst`.
+
+    Of sequences with a few steps there is little to see: longer ones are taken, if there are three.
+    """
     numbers = np.array([np.nan if error is None else error for error in errors], np.float64)
-    finite = np.flatnonzero(np.isfinite(numbers))
-    if not len(finite):
+    finite = np.isfinite(numbers)
+    long = finite & (np.array(lengths, np.int64) >= FEWEST_STEPS)
+    places = np.flatnonzero(long if long.sum() >= 3 else finite)
+    if not len(places):
         return {}
-    ordered = finite[np.argsort(numbers[finite], kind="stable")].tolist()
-    places = {ordered[0]: "best", ordered[len(ordered) // 2]: "median", ordered[-1]: "worst"}
-    return {which: place for place, which in places.items()}
+    ordered = places[np.argsort(numbers[places], kind="stable")].tolist()
+    found = {ordered[0]: "best", ordered[len(ordered) // 2]: "median", ordered[-1]: "worst"}
+    return {which: place for place, which in found.items()}
 
 
 def principal_plane(points: np.ndarray) -> tuple[np.ndarray, list[float]]:

@@ -19,7 +19,7 @@ COLUMNS = Columns(
     features=tuple(Feature(name=name, unit=None, allow_missing=True) for name in "ab"),
     context={"kind": "bytes"},
 )
-LENGTHS = [5, 1, 30, 12, 7, 3]
+LENGTHS = [5, 1, 30, 12, 7, 3]  # Two of at least 10 steps: too few to leave the others out.
 
 
 def _record(sample: samples.Sample, name: str) -> bytes:
@@ -102,7 +102,7 @@ def test_a_plane_of_nothing_is_nothing(points):
 
 @given(st.lists(st.one_of(st.none(), st.floats(0, 10)), max_size=12))
 def test_best_median_and_worst(errors):
-    found = exhibit.chosen(errors)
+    found = exhibit.chosen(errors, [1] * len(errors))
     there = sorted(error for error in errors if error is not None)
     assert len(set(found.values())) == len(found) == min(3, len(there))
     if there:
@@ -122,3 +122,9 @@ def test_the_projector_has_a_line_a_sequence(shown, tmp_path):
     assert heading.split("\t") == ["sequence_id", "length", "mse", "kind"]
     assert first.startswith("tab and line\t")
     assert len(rest) == len(codes) - 1
+
+
+def test_long_sequences_are_drawn_where_there_are_three():
+    errors, lengths = [0.1, 0.4, 0.3, 0.2, 0.9], [1, 10, 20, 30, 9]
+    assert exhibit.chosen(errors, lengths) == {"best": 3, "median": 2, "worst": 1}
+    assert exhibit.chosen(errors, [1, 1, 20, 30, 9]) == {"best": 0, "median": 2, "worst": 4}
