@@ -7,7 +7,9 @@ and not drawn.
 """
 
 import functools
+import json
 import math
+import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,8 +20,10 @@ from components.evaluate.formulas import MASKED_MSE, NORMALISED_MSE
 from components.evaluate.rules import NEWEST, PCA, UNTRAINED
 from components.sequence import LENGTH_BUCKET, SEQUENCE_ID
 from components.signatures import BASELINES, MODEL
+from components.storage import read_json, standard, write_text
 from pipeline import comparison, figures
 from pipeline.figures import is_number
+from pipeline.workdir import EXHIBIT_FILE, REPORT_FILE, RUNS, SUMMARY_FILE
 
 DASH = "—"
 _HEADLINES = {
@@ -31,6 +35,10 @@ _WRITTEN = {PCA: "PCA", NEWEST: "Newest blessed"}
 _NOTHING: Mapping[str, float | None] = {"value": None}
 _DIGITS = 4
 _MILLISECONDS = 3
+
+
+class NoRunError(Exception):
+    """There is no run to report on."""
 
 
 def render(
@@ -63,6 +71,47 @@ def render(
         figures=plots,
         library=_library() if library is None else library,
     )
+
+
+def write(
+    folder: pathlib.Path, summary: Mapping[str, Any], exhibit: Mapping[str, Any] | None
+) -> pathlib.Path:
+    """Writes the page of a run into its folder, and the exhibit that it shows.
+
+    Raises:
+      OSError: the folder cannot be written to.
+    """
+    if exhibit is not None:
+        write_text(folder / EXHIBIT_FILE, json.dumps(standard(exhibit), allow_nan=False))
+    page = folder / REPORT_FILE
+    write_text(page, render(summary, exhibit))
+    return page
+
+
+def write_again(place: pathlib.Path) -> pathlib.Path:
+    """Writes the page of a run anew, from its summary.json and exhibit.json.
+
+    Args:
+      place: runs/<run id>, or the work directory, of which the newest run is taken.
+
+    Raises:
+      NoRunError: there is no run.
+      OSError: the folder cannot be written to.
+    """
+    found = [place / SUMMARY_FILE, *sorted((place / RUNS).glob(f"*/{SUMMARY_FILE}"), reverse=True)]
+    summary = next((file for file in found if file.is_file()), None)
+    if summary is None:
+        raise NoRunError(
+            f"{place}: expected the folder of a run, with {SUMMARY_FILE} in it, or a work "
+            f"directory with {RUNS}/ in it"
+        )
+    exhibit = summary.with_name(EXHIBIT_FILE)
+    try:
+        return write(
+            summary.parent, read_json(summary), read_json(exhibit) if exhibit.is_file() else None
+        )
+    except (KeyError, TypeError, ValueError) as error:  # By hand, or of another version.
+        raise NoRunError(f"{summary}: is no summary of this version of ragline: {error}") from error
 
 
 @functools.cache

@@ -116,6 +116,7 @@ def run_fn(fn_args: Any) -> None:
             pathlib.Path(config["checkpoints"]), _fingerprint(config, files, columns)
         ),
         on_epoch=report,
+        batches_an_epoch=_batches_an_epoch(options, lengths),
     )
     served = {
         "transform_output": transform_output,
@@ -150,6 +151,16 @@ def run_fn(fn_args: Any) -> None:
     # Compact: a number a line, as of the other files, would be long.
     text = json.dumps(standard(shown), allow_nan=False)
     write_text(pathlib.Path(fn_args.model_run_dir) / EXHIBIT_FILE, text)
+
+
+def _batches_an_epoch(options: TrainOptions, lengths: dict[str, Any]) -> int:
+    train, evaluation = (lengths[split] for split in SPLITS)
+    bounds = buckets.boundaries(options, train)
+    eval_bounds = buckets.bucket_boundaries(evaluation, options.batch_size)
+    return sum(
+        buckets.epoch_of(found, of_split, options.batch_size).batches
+        for found, of_split in ((train, bounds), (evaluation, eval_bounds))
+    )
 
 
 def _portable(options: TrainOptions, **build: Any) -> model.MaskedAutoencoder:

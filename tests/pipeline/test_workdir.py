@@ -83,7 +83,7 @@ with workdir.opened(config) as session:
     os.write(2, b"from C++\\n")
     logging.getLogger("absl").warning("from absl")
     logging.getLogger("ragline.train").info("from ragline")
-    session.terminal.write("from the session\\n")
+    session.display.line("from the session")
     print(session.folder, file=sys.__stderr__)
 print("afterwards")
 """
