@@ -144,7 +144,8 @@ class Live:
     def expect(self, total: float, unit: str, done: float) -> None:
         """The bar has an end from now on."""
         for task in self._progress.tasks:
-            self._progress.reset(task.id, total=total, completed=int(done), unit=unit)
+            note = task.fields["note"]
+            self._progress.reset(task.id, total=total, completed=int(done), note=note, unit=unit)
 
     def advance(self, number: float) -> None:
         """The bar moves."""
