@@ -6,6 +6,7 @@ The plain lines are for logs and for those who read them by program:
             ran, 3.0 s
 """
 
+import datetime
 import logging
 from typing import Protocol, TextIO
 
@@ -17,9 +18,8 @@ from rich.progress import (
     Task,
     TaskProgressColumn,
     TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 _STATES = {"ran": "green", "cached": "cyan"}
@@ -98,14 +98,20 @@ class Live:
         """Args: the terminal."""
         self._console = console
         self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            TaskProgressColumn(),
-            _Rate(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}", markup=False, style="dim"),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=12),
+            TaskProgressColumn(table_column=Column(no_wrap=True)),
+            _Rate(table_column=Column(no_wrap=True)),
+            _Time(table_column=Column(no_wrap=True)),
+            # What is left of the width; 80 columns have room for the epoch.
+            TextColumn(
+                "{task.fields[note]}",
+                markup=False,
+                style="dim",
+                table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
+            ),
             console=console,
+            expand=True,
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
@@ -174,6 +180,20 @@ class _Rate(ProgressColumn):
         if not speed or not task.fields["unit"]:
             return Text("")
         return Text(f"{rate(speed, task.fields['unit'])}/s", style="magenta")
+
+
+class _Time(ProgressColumn):
+    """How long a task will take, if that is known; else how long it has taken."""
+
+    def render(self, task: Task) -> Text:
+        """`0:01:30 left`, `0:00:12`."""
+        if task.time_remaining is not None:
+            return Text(f"{_clock(task.time_remaining)} left", style="cyan")
+        return Text(_clock(task.elapsed or 0), style="cyan")
+
+
+def _clock(seconds: float) -> str:
+    return str(datetime.timedelta(seconds=int(seconds)))
 
 
 def rate(number: float, unit: str) -> str:

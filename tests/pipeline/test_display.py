@@ -4,6 +4,7 @@ import io
 import logging
 import re
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -80,6 +81,24 @@ def test_in_a_terminal_a_line_a_stage_stays():
         "[ 1/2] ingest        ran        3.0 s",
         "[ 2/2] train         cached     0.2 s  epoch 2/2",
     ]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_live_line_says_share_rate_and_time_left(width):
+    file = Terminal()
+    shown = display.Live(Console(file=file, force_terminal=True, width=width))
+    shown.start(7, 11, "train")
+    shown.expect(40, "batches", 0)
+    for _ in range(10):
+        shown.advance(1)
+        time.sleep(0.02)
+    shown.note(_record(logging.INFO, "epoch 3/12  loss 0.2873"))
+    time.sleep(0.3)
+    shown.close()
+    written = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())
+    [*_, last] = [line for line in re.split(r"[\r\n]", written) if "epoch" in line]
+    assert re.match(r"\[ 7/11\] train +━+[╸╺━]* +25% \S+ batches/s 0:00:0\d left epoch 3/12", last)
+    assert len(last) <= width
 
 
 def test_verbose_is_plain_even_in_a_terminal():
