@@ -50,11 +50,13 @@ class Cells:
 
     Attributes:
       kind: of what stands in it; `flag` is true and false, `empty` nothing at all.
-      values: a cell each, None where nothing stands.
+      values: a cell each, None where nothing stands, or nothing of this kind.
+      strange: texts that are not of this kind, as of one cell in a thousand: a run rejects them.
     """
 
     kind: Kind
     values: Collection[Any]
+    strange: tuple[str, ...] = ()
 
     @property
     def words(self) -> list[Any]:
@@ -64,7 +66,7 @@ class Cells:
     @property
     def has_missing(self) -> bool:
         """Whether a cell has no value."""
-        return any(value is None or value != value for value in self.values)
+        return sum(value is None or value != value for value in self.values) > len(self.strange)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +232,7 @@ def _guess_time(found: Guess, columns: Mapping[str, Cells]) -> None:
     if columns[chosen].kind == "time":
         found.why.append(f"order_by {chosen!r}: dates")
         return
-    most = max(abs(value) for value in columns[chosen].values)
+    most = max(abs(value) for value in columns[chosen].values if value is not None)
     named = [unit for word, unit in _UNITS.items() if word in _words(chosen)]
     named += [unit for above, unit in _EPOCHS if most > above]
     found.time_unit = named[0] if named else "s"
@@ -252,6 +254,11 @@ def _place(found: Guess, name: str, cells: Cells, constant: bool, group: np.ndar
         _place_constant(found, name, cells, words, len(np.unique(group)))
     elif cells.kind in ("int", "float"):
         found.features[name] = cells.has_missing
+        if cells.strange:
+            found.why.append(
+                f"feature {name!r}: {len(cells.strange)} of {len(cells.values)} cells are no "
+                f"numbers, such as {cells.strange[0][:40]!r}: a run rejects their sequences"
+            )
     elif len(words) <= _MOST_WORDS:
         found.categories[name] = "bytes"
         found.why.append(f"category {name!r}: {len(words)} words that change within a sequence")

@@ -26,6 +26,8 @@ MOST_RECORDS = 500
 MOST_ROWS = 20_000
 # What stands for a missing value in other people's tables.
 MISSING = ("", "NaN", "nan", "NA", "N/A", "null", "NULL", "None", "?", "-")
+# A column in which so few cells are no numbers is one of numbers, with mistakes in it.
+_STRANGE = 0.02
 _DELIMITERS = ",;\t|"
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
@@ -92,18 +94,26 @@ def cells_of(texts: Iterable[str], missing: Iterable[str] = MISSING) -> Cells:
     values = [None if text in absent else text for text in texts]
     there = [value for value in values if value is not None]
     kind: Kind = "text"
+    strange = [value for value in there if not _NUMBER.fullmatch(value)]
     if not there:
         kind = "empty"
+    elif 0 < len(strange) <= _STRANGE * len(there):
+        kind = "float"
+        values = [None if v is None or not _NUMBER.fullmatch(v) else v for v in values]
     elif all(_INTEGER.fullmatch(value) for value in there):
         kind = "int"
-    elif all(_NUMBER.fullmatch(value) for value in there):
+    elif not strange:
         kind = "float"
     elif all(value.lower() in _FLAGS for value in there):
         kind = "flag"
     elif _are_times(there):
         kind = "time"
     convert = {"int": int, "float": float}.get(kind, str)
-    return Cells(kind=kind, values=[None if value is None else convert(value) for value in values])
+    return Cells(
+        kind=kind,
+        values=[None if value is None else convert(value) for value in values],
+        strange=tuple(strange) if kind == "float" else (),
+    )
 
 
 def cells_of_values(values: Iterable[Any]) -> Cells:

@@ -79,6 +79,7 @@ def run_folder(folder, summary) -> pathlib.Path:
 def test_init_says_what_it_guessed_and_why(folder, init):
     assert init.returncode == 0
     assert "features: ax, ay, temperature" in init.stderr
+    assert "feature 'ax': 1 of " in init.stderr and "such as 'oops'" in init.stderr
     assert "'recording' starts again in each 'wearer'" in init.stderr
     assert {path.name for path in folder.glob("ragline.*")} == {"ragline.toml", "ragline.pbtxt"}
 

@@ -160,6 +160,14 @@ def test_what_a_column_is(tmp_path):
     assert [sentence.split("'")[1] for sentence in left_out] == ["note", "ok", "site", "gap"]
 
 
+def test_a_mistake_in_a_column_of_numbers_makes_no_text_of_it(tmp_path):
+    rows = _walks()
+    rows[7]["ax"] = "oops"
+    found = _of(tmp_path, rows)
+    assert found.features == {"ax": False}
+    assert any("no numbers, such as 'oops'" in sentence for sentence in found.why)
+
+
 @pytest.mark.parametrize("name", ['a"b', "größe", "with space", "back\\slash", "a#b", "length"])
 def test_any_name_of_a_column_can_be_written(tmp_path, name):
     rows = _walks(**{name: lambda w, r, t: t + 0.5})

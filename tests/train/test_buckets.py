@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from train import samples
 from train.samples import SPEC, F
 
-from components.train import buckets, input
+from components.sequence import Columns, Feature
+from components.train import buckets, input, model
 from components.train.options import TrainOptions
+from pipeline import plan
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=80)
 
@@ -47,3 +49,20 @@ def test_a_shorter_batch_is_never_lost(lengths, batch_size):
     epoch = buckets.epoch_of(lengths, buckets.bucket_boundaries(lengths, batch_size), batch_size)
     assert -(-len(lengths) // batch_size) <= epoch.batches <= len(lengths)
     assert 0.0 <= epoch.waste < 1.0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"cell": "gru", "layers": 2},
+        {"bidirectional": True, "decoder": "teacher", "units": 5, "embedding_size": 3},
+        {"bidirectional": True, "layers": 2},
+    ],
+)
+def test_the_parameters_that_a_plan_names_are_those_of_the_recurrent_model(options):
+    found = TrainOptions(linear_steps=0, **options)
+    features = tuple(Feature(name=name, unit=None, allow_missing=False) for name in "ab")
+    columns = Columns(features=features, context={})
+    built = model.build(features=F, options=found, steps=4)
+    assert plan.parameters(columns, found) == pytest.approx(built.count_params(), rel=0.02)
