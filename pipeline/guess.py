@@ -66,7 +66,8 @@ class Cells:
     @property
     def has_missing(self) -> bool:
         """Whether a cell has no value."""
-        return sum(value is None or value != value for value in self.values) > len(self.strange)
+        nothing = sum(1 for value in self.values if value is None or value != value)
+        return nothing > len(self.strange)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
