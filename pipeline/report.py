@@ -21,7 +21,7 @@ from components.evaluate.rules import NEWEST, PCA, UNTRAINED
 from components.sequence import LENGTH_BUCKET, SEQUENCE_ID
 from components.signatures import BASELINES, MODEL
 from components.storage import read_json, standard, write_text
-from pipeline import comparison, figures
+from pipeline import comparison, exhibit_figures, figures
 from pipeline.figures import is_number
 from pipeline.workdir import EXHIBIT_FILE, REPORT_FILE, RUNS, SUMMARY_FILE
 
@@ -139,10 +139,10 @@ def _plots(
         found[key] = figures.intervals(rows)
     if exhibit:
         ids = exhibit["sequences"][SEQUENCE_ID]
-        found["plot-errors"] = figures.error_by_length(exhibit["sequences"], ids)
-        found["plot-embedding"] = figures.embedding(exhibit, ids)
+        found["plot-errors"] = exhibit_figures.error_by_length(exhibit["sequences"], ids)
+        found["plot-embedding"] = exhibit_figures.embedding(exhibit, ids)
         for shown in exhibit["reconstructions"]:
-            found[f"plot-{shown['which']}"] = figures.reconstruction(shown)
+            found[f"plot-{shown['which']}"] = exhibit_figures.reconstruction(shown)
     return {name: figure for name, figure in found.items() if figure is not None}
 
 
