@@ -3,8 +3,8 @@
 `ingest -> validate -> transform -> train -> evaluate -> push`. A stage never imports another stage;
 stages meet through artifacts. All of them stand on the modules beside this file: `sequence` (keys,
 columns, shape letters), `masking` (the one definition of a masked mean), `manifest` (the shards of
-a split), `artifacts`, `storage`, `errors`, and on the package `schemas`. Two packages are no part
-of a run, and keep the same rule: `encode` and `export` are about what a push left.
+a split), `artifacts`, `progress`, `storage`, `errors`, and on the package `schemas`. Two packages
+are no part of a run, and keep the same rule: `encode` and `export` are about what a push left.
 
 Importing this package installs the TFDV shim, so that any process that touches a stage, a Beam
 worker included (`--beam_plugin=components`), can import TFDV on every platform.

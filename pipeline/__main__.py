@@ -13,7 +13,7 @@ import os
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline import exits
 
@@ -52,7 +52,31 @@ def _parser() -> argparse.ArgumentParser:
         help="bless the model though rules do not hold; the reason is kept with it. A model that "
         "answers with numbers that are not finite, or that fails the padding contract, never is",
     )
+    _add_verbose(run)
     run.set_defaults(command=_run)
+
+    init = commands.add_parser(
+        "init",
+        help="write a configuration and a schema for a folder of files",
+        description="Looks at the beginnings of files, guesses what their columns mean, says why, "
+        "and writes a commented configuration and the schema to curate, which work as they are. "
+        "Overwrites nothing.",
+    )
+    init.add_argument("--input", required=True, metavar="PATTERN", help="such as 'data/*.csv'")
+    init.add_argument(
+        "--output", type=pathlib.Path, default="ragline.toml", metavar="FILE", help="a TOML file"
+    )
+    init.set_defaults(command=_init)
+
+    plan = commands.add_parser(
+        "plan",
+        help="what a run would find and do, from a sample of the input, in seconds",
+        description="Reads a sample of the input, and prints what it holds, what a run would do "
+        "with it, and what is wrong. Runs and writes nothing. Ends with 3 if the run would be "
+        "stopped by its data, or its model could not be blessed.",
+    )
+    _add_config(plan)
+    plan.set_defaults(command=_plan)
 
     compare = commands.add_parser(
         "compare",
@@ -61,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         "by the same masked metrics, prints one table (Markdown) on stdout, and pushes nothing.",
     )
     _add_config(compare)
+    _add_verbose(compare)
     compare.set_defaults(command=_compare)
 
     check = commands.add_parser(
@@ -130,6 +155,17 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--output", required=True, type=pathlib.Path, metavar="FILE")
     export.set_defaults(command=_export)
 
+    report = commands.add_parser(
+        "report",
+        help="write the report of a run anew",
+        description="Writes report.html anew from what the run kept: one page that needs no "
+        "network. Prints where it is.",
+    )
+    report.add_argument(
+        "run", type=pathlib.Path, metavar="DIR", help="runs/<run id>, or a work directory"
+    )
+    report.set_defaults(command=_report)
+
     synth = commands.add_parser(
         "synth",
         help="write the demo data",
@@ -159,6 +195,12 @@ def _add_config(
     )
     command.add_argument("--workdir", metavar="DIR", help="where the run keeps all that it writes")
     command.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+
+
+def _add_verbose(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "-v", "--verbose", action="store_true", help="show the log, too, which is kept in log.txt"
+    )
 
 
 def _in_workdir(command: Callable[[argparse.Namespace, "Config"], int]) -> Command:
@@ -195,31 +237,50 @@ def _in_workdir(command: Callable[[argparse.Namespace, "Config"], int]) -> Comma
 
 @_in_workdir
 def _run(options: argparse.Namespace, config: "Config") -> int:
-    from pipeline import runner
+    from pipeline import ending, runner
 
-    outcome = runner.run(config, options.force_bless or "")
-    _say(_ending(outcome.summary, outcome.folder))
+    outcome = runner.run(config, options.force_bless or "", verbose=options.verbose)
+    _say(ending.to_text(outcome.summary, outcome.folder))
     if options.json:
         print(json.dumps(outcome.summary, indent=2))
     exit_code: int = outcome.summary["exit_code"]
     return exit_code
 
 
-def _ending(summary: dict[str, Any], folder: pathlib.Path) -> str:
-    """What a person reads last: how it went, why, and where everything is."""
-    from pipeline.workdir import LOG_FILE, REPORT_FILE, SUMMARY_FILE
+def _init(options: argparse.Namespace) -> int:
+    from components.errors import BadDataError
+    from pipeline import init
+    from pipeline.guess import GuessError
 
-    headline = {
-        exits.DONE: "blessed",
-        exits.DEFECT: f"failed; the traceback is in {folder / LOG_FILE}",
-        exits.BAD_DATA: "stopped: the data cannot be used; nothing was trained or pushed",
-        exits.NOT_BLESSED: "not blessed; nothing was pushed",
-    }[summary["exit_code"]]
-    lines = ["", headline, *(f"  {reason}" for reason in summary["verdict"]["reasons"]), ""]
-    if summary["pushed"]:
-        lines.append(f"encoder  {summary['pushed']['path']}")
-    lines += [f"summary  {folder / SUMMARY_FILE}", f"report   {folder / REPORT_FILE}"]
-    return "\n".join(lines)
+    try:
+        written = init.write(options.input, options.output)
+    except BadDataError as error:
+        _say(str(error))
+        return exits.BAD_DATA
+    except (init.ExistsError, GuessError) as error:
+        _say(str(error))
+        return exits.BAD_CONFIG
+    except OSError as error:
+        _say(f"--output: {options.output}: {error.strerror}")
+        return exits.BAD_CONFIG
+    _say(written.to_text())
+    return exits.DONE
+
+
+@_in_workdir
+def _plan(options: argparse.Namespace, config: "Config") -> int:
+    from components.errors import BadDataError
+    from pipeline import plan, plan_text
+
+    try:
+        found = plan.look(config)
+    except BadDataError as error:
+        _say(str(error))
+        return exits.BAD_DATA
+    print(
+        json.dumps(plan_text.to_dict(found), indent=2) if options.json else plan_text.to_text(found)
+    )
+    return exits.BAD_DATA if found.stops else exits.DONE
 
 
 @_in_workdir
@@ -228,7 +289,7 @@ def _compare(options: argparse.Namespace, config: "Config") -> int:
     from pipeline import comparison, runner
 
     try:
-        rows = runner.compare(config)
+        rows = runner.compare(config, verbose=options.verbose)
     except BadDataError as error:
         _say(str(error))
         return exits.BAD_DATA
@@ -320,6 +381,20 @@ def _export(options: argparse.Namespace) -> int:
         _say(f"--output: {options.output}: {error.strerror}")
         return exits.BAD_CONFIG
     _say(f"{options.output}: in onnxruntime, at most {figure:.1e} from the SavedModel's embeddings")
+    return exits.DONE
+
+
+def _report(options: argparse.Namespace) -> int:
+    from pipeline import report
+
+    try:
+        print(report.write_again(options.run))
+    except report.NoRunError as error:
+        _say(str(error))
+        return exits.BAD_CONFIG
+    except OSError as error:
+        _say(f"{error.filename or options.run}: {error.strerror}")
+        return exits.DEFECT
     return exits.DONE
 
 

@@ -257,10 +257,9 @@ def _run(asked: Request, staging: pathlib.Path, folder: pathlib.Path) -> dict[st
     reports = account.reports(staging, planned.units, grouped=grouped)
     rejected = [process.quarantine_file(staging, report["unit"]) for report in reports]
     reasons = account.gather_quarantine(rejected, folder / REJECTED_FILE)
-    found = settle(reports, reasons)
+    found = settle(reports, reasons) | {"examples": account.examples_of(reports, reasons)}
     account.check_rejected(
         found,
-        reports,
         options=asked.input,
         max_share=asked.max_share,
         quarantine=folder / REJECTED_FILE,

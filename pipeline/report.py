@@ -1,23 +1,29 @@
-"""summary.json -> report.html: one page that needs no network and runs no script.
+"""summary.json and exhibit.json -> report.html: one page that needs no network.
 
 `render` is pure. The page shows the summary's numbers as they are; all that is computed here is how
-they are written and where they stand in a chart. Charts are geometry only, in SVG user units (CSS
-pixels at natural size, y grows downwards); every text goes through the template, which escapes it.
-What is missing or not finite (null in the summary) is shown as a dash and not drawn.
+they are written. `figures.py` has the plots, `report.js` draws them. Every text goes through the
+template, which escapes it. What is missing or not finite (null in the summary) is shown as a dash
+and not drawn.
 """
 
-import dataclasses
+import functools
+import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeGuard
+import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import jinja2
+import plotly.offline
 
 from components.evaluate.formulas import MASKED_MSE, NORMALISED_MSE
 from components.evaluate.rules import NEWEST, PCA, UNTRAINED
-from components.sequence import LENGTH_BUCKET
-from components.signatures import BASELINES, MODEL, TRAINING_MEAN
-from pipeline import comparison
+from components.sequence import LENGTH_BUCKET, SEQUENCE_ID
+from components.signatures import BASELINES, MODEL
+from components.storage import read_json, standard, write_text
+from pipeline import comparison, exhibit_figures, figures
+from pipeline.figures import is_number
+from pipeline.workdir import EXHIBIT_FILE, REPORT_FILE, RUNS, SUMMARY_FILE
 
 DASH = "—"
 _HEADLINES = {
@@ -29,39 +35,115 @@ _WRITTEN = {PCA: "PCA", NEWEST: "Newest blessed"}
 _NOTHING: Mapping[str, float | None] = {"value": None}
 _DIGITS = 4
 _MILLISECONDS = 3
-_TICKS = 5
-
-# A chart is at most this wide, so that its 12-pixel text is still readable scaled down to a phone.
-_WIDTH = 420
-_ROW = 26
-_NAMES, _LENGTHS = 108, 88
-_BAR_VALUES = 56
-_CURVES_HEIGHT = 230
-_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 14, 24, 24
-_MOST_DOTS = 30
 
 
-def render(summary: Mapping[str, Any]) -> str:
+class NoRunError(Exception):
+    """There is no run to report on."""
+
+
+def render(
+    summary: Mapping[str, Any],
+    exhibit: Mapping[str, Any] | None = None,
+    *,
+    library: str | None = None,
+) -> str:
     """The whole page.
 
     Args:
       summary: what summary.json holds; what a stopped run did not reach is None.
+      exhibit: what the training keeps of sequences of the eval split (`components.train.exhibit`);
+        None if it was not reached.
+      library: the script that draws; None for Plotly's own, of 5 MB.
     """
     tables = by_column(summary["metrics"], summary["baselines"])
+    plots = _plots(summary, exhibit, tables)
     slices = tables.pop(LENGTH_BUCKET, {})
     return _ENVIRONMENT.get_template("report.html.j2").render(
         summary=summary,
         headline=headline(summary),
         baselines=BASELINES,
-        bars=bars(summary["baselines"]),
         buckets=slices,
         columns=tables,
         normalised=NORMALISED_MSE,
         embedding=described(summary["embedding"]),
-        intervals=intervals(slices),
-        curves=curves(summary["train"]),
         comparison=summary["comparison"] and comparison.cells(summary["comparison"]),
+        reconstructions=exhibit["reconstructions"] if exhibit else [],
+        figures=plots,
+        library=_library() if library is None else library,
     )
+
+
+def write(
+    folder: pathlib.Path, summary: Mapping[str, Any], exhibit: Mapping[str, Any] | None
+) -> pathlib.Path:
+    """Writes the page of a run into its folder, and the exhibit that it shows.
+
+    Raises:
+      OSError: the folder cannot be written to.
+    """
+    if exhibit is not None:
+        write_text(folder / EXHIBIT_FILE, json.dumps(standard(exhibit), allow_nan=False))
+    page = folder / REPORT_FILE
+    write_text(page, render(summary, exhibit))
+    return page
+
+
+def write_again(place: pathlib.Path) -> pathlib.Path:
+    """Writes the page of a run anew, from its summary.json and exhibit.json.
+
+    Args:
+      place: runs/<run id>, or the work directory, of which the newest run is taken.
+
+    Raises:
+      NoRunError: there is no run.
+      OSError: the folder cannot be written to.
+    """
+    found = [place / SUMMARY_FILE, *sorted((place / RUNS).glob(f"*/{SUMMARY_FILE}"), reverse=True)]
+    summary = next((file for file in found if file.is_file()), None)
+    if summary is None:
+        raise NoRunError(
+            f"{place}: expected the folder of a run, with {SUMMARY_FILE} in it, or a work "
+            f"directory with {RUNS}/ in it"
+        )
+    exhibit = summary.with_name(EXHIBIT_FILE)
+    try:
+        return write(
+            summary.parent, read_json(summary), read_json(exhibit) if exhibit.is_file() else None
+        )
+    except (KeyError, TypeError, ValueError) as error:  # By hand, or of another version.
+        raise NoRunError(f"{summary}: is no summary of this version of ragline: {error}") from error
+
+
+@functools.cache
+def _library() -> str:
+    script: str = plotly.offline.get_plotlyjs()
+    return script
+
+
+def _plots(
+    summary: Mapping[str, Any],
+    exhibit: Mapping[str, Any] | None,
+    tables: Mapping[str, Mapping[str, Any]],
+) -> dict[str, figures.Figure]:
+    """Id -> figure, of those that there is something to draw of."""
+    names = {name: words(name) for name in summary["baselines"] or ()}
+    found = {
+        "plot-baselines": figures.bars(summary["baselines"], names),
+        "plot-curves": figures.curves(summary["train"]),
+        "plot-stages": figures.seconds(summary["stages"]),
+    }
+    if summary["data"]:
+        found["plot-data-lengths"] = figures.lengths(summary["data"]["lengths"])
+    for column, rows in tables.items():
+        key = "plot-lengths" if column == LENGTH_BUCKET else f"plot-slice-{column}"
+        found[key] = figures.intervals(rows)
+    if exhibit:
+        ids = exhibit["sequences"][SEQUENCE_ID]
+        found["plot-errors"] = exhibit_figures.error_by_length(exhibit["sequences"], ids)
+        found["plot-embedding"] = exhibit_figures.embedding(exhibit, ids)
+        for shown in exhibit["reconstructions"]:
+            found[f"plot-{shown['which']}"] = exhibit_figures.reconstruction(shown)
+    return {name: figure for name, figure in found.items() if figure is not None}
 
 
 def headline(summary: Mapping[str, Any]) -> str:
@@ -72,11 +154,6 @@ def headline(summary: Mapping[str, Any]) -> str:
 
 
 # How values are written.
-
-
-def is_number(value: float | None) -> TypeGuard[float]:
-    """Whether there is a value to write or to draw."""
-    return value is not None and math.isfinite(value)
 
 
 def present(value: Any) -> Any:
@@ -116,6 +193,11 @@ def percent(share: float | None) -> str:
 def seconds(value: float | None) -> str:
     """Seconds, to the millisecond that ML Metadata measures."""
     return number(value, most_decimals=_MILLISECONDS)
+
+
+def size(number_of_bytes: float | None) -> str:
+    """Bytes, as megabytes: 1,234 MB."""
+    return f"{number_of_bytes / 1e6:,.0f} MB" if is_number(number_of_bytes) else DASH
 
 
 def words(name: str) -> str:
@@ -163,153 +245,6 @@ def described(embedding: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     return found
 
 
-# Where values stand in a chart.
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Scale:
-    """A linear map of [low, high] to [start, end] in user units; None stays None."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def __call__(self, value: float | None) -> float | None:
-        """The place of a value, to a tenth of a pixel."""
-        if not is_number(value):
-            return None
-        # A single value, such as that of a lone epoch, stands in the middle.
-        span = self.high - self.low
-        share = (value - self.low) / span if span else 0.5
-        return round(self.start + share * (self.end - self.start), 1)
-
-
-def nice_step(span: float, most: int) -> float:
-    """The smallest of 1, 2, 5 times a power of ten that covers `span` in at most `most` steps."""
-    power = 10.0 ** math.floor(math.log10(span / most))
-    steps = (factor * power for factor in (1, 2, 5, 10))
-    return next(step for step in steps if step * most >= span * (1 - 1e-9))
-
-
-def ticks(values: Iterable[float], most: int = _TICKS) -> list[float]:
-    """Round numbers, evenly spaced, that enclose the values."""
-    values = list(values)
-    low, high = min(values), max(values)
-    step = nice_step((high - low) or abs(high) or 1.0, most)
-    first, last = math.floor(low / step), math.ceil(high / step)
-    return [step * i for i in range(first, max(last, first + 1) + 1)]
-
-
-def _axis(values: Sequence[float], scale: Callable[[float], Any]) -> list[tuple[Any, str]]:
-    """(position, label) of each tick."""
-    return [(scale(value), f"{value:.10g}") for value in values]
-
-
-def bars(table: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Bars of the eval masked MSE, the model's and each baseline's.
-
-    Args:
-      table: predictor -> split -> metric -> value, as in the summary.
-    """
-    # Not the newest blessed model's: its standardised units are others.
-    found = {
-        name: row["eval"]["masked_mse"] for name, row in (table or {}).items() if name != NEWEST
-    }
-    if not any(is_number(value) for value in found.values()):
-        return None
-    high = max(value for value in found.values() if is_number(value))
-    length = Scale(low=0, high=high or 1, start=0, end=_WIDTH - _NAMES - _BAR_VALUES)
-    rows = [
-        {
-            "name": name,
-            "value": value,
-            "y": i * _ROW,
-            "length": length(value),
-            "model": name == MODEL,
-        }
-        for i, (name, value) in enumerate(found.items())
-    ]
-    return {"width": _WIDTH, "height": len(rows) * _ROW, "x": _NAMES, "row": _ROW, "rows": rows}
-
-
-def intervals(slices: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The masked MSE of each slice with its 95% interval, beside the training mean's."""
-    drawn = [
-        {key: found[MASKED_MSE][key] for key in ("value", "lower", "upper")}
-        | {"baseline": found["baselines"][TRAINING_MEAN]}
-        for found in slices.values()
-    ]
-    values = [value for row in drawn for value in row.values() if is_number(value)]
-    if not values:
-        return None
-    marks = ticks([0, *values])
-    x = Scale(low=marks[0], high=marks[-1], start=_LENGTHS, end=_WIDTH - _RIGHT)
-    positions = [
-        {"name": name, "y": (i + 0.5) * _ROW} | {key: x(value) for key, value in row.items()}
-        for i, (name, row) in enumerate(zip(slices, drawn, strict=True))
-    ]
-    bottom = len(positions) * _ROW
-    return {
-        "width": _WIDTH,
-        "height": bottom + _BOTTOM,
-        "bottom": bottom,
-        "ticks": _axis(marks, x),
-        "rows": positions,
-    }
-
-
-def curves(train: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Training loss and eval masked MSE by epoch, with the best epoch's place."""
-    history = train["history"] if train else []
-    kinds = ("loss", "masked_mse")
-    values = [epoch[kind] for epoch in history for kind in kinds if is_number(epoch[kind])]
-    if not train or not values:
-        return None
-    bottom, right = _CURVES_HEIGHT - _BOTTOM, _WIDTH - _RIGHT
-    marks = ticks(values)
-    first, last = history[0]["epoch"], history[-1]["epoch"]
-    x = Scale(low=first, high=last, start=_LEFT, end=right)
-    y = Scale(low=marks[0], high=marks[-1], start=bottom, end=_TOP)
-    step = math.ceil(nice_step(max(last, 1), 10))
-    best = x(train["best_epoch"])
-    return {
-        "width": _WIDTH,
-        "height": _CURVES_HEIGHT,
-        "left": _LEFT,
-        "right": right,
-        "top": _TOP,
-        "bottom": bottom,
-        "x_ticks": _axis(range(step, last + 1, step), x),
-        "y_ticks": _axis(marks, y),
-        "lines": {kind: _line(history, kind, x, y) for kind in kinds},
-        "best": {"x": best, "y": y(train["masked_mse"]), "anchor": _anchor(best)},
-    }
-
-
-def _anchor(x: float | None) -> str:
-    """The side of a label that stands at x, so that it is not clipped at the chart's edge."""
-    return ("start", "middle", "end")[int(3 * (x or 0) / (_WIDTH + 1))]
-
-
-def _line(history: Iterable[Mapping[str, Any]], kind: str, x: Scale, y: Scale) -> dict[str, Any]:
-    """The pieces of a line, cut where a value is missing, and the points that get a dot."""
-    pieces: list[list[dict[str, Any]]] = [[]]
-    for epoch in history:
-        if is_number(epoch[kind]):
-            at = {"x": x(epoch["epoch"]), "y": y(epoch[kind])}
-            pieces[-1].append({"epoch": epoch["epoch"], "value": epoch[kind], **at})
-        elif pieces[-1]:
-            pieces.append([])
-    pieces = [piece for piece in pieces if piece]
-    # Many dots would merge into a thick line; a point between two gaps shows by its dot alone.
-    few = sum(map(len, pieces)) <= _MOST_DOTS
-    return {
-        "pieces": pieces,
-        "dots": [point for piece in pieces for point in piece if few or len(piece) == 1],
-    }
-
-
 _ENVIRONMENT = jinja2.Environment(
     loader=jinja2.PackageLoader("pipeline", ""),
     autoescape=True,
@@ -320,5 +255,11 @@ _ENVIRONMENT = jinja2.Environment(
     keep_trailing_newline=True,
 )
 _ENVIRONMENT.filters.update(
-    number=number, interval=interval, count=count, percent=percent, seconds=seconds, words=words
+    number=number,
+    interval=interval,
+    count=count,
+    percent=percent,
+    seconds=seconds,
+    size=size,
+    words=words,
 )

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 import schemas
+from components import progress
 from components.errors import BadDataError
 from components.sequence import Columns
 from components.storage import read_json, sha256, standard, write_json, write_text
@@ -15,7 +16,8 @@ from components.train.options import Padding
 from pipeline import fingerprint, preflight, trouble, workdir
 from pipeline.config import Config, ConfigError, load_rules
 from pipeline.trouble import TroubleError
-from pipeline.workdir import COMPARISON_FILE, LOG_FILE, REPORT_FILE, SUMMARY_FILE, Session
+from pipeline.watch import Watch
+from pipeline.workdir import COMPARISON_FILE, LOG_FILE, SUMMARY_FILE, Session
 
 if TYPE_CHECKING:
     from components.evaluate.blessed import Blessed
@@ -39,30 +41,34 @@ class Outcome:
     folder: pathlib.Path
 
 
-def run(config: Config, force: str = "") -> Outcome:
+def run(config: Config, force: str = "", *, verbose: bool = False) -> Outcome:
     """Runs the pipeline once, from raw files to a pushed encoder or a sentence why not.
 
     Args:
       config: of the run.
       force: why to bless the model in any case (see `components.evaluate.verdict`); empty not to.
+      verbose: show the log, too.
 
     Raises:
       BusyError: another run holds the work directory; nothing was touched.
       ConfigError: the work directory cannot be written to, or the disk has no room.
       TroubleError: the machine stopped the run, and the summary could not be written either.
     """
-    with workdir.opened(config) as session:
+    with workdir.opened(config, verbose=verbose) as session:
         _prepare(config)
+        from components.artifacts import EXHIBIT_FILE
         from pipeline import report, summary
 
-        stages, failure = _execute(config, session, session.run_id, force=force)
-        found = summary.collect(stages, session.run_id, failure)
+        seen = Watch()
+        stages, failure = _execute(config, session, session.run_id, seen, force=force)
+        found = summary.collect(stages, session.run_id, failure, seen.peaks)
         comparison = session.workdir / COMPARISON_FILE
         found["comparison"] = read_json(comparison) if comparison.is_file() else None
         found = standard(found)  # So that what is printed, kept and shown is the same.
         try:
             write_json(session.folder / SUMMARY_FILE, found)
-            write_text(session.folder / REPORT_FILE, report.render(found))
+            exhibit = stages["train"].read("model_run", EXHIBIT_FILE) if "train" in stages else None
+            report.write(session.folder, found, exhibit)
         except OSError:
             if isinstance(failure, TroubleError):
                 raise failure from None
@@ -70,7 +76,7 @@ def run(config: Config, force: str = "") -> Outcome:
         return Outcome(summary=found, folder=session.folder)
 
 
-def compare(config: Config) -> list[dict[str, Any]]:
+def compare(config: Config, *, verbose: bool = False) -> list[dict[str, Any]]:
     """Trains every strategy of `train.padding` on the same data and seed; pushes nothing.
 
     What the strategies share, from ingest to transform, runs once and is cached.
@@ -90,17 +96,18 @@ def compare(config: Config) -> list[dict[str, Any]]:
         ]
     except ValueError as error:
         raise ConfigError(f"train.{error}; compare trains every strategy") from error
-    with workdir.opened(config) as session:
+    with workdir.opened(config, verbose=verbose) as session:
         _prepare(config)
         from pipeline import summary
 
         rows = []
         for options in trainings:
-            session.terminal.write(f"strategy {options.padding}\n")
+            session.display.line(f"strategy {options.padding}")
             stages, failure = _execute(
                 dataclasses.replace(config, train=options),
                 session,
                 f"{session.run_id}-{options.padding}",
+                Watch(),
                 skip=("evaluate", "baselines", "verdict", "push"),
             )
             if isinstance(failure, BadDataError | TroubleError):
@@ -124,7 +131,12 @@ def _prepare(config: Config) -> None:
 
 
 def _execute(
-    config: Config, session: Session, run_id: str, skip: Collection[str] = (), force: str = ""
+    config: Config,
+    session: Session,
+    run_id: str,
+    seen: Watch,
+    skip: Collection[str] = (),
+    force: str = "",
 ) -> tuple[Mapping[str, "Stage"], Exception | None]:
     """Runs the stages under a run id; what they did, and what stopped them, if anything did."""
     # Late, because they take 10 to 25 seconds, and inside the log, because they chatter.
@@ -137,17 +149,19 @@ def _execute(
         return lineage.stages(database, config.name, run_id)
 
     def say_start(place: int, total: int, stage: str) -> None:
-        session.terminal.write(f"[{place:2}/{total}] {stage}\n")
+        seen.begin(stage)
+        session.display.start(place, total, stage)
 
     def say_end(stage: str) -> None:
+        seen.end()
         ended = stages()[stage]
-        session.terminal.write(f"        {ended.state}, {ended.seconds:.1f} s\n")
+        session.display.end(ended.state, ended.seconds)
 
     try:
         compiled = tfx_run.compile_pipeline(
             _pipeline(config, session.workdir, force), run_id, fingerprint.versions
         )
-        with workers.ending_with_them():
+        with workers.ending_with_them(), seen.watching(), progress.told_to(session.display):
             tfx_run.run(compiled, reused, skip=skip, on_start=say_start, on_end=say_end)
     except Exception as error:
         logging.getLogger("ragline").exception("the run failed")

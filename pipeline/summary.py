@@ -1,20 +1,24 @@
 """What a run did, gathered from the artifacts of its stages: `summary.json`."""
 
 import importlib.metadata
+import pathlib
+import shlex
 import statistics
 from collections.abc import Mapping
 from typing import Any
 
 from components.artifacts import (
     ACCOUNT_FILE,
+    LOGS_FOLDER,
     PUSH_FILE,
     TRAINING_FILE,
     VERDICT_FILE,
 )
 from components.errors import BadDataError
 from components.masking import masked_mean_of
+from components.sequence import SPLITS
 from components.signatures import ABSOLUTE, BASELINES, MODEL, N_VALUES, SQUARED, error_sum
-from pipeline import exits
+from pipeline import exits, feature_statistics
 from pipeline.lineage import Stage
 from pipeline.trouble import TroubleError
 
@@ -28,13 +32,19 @@ _SPLIT_METRICS = {"masked_mse": SQUARED, "masked_mae": ABSOLUTE}
 _METRICS = ("masked_mse", "masked_mae", "normalised_mse", "explained_variance")
 
 
-def collect(stages: Mapping[str, Stage], run_id: str, failure: Exception | None) -> dict[str, Any]:
+def collect(
+    stages: Mapping[str, Stage],
+    run_id: str,
+    failure: Exception | None,
+    peaks: Mapping[str, int] | None = None,
+) -> dict[str, Any]:
     """Gathers the summary of one run.
 
     Args:
       stages: of the run, those that were started.
       run_id: of the run.
       failure: what stopped it, if anything did.
+      peaks: stage -> bytes of memory that this process and its children held at most during it.
 
     Returns:
       The keys that DESIGN.md lists under summary.json; what a stopped run did not reach is None.
@@ -53,6 +63,7 @@ def collect(stages: Mapping[str, Stage], run_id: str, failure: Exception | None)
         "status": status,
         "exit_code": exit_code,
         "input": account and _input(account),
+        "data": account and _data(account, stages),
         "splits": account and {name: s["sequences"] for name, s in account["splits"].items()},
         "train": training and _train(training),
         "metrics": verdict and verdict["metrics"],
@@ -66,8 +77,15 @@ def collect(stages: Mapping[str, Stage], run_id: str, failure: Exception | None)
         "embedding": verdict and verdict["embedding"],
         "constant_features": verdict and verdict["constant_features"],
         "pushed": push and push["pushed"],
+        "tensorboard": training and _tensorboard(stages["train"]),
         "stages": {
-            name: {"state": stage.state, "seconds": stage.seconds} for name, stage in stages.items()
+            name: {
+                "state": stage.state,
+                "seconds": stage.seconds,
+                "peak_bytes": (peaks or {}).get(name),
+                "outputs": stage.outputs,
+            }
+            for name, stage in stages.items()
         },
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
@@ -136,6 +154,31 @@ def _input(account: dict[str, Any]) -> dict[str, Any]:
             for name, split in account["splits"].items()
         },
     }
+
+
+def _data(account: dict[str, Any], stages: Mapping[str, Stage]) -> dict[str, Any]:
+    """What the report says of the data: lengths by split, features, what was cut, bad examples."""
+    uri = stages["statistics"].outputs.get("statistics") if "statistics" in stages else None
+    train = (
+        None if uri is None else feature_statistics.read(pathlib.Path(uri, f"Split-{SPLITS[0]}"))
+    )
+    return {
+        "formats": account["formats"],
+        "spans": account["spans"],
+        "policies": account["policies"],
+        "examples": account["examples"],
+        "lengths": {name: split["lengths"] for name, split in account["splits"].items()},
+        "features": feature_statistics.joined(account["features"], train),
+    }
+
+
+def _tensorboard(stage: Stage) -> dict[str, str] | None:
+    """Where the curves, and the projector's files, are; and the command that shows them."""
+    uri = stage.outputs.get("model_run")
+    if uri is None:
+        return None
+    folder = str(pathlib.Path(uri, LOGS_FOLDER))
+    return {"folder": folder, "command": f"tensorboard --logdir {shlex.quote(folder)}"}
 
 
 def _train(training: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import os
 import pathlib
 import secrets
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TextIO
@@ -19,11 +20,16 @@ from typing import TextIO
 import tomli_w
 
 from components.storage import write_text
+from pipeline import display
 from pipeline.config import Config, ConfigError, to_dict
+from pipeline.display import Display
 
 SUMMARY_FILE, REPORT_FILE, LOG_FILE = "summary.json", "report.html", "log.txt"
+RUNS = "runs"
 COMPARISON_FILE = "comparison.json"
+EXHIBIT_FILE = "exhibit.json"
 SERVING = "serving"
+_PAUSE = 0.2
 
 
 class BusyError(Exception):
@@ -38,18 +44,22 @@ class Session:
       workdir: the work directory.
       run_id: of the run; sorts by time.
       folder: runs/<run id>.
-      terminal: where progress goes.
+      display: where progress goes.
     """
 
     workdir: pathlib.Path
     run_id: str
     folder: pathlib.Path
-    terminal: TextIO
+    display: Display
 
 
 @contextlib.contextmanager
-def opened(config: Config) -> Iterator[Session]:
+def opened(config: Config, *, verbose: bool = False) -> Iterator[Session]:
     """Takes the work directory, makes the run's folder, and keeps the terminal quiet.
+
+    Args:
+      config: of the run.
+      verbose: show the log in the terminal, too.
 
     Raises:
       BusyError: another run holds the work directory; nothing was touched.
@@ -61,15 +71,15 @@ def opened(config: Config) -> Iterator[Session]:
             workdir.mkdir(parents=True, exist_ok=True)
             stack.enter_context(lock(workdir))
             run_id = _new_run_id()
-            folder = workdir / "runs" / run_id
+            folder = workdir / RUNS / run_id
             folder.mkdir(parents=True)
             write_text(folder / "config.toml", tomli_w.dumps(to_dict(config)))
         except OSError as error:
             path = error.filename or workdir
             raise ConfigError(f"workdir: {path}: {error.strerror}") from error
-        terminal = stack.enter_context(quiet(folder / LOG_FILE))
-        terminal.write(f"run {run_id} in {workdir}\n")
-        yield Session(workdir=workdir, run_id=run_id, folder=folder, terminal=terminal)
+        shown = stack.enter_context(quiet(folder / LOG_FILE, verbose=verbose))
+        shown.line(f"run {run_id} in {workdir}")
+        yield Session(workdir=workdir, run_id=run_id, folder=folder, display=shown)
 
 
 def _new_run_id() -> str:
@@ -97,21 +107,24 @@ def lock(workdir: pathlib.Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def quiet(log: pathlib.Path) -> Iterator[TextIO]:
-    """Sends stdout and stderr, of C++ code too, to a log; yields the terminal's stderr.
+def quiet(log: pathlib.Path, *, verbose: bool = False) -> Iterator[Display]:
+    """Sends stdout and stderr, of C++ code too, to a log; yields what shows in the terminal.
 
-    Lines of our own loggers (`ragline.*`) go to both.
+    Lines of our own loggers (`ragline.*`) go to both; if verbose, so does everything.
     """
     sys.stdout.flush()
     sys.stderr.flush()
     saved = [os.dup(1), os.dup(2)]
     with log.open("ab", buffering=0) as file, os.fdopen(os.dup(2), "w", buffering=1) as terminal:
-        handlers = _handlers(terminal)
+        shown = display.of(terminal, plain=verbose)
+        handlers = _handlers(shown)
         try:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
-            yield terminal
+            with _followed(log, terminal) if verbose else contextlib.nullcontext():
+                yield shown
         finally:
+            shown.close()
             for logger, handler in handlers:
                 logger.removeHandler(handler)
             _flush_or_drop()
@@ -131,15 +144,48 @@ def _flush_or_drop() -> None:
             stream.flush()
 
 
-def _handlers(terminal: TextIO) -> Sequence[tuple[logging.Logger, logging.Handler]]:
+@contextlib.contextmanager
+def _followed(log: pathlib.Path, terminal: TextIO) -> Iterator[None]:
+    """Copies what is added to a log to the terminal; C++ code writes past every handler."""
+    over = threading.Event()
+
+    def copy() -> None:
+        with log.open(encoding="utf-8", errors="replace") as file:
+            last = False
+            while not last:
+                last = over.wait(_PAUSE)
+                terminal.write(file.read())
+
+    thread = threading.Thread(target=copy, name="log", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        over.set()
+        thread.join()
+
+
+class _Notes(logging.Handler):
+    """Hands what our own loggers say to a display."""
+
+    def __init__(self, shown: Display) -> None:
+        super().__init__()
+        self._shown = shown
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._shown.note(record)
+
+
+def _handlers(shown: Display) -> Sequence[tuple[logging.Logger, logging.Handler]]:
     everything = logging.StreamHandler(sys.stderr)
     everything.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    ours = logging.StreamHandler(terminal)
-    ours.setFormatter(logging.Formatter("        %(message)s"))
+    ours = _Notes(shown)
     ours.addFilter(lambda record: record.exc_info is None)
     root, ragline = logging.getLogger(), logging.getLogger("ragline")
     root.setLevel(logging.INFO)
-    handlers = [(root, everything), (ragline, ours)]
+    handlers: list[tuple[logging.Logger, logging.Handler]] = [(root, everything), (ragline, ours)]
     for logger, handler in handlers:
         logger.addHandler(handler)
     return handlers

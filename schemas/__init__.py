@@ -4,7 +4,7 @@ Beside it may stand `<dataset>.verdict.toml`, which says what blesses a model of
 (components/evaluate/rules.py).
 
 A schema says which features a step has, in which order and unit, whether a value may be missing,
-and which context columns a sequence may carry. It is written by `ragline schema` once and kept by a
+and which context columns a sequence may carry. It is written by `ragline init` once and kept by a
 person; ragline never changes it.
 """
 

@@ -4,6 +4,7 @@ What is read:
 
 options.py     what may be configured
 plan.py        the files of a run, their formats, and how they are dealt into units of work
+preview.py     a sample of them, for `ragline plan`; findings.py, what it holds
 patterns.py    patterns -> paths, spans
 files.py       opening, decompressing, cutting between lines
 framing.py     the framing of TFRecord files

@@ -85,8 +85,9 @@ def settle(
 
     Returns:
       read, accepted and quarantined (records; a record may make several sequences), reasons,
-      splits {split: {sequences, steps, shards [{name, records, bytes, sha256}]}}, policies
-      {what was cut or left out: how many}, features {name: {min, max, missing, values}} over all
+      examples {code: the first record of it}, splits {split: {sequences, steps, lengths {bucket:
+      how many}, shards [{name, records, bytes, sha256}]}}, policies {what was cut or left out: how
+      many}, features {name: {min, max, missing, values}} over all
       steps written, constant_features, and of long tables rows {read, accepted, quarantined}.
 
     Raises:
@@ -110,6 +111,7 @@ def settle(
         "accepted": total["accepted"],
         "quarantined": rejected,
         "reasons": dict(reasons),
+        "examples": examples_of(found, reasons),
         "splits": splits,
         "policies": dict(sorted(policies.items())),
         "features": features,
@@ -122,10 +124,20 @@ def settle(
     }
 
 
+def examples_of(found: Iterable[Report], reasons: Mapping[str, int]) -> dict[str, str]:
+    """Code -> where the first record of it stands, and what is wrong with it."""
+    examples: dict[str, str] = {}
+    for report in found:
+        examples = report["first"] | examples
+    return {code: examples[code] for code in reasons}
+
+
 def _split(found: Iterable[Report], split: str) -> dict[str, Any]:
     shards = []
     sequences = steps = 0
+    lengths: Counter[str] = Counter()
     for report in found:
+        lengths.update(report["lengths"][split])
         written = report["written"].get(split, 0)
         shard = report["shards"].get(split)
         records = shard["records"] if shard else 0
@@ -140,13 +152,13 @@ def _split(found: Iterable[Report], split: str) -> dict[str, Any]:
     return {
         "sequences": sum(shard["records"] for shard in shards),
         "steps": steps,
+        "lengths": dict(sorted(lengths.items(), key=lambda of: int(of[0].partition("-")[0]))),
         "shards": shards,
     }
 
 
 def check(
     account: Mapping[str, Any],
-    found: Iterable[Report],
     *,
     options: InputOptions,
     max_share: float,
@@ -156,7 +168,6 @@ def check(
 
     Args:
       account: what `settle` returned.
-      found: the units' reports, for an example of each reason.
       options: of the input.
       max_share: share of the records read that may be rejected.
       quarantine: where the rejected records are, for the message.
@@ -164,7 +175,7 @@ def check(
     Raises:
       BadDataError: as of `check_rejected`; or `insufficient_data`, a split is empty.
     """
-    check_rejected(account, found, options=options, max_share=max_share, quarantine=quarantine)
+    check_rejected(account, options=options, max_share=max_share, quarantine=quarantine)
     for name in SPLITS:
         if not account["splits"][name]["sequences"]:
             sequences = sum(split["sequences"] for split in account["splits"].values())
@@ -177,7 +188,6 @@ def check(
 
 def check_rejected(
     account: Mapping[str, Any],
-    found: Iterable[Report],
     *,
     options: InputOptions,
     max_share: float,
@@ -186,8 +196,7 @@ def check_rejected(
     """Stops the run when there is nothing, or too many records were rejected.
 
     Args:
-      account: of it, read, quarantined and reasons are looked at.
-      found: the units' reports, for an example of each reason.
+      account: of it, read, quarantined, reasons and examples are looked at.
       options: of the input.
       max_share: share of the records read that may be rejected.
       quarantine: where the rejected records are, for the message.
@@ -196,9 +205,7 @@ def check_rejected(
       BadDataError: `no_data`, `duplicate_id`, `entity_in_two_splits` or `quarantine`.
     """
     read, rejected, reasons = account["read"], account["quarantined"], account["reasons"]
-    examples: dict[str, str] = {}
-    for report in found:
-        examples = report["first"] | examples
+    examples = account["examples"]
     lines = [f"{reasons[code]} x {code}: {examples[code]}" for code in reasons]
     if not read:
         raise BadDataError("no_data", "expected at least one record, the input holds none")

@@ -58,7 +58,7 @@ def encode_chunk(chunk: Chunk, columns: Columns) -> list[bytes]:
         of = _texts if category.kind == "bytes" else _ints
         entries[category.name] = of(category.name, column, spans)
     if columns.has_missing_bucket:
-        entries[MISSING_BUCKET] = _each(MISSING_BUCKET, _missing_buckets(chunk, columns), "bytes")
+        entries[MISSING_BUCKET] = _each(MISSING_BUCKET, missing_buckets(chunk, columns), "bytes")
     if columns.has_time and chunk.time is not None:
         entries[TIME] = _ints(TIME, chunk.time, spans)
     for name, kind in columns.context.items():
@@ -67,7 +67,7 @@ def encode_chunk(chunk: Chunk, columns: Columns) -> list[bytes]:
     return [_field(_FIRST, b"".join(parts)) for parts in zip(*ordered, strict=True)]
 
 
-def _missing_buckets(chunk: Chunk, columns: Columns) -> Iterator[str]:
+def missing_buckets(chunk: Chunk, columns: Columns) -> Iterator[str]:
     """Of each sequence, the bucket of its share of missing values, of all columns together."""
     missing = np.zeros(int(chunk.length.sum()), np.int64)
     for feature in columns.features:

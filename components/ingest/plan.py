@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from components.errors import BadDataError
@@ -69,18 +70,12 @@ def fingerprint(options: InputOptions) -> str:
     return digest_of(files.fingerprint(each.paths) for each in find(options).values())
 
 
-def make(options: InputOptions, columns: Columns, unit_bytes: int) -> Plan:
-    """Finds the files, looks at their beginnings and deals them to units.
-
-    Args:
-      options: of the input.
-      columns: what raw files must hold.
-      unit_bytes: about how much a unit reads.
+def files_of(found: Mapping[str | None, Found], options: InputOptions) -> list[File]:
+    """The files that patterns name, each with its format.
 
     Raises:
-      BadDataError: no file, an unknown format, a bad header, a missing column.
+      BadDataError: `unknown_format`; `not_a_table`, where rows are to be grouped.
     """
-    found = find(options)
     names = patterns.names(found.values())
     every: list[File] = []
     for split, each in found.items():
@@ -95,6 +90,22 @@ def make(options: InputOptions, columns: Columns, unit_bytes: int) -> Plan:
             every.append(
                 File(path=path, name=names[path], index=len(every), format=guessed, split=split)
             )
+    return every
+
+
+def make(options: InputOptions, columns: Columns, unit_bytes: int) -> Plan:
+    """Finds the files, looks at their beginnings and deals them to units.
+
+    Args:
+      options: of the input.
+      columns: what raw files must hold.
+      unit_bytes: about how much a unit reads.
+
+    Raises:
+      BadDataError: no file, an unknown format, a bad header, a missing column.
+    """
+    found = find(options)
+    every = files_of(found, options)
     pieces = [
         piece
         for file in every

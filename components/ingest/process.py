@@ -167,7 +167,7 @@ class _Turn:
         job = self._job
         self.report["read"] += len(part.chunk) + len(part.rejected)
         yield from part.rejected
-        kept = checks.refuse(_with_ids(part.chunk, file), self._reasons_of(file, part.chunk))
+        kept = checks.refuse(with_ids(part.chunk, file), self._reasons_of(file, part.chunk))
         yield from kept.rejected
         checked = checks.check(kept.chunk, self._raw_columns, job.options.steps)
         yield from checked.rejected
@@ -258,7 +258,8 @@ def shown_path(file: File) -> str:
     return file.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _with_ids(chunk: Chunk, file: File) -> Chunk:
+def with_ids(chunk: Chunk, file: File) -> Chunk:
+    """A Chunk in which every record has its id, its place if it states none, and its entity."""
     ids = [
         f"{file.name}:{number}" if stated is None else stated
         for number, stated in zip(chunk.number.tolist(), chunk.sequence_id, strict=True)

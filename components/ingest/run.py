@@ -8,6 +8,7 @@ from typing import Any
 
 import apache_beam as beam
 
+from components import progress
 from components.ingest import account, plan, process, spill, units
 from components.ingest.options import InputOptions, QuarantineOptions
 from components.ingest.process import Job
@@ -49,6 +50,8 @@ def run(
     job = dataclasses.replace(job, files=planned.files)
     grouped = bool(options.group_by)
     shards = spill.shard_count(planned.units, units.UNIT_BYTES) if grouped else None
+    # Of a long table, what is counted is its reading; the grouping after it takes as long again.
+    progress.expect(sum(p.size for unit in planned.units for p in unit.pieces), "B")
     (
         pipeline
         | "Units" >> beam.Create([(unit.index, unit) for unit in planned.units])
@@ -61,7 +64,6 @@ def run(
     found = account.settle(reports, account.gather_quarantine(parts, quarantine), columns)
     account.check(
         found,
-        reports,
         options=options,
         max_share=quarantine_options.max_share,
         quarantine=quarantine,

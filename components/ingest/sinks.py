@@ -12,7 +12,7 @@ import numpy as np
 from components.ingest import examples, statistics
 from components.ingest.chunk import Chunk
 from components.ingest.shards import ShardSet
-from components.sequence import SPLITS, Columns
+from components.sequence import SPLITS, Columns, length_bucket
 
 
 class Sink(Protocol):
@@ -56,6 +56,7 @@ class ShardSink:
         self._shards = ShardSet(folders, name)
         self._columns = columns
         self._written: Counter[str] = Counter()
+        self._lengths: dict[str, Counter[str]] = {name: Counter() for name in SPLITS}
         self._ranges = [statistics.ranges(columns)]
 
     def __enter__(self) -> Self:
@@ -78,12 +79,14 @@ class ShardSink:
             if len(of_split):
                 self._shards.write(name, examples.encode_chunk(of_split, self._columns))
                 self._written[name] += len(of_split)
+                self._lengths[name].update(map(length_bucket, of_split.length.tolist()))
 
     def report(self) -> dict[str, Any]:
-        """The range of each feature, the sequences written, and the shards as they were read."""
+        """Ranges of features, sequences by split and length, and the shards as they were read."""
         return {
             "features": statistics.merged(self._ranges, self._columns),
             "written": dict(self._written),
+            "lengths": {name: dict(counted) for name, counted in self._lengths.items()},
             "shards": {
                 split: dataclasses.asdict(shard) for split, shard in self._shards.finished.items()
             },

@@ -14,6 +14,7 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 
+from components import progress
 from components.errors import BadDataError
 from components.ingest import duplicates, grouping, process, readers, spill
 from components.ingest.process import FilePart, Job, Refused
@@ -48,6 +49,7 @@ class ReadRows(beam.DoFn):
                 for part in table.rows(piece, job.raw_columns, job.options):
                     report["rows"] += len(part) + len(part.rejected)
                     yield part
+                progress.advance(piece.size)
 
         spills: dict[int, Spill] = {}
         try:
@@ -153,6 +155,7 @@ def _parts(source: Source, job: Job) -> Iterator[FilePart]:
             reader = readers.of(piece.file.format)
             for part in reader.read(piece, job.raw_columns, job.options):
                 yield piece.file, part, 0
+            progress.advance(piece.size)
     else:
         rows = list(spill.read(source))
         for grouped in grouping.to_chunks(rows, job.raw_columns):

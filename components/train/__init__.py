@@ -1,6 +1,7 @@
 """Stage 4: the masked LSTM autoencoder.
 
 options.py     what may be configured
+buckets.py     buckets of similar length, and the padding in them
 input.py       transformed records -> padded batches bucketed by length, with sample_weight
 padding.py     what each strategy of padding does to a batch
 model.py       encoder -> code -> decoder -> Dense, cropped; one model a strategy
@@ -13,6 +14,7 @@ trainer.py     one update and one evaluation, on one device or several
 loop.py        epochs, early stopping, resuming
 checkpoint.py  whole or absent checkpoints, resumed exactly
 effect.py      what padding had to do with a training
+exhibit.py     what a report and the projector show of the eval split
 export.py      the SavedModel and its signatures
 run_fn.py      what TFX's Trainer calls, by its dotted name
 """

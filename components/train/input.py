@@ -14,9 +14,6 @@ import tensorflow as tf
 from components.sequence import LENGTH, OBSERVED, VALUES
 from components.train.options import HeadOptions
 
-# Few enough buckets that most batches are full, enough that padding stays small.
-_BATCHES_A_BUCKET = 4
-_MAX_BUCKETS = 32
 _SHUFFLED_RECORDS = 20_000
 
 
@@ -49,22 +46,6 @@ def read_lengths(files: Collection[str]) -> np.ndarray:
     records = tf.data.TFRecordDataset(list(files), "GZIP").batch(1024)
     lengths = [tf.io.parse_example(batch, spec)[LENGTH].numpy() for batch in records]
     return np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
-
-
-def bucket_boundaries(lengths: np.ndarray, batch_size: int) -> list[int]:
-    """Upper bounds (exclusive) of the length buckets: quantiles of the data's own lengths.
-
-    Args:
-      lengths: int64 [N].
-      batch_size: sequences in a batch.
-
-    Returns:
-      Increasing bounds; bucket i holds bounds[i - 1] <= length < bounds[i]; may be empty, which is
-      one bucket for all.
-    """
-    buckets = int(np.clip(len(lengths) // (_BATCHES_A_BUCKET * batch_size), 1, _MAX_BUCKETS))
-    shares = np.arange(1, buckets) / buckets
-    return sorted({int(bound) + 1 for bound in np.quantile(lengths, shares, method="lower")})
 
 
 def batches(
@@ -102,7 +83,14 @@ def batches(
     if shuffle_seed is not None:
         records = records.shuffle(_SHUFFLED_RECORDS, seed=shuffle_seed)
     elements = records.map(
-        lambda record: _parse(record, spec, features, average, heads, categories),
+        lambda record: parse(
+            record,
+            spec=spec,
+            features=features,
+            average=average,
+            heads=heads,
+            categories=categories,
+        ),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     shapes = tf.nest.map_structure(lambda tensor: tensor.shape, elements.element_spec)
@@ -121,15 +109,25 @@ def batches(
     ).prefetch(tf.data.AUTOTUNE)
 
 
-def _parse(
+def parse(
     record: tf.Tensor,
+    *,
     spec: Mapping[str, Any],
     features: int,
-    average: str,
-    heads: Collection[HeadOptions],
-    categories: Collection[str],
+    average: str = "value",
+    heads: Collection[HeadOptions] = (),
+    categories: Collection[str] = (),
 ) -> Batch:
-    """One record; padding will give the padded steps a weight of 0."""
+    """One record, without the batch's dimension; padding will give the padded steps a weight of 0.
+
+    Args:
+      record: serialised.
+      spec: as of `batches`, and so the others.
+      features: F.
+      average: what the weights make alike.
+      heads: whose labels are read.
+      categories: whose codes are read.
+    """
     columns = (VALUES, LENGTH, OBSERVED, *(head.column for head in heads), *categories)
     wanted = {name: spec[name] for name in columns if name in spec}
     parsed = tf.io.parse_single_example(record, wanted)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from components import progress
 from components.masking import masked_mean_of
 from components.train.checkpoint import Checkpoint, Checkpoints
 from components.train.options import HeadOptions, TrainOptions
@@ -71,6 +72,7 @@ def fit(
     options: TrainOptions,
     checkpoints: Checkpoints,
     on_epoch: Callable[[Epoch], None],
+    batches_an_epoch: int = 0,
 ) -> list[Epoch]:
     """Trains until the eval split's error stops falling; leaves the best epoch's weights.
 
@@ -81,11 +83,16 @@ def fit(
       options: epochs and patience.
       checkpoints: where each epoch is kept.
       on_epoch: told of each epoch that ran here.
+      batches_an_epoch: of both splits; 0 if nobody watches the progress.
 
     Returns:
       Every epoch, from epoch 0 on, those of an interrupted run included.
     """
     history, best = _resume(trainer, checkpoints)
+    if batches_an_epoch:
+        epochs = options.epochs + 1
+        done = len(history) * batches_an_epoch
+        progress.expect(epochs * batches_an_epoch, "batches", done)
     while len(history) <= options.epochs and not _is_over(history, options.patience):
         epoch = _one_epoch(trainer, len(history), train_batches, eval_batches)
         history.append(epoch)

@@ -4,33 +4,14 @@ crop          batches of similar length; the padding's weight is 0
 equal_length  batches of one length each; there is no padding
 remask        as crop, and the targets' padding repeats the last valid step
 keras         every batch padded to one fixed number of steps, every step weighted alike
+
+`buckets.py` has what it does to the buckets.
 """
 
-import numpy as np
 import tensorflow as tf
 
-from components.train import input
 from components.train.input import Batch
 from components.train.options import TrainOptions
-
-
-def boundaries(options: TrainOptions, lengths: np.ndarray) -> list[int]:
-    """Upper bounds (exclusive) of the length buckets to train in.
-
-    Args:
-      options: strategy and batch size.
-      lengths: int64 [N], of the training split.
-    """
-    if options.padding == "keras":
-        return []
-    if options.padding == "equal_length":
-        return [int(length) + 1 for length in np.unique(lengths)]
-    return input.bucket_boundaries(lengths, options.batch_size)
-
-
-def fixed_steps(options: TrainOptions, lengths: np.ndarray) -> int | None:
-    """The number of steps that every training batch is padded to; None for its own longest."""
-    return int(lengths.max()) if options.padding == "keras" else None
 
 
 def weight(options: TrainOptions, batch: Batch) -> tf.Tensor:

@@ -11,10 +11,23 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 import schemas
-from components.artifacts import TRAINING_FILE, UNTRAINED_FOLDER
+from components.artifacts import EXHIBIT_FILE, LOGS_FOLDER, TRAINING_FILE, UNTRAINED_FOLDER
+from components.masking import masked_mean_of
 from components.sequence import SPLITS, Columns
-from components.storage import digest_of, sha256, write_json
-from components.train import categories, effect, export, golden, input, loop, loss, model, padding
+from components.signatures import ABSOLUTE, MODEL, N_VALUES, SQUARED, error_sum
+from components.storage import digest_of, sha256, standard, write_json, write_text
+from components.train import (
+    buckets,
+    categories,
+    effect,
+    exhibit,
+    export,
+    golden,
+    input,
+    loop,
+    loss,
+    model,
+)
 from components.train.categories import Vocabulary
 from components.train.checkpoint import Checkpoints
 from components.train.options import HeadOptions, TrainOptions
@@ -59,24 +72,25 @@ def run_fn(fn_args: Any) -> None:
         "categories": trainer.categories,
         "batch_size": options.batch_size,
     }
-    boundaries = padding.boundaries(options, lengths["train"])
+    boundaries = buckets.boundaries(options, lengths["train"])
 
     def train_batches(shuffle_seed: int | None = None) -> tf.data.Dataset:
         return input.batches(
             files["train"],
             boundaries=boundaries,
             average=options.average,
-            fixed_steps=padding.fixed_steps(options, lengths["train"]),
+            fixed_steps=buckets.fixed_steps(options, lengths["train"]),
             shuffle_seed=shuffle_seed,
             **read,
         )
 
     def all_batches(split: str) -> tf.data.Dataset:
         """For metrics: every strategy is scored on the same batches."""
-        found = input.bucket_boundaries(lengths[split], options.batch_size)
+        found = buckets.bucket_boundaries(lengths[split], options.batch_size)
         return input.batches(files[split], boundaries=found, **read)
 
-    logs = tf.summary.create_file_writer(str(pathlib.Path(fn_args.model_run_dir) / "logs"))
+    log_folder = pathlib.Path(fn_args.model_run_dir) / LOGS_FOLDER
+    logs = tf.summary.create_file_writer(str(log_folder))
 
     def report(epoch: loop.Epoch) -> None:
         _log.info(
@@ -102,6 +116,7 @@ def run_fn(fn_args: Any) -> None:
             pathlib.Path(config["checkpoints"]), _fingerprint(config, files, columns)
         ),
         on_epoch=report,
+        batches_an_epoch=_batches_an_epoch(options, lengths),
     )
     served = {
         "transform_output": transform_output,
@@ -124,6 +139,28 @@ def run_fn(fn_args: Any) -> None:
         "sums": {split: _sums(portable, vocabularies, all_batches(split)) for split in SPLITS},
     }
     write_json(pathlib.Path(fn_args.model_run_dir) / TRAINING_FILE, summary)
+    with logs.as_default(step=summary["best_epoch"]):
+        for split, sums in summary["sums"].items():
+            for metric, kind in (("masked_mse", SQUARED), ("masked_mae", ABSOLUTE)):
+                mean = masked_mean_of(sums[error_sum(MODEL, kind)], sums[N_VALUES])
+                tf.summary.scalar(f"exported/{metric}/{split}", mean)
+    logs.flush()
+    parsing = {key: read[key] for key in ("spec", "features", "categories")}
+    shown, codes = exhibit.of_eval(portable, files["eval"], columns=columns, parsing=parsing)
+    exhibit.write_projector(log_folder, shown, codes)
+    # Compact: a number a line, as of the other files, would be long.
+    text = json.dumps(standard(shown), allow_nan=False)
+    write_text(pathlib.Path(fn_args.model_run_dir) / EXHIBIT_FILE, text)
+
+
+def _batches_an_epoch(options: TrainOptions, lengths: dict[str, Any]) -> int:
+    train, evaluation = (lengths[split] for split in SPLITS)
+    bounds = buckets.boundaries(options, train)
+    eval_bounds = buckets.bucket_boundaries(evaluation, options.batch_size)
+    return sum(
+        buckets.epoch_of(found, of_split, options.batch_size).batches
+        for found, of_split in ((train, bounds), (evaluation, eval_bounds))
+    )
 
 
 def _portable(options: TrainOptions, **build: Any) -> model.MaskedAutoencoder:

@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from components import progress
 from components.masking import masked_mean, masked_mean_of, total_weight
 from components.train import categories, loss, model, padding
 from components.train.categories import Vocabulary
@@ -113,6 +114,7 @@ class Trainer:
         for batch in distributed:
             for name, value in step(batch).items():
                 totals[name] = totals[name] + value if name in totals else value
+            progress.advance()
         return {name: float(total) for name, total in totals.items()}
 
     def _compiled(

@@ -234,3 +234,28 @@ def test_synth_into_what_is_no_folder_ends_with_2(tmp_path: pathlib.Path, below:
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith(f"--output: expected a folder to write into, received {file}")
     assert file.read_text(encoding="utf-8") == "mine"
+
+
+def test_plan_imports_nothing_heavy_and_writes_nothing(tmp_path: pathlib.Path) -> None:
+    """That nothing heavy is imported, `_ragline` holds for every command it runs."""
+    assert _ragline("synth", "--output", tmp_path, "--sequences", 200).exit_code == 0
+    (tmp_path / "c.toml").write_text(CONFIG, encoding="utf-8")
+    before = sorted(tmp_path.rglob("*"))
+    done = _ragline("plan", tmp_path / "c.toml")
+    assert done.exit_code == 0, done.stderr
+    assert "200 read, 200 accepted" in done.stdout
+    assert (done.stderr, sorted(tmp_path.rglob("*"))) == ("", before)
+
+
+def test_init_and_report_import_nothing_heavy_and_name_mistakes(
+    tmp_path: pathlib.Path,
+) -> None:
+    done = _ragline("report", tmp_path)
+    assert done.exit_code == 2
+    assert f"{tmp_path}: expected the folder of a run" in done.stderr
+    (tmp_path / "a.csv").write_text("recording,t,x\n" + "r,0,1.5\nr,1,2.5\n" * 3, "utf-8")
+    arguments = ("init", "--input", tmp_path / "*.csv", "--output", tmp_path / "c.toml")
+    assert _ragline(*arguments).exit_code == 0
+    done = _ragline(*arguments)
+    assert done.exit_code == 2
+    assert f"{tmp_path / 'c.toml'}: is there already" in done.stderr

@@ -4,20 +4,22 @@ import copy
 import html.parser
 import json
 import math
+import pathlib
 import re
 from typing import Any
 
 import pytest
+from reports import BEST, EPOCHS, EXHIBIT, NASTY, metrics, summary
 
+from components.storage import write_json
 from pipeline import report
 
-EPOCHS = 7
-BEST = 5
 SECTIONS = [
-    "verdict", "baselines", "lengths", "slices", "embedding", "training", "data", "stages",
-    "versions",
+    "verdict", "baselines", "lengths", "slices", "reconstructions", "embedding", "training", "data",
+    "stages", "lineage", "versions",
 ]  # fmt: skip
-NOT_ALWAYS = ["slices", "embedding"]  # Shown where there is something to show.
+# Shown where there is something to show.
+NOT_ALWAYS = ["slices", "reconstructions", "embedding"]
 VOID = {"meta", "br"}
 
 
@@ -47,7 +49,8 @@ class Page(html.parser.HTMLParser):
         assert self.elements[self._open.pop()][0] == tag, f"</{tag}> closes what is open"
 
     def handle_data(self, data: str) -> None:
-        for i in self._open:
+        script = self._open and self.elements[self._open[-1]][0] == "script"
+        for i in self._open[-1:] if script else self._open:
             self.elements[i][3].append(data)
 
     def find(self, tag: str, section: str) -> list[tuple[dict[str, str | None], str]]:
@@ -72,177 +75,54 @@ class Page(html.parser.HTMLParser):
         return dict(zip(self.texts("dt", section), self.texts("dd", section), strict=True))
 
     @property
+    def figures(self) -> dict[str, Any]:
+        """Id -> figure; each has a place in the page."""
+        [found] = [x for tag, a, _, x in self.elements if a.get("id") == "figures"]
+        figures = json.loads("".join(found))
+        places = {a["id"] for _, a, *_ in self.elements if a.get("class") == "plot"}
+        assert places == figures.keys()
+        return figures
+
+    @property
     def text(self) -> str:
         """What a person can read, style sheet aside."""
         return "".join(next(x for tag, _, _, x in self.elements if tag == "body"))
-
-
-def _metrics(mse: float, sequences: int) -> dict[str, dict[str, float | None]]:
-    def of(value: float, lower: float | None = None, upper: float | None = None) -> dict[str, Any]:
-        return {"value": value, "lower": lower, "upper": upper, "count": None}
-
-    return {
-        "masked_mse": of(mse, mse - 0.125, mse + 0.25),
-        "masked_mae": of(mse / 2, 0.0, 1.0),
-        "sequences": of(float(sequences)),
-    }
-
-
-def _slices(added: float) -> dict[str, Any]:
-    """The slices of a baseline whose masked MSE is so much above the model's."""
-    return {
-        name: {"masked_mse": {"value": mse + added, "lower": None, "upper": None, "count": None}}
-        for name, mse in (
-            ("overall", 0.78650264),
-            ("length_bucket=8-15", 0.25),
-            ("length_bucket=16-31", 0.75),
-            ("label=circle", 0.5),
-        )
-    }
-
-
-EMBEDDING = {
-    "sequences": 1999,
-    "finite": True,
-    "model": {
-        "size": 3, "effective_rank": 2.5, "variance": [0.25, 0.125, 0.5], "length_r2": 0.375,
-    },
-    "untrained": {
-        "size": 3, "effective_rank": 1.5, "variance": [0.01, 0.02, 0.03], "length_r2": 0.4375,
-    },
-    "neighbours_kept": 0.625,
-    "probes": {
-        "label": {
-            "labelled": 777,
-            "majority": 0.25,
-            "model": {"nearest_neighbour": 0.9, "logistic_regression": 0.875},
-            "untrained": {"nearest_neighbour": 0.5, "logistic_regression": 0.6},
-            "length": {"nearest_neighbour": 0.3, "logistic_regression": 0.2},
-        }
-    },
-}  # fmt: skip
-
-
-def _summary() -> dict[str, Any]:
-    """A run that pushed, with no value that another one repeats where a test looks."""
-    history = [
-        {"epoch": e, "loss": 1 / (e + 1), "masked_mse": 0.5 + abs(e - BEST) / 10, "seconds": 1.5}
-        for e in range(EPOCHS + 1)
-    ]
-    return {
-        "comparison": None,
-        "run_id": "20260102-030405-abcd",
-        "status": "done",
-        "exit_code": 0,
-        "input": {
-            "sequences": 12345,
-            "steps": 7654321,
-            "accepted": 12300,
-            "quarantined": 45,
-            "reasons": {"length_mismatch": 44, "no_steps": 1},
-            "by_split": {
-                "train": {"sequences": 10000, "steps": 6000000},
-                "eval": {"sequences": 2300, "steps": 1654321},
-            },
-        },
-        "splits": {"train": 10000, "eval": 2300},
-        "train": {
-            "epochs": EPOCHS,
-            "best_epoch": BEST,
-            "loss": 0.2,
-            "masked_mse": 0.5,
-            "padding_waste": 0.09448083,
-            "steps_per_second": 39552.307,
-            "bucket_boundaries": [26, 34],
-            "replicas": 1,
-            "devices": ["/device:CPU:0", "/device:GPU:0"],
-            "history": history,
-        },
-        "metrics": {
-            "overall": _metrics(0.78650264, 2300),
-            "length_bucket=8-15": _metrics(0.25, 300),
-            "length_bucket=16-31": _metrics(0.75, 2000),
-            "label=circle": _metrics(0.5, 500),
-        },
-        "baselines": {
-            "model": {
-                "train": {"masked_mse": 0.61111, "masked_mae": 0.62222},
-                "eval": {"masked_mse": 0.63333, "masked_mae": 0.64444, "normalised_mse": 0.65551},
-            },
-            "training_mean": {
-                "train": {"masked_mse": 0.81111, "masked_mae": 0.82222},
-                "eval": {"masked_mse": 1.26666, "masked_mae": 0.84444, "normalised_mse": 0.85551},
-                "slices": _slices(0.2),
-            },
-            "sequence_mean": {
-                "train": {"masked_mse": 0.71111, "masked_mae": 0.72222},
-                "eval": {"masked_mse": 0.73333, "masked_mae": 0.74444, "normalised_mse": 0.75551},
-                "slices": _slices(-0.01),
-            },
-            "last_value": {
-                "train": {"masked_mse": 0.51111, "masked_mae": 0.52222},
-                "eval": {"masked_mse": 0.53333, "masked_mae": 0.54444, "normalised_mse": 0.55551},
-                "slices": _slices(-0.1),
-            },
-            "newest": {
-                "train": {"masked_mse": None, "masked_mae": None},
-                "eval": {"masked_mse": None, "masked_mae": None, "normalised_mse": 0.95551},
-                "slices": {},
-            },
-        },
-        "verdict": {
-            "blessed": True,
-            "forced": None,
-            "reasons": ["all sequences are finite", "below the mean"],
-        },
-        "newest": {"state": "compared", "version": 41, "why": None},
-        "embedding": EMBEDDING,
-        "constant_features": ["dust"],
-        "pushed": {"version": 42, "path": "/srv/serving/42"},
-        "stages": {
-            "ingest": {"state": "cached", "seconds": 0.006},
-            "train": {"state": "ran", "seconds": 1234.5},
-        },
-        "versions": {"ragline": "0.1.0", "tensorflow": "2.21.0"},
-    }
 
 
 def _stopped(status: str, **reached: Any) -> dict[str, Any]:
     """A run that stopped in its first stage, but for what is given."""
     nothing = (
         "input", "splits", "train", "metrics", "baselines", "pushed", "newest", "embedding",
-        "constant_features",
+        "constant_features", "data", "tensorboard",
     )  # fmt: skip
     reasons = [f"why it is {status}"]
     ending = {
         "verdict": {"blessed": False, "forced": None, "reasons": reasons},
         "status": status,
     }
-    stages = {"stages": {"ingest": {"state": "failed", "seconds": 0.25}}}
-    return _summary() | dict.fromkeys(nothing) | ending | stages | reached
+    ingest = {"state": "failed", "seconds": 0.25, "peak_bytes": None, "outputs": {}}
+    stages = {"stages": {"ingest": ingest}}
+    return summary() | dict.fromkeys(nothing) | ending | stages | reached
 
 
-def _page(summary: dict[str, Any]) -> Page:
-    return Page(report.render(summary))
+def _source(summary: dict[str, Any], exhibit: dict[str, Any] | None = None) -> str:
+    """Without the 5 MB that draw, which tests/test_browser.py has."""
+    return report.render(summary, exhibit, library="")
 
 
-def _lines(page: Page, kind: str) -> list[list[tuple[float, float]]]:
-    return [
-        [tuple(map(float, point.split(","))) for point in attributes["points"].split()]
-        for attributes, _ in page.find("polyline", "training")
-        if attributes["class"] == kind
-    ]
+def _page(summary: dict[str, Any], exhibit: dict[str, Any] | None = None) -> Page:
+    return Page(_source(summary, exhibit))
 
 
 def test_sections_in_order() -> None:
-    page = _page(_summary())
+    page = _page(summary(), EXHIBIT)
     found = [a["id"] for tag, a, *_ in page.elements if tag in ("header", "section")]
     assert found == SECTIONS
     assert "Not reached" not in page.text
 
 
 def test_pushed() -> None:
-    page = _page(_summary())
+    page = _page(summary())
     assert page.texts("h1", "verdict") == ["Pushed as version 42"]
     assert page.texts("li", "verdict") == ["all sequences are finite", "below the mean"]
     assert page.texts("code", "verdict") == ["/srv/serving/42"]
@@ -267,32 +147,33 @@ def test_stopped_runs(status: str, headline: str) -> None:
         if section not in NOT_ALWAYS and "Not reached" not in "".join(page.texts("p", section))
     ]
     assert not {section for _, _, section, _ in page.elements} & set(NOT_ALWAYS)
-    assert reached == ["verdict", "stages", "versions"]
-    assert page.rows("stages") == {"ingest": ["failed", "0.250"]}
-    assert page.find("svg", "lengths") == page.find("svg", "training") == []
+    assert reached == ["verdict", "stages", "lineage", "versions"]
+    assert page.rows("stages") == {"ingest": ["failed", "0.250", "—"]}
+    assert [*page.figures] == ["plot-stages"]
 
 
 def test_stopped_before_any_stage() -> None:
     page = _page(_stopped("failed", stages={}))
     assert page.texts("p", "stages") == ["No stage started."]
+    assert page.figures == {}
 
 
 def test_stopped_halfway() -> None:
-    done = _summary()
+    done = summary()
     page = _page(_stopped("failed", input=done["input"], train=done["train"]))
     assert page.rows("data")["Read"] == ["12,345"]
-    assert len(_lines(page, "loss")) == 1
+    assert "plot-curves" in page.figures
     assert "Not reached" in "".join(page.texts("p", "lengths"))
 
 
 def test_not_blessed_shows_its_numbers() -> None:
-    page = _page(_summary() | {"status": "not_blessed", "pushed": None})
+    page = _page(summary() | {"status": "not_blessed", "pushed": None})
     assert page.texts("h1", "verdict") == ["Not blessed: nothing pushed"]
-    assert page.rows("baselines") == _page(_summary()).rows("baselines")
+    assert page.rows("baselines") == _page(summary()).rows("baselines")
 
 
 def test_baselines() -> None:
-    page = _page(_summary())
+    page = _page(summary())
     assert page.rows("baselines") == {
         "Model": ["0.6111", "0.6222", "0.6333", "0.6444", "0.6555"],
         "Training mean": ["0.8111", "0.8222", "1.267", "0.8444", "0.8555"],
@@ -301,12 +182,15 @@ def test_baselines() -> None:
         "Newest blessed": ["—", "—", "—", "—", "0.9555"],
     }
     assert "left out of the normalised MSE: dust." in page.text
-    model, training_mean, *_ = [float(a["width"]) for a, _ in page.find("rect", "baselines")]
-    assert model / training_mean == pytest.approx(0.63333 / 1.26666, abs=1e-3)
+    [bars] = page.figures["plot-baselines"]["data"]
+    # Not the newest model's, whose standardised units are others.
+    assert dict(zip(bars["y"], bars["x"], strict=True)) == {
+        "Model": 0.63333, "Training mean": 1.26666, "Sequence mean": 0.73333, "Last value": 0.53333,
+    }  # fmt: skip
 
 
 def test_lengths() -> None:
-    page = _page(_summary())
+    page = _page(summary())
     assert page.rows("lengths") == {
         "8-15": ["300", "0.2500", "0.1250 to 0.5000", "0.1250", "0.4500", "0.2400", "0.1500"],
         "16-31": ["2,000", "0.7500", "0.6250 to 1.000", "0.3750", "0.9500", "0.7400", "0.6500"],
@@ -315,14 +199,14 @@ def test_lengths() -> None:
 
 
 def test_slices_by_context() -> None:
-    page = _page(_summary())
+    page = _page(summary())
     row = ["500", "0.5000", "0.3750 to 0.7500", "0.2500", "0.7000", "0.4900", "0.4000"]
     assert page.rows("slices")["circle"] == row
     assert page.texts("th", "slices")[0] == "Label"
 
 
 def test_the_embedding() -> None:
-    page = _page(_summary())
+    page = _page(summary())
     rows = {"Model": [], "Untrained": [], "Length": []}
     for name, cells in page.rows("embedding").items():
         rows[name] = cells
@@ -343,80 +227,98 @@ def test_the_embedding() -> None:
 
 
 def test_an_embedding_that_is_not_finite_is_not_shown() -> None:
-    page = _page(_summary() | {"embedding": {"sequences": 9, "finite": False}})
+    page = _page(summary() | {"embedding": {"sequences": 9, "finite": False}})
     assert page.texts("h2", "embedding") == []
 
 
 def test_a_forced_blessing_is_seen_with_its_reason() -> None:
     verdict = {"blessed": True, "forced": "because <I> say so", "reasons": ["it is bad"]}
-    page = _page(_summary() | {"verdict": verdict})
+    page = _page(summary() | {"verdict": verdict})
     assert "Blessed by force: because <I> say so" in page.texts("p", "verdict")
-    assert "force" not in _page(_summary()).text
+    assert "force" not in _page(summary()).text
 
 
-def test_interval_plot_is_to_scale() -> None:
-    page = _page(_summary())
-    spans = [a for a, _ in page.find("line", "lengths") if a["class"] == "span"]
-    dots = [float(a["cx"]) for a, _ in page.find("circle", "lengths")]
-    assert len(spans) == len(dots) == 3
-    for span, dot in zip(spans, dots, strict=True):
-        lower, upper = float(span["x1"]), float(span["x2"])
-        assert (dot - lower) / (upper - lower) == pytest.approx(1 / 3, abs=0.01)
+def test_intervals_reach_from_the_value_to_the_bounds() -> None:
+    figures = _page(summary()).figures
+    model, mean = figures["plot-lengths"]["data"]
+    assert model["y"] == ["8-15", "16-31", "All"]
+    assert model["x"] == [0.25, 0.75, 0.78650264]
+    assert model["error_x"]["array"] == pytest.approx([0.25] * 3)
+    assert model["error_x"]["arrayminus"] == pytest.approx([0.125] * 3)
+    assert mean["x"] == pytest.approx([0.45, 0.95, 0.98650264])
+    assert figures["plot-slice-label"]["data"][0]["y"] == ["circle", "All"]
 
 
-def test_lines_have_a_point_an_epoch() -> None:
-    page = _page(_summary())
-    for kind in ("loss", "masked_mse"):
-        [points] = _lines(page, kind)
-        assert len(points) == EPOCHS + 1, "and one before the first"
-        assert [x for x, _ in points] == sorted({x for x, _ in points})
-    [points] = _lines(page, "loss")
-    assert [y for _, y in points] == sorted({y for _, y in points}), "a falling loss goes down"
+def test_curves_have_a_point_an_epoch_and_the_best_one_is_marked() -> None:
+    found = summary()
+    found["train"]["history"][1]["loss"] = None
+    measured, loss, best = _page(found).figures["plot-curves"]["data"]
+    assert measured["x"] == loss["x"] == [*range(EPOCHS + 1)], "one before the first"
+    assert loss["y"][:3] == [1.0, None, pytest.approx(1 / 3)]
+    assert loss["connectgaps"] is False, "a missing value cuts the line"
+    assert (best["x"], best["y"], best["name"]) == ([BEST], [0.5], f"best: epoch {BEST}")
 
 
-def test_best_epoch_is_marked_on_its_point() -> None:
-    page = _page(_summary())
-    [ring] = [a for a, _ in page.find("circle", "training") if a["class"] == "ring"]
-    [points] = _lines(page, "masked_mse")
-    assert (float(ring["cx"]), float(ring["cy"])) == points[BEST]
-    assert f"best: epoch {BEST}" in page.texts("text", "training")
+def test_reconstructions_are_drawn_with_their_gaps_and_to_their_end() -> None:
+    page = _page(summary(), EXHIBIT)
+    assert page.texts("code", "reconstructions") == ["s3", "s0", "s1"]
+    traces = page.figures["plot-worst"]["data"]
+    assert [trace["y"] for trace in traces[:2]] == [[1.0, None, 3.0], [1.5, 2.0, 2.5]]
+    assert {trace["connectgaps"] for trace in traces} == {False}
+    assert [trace["yaxis"] for trace in traces] == ["y", "y", "y2", "y2"]
 
 
-def test_charts_stay_inside_their_box() -> None:
-    page = _page(_summary())
-    box = ""
-    for tag, attributes, *_ in page.elements:
-        box = attributes.get("viewbox", box)
-        for name, value in attributes.items():
-            if name in {"x", "x1", "x2", "cx", "y", "y1", "y2", "cy"}:
-                most = float(box.split()[2 if "x" in name else 3])
-                assert 0 <= float(value) <= most, (tag, attributes, box)
+def test_errors_by_length() -> None:
+    [points] = _page(summary(), EXHIBIT).figures["plot-errors"]["data"]
+    assert list(zip(points["text"], points["x"], points["y"], strict=True)) == [
+        ("s0", 1, 0.25), ("s1", 40, 0.5), ("s3", 7, 0.125),
+    ]  # fmt: skip
 
 
-def test_one_epoch_is_a_dot() -> None:
-    summary = _summary()
-    summary["train"] |= {"history": summary["train"]["history"][:1], "best_epoch": 0, "epochs": 0}
-    page = _page(summary)
-    assert len([a for a, _ in page.find("circle", "training") if a["class"] == "dot-loss"]) == 1
+def test_the_embedding_is_coloured_by_label_and_by_length() -> None:
+    figure = _page(summary(), EXHIBIT).figures["plot-embedding"]
+    by_name = {trace["name"]: trace for trace in figure["data"]}
+    assert [*by_name] == ["none", "circle", "zigzag", "length"]
+    assert by_name["circle"]["x"] == [0.0, 3.0]
+    assert by_name["length"]["marker"]["color"] == [math.log2(n) for n in (1, 40, 12, 7)]
+    assert figure["ways"] == {
+        "by label": [True, True, True, False], "by length": [False, False, False, True],
+    }  # fmt: skip
+    assert "50% of the variance" in figure["layout"]["xaxis"]["title"]["text"]
 
 
-def test_a_missing_value_cuts_the_line() -> None:
-    summary = _summary()
-    summary["train"]["history"][1]["loss"] = None
-    page = _page(summary)
-    assert [len(piece) for piece in _lines(page, "loss")] == [1, EPOCHS - 1]
-    assert [len(piece) for piece in _lines(page, "masked_mse")] == [EPOCHS + 1]
+def test_lengths_of_the_data() -> None:
+    train, evaluation = _page(summary()).figures["plot-data-lengths"]["data"]
+    assert train["x"] == ["8-15", "16-31", "128-255"]
+    assert (train["y"], evaluation["y"]) == ([4, 0, 6], [0, 5, 0])
+
+
+def test_the_data_page() -> None:
+    page = _page(summary())
+    rows = page.rows("data")
+    assert rows["ax"] == ["12.50 %", "-1.500", "0.3750", "0.2500", "0.7500", "2.500", ""]
+    assert rows["dust"] == ["0 %", "7.000", "—", "—", "—", "7.000", "constant"]
+    assert rows["length_mismatch"] == ["44", "a.jsonl, line 7: expected 3"]
+    assert page.facts("data") == {"Short windows": "3"}
+
+
+def test_lineage() -> None:
+    page = _page(summary())
+    assert page.rows("lineage") == {
+        "ingest": ["examples", "/w/ingest/3"], "train": ["model", "/w/train/7"],
+    }  # fmt: skip
 
 
 def test_training_and_data_and_stages_and_versions() -> None:
-    page = _page(_summary())
+    page = _page(summary())
     facts = page.facts("training")
     assert facts["Epochs"] == "7"
     assert facts["Best epoch, the one kept"] == "5"
     assert facts["Padding waste"] == "9.448 %"
     assert facts["Valid steps per second"] == "39,550"
     assert facts["Devices"] == "/device:CPU:0, /device:GPU:0"
-    assert page.rows("data") == {
+    assert "tensorboard --logdir /w/logs" in page.texts("code", "training")
+    expected = {
         "Read": ["12,345"],
         "Accepted": ["12,300"],
         "Quarantined": ["45"],
@@ -425,7 +327,10 @@ def test_training_and_data_and_stages_and_versions() -> None:
         "Train": ["10,000", "6,000,000"],
         "Eval": ["2,300", "1,654,321"],
     }
-    assert page.rows("stages") == {"ingest": ["cached", "0.006"], "train": ["ran", "1,234"]}
+    assert expected.items() <= page.rows("data").items()
+    assert page.rows("stages") == {
+        "ingest": ["cached", "0.006", "512 MB"], "train": ["ran", "1,234", "2,048 MB"],
+    }  # fmt: skip
     assert page.facts("versions") == {"ragline": "0.1.0", "tensorflow": "2.21.0"}
 
 
@@ -441,22 +346,19 @@ def test_the_comparison_of_strategies_is_shown_where_there_is_one() -> None:
         "padding_waste": 0.6477,
         "seconds": 5.63,
     }
-    page = _page(_summary() | {"comparison": [row | {"padding": "crop"}, row]})
+    page = _page(summary() | {"comparison": [row | {"padding": "crop"}, row]})
     assert page.rows("padding")["keras"] == [
         "0.2662", "0.7240", "0.8462", "4.2%", "21.3%", "-0.4578", "64.8%", "5.63",
     ]  # fmt: skip
     assert "crop" in page.rows("padding")
-    assert _page(_summary()).rows("padding") == {}
+    assert _page(summary()).rows("padding") == {}
 
 
 def test_units_are_named_where_errors_are_shown() -> None:
-    page = _page(_summary())
+    page = _page(summary())
     for section in ("baselines", "lengths", "training"):
         captions = page.texts("figcaption", section)
         assert captions and all("standardised units" in caption for caption in captions)
-
-
-NASTY = "<script>alert('&')</script>"
 
 
 @pytest.mark.parametrize(
@@ -467,25 +369,69 @@ NASTY = "<script>alert('&')</script>"
         {"constant_features": [NASTY]},
         {"run_id": NASTY},
         {"pushed": {"version": 1, "path": NASTY}},
-        {"stages": {NASTY: {"state": "ran", "seconds": 1.0}}},
-        {"stages": {"train": {"state": NASTY, "seconds": 1.0}}},
+        {"stages": {NASTY: {"state": "ran", "seconds": 1.0, "peak_bytes": 1, "outputs": {}}}},
+        {"stages": {"a": {"state": NASTY, "seconds": 1.0, "peak_bytes": 1, "outputs": {}}}},
+        {"data": summary()["data"] | {"examples": {"no_steps": NASTY}}},
+        {"tensorboard": {"folder": "", "command": NASTY}},
         {"versions": {"ragline": NASTY}},
-        {"metrics": {"overall": _metrics(1, 1), f"length_bucket={NASTY}": _metrics(1, 1)}},
-        {"input": _summary()["input"] | {"reasons": {NASTY: 3}}},
-        {"train": _summary()["train"] | {"devices": [NASTY]}},
+        {"metrics": {"overall": metrics(1, 1), f"length_bucket={NASTY}": metrics(1, 1)}},
+        {"input": summary()["input"] | {"reasons": {NASTY: 3}}},
+        {"train": summary()["train"] | {"devices": [NASTY]}},
     ],
     ids=lambda change: next(iter(change)),
 )
 def test_markup_in_the_data_stays_text(change: dict[str, Any]) -> None:
-    page = _page(_summary() | change)
+    page = _page(summary() | change)
     assert NASTY in page.text
-    assert "script" not in {tag for tag, *_ in page.elements}
+    assert [tag for tag, *_ in page.elements].count("script") == 3
+
+
+def test_markup_in_ids_and_labels_stays_text() -> None:
+    """In the page, in the JSON that the script reads, and in Plotly, which takes some tags."""
+    exhibit = copy.deepcopy(EXHIBIT)
+    exhibit["sequences"]["sequence_id"][0] = NASTY
+    exhibit["sequences"]["context"] = {NASTY: [NASTY, "<b>x</b>", None, None]}
+    exhibit["reconstructions"][0]["sequence_id"] = NASTY
+    exhibit["reconstructions"][0]["features"] = {NASTY: {"values": [1.0], "outputs": [2.0]}}
+    source = _source(summary(), exhibit)
+    page = Page(source)
+    assert NASTY in page.texts("code", "reconstructions")
+    assert [tag for tag, *_ in page.elements].count("script") == 3
+    assert "<script>alert" not in source
+    texts = json.dumps(page.figures)
+    assert "&lt;script&gt;" in texts and "&lt;b&gt;" in texts
+    figures = page.figures
+    figures["plot-embedding"].pop("ways")  # On buttons, as text.
+    assert "<b>" not in json.dumps(figures) and "<script" not in json.dumps(figures)
 
 
 def test_nothing_is_loaded() -> None:
-    source = report.render(_summary())
-    for word in ("http://", "https://", "src=", "<link", "<script", "@import", "url("):
+    source = _source(summary(), EXHIBIT)
+    for word in ("http://", "https://", "src=", "<link", "@import", "url("):
         assert word not in source
+    assert "default-src 'none'" in source
+
+
+def test_a_report_is_written_anew(tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "runs" / "20260102"
+    (tmp_path / "runs" / "20260101").mkdir(parents=True)
+    folder.mkdir()
+    write_json(folder / "summary.json", summary())
+    page = report.write(folder, summary(), EXHIBIT)
+    first = page.read_text()
+    assert Page(first).texts("code", "reconstructions") == ["s3", "s0", "s1"]
+    for place in (folder, tmp_path):
+        page.unlink()
+        assert report.write_again(place) == page
+        assert page.read_text() == first
+
+
+@pytest.mark.parametrize("content", [None, "{}", "no JSON", "[]"])
+def test_what_is_no_run_is_refused(tmp_path: pathlib.Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "summary.json").write_text(content)
+    with pytest.raises(report.NoRunError, match=re.escape(str(tmp_path))):
+        report.write_again(tmp_path)
 
 
 def _holes(value: Any, hole: float | None) -> Any:
@@ -499,42 +445,40 @@ def _holes(value: Any, hole: float | None) -> Any:
 
 @pytest.mark.parametrize("hole", [None, math.nan, math.inf], ids=str)
 def test_missing_values_are_dashes(hole: float | None) -> None:
-    page = _page(_holes(_summary(), hole))
+    page = _page(_holes(summary(), hole))
     assert not re.search(r"\b(None|nan|inf)\b", page.text, re.IGNORECASE)
     assert page.rows("baselines")["Model"] == ["—"] * 5
     assert page.rows("lengths")["All"] == ["—"] * 7
     assert page.facts("training")["Padding waste"] == "—"
-    assert not [tag for tag, *_ in page.elements if tag == "svg"]
+    assert page.figures.keys() <= {"plot-data-lengths"}
 
 
 def test_a_missing_text_is_a_dash() -> None:
-    page = _page(_summary() | {"versions": {"ragline": None}})
+    page = _page(summary() | {"versions": {"ragline": None}})
     assert page.facts("versions") == {"ragline": "—"}
 
 
 @pytest.mark.parametrize("predictor", ["model", "training_mean"])
 @pytest.mark.parametrize("field", ["value", "lower", "upper"])
 def test_one_missing_metric(predictor: str, field: str) -> None:
-    summary = _summary()
-    slices = (
-        summary["metrics"] if predictor == "model" else summary["baselines"][predictor]["slices"]
-    )
+    found = summary()
+    slices = found["metrics"] if predictor == "model" else found["baselines"][predictor]["slices"]
     slices["length_bucket=8-15"]["masked_mse"][field] = None
-    source = report.render(summary)
-    assert "None" not in source
-    assert len(Page(source).find("svg", "lengths")) == 1
+    page = _page(found)
+    assert "None" not in page.text
+    assert "plot-lengths" in page.figures
 
 
 def test_a_page_does_not_change_its_summary() -> None:
-    summary = _summary()
-    before = copy.deepcopy(summary)
-    report.render(summary)
-    assert summary == before
+    found = summary()
+    before = copy.deepcopy(found)
+    _source(found, EXHIBIT)
+    assert found == before
 
 
 def test_summary_read_back_gives_the_same_page() -> None:
-    summary = _summary()
-    assert report.render(json.loads(json.dumps(summary))) == report.render(summary)
+    found = summary()
+    assert _source(json.loads(json.dumps(found))) == _source(found)
 
 
 @pytest.mark.parametrize(
@@ -555,17 +499,3 @@ def test_summary_read_back_gives_the_same_page() -> None:
 )
 def test_number(value: float | None, written: str) -> None:
     assert report.number(value) == written
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([0.0, 1.246], [0, 0.5, 1, 1.5]),
-        ([0.67, 0.8], [0.65, 0.7, 0.75, 0.8]),
-        ([5.0], [5, 6]),
-        ([0.0], [0, 0.2]),
-        ([-3.0, 1e6], [-500000, 0, 500000, 1000000]),
-    ],
-)
-def test_ticks(values: list[float], expected: list[float]) -> None:
-    assert report.ticks(values) == pytest.approx(expected)

@@ -67,7 +67,7 @@ def test_a_work_directory_that_cannot_be_made_is_a_bad_configuration(config, whe
     assert file.read_text() == "not a folder"
 
 
-def test_chatter_goes_to_the_log_and_our_own_words_to_both(config):
+def _chatter(config: Config, **options: bool) -> subprocess.CompletedProcess[str]:
     """In a process of its own, whose file descriptors are really redirected, C++ and all."""
     code = f"""
 import logging, os, sys
@@ -78,23 +78,39 @@ from pipeline.config import Config
 config = Config(
     name="n", schema="gestures", workdir={config.workdir!r}, input=InputOptions(train="x")
 )
-with workdir.opened(config) as session:
+with workdir.opened(config, **{options!r}) as session:
     print("from print")
     os.write(2, b"from C++\\n")
     logging.getLogger("absl").warning("from absl")
     logging.getLogger("ragline.train").info("from ragline")
-    session.terminal.write("from the session\\n")
+    session.display.line("from the session")
     print(session.folder, file=sys.__stderr__)
 print("afterwards")
 """
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
+
+
+CHATTER = ("from print", "from C++", "from absl", "from ragline")
+
+
+def test_chatter_goes_to_the_log_and_our_own_words_to_both(config):
+    done = _chatter(config)
     assert done.stdout == "afterwards\n"
     told, ours, session = done.stderr.splitlines()
     assert told.startswith("run ")
     assert (ours.strip(), session) == ("from ragline", "from the session")
     [log] = pathlib.Path(config.workdir).rglob("log.txt")
     text = log.read_text()
-    for words in ("from print", "from C++", "from absl", "from ragline"):
+    for words in CHATTER:
         assert words in text
+
+
+def test_verbose_shows_the_chatter_too(config):
+    done = _chatter(config, verbose=True)
+    assert done.stdout == "afterwards\n"
+    for words in (*CHATTER, "from the session"):
+        assert words in done.stderr
+    [log] = pathlib.Path(config.workdir).rglob("log.txt")
+    assert "from C++" in log.read_text()

@@ -18,7 +18,7 @@ from train import samples
 from train.samples import FILLS, WORDS, F, Sample
 
 from components.sequence import Category
-from components.train import categories, input, loop, model, padding
+from components.train import buckets, categories, input, loop, model
 from components.train.categories import Vocabulary
 from components.train.options import TrainOptions
 from components.train.trainer import LOSS, Trainer, category_term, mean_of
@@ -157,7 +157,7 @@ def test_what_is_reported_equals_the_oracle(folder, strategy, average, seed, len
         folder / "reported",
         made,
         batch_size=batch_size,
-        boundaries=padding.boundaries(options, np.array(lengths)),
+        boundaries=buckets.boundaries(options, np.array(lengths)),
         average=average,
     )
     trained, evaluated = trainer.update(batches), trainer.evaluate(batches)

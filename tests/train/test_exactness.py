@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from train import samples
 from train.samples import KIND, SCORE, F
 
-from components.train import input
+from components.train import buckets
 from components.train.options import TrainOptions
 from components.train.trainer import LOSS, STEPS, Trainer, mean_of
 
@@ -156,7 +156,7 @@ def test_evaluation_is_the_same_in_any_batches(folder, batch_size, bucketed):
         folder / "eval",
         [samples.record(sample) for sample in made],
         batch_size=batch_size,
-        boundaries=input.bucket_boundaries(lengths, 1) if bucketed else [],
+        boundaries=buckets.bucket_boundaries(lengths, 1) if bucketed else [],
         shuffle_seed=batch_size,
     )
     assert len(list(batches)) == 22 if batch_size == 1 else len(list(batches)) < 22

@@ -4,7 +4,7 @@ import tensorflow as tf
 from train import samples
 from train.samples import SPEC, F
 
-from components.train import input
+from components.train import buckets, input
 
 SPEC_MISSING = SPEC | samples.OBSERVED
 
@@ -37,7 +37,7 @@ def files(sequences, tmp_path_factory) -> list[str]:
 
 def _batches(files, sequences, **options):
     lengths = input.read_lengths(files)
-    boundaries = input.bucket_boundaries(lengths, batch_size=8)
+    boundaries = buckets.bucket_boundaries(lengths, batch_size=8)
     return input.batches(
         files, spec=SPEC, features=F, batch_size=8, boundaries=boundaries, **options
     )
@@ -94,7 +94,7 @@ def test_the_seed_decides_the_order(files, sequences):
     ],
 )
 def test_boundaries_are_quantiles_of_the_lengths(lengths, batch_size, expected):
-    assert input.bucket_boundaries(lengths, batch_size) == expected
+    assert buckets.bucket_boundaries(lengths, batch_size) == expected
 
 
 def test_a_missing_value_has_a_weight_of_its_own(tmp_path):

@@ -1,0 +1,267 @@
+"""`ragline init`: what it guesses, and that what it writes works as it is."""
+
+import json
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import schemas
+from components.sequence import Columns
+from pipeline import config, exits, guess, init, plan
+from pipeline.__main__ import main
+
+Rows = list[dict[str, Any]]
+
+
+def _walks(**extra: Callable[[int, int, int], Any]) -> Rows:
+    """8 wearers with 5 recordings each, of 4 to 12 rows."""
+    random = np.random.default_rng(0)
+    rows = []
+    for wearer in range(8):
+        for recording in range(5):
+            for step in range(int(random.integers(4, 13))):
+                row = {
+                    "wearer": f"w{wearer}",
+                    "recording": recording,
+                    "t": step / 50,
+                    "ax": round(random.normal(), 3),
+                    "label": ("circle", "line")[recording % 2],
+                }
+                rows.append(row | {k: f(wearer, recording, step) for k, f in extra.items()})
+    return rows
+
+
+def _csv(rows: Rows, delimiter: str = ",") -> str:
+    lines = [rows[0].keys(), *(row.values() for row in rows)]
+    return "".join(delimiter.join(map(str, line)) + "\n" for line in lines)
+
+
+def _init(folder: pathlib.Path, pattern: str) -> init.Written:
+    return init.write(str(folder / pattern), folder / "ragline.toml")
+
+
+def _of(folder: pathlib.Path, rows: Rows) -> guess.Guess:
+    (folder / "a.csv").write_text(_csv(rows))
+    return _init(folder, "*.csv").guess
+
+
+def test_a_folder_of_csvs_works_with_no_edit(tmp_path, monkeypatch, capsys):
+    rows = _walks(temp=lambda w, r, t: "" if t == 2 else 36.5 + t / 10)
+    for part in range(2):
+        (tmp_path / f"{part}.csv").write_text(_csv(rows[part * 160 : part * 160 + 160]))
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "--input", "*.csv"]) == exits.DONE
+    told = capsys.readouterr().err
+    assert "group_by 'wearer', 'recording': 'recording' starts again in each 'wearer'" in told
+    loaded = config.load("ragline.toml")
+    assert loaded.input.group_by == ("wearer", "recording")
+    assert (loaded.input.order_by, loaded.input.entity) == ("t", "wearer")
+    assert loaded.input.missing_text == ("",)
+    columns = Columns.from_schema(schemas.load(loaded.schema))
+    assert columns.names == ("ax", "temp")
+    assert [feature.allow_missing for feature in columns.features] == [False, True]
+    assert columns.context == {"label": "bytes"}
+    found = plan.look(loaded).found
+    assert (found.read, found.accepted) == (40, 40)
+    assert found.columns[1].missing == 40
+
+
+def test_nothing_is_overwritten(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text(_csv(_walks()))
+    arguments = ["init", "--input", f"{tmp_path}/*.csv", "--output", str(tmp_path / "c.toml")]
+    (tmp_path / "c.pbtxt").write_text("mine")
+    assert main(arguments) == exits.BAD_CONFIG
+    assert "c.pbtxt: is there already" in capsys.readouterr().err
+    assert not (tmp_path / "c.toml").exists()
+    (tmp_path / "c.pbtxt").unlink()
+    assert main(arguments) == exits.DONE
+    assert main(arguments) == exits.BAD_CONFIG
+
+
+def test_no_file_is_bad_data(tmp_path, capsys):
+    assert main(["init", "--input", f"{tmp_path}/*.csv", "--output", "x"]) == exits.BAD_DATA
+    assert "no_input" in capsys.readouterr().err
+
+
+def test_ids_that_are_unique_need_no_entity_beside_them(tmp_path):
+    found = _of(tmp_path, _walks(session=lambda w, r, t: f"s{w}-{r}"))
+    assert (found.group_by, found.entity) == (("session",), "wearer")
+
+
+def test_an_entity_alone_is_the_sequence(tmp_path):
+    rows = [{k: v for k, v in row.items() if k != "recording"} for row in _walks()]
+    found = _of(tmp_path, rows)
+    assert (found.group_by, found.entity) == (("wearer",), None)
+    # The label changes within what is a sequence now.
+    assert found.categories == {"label": "bytes"}
+
+
+def test_without_a_name_blocks_of_rows_tell(tmp_path):
+    rows = [{"foo": f"f{row['wearer']}{row['recording']}", "ax": row["ax"]} for row in _walks()]
+    found = _of(tmp_path, rows)
+    assert found.group_by == ("foo",)
+    assert found.order_by is None
+
+
+def test_a_table_without_sequences_is_refused_with_a_sentence(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text("t,x\n0,1.5\n1,2.5\n2,3.5\n")
+    assert main(["init", "--input", f"{tmp_path}/a.csv", "--output", f"{tmp_path}/c"]) == 2
+    assert "expected a column that names each row's sequence" in capsys.readouterr().err
+
+
+def test_a_row_id_is_no_sequence(tmp_path):
+    number = iter(range(10_000))
+    found = _of(tmp_path, _walks(id=lambda w, r, t: next(number)))
+    assert found.group_by == ("wearer", "recording")
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "unit"),
+    [
+        ("timestamp", lambda w, r, t: 1_700_000_000 + t, "s"),
+        ("timestamp", lambda w, r, t: 1_700_000_000_000 + t, "ms"),
+        ("timestamp", lambda w, r, t: 1_700_000_000_000_000 + t, "us"),
+        ("timestamp", lambda w, r, t: 1_700_000_000_000_000_000 + t, "ns"),
+        ("time_ms", lambda w, r, t: 20 * t, "ms"),
+        ("when", lambda w, r, t: f"2026-05-01T09:00:{t:02}Z", "s"),
+    ],
+)
+def test_the_unit_of_time(tmp_path, column, values, unit):
+    rows = [{k: v for k, v in row.items() if k != "t"} for row in _walks(**{column: values})]
+    found = _of(tmp_path, rows)
+    assert (found.order_by, found.time_unit) == (column, unit)
+
+
+def test_what_a_column_is(tmp_path):
+    found = _of(
+        tmp_path,
+        _walks(
+            activity=lambda w, r, t: ("go", "stop")[t % 2],
+            age=lambda w, r, t: 30 + w % 3,
+            weight=lambda w, r, t: 60.5 + w % 4,
+            note=lambda w, r, t: f"free text {w} {r}",
+            ok=lambda w, r, t: ("true", "false")[t % 2],
+            site=lambda w, r, t: "here",
+            gap=lambda w, r, t: "",
+            pulse=lambda w, r, t: 60 + t,
+        ),
+    )
+    assert found.features == {"ax": False, "pulse": False}
+    assert found.categories == {"activity": "bytes"}
+    assert {context.name: context.kind for context in found.context} == {
+        "label": "bytes", "age": "int", "weight": "float",
+    }  # fmt: skip
+    left_out = [sentence for sentence in found.why if "left out" in sentence]
+    assert [sentence.split("'")[1] for sentence in left_out] == ["note", "ok", "site", "gap"]
+
+
+def test_a_mistake_in_a_column_of_numbers_makes_no_text_of_it(tmp_path):
+    rows = _walks()
+    rows[7]["ax"] = "oops"
+    found = _of(tmp_path, rows)
+    assert found.features == {"ax": False}
+    assert any("no numbers, such as 'oops'" in sentence for sentence in found.why)
+
+
+@pytest.mark.parametrize("name", ['a"b', "größe", "with space", "back\\slash", "a#b", "length"])
+def test_any_name_of_a_column_can_be_written(tmp_path, name):
+    rows = _walks(**{name: lambda w, r, t: t + 0.5})
+    (tmp_path / "a.csv").write_text(_csv(rows).replace('a"b', '"a""b"'))
+    written = _init(tmp_path, "*.csv")
+    loaded = config.load(written.config)
+    expected = ("ax",) if name == "length" else ("ax", name)
+    assert Columns.from_schema(schemas.load(loaded.schema)).names == expected
+    assert plan.look(loaded).found.accepted == 40
+
+
+def _records(rows: Rows) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        key = f"{row['wearer']}-{row['recording']}"
+        record = found.setdefault(
+            key, {"sequence_id": key, "wearer": row["wearer"], "label": row["label"], "t": []}
+        )
+        record["t"].append(row["t"])
+        record.setdefault("ax", []).append(row["ax"])
+    return [*found.values()]
+
+
+def _xes(records: list[dict[str, Any]]) -> str:
+    traces = []
+    for record in records:
+        events = "".join(
+            f'<event><string key="act" value="{"go" if x > 0 else "stop"}"/><float key="ax" '
+            f'value="{x}"/><date key="time:timestamp" value="2026-05-01T09:00:{i:02}Z"/></event>'
+            for i, x in enumerate(record["ax"])
+        )
+        own = f'<string key="concept:name" value="{record["sequence_id"]}"/>'
+        own += f'<string key="wearer" value="{record["wearer"]}"/>'
+        own += f'<string key="label" value="{record["label"]}"/>'
+        traces.append(f"<trace>{own}{events}</trace>")
+    return f"<log>{''.join(traces)}</log>"
+
+
+def _npz(path: pathlib.Path, records: list[dict[str, Any]]) -> None:
+    np.savez(
+        path,
+        ax=np.concatenate([record["ax"] for record in records]),
+        t=np.concatenate([record["t"] for record in records]),
+        length=[len(record["ax"]) for record in records],
+        label=[record["label"] for record in records],
+        sequence_id=[record["sequence_id"] for record in records],
+        wearer=[record["wearer"] for record in records],
+    )
+
+
+RECORDS = _records(_walks())
+WRITERS: dict[str, Callable[[pathlib.Path], Any]] = {
+    "semicolon.csv": lambda path: path.write_text(_csv(_walks(), ";")),
+    "long.parquet": lambda path: pq.write_table(pa.Table.from_pylist(_walks()), path),
+    "nested.parquet": lambda path: pq.write_table(pa.Table.from_pylist(RECORDS), path),
+    "lines.jsonl": lambda path: path.write_text("".join(json.dumps(r) + "\n" for r in RECORDS)),
+    "flat.npz": lambda path: _npz(path, RECORDS),
+    "log.xes": lambda path: path.write_text(_xes(RECORDS)),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_format_works_with_no_edit(tmp_path, name):
+    WRITERS[name](tmp_path / name)
+    written = _init(tmp_path, name)
+    loaded = config.load(written.config)
+    assert loaded.input.entity == "wearer"
+    assert loaded.input.order_by == ("time:timestamp" if name == "log.xes" else "t")
+    columns = Columns.from_schema(schemas.load(loaded.schema))
+    assert (columns.names, columns.context) == (("ax",), {"label": "bytes"})
+    found = plan.look(loaded).found
+    assert (found.read, found.accepted) == (40, 40)
+    assert sum(found.entities.values()) == 8
+    assert found.context["label"] == {"circle": 24, "line": 16}
+
+
+@pytest.mark.parametrize(
+    ("header", "last", "name"),
+    [
+        ("@classLabel true 1 2", "1", "label"),
+        ("@targetLabel true", "0.5", "target"),
+        ("@classLabel false", None, None),
+    ],
+)
+def test_the_archives_format_has_no_names(tmp_path, header, last, name):
+    lines = [
+        ":".join(["0.1,0.2,?", "5,6,7", *([] if last is None else [str(float(last) + i % 2)])])
+        for i in range(40)
+    ]
+    text = "\n".join(["@problemName x", "@dimensions 2", header, "@data", *lines, ""])
+    (tmp_path / "a.ts").write_text(text.replace(".0\n", "\n") if name == "label" else text)
+    loaded = config.load(_init(tmp_path, "a.ts").config)
+    columns = Columns.from_schema(schemas.load(loaded.schema))
+    assert columns.names == ("feature_0", "feature_1")
+    assert [feature.allow_missing for feature in columns.features] == [True, False]
+    assert [*columns.context] == ([] if name is None else [name])
+    assert plan.look(loaded).found.accepted == 40

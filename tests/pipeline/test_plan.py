@@ -1,0 +1,132 @@
+"""`ragline plan`: what it says of the demo data, and what it says is wrong."""
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.sequence import length_bucket
+from components.train.options import HeadOptions
+from pipeline import config, exits, plan, plan_text, synth
+from pipeline.__main__ import main
+
+CONFIG = """
+name = "n"
+schema = "gestures"
+workdir = "w"
+[input]
+train = "data/*.jsonl"
+"""
+GESTURES = [*synth.gestures(sequences=300, seed=1)]
+
+
+@pytest.fixture
+def folder(tmp_path: pathlib.Path) -> pathlib.Path:
+    _write(tmp_path, GESTURES)
+    (tmp_path / "c.toml").write_text(CONFIG)
+    return tmp_path
+
+
+def _write(folder: pathlib.Path, records: list[Any]) -> None:
+    (folder / "data").mkdir(exist_ok=True)
+    lines = [json.dumps(record) + "\n" for record in records]
+    (folder / "data" / "a.jsonl").write_text("".join(lines))
+
+
+def _look(folder: pathlib.Path, *overrides: str, **replaced: Any) -> plan.Plan:
+    loaded = config.load(folder / "c.toml", overrides)
+    return plan.look(dataclasses.replace(loaded, **replaced))
+
+
+def test_nothing_is_wrong_with_the_demo(folder, capsys):
+    assert main(["plan", str(folder / "c.toml")]) == exits.DONE
+    text = capsys.readouterr().out
+    assert "1 file, " in text and "read 1 as jsonl" in text
+    assert "300 read, 300 accepted, 0 rejected" in text
+    assert "saturation" in text and "constant" in text
+    assert "Nothing found that would stop a run." in text
+    assert not (folder / "w").exists()
+
+
+def test_the_numbers_are_those_of_the_data(folder, capsys):
+    assert main(["plan", str(folder / "c.toml"), "--json"]) == exits.DONE
+    found = json.loads(capsys.readouterr().out)
+    lengths = [len(record["features"]["ax"]) for record in GESTURES]
+    assert found["lengths"]["min"] == min(lengths) and found["lengths"]["max"] == max(lengths)
+    assert sum(found["length_buckets"].values()) == 300
+    assert sum(found["sequences"].values()) == 300
+    assert found["training"]["steps"] == sum(lengths)
+    values = [v for record in GESTURES for v in record["features"]["heart_rate"]]
+    missing = {feature["name"]: feature["missing"] for feature in found["features"]}
+    assert missing["heart_rate"] == pytest.approx(values.count(None) / len(values))
+    assert found["context"]["label"]["(none)"] == sum("label" not in r for r in GESTURES)
+    assert 0 < found["training"]["padding_waste"] < 1
+    assert found["stops"] == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["input.eval_share=1e-9"], "insufficient_data: the eval split is empty"),
+        (["input.eval_share=0.01"], "the eval split"),
+        (["input.steps.max_length=5", 'input.steps.too_long="reject"'], "quarantine: "),
+    ],
+)
+def test_what_would_stop_the_run_is_said(folder, capsys, overrides, expected):
+    sets = [part for override in overrides for part in ("--set", override)]
+    assert main(["plan", str(folder / "c.toml"), *sets]) == exits.BAD_DATA
+    assert expected in capsys.readouterr().out
+
+
+def test_values_outside_of_the_schema_stop_the_run(folder):
+    _write(folder, [*GESTURES, GESTURES[0] | {"sequence_id": "new", "label": "wave"}])
+    assert any("'label'" in s and "wave" in s for s in _look(folder).stops)
+
+
+def test_a_head_must_know_its_classes(folder):
+    head = HeadOptions(
+        name="g", column="label", type="classification", classes=("circle", "zigzag")
+    )
+    [sentence] = _look(folder, heads=(head,)).stops
+    assert sentence.startswith("heads.0.classes: ") and "figure_eight" in sentence
+    _write(folder, [{k: v for k, v in r.items() if k != "label"} for r in GESTURES])
+    [sentence] = _look(folder, heads=(head,)).stops
+    assert "no sequence has a 'label'" in sentence
+
+
+def test_no_input_is_bad_data_and_no_traceback(tmp_path, capsys):
+    (tmp_path / "c.toml").write_text(CONFIG)
+    assert main(["plan", str(tmp_path / "c.toml")]) == exits.BAD_DATA
+    assert "no_input" in capsys.readouterr().err
+
+
+def test_words_from_the_data_cannot_steer_the_terminal(folder, capsys):
+    _write(folder, [r | {"label": "\x1b[2J"} for r in GESTURES])
+    main(["plan", str(folder / "c.toml")])
+    assert "\x1b" not in capsys.readouterr().out
+
+
+@given(st.lists(st.integers(1, 5000), min_size=1, max_size=50))
+def test_the_histogram_counts_every_length_in_its_bucket(lengths):
+    found = plan_text.histogram(np.array(lengths))
+    for length in lengths:
+        assert found[length_bucket(length)] >= 1
+    assert sum(found.values()) == len(lengths)
+    assert next(iter(found.values())) and [*found.values()][-1]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(812, "812 B"), (3_400_000, "3.4 MB"), (5e12, "5.0 TB")]
+)
+def test_sizes_are_written_for_people(number, text):
+    assert plan_text.size(number) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(40, "40 s"), (185, "3 min"), (7200, "2.0 h")])
+def test_durations_are_written_for_people(seconds, text):
+    assert plan_text.duration(seconds) == text

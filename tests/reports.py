@@ -1,0 +1,187 @@
+"""What the tests of the report show: a run that pushed, and an exhibit."""
+
+from typing import Any
+
+EPOCHS = 7
+BEST = 5
+NASTY = "<script>alert('&')</script>"
+
+
+def metrics(mse: float, sequences: int) -> dict[str, dict[str, float | None]]:
+    def of(value: float, lower: float | None = None, upper: float | None = None) -> dict[str, Any]:
+        return {"value": value, "lower": lower, "upper": upper, "count": None}
+
+    return {
+        "masked_mse": of(mse, mse - 0.125, mse + 0.25),
+        "masked_mae": of(mse / 2, 0.0, 1.0),
+        "sequences": of(float(sequences)),
+    }
+
+
+def _slices(added: float) -> dict[str, Any]:
+    """The slices of a baseline whose masked MSE is so much above the model's."""
+    return {
+        name: {"masked_mse": {"value": mse + added, "lower": None, "upper": None, "count": None}}
+        for name, mse in (
+            ("overall", 0.78650264),
+            ("length_bucket=8-15", 0.25),
+            ("length_bucket=16-31", 0.75),
+            ("label=circle", 0.5),
+        )
+    }
+
+
+EMBEDDING = {
+    "sequences": 1999,
+    "finite": True,
+    "model": {
+        "size": 3, "effective_rank": 2.5, "variance": [0.25, 0.125, 0.5], "length_r2": 0.375,
+    },
+    "untrained": {
+        "size": 3, "effective_rank": 1.5, "variance": [0.01, 0.02, 0.03], "length_r2": 0.4375,
+    },
+    "neighbours_kept": 0.625,
+    "probes": {
+        "label": {
+            "labelled": 777,
+            "majority": 0.25,
+            "model": {"nearest_neighbour": 0.9, "logistic_regression": 0.875},
+            "untrained": {"nearest_neighbour": 0.5, "logistic_regression": 0.6},
+            "length": {"nearest_neighbour": 0.3, "logistic_regression": 0.2},
+        }
+    },
+}  # fmt: skip
+
+
+def summary() -> dict[str, Any]:
+    """A run that pushed, with no value that another one repeats where a test looks."""
+    history = [
+        {"epoch": e, "loss": 1 / (e + 1), "masked_mse": 0.5 + abs(e - BEST) / 10, "seconds": 1.5}
+        for e in range(EPOCHS + 1)
+    ]
+    return {
+        "comparison": None,
+        "run_id": "20260102-030405-abcd",
+        "status": "done",
+        "exit_code": 0,
+        "input": {
+            "sequences": 12345,
+            "steps": 7654321,
+            "accepted": 12300,
+            "quarantined": 45,
+            "reasons": {"length_mismatch": 44, "no_steps": 1},
+            "by_split": {
+                "train": {"sequences": 10000, "steps": 6000000},
+                "eval": {"sequences": 2300, "steps": 1654321},
+            },
+        },
+        "splits": {"train": 10000, "eval": 2300},
+        "train": {
+            "epochs": EPOCHS,
+            "best_epoch": BEST,
+            "loss": 0.2,
+            "masked_mse": 0.5,
+            "padding_waste": 0.09448083,
+            "steps_per_second": 39552.307,
+            "bucket_boundaries": [26, 34],
+            "replicas": 1,
+            "devices": ["/device:CPU:0", "/device:GPU:0"],
+            "history": history,
+        },
+        "metrics": {
+            "overall": metrics(0.78650264, 2300),
+            "length_bucket=8-15": metrics(0.25, 300),
+            "length_bucket=16-31": metrics(0.75, 2000),
+            "label=circle": metrics(0.5, 500),
+        },
+        "baselines": {
+            "model": {
+                "train": {"masked_mse": 0.61111, "masked_mae": 0.62222},
+                "eval": {"masked_mse": 0.63333, "masked_mae": 0.64444, "normalised_mse": 0.65551},
+            },
+            "training_mean": {
+                "train": {"masked_mse": 0.81111, "masked_mae": 0.82222},
+                "eval": {"masked_mse": 1.26666, "masked_mae": 0.84444, "normalised_mse": 0.85551},
+                "slices": _slices(0.2),
+            },
+            "sequence_mean": {
+                "train": {"masked_mse": 0.71111, "masked_mae": 0.72222},
+                "eval": {"masked_mse": 0.73333, "masked_mae": 0.74444, "normalised_mse": 0.75551},
+                "slices": _slices(-0.01),
+            },
+            "last_value": {
+                "train": {"masked_mse": 0.51111, "masked_mae": 0.52222},
+                "eval": {"masked_mse": 0.53333, "masked_mae": 0.54444, "normalised_mse": 0.55551},
+                "slices": _slices(-0.1),
+            },
+            "newest": {
+                "train": {"masked_mse": None, "masked_mae": None},
+                "eval": {"masked_mse": None, "masked_mae": None, "normalised_mse": 0.95551},
+                "slices": {},
+            },
+        },
+        "verdict": {
+            "blessed": True,
+            "forced": None,
+            "reasons": ["all sequences are finite", "below the mean"],
+        },
+        "newest": {"state": "compared", "version": 41, "why": None},
+        "embedding": EMBEDDING,
+        "constant_features": ["dust"],
+        "pushed": {"version": 42, "path": "/srv/serving/42"},
+        "data": {
+            "formats": {"jsonl": 2},
+            "spans": [],
+            "policies": {"short_windows": 3},
+            "examples": {"length_mismatch": "a.jsonl, line 7: expected 3", "no_steps": "none"},
+            "lengths": {"train": {"8-15": 4, "128-255": 6}, "eval": {"16-31": 5}},
+            "features": [
+                {
+                    "name": "ax", "missing": 0.125, "min": -1.5, "max": 2.5, "constant": False,
+                    "mean": 0.25, "std_dev": 0.75, "median": 0.375, "zeros": 0.0,
+                },
+                {
+                    "name": "dust", "missing": 0.0, "min": 7.0, "max": 7.0, "constant": True,
+                    "mean": None, "std_dev": None, "median": None, "zeros": None,
+                },
+            ],
+        },
+        "tensorboard": {"folder": "/w/logs", "command": "tensorboard --logdir /w/logs"},
+        "stages": {
+            "ingest": {
+                "state": "cached", "seconds": 0.006, "peak_bytes": 512e6,
+                "outputs": {"examples": "/w/ingest/3"},
+            },
+            "train": {
+                "state": "ran", "seconds": 1234.5, "peak_bytes": 2048e6,
+                "outputs": {"model": "/w/train/7"},
+            },
+        },
+        "versions": {"ragline": "0.1.0", "tensorflow": "2.21.0"},
+    }  # fmt: skip
+
+
+EXHIBIT = {
+    "sequences": {
+        "sequence_id": ["s0", "s1", "s2", "s3"],
+        "length": [1, 40, 12, 7],
+        "mse": [0.25, 0.5, None, 0.125],
+        "x": [0.0, 1.0, 2.0, 3.0],
+        "y": [3.0, 2.0, 1.0, 0.0],
+        "context": {"label": ["circle", None, "zigzag", "circle"], "site": [None] * 4},
+    },
+    "explained": [0.5, 0.25],
+    "reconstructions": [
+        {
+            "which": which,
+            "sequence_id": name,
+            "length": 3,
+            "mse": 0.5,
+            "features": {
+                "ax": {"values": [1.0, None, 3.0], "outputs": [1.5, 2.0, 2.5]},
+                "ay": {"values": [0.0, 0.0, 0.0], "outputs": [0.1, 0.1, 0.1]},
+            },
+        }
+        for which, name in (("best", "s3"), ("median", "s0"), ("worst", "s1"))
+    ],
+}

@@ -1,0 +1,98 @@
+"""The report in a real browser, from disk: it draws, sorts, asks the network for nothing."""
+
+import json
+import pathlib
+from collections.abc import Iterator
+
+import pytest
+from browser import CHROMIUM, Browser, started
+from reports import EXHIBIT, NASTY, summary
+
+from pipeline import report
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with started() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> pathlib.Path:
+    """Ids and labels that are markup, and one that would run if it were taken for such."""
+    exhibit = json.loads(json.dumps(EXHIBIT))
+    nasty = "<img src=x onerror=\"document.title='owned'\">"
+    exhibit["sequences"]["sequence_id"][0] = NASTY
+    exhibit["sequences"]["context"] = {"label": [nasty, "<b>x</b>", "y", "y"]}
+    exhibit["reconstructions"][0]["sequence_id"] = nasty
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(report.render(summary(), exhibit), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [1200, 390])
+def test_the_page_draws_all_its_plots_without_a_complaint_or_a_request(browser, page, width, dark):
+    browser.open(page, width=width, dark=dark)
+    count = "p.querySelectorAll('.main-svg').length"
+    drawn = browser.value(f"Array.from(document.querySelectorAll('.plot'), p => {count})")
+    assert len(drawn) == 11
+    assert all(drawn)
+    assert browser.complaints() == []
+    assert browser.requests() == [page.as_uri()]
+    assert browser.value("document.documentElement.scrollWidth") <= width
+    assert "owned" not in browser.value("document.title")
+    assert browser.value("document.querySelectorAll('.plot img, code img').length") == 0
+
+
+def test_text_in_plots_is_text(browser, page):
+    browser.open(page)
+    texts = browser.value(
+        "Array.from(document.querySelectorAll('#plot-embedding .legendtext'), t => t.textContent)"
+    )
+    assert "<b>x</b>" in texts
+
+
+def test_padding_is_not_drawn(browser, page):
+    """Three steps, of which the second is missing: two points of the one, three of the other."""
+    browser.open(page)
+    points = browser.value(
+        "Array.from(document.querySelectorAll('#plot-worst .scatter.trace'),"
+        " t => t.querySelectorAll('.point').length)"
+    )
+    assert points == [2, 3, 3, 3]
+
+
+SORT = "document.querySelectorAll('#lengths thead button')[{}].click()"
+ROWS = "Array.from(document.querySelectorAll('#lengths tbody tr'), r => r.cells[{}].textContent)"
+
+
+def test_a_table_sorts_by_numbers_and_back(browser, page):
+    browser.open(page)
+    assert browser.value(ROWS.format(1)) == ["300", "2,000", "2,300"]
+    browser.value(SORT.format(2))
+    assert browser.value(ROWS.format(2)) == ["0.2500", "0.7500", "0.7865"]
+    browser.value(SORT.format(2))
+    assert browser.value(ROWS.format(2)) == ["0.7865", "0.7500", "0.2500"]
+    browser.value(SORT.format(0))
+    assert browser.value(ROWS.format(0)) == ["8-15", "16-31", "All"]
+    assert browser.value("document.querySelectorAll('#lengths [aria-sort]').length") == 1
+
+
+def test_a_button_colours_the_embedding_by_length(browser, page):
+    browser.open(page)
+    shown = "document.querySelectorAll('#plot-embedding .scatter.trace').length"
+    assert browser.value(shown) == 3
+    browser.value("document.querySelectorAll('.ways button')[1].click()")
+    browser.wait(f"{shown} === 1")
+    assert browser.complaints() == []
+
+
+def test_plots_follow_the_page_into_the_dark(browser, page):
+    colour = "getComputedStyle(document.querySelector('#plot-baselines .point path')).fill"
+    browser.open(page)
+    light = browser.value(colour)
+    browser.scheme("dark")
+    browser.wait(f"{colour} !== '{light}'")

@@ -1,0 +1,166 @@
+"""A newcomer with a folder of CSVs: init, plan, run, report, with no edit in between."""
+
+import json
+import math
+import pathlib
+import random
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from browser import CHROMIUM, started
+from conftest import ROOT
+
+WEARERS, RECORDINGS = 40, 5
+# Whatever of TensorFlow's, TFX's or Beam's chatter reaches the terminal has one of these in it.
+CHATTER = ("warning", "tensorflow", "deprecated", "absl", "cuda", "apache_beam", "tfx")
+
+
+def _ragline(folder: pathlib.Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "pipeline", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(folder)},
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> pathlib.Path:
+    """Circles and lines; the temperature is missing now and then; one row is broken."""
+    folder = tmp_path_factory.mktemp("newcomer")
+    (folder / "data").mkdir()
+    draw = random.Random(0)
+    for part in range(4):
+        lines = ["wearer,recording,t,ax,ay,temperature,kind"]
+        for wearer in range(part, WEARERS, 4):
+            for recording in range(RECORDINGS):
+                phase, size = draw.uniform(0, 6), draw.uniform(0.5, 2)
+                for step in range(draw.randint(3, 30)):
+                    ax = size * math.sin(step / 3 + phase) + draw.gauss(0, 0.05)
+                    ay = size * math.cos(step / 3 + phase) * (recording % 2) + draw.gauss(0, 0.05)
+                    warm = "" if draw.random() < 0.05 else f"{36 + draw.gauss(0, 0.2):.2f}"
+                    kind = ("line", "circle")[recording % 2]
+                    lines.append(
+                        f"w{wearer},{recording},{step / 50},{ax:.4f},{ay:.4f},{warm},{kind}"
+                    )
+        (folder / "data" / f"{part}.csv").write_text("\n".join(lines) + "\n")
+    with (folder / "data" / "3.csv").open("a") as file:
+        file.write("w99,0,0.0,oops,0.1,36.0,line\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def init(folder) -> subprocess.CompletedProcess[str]:
+    return _ragline(folder, "init", "--input", "data/*.csv")
+
+
+@pytest.fixture(scope="module")
+def run(folder, init) -> subprocess.CompletedProcess[str]:
+    assert init.returncode == 0, init.stderr
+    quick = ("--set", "train.epochs=2", "--set", "train.units=16")
+    return _ragline(folder, "run", "ragline.toml", *quick, "--json")
+
+
+@pytest.fixture(scope="module")
+def summary(run) -> dict[str, Any]:
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+@pytest.fixture(scope="module")
+def run_folder(folder, summary) -> pathlib.Path:
+    return folder / "data-run" / "runs" / summary["run_id"]
+
+
+def test_init_says_what_it_guessed_and_why(folder, init):
+    assert init.returncode == 0
+    assert "features: ax, ay, temperature" in init.stderr
+    assert "feature 'ax': 1 of " in init.stderr and "such as 'oops'" in init.stderr
+    assert "'recording' starts again in each 'wearer'" in init.stderr
+    assert {path.name for path in folder.glob("ragline.*")} == {"ragline.toml", "ragline.pbtxt"}
+
+
+def test_plan_foresees_the_run(folder, init, summary):
+    done = _ragline(folder, "plan", "ragline.toml", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["records"]["read"] == summary["input"]["sequences"] == WEARERS * RECORDINGS + 1
+    assert found["records"]["reasons"] == summary["input"]["reasons"] == {"number_format": 1}
+    assert found["sequences"] == summary["splits"]
+    assert found["training"]["steps"] == summary["input"]["steps"]
+    assert found["training"]["bucket_boundaries"] == summary["train"]["bucket_boundaries"]
+    by_length = {split: 0 for split in summary["splits"]}
+    for split, counted in summary["data"]["lengths"].items():
+        by_length[split] = sum(counted.values())
+    assert by_length == summary["splits"]
+    missing, planned = (
+        {row["name"]: row["missing"] for row in rows}
+        for rows in (summary["data"]["features"], found["features"])
+    )
+    assert missing == pytest.approx(planned)
+
+
+def test_the_terminal_shows_stages_the_verdict_and_a_table(run, summary, run_folder):
+    lines = run.stderr.splitlines()
+    assert lines[0].startswith("run ")
+    assert "[ 2/11] ingest" in lines
+    assert "blessed" in lines
+    assert any(line.split()[:2] == ["eval", f"{summary['splits']['eval']:,}"] for line in lines)
+    assert f"report   {run_folder}/report.html" in lines
+    assert f"curves   {summary['tensorboard']['command']}" in lines
+    progress = [line for line in lines if "data-run" not in line]
+    assert not [line for line in progress if any(word in line.lower() for word in CHATTER)]
+
+
+def test_every_stage_has_its_memory(summary):
+    assert all(stage["peak_bytes"] > 50e6 for stage in summary["stages"].values())
+
+
+def test_tensorboard_has_scalars_and_the_projector(summary):
+    logs = pathlib.Path(summary["tensorboard"]["folder"])
+    assert list(logs.glob("events.out.tfevents.*"))
+    tensors = (logs / "tensors.tsv").read_text().splitlines()
+    heading, *names = (logs / "metadata.tsv").read_text().splitlines()
+    assert len(tensors) == len(names) == summary["splits"]["eval"]
+    assert heading.split("\t") == ["sequence_id", "length", "mse", "kind"]
+    assert len(tensors[0].split("\t")) == 32
+
+
+def test_the_exhibit_agrees_with_the_evaluation(summary, run_folder):
+    exhibit = json.loads((run_folder / "exhibit.json").read_text())
+    assert len(exhibit["sequences"]["mse"]) == summary["splits"]["eval"]
+    buckets = summary["metrics"]
+    counted = sum(
+        metrics["sequences"]["value"]
+        for name, metrics in buckets.items()
+        if name.startswith("length_bucket=")
+    )
+    assert counted == len(exhibit["sequences"]["length"])
+    worst = exhibit["reconstructions"][-1]
+    assert worst["which"] == "worst"
+    assert all(len(c["values"]) == worst["length"] for c in worst["features"].values())
+
+
+def test_report_writes_the_same_page_anew(folder, run_folder):
+    page = run_folder / "report.html"
+    before = page.read_text()
+    page.unlink()
+    done = _ragline(folder, "report", "data-run")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert pathlib.Path(folder, done.stdout.strip()).read_text() == before
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_the_page_of_a_real_run_draws_and_asks_for_nothing(run_folder):
+    page = run_folder / "report.html"
+    with started() as browser:
+        browser.open(page)
+        drawn = "p => p.querySelectorAll('.main-svg').length"
+        plots = browser.value(f"Array.from(document.querySelectorAll('.plot'), {drawn})")
+        assert len(plots) >= 10 and all(plots)
+        assert browser.complaints() == []
+        assert browser.requests() == [page.as_uri()]

@@ -1,0 +1,130 @@
+"""What a report and the projector show of the eval split: exact, and never padding."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.decomposition import PCA
+from train import samples
+from train.samples import OBSERVED, SPEC, F
+
+from components.sequence import Columns, Feature
+from components.train import exhibit, model
+from components.train.options import TrainOptions
+
+COLUMNS = Columns(
+    features=tuple(Feature(name=name, unit=None, allow_missing=True) for name in "ab"),
+    context={"kind": "bytes"},
+)
+LENGTHS = [5, 1, 30, 12, 7, 3]  # Two of at least 10 steps: too few to leave the others out.
+
+
+def _record(sample: samples.Sample, name: str) -> bytes:
+    named = dataclasses.replace(sample, labels=dict(sample.labels) | {"sequence_id": name.encode()})
+    return samples.record(named)
+
+
+@pytest.fixture(scope="module")
+def made():
+    return samples.make(1, LENGTHS, missing=True)
+
+
+@pytest.fixture(scope="module")
+def autoencoder():
+    return model.build(features=F, options=TrainOptions(units=4, embedding_size=3), steps=30)
+
+
+@pytest.fixture(scope="module")
+def shown(made, autoencoder, tmp_path_factory):
+    path = tmp_path_factory.mktemp("exhibit") / "a.gz"
+    samples.write(path, [_record(one, f"s{place}") for place, one in enumerate(made)])
+    parsing = {"spec": SPEC | OBSERVED, "features": F}
+    return exhibit.of_eval(autoencoder, [str(path)], columns=COLUMNS, parsing=parsing)
+
+
+def _alone(autoencoder, sample) -> np.ndarray:
+    values, length = tf.constant(sample.values[np.newaxis]), tf.constant([len(sample.values)])
+    weight = tf.constant(sample.observed[np.newaxis].astype(np.float32))
+    code = autoencoder.encode(values, length, weight=weight)
+    return autoencoder.decode(code, values, length).values.numpy()[0]
+
+
+def test_errors_are_those_of_each_sequence_alone(made, autoencoder, shown):
+    sequences = shown[0]["sequences"]
+    assert sorted(sequences["sequence_id"]) == [f"s{place}" for place in range(len(made))]
+    for name, length, mse in zip(
+        *(sequences[k] for k in ("sequence_id", "length", "mse")), strict=True
+    ):
+        sample = made[int(name[1:])]
+        assert length == len(sample.values)
+        error = np.square(_alone(autoencoder, sample) - sample.values)[sample.observed]
+        if len(error):
+            assert mse == pytest.approx(error.mean(), rel=1e-5)
+        else:
+            assert mse is None
+    labels = [made[int(name[1:])].labels.get("kind") for name in sequences["sequence_id"]]
+    assert sequences["context"]["kind"] == [label and label.decode() for label in labels]
+
+
+def test_a_reconstruction_has_the_steps_of_its_sequence_and_no_padding(made, autoencoder, shown):
+    found = {one["which"]: one for one in shown[0]["reconstructions"]}
+    assert [*found] == ["best", "median", "worst"]
+    errors = [e for e in shown[0]["sequences"]["mse"] if e is not None]
+    assert found["best"]["mse"] == min(errors)
+    assert found["worst"]["mse"] == max(errors)
+    for one in found.values():
+        sample = made[int(one["sequence_id"][1:])]
+        outputs = _alone(autoencoder, sample)
+        for place, name in enumerate("ab"):
+            drawn = one["features"][name]
+            expected = np.where(sample.observed[:, place], sample.values[:, place], np.nan)
+            got = np.array([np.nan if v is None else v for v in drawn["values"]])
+            np.testing.assert_allclose(got, expected, atol=1e-4)
+            np.testing.assert_allclose(drawn["outputs"], outputs[:, place], atol=1e-4)
+
+
+def test_the_plane_is_that_of_scikit_learn():
+    points = np.random.default_rng(0).normal(size=(50, 5)) * [5, 3, 1, 1, 1]
+    found, shares = exhibit.principal_plane(points)
+    fitted = PCA(2).fit(points)
+    np.testing.assert_allclose(np.abs(found), np.abs(fitted.transform(points)), atol=1e-9)
+    np.testing.assert_allclose(shares, fitted.explained_variance_ratio_, atol=1e-9)
+
+
+@pytest.mark.parametrize("points", [np.zeros((0, 3)), np.ones((1, 3)), np.full((4, 3), np.nan)])
+def test_a_plane_of_nothing_is_nothing(points):
+    found, shares = exhibit.principal_plane(points)
+    assert (found == 0).all() and shares == [0.0, 0.0]
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(0, 10)), max_size=12))
+def test_best_median_and_worst(errors):
+    found = exhibit.chosen(errors, [1] * len(errors))
+    there = sorted(error for error in errors if error is not None)
+    assert len(set(found.values())) == len(found) == min(3, len(there))
+    if there:
+        assert errors[found["worst"]] == there[-1]
+    if len(there) > 2:
+        assert errors[found["best"]] == there[0]
+        assert errors[found["median"]] == there[len(there) // 2]
+
+
+def test_the_projector_has_a_line_a_sequence(shown, tmp_path):
+    sequences, codes = shown
+    sequences["sequences"]["sequence_id"][0] = "tab\tand\nline"
+    exhibit.write_projector(tmp_path, sequences, codes)
+    tensors = [line.split("\t") for line in (tmp_path / "tensors.tsv").read_text().splitlines()]
+    np.testing.assert_allclose(np.array(tensors, float), codes, rtol=1e-6)
+    heading, first, *rest = (tmp_path / "metadata.tsv").read_text().splitlines()
+    assert heading.split("\t") == ["sequence_id", "length", "mse", "kind"]
+    assert first.startswith("tab and line\t")
+    assert len(rest) == len(codes) - 1
+
+
+def test_long_sequences_are_drawn_where_there_are_three():
+    errors, lengths = [0.1, 0.4, 0.3, 0.2, 0.9], [1, 10, 20, 30, 9]
+    assert exhibit.chosen(errors, lengths) == {"best": 3, "median": 2, "worst": 1}
+    assert exhibit.chosen(errors, [1, 1, 20, 30, 9]) == {"best": 0, "median": 2, "worst": 4}
