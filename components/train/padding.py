@@ -9,23 +9,25 @@ keras         every batch padded to one fixed number of steps, every step weight
 import numpy as np
 import tensorflow as tf
 
-from components.train import input
+from components.train import batching
+from components.train.batching import Plan
 from components.train.input import Batch
 from components.train.options import TrainOptions
 
 
-def boundaries(options: TrainOptions, lengths: np.ndarray) -> list[int]:
-    """Upper bounds (exclusive) of the length buckets to train in.
+def plan(options: TrainOptions, lengths: np.ndarray, features: int) -> Plan:
+    """Which sequences share a batch in training.
 
     Args:
       options: strategy and batch size.
       lengths: int64 [N], of the training split.
+      features: F.
     """
     if options.padding == "keras":
-        return []
+        return batching.as_they_come(options.batch_size)
     if options.padding == "equal_length":
-        return [int(length) + 1 for length in np.unique(lengths)]
-    return input.bucket_boundaries(lengths, options.batch_size)
+        return batching.of_equal_length(lengths, options.batch_size, features)
+    return batching.of_similar_length(lengths, options.batch_size, features)
 
 
 def fixed_steps(options: TrainOptions, lengths: np.ndarray) -> int | None:

@@ -14,7 +14,18 @@ import schemas
 from components.artifacts import TRAINING_FILE, UNTRAINED_FOLDER
 from components.sequence import SPLITS, Columns
 from components.storage import digest_of, sha256, write_json
-from components.train import categories, effect, export, golden, input, loop, loss, model, padding
+from components.train import (
+    batching,
+    categories,
+    effect,
+    export,
+    golden,
+    input,
+    loop,
+    loss,
+    model,
+    padding,
+)
 from components.train.categories import Vocabulary
 from components.train.checkpoint import Checkpoints
 from components.train.options import HeadOptions, TrainOptions
@@ -57,14 +68,13 @@ def run_fn(fn_args: Any) -> None:
         "features": len(columns.features),
         "heads": heads,
         "categories": trainer.categories,
-        "batch_size": options.batch_size,
     }
-    boundaries = padding.boundaries(options, lengths["train"])
+    plan = padding.plan(options, lengths["train"], len(columns.features))
 
     def train_batches(shuffle_seed: int | None = None) -> tf.data.Dataset:
         return input.batches(
             files["train"],
-            boundaries=boundaries,
+            plan=plan,
             average=options.average,
             fixed_steps=padding.fixed_steps(options, lengths["train"]),
             shuffle_seed=shuffle_seed,
@@ -73,8 +83,10 @@ def run_fn(fn_args: Any) -> None:
 
     def all_batches(split: str) -> tf.data.Dataset:
         """For metrics: every strategy is scored on the same batches."""
-        found = input.bucket_boundaries(lengths[split], options.batch_size)
-        return input.batches(files[split], boundaries=found, **read)
+        similar = batching.of_similar_length(
+            lengths[split], options.batch_size, len(columns.features)
+        )
+        return input.batches(files[split], plan=similar, **read)
 
     logs = tf.summary.create_file_writer(str(pathlib.Path(fn_args.model_run_dir) / "logs"))
 
@@ -118,7 +130,7 @@ def run_fn(fn_args: Any) -> None:
     directory = pathlib.Path(fn_args.serving_model_dir)
     export.export(portable, directory=directory, **served)
     golden.write(portable, transform_output=transform_output, columns=columns, directory=directory)
-    summary = _summary(options, history, strategy, boundaries) | {
+    summary = _summary(options, history, strategy, plan) | {
         "padding_effect": effect.of_padding(portable, options, train_batches()),
         "vocabularies": {vocabulary.name: vocabulary.size for vocabulary in vocabularies},
         "sums": {split: _sums(portable, vocabularies, all_batches(split)) for split in SPLITS},
@@ -185,7 +197,7 @@ def _summary(
     options: TrainOptions,
     history: list[loop.Epoch],
     strategy: tf.distribute.Strategy,
-    boundaries: list[int],
+    plan: batching.Plan,
 ) -> dict[str, Any]:
     best = loop.best_epoch(history)
     updates = history[1:]
@@ -203,7 +215,7 @@ def _summary(
         "categories": best.categories,
         "padding_waste": 1.0 - steps / padded,
         "steps_per_second": steps / sum(epoch.seconds for epoch in updates),
-        "bucket_boundaries": boundaries,
+        "batches": dataclasses.asdict(plan),
         "replicas": strategy.num_replicas_in_sync,
         "devices": [device.name for device in tf.config.list_logical_devices()],
         "history": [dataclasses.asdict(epoch) for epoch in history],

@@ -156,8 +156,9 @@ def test_what_is_reported_equals_the_oracle(folder, strategy, average, seed, len
     batches = _read(
         folder / "reported",
         made,
-        batch_size=batch_size,
-        boundaries=padding.boundaries(options, np.array(lengths)),
+        plan=padding.plan(
+            dataclasses.replace(options, batch_size=batch_size), np.array(lengths), F
+        ),
         average=average,
     )
     trained, evaluated = trainer.update(batches), trainer.evaluate(batches)

@@ -223,7 +223,7 @@ def test_padding_has_a_share_in_the_textbook_model_alone(path):
         batches = samples.read(
             path,
             missing=True,
-            boundaries=padding.boundaries(options, lengths),
+            plan=padding.plan(options, lengths, F),
             fixed_steps=padding.fixed_steps(options, lengths),
         )
         found = effect.of_padding(_built(options, steps=max(LENGTHS)), options, batches)
@@ -272,9 +272,9 @@ def test_equal_length_batches_hold_one_length_and_no_padding(tmp_path_factory, l
     file = tmp_path_factory.mktemp("equal") / "shard"
     path = samples.write(file, [samples.record(sample) for sample in made])
     options = _options(padding="equal_length", batch_size=size)
-    bounds = padding.boundaries(options, input.read_lengths([path]))
+    plan = padding.plan(options, input.read_lengths([path]), F)
     seen = []
-    for batch in samples.read(path, batch_size=size, boundaries=bounds, shuffle_seed=1):
+    for batch in samples.read(path, plan=plan, shuffle_seed=1):
         assert (batch.length.numpy() == batch.values.shape[1]).all()
         assert (batch.sample_weight.numpy() == 1.0).all()
         assert len(batch.values) <= size
