@@ -139,7 +139,9 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5, help="of each side in each case")
     parser.add_argument("--seconds", type=float, default=2.0, help="of a turn, at least")
     parser.add_argument("--torch", default=str(TORCH_PYTHON), help="a Python that has PyTorch")
-    parser.add_argument("--quick", action="store_true", help="one tiny case, to see that it runs")
+    parser.add_argument(
+        "--quick", action="store_true", help="one tiny case beside Keras, to see that it runs"
+    )
     given = parser.parse_args()
     units = [int(one) for one in given.units.split(",")]
     lengths = given.lengths.split(",")
@@ -149,7 +151,8 @@ def main() -> None:
     if given.quick:
         units, lengths, batches = [4], ["uniform"], {4: 2}
     has_torch = pathlib.Path(given.torch).exists()
-    names = ["data", OWN, *(n for n in OTHERS if has_torch or not n.startswith("torch"))]
+    others = [n for n in OTHERS if has_torch or not n.startswith("torch")]
+    names = ["data", OWN, *(["keras"] if given.quick else others)]
     print(
         f"{len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}, "
         f"Python {platform.python_version()}; "

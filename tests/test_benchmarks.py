@@ -1,4 +1,4 @@
-"""The benchmark of ingest runs, on a sample; how fast is for a quiet machine to say."""
+"""The benchmarks run, on a sample; how fast is for a quiet machine to say."""
 
 import subprocess
 import sys
@@ -22,3 +22,22 @@ def test_the_benchmark_of_ingest_prints_a_row() -> None:
     assert (name, sequences) == ("jsonl", "300")
     *_, floor, one, two = (float(figure.replace(",", "")) for figure in figures)
     assert min(floor, one, two) > 0, "each side has a peak of memory"
+
+
+def test_the_benchmark_of_training_prints_a_row_whose_curves_coincide() -> None:
+    """Beside Keras; PyTorch is no part of the environment that tests run in."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.train", "--quick", "--torch", "none"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    header, _, row = done.stdout.splitlines()[-3:]
+    names = [cell.strip() for cell in header.strip("|").split("|")]
+    found = dict(zip(names, (cell.strip() for cell in row.strip("|").split("|")), strict=True))
+    assert (found["lengths"], found["H"], found["torch"]) == ("uniform", "4", "-")
+    assert min(float(found[name]) for name in ("ragline", "keras", "/ keras", "input")) > 0
+    assert float(found["curve"]) < 1e-4
+    assert float(found["waste"].rstrip("%")) <= 5
