@@ -139,9 +139,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5, help="of each side in each case")
     parser.add_argument("--seconds", type=float, default=2.0, help="of a turn, at least")
     parser.add_argument("--torch", default=str(TORCH_PYTHON), help="a Python that has PyTorch")
-    parser.add_argument(
-        "--quick", action="store_true", help="one tiny case beside Keras, to see that it runs"
-    )
+    parser.add_argument("--quick", action="store_true", help="one tiny case, beside Keras alone")
     given = parser.parse_args()
     units = [int(one) for one in given.units.split(",")]
     lengths = given.lengths.split(",")
