@@ -108,6 +108,10 @@ class Ragline:
         self._records = _read(folder)
         self._number = case["batches"]
         self._batches = self._records.take(self._number).cache()
+        for (
+            _
+        ) in self._batches:  # A cache holds what was read to its end; the next pass shuffles anew.
+            pass
         self._folder, self._units = folder, case["units"]
 
     def losses(self) -> list[float]:
