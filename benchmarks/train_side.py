@@ -182,7 +182,7 @@ class Keras:
         self._dataset = tf.data.Dataset.from_generator(
             lambda: iter(self._batches),
             output_signature=tuple(tf.TensorSpec(shape, tf.float32) for shape in shapes),
-        ).cache()
+        ).apply(tf.data.experimental.assert_cardinality(len(self._batches)))
 
     @staticmethod
     def _of(
