@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install demo test test-faults lint bench-encode bench-ingest bench-quality clean
+.PHONY: install demo test test-faults lint bench bench-encode bench-growth bench-ingest bench-quality clean
 
 install: $(INSTALLED)
 
@@ -31,6 +31,22 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# The tables of docs/performance.md; some half an hour, a part: python -m benchmarks.train --units 64
+bench: install .venv-torch/.installed
+	$(BIN)/python -m benchmarks.train
+	$(BIN)/python -m benchmarks.growth --commands
+
+# PyTorch and what it needs, 5 GB.
+.venv-torch/.installed: pyproject.toml
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-torch
+	$(BIN)/uv pip install --quiet --python .venv-torch/bin/python --group bench
+	touch $@
+
+# The whole pipeline on up to 100,000 sequences: an hour
+bench-growth: install
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[plot]' -c constraints.txt
+	$(BIN)/python -m benchmarks.growth --plot growth.png
+
 # The better part of an hour, and 8 GB of disk; a part of it: python -m benchmarks.ingest --sizes 10000
 bench-ingest: install
 	$(BIN)/python -m benchmarks.ingest
@@ -44,4 +60,4 @@ bench-quality: install
 	$(BIN)/python -m benchmarks.quality --output quality.jsonl
 
 clean:
-	rm -rf .venv demo .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info
+	rm -rf .venv .venv-torch demo .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info

@@ -41,7 +41,7 @@ import schemas
 from components.evaluate import embedding, pca
 from components.ingest.splits import split_of
 from components.sequence import LENGTH, OBSERVED, SPLITS, VALUES, Columns
-from components.train import buckets, input, loop
+from components.train import batching, input, loop
 from components.train.checkpoint import Checkpoints
 from components.train.options import TrainOptions
 from components.train.trainer import LOSS, Trainer, mean_of
@@ -126,10 +126,10 @@ class Records:
                 writer.write(example.SerializeToString())
 
     def batches(self, size: int, **options: Any) -> tf.data.Dataset:
-        """Bucketed by length."""
-        options = {"boundaries": buckets.bucket_boundaries(self.lengths, size)} | options
+        """Of similar length."""
+        plan = batching.of_similar_length(self.lengths, size, self._features)
         return input.batches(
-            [self._path], spec=self._spec, features=self._features, batch_size=size, **options
+            [self._path], spec=self._spec, features=self._features, plan=plan, **options
         )
 
 

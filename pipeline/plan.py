@@ -15,7 +15,7 @@ from components.evaluate.rules import Rules
 from components.ingest import preview
 from components.ingest.findings import Preview
 from components.sequence import SPLITS, Columns
-from components.train import buckets
+from components.train import batching
 from components.train.options import HeadOptions, TrainOptions
 from pipeline.config import Config, load_rules
 
@@ -42,7 +42,7 @@ class Outlook:
     Attributes:
       sequences: split -> about how many.
       steps: about how many, in both splits.
-      boundaries: of the length buckets, exclusive upper bounds.
+      batches: how sequences are put into them.
       waste: the share of padding in training batches.
       updates: batches an epoch, about.
       parameters: of the model.
@@ -52,7 +52,7 @@ class Outlook:
 
     sequences: dict[str, int]
     steps: int
-    boundaries: list[int]
+    batches: batching.Plan
     waste: float
     updates: int
     parameters: int
@@ -102,9 +102,8 @@ def _outlook(
         return None
     whole = 1 / found.share
     drawn = np.random.default_rng(options.seed).permutation(train)
-    bounds = buckets.boundaries(options, drawn)
-    fixed = buckets.fixed_steps(options, drawn)
-    epoch = buckets.epoch_of(drawn, bounds, options.batch_size, fixed)
+    batches = batching.of_training(options, drawn, len(columns.features))
+    epoch = batching.epoch_of(batches, drawn, batching.fixed_steps(options, drawn))
     number = parameters(columns, options, heads)
     steps = whole * int(found.lengths.sum())
     operations = _OPERATIONS_A_PARAMETER * number * epoch.padded_steps * whole * options.epochs
@@ -114,7 +113,7 @@ def _outlook(
     return Outlook(
         sequences={name: round(whole * int((found.split == name).sum())) for name in SPLITS},
         steps=round(steps),
-        boundaries=bounds,
+        batches=batches,
         waste=epoch.waste,
         updates=max(1, round(whole * epoch.batches)),
         parameters=number,

@@ -1,5 +1,6 @@
 """A plan as plain data, and as a person reads it in a terminal."""
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 
 from components.ingest.findings import Preview
 from components.sequence import SPLITS, length_bucket
+from components.train import batching
 from pipeline.plan import MOST_WORDS, Plan
 
 _WIDTH = 40
@@ -57,7 +59,7 @@ def to_dict(plan: Plan) -> dict[str, Any]:
         and {
             "sequences": outlook.sequences,
             "steps": outlook.steps,
-            "bucket_boundaries": outlook.boundaries,
+            "batches": dataclasses.asdict(outlook.batches),
             "padding_waste": outlook.waste,
             "updates_an_epoch": outlook.updates,
             "parameters": outlook.parameters,
@@ -185,12 +187,17 @@ def _of_training(plan: Plan) -> list[str]:
     return [
         f"Training  {about}{outlook.sequences[SPLITS[0]]:,} sequences to train on, "
         f"{outlook.sequences[SPLITS[1]]:,} to evaluate by; {outlook.steps:,} steps",
-        f"          {_plural(len(outlook.boundaries) + 1, 'length bucket')}, "
-        f"{outlook.waste:.1%} of a batch is padding, "
+        f"          {_batches(outlook.batches)}, {outlook.waste:.1%} of a batch is padding, "
         f"{about}{_plural(outlook.updates, 'update')} an epoch",
         f"          {outlook.parameters:,} parameters; roughly {duration(outlook.seconds)} for all "
         f"epochs on two cores, {size(outlook.bytes)} of memory",
     ]
+
+
+def _batches(batches: batching.Plan) -> str:
+    if batches.steps is not None:
+        return f"batches of {batches.steps:,} steps, by length"
+    return f"batches of {_plural(batches.sequences or 1, 'sequence')}"
 
 
 def _of_record(found: Preview) -> list[str]:

@@ -83,7 +83,7 @@ def summary() -> dict[str, Any]:
             "masked_mse": 0.5,
             "padding_waste": 0.09448083,
             "steps_per_second": 39552.307,
-            "bucket_boundaries": [26, 34],
+            "batches": {"sequences": None, "steps": 960, "sort": True, "equal": False, "pool": 16384},
             "replicas": 1,
             "devices": ["/device:CPU:0", "/device:GPU:0"],
             "history": history,

@@ -39,3 +39,22 @@ def test_the_benchmark_of_encode_prints_a_row_for_each_side(encoder) -> None:
     assert len({row.count("|") for row in (header, line, *rows)}) == 1
     sides = [row.split("|")[1].strip() for row in rows]
     assert sides == ["ragline encode", "loop, sorted by length", "loop, as in the file"]
+
+
+def test_the_benchmark_of_training_prints_a_row_whose_curves_coincide() -> None:
+    """Beside Keras; PyTorch is no part of the environment that tests run in."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.train", "--quick", "--torch", "none"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    header, _, row = done.stdout.splitlines()[-3:]
+    names = [cell.strip() for cell in header.strip("|").split("|")]
+    found = dict(zip(names, (cell.strip() for cell in row.strip("|").split("|")), strict=True))
+    assert (found["lengths"], found["H"], found["torch"]) == ("uniform", "4", "-")
+    assert min(float(found[name]) for name in ("ragline", "keras", "/ keras", "input")) > 0
+    assert float(found["curve"]) < 1e-4
+    assert float(found["waste"].rstrip("%")) <= 5

@@ -92,7 +92,7 @@ def test_plan_foresees_the_run(folder, init, summary):
     assert found["records"]["reasons"] == summary["input"]["reasons"] == {"number_format": 1}
     assert found["sequences"] == summary["splits"]
     assert found["training"]["steps"] == summary["input"]["steps"]
-    assert found["training"]["bucket_boundaries"] == summary["train"]["bucket_boundaries"]
+    assert found["training"]["batches"] == summary["train"]["batches"]
     by_length = {split: 0 for split in summary["splits"]}
     for split, counted in summary["data"]["lengths"].items():
         by_length[split] = sum(counted.values())

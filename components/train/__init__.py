@@ -1,10 +1,11 @@
 """Stage 4: the masked LSTM autoencoder.
 
 options.py     what may be configured
-buckets.py     buckets of similar length, and the padding in them
-input.py       transformed records -> padded batches bucketed by length, with sample_weight
+batching.py    which sequences share a batch, from their lengths alone
+input.py       transformed records -> padded batches of similar length, with sample_weight
 padding.py     what each strategy of padding does to a batch
 model.py       encoder -> code -> decoder -> Dense, cropped; one model a strategy
+fused_lstm.py  Keras's LSTM, fast on a CPU
 linear.py      the linear path around the recurrence, started at a PCA
 resample.py    sequences of any length <-> a grid of K steps
 principal.py   principal components, of a covariance that is shrunk

@@ -56,7 +56,9 @@ def of_eval(
     found: dict[str, list[Any]] = {"length": [], "mse": []}
     codes, values = [], []
     for start in range(0, len(records), _BATCH):
-        batch = _batch([record for _, record in records[start : start + _BATCH]], parsing)
+        batch = input.parse(
+            tf.constant([record for _, record in records[start : start + _BATCH]]), **parsing
+        )
         code, outputs, sums = _ask(model, batch)
         squared, counted = sums[_ERROR].numpy(), sums[FEATURE_VALUES].numpy()
         codes.append(code.numpy())
@@ -157,14 +159,6 @@ def _sample(files: Collected[str]) -> list[tuple[Any, bytes]]:
 
     kept = heapq.nsmallest(MOST_SEQUENCES, every, key=rank)
     return sorted(kept, key=lambda found: len(found[1]))
-
-
-def _batch(records: Collected[bytes], parsing: Mapping[str, Any]) -> input.Batch:
-    parsed = tf.data.Dataset.from_tensor_slices(list(records)).map(
-        lambda record: input.parse(record, **parsing)
-    )
-    [batch] = parsed.padded_batch(len(records))
-    return batch
 
 
 def _ask(

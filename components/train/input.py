@@ -1,7 +1,7 @@
-"""Transformed records -> padded batches, bucketed by length, with their sample_weight.
+"""Transformed records -> padded batches of sequences of similar length, with their sample_weight.
 
-Batches hold sequences of similar length, so that little of a batch is padding. Which sequences
-share a batch has no part in the numbers (the loss is a ratio of sums), only in the time they take.
+Records stay as they were written until their batch is known (`batching`), and are parsed a batch at
+a time: a record at a time took longer than a small model's step.
 """
 
 from collections.abc import Mapping
@@ -12,9 +12,11 @@ import numpy as np
 import tensorflow as tf
 
 from components.sequence import LENGTH, OBSERVED, VALUES
+from components.train import batching
+from components.train.batching import Plan
 from components.train.options import HeadOptions
 
-_SHUFFLED_RECORDS = 20_000
+_LENGTH_SPEC = {LENGTH: tf.io.FixedLenFeature([], tf.int64)}
 
 
 class Batch(NamedTuple):
@@ -42,10 +44,13 @@ class Batch(NamedTuple):
 
 def read_lengths(files: Collection[str]) -> np.ndarray:
     """The length of every record, int64 [N], without reading its values."""
-    spec = {LENGTH: tf.io.FixedLenFeature([], tf.int64)}
     records = tf.data.TFRecordDataset(list(files), "GZIP").batch(1024)
-    lengths = [tf.io.parse_example(batch, spec)[LENGTH].numpy() for batch in records]
+    lengths = [_lengths(batch).numpy() for batch in records]
     return np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
+
+
+def _lengths(records: tf.Tensor) -> tf.Tensor:
+    return tf.io.parse_example(records, _LENGTH_SPEC)[LENGTH]
 
 
 def batches(
@@ -53,8 +58,7 @@ def batches(
     *,
     spec: Mapping[str, Any],
     features: int,
-    batch_size: int,
-    boundaries: Collection[int],
+    plan: Plan,
     average: str = "value",
     heads: Collection[HeadOptions] = (),
     categories: Collection[str] = (),
@@ -68,8 +72,7 @@ def batches(
       spec: of the transformed records, as Transform states it (it names the column of a ragged
         output in its own way); `observed` is in it where values can be missing.
       features: F.
-      batch_size: sequences in a batch; the last batch of a bucket may be smaller, none is dropped.
-      boundaries: of the length buckets.
+      plan: which sequences share a batch.
       average: what the weights make alike: each `value`, each `step` or each `sequence`.
       heads: whose labels the batches carry.
       categories: whose codes the batches carry, by name.
@@ -81,120 +84,146 @@ def batches(
     """
     records = tf.data.TFRecordDataset(list(files), "GZIP")
     if shuffle_seed is not None:
-        records = records.shuffle(_SHUFFLED_RECORDS, seed=shuffle_seed)
-    elements = records.map(
-        lambda record: parse(
-            record,
+        records = records.shuffle(plan.pool, seed=shuffle_seed)
+
+    def cut(pool: np.int64, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        chance = None if shuffle_seed is None else np.random.default_rng([shuffle_seed, pool])
+        return batching.cut(plan, lengths, chance)
+
+    def planned(pool: tf.Tensor, records: tf.Tensor) -> tf.RaggedTensor:
+        order, bounds = tf.numpy_function(
+            cut, [pool, _lengths(records)], [tf.int64, tf.int64], stateful=False
+        )
+        order.set_shape([None])
+        bounds.set_shape([None])
+        return tf.RaggedTensor.from_row_splits(tf.gather(records, order), bounds)
+
+    def parsed(records: tf.Tensor) -> Batch:
+        return parse(
+            records,
             spec=spec,
             features=features,
             average=average,
             heads=heads,
             categories=categories,
-        ),
-        num_parallel_calls=tf.data.AUTOTUNE,
-    )
-    shapes = tf.nest.map_structure(lambda tensor: tensor.shape, elements.element_spec)
-    if fixed_steps is not None:
-        shapes = shapes._replace(
-            values=[fixed_steps, features],
-            sample_weight=[fixed_steps, *shapes.sample_weight[1:]],
-            codes={name: [fixed_steps] for name in categories},
-            code_weight={name: [fixed_steps] for name in categories},
+            fixed_steps=fixed_steps,
         )
-    return elements.bucket_by_sequence_length(
-        element_length_func=lambda batch: tf.cast(batch.length, tf.int32),
-        bucket_boundaries=list(boundaries),
-        bucket_batch_sizes=[batch_size] * (len(boundaries) + 1),
-        padded_shapes=shapes,
-    ).prefetch(tf.data.AUTOTUNE)
+
+    return (
+        records.batch(plan.pool)
+        .enumerate()
+        .map(planned)
+        .prefetch(1)
+        .flat_map(tf.data.Dataset.from_tensor_slices)
+        .map(parsed, num_parallel_calls=tf.data.AUTOTUNE)
+        .prefetch(tf.data.AUTOTUNE)
+    )
 
 
 def parse(
-    record: tf.Tensor,
+    records: tf.Tensor,
     *,
     spec: Mapping[str, Any],
     features: int,
     average: str = "value",
     heads: Collection[HeadOptions] = (),
     categories: Collection[str] = (),
+    fixed_steps: int | None = None,
 ) -> Batch:
-    """One record, without the batch's dimension; padding will give the padded steps a weight of 0.
+    """One batch.
 
     Args:
-      record: serialised.
+      records: string [B], serialised.
       spec: as of `batches`, and so the others.
       features: F.
       average: what the weights make alike.
       heads: whose labels are read.
       categories: whose codes are read.
+      fixed_steps: to which it is padded; None for its longest sequence.
     """
     columns = (VALUES, LENGTH, OBSERVED, *(head.column for head in heads), *categories)
     wanted = {name: spec[name] for name in columns if name in spec}
-    parsed = tf.io.parse_single_example(record, wanted)
+    parsed = tf.io.parse_example(records, wanted)
     length = parsed[LENGTH]
-    same_steps = tf.debugging.assert_equal(
-        tf.size(parsed[VALUES], tf.int64),
-        length * features,
-        "a record's values do not have its length",
-    )
-    same_codes = [
+    ragged = {
+        name: parsed[name].with_row_splits_dtype(tf.int64)
+        for name in (VALUES, OBSERVED, *categories)
+        if name in parsed
+    }
+    per_value = [name for name in (VALUES, OBSERVED) if name in ragged]
+    numbers = {name: length * features for name in per_value} | dict.fromkeys(categories, length)
+    same_steps = [
         tf.debugging.assert_equal(
-            tf.size(parsed[name], tf.int64), length, f"a record's {name} does not have its length"
+            ragged[name].row_lengths(),
+            number,
+            f"a record's {name} do not have its length",
         )
-        for name in categories
+        for name, number in numbers.items()
     ]
-    with tf.control_dependencies([same_steps, *same_codes]):
-        values = tf.reshape(parsed[VALUES], [-1, features])
-    if OBSERVED in parsed:
-        counted = tf.cast(tf.reshape(parsed[OBSERVED], [-1, features]), tf.float32)
-    else:
-        counted = tf.ones([length])
+    with tf.control_dependencies(same_steps):
+        steps = tf.reduce_max(length) if fixed_steps is None else tf.constant(fixed_steps, tf.int64)
+
+    def padded(name: str) -> tf.Tensor:
+        width = steps * features if name in per_value else steps
+        dense = ragged[name].to_tensor(shape=tf.stack([-1, width]))
+        if name not in per_value:
+            return tf.ensure_shape(dense, [None, fixed_steps])
+        dense = tf.reshape(dense, [tf.size(length, tf.int64), steps, features])
+        return tf.ensure_shape(dense, [None, fixed_steps, features])
+
+    valid = tf.ensure_shape(tf.sequence_mask(length, steps), [None, fixed_steps])
+    counted = tf.cast(padded(OBSERVED) if OBSERVED in ragged else valid, tf.float32)
     labels = {head.name: _label(parsed[head.column], head) for head in heads}
-    codes = {name: parsed[name] for name in categories}
+    codes = {name: padded(name) for name in categories}
     return Batch(
-        values=values,
+        values=padded(VALUES),
         length=length,
         sample_weight=_weight(counted, average),
         labels={name: label for name, (label, _) in labels.items()},
         label_weight={name: weight for name, (_, weight) in labels.items()},
         codes=codes,
         code_weight={
-            name: _weight(tf.cast(code >= 0, tf.float32), average) for name, code in codes.items()
+            name: _weight(tf.cast(valid & (code >= 0), tf.float32), average)
+            for name, code in codes.items()
         },
     )
 
 
 def _weight(counted: tf.Tensor, average: str) -> tf.Tensor:
-    """1 where it counts -> weights that sum to 1 over each step, or over the sequence, if asked.
+    """1 where it counts -> weights that sum to 1 over each step, or each sequence, if asked.
 
     Args:
-      counted: float32 [T] or [T, F].
+      counted: float32 [B, T] or [B, T, F].
       average: `value`, `step` or `sequence`.
     """
+    rank = counted.shape.rank
     if average == "sequence":
-        return tf.math.divide_no_nan(counted, tf.reduce_sum(counted))
-    if average == "step" and counted.shape.rank == 2:
-        return tf.math.divide_no_nan(counted, tf.reduce_sum(counted, axis=1, keepdims=True))
+        axes = list(range(1, rank))
+        return tf.math.divide_no_nan(counted, tf.reduce_sum(counted, axis=axes, keepdims=True))
+    if average == "step" and rank == 3:
+        return tf.math.divide_no_nan(counted, tf.reduce_sum(counted, axis=2, keepdims=True))
     return counted
 
 
 def _label(column: tf.SparseTensor, head: HeadOptions) -> tuple[tf.Tensor, tf.Tensor]:
-    """A context column of 0 or 1 values -> (label, weight), both 0 where it is missing."""
-    values = column.values[:1]
-    there = tf.size(values) > 0
-    weight = tf.cast(there, tf.float32)
+    """A context column of 0 or 1 values a record -> (label, weight), both 0 where it is missing."""
+    rows = tf.RaggedTensor.from_sparse(column)
+    there = rows.row_lengths() > 0
+    values = rows.to_tensor(shape=[None, 1])[:, 0]
     if head.type == "regression":
-        label = tf.reduce_sum(tf.cast(values, tf.float32))
-        finite = tf.math.is_finite(label)
-        return tf.where(finite, label, 0.0), tf.where(finite, weight, 0.0)
+        label = tf.cast(values, tf.float32)
+        finite = there & tf.math.is_finite(label)
+        return tf.where(finite, label, 0.0), tf.cast(finite, tf.float32)
     text = values if values.dtype == tf.string else tf.strings.as_string(values)
-    matches = tf.equal(tf.constant(head.classes), tf.strings.reduce_join(text))
-    known = tf.debugging.Assert(
-        tf.reduce_any(matches) | ~there,
+    matches = tf.equal(text[:, tf.newaxis], tf.constant(head.classes)) & there[:, tf.newaxis]
+    known = tf.reduce_any(matches, axis=1) | ~there
+    all_known = tf.debugging.Assert(
+        tf.reduce_all(known),
         [
             f"{head.column}: head {head.name} expected one of {', '.join(head.classes)}; received",
-            text,
+            tf.boolean_mask(text, ~known),
         ],
     )
-    with tf.control_dependencies([known]):
-        return tf.argmax(tf.cast(matches, tf.int32), output_type=tf.int64), weight
+    with tf.control_dependencies([all_known]):
+        label = tf.argmax(tf.cast(matches, tf.int32), axis=1, output_type=tf.int64)
+        return label, tf.cast(there, tf.float32)

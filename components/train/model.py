@@ -28,6 +28,7 @@ import numpy as np
 import tensorflow as tf
 
 from components import masking
+from components.train import fused_lstm
 from components.train.categories import Vocabulary
 from components.train.linear import LinearPath, grid_steps
 from components.train.options import HeadOptions, TrainOptions
@@ -143,14 +144,16 @@ class MaskedAutoencoder(keras.Model):
         """
         states = self._inputs(values, length, codes)
         for index, layer in enumerate(self.encoder):
-            forward = self.dropout(layer(states), training=training)
+            forward = fused_lstm.run(layer, states, training=training)
+            forward = self.dropout(forward, training=training)
             last = tf.gather(forward, length - 1, batch_dims=1)
             if not self.backward:
                 states = forward
                 continue
-            reversed_ = self.backward[index](tf.reverse_sequence(states, length, seq_axis=1))
+            backward = tf.reverse_sequence(states, length, seq_axis=1)
+            backward = fused_lstm.run(self.backward[index], backward, training=training)
             backward = tf.reverse_sequence(
-                self.dropout(reversed_, training=training), length, seq_axis=1
+                self.dropout(backward, training=training), length, seq_axis=1
             )
             states = tf.concat([forward, backward], axis=2)
             last = tf.concat([last, backward[:, 0]], axis=1)
@@ -179,9 +182,7 @@ class MaskedAutoencoder(keras.Model):
         """
         mask = masking.mask_of(length, tf.shape(values)[1])
         linear = self._linear(code, length, tf.shape(values)[1])
-        states = self._decoder_inputs(code, linear, values, length, codes)
-        for layer in self.decoder:
-            states = self.dropout(layer(states), training=training)
+        states = self._decoder_states(code, linear, values, length, training, codes)
         outputs = self._outputs(states, linear)
         return tf.nest.map_structure(lambda output: masking.select(mask, output), outputs)
 
@@ -218,21 +219,31 @@ class MaskedAutoencoder(keras.Model):
         """The linear part of the reconstruction, [B, T, F], if the model has one."""
         return [] if self.linear is None else [self.linear.decode(code, length, steps)]
 
-    def _decoder_inputs(
+    def _decoder_states(
         self,
         code: tf.Tensor,
         linear: list[tf.Tensor],
         values: tf.Tensor,
         length: tf.Tensor,
+        training: bool,
         codes: Codes | None,
+        mask: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """What the decoder reads at each step: the code, and the linear part, which it mends."""
-        read = [tf.repeat(code[:, tf.newaxis, :], tf.shape(values)[1], axis=1), *linear]
+        """The last decoder layer's states, [B, T, units].
+
+        At each step the first layer reads the code, and the linear part, which it mends.
+        """
+        changing = list(linear)
         if self._teacher:
             # The step before: 0 before the first.
             inputs = self._inputs(values, length, codes)
-            read.append(tf.pad(inputs[:, :-1], [[0, 0], [1, 0], [0, 0]]))
-        return tf.concat(read, axis=2)
+            changing.append(tf.pad(inputs[:, :-1], [[0, 0], [1, 0], [0, 0]]))
+        states = tf.concat([values[..., :0], *changing], axis=2)
+        constant = code
+        for layer in self.decoder:
+            states = fused_lstm.run(layer, states, constant=constant, mask=mask, training=training)
+            states, constant = self.dropout(states, training=training), None
+        return states
 
 
 class RemaskedAutoencoder(MaskedAutoencoder):
@@ -253,9 +264,7 @@ class RemaskedAutoencoder(MaskedAutoencoder):
         """The reconstruction; in the padding, the last valid step's."""
         mask = masking.mask_of(length, tf.shape(values)[1])
         linear = self._linear(code, length, tf.shape(values)[1])
-        states = self._decoder_inputs(code, linear, values, length, codes)
-        for layer in self.decoder:
-            states = self.dropout(layer(states, mask=mask), training=training)
+        states = self._decoder_states(code, linear, values, length, training, codes, mask)
         return self._outputs(states, linear)
 
 

@@ -31,7 +31,9 @@ class TrainOptions:
         at all steps of a sequence (Gal and Ghahramani 2016), so that padding changes no draw.
       units: size of the hidden state of each recurrent layer; 64 is the usual start.
       embedding_size: E, numbers in the code.
-      batch_size: B, sequences in one update, over all replicas together.
+      batch_size: sequences of mean length in one update, over all replicas together. A batch is
+        as many padded steps as these have: of longer sequences it holds fewer, of shorter ones
+        more. With `equal_length` and `keras` it is the number of sequences itself.
       micro_batches: an update's batch is computed in so many parts, one after another, to save
         memory; the update is the same.
       epochs: at most so many passes over the training split.

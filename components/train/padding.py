@@ -4,8 +4,6 @@ crop          batches of similar length; the padding's weight is 0
 equal_length  batches of one length each; there is no padding
 remask        as crop, and the targets' padding repeats the last valid step
 keras         every batch padded to one fixed number of steps, every step weighted alike
-
-`buckets.py` has what it does to the buckets.
 """
 
 import tensorflow as tf

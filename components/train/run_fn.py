@@ -17,7 +17,7 @@ from components.sequence import SPLITS, Columns
 from components.signatures import ABSOLUTE, MODEL, N_VALUES, SQUARED, error_sum
 from components.storage import digest_of, sha256, standard, write_json, write_text
 from components.train import (
-    buckets,
+    batching,
     categories,
     effect,
     exhibit,
@@ -70,24 +70,25 @@ def run_fn(fn_args: Any) -> None:
         "features": len(columns.features),
         "heads": heads,
         "categories": trainer.categories,
-        "batch_size": options.batch_size,
     }
-    boundaries = buckets.boundaries(options, lengths["train"])
+    plan = batching.of_training(options, lengths["train"], len(columns.features))
 
     def train_batches(shuffle_seed: int | None = None) -> tf.data.Dataset:
         return input.batches(
             files["train"],
-            boundaries=boundaries,
+            plan=plan,
             average=options.average,
-            fixed_steps=buckets.fixed_steps(options, lengths["train"]),
+            fixed_steps=batching.fixed_steps(options, lengths["train"]),
             shuffle_seed=shuffle_seed,
             **read,
         )
 
     def all_batches(split: str) -> tf.data.Dataset:
         """For metrics: every strategy is scored on the same batches."""
-        found = buckets.bucket_boundaries(lengths[split], options.batch_size)
-        return input.batches(files[split], boundaries=found, **read)
+        similar = batching.of_similar_length(
+            lengths[split], options.batch_size, len(columns.features)
+        )
+        return input.batches(files[split], plan=similar, **read)
 
     log_folder = pathlib.Path(fn_args.model_run_dir) / LOGS_FOLDER
     logs = tf.summary.create_file_writer(str(log_folder))
@@ -116,7 +117,7 @@ def run_fn(fn_args: Any) -> None:
             pathlib.Path(config["checkpoints"]), _fingerprint(config, files, columns)
         ),
         on_epoch=report,
-        batches_an_epoch=_batches_an_epoch(options, lengths),
+        batches_an_epoch=_batches_an_epoch(options, lengths, len(columns.features)),
     )
     served = {
         "transform_output": transform_output,
@@ -133,7 +134,7 @@ def run_fn(fn_args: Any) -> None:
     directory = pathlib.Path(fn_args.serving_model_dir)
     export.export(portable, directory=directory, **served)
     golden.write(portable, transform_output=transform_output, columns=columns, directory=directory)
-    summary = _summary(options, history, strategy, boundaries) | {
+    summary = _summary(options, history, strategy, plan) | {
         "padding_effect": effect.of_padding(portable, options, train_batches()),
         "vocabularies": {vocabulary.name: vocabulary.size for vocabulary in vocabularies},
         "sums": {split: _sums(portable, vocabularies, all_batches(split)) for split in SPLITS},
@@ -153,14 +154,13 @@ def run_fn(fn_args: Any) -> None:
     write_text(pathlib.Path(fn_args.model_run_dir) / EXHIBIT_FILE, text)
 
 
-def _batches_an_epoch(options: TrainOptions, lengths: dict[str, Any]) -> int:
+def _batches_an_epoch(options: TrainOptions, lengths: dict[str, Any], features: int) -> int:
     train, evaluation = (lengths[split] for split in SPLITS)
-    bounds = buckets.boundaries(options, train)
-    eval_bounds = buckets.bucket_boundaries(evaluation, options.batch_size)
-    return sum(
-        buckets.epoch_of(found, of_split, options.batch_size).batches
-        for found, of_split in ((train, bounds), (evaluation, eval_bounds))
+    plans = (
+        (batching.of_training(options, train, features), train),
+        (batching.of_similar_length(evaluation, options.batch_size, features), evaluation),
     )
+    return sum(batching.epoch_of(plan, found).batches for plan, found in plans)
 
 
 def _portable(options: TrainOptions, **build: Any) -> model.MaskedAutoencoder:
@@ -222,7 +222,7 @@ def _summary(
     options: TrainOptions,
     history: list[loop.Epoch],
     strategy: tf.distribute.Strategy,
-    boundaries: list[int],
+    plan: batching.Plan,
 ) -> dict[str, Any]:
     best = loop.best_epoch(history)
     updates = history[1:]
@@ -240,7 +240,7 @@ def _summary(
         "categories": best.categories,
         "padding_waste": 1.0 - steps / padded,
         "steps_per_second": steps / sum(epoch.seconds for epoch in updates),
-        "bucket_boundaries": boundaries,
+        "batches": dataclasses.asdict(plan),
         "replicas": strategy.num_replicas_in_sync,
         "devices": [device.name for device in tf.config.list_logical_devices()],
         "history": [dataclasses.asdict(epoch) for epoch in history],

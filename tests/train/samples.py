@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.sequence import Category
-from components.train import input
+from components.train import batching, input
 from components.train.categories import Vocabulary
 from components.train.input import Batch
 from components.train.options import HeadOptions
@@ -120,10 +120,10 @@ def write(path, records: Collection[bytes]) -> str:
 
 
 def read(path: str, *, missing: bool = False, batch_size: int = 256, **options) -> tf.data.Dataset:
-    """The batches of one shard; in one bucket, unless the options say otherwise."""
+    """The batches of one shard; as they come, unless the options have another plan."""
     spec = SPEC | LABELS | CODES | (OBSERVED if missing else {})
-    options = {"boundaries": []} | options
-    return input.batches([path], spec=spec, features=F, batch_size=batch_size, **options)
+    options = {"plan": batching.as_they_come(batch_size)} | options
+    return input.batches([path], spec=spec, features=F, **options)
 
 
 def filled(

@@ -13,7 +13,7 @@ from train import samples
 from train.samples import FILLS, F, Sample
 
 from components.masking import masked_mean
-from components.train import buckets, loss
+from components.train import batching, loss
 from components.train.input import Batch
 from components.train.options import TrainOptions
 from components.train.trainer import LOSS, Trainer, mean_of
@@ -62,8 +62,9 @@ def test_the_loss_equals_the_oracle_in_batches_of_any_size(
     made = samples.make(seed, lengths, missing=missing, scale=scale)
     if missing:  # Somewhere a value is there.
         made.append(Sample(values=np.ones((1, F), np.float32), observed=np.array([[True, False]])))
-    bounds = buckets.bucket_boundaries(np.array(lengths), 1) if bucketed else []
-    read = {"batch_size": batch_size, "boundaries": bounds, "average": average}
+    similar = batching.of_similar_length(np.array(lengths), batch_size, F)
+    read = {"plan": similar} if bucketed else {"batch_size": batch_size}
+    read["average"] = average
     batches = list(samples.filled(samples.read(_write(path, made), missing=missing, **read), fill))
     values = [sample.values for sample in made]
     observed = [sample.observed for sample in made] if missing else None

@@ -18,7 +18,7 @@ from train import samples
 from train.samples import FILLS, WORDS, F, Sample
 
 from components.sequence import Category
-from components.train import buckets, categories, input, loop, model
+from components.train import batching, categories, input, loop, model
 from components.train.categories import Vocabulary
 from components.train.options import TrainOptions
 from components.train.trainer import LOSS, Trainer, category_term, mean_of
@@ -156,8 +156,9 @@ def test_what_is_reported_equals_the_oracle(folder, strategy, average, seed, len
     batches = _read(
         folder / "reported",
         made,
-        batch_size=batch_size,
-        boundaries=buckets.boundaries(options, np.array(lengths)),
+        plan=batching.of_training(
+            dataclasses.replace(options, batch_size=batch_size), np.array(lengths), F
+        ),
         average=average,
     )
     trained, evaluated = trainer.update(batches), trainer.evaluate(batches)

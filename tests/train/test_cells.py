@@ -14,7 +14,7 @@ from train import samples
 from train.samples import FILLS, F
 
 from components.masking import mask_of, select
-from components.train import buckets, effect, input, model, padding
+from components.train import batching, effect, input, model, padding
 from components.train.options import TrainOptions
 from components.train.trainer import Trainer
 
@@ -223,8 +223,8 @@ def test_padding_has_a_share_in_the_textbook_model_alone(path):
         batches = samples.read(
             path,
             missing=True,
-            boundaries=buckets.boundaries(options, lengths),
-            fixed_steps=buckets.fixed_steps(options, lengths),
+            plan=batching.of_training(options, lengths, F),
+            fixed_steps=batching.fixed_steps(options, lengths),
         )
         found = effect.of_padding(_built(options, steps=max(LENGTHS)), options, batches)
         if strategy == "keras":
@@ -272,9 +272,9 @@ def test_equal_length_batches_hold_one_length_and_no_padding(tmp_path_factory, l
     file = tmp_path_factory.mktemp("equal") / "shard"
     path = samples.write(file, [samples.record(sample) for sample in made])
     options = _options(padding="equal_length", batch_size=size)
-    bounds = buckets.boundaries(options, input.read_lengths([path]))
+    plan = batching.of_training(options, input.read_lengths([path]), F)
     seen = []
-    for batch in samples.read(path, batch_size=size, boundaries=bounds, shuffle_seed=1):
+    for batch in samples.read(path, plan=plan, shuffle_seed=1):
         assert (batch.length.numpy() == batch.values.shape[1]).all()
         assert (batch.sample_weight.numpy() == 1.0).all()
         assert len(batch.values) <= size

@@ -1,10 +1,12 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from train import samples
 from train.samples import SPEC, F
 
-from components.train import buckets, input
+from components.train import batching, input
 
 SPEC_MISSING = SPEC | samples.OBSERVED
 
@@ -35,12 +37,9 @@ def files(sequences, tmp_path_factory) -> list[str]:
     ]
 
 
-def _batches(files, sequences, **options):
-    lengths = input.read_lengths(files)
-    boundaries = buckets.bucket_boundaries(lengths, batch_size=8)
-    return input.batches(
-        files, spec=SPEC, features=F, batch_size=8, boundaries=boundaries, **options
-    )
+def _batches(files, **options):
+    plan = batching.of_similar_length(input.read_lengths(files), 8, F)
+    return input.batches(files, spec=SPEC, features=F, **{"plan": plan} | options)
 
 
 def test_lengths_are_read_in_file_order(files, sequences):
@@ -50,7 +49,7 @@ def test_lengths_are_read_in_file_order(files, sequences):
 
 def test_every_sequence_comes_exactly_once_and_unchanged(files, sequences):
     seen = []
-    for batch in _batches(files, sequences, shuffle_seed=1):
+    for batch in _batches(files, shuffle_seed=1):
         for values, length in zip(batch.values.numpy(), batch.length.numpy(), strict=True):
             seen.append(int(values[0, 0]))
             np.testing.assert_array_equal(values[:length], sequences[seen[-1]])
@@ -59,19 +58,23 @@ def test_every_sequence_comes_exactly_once_and_unchanged(files, sequences):
 
 
 def test_weights_are_one_on_valid_steps_and_zero_in_padding(files, sequences):
-    for batch in _batches(files, sequences):
+    for batch in _batches(files):
         valid = tf.sequence_mask(batch.length, batch.values.shape[1], tf.float32)
         np.testing.assert_array_equal(batch.sample_weight.numpy(), valid.numpy())
         assert batch.values.shape[1] == batch.length.numpy().max()
 
 
-def test_bucketing_saves_padding(files, sequences):
+def test_batches_of_similar_length_hold_little_padding(files, sequences):
+    """In training, where chance has a say; 300 sequences are few, and their batches small."""
     lengths = np.array([len(values) for values in sequences])
-    padded = sum(batch.sample_weight.numpy().size for batch in _batches(files, sequences))
-    one_bucket = input.batches(files, spec=SPEC, features=F, batch_size=8, boundaries=[])
-    unbucketed = sum(batch.sample_weight.numpy().size for batch in one_bucket)
-    assert 1 - lengths.sum() / padded < 0.25
-    assert padded < 0.7 * unbucketed
+    similar = list(_batches(files, shuffle_seed=1))
+    padded = sum(batch.sample_weight.numpy().size for batch in similar)
+    as_they_come = _batches(files, plan=batching.as_they_come(8))
+    unsorted = sum(batch.sample_weight.numpy().size for batch in as_they_come)
+    assert 1 - lengths.sum() / padded < 0.05
+    assert padded < 0.7 * unsorted
+    budget = np.ceil(8 * lengths.mean())
+    assert all(b.sample_weight.numpy().size <= budget or len(b.length) == 1 for b in similar)
 
 
 def _order(batches) -> list[int]:
@@ -79,22 +82,17 @@ def _order(batches) -> list[int]:
 
 
 def test_the_seed_decides_the_order(files, sequences):
-    first = _order(_batches(files, sequences, shuffle_seed=1))
-    assert _order(_batches(files, sequences, shuffle_seed=1)) == first
-    assert _order(_batches(files, sequences, shuffle_seed=2)) != first
+    first = _order(_batches(files, shuffle_seed=1))
+    assert _order(_batches(files, shuffle_seed=1)) == first
+    assert _order(_batches(files, shuffle_seed=2)) != first
 
 
-@pytest.mark.parametrize(
-    ("lengths", "batch_size", "expected"),
-    [
-        (np.zeros(0, np.int64), 4, []),
-        (np.full(1000, 7), 4, [8]),
-        (np.arange(1, 101), 5, [21, 41, 61, 81]),
-        (np.arange(1, 20), 5, []),
-    ],
-)
-def test_boundaries_are_quantiles_of_the_lengths(lengths, batch_size, expected):
-    assert buckets.bucket_boundaries(lengths, batch_size) == expected
+def test_every_pool_is_shuffled_by_a_chance_of_its_own(files, sequences):
+    """And the pools together are all of the data."""
+    plan = dataclasses.replace(batching.of_similar_length(np.array([20]), 2, F), pool=70)
+    seen = _order(_batches(files, plan=plan, shuffle_seed=1))
+    assert sorted(seen) == list(range(len(sequences)))
+    assert seen == _order(_batches(files, plan=plan, shuffle_seed=1))
 
 
 def test_a_missing_value_has_a_weight_of_its_own(tmp_path):
@@ -103,7 +101,7 @@ def test_a_missing_value_has_a_weight_of_its_own(tmp_path):
     file = samples.write(
         tmp_path / "missing.gz", [_record(long, observed), _record(short, np.array([[0, 1]]))]
     )
-    [batch] = input.batches([file], spec=SPEC_MISSING, features=F, batch_size=8, boundaries=[])
+    [batch] = input.batches([file], spec=SPEC_MISSING, features=F, plan=batching.as_they_come(8))
     expected = np.zeros((2, 3, F))
     expected[0], expected[1, 0] = observed, [0, 1]
     np.testing.assert_array_equal(batch.sample_weight.numpy(), expected)
@@ -111,6 +109,6 @@ def test_a_missing_value_has_a_weight_of_its_own(tmp_path):
 
 def test_a_record_whose_length_is_not_that_of_its_values_stops_training(tmp_path):
     file = samples.write(tmp_path / "wrong.gz", [_record(np.ones((3, F), np.float32), length=4)])
-    wrong = input.batches([file], spec=SPEC, features=F, batch_size=1, boundaries=[])
+    wrong = input.batches([file], spec=SPEC, features=F, plan=batching.as_they_come(1))
     with pytest.raises(tf.errors.InvalidArgumentError, match="do not have its length"):
         list(wrong)

@@ -1,0 +1,255 @@
+"""TensorFlow's sides of the training benchmark: `python -m benchmarks.train_side SIDE`.
+
+data           writes the case that the JSON beside its folder asks for
+ragline        the trainer itself, on its own batches
+keras          a plain Keras model and `fit`, on the same batches
+keras padded   the same, on random batches padded to the longest sequence of all
+"""
+
+import json
+import math
+import pathlib
+import sys
+from collections.abc import Callable, Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from benchmarks import train_answers
+from benchmarks.train_data import (
+    CLIP_NORM,
+    FEATURES,
+    LEARNING_RATE,
+    SEQUENCES,
+    batches_of,
+    case_of,
+    sequences,
+    weights_of,
+)
+from components.sequence import LENGTH, VALUES
+from components.train import batching, input, model
+from components.train.options import TrainOptions
+from components.train.trainer import LOSS, STEPS, Trainer, mean_of
+
+BATCH = 64
+_SPEC = {
+    VALUES: tf.io.RaggedFeature(tf.float32, value_key=VALUES),
+    LENGTH: tf.io.FixedLenFeature([], tf.int64),
+}
+
+
+def _options(units: int) -> TrainOptions:
+    return TrainOptions(
+        units=units,
+        embedding_size=units,
+        linear_steps=0,
+        batch_size=BATCH,
+        learning_rate=LEARNING_RATE,
+        clip_norm=CLIP_NORM,
+    )
+
+
+def _read(folder: pathlib.Path) -> tf.data.Dataset:
+    files = [str(folder / "records.gz")]
+    plan = batching.of_similar_length(input.read_lengths(files), BATCH, FEATURES)
+    return input.batches(files, spec=_SPEC, features=FEATURES, plan=plan, shuffle_seed=1)
+
+
+def _trainer(units: int) -> Trainer:
+    return Trainer(
+        features=FEATURES, options=_options(units), strategy=tf.distribute.get_strategy()
+    )
+
+
+def write(folder: pathlib.Path, units: int, lengths: str, batches: int) -> dict[str, float]:
+    """Writes a case; its share of padded steps, with batches cut to size and at random."""
+    folder.mkdir(parents=True)
+    made = sequences(lengths, SEQUENCES)
+    with tf.io.TFRecordWriter(str(folder / "records.gz"), "GZIP") as writer:
+        for values in made:
+            example = tf.train.Example()
+            example.features.feature[VALUES].float_list.value.extend(values.ravel().tolist())
+            example.features.feature[LENGTH].int64_list.value.append(len(values))
+            writer.write(example.SerializeToString())
+    arrays, padded, valid = {}, 0, 0
+    for number, batch in enumerate(_read(folder)):
+        padded += batch.values.shape[0] * batch.values.shape[1]
+        valid += int(tf.reduce_sum(batch.length))
+        if number < batches:
+            arrays[f"values_{number}"] = batch.values.numpy()
+            arrays[f"length_{number}"] = batch.length.numpy()
+    np.savez(folder / "batches.npz", **arrays)
+    start = _trainer(units).model
+    layers = {
+        "encoder": start.encoder[0],
+        "code": start.code,
+        "decoder": start.decoder[0],
+        "reconstruction": start.reconstruction,
+    }
+    named = {
+        f"{name}_{place}": weight
+        for name, layer in layers.items()
+        for place, weight in enumerate(layer.get_weights())
+    }
+    np.savez(folder / "weights.npz", **named)
+    case = {"units": units, "batches": len(arrays) // 2}
+    (folder / "case.json").write_text(json.dumps(case), encoding="utf-8")
+    longest = max(map(len, made))
+    return {"waste": 1 - valid / padded, "waste_at_random": 1 - valid / (len(made) * longest)}
+
+
+class Ragline:
+    """`Trainer.update`; the batches are held in memory, as the other sides hold them."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        case = case_of(folder)
+        self._trainer = _trainer(case["units"])
+        self._records = _read(folder)
+        self._number = case["batches"]
+        self._batches = self._records.take(self._number).cache()
+        for (
+            _
+        ) in self._batches:  # A cache holds what was read to its end; the next pass shuffles anew.
+            pass
+        self._folder, self._units = folder, case["units"]
+
+    def losses(self) -> list[float]:
+        """The curve."""
+        ones = [self._batches.skip(number).take(1) for number in range(self._number)]
+        return [mean_of(self._trainer.update(one), LOSS) for one in ones]
+
+    def passes(self) -> dict[str, Callable[[], int]]:
+        """The input read from records is that of all batches, from the shuffle on."""
+        return {
+            "train": lambda: int(self._trainer.update(self._batches)[STEPS]),
+            "input": lambda: int(self._trainer.update(self._records)[STEPS]),
+            "encode": self._encoder(),
+        }
+
+    def _encoder(self) -> Callable[[], int]:
+        """A SavedModel, loaded again."""
+        portable = model.build(features=FEATURES, options=_options(self._units), use_cudnn=False)
+        portable.set_weights(self._trainer.model.get_weights())
+        archive = keras.export.ExportArchive()
+        archive.track(portable)
+        signature = [
+            tf.TensorSpec([None, None, FEATURES], tf.float32),
+            tf.TensorSpec([None], tf.int64),
+        ]
+        archive.add_endpoint("encode", portable.encode, input_signature=signature)
+        archive.write_out(str(self._folder / "model"), verbose=False)
+        loaded = tf.saved_model.load(str(self._folder / "model"))
+        batches = [tuple(map(tf.constant, batch)) for batch in batches_of(self._folder)]
+
+        def one_pass() -> int:
+            return sum(len(loaded.encode(*batch).numpy()) for batch in batches)
+
+        return one_pass
+
+
+class Plain(keras.Model):
+    """What a textbook has, but that the mask is there: Masking, LSTM, repeat, LSTM, Dense."""
+
+    def __init__(self, units: int) -> None:
+        super().__init__()
+        self.masking = keras.layers.Masking()
+        self.encoder = keras.layers.LSTM(units)
+        self.code = keras.layers.Dense(units)
+        self.decoder = keras.layers.LSTM(units, return_sequences=True)
+        self.reconstruction = keras.layers.Dense(FEATURES)
+
+    def call(self, values: tf.Tensor) -> tf.Tensor:
+        """[B, T, F] -> [B, T, F]."""
+        code = self.code(self.encoder(self.masking(values)))
+        repeated = tf.repeat(code[:, tf.newaxis], tf.shape(values)[1], axis=1)
+        return self.reconstruction(self.decoder(repeated))
+
+
+class Keras:
+    """`fit`, with weights by which Keras's mean is the masked mean of a batch."""
+
+    def __init__(self, folder: pathlib.Path, padded: bool) -> None:
+        case = case_of(folder)
+        self._batches = [self._weighted(*batch) for batch in self._of(folder, padded, case)]
+        self._model = Plain(case["units"])
+        self._model(self._batches[0][0][:1, :2])
+        for name, weights in weights_of(folder).items():
+            getattr(self._model, name).set_weights(weights)
+        adam = keras.optimizers.Adam(LEARNING_RATE, global_clipnorm=CLIP_NORM)
+        self._model.compile(adam, "mse")
+        shapes = ([None, None, FEATURES], [None, None, FEATURES], [None, None])
+        self._dataset = tf.data.Dataset.from_generator(
+            lambda: iter(self._batches),
+            output_signature=tuple(tf.TensorSpec(shape, tf.float32) for shape in shapes),
+        ).apply(tf.data.experimental.assert_cardinality(len(self._batches)))
+
+    @staticmethod
+    def _of(
+        folder: pathlib.Path, padded: bool, case: dict[str, int]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        batches = batches_of(folder)
+        if not padded:
+            yield from batches
+            return
+        rows = [
+            row[:n] for values, length in batches for row, n in zip(values, length, strict=True)
+        ]
+        longest = max(map(len, rows))
+        order = np.random.default_rng(0).permutation(len(rows))
+        for start in range(0, min(len(rows), BATCH * max(2, case["batches"] // 4)), BATCH):
+            chosen = [rows[place] for place in order[start : start + BATCH]]
+            values = np.zeros((len(chosen), longest, FEATURES), np.float32)
+            for place, row in enumerate(chosen):
+                values[place, : len(row)] = row
+            yield values, np.array(list(map(len, chosen)))
+
+    @staticmethod
+    def _weighted(values: np.ndarray, length: np.ndarray) -> tuple[np.ndarray, ...]:
+        valid = np.arange(values.shape[1]) < length[:, np.newaxis]
+        return values, values, (valid * (valid.size / valid.sum())).astype(np.float32)
+
+    def losses(self) -> list[float]:
+        """The curve."""
+        found = []
+        for values, targets, weight in self._batches:
+            self._model.reset_metrics()
+            loss = self._model.train_on_batch(values, targets, sample_weight=weight)
+            found.append(float(np.ravel(loss)[0]))
+        self._model.fit(self._dataset, verbose=0)
+        return found
+
+    def _train(self) -> int:
+        self._model.fit(self._dataset, verbose=0)
+        return math.floor(sum((weight > 0).sum() for *_, weight in self._batches))
+
+    def passes(self) -> dict[str, Callable[[], int]]:
+        """Training alone."""
+        return {"train": self._train}
+
+
+class _Written:
+    """A side that writes cases, told of each by a file beside its folder."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        units, lengths, batches = json.loads(folder.with_suffix(".json").read_text())
+        self._waste = write(folder, units, lengths, batches)
+
+    def losses(self) -> list[float]:
+        """The two shares of padded steps."""
+        return [*self._waste.values()]
+
+    def passes(self) -> dict[str, Callable[[], int]]:
+        """None."""
+        return {}
+
+
+_SIDES = {
+    "data": _Written,
+    "ragline": Ragline,
+    "keras": lambda folder: Keras(folder, padded=False),
+    "keras padded": lambda folder: Keras(folder, padded=True),
+}
+
+if __name__ == "__main__":
+    train_answers.answer(_SIDES[sys.argv[1]])

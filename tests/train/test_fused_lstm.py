@@ -1,0 +1,175 @@
+"""The fused LSTM beside Keras's and the float64 oracle: outputs and every gradient."""
+
+import itertools
+
+import keras
+import numpy as np
+import oracle
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.train import fused_lstm
+
+F, E, H = 3, 2, 5
+TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
+
+
+def _layer(inputs: int, cell: type[keras.layers.Layer] = keras.layers.LSTM, **options):
+    """With weights of a trained one's size, the bias too."""
+    layer = cell(H, return_sequences=True, **options)
+    layer.build((None, None, inputs))
+    rng = np.random.default_rng(inputs)
+    layer.set_weights([rng.normal(0.0, 0.7, weight.shape) for weight in layer.get_weights()])
+    return layer
+
+
+def _repeated(constant: tf.Tensor | None, sequences: tf.Tensor) -> tf.Tensor:
+    if constant is None:
+        return sequences
+    repeated = tf.repeat(constant[:, tf.newaxis], tf.shape(sequences)[1], axis=1)
+    return tf.concat([repeated, sequences], axis=2)
+
+
+def _gradients(layer, outputs_of, tensors: dict[str, tf.Tensor], length: np.ndarray):
+    """Outputs, and the gradients by input and weight, of a sum over the valid steps alone."""
+    weights = [variable.value for variable in layer.trainable_variables]
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        outputs = outputs_of(tensors)
+        valid = tf.sequence_mask(length, outputs.shape[1])[..., tf.newaxis]
+        share = tf.reshape(tf.sin(tf.range(tf.size(outputs), dtype=tf.float32)), outputs.shape)
+        total = tf.reduce_sum(tf.where(valid, share * outputs, 0.0))
+    by_weight, by_tensor = tape.gradient(total, [weights, tensors])
+    return outputs.numpy(), by_weight, by_tensor
+
+
+def _tensors(seed: int, length: np.ndarray, extra: int, features: int, constant: bool):
+    rng = np.random.default_rng(seed)
+    shape = (len(length), int(length.max()) + extra, features)
+    tensors = {"sequences": tf.constant(rng.normal(size=shape), tf.float32)}
+    if constant:
+        tensors["constant"] = tf.constant(rng.normal(size=(len(length), E)), tf.float32)
+    return tensors
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    seed=st.integers(0, 2**16),
+    lengths=st.lists(st.integers(1, 9), min_size=1, max_size=4),
+    extra=st.integers(0, 4),
+    inputs=st.sampled_from([(F, False), (F, True), (0, True)]),
+    training=st.booleans(),
+)
+def test_outputs_and_gradients_are_those_of_keras(seed, lengths, extra, inputs, training):
+    features, constant = inputs
+    layer = _layer(features + E * constant, use_cudnn=False)
+    length = np.array(lengths)
+    tensors = _tensors(seed, length, extra, features, constant)
+
+    def ours(given: dict[str, tf.Tensor]) -> tf.Tensor:
+        return fused_lstm.run(layer, **given, training=training)
+
+    def theirs(given: dict[str, tf.Tensor]) -> tf.Tensor:
+        return layer(_repeated(given.get("constant"), given["sequences"]))
+
+    found, by_weight, by_tensor = _gradients(layer, ours, tensors, length)
+    expected, *slopes = _gradients(layer, theirs, tensors, length)
+    np.testing.assert_allclose(found, expected, **TOLERANCE)
+    for one, other in zip(by_weight, slopes[0], strict=True):
+        np.testing.assert_allclose(one, other, **TOLERANCE)
+    if constant:
+        np.testing.assert_allclose(by_tensor["constant"], slopes[1]["constant"], **TOLERANCE)
+    if features:
+        slope = by_tensor["sequences"].numpy()
+        np.testing.assert_allclose(slope, slopes[1]["sequences"], **TOLERANCE)
+        assert (slope[~tf.sequence_mask(length, found.shape[1]).numpy()] == 0.0).all()
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(("features", "constant"), [(F, False), (F, True), (0, True)])
+def test_outputs_are_those_of_the_oracle_without_padding(features, constant, training):
+    layer = _layer(features + E * constant)
+    length = np.array([6, 1, 4])
+    tensors = _tensors(1, length, 2, features, constant)
+    inputs = _repeated(tensors.get("constant"), tensors["sequences"]).numpy()
+    found = fused_lstm.run(layer, **tensors, training=training).numpy()
+    for row, steps in enumerate(length):
+        expected = oracle.lstm(inputs[row, :steps], *layer.get_weights())
+        np.testing.assert_allclose(found[row, :steps], expected, rtol=0, atol=1e-6)
+
+
+def test_the_gradient_of_the_weights_is_that_of_the_oracle():
+    """By central differences in float64, over sequences without their padding."""
+    layer = _layer(F)
+    length = np.array([4, 1])
+    tensors = _tensors(2, length, 3, F, constant=False)
+    outputs, found, _ = _gradients(
+        layer, lambda given: fused_lstm.run(layer, **given, training=True), tensors, length
+    )
+    share = np.sin(np.arange(outputs.size)).reshape(outputs.shape)
+    weights = [weight.astype(np.float64) for weight in layer.get_weights()]
+
+    def total() -> float:
+        rows = zip(tensors["sequences"].numpy(), share, length, strict=True)
+        return sum((s[:n] * oracle.lstm(x[:n], *weights)).sum() for x, s, n in rows)
+
+    for weight, slope in zip(weights, found, strict=True):
+        for place in itertools.islice(np.ndindex(weight.shape), 0, None, 7):
+            kept, slopes = weight[place], []
+            for nudge in (1e-5, -1e-5):
+                weight[place] = kept + nudge
+                slopes.append(total() / (2 * nudge))
+            weight[place] = kept
+            assert slope.numpy()[place] == pytest.approx(sum(slopes), rel=1e-5, abs=1e-5)
+
+
+def test_one_trace_serves_every_shape_and_an_empty_batch():
+    layer = _layer(F)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, F])])
+    def slopes(sequences: tf.Tensor) -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            outputs = fused_lstm.run(layer, sequences, training=True)
+            total = tf.reduce_sum(tf.square(outputs))
+        return tape.gradient(total, [weight.value for weight in layer.trainable_variables])
+
+    for rows, steps in ((2, 1), (3, 7), (0, 4)):
+        found = slopes(tf.ones([rows, steps, F]))
+        assert [(slope.numpy() != 0.0).any() for slope in found] == [
+            rows > 0,
+            rows > 0 and steps > 1,
+            rows > 0,
+        ]
+        assert np.isfinite(np.concatenate([slope.numpy().ravel() for slope in found])).all()
+
+
+NOT_SERVED = {
+    "relu": {"activation": "relu"},
+    "hard sigmoid": {"recurrent_activation": "hard_sigmoid"},
+    "no bias": {"use_bias": False},
+    "bfloat16": {"dtype": "mixed_bfloat16"},
+    "dropout": {"recurrent_dropout": 0.5},
+    "backwards": {"go_backwards": True},
+    "GRU": {"cell": keras.layers.GRU},
+}
+
+
+@pytest.mark.parametrize("options", NOT_SERVED.values(), ids=NOT_SERVED)
+def test_what_is_not_served_runs_as_keras_runs_it(options):
+    layer = _layer(E + F, **options)
+    assert not fused_lstm.serves(layer)
+    tensors = _tensors(3, np.array([4, 2]), 0, F, constant=True)
+    expected = layer(_repeated(tensors["constant"], tensors["sequences"]))
+    np.testing.assert_array_equal(fused_lstm.run(layer, **tensors), expected)
+
+
+def test_a_mask_is_left_to_keras():
+    layer = _layer(F)
+    assert fused_lstm.serves(layer)
+    [sequences] = _tensors(4, np.array([5, 5]), 0, F, constant=False).values()
+    mask = tf.sequence_mask([5, 2], 5)
+    found = fused_lstm.run(layer, sequences, mask=mask)
+    np.testing.assert_array_equal(found, layer(sequences, mask=mask))
+    np.testing.assert_array_equal(found[1, 2:], np.repeat(found[1:, 1], 3, axis=0))

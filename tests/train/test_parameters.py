@@ -1,0 +1,26 @@
+"""What `ragline plan` says of a model is what the model is."""
+
+import pytest
+from train.samples import F
+
+from components.sequence import Columns, Feature
+from components.train import model
+from components.train.options import TrainOptions
+from pipeline import plan
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"cell": "gru", "layers": 2},
+        {"bidirectional": True, "decoder": "teacher", "units": 5, "embedding_size": 3},
+        {"bidirectional": True, "layers": 2},
+    ],
+)
+def test_the_parameters_that_a_plan_names_are_those_of_the_recurrent_model(options):
+    found = TrainOptions(linear_steps=0, **options)
+    features = tuple(Feature(name=name, unit=None, allow_missing=False) for name in "ab")
+    columns = Columns(features=features, context={})
+    built = model.build(features=F, options=found, steps=4)
+    assert plan.parameters(columns, found) == pytest.approx(built.count_params(), rel=0.02)
