@@ -7,6 +7,7 @@ only by the commands that need them.
 """
 
 import argparse
+import dataclasses
 import importlib.metadata
 import json
 import os
@@ -52,7 +53,32 @@ def _parser() -> argparse.ArgumentParser:
         help="bless the model though rules do not hold; the reason is kept with it. A model that "
         "answers with numbers that are not finite, or that fails the padding contract, never is",
     )
+    newest = run.add_mutually_exclusive_group()
+    newest.add_argument(
+        "--span",
+        type=_spans("parse"),
+        metavar="N",
+        dest="spans",
+        help="the newest span to read, of an input with {SPAN} or a date in its pattern; 1..30 "
+        "runs one after the other, and goes on where it was stopped",
+    )
+    newest.add_argument(
+        "--date",
+        type=_spans("of_date"),
+        metavar="DAY",
+        dest="spans",
+        help="the same by its date, such as 2026-11-20: span 20777, the days since 1970-01-01",
+    )
     run.set_defaults(command=_run)
+
+    spans = commands.add_parser(
+        "spans",
+        help="list every run over a span",
+        description="Prints the journal of `ragline run --span` as a table (Markdown), newest run "
+        "first.",
+    )
+    _add_config(spans)
+    spans.set_defaults(command=_list_spans)
 
     compare = commands.add_parser(
         "compare",
@@ -159,6 +185,24 @@ def _in_workdir(command: Callable[[argparse.Namespace, "Config"], int]) -> Comma
 
 @_in_workdir
 def _run(options: argparse.Namespace, config: "Config") -> int:
+    if options.spans is None:
+        return _run_once(options, config)
+    from pipeline import spans
+
+    exit_code = exits.DONE
+    for of_span in spans.configurations(config, options.spans):
+        _say(f"span {of_span.input.span}")
+        if entry := spans.done(of_span):
+            _say(f"done before, by run {entry.run_id}, and nothing has changed: left alone")
+            exit_code = entry.exit_code
+        else:
+            exit_code = _run_once(options, of_span)
+        if exit_code not in (exits.DONE, exits.NOT_BLESSED):
+            break  # A later span's window would hold what is wrong with this one.
+    return exit_code
+
+
+def _run_once(options: argparse.Namespace, config: "Config") -> int:
     from pipeline import runner
 
     outcome = runner.run(config, options.force_bless or "")
@@ -167,6 +211,18 @@ def _run(options: argparse.Namespace, config: "Config") -> int:
         print(json.dumps(outcome.summary, indent=2))
     exit_code: int = outcome.summary["exit_code"]
     return exit_code
+
+
+@_in_workdir
+def _list_spans(options: argparse.Namespace, config: "Config") -> int:
+    from pipeline import spans
+
+    entries = spans.journal(config)
+    if options.json:
+        print(json.dumps([dataclasses.asdict(entry) for entry in entries], indent=2))
+    else:
+        print(spans.markdown(entries))
+    return exits.DONE
 
 
 def _ending(summary: dict[str, Any], folder: pathlib.Path) -> str:
@@ -255,6 +311,21 @@ def _synth(options: argparse.Namespace) -> int:
         f"{options.output}"
     )
     return exits.DONE
+
+
+def _spans(how: str) -> Callable[[str], range]:
+    """A type of argparse; late, so that `--help` imports nothing."""
+
+    def read(text: str) -> range:
+        from pipeline import spans
+
+        try:
+            found: range = getattr(spans, how)(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+        return found
+
+    return read
 
 
 def _reason(text: str) -> str:

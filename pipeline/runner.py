@@ -12,7 +12,7 @@ from components.errors import BadDataError
 from components.sequence import Columns
 from components.storage import read_json, sha256, standard, write_json, write_text
 from components.train.options import Padding
-from pipeline import fingerprint, preflight, trouble, workdir
+from pipeline import fingerprint, preflight, spans, trouble, workdir
 from pipeline.config import Config, ConfigError, load_rules
 from pipeline.trouble import TroubleError
 from pipeline.workdir import COMPARISON_FILE, LOG_FILE, REPORT_FILE, SUMMARY_FILE, Session
@@ -63,6 +63,7 @@ def run(config: Config, force: str = "") -> Outcome:
         try:
             write_json(session.folder / SUMMARY_FILE, found)
             write_text(session.folder / REPORT_FILE, report.render(found))
+            spans.record(config, found)
         except OSError:
             if isinstance(failure, TroubleError):
                 raise failure from None
@@ -187,6 +188,7 @@ def _pipeline(config: Config, folder: pathlib.Path, force: str) -> Any:
             }
         ),
         input_fingerprint=plan.fingerprint(config.input),
+        drift_options=json.dumps(dataclasses.asdict(config.drift)),
         train_options=config.train,
         heads=config.heads,
         rules=json.dumps(dataclasses.asdict(load_rules(config))),

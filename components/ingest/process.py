@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from components.errors import BadDataError
-from components.ingest import checks, duplicates, examples, policies, splits, statistics
+from components.ingest import checks, duplicates, examples, moments, policies, splits, statistics
 from components.ingest.checks import Reject
 from components.ingest.chunk import Chunk, File, Part, Rejected
 from components.ingest.options import InputOptions
@@ -35,6 +35,7 @@ class Job:
       columns: what the schema says.
       options: of the input.
       files: all files, by their index.
+      newest_span: of the files; None if they have no spans.
       folders: split -> where its shards stand.
       staging: a folder for what is not yet the run's output.
     """
@@ -42,6 +43,7 @@ class Job:
     columns: Columns
     options: InputOptions
     files: tuple[File, ...]
+    newest_span: str | None = None
     folders: Mapping[str, pathlib.Path]
     staging: pathlib.Path
 
@@ -127,6 +129,7 @@ class _Turn:
         self._policies: Counter[str] = Counter()
         self._written: Counter[str] = Counter()
         self._ranges = [statistics.ranges(job.columns)]
+        self._moments: dict[str, moments.Moments] = {}
         self.marks: list[np.ndarray] = []
         counts = dict.fromkeys(("read", "accepted", "rows", "accepted_rows"), 0)
         self.report: dict[str, Any] = {"unit": unit, **counts, "first": {}}
@@ -146,6 +149,7 @@ class _Turn:
             "reasons": dict(self._reasons),
             "policies": dict(self._policies),
             "features": statistics.merged(self._ranges, job.columns),
+            "moments": self._moments,
             "written": dict(self._written),
             "shards": {
                 split: dataclasses.asdict(shard) for split, shard in shards.finished.items()
@@ -168,17 +172,31 @@ class _Turn:
         self._policies.update(applied.counts)
         self.report["accepted_rows"] += int(checked.chunk.length[np.unique(applied.record)].sum())
         entities = [str(checked.chunk.entity_id[place]) for place in applied.record.tolist()]
-        split = splits.splits_of(entities, job.options, file.split, applied.start)
+        split = splits.splits_of(
+            entities,
+            job.options,
+            file.split,
+            applied.start,
+            is_older=file.span != job.newest_span,
+        )
+        if left_out := int((split == splits.LEFT_OUT).sum()):
+            self._policies["eval_of_older_spans"] += left_out
         records, first = np.unique(applied.record, return_index=True)
         self.report["accepted"] += len(records)
         self._mark(file, checked.chunk, applied, records, split[first], split)
         done = 0
         for chunk in applied.chunks:
-            self._write(chunk, split[done : done + len(chunk)], shards)
+            of_chunk = split[done : done + len(chunk)]
             done += len(chunk)
+            written = of_chunk != splits.LEFT_OUT
+            self._write(chunk.select(written), of_chunk[written], file.span, shards)
 
-    def _write(self, chunk: Chunk, split: np.ndarray, shards: ShardSet) -> None:
+    def _write(self, chunk: Chunk, split: np.ndarray, span: str | None, shards: ShardSet) -> None:
         columns = self._job.columns
+        if span is not None and len(chunk):
+            known = self._moments.get(span)
+            found = moments.of_chunk(chunk, columns)
+            self._moments[span] = moments.merged([known, found]) if known else found
         ranges = [*self._ranges, statistics.of_chunk(chunk, columns)]
         self._ranges = [statistics.merged(ranges, columns)]
         for name in SPLITS:
