@@ -420,7 +420,7 @@ def test_an_older_span_is_read_as_if_the_newer_were_not_there(tmp_path: pathlib.
 def test_a_span_without_a_sequence_stops_the_run(tmp_path: pathlib.Path) -> None:
     pattern = _spans(tmp_path / "data")
     (tmp_path / "data" / "span-2" / "a.jsonl").write_bytes(b"")
-    with pytest.raises(BadDataError, match="empty_span: .* received none of 2"):
+    with pytest.raises(BadDataError, match=r"empty_span: .* received none of 2"):
         run(tmp_path / "out", train=pattern, spans=3)
 
 
