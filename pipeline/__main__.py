@@ -89,6 +89,18 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(compare)
     compare.set_defaults(command=_compare)
 
+    compiled = commands.add_parser(
+        "compile",
+        help="write the pipeline for Kubeflow Pipelines",
+        description="Writes the pipeline as a specification (JSON) that Kubeflow Pipelines runs, "
+        "on stdout. The paths of the configuration must be those that its containers see.",
+    )
+    _add_config(compiled)
+    compiled.add_argument(
+        "--kubeflow", required=True, metavar="IMAGE", help="the image in which every stage runs"
+    )
+    compiled.set_defaults(command=_compile)
+
     check = commands.add_parser(
         "check",
         help="prove that padding has no effect on an encoder",
@@ -256,6 +268,19 @@ def _compare(options: argparse.Namespace, config: "Config") -> int:
         _say(str(error))
         return exits.DEFECT
     print(json.dumps(rows, indent=2) if options.json else comparison.markdown(rows))
+    return exits.DONE
+
+
+@_in_workdir
+def _compile(options: argparse.Namespace, config: "Config") -> int:
+    from components.errors import BadDataError
+    from pipeline import kubeflow
+
+    try:
+        print(json.dumps(kubeflow.specification(config, options.kubeflow), indent=2))
+    except BadDataError as error:
+        _say(str(error))
+        return exits.BAD_DATA
     return exits.DONE
 
 

@@ -146,7 +146,7 @@ def _execute(
 
     try:
         compiled = tfx_run.compile_pipeline(
-            _pipeline(config, session.workdir, force), run_id, fingerprint.versions
+            pipeline_of(config, session.workdir, force), run_id, fingerprint.versions
         )
         with workers.ending_with_them():
             tfx_run.run(compiled, reused, skip=skip, on_start=say_start, on_end=say_end)
@@ -165,7 +165,8 @@ def _trouble(error: Exception, folder: pathlib.Path) -> str | None:
     return None if isinstance(error, BadDataError) else trouble.sentence(error, folder)
 
 
-def _pipeline(config: Config, folder: pathlib.Path, force: str) -> Any:
+def pipeline_of(config: Config, folder: pathlib.Path, force: str) -> Any:
+    """The stages, wired, for a work directory in `folder`; reads the input files to name them."""
     from components.ingest import plan
     from pipeline import dag
 
