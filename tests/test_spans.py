@@ -106,7 +106,7 @@ def test_each_span_gives_the_figures_of_its_files(series):
             [str(window[0])],
         )
     first, second, third = (made.summary(entry["run_id"]) for entry in made.journal)
-    assert (first["newest"]["state"], first["pushed"]["version"]) == ("none", 1)
+    assert (first["newest"]["state"], first["pushed"]["version"]) == ("first", 1)
     for later in (second, third):
         assert later["newest"]["state"] == "compared"
 
