@@ -4,7 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install demo test test-faults lint bench bench-encode bench-growth bench-ingest bench-quality clean
+.PHONY: install demo test test-airflow test-faults lint bench bench-encode bench-growth bench-ingest \
+	bench-quality clean
 
 install: $(INSTALLED)
 
@@ -25,6 +26,10 @@ test: install
 # Real kills, full disks, damaged databases; `make test` holds a sample (docs/reliability.md).
 test-faults: install
 	RAGLINE_KILLS=20 $(BIN)/python -m pytest tests/faults -v --durations=0
+
+# The DAG of examples/airflow under Airflow 3 and 2.11, in environments of their own (3 GB).
+test-airflow: install
+	$(BIN)/python tests/airflow/check.py
 
 lint: install
 	$(BIN)/ruff format --check .

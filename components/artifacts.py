@@ -1,39 +1,39 @@
-"""Artifact types of our own, and where the files in them stand. All others are TFX's."""
+"""Artifact types of our own, and where the files in them stand. All others are TFX's.
 
-from typing import ClassVar
+Kubeflow takes no type without a dot in its name, and none with properties of its own.
+"""
 
-from tfx.types.artifact import Artifact, Property, PropertyType
+from tfx.types.artifact import Artifact
 
 
 class IngestAccount(Artifact):
     """`account.json`: records read, accepted, quarantined by reason; each shard's manifest."""
 
-    TYPE_NAME = "RaglineIngestAccount"
+    TYPE_NAME = "ragline.IngestAccount"
 
 
 class GateReport(Artifact):
     """`gate.json`: what the gate looked at. It exists only where the data may pass."""
 
-    TYPE_NAME = "RaglineGateReport"
+    TYPE_NAME = "ragline.GateReport"
 
 
 class Baselines(Artifact):
     """`baselines.json`: what else reconstructs the eval split, and what the embedding is like."""
 
-    TYPE_NAME = "RaglineBaselines"
+    TYPE_NAME = "ragline.Baselines"
 
 
 class Verdict(Artifact):
     """`verdict.json`: blessed or not, with reasons, metrics and baselines."""
 
-    TYPE_NAME = "RaglineVerdict"
-    PROPERTIES: ClassVar = {"blessed": Property(type=PropertyType.INT)}
+    TYPE_NAME = "ragline.Verdict"
 
 
 class PushReport(Artifact):
     """`push.json`: the version and its path, or why nothing was pushed, and what else was done."""
 
-    TYPE_NAME = "RaglinePushReport"
+    TYPE_NAME = "ragline.PushReport"
 
 
 ACCOUNT_FILE = "account.json"

@@ -17,7 +17,9 @@ watch.py       memory by stage
 plan.py        `plan`: what a run would find and do; plan_text.py shows it
 init.py        `init`: a configuration and a schema for a folder of files
 sniff.py       the beginnings of files as columns; guess.py, what they mean; draft.py writes it down
+spans.py       runs over spans, and the journal of those that are done
+kubeflow.py    `compile`: the pipeline for Kubeflow Pipelines
 synth.py       the demo data
 exits.py       exit codes
-__main__.py    the command line
+arguments.py   what the command line takes; __main__.py, what it does
 """

@@ -25,6 +25,7 @@ from components.ingest.options import InputOptions, QuarantineOptions
 from components.push.options import PushOptions
 from components.sequence import TIME_DELTA, Columns
 from components.train.options import HeadOptions, TrainOptions
+from components.validate.options import DriftOptions
 
 _LOSES_DATA = {
     "multi_threading": "--direct_running_mode=multi_threading loses records and reports success",
@@ -74,8 +75,11 @@ class BeamOptions:
     @property
     def arguments(self) -> list[str]:
         """The arguments of every Beam pipeline."""
-        runner = "FnApiRunner" if self._engine == "direct" else self.runner
-        return [f"--runner={runner}", *self.options]
+        if self._engine != "direct":
+            return [f"--runner={self.runner}", *self.options]
+        # Without an image TFX packs itself up for workers elsewhere, before every Beam part: in
+        # 3 seconds, and into 42 MB of the temporary folder that nobody removes.
+        return ["--runner=FnApiRunner", "--sdk_container_image=none", *self.options]
 
     @property
     def _engine(self) -> str:
@@ -93,6 +97,7 @@ class Config:
       workdir: local folder where a run keeps all that it writes.
       input: the raw files.
       quarantine: what becomes of records that cannot be used.
+      drift: how far the newest span may be from those before it.
       train: the model and its training.
       heads: supervised outputs on the code, for sequences that have a label; none are needed.
       push: the versions that are served.
@@ -104,6 +109,7 @@ class Config:
     workdir: str
     input: InputOptions
     quarantine: QuarantineOptions = dataclasses.field(default_factory=QuarantineOptions)
+    drift: DriftOptions = dataclasses.field(default_factory=DriftOptions)
     train: TrainOptions = dataclasses.field(default_factory=TrainOptions)
     heads: tuple[HeadOptions, ...] = ()
     push: PushOptions = dataclasses.field(default_factory=PushOptions)

@@ -49,6 +49,7 @@ def create_pipeline(
     schema_file: pathlib.Path,
     ingest_options: str,
     input_fingerprint: str,
+    drift_options: str,
     train_options: TrainOptions,
     heads: tuple[HeadOptions, ...],
     rules: str,
@@ -68,6 +69,7 @@ def create_pipeline(
         the path alone.
       ingest_options: the tables `input` and `quarantine` of the configuration, as JSON.
       input_fingerprint: digest of the raw files' content.
+      drift_options: how far the newest span may drift, DriftOptions as JSON.
       train_options: of the trainer.
       heads: supervised outputs on the code.
       rules: what blesses a model, Rules as JSON.
@@ -91,9 +93,12 @@ def create_pipeline(
     anomalies = ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     ).with_id("anomalies")
-    gate = Gate(anomalies=anomalies.outputs["anomalies"], source=_source("validate")).with_id(
-        "gate"
-    )
+    gate = Gate(
+        anomalies=anomalies.outputs["anomalies"],
+        account=ingest.outputs["account"],
+        options=drift_options,
+        source=_source("validate"),
+    ).with_id("gate")
     transform = Transform(
         examples=examples,
         schema=schema.outputs["schema"],

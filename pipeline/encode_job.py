@@ -151,8 +151,10 @@ class EmbeddingSink:
         finally:
             self._threads.shutdown(cancel_futures=True)
 
-    def write(self, sequences: Chunk, split: np.ndarray, window: np.ndarray) -> None:
-        """Takes sequences; all splits are alike here."""
+    def write(
+        self, sequences: Chunk, split: np.ndarray, window: np.ndarray, span: str | None
+    ) -> None:
+        """Takes sequences; all splits and spans are alike here."""
         self._written.update(sequences=len(sequences), steps=int(sequences.length.sum()))
         self._waiting.append((sequences, window))
         self._steps += int(sequences.length.sum())

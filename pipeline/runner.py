@@ -13,7 +13,7 @@ from components.errors import BadDataError
 from components.sequence import Columns
 from components.storage import read_json, sha256, standard, write_json, write_text
 from components.train.options import Padding
-from pipeline import fingerprint, preflight, trouble, workdir
+from pipeline import fingerprint, preflight, spans, trouble, workdir
 from pipeline.config import Config, ConfigError, load_rules
 from pipeline.trouble import TroubleError
 from pipeline.watch import Watch
@@ -69,6 +69,7 @@ def run(config: Config, force: str = "", *, verbose: bool = False) -> Outcome:
             write_json(session.folder / SUMMARY_FILE, found)
             exhibit = stages["train"].read("model_run", EXHIBIT_FILE) if "train" in stages else None
             report.write(session.folder, found, exhibit)
+            spans.record(config, found)
         except OSError:
             if isinstance(failure, TroubleError):
                 raise failure from None
@@ -159,7 +160,7 @@ def _execute(
 
     try:
         compiled = tfx_run.compile_pipeline(
-            _pipeline(config, session.workdir, force), run_id, fingerprint.versions
+            pipeline_of(config, session.workdir, force), run_id, fingerprint.versions
         )
         with workers.ending_with_them(), seen.watching(), progress.told_to(session.display):
             tfx_run.run(compiled, reused, skip=skip, on_start=say_start, on_end=say_end)
@@ -178,7 +179,8 @@ def _trouble(error: Exception, folder: pathlib.Path) -> str | None:
     return None if isinstance(error, BadDataError) else trouble.sentence(error, folder)
 
 
-def _pipeline(config: Config, folder: pathlib.Path, force: str) -> Any:
+def pipeline_of(config: Config, folder: pathlib.Path, force: str) -> Any:
+    """The stages, wired, for a work directory in `folder`; reads the input files to name them."""
     from components.ingest import plan
     from pipeline import dag
 
@@ -201,6 +203,7 @@ def _pipeline(config: Config, folder: pathlib.Path, force: str) -> Any:
             }
         ),
         input_fingerprint=plan.fingerprint(config.input),
+        drift_options=json.dumps(dataclasses.asdict(config.drift)),
         train_options=config.train,
         heads=config.heads,
         rules=json.dumps(dataclasses.asdict(load_rules(config))),

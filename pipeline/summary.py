@@ -9,6 +9,7 @@ from typing import Any
 
 from components.artifacts import (
     ACCOUNT_FILE,
+    GATE_FILE,
     LOGS_FOLDER,
     PUSH_FILE,
     TRAINING_FILE,
@@ -54,6 +55,7 @@ def collect(
         return stages[stage].read(output, file) if stage in stages else None
 
     account = read("ingest", "account", ACCOUNT_FILE)
+    gate = read("gate", "report", GATE_FILE)
     training = read("train", "model_run", TRAINING_FILE)
     verdict = read("verdict", "verdict_report", VERDICT_FILE)
     push = read("push", "report", PUSH_FILE)
@@ -64,6 +66,7 @@ def collect(
         "exit_code": exit_code,
         "input": account and _input(account),
         "data": account and _data(account, stages),
+        "drift": gate and gate["drift"],
         "splits": account and {name: s["sequences"] for name, s in account["splits"].items()},
         "train": training and _train(training),
         "metrics": verdict and verdict["metrics"],
@@ -149,6 +152,7 @@ def _input(account: dict[str, Any]) -> dict[str, Any]:
         "accepted": account["accepted"],
         "quarantined": account["quarantined"],
         "reasons": account["reasons"],
+        "spans": list(account["spans"]),
         "by_split": {
             name: {"sequences": split["sequences"], "steps": split["steps"]}
             for name, split in account["splits"].items()

@@ -101,5 +101,5 @@ def Verdict(  # noqa: N802 (a TFX component is named as a class)
         pathlib.Path(verdict_report.uri) / VERDICT_FILE,
         verdict.to_dict(judged, left_out, table, beside),
     )
-    verdict_report.blessed = int(judged.blessed)
+    verdict_report.set_int_custom_property("blessed", int(judged.blessed))
     blessing.set_int_custom_property("blessed", int(judged.blessed))

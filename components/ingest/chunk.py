@@ -33,6 +33,7 @@ class File:
       index: its place among the files of the run, sorted.
       format: the reader that it gets, never `auto`.
       split: the split that all of it belongs to, or None to split by entity or time.
+      span: that it is of, if the pattern names one.
     """
 
     path: str
@@ -40,6 +41,7 @@ class File:
     index: int
     format: str
     split: str | None
+    span: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

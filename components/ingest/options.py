@@ -83,7 +83,10 @@ class InputOptions:
         `{SPAN}` in it stands for a number, `{SPAN:4}` for one of four digits, and `{YYYY}`, `{MM}`
         and `{DD}` for a date; the newest span is read.
       eval: path or pattern of the evaluation files, where the split is given (an official split).
-      spans: how many of the newest spans are read together.
+      spans: how many of the newest spans are read together, a rolling window. All are trained on;
+        evaluated is the newest alone, and what falls to eval of an older one is left out.
+      span: the newest span that is read: its number or, of a date, the days since 1970-01-01; None
+        is the newest that there is. `ragline run --span` sets it.
       format: how the files are read; `auto` goes by the file's name and its first bytes.
       group_by: columns of a long table, in which a row is a step, that name the row's sequence;
         none where a record is a whole sequence.
@@ -108,6 +111,7 @@ class InputOptions:
     train: str
     eval: str | None = None
     spans: int = 1
+    span: int | None = None
     format: FormatName = "auto"
     group_by: tuple[str, ...] = ()
     order_by: str | None = None
@@ -135,10 +139,12 @@ class InputOptions:
             )
         if self.spans < 1:
             mistakes.append(f"spans: expected at least 1, received {self.spans}")
-        if self.spans > 1 and not ("{SPAN" in self.train or "{YYYY}" in self.train):
-            mistakes.append(
-                f"spans: expected {{SPAN}} or {{YYYY}} in train with it, received {self.train}"
-            )
+        names_spans = "{SPAN" in self.train or "{YYYY}" in self.train
+        mistakes += [
+            f"{name}: expected {{SPAN}} or {{YYYY}} in train with it, received {self.train}"
+            for name, given in (("spans", self.spans > 1), ("span", self.span is not None))
+            if given and not names_spans
+        ]
         if self.group_by and self.format not in ("auto", *TABLES):
             mistakes.append(
                 f"group_by: a record of {self.format} is a whole sequence; expected no columns, "

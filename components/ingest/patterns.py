@@ -2,20 +2,22 @@
 
 `*`, `?` and `[...]` match within one name, `**` any folders. A name that exists as it is spelt is
 that file or folder, brackets and all. `{SPAN}` is a number, `{SPAN:4}` one of four digits, and
-`{YYYY}`, `{MM}` and `{DD}` together are a date. A span may have many files.
+`{YYYY}`, `{MM}` and `{DD}` together are a date, whose number is the days since 1970-01-01. A span
+may have many files.
 """
 
 import datetime
 import glob
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from components.errors import BadDataError
 
 _WILDCARD = re.compile(r"[*?\[]")
 _TOKEN = re.compile(r"\{(?:SPAN(?::([1-9][0-9]*))?|(YYYY)|(MM)|(DD))\}")
+_EPOCH = datetime.date(1970, 1, 1).toordinal()
 _GLOB = re.compile(r"\*\*/|\*|\?|\[!?\]?[^\]]*\]")
 
 
@@ -27,19 +29,29 @@ class Found:
       folder: absolute, before the first wildcard.
       paths: of the files, sorted.
       spans: those that were chosen, oldest first; none if the pattern names no span.
+      span_of: path -> its span, if the pattern names one.
     """
 
     folder: str
     paths: tuple[str, ...]
     spans: tuple[str, ...]
+    span_of: Mapping[str, str]
 
 
-def match(pattern: str, *, spans: int = 1, allow_outside: bool = False) -> Found:
+def match(
+    pattern: str, *, spans: int = 1, newest: int | None = None, allow_outside: bool = False
+) -> Found:
     """The files of a pattern.
 
+    Args:
+      pattern: as above.
+      spans: how many of them, of a pattern that names a span.
+      newest: the number of the newest of them; None is the newest that there is.
+      allow_outside: take files that a link or `..` puts outside the pattern's folder.
+
     Raises:
-      BadDataError: `no_input`, nothing matches, or only folders do; `no_span`, fewer spans than
-        wanted; `path_escape`, a file lies outside the pattern's folder.
+      BadDataError: `no_input`, nothing matches, or only folders do; `no_span`, the newest span is
+        not there; `few_spans`, fewer than wanted; `path_escape`, a file lies outside the folder.
     """
     fixed, rest = _fixed(pattern)
     if not rest and os.path.isdir(fixed):
@@ -50,14 +62,20 @@ def match(pattern: str, *, spans: int = 1, allow_outside: bool = False) -> Found
         )
     folder = fixed if rest else os.path.dirname(fixed)
     paths = _paths(fixed, rest)
-    chosen: tuple[str, ...] = ()
+    span_of: dict[str, str] = {}
     if paths and _TOKEN.search(rest):
-        paths, chosen = _newest(pattern, paths, rest, fixed, spans)
+        span_of = _newest(pattern, _by_span(paths, rest, fixed), spans, newest)
+        paths = list(span_of)
     if not paths:
         raise BadDataError("no_input", f"{pattern}: expected at least one file, found none")
     if not allow_outside:
         _check_inside(folder, paths)
-    return Found(folder=folder, paths=tuple(sorted(paths, key=os.fsencode)), spans=chosen)
+    return Found(
+        folder=folder,
+        paths=tuple(sorted(paths, key=os.fsencode)),
+        spans=tuple(dict.fromkeys(span_of.values())),
+        span_of=span_of,
+    )
 
 
 def names(found: Iterable[Found]) -> dict[str, str]:
@@ -106,9 +124,8 @@ def _paths(fixed: str, rest: str) -> list[str]:
     return [path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path)]
 
 
-def _newest(
-    pattern: str, paths: list[str], rest: str, fixed: str, spans: int
-) -> tuple[list[str], tuple[str, ...]]:
+def _by_span(paths: list[str], rest: str, fixed: str) -> dict[tuple[int, str], list[str]]:
+    """(number, name) of each span -> its files; what has no span is left out."""
     shape = re.compile(_regex(rest), re.DOTALL)
     of: dict[tuple[int, str], list[str]] = {}
     for path in paths:
@@ -116,11 +133,21 @@ def _newest(
             span := _span(matched.groupdict())
         ):
             of.setdefault(span, []).append(path)
-    if len(of) < spans:
-        known = ", ".join(text for _, text in sorted(of)) or "none"
-        raise BadDataError("no_span", f"{pattern}: expected {spans} spans, found {known}")
-    newest = sorted(of)[-spans:]
-    return [path for span in newest for path in of[span]], tuple(text for _, text in newest)
+    return of
+
+
+def _newest(
+    pattern: str, of: dict[tuple[int, str], list[str]], spans: int, newest: int | None
+) -> dict[str, str]:
+    """Path -> span, of the spans that are read, oldest first."""
+    known = ", ".join(name for _, name in sorted(of)) or "none"
+    if newest is not None and newest not in (number for number, _ in of):
+        raise BadDataError("no_span", f"{pattern}: expected span {newest}, found {known}")
+    chosen = [span for span in sorted(of) if newest is None or span[0] <= newest][-spans:]
+    if len(chosen) < spans:
+        until = "" if newest is None else f" up to {newest}"
+        raise BadDataError("few_spans", f"{pattern}: expected {spans} spans{until}, found {known}")
+    return {path: span[1] for span in chosen for path in of[span]}
 
 
 def _regex(rest: str) -> str:
@@ -159,7 +186,7 @@ def _span(groups: dict[str, str]) -> tuple[int, str] | None:
         day = datetime.date(*(int(groups.get(part, "1")) for part in ("YYYY", "MM", "DD")))
     except ValueError:
         return None
-    return day.toordinal(), day.isoformat()
+    return day.toordinal() - _EPOCH, day.isoformat()
 
 
 def _check_inside(folder: str, paths: Iterable[str]) -> None:

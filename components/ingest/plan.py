@@ -47,16 +47,22 @@ def find(options: InputOptions) -> dict[str | None, Found]:
     of: dict[str | None, str] = {None: options.train}
     if options.eval is not None:
         of = dict(zip(SPLITS, (options.train, options.eval), strict=True))
+    train, evaluation = SPLITS
     found = {
-        split: patterns.match(pattern, spans=options.spans, allow_outside=options.allow_outside)
+        split: patterns.match(
+            pattern,
+            spans=1 if split == evaluation else options.spans,
+            newest=options.span,
+            allow_outside=options.allow_outside,
+        )
         for split, pattern in of.items()
     }
-    spans = {each.spans for each in found.values() if each.spans}
-    if len(spans) > 1:
-        train, evaluation = (", ".join(found[split].spans) for split in SPLITS)
+    newest = {each.spans[-1] for each in found.values() if each.spans}
+    if len(newest) > 1:
         raise BadDataError(
             "span_mismatch",
-            f"expected the same spans of train and eval, received {train} and {evaluation}",
+            "expected the same newest span of train and eval, received "
+            f"{found[train].spans[-1]} and {found[evaluation].spans[-1]}",
         )
     return found
 
@@ -88,7 +94,14 @@ def files_of(found: Mapping[str | None, Found], options: InputOptions) -> list[F
                     f"input.group_by expects {' or '.join(TABLES)}",
                 )
             every.append(
-                File(path=path, name=names[path], index=len(every), format=guessed, split=split)
+                File(
+                    path=path,
+                    name=names[path],
+                    index=len(every),
+                    format=guessed,
+                    split=split,
+                    span=each.span_of.get(path),
+                )
             )
     return every
 

@@ -52,10 +52,16 @@ def take(
       BadDataError: what would stop a run before its first record: no file, an unknown format, a
         bad header, a missing column.
     """
-    job = Job(
-        columns=columns, options=options, files=(), folders={}, staging=pathlib.Path(os.curdir)
-    )
     found = find(options)
+    spans = next((one.spans for one in found.values()), ())
+    job = Job(
+        columns=columns,
+        options=options,
+        files=(),
+        evaluated_span=spans[-1] if spans else None,
+        folders={},
+        staging=pathlib.Path(os.curdir),
+    )
     every = files_of(found, options)
     sizes = [opening.size(file.path) for file in every]
     chosen = np.unique(np.linspace(0, len(every) - 1, min(most_files, len(every))).astype(int))
@@ -71,7 +77,7 @@ def take(
         files=len(every),
         bytes=sum(sizes),
         formats=dict(Counter(file.format for file in every)),
-        spans=next((one.spans for one in found.values()), ()),
+        spans=spans,
         share=min(1.0, taken / max(1, sum(sizes))),
     )
 
@@ -162,12 +168,22 @@ class _Sample:
             return
         self._policies.update(applied.counts)
         entities = [str(checked.chunk.entity_id[place]) for place in applied.record.tolist()]
-        split = splits.splits_of(entities, job.options, file.split, applied.start)
+        split = splits.splits_of(
+            entities,
+            job.options,
+            file.split,
+            applied.start,
+            is_older=job.evaluated_span not in (None, file.span),
+        )
+        kept = split != splits.LEFT_OUT
         records, first = np.unique(applied.record, return_index=True)
         self._accepted += len(records)
         self._mark(file, checked.chunk, records, split[first])
-        self._splits.append(split)
-        for chunk in applied.chunks:
+        self._splits.append(split[kept])
+        done = 0
+        for whole in applied.chunks:
+            chunk = whole.select(kept[done : done + len(whole)])
+            done += len(whole)
             self._chunks.append(chunk)
             self.steps += 0 if job.options.group_by else int(chunk.length.sum())
 

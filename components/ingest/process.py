@@ -35,6 +35,7 @@ class Job:
       columns: what the schema says.
       options: of the input.
       files: all files, by their index.
+      evaluated_span: of the others, nothing falls to eval; None to evaluate on all.
       folders: split -> where its shards stand.
       staging: a folder for what is not yet the run's output.
     """
@@ -42,6 +43,7 @@ class Job:
     columns: Columns
     options: InputOptions
     files: tuple[File, ...]
+    evaluated_span: str | None = None
     folders: Mapping[str, pathlib.Path]
     staging: pathlib.Path
 
@@ -178,15 +180,25 @@ class _Turn:
         self._policies.update(applied.counts)
         self.report["accepted_rows"] += int(checked.chunk.length[np.unique(applied.record)].sum())
         entities = [str(checked.chunk.entity_id[place]) for place in applied.record.tolist()]
-        split = splits.splits_of(entities, job.options, file.split, applied.start)
+        split = splits.splits_of(
+            entities,
+            job.options,
+            file.split,
+            applied.start,
+            is_older=job.evaluated_span not in (None, file.span),
+        )
+        if left_out := int((split == splits.LEFT_OUT).sum()):
+            self._policies["eval_of_older_spans"] += left_out
         records, first = np.unique(applied.record, return_index=True)
         self.report["accepted"] += len(records)
         self._mark(file, checked.chunk, applied, records, split[first], split)
         done = 0
         for chunk in applied.chunks:
             of_chunk = slice(done, done + len(chunk))
-            self._sink.write(chunk, split[of_chunk], applied.window[of_chunk])
+            of_split, window = split[of_chunk], applied.window[of_chunk]
             done += len(chunk)
+            kept = of_split != splits.LEFT_OUT
+            self._sink.write(chunk.select(kept), of_split[kept], window[kept], file.span)
 
     def _reasons_of(self, file: File, chunk: Chunk) -> dict[int, Reject]:
         if not self._refused:

@@ -9,7 +9,8 @@ from typing import Any
 import apache_beam as beam
 
 from components import progress
-from components.ingest import account, plan, process, spill, units
+from components.errors import BadDataError
+from components.ingest import account, moments, plan, process, spill, units
 from components.ingest.options import InputOptions, QuarantineOptions
 from components.ingest.process import Job
 from components.ingest.transforms import IngestSequences
@@ -38,16 +39,18 @@ def run(
       staging: a folder for what is not yet the run's output; gone afterwards.
 
     Returns:
-      The account, as `account.settle` says, with `formats` and `spans` of the files.
+      The account, as `account.settle` says, with `formats` of the files, and `spans`
+      {span, oldest first: its moments, as `moments` says}.
 
     Raises:
-      BadDataError: the input as a whole cannot be used.
+      BadDataError: the input as a whole cannot be used; `empty_span`, one of its spans is.
     """
     for folder in (staging, *folders.values()):
         folder.mkdir(parents=True, exist_ok=True)
     job = Job(columns=columns, options=options, files=(), folders=dict(folders), staging=staging)
     planned = plan.make(options, job.raw_columns, units.UNIT_BYTES)
-    job = dataclasses.replace(job, files=planned.files)
+    newest = planned.spans[-1] if planned.spans else None
+    job = dataclasses.replace(job, files=planned.files, evaluated_span=newest)
     grouped = bool(options.group_by)
     shards = spill.shard_count(planned.units, units.UNIT_BYTES) if grouped else None
     # Of a long table, what is counted is its reading; the grouping after it takes as long again.
@@ -69,4 +72,9 @@ def run(
         quarantine=quarantine,
     )
     shutil.rmtree(staging)
-    return found | {"formats": planned.formats, "spans": list(planned.spans)}
+    of_spans = moments.by_span((report["moments"] for report in reports), planned.spans)
+    if empty := [span for span in planned.spans if span not in of_spans]:
+        raise BadDataError(
+            "empty_span", f"expected a sequence of each span, received none of {', '.join(empty)}"
+        )
+    return found | {"formats": planned.formats, "spans": of_spans}

@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from components.ingest import examples, statistics
+from components.ingest import examples, moments, statistics
 from components.ingest.chunk import Chunk
 from components.ingest.shards import ShardSet
 from components.sequence import SPLITS, Columns, length_bucket
@@ -29,13 +29,16 @@ class Sink(Protocol):
     ) -> None:
         """Completes what was written, or leaves nothing of it."""
 
-    def write(self, sequences: Chunk, split: np.ndarray, window: np.ndarray) -> None:
+    def write(
+        self, sequences: Chunk, split: np.ndarray, window: np.ndarray, span: str | None
+    ) -> None:
         """Takes sequences that are checked and cut.
 
         Args:
-          sequences: N, each with its ids and at least one step.
+          sequences: N, or none, each with its ids and at least one step.
           split: object [N], the split of each.
           window: int64 [N, 2], see `policies.Applied`.
+          span: that all are of, if their file has one.
         """
 
     def report(self) -> dict[str, Any]:
@@ -58,6 +61,7 @@ class ShardSink:
         self._written: Counter[str] = Counter()
         self._lengths: dict[str, Counter[str]] = {name: Counter() for name in SPLITS}
         self._ranges = [statistics.ranges(columns)]
+        self._moments: dict[str, moments.Moments] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -70,8 +74,14 @@ class ShardSink:
     ) -> None:
         self._shards.__exit__(kind, error, trace)
 
-    def write(self, sequences: Chunk, split: np.ndarray, window: np.ndarray) -> None:
+    def write(
+        self, sequences: Chunk, split: np.ndarray, window: np.ndarray, span: str | None
+    ) -> None:
         """Encodes sequences as Examples, each into its split's shard."""
+        if span is not None and len(sequences):
+            known = self._moments.get(span)
+            found = moments.of_chunk(sequences, self._columns)
+            self._moments[span] = moments.merged([known, found]) if known else found
         ranges = [*self._ranges, statistics.of_chunk(sequences, self._columns)]
         self._ranges = [statistics.merged(ranges, self._columns)]
         for name in SPLITS:
@@ -82,9 +92,10 @@ class ShardSink:
                 self._lengths[name].update(map(length_bucket, of_split.length.tolist()))
 
     def report(self) -> dict[str, Any]:
-        """Ranges of features, sequences by split and length, and the shards as they were read."""
+        """Ranges and moments, sequences by split and length, and the shards as they were read."""
         return {
             "features": statistics.merged(self._ranges, self._columns),
+            "moments": self._moments,
             "written": dict(self._written),
             "lengths": {name: dict(counted) for name, counted in self._lengths.items()},
             "shards": {

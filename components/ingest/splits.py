@@ -9,6 +9,8 @@ from components.ingest import times
 from components.ingest.options import InputOptions
 from components.sequence import SPLITS
 
+LEFT_OUT = ""  # Of eval, but not of the newest span, which alone is evaluated.
+
 
 def split_of(entity_id: str, eval_share: float) -> str:
     """The split of an entity, by a hash of its id alone.
@@ -30,6 +32,8 @@ def splits_of(
     options: InputOptions,
     split_of_file: str | None,
     start: np.ndarray | None,
+    *,
+    is_older: bool,
 ) -> np.ndarray:
     """The splits of sequences: of their file if it has one, else by time if asked, else by hash.
 
@@ -40,9 +44,11 @@ def splits_of(
       start: int64 [N], when each one's record starts, in nanoseconds since the epoch, so that all
         that is cut from a record falls in one split; only needed with `eval_from`. That an entity
         has records on both sides cannot be seen here.
+      is_older: whether they are of another span than the newest; what a hash sends to eval is then
+        left out: no entity may stand in two splits, and the newest span alone is evaluated.
 
     Returns:
-      object [N] of str.
+      object [N] of str, a split or `LEFT_OUT`.
     """
     train, evaluation = SPLITS
     splits = np.full(len(entity_ids), split_of_file or train, object)
@@ -55,4 +61,6 @@ def splits_of(
         return splits
     known = {entity: split_of(entity, options.eval_share) for entity in set(entity_ids)}
     splits[:] = [known[entity] for entity in entity_ids]
+    if is_older:
+        splits[splits == evaluation] = LEFT_OUT
     return splits

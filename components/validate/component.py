@@ -1,5 +1,6 @@
 """The TFX component of the gate."""
 
+import json
 import pathlib
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2
@@ -8,10 +9,11 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import ExampleAnomalies
 
-from components.artifacts import GATE_FILE, GateReport
+from components.artifacts import ACCOUNT_FILE, GATE_FILE, GateReport, IngestAccount
 from components.errors import BadDataError
-from components.storage import write_json
-from components.validate import gate
+from components.storage import read_json, write_json
+from components.validate import drift, gate
+from components.validate.options import DriftOptions
 
 _ANOMALIES_FILE = "SchemaDiff.pb"
 
@@ -19,13 +21,22 @@ _ANOMALIES_FILE = "SchemaDiff.pb"
 @component
 def Gate(  # noqa: N802 (a TFX component is named as a class)
     anomalies: InputArtifact[ExampleAnomalies],
+    account: InputArtifact[IngestAccount],
     report: OutputArtifact[GateReport],
+    options: Parameter[str],
     source: Parameter[str],
 ) -> None:
-    """Passes data in which ExampleValidator found nothing; stops the run otherwise.
+    """Passes data in which ExampleValidator found nothing, and that drifted no further than it may.
+
+    Args:
+      anomalies: ExampleValidator's.
+      account: ingest's, with the moments of each span.
+      report: what was looked at.
+      options: DriftOptions as JSON.
+      source: our source, for the cache.
 
     Raises:
-      BadDataError: `anomalies`, with one line a finding.
+      BadDataError: `anomalies` or `drift`, with one line a finding.
     """
     del source  # Part of the cache key only.
     found = {
@@ -36,4 +47,11 @@ def Gate(  # noqa: N802 (a TFX component is named as a class)
     }
     if lines := gate.findings(found):
         raise BadDataError("anomalies", *lines)
-    write_json(pathlib.Path(report.uri) / GATE_FILE, {"splits": sorted(found), "findings": []})
+    spans = read_json(pathlib.Path(account.uri) / ACCOUNT_FILE)["spans"]
+    drifted = drift.measure(spans)
+    if drifted and (lines := drift.findings(drifted, DriftOptions(**json.loads(options)))):
+        raise BadDataError("drift", *lines)
+    write_json(
+        pathlib.Path(report.uri) / GATE_FILE,
+        {"splits": sorted(found), "findings": [], "drift": drifted},
+    )

@@ -50,7 +50,7 @@ class Tree:
             str(self.top / "work"),
         )
         compiled = tfx_run.compile_pipeline(
-            runner._pipeline(config, self.top / "work", ""), "run", fingerprint.versions
+            runner.pipeline_of(config, self.top / "work", ""), "run", fingerprint.versions
         )
         deployment = pipeline_pb2.IntermediateDeploymentConfig()
         compiled.deployment_config.Unpack(deployment)

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -369,7 +370,58 @@ def test_the_features_are_told_in_the_account(clean: Place) -> None:
             "values": int((~np.isnan(row)).sum()),
         }
     assert account["constant_features"] == []
-    assert (account["formats"], account["spans"]) == ({"jsonl": 2}, [])
+    assert (account["formats"], account["spans"]) == ({"jsonl": 2}, {})
+
+
+def _spans(folder: pathlib.Path) -> str:
+    """Three spans of 20 entities each, the same in all of them; values grow by the span."""
+    for span in (1, 2, 10):
+        lines = [
+            _record(number, sequence_id=f"{span}-{number}", entity_id=f"e{number}")
+            for number in range(20)
+        ]
+        for line in lines:
+            line["features"]["ax"] = [float(span)] * len(line["features"]["ax"])
+        _write(folder / f"span-{span}" / "a.jsonl", lines)
+    return f"{folder}/span-{{SPAN}}/*.jsonl"
+
+
+def test_a_window_of_spans_trains_on_all_and_evaluates_on_the_newest(
+    tmp_path: pathlib.Path,
+) -> None:
+    pattern = _spans(tmp_path / "data")
+    place = run(tmp_path / "out", train=pattern, spans=2)
+    found = place.read_examples()
+    held_out = {f"e{number}" for number in range(20) if split_of(f"e{number}", 0.2) == "eval"}
+    assert 0 < len(held_out) < 20
+    assert set(found["eval"]) == {f"10-{entity[1:]}" for entity in held_out}
+    trained = {f"e{number}" for number in range(20)} - held_out
+    assert set(found["train"]) == {f"{span}-{e[1:]}" for span in (2, 10) for e in trained}
+    account = place.read_account()
+    assert account["read"] == account["accepted"] == 40
+    assert account["policies"]["eval_of_older_spans"] == len(held_out)
+    assert list(account["spans"]) == ["2", "10"]
+    written = {"2": 20 - len(held_out), "10": 20}
+    for span, moments in account["spans"].items():
+        assert moments["length"]["count"] == written[span]
+        assert moments["features"]["ax"]["mean"] == float(span)
+        assert moments["features"]["ax"]["m2"] == 0.0
+
+
+def test_an_older_span_is_read_as_if_the_newer_were_not_there(tmp_path: pathlib.Path) -> None:
+    pattern = _spans(tmp_path / "data")
+    before = run(tmp_path / "before", train=pattern, spans=2, span=2)
+    shutil.rmtree(tmp_path / "data" / "span-10")
+    without = run(tmp_path / "without", train=pattern, spans=2)
+    assert before.bytes == without.bytes
+    assert list(before.read_account()["spans"]) == ["1", "2"]
+
+
+def test_a_span_without_a_sequence_stops_the_run(tmp_path: pathlib.Path) -> None:
+    pattern = _spans(tmp_path / "data")
+    (tmp_path / "data" / "span-2" / "a.jsonl").write_bytes(b"")
+    with pytest.raises(BadDataError, match=r"empty_span: .* received none of 2"):
+        run(tmp_path / "out", train=pattern, spans=3)
 
 
 def test_a_record_that_is_cut_is_one_record_of_several_sequences(

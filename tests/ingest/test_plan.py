@@ -302,8 +302,30 @@ def test_the_newest_spans_are_read(tmp_path: pathlib.Path) -> None:
     three = [*two, "span-9/a.jsonl", "span-9/b.jsonl"]
     assert _spans(tmp_path, pattern, 3) == (three, ["9", "10", "11"])
     assert _spans(tmp_path, "span-{SPAN:3}/*.jsonl") == (["span-007/a.jsonl"], ["007"])
-    with pytest.raises(BadDataError, match=r"no_span: .*expected 5 spans, found 007, 9, 10, 11"):
+    with pytest.raises(BadDataError, match=r"few_spans: .*expected 5 spans, found 007, 9, 10, 11"):
         _spans(tmp_path, pattern, 5)
+
+
+def test_a_span_may_be_named(tmp_path: pathlib.Path) -> None:
+    for name in ("9", "10", "12"):
+        _write(tmp_path, f"{name}.jsonl")
+    pattern = f"{tmp_path}/{{SPAN}}.jsonl"
+    assert patterns.match(pattern, newest=10).spans == ("10",)
+    assert patterns.match(pattern, newest=12, spans=2).spans == ("10", "12")
+    found = patterns.match(pattern, newest=10, spans=2)
+    assert found.span_of == {f"{tmp_path}/{span}.jsonl": span for span in ("9", "10")}
+    with pytest.raises(BadDataError, match=r"no_span: .*expected span 11, found 9, 10, 12"):
+        patterns.match(pattern, newest=11)
+    with pytest.raises(BadDataError, match=r"few_spans: .*expected 2 spans up to 9, found 9, 10"):
+        patterns.match(pattern, newest=9, spans=2)
+
+
+def test_a_date_is_named_by_the_days_since_1970(tmp_path: pathlib.Path) -> None:
+    for name in ("1970-01-02", "2026-11-20", "2026-11-21"):
+        _write(tmp_path, f"{name}.jsonl")
+    pattern = f"{tmp_path}/{{YYYY}}-{{MM}}-{{DD}}.jsonl"
+    assert patterns.match(pattern, newest=1).spans == ("1970-01-02",)
+    assert patterns.match(pattern, newest=20_777).spans == ("2026-11-20",)
 
 
 def test_dates_are_spans(tmp_path: pathlib.Path) -> None:
@@ -328,12 +350,20 @@ def test_a_span_may_stand_twice(tmp_path: pathlib.Path) -> None:
 def test_train_and_eval_are_of_the_same_spans(tmp_path: pathlib.Path) -> None:
     for name in ("train-1", "train-2", "eval-1"):
         _write(tmp_path, f"{name}.jsonl")
-    message = "span_mismatch: expected the same spans of train and eval, received 2 and 1"
+    message = "span_mismatch: expected the same newest span of train and eval, received 2 and 1"
     with pytest.raises(BadDataError, match=message):
         _plan(tmp_path / "train-{SPAN}.jsonl", eval=str(tmp_path / "eval-{SPAN}.jsonl"))
     _write(tmp_path, "eval-2.jsonl")
     planned = _plan(tmp_path / "train-{SPAN}.jsonl", eval=str(tmp_path / "eval-{SPAN}.jsonl"))
     assert planned.spans == ("2",)
+    window = _plan(
+        tmp_path / "train-{SPAN}.jsonl", eval=str(tmp_path / "eval-{SPAN}.jsonl"), spans=2
+    )
+    assert [(file.split, file.span) for file in window.files] == [
+        ("train", "1"),
+        ("train", "2"),
+        ("eval", "2"),
+    ]
 
 
 # Links.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from components.ingest.chunk import Record, of_records
 from components.ingest.options import InputOptions, QuarantineOptions, StepOptions
 from components.ingest.policies import apply
-from components.ingest.splits import split_of, splits_of
+from components.ingest.splits import LEFT_OUT, split_of, splits_of
 from components.sequence import SPLITS, Columns, Feature
 
 IDS = tuple(f"entity-{number}" for number in range(20_000))
@@ -92,19 +92,28 @@ TIMED = InputOptions(train="*.csv", order_by="t", eval_from="1970-01-01T00:00:01
 @given(ENTITIES, st.floats(0.01, 0.99))
 def test_sequences_go_where_their_entity_goes(entities: list[str], share: float) -> None:
     options = InputOptions(train="*.csv", eval_share=share)
-    found = splits_of(entities, options, None, None)
+    found = splits_of(entities, options, None, None, is_older=False)
     assert found.tolist() == [split_of(entity, share) for entity in entities]
+
+
+@given(ENTITIES, st.floats(0.01, 0.99))
+def test_of_an_older_span_what_falls_to_eval_is_left_out(entities: list[str], share: float) -> None:
+    options = InputOptions(train="*.csv", eval_share=share)
+    newest, older = (
+        splits_of(entities, options, None, None, is_older=is_older) for is_older in (False, True)
+    )
+    assert older.tolist() == [LEFT_OUT if split == "eval" else "train" for split in newest]
 
 
 @given(ENTITIES, st.sampled_from(SPLITS))
 def test_the_split_of_a_file_goes_before_all_others(entities: list[str], split: str) -> None:
-    found = splits_of(entities, TIMED, split, np.zeros(len(entities), np.int64))
+    found = splits_of(entities, TIMED, split, np.zeros(len(entities), np.int64), is_older=True)
     assert found.tolist() == [split] * len(entities)
 
 
 def test_with_a_cut_in_time_what_starts_then_or_later_goes_to_eval() -> None:
     start = np.array([-1, 10**9 - 1, 10**9, 10**9 + 1])
-    found = splits_of(["a"] * 4, TIMED, None, start)
+    found = splits_of(["a"] * 4, TIMED, None, start, is_older=True)
     assert found.tolist() == ["train", "train", "eval", "eval"]
 
 
@@ -128,11 +137,11 @@ def test_all_pieces_of_a_record_fall_in_the_split_of_its_first_step() -> None:
     )
     for policy in ({"max_length": 2}, {"max_length": 2, "too_long": "tail"}, {"session_gap": 0.5}):
         applied = apply(chunk, columns, StepOptions(**policy))
-        found = splits_of(["s"] * len(applied.record), TIMED, None, applied.start)
+        found = splits_of(["s"] * len(applied.record), TIMED, None, applied.start, is_older=False)
         assert set(found) == {"train"}
         assert {entity for cut in applied.chunks for entity in cut.entity_id} == {"s"}
 
 
 def test_a_cut_in_time_needs_times() -> None:
     with pytest.raises(ValueError, match="eval_from: expected sequences with times"):
-        splits_of(["a"], TIMED, None, None)
+        splits_of(["a"], TIMED, None, None, is_older=False)

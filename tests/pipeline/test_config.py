@@ -22,6 +22,7 @@ import schemas
 from components.ingest.options import InputOptions, QuarantineOptions, StepOptions
 from components.push.options import PushOptions
 from components.train.options import HeadOptions, TrainOptions
+from components.validate.options import DriftOptions
 from pipeline.config import BeamOptions, Config, ConfigError, load, to_dict
 
 TABLES = {
@@ -29,6 +30,7 @@ TABLES = {
     "input": InputOptions,
     "input.steps": StepOptions,
     "quarantine": QuarantineOptions,
+    "drift": DriftOptions,
     "train": TrainOptions,
     "push": PushOptions,
     "beam": BeamOptions,
@@ -52,6 +54,7 @@ FULL = {
         "train": "/d/train-{SPAN}.csv",
         "eval": "/d/eval-{SPAN}.csv",
         "spans": 2,
+        "span": 7,
         "format": "csv",
         "group_by": ["patient", "stay"],
         "order_by": "at",
@@ -75,6 +78,7 @@ FULL = {
         },
     },
     "quarantine": {"max_share": 0.0},
+    "drift": {"max_shift": 0.5, "max_spread": 2.0, "max_missing": 0.1},
     "train": {
         "padding": "equal_length",
         "error": "huber",
@@ -199,6 +203,7 @@ def test_every_key_of_every_table_arrives(tmp_path: pathlib.Path, smallest: path
             )
         ),
         quarantine=QuarantineOptions(max_share=0.0),
+        drift=DriftOptions(**FULL["drift"]),
         train=TrainOptions(**FULL["train"]),
         heads=(HeadOptions(**(FULL["heads"][0] | {"classes": ("1", "2")})),),
         push=PushOptions(**FULL["push"]),
@@ -324,6 +329,7 @@ OTHER_TYPES = {
     tuple[HeadOptions, ...]: ("a list", [5, {"name": "h", "type": "regression"}]),
     InputOptions: ("a table", ["x", 5, [{"train": "x"}]]),
     StepOptions: ("a table", ["x", 5, [{"stride": 1}]]),
+    DriftOptions: ("a table", ["x", 5]),
     QuarantineOptions: ("a table", [0.5]),
     TrainOptions: ("a table", [5, [{"epochs": 3}]]),
     PushOptions: ("a table", [True, 5]),
@@ -430,6 +436,11 @@ AT_LEAST_ONE = (
                 f"expected a share from 0 to 1, received {value}",
             )
             for value in (-0.01, 1.01, math.inf, math.nan)
+        ],
+        *[
+            (f"drift.{name}", value, f"expected a number above {bound}, received {value}")
+            for name, bound in (("max_shift", 0), ("max_spread", 1), ("max_missing", 0))
+            for value in (float(bound), -0.5, math.nan)
         ],
         *[
             ("name", value, f"expected letters, digits, '-' and '_', received {value!r}")
@@ -590,7 +601,7 @@ def test_mistakes_of_every_table_are_told_together_one_line_each(tmp_path: pathl
 
 
 def test_several_values_of_the_input_are_told_together(tmp_path: pathlib.Path) -> None:
-    table = {"train": "", "eval": "", "eval_share": 2.0, "spans": 0}
+    table = {"train": "", "eval": "", "eval_share": 2.0, "spans": 0, "span": 1}
     lines = _mistakes(_write(tmp_path, SMALLEST | {"input": table}))
     assert [line.split(": ")[0] for line in lines] == [f"input.{key}" for key in table]
 

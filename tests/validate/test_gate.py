@@ -16,11 +16,12 @@ from tfx.types import artifact_utils, standard_artifacts
 
 import schemas
 from components import tfdv_shim
-from components.artifacts import GATE_FILE, GateReport
+from components.artifacts import ACCOUNT_FILE, GATE_FILE, GateReport, IngestAccount
 from components.errors import BadDataError
 from components.ingest.chunk import Record, of_records
 from components.ingest.examples import encode_chunk
 from components.sequence import SPLITS, Columns
+from components.storage import write_json
 from components.validate import gate
 from components.validate.component import Gate
 
@@ -108,12 +109,19 @@ def _validate(
     return artifacts["anomalies"]
 
 
-def _pass(anomalies: standard_artifacts.ExampleAnomalies, folder: pathlib.Path) -> pathlib.Path:
+def _pass(
+    anomalies: standard_artifacts.ExampleAnomalies,
+    folder: pathlib.Path,
+    spans: Mapping[str, Any] | None = None,
+) -> pathlib.Path:
     """Runs the gate as TFX does; returns the report's file."""
-    report = GateReport()
-    report.uri = str(folder)
+    account, report = IngestAccount(), GateReport()
+    account.uri, report.uri = str(folder.with_name("account")), str(folder)
+    write_json(pathlib.Path(account.uri) / ACCOUNT_FILE, {"spans": spans or {}})
     Gate.EXECUTOR_SPEC.executor_class().Do(
-        {"anomalies": [anomalies]}, {"report": [report]}, {"source": "a digest"}
+        {"anomalies": [anomalies], "account": [account]},
+        {"report": [report]},
+        {"options": '{"max_shift": 0.5}', "source": "a digest"},
     )
     return folder / GATE_FILE
 
@@ -132,7 +140,11 @@ def test_clean_data_passes_and_leaves_a_report(
     clean: standard_artifacts.ExampleAnomalies, tmp_path: pathlib.Path
 ) -> None:
     report = _pass(clean, tmp_path)
-    assert json.loads(report.read_text()) == {"splits": ["eval", "train"], "findings": []}
+    assert json.loads(report.read_text()) == {
+        "splits": ["eval", "train"],
+        "findings": [],
+        "drift": None,
+    }
 
 
 def test_broken_data_stops_the_run_with_a_line_a_finding(
@@ -155,6 +167,27 @@ def test_broken_data_stops_the_run_with_a_line_a_finding(
     for line, start in zip(caught.value.lines, expected, strict=True):
         assert re.match(start, line)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_span_that_drifted_too_far_stops_the_run(
+    clean: standard_artifacts.ExampleAnomalies, tmp_path: pathlib.Path
+) -> None:
+    def of(mean: float) -> dict[str, Any]:
+        moment = {"count": 100, "missing": 0, "mean": mean, "m2": 400.0}
+        return {"features": {"ax": moment}, "length": moment | {"mean": 9.0}}
+
+    report = _pass(clean, tmp_path / "passes", {"1": of(0.0), "2": of(0.8)})
+    assert json.loads(report.read_text())["drift"] == {
+        "span": "2",
+        "others": ["1"],
+        "columns": {
+            "ax": {"shift": 0.4, "spread": 1.0, "missing": 0.0},
+            "length": {"shift": 0.0, "spread": 1.0, "missing": 0.0},
+        },
+    }
+    with pytest.raises(BadDataError, match=r"^drift: span 2 beside 1: 'ax': its mean .* \+0.6 "):
+        _pass(clean, tmp_path / "stops", {"1": of(0.0), "2": of(1.2)})
+    assert not (tmp_path / "stops").exists()
 
 
 def test_a_finding_of_several_reasons_is_one_line() -> None:
