@@ -70,10 +70,16 @@ def summary() -> dict[str, Any]:
             "accepted": 12300,
             "quarantined": 45,
             "reasons": {"length_mismatch": 44, "no_steps": 1},
+            "spans": ["6", "7"],
             "by_split": {
                 "train": {"sequences": 10000, "steps": 6000000},
                 "eval": {"sequences": 2300, "steps": 1654321},
             },
+        },
+        "drift": {
+            "span": "7",
+            "others": ["6"],
+            "columns": {"ax": {"shift": -0.4375, "spread": 1.21875, "missing": 0.0625}},
         },
         "splits": {"train": 10000, "eval": 2300},
         "train": {
