@@ -298,6 +298,7 @@ def test_the_data_page() -> None:
     rows = page.rows("data")
     assert rows["ax"] == ["12.50 %", "-1.500", "0.3750", "0.2500", "0.7500", "2.500", ""]
     assert rows["dust"] == ["0 %", "7.000", "—", "—", "—", "7.000", "constant"]
+    assert page.rows("drift") == {"ax": ["-0.4375", "1.219", "6.250 %"]}
     assert rows["length_mismatch"] == ["44", "a.jsonl, line 7: expected 3"]
     assert page.facts("data") == {"Short windows": "3"}
 
