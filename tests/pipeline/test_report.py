@@ -16,7 +16,7 @@ from pipeline import report
 
 SECTIONS = [
     "verdict", "baselines", "lengths", "slices", "reconstructions", "embedding", "training", "data",
-    "stages", "lineage", "versions",
+    "drift", "stages", "lineage", "versions",
 ]  # fmt: skip
 # Shown where there is something to show.
 NOT_ALWAYS = ["slices", "reconstructions", "embedding"]
