@@ -19,7 +19,7 @@ SECTIONS = [
     "drift", "stages", "lineage", "versions",
 ]  # fmt: skip
 # Shown where there is something to show.
-NOT_ALWAYS = ["slices", "reconstructions", "embedding"]
+NOT_ALWAYS = ["slices", "reconstructions", "embedding", "drift"]
 VOID = {"meta", "br"}
 
 
@@ -93,7 +93,7 @@ def _stopped(status: str, **reached: Any) -> dict[str, Any]:
     """A run that stopped in its first stage, but for what is given."""
     nothing = (
         "input", "splits", "train", "metrics", "baselines", "pushed", "newest", "embedding",
-        "constant_features", "data", "tensorboard",
+        "constant_features", "data", "drift", "tensorboard",
     )  # fmt: skip
     reasons = [f"why it is {status}"]
     ending = {
