@@ -16,12 +16,14 @@ import logging
 import os
 import pathlib
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import schemas
+from components import progress
 from components.encode.encoder import Facts, NoEncoderError
 from components.errors import BadDataError
 from components.ingest.options import InputOptions
@@ -165,10 +167,14 @@ def encode(asked: Request, output: pathlib.Path) -> dict[str, Any]:
         raise ConfigError(f"--output: {partial}: {error.strerror}") from error
     with workdir.lock(partial):
         staging, folder = _prepared(partial, digest)
-        with workdir.quiet(folder / LOG_FILE):
+        with workdir.quiet(folder / LOG_FILE) as shown:
+            started = time.monotonic()
+            shown.start(1, 1, "encode")
             try:
-                found = _run(asked, staging, folder) | {_DIGEST: digest}
+                with progress.told_to(shown):
+                    found = _run(asked, staging, folder) | {_DIGEST: digest}
                 write_json(folder / SUMMARY_FILE, found)
+                shown.end("ran", time.monotonic() - started)
             except Exception as error:
                 if isinstance(error, BadDataError):
                     raise
@@ -245,6 +251,7 @@ def _run(asked: Request, staging: pathlib.Path, folder: pathlib.Path) -> dict[st
     planned = plan.make(asked.input, job.raw_columns, units.UNIT_BYTES)
     job = dataclasses.replace(job, files=planned.files)
     grouped = bool(asked.input.group_by)
+    progress.expect(sum(piece.size for unit in planned.units for piece in unit.pieces), "B")
     with workers.ending_with_them():
         encode_job.run(
             beam.Pipeline(options=PipelineOptions(asked.beam.arguments)),

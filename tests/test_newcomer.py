@@ -1,4 +1,4 @@
-"""A newcomer with a folder of CSVs: init, plan, run, report, with no edit in between."""
+"""A newcomer with a folder of CSVs: init, plan, run, report, encode, export, with no edit in between."""
 
 import json
 import math
@@ -8,7 +8,11 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
+import onnxruntime
+import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 from browser import CHROMIUM, started
 from conftest import ROOT
 
@@ -152,6 +156,33 @@ def test_report_writes_the_same_page_anew(folder, run_folder):
     done = _ragline(folder, "report", "data-run")
     assert (done.returncode, done.stderr) == (0, "")
     assert pathlib.Path(folder, done.stdout.strip()).read_text() == before
+
+
+def test_the_encoder_encodes_files_and_is_exported(folder, summary):
+    """What is embedded is what was read; the file for onnxruntime gives the same embeddings."""
+    asked = ("--input", "data/*.csv", "--output", "embeddings", "--json")
+    done = _ragline(folder, "encode", "ragline.toml", *asked, "--set", "quarantine.max_share=0.5")
+    assert done.returncode == 0, done.stderr
+    assert "[ 1/1] encode" in done.stderr.splitlines()
+    found = json.loads(done.stdout)
+    assert found["sequences"] == sum(summary["splits"].values())
+    assert (found["read"], found["quarantined"]) == (WEARERS * RECORDINGS + 1, 1)
+    rows = pq.read_table(folder / "embeddings")
+    assert rows.num_rows == len(set(rows["sequence_id"].to_pylist())) == found["sequences"]
+    assert set(rows["model_version"].to_pylist()) == {"1"}
+    pushed = pathlib.Path(summary["pushed"]["path"])
+    file = folder / "encoder.onnx"
+    done = _ragline(folder, "export", str(pushed), "--format", "onnx", "--output", str(file))
+    assert done.returncode == 0, done.stderr
+    row = max(rows.to_pylist(), key=lambda row: row["length"])
+    length = np.array([row["length"]], np.int64)
+    values = np.random.default_rng(0).normal(size=(1, row["length"], 3)).astype(np.float32)
+    [embedding] = onnxruntime.InferenceSession(file).run(
+        ["embedding"], {"values": values, "length": length}
+    )
+    served = tf.saved_model.load(str(pushed)).signatures["encode"]
+    expected = served(values=tf.constant(values), length=tf.constant(length))["embedding"]
+    np.testing.assert_allclose(embedding, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
