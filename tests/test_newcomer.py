@@ -1,4 +1,4 @@
-"""A newcomer with a folder of CSVs: init, plan, run, report, encode, export, with no edit in between."""
+"""A newcomer with a folder of CSVs: init, plan, run, report, encode and export, without an edit."""
 
 import json
 import math
