@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -218,6 +219,23 @@ def test_the_embedding_equals_the_oracle(gestures_run, splits, standardised, wei
             [values], [oracle.reconstruct(values, weights, observed=seen)], [seen]
         )
         assert answer["reconstruction_error"].numpy()[0] == pytest.approx(error, rel=1e-5)
+
+
+def test_the_snippet_of_the_readme_runs(gestures_run):
+    """On this run's encoder instead of the demo's; the shapes are those of its comments."""
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    [snippet] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    path = "demo/run/serving/1"
+    assert path in snippet
+    found: dict[str, object] = {}
+    shapes = 0
+    for line in snippet.replace(path, str(gestures_run.serving[0])).splitlines():
+        if shown := re.fullmatch(r"(encoder\..*)  # (\[[\d, ]+\])", line):
+            assert list(eval(shown[1], found).shape) == json.loads(shown[2])
+            shapes += 1
+        else:
+            exec(line, found)
+    assert shapes == 2
 
 
 def test_the_encoder_loads_with_tensorflow_alone(gestures_run):
