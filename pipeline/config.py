@@ -24,7 +24,7 @@ from components.evaluate.rules import Rules, unknown
 from components.ingest.options import InputOptions, QuarantineOptions
 from components.push.options import PushOptions
 from components.sequence import TIME_DELTA, Columns
-from components.train.options import HeadOptions, TrainOptions
+from components.train.options import PRESETS, HeadOptions, TrainOptions
 from components.validate.options import DriftOptions
 
 _LOSES_DATA = {
@@ -75,7 +75,7 @@ class BeamOptions:
     @property
     def arguments(self) -> list[str]:
         """The arguments of every Beam pipeline."""
-        if self._engine != "direct":
+        if self._engine not in ("direct", "fnapi"):
             return [f"--runner={self.runner}", *self.options]
         # Without an image TFX packs itself up for workers elsewhere, before every Beam part: in
         # 3 seconds, and into 42 MB of the temporary folder that nobody removes.
@@ -169,6 +169,7 @@ def load(
         given["workdir"] = workdir
     _resolve_paths(given, pathlib.Path.cwd())
     _merge(document, given)
+    _fill(document)
     config = _validate(path, document, Config)
     try:
         columns = Columns.from_schema(schemas.load(config.schema))
@@ -269,6 +270,14 @@ def _merge(document: dict[str, Any], given: Mapping[str, Any]) -> None:
             _merge(document[key], value)
         else:
             document[key] = value
+
+
+def _fill(document: dict[str, Any]) -> None:
+    """Puts the values of the preset where no other is given."""
+    table = document.get("train")
+    preset = table.get("preset") if isinstance(table, dict) else None
+    if isinstance(preset, str):  # Any other is a mistake, which is told with all others.
+        document["train"] = PRESETS.get(preset, {}) | document["train"]
 
 
 def _resolve_paths(document: dict[str, Any], folder: pathlib.Path) -> None:

@@ -214,7 +214,7 @@ def test_the_embedding_equals_the_oracle(gestures_run, splits, standardised, wei
         )
         seen = np.isfinite(raw)
         expected = oracle.encode(values, weights, observed=seen)
-        np.testing.assert_allclose(answer["embedding"].numpy()[0], expected, atol=2e-6)
+        np.testing.assert_allclose(answer["embedding"].numpy()[0], expected, rtol=1e-6, atol=1e-6)
         error = oracle.mean_squared_error(
             [values], [oracle.reconstruct(values, weights, observed=seen)], [seen]
         )

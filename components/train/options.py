@@ -5,12 +5,21 @@ from typing import ClassVar, Literal
 
 Padding = Literal["crop", "equal_length", "remask", "keras"]
 
+# What a preset says of the keys that are not given; `base` is the defaults themselves.
+PRESETS: dict[str, dict[str, int]] = {
+    "small": {"units": 32, "embedding_size": 16, "epochs": 10, "patience": 3},
+    "base": {},
+    "large": {"units": 128, "embedding_size": 64, "epochs": 60, "patience": 8},
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainOptions:
     """The `[train]` table.
 
     Attributes:
+      preset: the defaults of `units`, `embedding_size`, `epochs` and `patience`: `small`, `base` or
+        `large`. docs/quality.md has what each costs and reaches.
       padding: how padding is kept out of the loss. `crop`, the default, crops the decoder's output
         by the mask; `equal_length` has no padding, since every batch holds sequences of one length;
         `remask` masks the repeated code again, so that the decoder stops at the last valid step;
@@ -49,6 +58,7 @@ class TrainOptions:
       seed: of the weights and of the order of sequences; the same seed gives the same epochs.
     """
 
+    preset: Literal["small", "base", "large"] = "base"
     padding: Padding = "crop"
     error: Literal["squared", "absolute", "huber", "log_cosh"] = "squared"
     average: Literal["value", "step", "sequence"] = "value"

@@ -80,6 +80,7 @@ FULL = {
     "quarantine": {"max_share": 0.0},
     "drift": {"max_shift": 0.5, "max_spread": 2.0, "max_missing": 0.1},
     "train": {
+        "preset": "large",
         "padding": "equal_length",
         "error": "huber",
         "average": "sequence",
@@ -211,6 +212,18 @@ def test_every_key_of_every_table_arrives(tmp_path: pathlib.Path, smallest: path
     )
     for key in FIELDS.keys() - SHOWN_APART:
         assert _at(full, key) != _at(defaults, key), f"FULL does not show {key}"
+
+
+def test_a_preset_fills_what_is_not_given(tmp_path: pathlib.Path, smallest: pathlib.Path) -> None:
+    base, small, large = (
+        load(smallest, [f"train.preset={name}"]).train for name in ("base", "small", "large")
+    )
+    assert base == load(smallest).train
+    assert (small.units, base.units, large.units) == (32, 64, 128)
+    assert small.embedding_size < base.embedding_size < large.embedding_size
+    document = SMALLEST | {"train": {"preset": "large", "units": 7}}
+    given = load(_write(tmp_path, document), ["train.epochs=3"]).train
+    assert (given.units, given.epochs, given.patience) == (7, 3, large.patience)
 
 
 def test_a_time_to_split_by_stands_in_place_of_a_pattern(tmp_path: pathlib.Path) -> None:
@@ -891,7 +904,8 @@ def test_dask_is_refused_under_every_name_that_beam_knows_it_by(
 )
 def test_the_direct_runner_is_started_without_its_download(runner: str, started: str) -> None:
     options = BeamOptions(runner=runner, options=("--a=b", "--c"))
-    assert options.arguments == [f"--runner={started}", "--a=b", "--c"]
+    image = ["--sdk_container_image=none"] if started == "FnApiRunner" else []
+    assert options.arguments == [f"--runner={started}", *image, "--a=b", "--c"]
     assert options.runner == runner, "what the user wrote is what config.toml shows"
 
 
