@@ -51,6 +51,7 @@ def _options(units: int) -> TrainOptions:
 
 
 def _read(folder: pathlib.Path) -> tf.data.Dataset:
+    keras.utils.set_random_seed(0)  # TensorFlow's own seed has a part in a shuffle that has one.
     files = [str(folder / "records.gz")]
     plan = batching.of_similar_length(input.read_lengths(files), BATCH, FEATURES)
     return input.batches(files, spec=_SPEC, features=FEATURES, plan=plan, shuffle_seed=1)
@@ -106,23 +107,24 @@ class Ragline:
         case = case_of(folder)
         self._trainer = _trainer(case["units"])
         self._records = _read(folder)
-        self._number = case["batches"]
-        self._batches = self._records.take(self._number).cache()
-        for (
-            _
-        ) in self._batches:  # A cache holds what was read to its end; the next pass shuffles anew.
-            pass
+        self._held = list(self._records.take(case["batches"]))
         self._folder, self._units = folder, case["units"]
 
     def losses(self) -> list[float]:
         """The curve."""
-        ones = [self._batches.skip(number).take(1) for number in range(self._number)]
-        return [mean_of(self._trainer.update(one), LOSS) for one in ones]
+        return [mean_of(self._trainer.update(self._of([one])), LOSS) for one in self._held]
+
+    def _of(self, batches: list[input.Batch]) -> tf.data.Dataset:
+        """Batches that are in memory, handed over as Keras's are."""
+        return tf.data.Dataset.from_generator(
+            lambda: iter(batches), output_signature=self._records.element_spec
+        ).prefetch(tf.data.AUTOTUNE)
 
     def passes(self) -> dict[str, Callable[[], int]]:
         """The input read from records is that of all batches, from the shuffle on."""
+        held = self._of(self._held)
         return {
-            "train": lambda: int(self._trainer.update(self._batches)[STEPS]),
+            "train": lambda: int(self._trainer.update(held)[STEPS]),
             "input": lambda: int(self._trainer.update(self._records)[STEPS]),
             "encode": self._encoder(),
         }

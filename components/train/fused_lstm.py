@@ -88,8 +88,8 @@ def run(
         always += tf.matmul(constant, kernel[:split])
     by_time = tf.transpose(sequences, [1, 0, 2])
     steps, rows = tf.unstack(tf.shape(by_time)[:2])
-    if constant is None or sequences.shape[2]:
-        flat = tf.reshape(by_time, [-1, sequences.shape[2]])
+    if features := kernel.shape[0] - split:
+        flat = tf.reshape(by_time, [-1, features])
         projected = tf.reshape(tf.matmul(flat, kernel[split:]), [steps, rows, kernel.shape[1]])
         inputs = projected + always
     else:

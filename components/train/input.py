@@ -156,7 +156,7 @@ def parse(
         tf.debugging.assert_equal(
             ragged[name].row_lengths(),
             number,
-            f"a record's {name} do not have its length",
+            f"the steps of {name} are not as many as the record's length",
         )
         for name, number in numbers.items()
     ]

@@ -361,7 +361,7 @@ def test_the_textbook_model_refuses_categories():
 def test_a_record_whose_codes_have_another_length_stops_training(folder):
     made = _made(8, (3, 2))
     made[1].codes[CODE] = np.zeros(3, np.int64)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="code does not have its length"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="the steps of code are not as many"):
         list(_read(folder / "length", made))
 
 
