@@ -110,5 +110,5 @@ def test_a_missing_value_has_a_weight_of_its_own(tmp_path):
 def test_a_record_whose_length_is_not_that_of_its_values_stops_training(tmp_path):
     file = samples.write(tmp_path / "wrong.gz", [_record(np.ones((3, F), np.float32), length=4)])
     wrong = input.batches([file], spec=SPEC, features=F, plan=batching.as_they_come(1))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="do not have its length"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="the steps of values are not as many"):
         list(wrong)
