@@ -48,7 +48,8 @@ def test_a_disk_without_room_is_seen_at_once(tmp_path):
         assert not list((tmp_path / "work" / "artifacts").iterdir())
 
 
-@pytest.mark.parametrize("stage", [pytest.param("ingest", marks=pytest.mark.heavy), "train"])
+@pytest.mark.heavy
+@pytest.mark.parametrize("stage", ["ingest", "train"])
 def test_a_disk_that_fills_up_stops_the_run_and_the_next_one_works(undisturbed, stage):
     filler = undisturbed.workdir / "filler"
 
@@ -127,7 +128,8 @@ def _descendants(pid: int) -> Iterator[int]:
                 yield from _descendants(child)
 
 
-@pytest.mark.parametrize("name", ["run", pytest.param("compare", marks=pytest.mark.heavy)])
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", ["run", "compare"])
 def test_a_worker_that_is_killed_stops_the_run_and_the_next_one_works(undisturbed, name):
     workdir = undisturbed.restore("ingest")
     options = '["--direct_running_mode=multi_processing", "--direct_num_workers=2"]'
@@ -152,7 +154,8 @@ def test_a_check_that_is_killed_pushes_nothing_and_the_next_run_works(undisturbe
     assert runs.versions(workdir) == [1]
 
 
-@pytest.mark.parametrize("name", ["run", pytest.param("compare", marks=pytest.mark.heavy)])
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", ["run", "compare"])
 def test_memory_that_runs_out_is_told_and_a_smaller_model_works(undisturbed, name):
     """An initial weight of 160 GB, under a limit of 32 GB."""
     workdir = undisturbed.restore("train")
