@@ -117,6 +117,7 @@ def quiet(log: pathlib.Path, *, verbose: bool = False) -> Iterator[Display]:
     saved = [os.dup(1), os.dup(2)]
     with log.open("ab", buffering=0) as file, os.fdopen(os.dup(2), "w", buffering=1) as terminal:
         shown = display.of(terminal, plain=verbose)
+        level = logging.getLogger().level
         handlers = _handlers(shown)
         try:
             os.dup2(file.fileno(), 1)
@@ -127,6 +128,7 @@ def quiet(log: pathlib.Path, *, verbose: bool = False) -> Iterator[Display]:
             shown.close()
             for logger, handler in handlers:
                 logger.removeHandler(handler)
+            logging.getLogger().setLevel(level)
             _flush_or_drop()
             for target, source in zip((1, 2), saved, strict=True):
                 os.dup2(source, target)

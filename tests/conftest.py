@@ -8,7 +8,13 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+import hypothesis
 import pytest
+
+# The same cases in every run, so that a commit's tests pass or fail for what it changes;
+# HYPOTHESIS_PROFILE=default draws new ones.
+hypothesis.settings.register_profile("same", derandomize=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SPEAKER = (

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from ingest.random_records import COLUMNS, check_columns, file_at, joined, samples
 from ingest.written import message, message_of
@@ -247,6 +247,8 @@ RECORDS = st.lists(
 def test_a_record_is_judged_alike_alone_and_among_others(
     tmp_path_factory: pytest.TempPathFactory, name: str, records: list[Any]
 ) -> None:
+    # The first record says of which kind the ids of its file are: words, but for this.
+    assume(not records or records[0][1].get("sequence_id") != [1])
     path = tmp_path_factory.getbasetemp() / f"{name}.tfrecord"
     payloads = [message(name, steps, record) for steps, record in records]
     _write(path, payloads)
