@@ -12,7 +12,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline import kubeflow
 
-IMAGE = "registry.example/ragline:1"
+IMAGE = "ragline:1"
 
 
 @pytest.fixture(scope="module")
