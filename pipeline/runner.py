@@ -56,6 +56,7 @@ def run(config: Config, force: str = "", *, verbose: bool = False) -> Outcome:
     """
     with workdir.opened(config, verbose=verbose) as session:
         _prepare(config)
+        key = spans.key_before(config)
         from components.artifacts import EXHIBIT_FILE
         from pipeline import report, summary
 
@@ -69,7 +70,7 @@ def run(config: Config, force: str = "", *, verbose: bool = False) -> Outcome:
             write_json(session.folder / SUMMARY_FILE, found)
             exhibit = stages["train"].read("model_run", EXHIBIT_FILE) if "train" in stages else None
             report.write(session.folder, found, exhibit)
-            spans.record(config, found)
+            spans.record(config, found, key)
         except OSError:
             if isinstance(failure, TroubleError):
                 raise failure from None

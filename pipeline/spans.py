@@ -114,6 +114,19 @@ def key_of(config: Config) -> str:
 _ELSEWHERE = ("workdir", "beam")
 
 
+def key_before(config: Config) -> str:
+    """The key of a run over a span before it reads: what arrives while it works is not in it.
+
+    Empty for a run without a span, and where there are no files: there is nothing not to repeat.
+    """
+    if config.input.span is None:
+        return ""
+    try:
+        return key_of(config)
+    except BadDataError:
+        return ""
+
+
 def done(config: Config) -> Entry | None:
     """The entry of a span that need not be run: nothing has changed, and a newer one was run.
 
@@ -126,10 +139,8 @@ def done(config: Config) -> Entry | None:
         return None
     if of_span[-1].exit_code not in (exits.DONE, exits.NOT_BLESSED):
         return None
-    try:
-        return of_span[-1] if of_span[-1].key == key_of(config) else None
-    except BadDataError:  # The files are gone: the run says so.
-        return None
+    key = key_before(config)
+    return of_span[-1] if key and of_span[-1].key == key else None
 
 
 def journal(config: Config) -> list[Entry]:
@@ -147,14 +158,10 @@ def journal(config: Config) -> list[Entry]:
         raise ConfigError(f"{file}: expected the journal of spans: {error}") from error
 
 
-def record(config: Config, summary: Mapping[str, Any]) -> None:
-    """Enters a run that has ended; for a run that holds the work directory."""
+def record(config: Config, summary: Mapping[str, Any], key: str) -> None:
+    """Enters a run that has ended, with its key from before it; for one that holds the workdir."""
     if config.input.span is None:
         return
-    try:
-        key = key_of(config)
-    except BadDataError:
-        key = ""  # Of a run that found no files: there is nothing not to repeat.
     entry = Entry(
         span=config.input.span,
         spans=tuple(summary["input"]["spans"]) if summary["input"] else (),
