@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from components.encode.encoder import Encoder, NoEncoderError
-from components.errors import BadDataError
+from components.errors import BadDataError, UsageError
 
-__all__ = ["BadDataError", "Encoder", "NoEncoderError", "encode"]
+__all__ = ["BadDataError", "Encoder", "NoEncoderError", "UsageError", "encode"]
 
 
 def encode(
@@ -34,7 +34,7 @@ def encode(
 
     Raises:
       BadDataError: the files cannot be used.
-      pipeline.config.ConfigError: there is no encoder, or an option is wrong.
+      UsageError: there is no encoder, or an option is wrong; one line a mistake.
     """
     from pipeline import encode as job
 

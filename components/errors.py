@@ -1,14 +1,34 @@
-"""Errors that are the data's fault, not the program's."""
+"""Errors that a person is told of in sentences; all others are the program's defects."""
+
+from components import exits
 
 
-class BadDataError(Exception):
-    """The data cannot be used and the run stops; `ragline` exits with code 3, without a traceback.
+class ToldError(Exception):
+    """Ends a command: its text is printed, without a traceback.
+
+    Attributes:
+      exit_code: of `ragline`.
+    """
+
+    exit_code = exits.DEFECT
+
+
+class UsageError(ToldError):
+    """What was asked for cannot be done: an option, a configuration, a path."""
+
+    exit_code = exits.BAD_CONFIG
+
+
+class BadDataError(ToldError):
+    """The data cannot be used, and the run stops.
 
     Attributes:
       code: a snake_case word that programs may match on, such as `no_data`.
       lines: what a person reads, one finding a line; what is no text in it, of a file's name say,
         is U+FFFD, so that no report breaks on it.
     """
+
+    exit_code = exits.BAD_DATA
 
     def __init__(self, code: str, *lines: str) -> None:
         lines = tuple(

@@ -7,15 +7,16 @@ only by the commands that need them.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
-import os
 import pathlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline import exits
+from components import exits
+from components.errors import ToldError, UsageError
 from pipeline.arguments import parser
 
 if TYPE_CHECKING:
@@ -27,39 +28,40 @@ Command = Callable[[argparse.Namespace], int]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     options = parser().parse_args(arguments)
-    return COMMANDS[options.command](options)
+    try:
+        return COMMANDS[options.command](options)
+    except ToldError as error:
+        _say(str(error))
+        return error.exit_code
 
 
 def _in_workdir(command: Callable[[argparse.Namespace, "Config"], int]) -> Command:
-    """A command that runs in a work directory: its configuration read, its mistakes told."""
+    """A command that runs in a work directory: its configuration read, the disk's trouble told."""
 
     def checked(options: argparse.Namespace) -> int:
-        from pipeline.config import ConfigError, load
+        from pipeline.config import load
         from pipeline.trouble import TroubleError, sentence
-        from pipeline.workdir import BusyError
 
-        workdir = pathlib.Path(os.curdir)
+        config = load(options.config, options.overrides, options.workdir)
         try:
-            config = load(options.config, options.overrides, options.workdir)
-            workdir = pathlib.Path(config.workdir)
             return command(options, config)
-        except ConfigError as error:
-            _say(str(error))
-            return exits.BAD_CONFIG
-        except BusyError as error:
-            _say(str(error))
-            return exits.BUSY
-        except TroubleError as error:
-            _say(str(error))
-            return exits.DEFECT
         except OSError as error:  # Outside of the stages, as when the report is written.
-            told = sentence(error, workdir)
-            if told is None:
-                raise
-            _say(told)
-            return exits.DEFECT
+            if told := sentence(error, pathlib.Path(config.workdir)):
+                raise TroubleError(told) from error
+            raise
 
     return checked
+
+
+@contextlib.contextmanager
+def _writing(output: pathlib.Path) -> Iterator[None]:
+    """What stands in the way of a file or folder that `--output` names."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"--output: expected a place to write to, received {output}: {error.strerror}"
+        ) from error
 
 
 @_in_workdir
@@ -105,35 +107,19 @@ def _list_spans(options: argparse.Namespace, config: "Config") -> int:
 
 
 def _init(options: argparse.Namespace) -> int:
-    from components.errors import BadDataError
     from pipeline import init
-    from pipeline.guess import GuessError
 
-    try:
+    with _writing(options.output):
         written = init.write(options.input, options.output)
-    except BadDataError as error:
-        _say(str(error))
-        return exits.BAD_DATA
-    except (init.ExistsError, GuessError) as error:
-        _say(str(error))
-        return exits.BAD_CONFIG
-    except OSError as error:
-        _say(f"--output: {options.output}: {error.strerror}")
-        return exits.BAD_CONFIG
     _say(written.to_text())
     return exits.DONE
 
 
 @_in_workdir
 def _plan(options: argparse.Namespace, config: "Config") -> int:
-    from components.errors import BadDataError
     from pipeline import plan, plan_text
 
-    try:
-        found = plan.look(config)
-    except BadDataError as error:
-        _say(str(error))
-        return exits.BAD_DATA
+    found = plan.look(config)
     print(
         json.dumps(plan_text.to_dict(found), indent=2) if options.json else plan_text.to_text(found)
     )
@@ -142,31 +128,18 @@ def _plan(options: argparse.Namespace, config: "Config") -> int:
 
 @_in_workdir
 def _compare(options: argparse.Namespace, config: "Config") -> int:
-    from components.errors import BadDataError
     from pipeline import comparison, runner
 
-    try:
-        rows = runner.compare(config, verbose=options.verbose)
-    except BadDataError as error:
-        _say(str(error))
-        return exits.BAD_DATA
-    except runner.FailedError as error:
-        _say(str(error))
-        return exits.DEFECT
+    rows = runner.compare(config, verbose=options.verbose)
     print(json.dumps(rows, indent=2) if options.json else comparison.markdown(rows))
     return exits.DONE
 
 
 @_in_workdir
 def _compile(options: argparse.Namespace, config: "Config") -> int:
-    from components.errors import BadDataError
     from pipeline import kubeflow
 
-    try:
-        print(json.dumps(kubeflow.specification(config, options.kubeflow), indent=2))
-    except BadDataError as error:
-        _say(str(error))
-        return exits.BAD_DATA
+    print(json.dumps(kubeflow.specification(config, options.kubeflow), indent=2))
     return exits.DONE
 
 
@@ -193,11 +166,7 @@ def _rollback(options: argparse.Namespace, config: "Config") -> int:
 def _check(options: argparse.Namespace) -> int:
     from components.push import check
 
-    try:
-        checked = check.check(options.model)
-    except check.NoEncoderError as error:
-        _say(str(error))
-        return exits.BAD_CONFIG
+    checked = check.check(options.model)
     if options.json:
         print(json.dumps(checked.to_dict(options.model), indent=2))
     else:
@@ -206,27 +175,10 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _encode(options: argparse.Namespace) -> int:
-    from components.errors import BadDataError
     from pipeline import encode
-    from pipeline.config import ConfigError
-    from pipeline.trouble import TroubleError
-    from pipeline.workdir import BusyError
 
-    try:
-        asked = encode.request(options.source, options.input, options.overrides, options.workdir)
-        found = encode.encode(asked, options.output)
-    except ConfigError as error:
-        _say(str(error))
-        return exits.BAD_CONFIG
-    except BadDataError as error:
-        _say(str(error))
-        return exits.BAD_DATA
-    except BusyError as error:
-        _say(str(error))
-        return exits.BUSY
-    except TroubleError as error:
-        _say(str(error))
-        return exits.DEFECT
+    asked = encode.request(options.source, options.input, options.overrides, options.workdir)
+    found = encode.encode(asked, options.output)
     _say(
         f"{found['read']} records: {found['encoded']} encoded, {found['quarantined']} quarantined\n"
         f"{found['sequences']} embeddings in {len(found['parts'])} parts: {options.output}"
@@ -238,53 +190,42 @@ def _encode(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     try:
-        from components.export import saved_model, write
+        from components.export import write
     except ImportError as error:
-        _say(f"export: expected {error.name}, which `pip install ragline[export]` brings")
-        return exits.BAD_CONFIG
-    try:
+        raise UsageError(
+            f"export: expected {error.name}, which `pip install ragline[export]` brings"
+        ) from error
+    with _writing(options.output):
         figure = write.onnx(options.encoder, options.output)
-    except saved_model.CannotExportError as error:
-        _say(str(error))
-        return exits.BAD_CONFIG
-    except OSError as error:
-        _say(f"--output: {options.output}: {error.strerror}")
-        return exits.BAD_CONFIG
     _say(f"{options.output}: in onnxruntime, at most {figure:.1e} from the SavedModel's embeddings")
     return exits.DONE
 
 
 def _report(options: argparse.Namespace) -> int:
     from pipeline import report
+    from pipeline.trouble import TroubleError
 
     try:
         print(report.write_again(options.run))
-    except report.NoRunError as error:
-        _say(str(error))
-        return exits.BAD_CONFIG
     except OSError as error:
-        _say(f"{error.filename or options.run}: {error.strerror}")
-        return exits.DEFECT
+        raise TroubleError(f"{error.filename or options.run}: {error.strerror}") from error
     return exits.DONE
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
 
 
 def _synth(options: argparse.Namespace) -> int:
     from pipeline import synth
 
-    try:
+    with _writing(options.output):
         made = synth.write(output=options.output, sequences=options.sequences, seed=options.seed)
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        _say(f"--output: expected a folder to write into, received {options.output}: {error}")
-        return exits.BAD_CONFIG
     _say(
         f"{made.sequences} sequences, {made.steps} steps in {len(made.paths)} files: "
         f"{options.output}"
     )
     return exits.DONE
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 COMMANDS: dict[str, Command] = {

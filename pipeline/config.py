@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import pydantic
 
 import schemas
+from components.errors import UsageError
 from components.evaluate.formulas import HEAD_METRICS
 from components.evaluate.rules import Rules, unknown
 from components.ingest.options import InputOptions, QuarantineOptions
@@ -33,8 +34,8 @@ _LOSES_DATA = {
 }
 
 
-class ConfigError(Exception):
-    """A configuration that cannot be run; `ragline` exits with code 2, without a traceback."""
+class ConfigError(UsageError):
+    """A configuration that cannot be run."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

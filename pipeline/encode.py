@@ -24,7 +24,7 @@ from typing import Any
 
 import schemas
 from components import progress
-from components.encode.encoder import Facts, NoEncoderError
+from components.encode.encoder import Facts
 from components.errors import BadDataError
 from components.ingest.options import InputOptions
 from components.push import ledger
@@ -71,27 +71,26 @@ def request(
 
     Raises:
       ConfigError: one line a mistake.
+      NoEncoderError: the folder holds none.
+      LedgerError: what was pushed cannot be told.
     """
-    try:
-        if pathlib.Path(source).is_dir():
-            if folder is not None:
-                raise ConfigError("--workdir: expected it with a configuration, not an encoder")
-            facts = Facts.read(pathlib.Path(source))
-            reading = configuration.load_reading(pattern, overrides)
-            columns = facts.columns
-        else:
-            config = configuration.load(source, overrides, folder)
-            facts = Facts.read(_newest(config))
-            columns = Columns.from_schema(schemas.load(config.schema))
-            columns = dataclasses.replace(columns, context={}, has_missing_bucket=False)
-            _check_same(columns, facts)
-            reading = configuration.Reading(
-                input=_other_files(config.input, pattern),
-                quarantine=config.quarantine,
-                beam=config.beam,
-            )
-    except NoEncoderError as error:
-        raise ConfigError(str(error)) from error
+    if pathlib.Path(source).is_dir():
+        if folder is not None:
+            raise ConfigError("--workdir: expected it with a configuration, not an encoder")
+        facts = Facts.read(pathlib.Path(source))
+        reading = configuration.load_reading(pattern, overrides)
+        columns = facts.columns
+    else:
+        config = configuration.load(source, overrides, folder)
+        facts = Facts.read(_newest(config))
+        columns = Columns.from_schema(schemas.load(config.schema))
+        columns = dataclasses.replace(columns, context={}, has_missing_bucket=False)
+        _check_same(columns, facts)
+        reading = configuration.Reading(
+            input=_other_files(config.input, pattern),
+            quarantine=config.quarantine,
+            beam=config.beam,
+        )
     return Request(
         input=reading.input,
         max_share=reading.quarantine.max_share,
@@ -103,10 +102,7 @@ def request(
 
 def _newest(config: Config) -> pathlib.Path:
     serving = pathlib.Path(config.workdir, workdir.SERVING)
-    try:
-        version = ledger.newest(serving)
-    except ledger.LedgerError as error:
-        raise ConfigError(str(error)) from error
+    version = ledger.newest(serving)
     if version is None:
         raise ConfigError(f"{serving}: expected an encoder that `ragline run` pushed, found none")
     return version.path

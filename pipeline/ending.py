@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pipeline import exits
+from components import exits
 from pipeline.workdir import LOG_FILE, REPORT_FILE, SUMMARY_FILE
 
 _DASH = "-"

@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from components.errors import UsageError
+from components.ingest.options import FILE
 from components.ingest.times import Unit
 from components.sequence import BOOKKEEPING, ENTITY_ID, LENGTH, SEQUENCE_ID
 
@@ -40,7 +42,7 @@ _MOST_CLASSES = 50
 _MOST_WORDS = 1000
 
 
-class GuessError(ValueError):
+class GuessError(UsageError):
     """What cannot be guessed, and must be said by a person."""
 
 
@@ -104,11 +106,12 @@ class Guess:
     why: list[str] = field(default_factory=list)
 
 
-def guess_table(columns: Mapping[str, Cells]) -> Guess:
+def guess_table(columns: Mapping[str, Cells], files: Collection[int] = ()) -> Guess:
     """Guesses at a long table.
 
     Args:
       columns: name -> its N cells.
+      files: how many of these, in order, are of each file.
 
     Raises:
       GuessError: nothing names a row's sequence, or no column is a feature.
@@ -119,6 +122,8 @@ def guess_table(columns: Mapping[str, Cells]) -> Guess:
         for name, cells in columns.items()
         if cells.kind in ("int", "text") and not cells.has_missing
     }
+    if len(files) > 1:
+        keys[FILE] = np.repeat(np.arange(len(files)), files)
     _guess_group(found, keys, columns)
     group = _joint([keys[name] for name in found.group_by])
     left = [name for name in columns if name not in (*found.group_by, found.entity)]
@@ -172,10 +177,11 @@ def _guess_group(
 ) -> None:
     """Which columns name a row's sequence, and which one its entity."""
     number = len(next(iter(columns.values())).values)
+    files = keys.get(FILE)
     several = {
         name: codes
         for name, codes in keys.items()
-        if 2 * len(np.unique(codes)) <= number and not _words(name) <= _TIME
+        if name != FILE and 2 * len(np.unique(codes)) <= number and not _words(name) <= _TIME
     }
 
     def finest(names: Iterable[str]) -> str | None:
@@ -186,6 +192,9 @@ def _guess_group(
     entity = entity or finest(name for name in several if _words(name) & _ENTITY)
     sequence = SEQUENCE_ID if SEQUENCE_ID in several else finest(n for n in by_name if n != entity)
     sequence = sequence or finest(n for n in several if _words(n) & _ID and n != entity)
+    if not sequence and entity and files is not None and _parts(several[entity], files):
+        _group_by_file(found, entity)
+        return
     if sequence and entity:
         nested = len(np.unique(_joint([several[sequence], several[entity]]))) == len(
             np.unique(several[sequence])
@@ -203,16 +212,33 @@ def _guess_group(
     chosen = sequence or entity
     why = "its name says so"
     if chosen is None:
-        chosen = finest(name for name, codes in several.items() if _is_in_blocks(codes))
+        blocks = [name for name, codes in several.items() if _is_in_blocks(codes)]
+        if files is not None:  # What is the same all through a file says no more than the file.
+            blocks = [n for n in blocks if len(np.unique(several[n])) > len(np.unique(files))]
+        chosen = finest(blocks)
         why = "its values stand in blocks of rows"
+    if chosen is None and files is not None:
+        _group_by_file(found, None)
+        return
     if chosen is None:
         raise GuessError(
             "expected a column that names each row's sequence, such as 'sequence_id' or "
-            f"'recording'; received {', '.join(map(repr, list(columns)[:20]))}. A file that is one "
-            "sequence needs such a column, too"
+            f"'recording', or several files with a sequence each; received one file with "
+            f"{', '.join(map(repr, list(columns)[:20]))}"
         )
     found.group_by = (chosen,)
     found.why.append(f"group_by {chosen!r}: {why}")
+
+
+def _group_by_file(found: Guess, entity: str | None) -> None:
+    found.group_by = (FILE,)
+    found.entity = entity
+    named = f" {entity!r} names more than one file, and" if entity else ""
+    found.why.append(f"group_by {FILE!r}: no column names a row's sequence;{named} a file is one")
+    if entity:
+        found.why.append(
+            f"entity {entity!r}: its name says so; all its sequences fall in one split"
+        )
 
 
 def _guess_time(found: Guess, columns: Mapping[str, Cells]) -> None:
@@ -305,6 +331,12 @@ def _joint(keys: Collection[np.ndarray]) -> np.ndarray:
     """int64 [N]: each row's combination of values as a number."""
     _, codes = np.unique(np.stack(keys, axis=1), axis=0, return_inverse=True)
     return codes.reshape(-1)
+
+
+def _parts(coarse: np.ndarray, fine: np.ndarray) -> bool:
+    """Whether each value of the one holds whole values of the other, and some hold several."""
+    together = len(np.unique(_joint([coarse, fine])))
+    return together == len(np.unique(fine)) > len(np.unique(coarse))
 
 
 def _is_in_blocks(codes: np.ndarray) -> bool:

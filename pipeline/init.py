@@ -5,6 +5,7 @@ import pathlib
 import re
 from dataclasses import dataclass
 
+from components.errors import UsageError
 from components.ingest import patterns
 from components.storage import write_text
 from pipeline import draft, guess, sniff
@@ -13,7 +14,7 @@ from pipeline.guess import Guess
 _SUFFIX = ".toml"
 
 
-class ExistsError(Exception):
+class ExistsError(UsageError):
     """A file that would be overwritten."""
 
 
@@ -77,7 +78,7 @@ def write(pattern: str, output: pathlib.Path) -> Written:
     sniffed = sniff.sniff(found.paths)
     table = not sniffed.number
     meaning = (
-        guess.guess_table(sniffed.steps)
+        guess.guess_table(sniffed.steps, sniffed.files)
         if table
         else guess.guess_records(sniffed.steps, sniffed.records, sniffed.number)
     )

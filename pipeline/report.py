@@ -16,6 +16,7 @@ from typing import Any
 import jinja2
 import plotly.offline
 
+from components.errors import UsageError
 from components.evaluate.formulas import MASKED_MSE, NORMALISED_MSE
 from components.evaluate.rules import NEWEST, PCA, UNTRAINED
 from components.sequence import LENGTH_BUCKET, SEQUENCE_ID
@@ -37,7 +38,7 @@ _DIGITS = 4
 _MILLISECONDS = 3
 
 
-class NoRunError(Exception):
+class NoRunError(UsageError):
     """There is no run to report on."""
 
 

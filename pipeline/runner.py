@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import schemas
 from components import progress
-from components.errors import BadDataError
+from components.errors import BadDataError, ToldError
 from components.sequence import Columns
 from components.storage import read_json, sha256, standard, write_json, write_text
 from components.train.options import Padding
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pipeline.lineage import Stage
 
 
-class FailedError(Exception):
+class FailedError(ToldError):
     """A stage of a comparison failed; says why, and where the traceback is."""
 
 

@@ -21,14 +21,11 @@ def rows(config: Config) -> list[dict[str, Any]]:
       `damage`, a sentence a file.
 
     Raises:
-      ConfigError: the ledger cannot be read.
+      LedgerError: the ledger cannot be read.
     """
     serving = pathlib.Path(config.workdir, workdir.SERVING)
-    try:
-        entries = {entry.version: entry for entry in ledger.read(serving)}
-        there = {version.number: version for version in ledger.versions(serving)}
-    except ledger.LedgerError as error:
-        raise ConfigError(str(error)) from error
+    entries = {entry.version: entry for entry in ledger.read(serving)}
+    there = {version.number: version for version in ledger.versions(serving)}
     found = []
     for number in sorted(entries.keys() | there.keys(), reverse=True):
         row = {"version": number} | (
@@ -79,7 +76,9 @@ def roll_back(config: Config, *, why: str, to: int | None) -> tuple[dict[str, An
 
     Raises:
       BusyError: a run holds the work directory.
-      ConfigError: there is no such work directory or version, or the ledger cannot be read.
+      ConfigError: there is no such work directory.
+      NoVersionError: there is no such version.
+      LedgerError: the ledger cannot be read.
     """
     folder = pathlib.Path(config.workdir)
     if not why.strip():
@@ -87,12 +86,7 @@ def roll_back(config: Config, *, why: str, to: int | None) -> tuple[dict[str, An
     if not folder.is_dir():
         raise ConfigError(f"workdir: expected a folder that holds runs, received {folder}")
     with workdir.lock(folder):
-        try:
-            done = rollback.rollback(
-                folder / workdir.SERVING, why=why, to=to, keep=config.push.keep
-            )
-        except (ledger.LedgerError, rollback.NoVersionError) as error:
-            raise ConfigError(str(error)) from error
+        done = rollback.rollback(folder / workdir.SERVING, why=why, to=to, keep=config.push.keep)
     pushed = done.version and {"version": done.version.number, "path": str(done.version.path)}
     result = {
         "pushed": pushed,

@@ -8,7 +8,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import defusedxml.ElementTree
@@ -44,6 +44,7 @@ class Sniffed:
       steps: column -> its cells, one a step.
       records: column -> its cells, one a record; empty for long tables.
       number: of records; 0 for long tables, whose sequences are yet to be found.
+      files: of long tables, how many of the steps, in order, are of each file.
       missing_text: of a CSV file, what stands there for a missing value.
       complete: whether nothing was left unread.
     """
@@ -52,6 +53,7 @@ class Sniffed:
     steps: Mapping[str, Cells]
     records: Mapping[str, Cells]
     number: int
+    files: tuple[int, ...] = ()
     missing_text: tuple[str, ...] = ()
     complete: bool = True
 
@@ -76,16 +78,7 @@ def sniff(paths: Iterable[str]) -> Sniffed:
         )
     chosen = [every[i] for i in np.unique(np.linspace(0, len(every) - 1, MOST_FILES).astype(int))]
     found: Sniffed = _READERS[name](chosen)
-    if len(chosen) == len(every):
-        return found
-    return Sniffed(
-        format=found.format,
-        steps=found.steps,
-        records=found.records,
-        number=found.number,
-        missing_text=found.missing_text,
-        complete=False,
-    )
+    return found if len(chosen) == len(every) else replace(found, complete=False)
 
 
 def cells_of(texts: Iterable[str], missing: Iterable[str] = MISSING) -> Cells:
@@ -152,7 +145,7 @@ def _head(path: str) -> tuple[str, bool]:
 
 def _csv(paths: list[str]) -> Sniffed:
     columns: dict[str, list[str]] = {}
-    complete, number = True, 0
+    complete, rows_of = True, []
     for path in paths:
         text, whole = _head(path)
         complete &= whole
@@ -170,16 +163,12 @@ def _csv(paths: list[str]) -> Sniffed:
         if len(set(header)) < len(header):
             raise GuessError(f"{path}: a column stands twice in the header: {', '.join(header)}")
         columns = columns or {name: [] for name in header}
-        for row in rows:
-            if len(row) == len(header):
-                number += 1
-                for name, cell in zip(header, row, strict=True):
-                    columns[name].append(cell)
-            if number >= MOST_ROWS:
-                complete = False
-                break
-        if number >= MOST_ROWS:
-            break
+        whole_rows = [row for row in rows if len(row) == len(header)]
+        taken = whole_rows[: MOST_ROWS // len(paths)]
+        complete &= len(taken) == len(whole_rows)
+        rows_of.append(len(taken))
+        for name, cells in zip(header, zip(*taken, strict=True), strict=bool(taken)):
+            columns[name].extend(cells)
     steps = {name: cells_of(column) for name, column in columns.items()}
     absent = [
         text
@@ -194,6 +183,7 @@ def _csv(paths: list[str]) -> Sniffed:
         steps=steps,
         records={},
         number=0,
+        files=tuple(rows_of),
         missing_text=tuple(absent),
         complete=complete,
     )
@@ -220,17 +210,14 @@ def _jsonl(paths: list[str]) -> Sniffed:
 
 def _parquet(paths: list[str]) -> Sniffed:
     tables: list[pa.Table] = []
-    complete, left = True, MOST_ROWS
+    complete = True
     for path in paths:
         with files.open(path) as stream:
             file = pq.ParquetFile(stream)
-            batch = next(file.iter_batches(left), None)
+            batch = next(file.iter_batches(MOST_ROWS // len(paths)), None)
             complete &= batch is None or batch.num_rows == file.metadata.num_rows
         if batch is not None:
             tables.append(pa.Table.from_batches([batch]))
-            left -= batch.num_rows
-        if left <= 0:
-            break
     if not tables:
         raise BadDataError("no_data", f"{paths[0]}: expected at least one row, received none")
     nested = any(pa.types.is_nested(field.type) for field in tables[0].schema)
@@ -243,7 +230,10 @@ def _parquet(paths: list[str]) -> Sniffed:
         for name in tables[0].column_names
         if all(name in table.column_names for table in tables)
     }
-    return Sniffed(format="parquet", steps=steps, records={}, number=0, complete=complete)
+    rows_of = tuple(table.num_rows for table in tables)
+    return Sniffed(
+        format="parquet", steps=steps, records={}, number=0, files=rows_of, complete=complete
+    )
 
 
 def _of_records(name: str, records: list[dict[str, Any]], *, complete: bool) -> Sniffed:

@@ -15,9 +15,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from components import exits
 from components.errors import BadDataError
 from components.storage import digest_of, read_json, write_json
-from pipeline import exits
 from pipeline.config import Config, ConfigError, to_dict
 
 JOURNAL_FILE = "spans.json"

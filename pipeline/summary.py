@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
+from components import exits
 from components.artifacts import (
     ACCOUNT_FILE,
     GATE_FILE,
@@ -19,7 +20,7 @@ from components.errors import BadDataError
 from components.masking import masked_mean_of
 from components.sequence import SPLITS
 from components.signatures import ABSOLUTE, BASELINES, MODEL, N_VALUES, SQUARED, error_sum
-from pipeline import exits, feature_statistics
+from pipeline import feature_statistics
 from pipeline.lineage import Stage
 from pipeline.trouble import TroubleError
 

@@ -11,6 +11,8 @@ import re
 import shutil
 from collections.abc import Iterator
 
+from components.errors import ToldError
+
 _CAUSES = {
     errno.ENOSPC: r"No space left on device|database or disk is full",
     errno.EDQUOT: r"Disk quota exceeded",
@@ -23,7 +25,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _PATH = re.compile(r"/[^\s'\";:,]+")
 
 
-class TroubleError(Exception):
+class TroubleError(ToldError):
     """The machine stopped the run; one sentence says where and why."""
 
 

@@ -19,6 +19,8 @@ from typing import TextIO
 
 import tomli_w
 
+from components import exits
+from components.errors import ToldError
 from components.storage import write_text
 from pipeline import display
 from pipeline.config import Config, ConfigError, to_dict
@@ -32,8 +34,10 @@ SERVING = "serving"
 _PAUSE = 0.2
 
 
-class BusyError(Exception):
-    """Another run holds the work directory; `ragline` exits with code 75."""
+class BusyError(ToldError):
+    """Another run holds the work directory."""
+
+    exit_code = exits.BUSY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from components.encode.batches import Sequences, batches
+from components.errors import UsageError
 from components.sequence import LENGTH, VALUES, Category, Columns, Feature
 from components.signatures import EMBEDDING, ENCODER_FILE, RECONSTRUCTION_ERROR, SCORE
 from components.storage import read_json
@@ -18,7 +19,7 @@ from components.storage import read_json
 _MODEL_FILE = "saved_model.pb"
 
 
-class NoEncoderError(Exception):
+class NoEncoderError(UsageError):
     """There is no encoder of ragline's where one is expected; one line says what there is."""
 
 

@@ -217,12 +217,13 @@ def _value(numbers: Numbers, bound: str = "value") -> float:
 
 
 def _apart(value: float, other: float) -> tuple[str, str]:
-    """Two numbers as a person reads them, in so many digits that they do not look equal."""
-    for digits in (4, 6, 9, 17):
+    """Two numbers as a person reads them, so that they look equal only if they are."""
+    for digits in (4, 6, 9):
         told = f"{value:.{digits}g}", f"{other:.{digits}g}"
         if told[0] != told[1]:
-            break
-    return told if value != other else (f"{value:.4g}", f"{other:.4g}")
+            return told
+    about = f"{other:.4g}"
+    return about if value == other else f"{about} ({value - other:+.0e})", about
 
 
 def joined(table: Table, beside: Mapping[str, Any]) -> Table:

@@ -8,6 +8,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 import tensorflow as tf
 
+from components.errors import UsageError
 from components.export import standard
 from components.export.network import Cell, Dense, Embedding, Layer, Linear, Network
 from components.sequence import Category
@@ -17,7 +18,7 @@ from components.storage import read_json
 _CELL = re.compile(r"(encoder|backward)_([0-9]+)/(lstm|gru)_cell/(kernel|recurrent_kernel|bias)")
 
 
-class CannotExportError(Exception):
+class CannotExportError(UsageError):
     """The model is none of ours, or of a kind that the format does not hold; one line says why."""
 
 

@@ -10,6 +10,8 @@ FormatName = Literal[
 ]
 # The formats in which a row can be a step: only these can be grouped.
 TABLES = ("csv", "parquet")
+# Stands for the file's name among the columns that name a row's sequence: a file is a sequence.
+FILE = "{FILE}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +91,7 @@ class InputOptions:
         is the newest that there is. `ragline run --span` sets it.
       format: how the files are read; `auto` goes by the file's name and its first bytes.
       group_by: columns of a long table, in which a row is a step, that name the row's sequence;
-        none where a record is a whole sequence.
+        `{FILE}` is the name of the row's file. None where a record is a whole sequence.
       order_by: the column of a step's time: numbers in `time_unit`, or text as ISO 8601. None keeps
         the order of the file.
       time_unit: of times that are numbers.
@@ -152,6 +154,8 @@ class InputOptions:
             )
         if self.delimiter is not None and len(self.delimiter.encode()) != 1:
             mistakes.append(f"delimiter: expected one character, received {self.delimiter!r}")
+        if self.entity == FILE and FILE not in self.group_by:
+            mistakes.append(f"entity: expected {FILE} in group_by with it, received {self.entity}")
         mistakes += self._mistakes_of_time()
         if mistakes:
             raise ValueError("\n".join(mistakes))

@@ -13,12 +13,13 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+from components.errors import UsageError
 from components.push.contract import Violation
 
 _TOP = pathlib.Path(__file__).resolve().parents[2]
 
 
-class NoEncoderError(Exception):
+class NoEncoderError(UsageError):
     """The path is no SavedModel, or one that has no signature `encode` to be checked."""
 
 

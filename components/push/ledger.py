@@ -17,12 +17,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from components.errors import UsageError
 from components.storage import digest_of, read_json, sha256, write_json
 
 LEDGER_FILE = "ledger.json"
 
 
-class LedgerError(Exception):
+class LedgerError(UsageError):
     """A ledger that cannot be read."""
 
 

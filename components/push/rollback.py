@@ -4,11 +4,12 @@ import pathlib
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from components.errors import UsageError
 from components.push import delivery, ledger
 from components.push.ledger import Entry, Version
 
 
-class NoVersionError(Exception):
+class NoVersionError(UsageError):
     """There is no version to roll back to, or not the one that was asked for."""
 
 

@@ -232,7 +232,7 @@ def test_synth_into_what_is_no_folder_ends_with_2(tmp_path: pathlib.Path, below:
     file.write_text("mine", encoding="utf-8")
     done = _ragline("synth", "--output", file / below)
     assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"--output: expected a folder to write into, received {file}")
+    assert done.stderr.startswith(f"--output: expected a place to write to, received {file}")
     assert file.read_text(encoding="utf-8") == "mine"
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from components import progress
-from pipeline import display, ending, exits
+from components import exits, progress
+from pipeline import display, ending
 from pipeline.watch import Watch
 
 

@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import schemas
+from components import exits
 from components.sequence import Columns
-from pipeline import config, exits, guess, init, plan
+from pipeline import config, guess, init, plan
 from pipeline.__main__ import main
 
 Rows = list[dict[str, Any]]
@@ -69,6 +70,42 @@ def test_a_folder_of_csvs_works_with_no_edit(tmp_path, monkeypatch, capsys):
     found = plan.look(loaded).found
     assert (found.read, found.accepted) == (40, 40)
     assert found.columns[1].missing == 40
+
+
+def _a_file_a_run(folder: pathlib.Path, wearers: int | None = None) -> None:
+    """10 files of a run each, of 20 rows; with a phase in blocks, the same in every file."""
+    random = np.random.default_rng(0)
+    for run in range(10):
+        rows = []
+        for step in range(20):
+            row = {"t": step / 50, "ax": round(random.normal(), 3), "phase": step // 7}
+            rows.append(row | ({"wearer": f"w{run % wearers}"} if wearers else {}))
+        (folder / f"run_{run}.csv").write_text(_csv(rows))
+
+
+def test_a_file_is_a_sequence_where_no_column_names_one(tmp_path, monkeypatch, capsys):
+    _a_file_a_run(tmp_path)
+    (tmp_path / "run_x.csv").write_text("t,ax,phase\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "--input", "*.csv"]) == exits.DONE
+    assert "group_by '{FILE}': no column names a row's sequence" in capsys.readouterr().err
+    found = plan.look(config.load("ragline.toml", ["quarantine.max_share=0.1"])).found
+    assert (found.read, found.accepted) == (11, 10)
+    assert [bad.code for bad in found.bad] == ["empty"]
+
+
+def test_a_wearer_of_several_files_is_an_entity_and_no_sequence(tmp_path):
+    _a_file_a_run(tmp_path, wearers=4)
+    found = _init(tmp_path, "*.csv").guess
+    assert (found.group_by, found.entity) == (("{FILE}",), "wearer")
+    assert set(found.features) == {"ax", "phase"}
+
+
+def test_the_rows_of_a_sequence_may_stand_in_two_files(tmp_path):
+    rows = [{"code": n // 30, "ax": n % 7} for n in range(300)]
+    for part in range(2):
+        (tmp_path / f"{part}.csv").write_text(_csv(rows[part * 140 : part * 160 + 140]))
+    assert _init(tmp_path, "*.csv").guess.group_by == ("code",)
 
 
 def test_nothing_is_overwritten(tmp_path, capsys):

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components import exits
 from components.sequence import length_bucket
 from components.train.options import HeadOptions
-from pipeline import config, exits, plan, plan_text, synth
+from pipeline import config, plan, plan_text, synth
 from pipeline.__main__ import main
 
 CONFIG = """

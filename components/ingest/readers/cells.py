@@ -122,6 +122,11 @@ def identifiers(name: str, array: pa.Array, faults: Faults, required: bool) -> N
     return names(column, lambda value: checks.identifier(name, value), faults)
 
 
+def repeated(text: str, size: int) -> Names:
+    """A column that holds the same text in every cell."""
+    return Names(np.array([text, None], object), np.zeros(size, np.int64))
+
+
 def joined(columns: Iterable[Names]) -> Names:
     """Several columns as one id, by `/`; in the cells a `/` is %2F and a `%` is %25."""
     first, *others = columns

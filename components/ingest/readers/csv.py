@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from components.errors import BadDataError
 from components.ingest import files
 from components.ingest.chunk import File, Part, Piece, Rejected, Rows, shown
-from components.ingest.options import InputOptions
+from components.ingest.options import FILE, InputOptions
 from components.ingest.readers import csv_lines, table, texts
 from components.ingest.readers.faults import Faults
 from components.ingest.readers.table import Layout
@@ -47,7 +47,9 @@ def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int
         layout = table.layout(header.names, columns, options, file.path)
         _check_names(header, layout, file)
         end = files.size(file.path)
-        plain_header = {"names": list(header.names), "delimiter": header.delimiter}
+        plain_header = {
+            "names": list(header.names), "delimiter": header.delimiter, "stop": start
+        }  # fmt: skip
 
         def cut(stop: int | None) -> Piece:
             size = (end if stop is None else stop) - start
@@ -64,7 +66,7 @@ def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int
                 if place - start >= piece_bytes and place < end:
                     found.append(cut(place))
                     first, start = line, place
-        if start < end or files.compression(file.path):
+        if start < end or not found:
             found.append(cut(None))
     return found
 
@@ -92,14 +94,18 @@ def rows(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Rows
             # A compressed file is one piece, which starts after the header.
             stream.seek(piece.start) if stream.seekable() else stream.read(piece.start)
         length = None if piece.stop is None else piece.stop - piece.start
-        number, left = piece.first, b""
+        number, left, found = piece.first, b"", 0
         for block, last in _and_whether_last(_blocks(stream, length)):
             text = left + block
             lines, left = csv_lines.read_clean(text, number, header, layout), b""
             if lines is None:
                 lines, left = csv_lines.read_exactly(text, number, header, layout, last)
-            yield _rows_of(lines, piece.file, layout, options)
+            part = _rows_of(lines, piece.file, layout, options)
+            found += len(part) + len(part.rejected)
+            yield part
             number += text.count(b"\n") - left.count(b"\n")
+    if not found and (piece.start, piece.stop) == (stated["stop"], None):
+        yield from table.empty_file(piece.file, layout, piece.first)
 
 
 def _rows_of(lines: csv_lines.Lines, file: File, layout: Layout, options: InputOptions) -> Rows:
@@ -111,7 +117,7 @@ def _rows_of(lines: csv_lines.Lines, file: File, layout: Layout, options: InputO
         column = lines.cells[name]
         return pc.if_else(pc.is_in(column, absent), None, column)
 
-    ids = table.ids_of({name: without(name, nothing) for name in layout.ids}, layout, faults)
+    ids = table.ids_of({name: without(name, nothing) for name in layout.ids}, layout, faults, file)
     steps = {
         name: pa.array(texts.numbers(f"feature {name!r}", lines.cells[name], missing, faults))
         for name in layout.features
@@ -147,10 +153,11 @@ def _rows_of(lines: csv_lines.Lines, file: File, layout: Layout, options: InputO
     # step would be worse than to reject one for another's row.
     broken = {
         name: pa.array([cells[place] for cells in lines.ids], pa.string())
-        for place, name in enumerate(layout.group_by)
+        for place, name in enumerate(layout.ids)
     }
     absent = {name: pc.if_else(pc.is_in(c, nothing), None, c) for name, c in broken.items()}
-    guessed = table.ids_of(absent, replace(layout, entity=None), Faults(records=len(lines.ids)))
+    unread = Faults(records=len(lines.ids))
+    guessed = table.ids_of(absent, replace(layout, entity=None), unread, file)
     rejected = [
         replace(row, sequence_id=sequence_id)
         for row, sequence_id in zip(lines.rejected, guessed.sequence, strict=True)
@@ -214,7 +221,7 @@ def _not_grouped(file: File) -> BadDataError:
     return BadDataError(
         "no_group_by",
         f"{file.path}: a row of a CSV file is a step; expected input.group_by, the columns that "
-        "name a row's sequence, received none",
+        f"name a row's sequence, or {FILE} where a file is one; received none",
     )
 
 

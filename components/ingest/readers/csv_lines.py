@@ -47,7 +47,7 @@ class Lines:
       cells: column -> N strings, of the columns that are read.
       raw: N rows as they stand in the file.
       rejected: the others; their ids are not known yet.
-      ids: of each of those, the cells that it is grouped by, as far as it has them.
+      ids: of each of those, the cells of `Layout.ids`, as far as it has them.
     """
 
     number: np.ndarray
@@ -142,7 +142,7 @@ def read_exactly(
                     text=shown(text),
                 )
             )
-            ids.append([_cell(cells, places[name]) for name in layout.group_by])
+            ids.append([_cell(cells, places[name]) for name in layout.ids])
         else:
             numbers.append(number + line)
             kept.append([_utf8(cells[place]) for place in places.values()])

@@ -66,6 +66,8 @@ def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int
             if start < stop and (size >= piece_bytes or stop == rows_in_all):
                 found.append(Piece(file=file, start=start, stop=stop, first=start + 1, size=size))
                 start, size = stop, 0
+    if read.group_by and not found:
+        found.append(Piece(file=file, start=0, stop=0, first=1, size=0))
     return found
 
 
@@ -95,12 +97,15 @@ def rows(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Rows
     """
     with _opened(piece.file) as parquet:
         layout = parquet_schema.layout(parquet.schema_arrow, piece.file, columns, options)
+        if piece.start == piece.stop:
+            yield from table.empty_file(piece.file, layout, piece.first)
+            return
         for number, batch in _batches(parquet, piece, layout.all, STEPS):
             columns_of = {name: batch.column(name) for name in layout.all}
             faults = Faults(records=batch.num_rows)
             yield table.rows_of(
                 number=np.arange(number, number + batch.num_rows),
-                ids=table.ids_of(columns_of, layout, faults),
+                ids=table.ids_of(columns_of, layout, faults, piece.file),
                 steps=columns_of,
                 time=columns_of[layout.time] if layout.time else None,
                 context=columns_of,

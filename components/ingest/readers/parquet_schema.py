@@ -76,7 +76,7 @@ def check_types(schema: pa.Schema, read: Layout, steps: str | None, file: File) 
 
 def _tests(read: Layout) -> Mapping[str, _Test]:
     """Column -> what it must hold."""
-    tests = {name: _NAMES for name in (*read.group_by, read.sequence, read.entity) if name}
+    tests = {name: _NAMES for name in (*read.ids, read.sequence) if name}
     tests |= {name: _CONTEXT[read.columns.context[name]] for name in read.context}
     tests |= dict.fromkeys(read.features, _NUMBERS)
     for category in read.columns.categories:

@@ -4,7 +4,7 @@ A table must have every feature and category of the schema, the columns that the
 nothing else; context columns are taken where they are there, and other columns are not read.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from components.errors import BadDataError
 from components.ingest.chunk import File, Rejected, Rows, dtypes
-from components.ingest.options import InputOptions
+from components.ingest.options import FILE, InputOptions
 from components.ingest.readers import cells
 from components.ingest.readers.faults import Faults
 from components.ingest.times import Unit
@@ -57,29 +57,26 @@ class Layout:
     @property
     def records(self) -> tuple[str, ...]:
         """Columns that hold a value a sequence, where a row is one."""
-        bookkeeping = [c for c in (self.sequence, self.entity, self.length) if c]
+        bookkeeping = [c for c in (self.sequence, self.entity, self.length) if c and c != FILE]
         return (*bookkeeping, *self.context)
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Columns that say whose a row is, where it is a step."""
-        return (*self.group_by, *([self.entity] if self.entity else []))
+        """Columns that say whose a row is, where it is a step, each once."""
+        named = dict.fromkeys((*self.group_by, *([self.entity] if self.entity else [])))
+        return tuple(name for name in named if name != FILE)
 
     @property
     def all(self) -> tuple[str, ...]:
         """Every column that is read, each once."""
-        return tuple(dict.fromkeys((*self.group_by, *self.steps, *self.records)))
+        return tuple(dict.fromkeys((*self.ids, *self.steps, *self.records)))
 
 
 def wanted(columns: Columns, options: InputOptions) -> tuple[str, ...]:
     """The columns that a table must have: of its steps first."""
-    stated = [options.order_by] if options.order_by else []
-    stated += [options.entity] if options.entity else []
-    return tuple(
-        dict.fromkeys(
-            (*_features(columns, options), *_categories(columns), *options.group_by, *stated)
-        )
-    )
+    stated = (*options.group_by, options.order_by, options.entity)
+    named = dict.fromkeys((*_features(columns, options), *_categories(columns), *stated))
+    return tuple(name for name in named if name and name != FILE)
 
 
 def layout(found: Collection[str], columns: Columns, options: InputOptions, file: str) -> Layout:
@@ -165,24 +162,49 @@ class Ids:
     entity: np.ndarray | None
 
 
-def ids_of(table: Mapping[str, pa.Array], read: Layout, faults: Faults) -> Ids:
+def ids_of(table: Mapping[str, pa.Array], read: Layout, faults: Faults, file: File) -> Ids:
     """Whose each row is, in a table whose rows are steps; one that does not say is a fault.
 
     Args:
       table: column -> its N cells.
       read: the meaning of the columns.
       faults: of the N rows.
+      file: in which the rows are.
     """
-    parts = {
-        name: cells.identifiers(name, table[name], faults, required=True)
-        for name in dict.fromkeys(read.ids)
-    }
+    parts = {name: cells.identifiers(name, table[name], faults, required=True) for name in read.ids}
+    parts[FILE] = cells.repeated(file.name, faults.records)
     named = [parts[name] for name in read.group_by]
     sequence = cells.joined(named).cells
     for part in named:
         sequence[part.absent] = None
     own = read.entity is None or read.group_by == (read.entity,)
     return Ids(sequence, None if own or read.entity is None else parts[read.entity].cells)
+
+
+def empty_file(file: File, layout: Layout, number: int) -> Iterator[Rows]:
+    """What a file without rows is where each is a sequence: one that is rejected, not nothing.
+
+    Args:
+      file: without rows.
+      layout: the meaning of the columns.
+      number: of the row that is missing.
+    """
+    if layout.group_by != (FILE,):
+        return
+    detail = "expected at least one row, received a file that has none"
+    rejected = Rejected(number=number, code="empty", detail=detail, sequence_id=file.name, text="")
+    nothing = np.zeros(0, object)
+    yield Rows(
+        file=file.index,
+        number=np.zeros(0, np.int64),
+        sequence_id=nothing,
+        entity_id=None,
+        values={name: np.zeros(0, dtype) for name, dtype in dtypes(layout.columns).items()},
+        time=np.zeros(0, np.int64) if layout.time else None,
+        context=dict.fromkeys(layout.columns.context, nothing),
+        split=file.split,
+        rejected=(rejected,),
+    )
 
 
 def rows_of(
