@@ -142,8 +142,10 @@ def _execute(
 ) -> tuple[Mapping[str, "Stage"], Exception | None]:
     """Runs the stages under a run id; what they did, and what stopped them, if anything did."""
     # Late, because they take 10 to 25 seconds, and inside the log, because they chatter.
+    from components.train import cores
     from pipeline import lineage, reuse, seals, tfx_run, workers
 
+    cores.leave_threads()
     database = session.workdir / preflight.DATABASE
     reused = reuse.Reuse(database, seals.Seals(session.workdir), config.name, run_id)
 

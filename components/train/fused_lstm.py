@@ -27,13 +27,9 @@ Neural Networks on GPUs", sections 3.2 and 3.3. docs/performance.md has what eac
 """
 
 from collections.abc import Callable
-from collections.abc import Sequence as Collection
 
 import keras
 import tensorflow as tf
-
-# The arrays that the first loop leaves to the second: each [T, B, H].
-_KEPT = ("input_gate", "candidate", "forget_gate", "output_gate", "cell", "squashed")
 
 
 def serves(layer: keras.layers.Layer) -> bool:
@@ -118,7 +114,7 @@ def _differentiable(inputs: tf.Tensor, recurrent: tf.Tensor, steps: tf.Tensor) -
 
     @tf.custom_gradient
     def outputs_of(inputs: tf.Tensor, recurrent: tf.Tensor):
-        outputs, kept = _forward(inputs, recurrent, steps, _KEPT)
+        outputs, kept = _forward(inputs, recurrent, steps, keep=True)
 
         def gradient(slope: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             gates = _backward(slope, recurrent, kept, steps)
@@ -135,44 +131,37 @@ def _differentiable(inputs: tf.Tensor, recurrent: tf.Tensor, steps: tf.Tensor) -
 
 
 def _forward_outputs(inputs: tf.Tensor, recurrent: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
-    return _forward(inputs, recurrent, steps, ())[0]
+    return _forward(inputs, recurrent, steps, keep=False)[0]
 
 
 def _forward(
-    inputs: tf.Tensor, recurrent: tf.Tensor, steps: tf.Tensor, keep: Collection[str]
-) -> tuple[tf.Tensor, dict[str, tf.TensorArray]]:
-    """The outputs [T, B, H], and the arrays that were asked for."""
+    inputs: tf.Tensor, recurrent: tf.Tensor, steps: tf.Tensor, *, keep: bool
+) -> tuple[tf.Tensor, tf.TensorArray | None]:
+    """The outputs [T, B, H], and what `_backward` reads of each step, [T, B, 8H]."""
     units = recurrent.shape[0]
-    names = ("output", *keep)
-    same = inputs.shape[0] == 1
+    # To read an array is one operation, to slice a tensor is four.
+    by_step = None if inputs.shape[0] == 1 else _array(steps, 4 * units).unstack(inputs)
 
     def step(t: tf.Tensor, output: tf.Tensor, cell: tf.Tensor, *arrays: tf.TensorArray):
-        summed = tf.matmul(output, recurrent) + (inputs[0] if same else inputs[t])
-        input_gate, _, forget_gate, output_gate = tf.split(tf.sigmoid(summed), 4, axis=1)
+        summed = tf.matmul(output, recurrent) + (by_step.read(t) if by_step else inputs[0])
+        gates = tf.sigmoid(summed)
+        input_gate, _, forget_gate, output_gate = tf.split(gates, 4, axis=1)
         candidate = tf.tanh(summed[:, units : 2 * units])
-        cell = forget_gate * cell + input_gate * candidate
+        before, cell = cell, forget_gate * cell + input_gate * candidate
         squashed = tf.tanh(cell)
         output = output_gate * squashed
-        found = {
-            "output": output,
-            "input_gate": input_gate,
-            "candidate": candidate,
-            "forget_gate": forget_gate,
-            "output_gate": output_gate,
-            "cell": cell,
-            "squashed": squashed,
-        }
-        written = [one.write(t, found[name]) for one, name in zip(arrays, names, strict=True)]
+        found = [output, tf.concat([gates, candidate, before, cell, squashed], axis=1)]
+        written = [array.write(t, one) for array, one in zip(arrays, found, strict=False)]
         return t + 1, output, cell, *written
 
     zero = tf.zeros([tf.shape(inputs)[1], units])
-    arrays = [_array(steps, units) for _ in names]
+    arrays = [_array(steps, width * units) for width in ((1, 8) if keep else (1,))]
     _, _, _, *arrays = _while(lambda t: t < steps, step, (0, zero, zero, *arrays), units)
-    return arrays[0].stack(), dict(zip(keep, arrays[1:], strict=True))
+    return arrays[0].stack(), arrays[1] if keep else None
 
 
 def _backward(
-    slope: tf.Tensor, recurrent: tf.Tensor, kept: dict[str, tf.TensorArray], steps: tf.Tensor
+    slope: tf.Tensor, recurrent: tf.Tensor, kept: tf.TensorArray, steps: tf.Tensor
 ) -> tf.Tensor:
     """The gradient with respect to z, [T, B, 4H], from that of the outputs, [T, B, H].
 
@@ -183,41 +172,38 @@ def _backward(
     units, width = recurrent.shape
     # Once, and not at each step: a product with a transpose in it takes twice the time.
     transposed = tf.transpose(recurrent)
-    zero = tf.zeros([tf.shape(slope)[1], units])
-    peephole, bias, weight = tf.zeros([units]), tf.zeros([width]), tf.zeros([units, width])
+    slopes = _array(steps, units).unstack(slope)
 
-    def gates(t: tf.Tensor, output: tf.Tensor, cell: tf.Tensor, before: tf.Tensor):
-        one = {name: array.read(t) for name, array in kept.items()}
-        of_cell, of_gates, *_ = tf.raw_ops.LSTMBlockCellGrad(
-            x=zero[:, :0],
+    def step(t: tf.Tensor, output: tf.Tensor, cell: tf.Tensor, found: tf.TensorArray):
+        input_gate, _, forget_gate, output_gate, candidate, before, after, squashed = tf.split(
+            kept.read(t), 8, axis=1
+        )
+        peephole = tf.zeros([units])
+        cell, of_gates, *_ = tf.raw_ops.LSTMBlockCellGrad(
+            x=before,
             cs_prev=before,
-            h_prev=zero,
-            w=weight,
+            h_prev=before,
+            w=tf.zeros([2 * units, width]),
             wci=peephole,
             wcf=peephole,
             wco=peephole,
-            b=bias,
-            i=one["input_gate"],
-            cs=one["cell"],
-            f=one["forget_gate"],
-            o=one["output_gate"],
-            ci=one["candidate"],
-            co=one["squashed"],
+            b=tf.zeros([width]),
+            i=input_gate,
+            cs=after,
+            f=forget_gate,
+            o=output_gate,
+            ci=candidate,
+            co=squashed,
             cs_grad=cell,
-            h_grad=output + slope[t],
+            h_grad=output + slopes.read(t),
             use_peephole=False,
         )
-        return of_cell, of_gates
-
-    def step(t: tf.Tensor, output: tf.Tensor, cell: tf.Tensor, found: tf.TensorArray):
-        cell, of_gates = gates(t, output, cell, kept["cell"].read(t - 1))
         return t - 1, tf.matmul(of_gates, transposed), cell, found.write(t, of_gates)
 
+    zero = tf.zeros([tf.shape(slope)[1], units])
     start = (steps - 1, zero, zero, _array(steps, width))
-    # The first step of all has no cell before it, and leaves nothing to another.
-    _, output, cell, found = _while(lambda t: t > 0, step, start, units)
-    _, of_gates = gates(tf.constant(0), output, cell, zero)
-    return found.write(0, of_gates).stack()
+    *_, found = _while(lambda t: t >= 0, step, start, units)
+    return found.stack()
 
 
 def _array(steps: tf.Tensor, width: int) -> tf.TensorArray:

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from components import progress
 from components.masking import masked_mean, masked_mean_of, total_weight
-from components.train import categories, loss, model, padding
+from components.train import categories, cores, loss, model, padding
 from components.train.categories import Vocabulary
 from components.train.input import Batch
 from components.train.options import HeadOptions, TrainOptions
@@ -91,6 +91,7 @@ class Trainer:
             )
             self.optimizer = keras.optimizers.Adam(options.learning_rate)
             self.optimizer.build(self.model.trainable_variables)
+        self._strips = cores.strips()
         self._functions: dict[tuple[str, Any], Callable[[Any], dict[str, tf.Tensor]]] = {}
 
     def update(self, batches: tf.data.Dataset) -> Sums:
@@ -179,6 +180,9 @@ class Trainer:
         return _as_float64(sums)
 
     def _evaluate_replica(self, batch: Batch) -> dict[str, tf.Tensor]:
+        return self._side_by_side(self._evaluate_strip, batch)
+
+    def _evaluate_strip(self, batch: Batch) -> dict[str, tf.Tensor]:
         outputs, answers = self._forward(batch, training=False)
         counted = tf.cast(batch.sample_weight > 0, tf.float32)
         total, count = loss.error_sums("squared", batch.values, outputs.values, counted)
@@ -229,6 +233,14 @@ class Trainer:
 
     def _totals(self, batch: Batch) -> list[tf.Tensor]:
         """The weighted sum of errors of each term."""
+        return self._side_by_side(self._totals_of_strip, batch)
+
+    def _side_by_side(self, sums_of: Callable[[Batch], Any], batch: Batch) -> Any:
+        """The sums of a batch's strips, see `cores`, added up."""
+        found = [sums_of(_part(batch, strip, self._strips)) for strip in range(self._strips)]
+        return tf.nest.map_structure(lambda *sums: tf.add_n(sums), *found)
+
+    def _totals_of_strip(self, batch: Batch) -> list[tf.Tensor]:
         outputs, answers = self._forward(batch, training=True)
         weight = padding.weight(self._options, batch)
         targets = padding.targets(self._options, batch)
@@ -243,7 +255,7 @@ class Trainer:
         return totals
 
 
-def _part(batch: Batch, part: tf.Tensor, parts: int) -> Batch:
+def _part(batch: Batch, part: tf.Tensor | int, parts: int) -> Batch:
     """One of so many parts of a batch, cut by rows; some are empty if it has fewer rows."""
     rows = tf.shape(batch.values)[0]
     start, stop = rows * part // parts, rows * (part + 1) // parts
