@@ -178,7 +178,7 @@ def _sequence_example(source: pathlib.Path) -> Iterator[Batch]:
     for records in _records(source):
         batch = decoder.DecodeBatch(records)
         ids = batch.column(SEQUENCE_ID).flatten()
-        lists = batch.column("steps").flatten()
+        lists = batch.column("steps")
         columns = {name: lists.field(name) for name in FEATURES}
         length = pc.list_value_length(columns[FEATURES[0]]).to_numpy(zero_copy_only=False)
         yield ids, length, [columns[name].flatten().flatten().to_numpy() for name in FEATURES]

@@ -109,22 +109,18 @@ class Ragline:
         case = case_of(folder)
         self._trainer = _trainer(case["units"])
         self._records = _read(folder)
-        self._held = list(self._records.take(case["batches"]))
+        self._held = self._records.take(case["batches"]).cache()
         self._folder, self._units = folder, case["units"]
 
     def losses(self) -> list[float]:
         """The curve."""
-        return [mean_of(self._trainer.update(self._of([one])), LOSS) for one in self._held]
-
-    def _of(self, batches: list[input.Batch]) -> tf.data.Dataset:
-        """Batches that are in memory, handed over as Keras's are."""
-        return tf.data.Dataset.from_generator(
-            lambda: iter(batches), output_signature=self._records.element_spec
-        ).prefetch(tf.data.AUTOTUNE)
+        number = sum(1 for _ in self._held)
+        every = (self._held.skip(place).take(1) for place in range(number))
+        return [mean_of(self._trainer.update(one), LOSS) for one in every]
 
     def passes(self) -> dict[str, Callable[[], int]]:
         """The input read from records is that of all batches, from the shuffle on."""
-        held = self._of(self._held * _ROUNDS)
+        held = self._held.repeat(_ROUNDS).prefetch(tf.data.AUTOTUNE)
         return {
             "train": lambda: int(self._trainer.update(held)[STEPS]),
             "input": lambda: int(self._trainer.update(self._records)[STEPS]),
