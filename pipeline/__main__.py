@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import os
 import pathlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -224,6 +225,26 @@ def _synth(options: argparse.Namespace) -> int:
     return exits.DONE
 
 
+@_in_workdir
+def _worker(options: argparse.Namespace, config: "Config") -> int:
+    from components.train import together
+    from components.train.cluster import of_environment
+    from pipeline import fingerprint
+
+    if config.train.strategy != "multi_worker":
+        raise UsageError(
+            f"train.strategy: expected 'multi_worker', received {config.train.strategy!r}"
+        )
+    cluster = of_environment(os.environ, leads=False)
+    _say(
+        f"worker {cluster.index} of {len(cluster.workers)}: waits for trainings in {config.workdir}"
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        source = fingerprint.source("components.train")
+        together.follow(pathlib.Path(config.workdir), source, _say)
+    return exits.DONE
+
+
 def _say(text: str) -> None:
     print(text, file=sys.stderr)
 
@@ -242,6 +263,7 @@ COMMANDS: dict[str, Command] = {
     "run": _run,
     "synth": _synth,
     "versions": _versions,
+    "worker": _worker,
 }
 
 

@@ -183,6 +183,16 @@ def parser() -> argparse.ArgumentParser:
     )
     report.set_defaults(command="report")
 
+    worker = commands.add_parser(
+        "worker",
+        help="train with a run on another machine",
+        description="Takes part in every training of runs in the same work directory, until it is "
+        "ended: the configuration has train.strategy = 'multi_worker', and TF_CONFIG names all "
+        "machines and which of them this is. Writes nothing.",
+    )
+    _add_config(worker)
+    worker.set_defaults(command="worker")
+
     synth = commands.add_parser(
         "synth",
         help="write the demo data",

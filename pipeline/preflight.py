@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 import tempfile
 
+from components.train.cluster import of_environment
 from pipeline.config import Config, ConfigError
 
 DATABASE = "metadata.sqlite"
@@ -31,8 +32,11 @@ def check(config: Config) -> None:
 
     Raises:
       ConfigError: a folder cannot be written to, or the disk has no room.
+      UsageError: TF_CONFIG is no cluster where the training wants one.
     """
     workdir = pathlib.Path(config.workdir)
+    if config.train.strategy == "multi_worker":
+        of_environment(os.environ, leads=True)
     _check_writable(workdir)
     _check_room(workdir, _input_bytes(config))
     _check_database(workdir)

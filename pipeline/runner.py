@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import os
 import pathlib
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, get_args
@@ -112,7 +113,7 @@ def compare(config: Config, *, verbose: bool = False) -> list[dict[str, Any]]:
                 Watch(),
                 skip=("evaluate", "baselines", "verdict", "push"),
             )
-            if isinstance(failure, BadDataError | TroubleError):
+            if isinstance(failure, ToldError):
                 raise failure
             if failure is not None:
                 raise FailedError(
@@ -127,6 +128,9 @@ def compare(config: Config, *, verbose: bool = False) -> list[dict[str, Any]]:
 def _prepare(config: Config) -> None:
     """Looks at the machine, and puts in order what an interrupted run left."""
     preflight.check(config)
+    if config.train.strategy == "multi_worker":
+        # A process of its own trains, on the GPU of which this one would take all memory.
+        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     from pipeline import recovery  # Late: it imports ML Metadata.
 
     recovery.recover(pathlib.Path(config.workdir))

@@ -16,13 +16,12 @@ from components.artifacts import (
     TRAINING_FILE,
     VERDICT_FILE,
 )
-from components.errors import BadDataError
+from components.errors import BadDataError, ToldError
 from components.masking import masked_mean_of
 from components.sequence import SPLITS
 from components.signatures import ABSOLUTE, BASELINES, MODEL, N_VALUES, SQUARED, error_sum
 from pipeline import feature_statistics
 from pipeline.lineage import Stage
-from pipeline.trouble import TroubleError
 
 PACKAGES = (
     "ragline", "tensorflow", "keras", "tfx", "tfx-bsl", "tensorflow-transform",
@@ -122,7 +121,7 @@ def comparison_row(stages: Mapping[str, Stage]) -> dict[str, Any]:
 
 def reason(failure: Exception | None) -> str:
     """What stopped a run, in one line; of a worker's traceback, which Beam passes on, the last."""
-    if isinstance(failure, TroubleError):
+    if isinstance(failure, ToldError):
         return str(failure)
     lines = [line for line in str(failure).splitlines() if line.strip()] or [""]
     line = lines[-1 if lines[0].startswith("Traceback") else 0]

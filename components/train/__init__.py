@@ -15,6 +15,10 @@ loss.py        the losses and every error sum, each a masked sum
 trainer.py     one update and one evaluation, on one device or several
 loop.py        epochs, early stopping, resuming
 checkpoint.py  whole or absent checkpoints, resumed exactly
+training.py    a training whole: its data, its batches, its epochs
+cluster.py     the workers of several machines, as TF_CONFIG names them
+together.py    one that leads and others that follow
+worker.py      the process of each
 effect.py      what padding had to do with a training
 exhibit.py     what a report and the projector show of the eval split
 export.py      the SavedModel and its signatures

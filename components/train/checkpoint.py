@@ -50,23 +50,34 @@ class RefusedError(Exception):
 class Checkpoints:
     """The checkpoints of one training, in `folder/<fingerprint>/`."""
 
-    def __init__(self, folder: pathlib.Path, fingerprint: str) -> None:
-        """Opens the folder, and removes those of other trainings, which no run will ask for."""
-        self._fingerprint = fingerprint
+    def __init__(self, folder: pathlib.Path, fingerprint: str, *, keep: bool = True) -> None:
+        """Opens the folder, and removes those of other trainings, which no run will ask for.
+
+        Args:
+          folder: of the checkpoints of all trainings.
+          fingerprint: of this one.
+          keep: whether this process writes them; of several that train together, one does, and the
+            others only read.
+        """
+        self.fingerprint = fingerprint
         self._folder = folder / fingerprint
-        self._folder.mkdir(parents=True, exist_ok=True)
-        for other in folder.iterdir():
-            if other != self._folder:
-                shutil.rmtree(other)
+        self._keep = keep
+        if keep:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for other in folder.iterdir():
+                if other != self._folder:
+                    shutil.rmtree(other)
 
     def save(self, epoch: int, checkpoint: Checkpoint) -> None:
         """Writes the checkpoint of an epoch (from 1) and keeps the last two."""
+        if not self._keep:
+            return
         arrays = {
             _name(group, index): array
             for group in _GROUPS
             for index, array in enumerate(getattr(checkpoint, group))
         }
-        texts = {_FINGERPRINT: self._fingerprint, _STATE: json.dumps(checkpoint.state)}
+        texts = {_FINGERPRINT: self.fingerprint, _STATE: json.dumps(checkpoint.state)}
         staged = self._folder / f".epoch-{epoch:06d}.tmp"
         with staged.open("wb") as file:
             np.savez(file, **arrays, **{name: np.array(text) for name, text in texts.items()})
@@ -86,8 +97,9 @@ class Checkpoints:
             try:
                 return self._read(path, like)
             except RefusedError as error:
-                _log.warning("checkpoint refused and removed: %s: %s", path, error)
-                path.unlink()
+                if self._keep:
+                    _log.warning("checkpoint refused and removed: %s: %s", path, error)
+                    path.unlink()
         if found:
             _log.warning("no checkpoint is left: training starts from the beginning")
         return None
@@ -104,7 +116,7 @@ class Checkpoints:
                 arrays = dict(file)
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise RefusedError(f"unreadable: {error}") from error
-        if str(arrays.pop(_FINGERPRINT, "")) != self._fingerprint:
+        if str(arrays.pop(_FINGERPRINT, "")) != self.fingerprint:
             raise RefusedError("of another training: data, options, code or versions differ")
         state = json.loads(str(arrays.pop(_STATE)))
         expected = {

@@ -89,6 +89,7 @@ def fit(
       Every epoch, from epoch 0 on, those of an interrupted run included.
     """
     history, best = _resume(trainer, checkpoints)
+    trainer.agree(f"{checkpoints.fingerprint} after {len(history)} epochs")
     if batches_an_epoch:
         epochs = options.epochs + 1
         done = len(history) * batches_an_epoch

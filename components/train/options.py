@@ -54,7 +54,9 @@ class TrainOptions:
       precision: `bfloat16` computes the layers in bfloat16 and keeps weights, loss and sums in
         float32; it needs no loss scaling, as float16 would.
       strategy: `one` device; `mirrored`, all GPUs of this machine (or all logical devices, if it
-        has none); `auto`, mirrored where there are several GPUs.
+        has none); `multi_worker`, those of all machines that TF_CONFIG names, see
+        docs/operations.md; `auto`, mirrored where there are several GPUs. The weights are the same
+        but for rounding.
       seed: of the weights and of the order of sequences; the same seed gives the same epochs.
     """
 
@@ -77,7 +79,7 @@ class TrainOptions:
     learning_rate: float = 3e-3
     clip_norm: float = 1.0
     precision: Literal["float32", "bfloat16"] = "float32"
-    strategy: Literal["auto", "one", "mirrored"] = "auto"
+    strategy: Literal["auto", "one", "mirrored", "multi_worker"] = "auto"
     seed: int = 0
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}

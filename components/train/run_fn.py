@@ -3,21 +3,19 @@
 import dataclasses
 import json
 import logging
+import os
 import pathlib
 from typing import Any
 
 import keras
 import tensorflow as tf
-import tensorflow_transform as tft
 
-import schemas
 from components.artifacts import EXHIBIT_FILE, LOGS_FOLDER, TRAINING_FILE, UNTRAINED_FOLDER
 from components.masking import masked_mean_of
-from components.sequence import SPLITS, Columns
+from components.sequence import SPLITS
 from components.signatures import ABSOLUTE, MODEL, N_VALUES, SQUARED, error_sum
-from components.storage import digest_of, sha256, standard, write_json, write_text
+from components.storage import standard, write_json, write_text
 from components.train import (
-    batching,
     categories,
     effect,
     exhibit,
@@ -27,11 +25,13 @@ from components.train import (
     loop,
     loss,
     model,
+    together,
 )
 from components.train.categories import Vocabulary
-from components.train.checkpoint import Checkpoints
-from components.train.options import HeadOptions, TrainOptions
+from components.train.cluster import of_environment
+from components.train.options import TrainOptions
 from components.train.trainer import Trainer, strategy_of
+from components.train.training import Training, job_of
 
 _log = logging.getLogger("ragline.train")
 
@@ -43,124 +43,62 @@ def run_fn(fn_args: Any) -> None:
       fn_args: TFX's; `custom_config` holds `options` and `heads` (TrainOptions and HeadOptions as
         dictionaries), `checkpoints` (a folder that outlives the execution) and `source` (a digest).
     """
-    config = fn_args.custom_config
-    options = TrainOptions(**config["options"])
-    heads = tuple(
-        HeadOptions(**{**head, "classes": tuple(head["classes"])}) for head in config["heads"]
-    )
-    schema = schemas.load(fn_args.schema_path)
-    columns = Columns.from_schema(schema)
-    files = dict(
-        zip(SPLITS, (_shards(fn_args.train_files), _shards(fn_args.eval_files)), strict=True)
-    )
-    transform_output = tft.TFTransformOutput(fn_args.transform_output)
-    lengths = {split: input.read_lengths(files[split]) for split in SPLITS}
-    steps = int(max(found.max() for found in lengths.values()))
-    strategy = strategy_of(options.strategy)
-    vocabularies = categories.vocabularies_of(transform_output, columns)
-    build = {
-        "features": len(columns.features),
-        "heads": heads,
-        "vocabularies": vocabularies,
-        "steps": steps,
-    }
-    trainer = Trainer(options=options, strategy=strategy, **build)
-    read = {
-        "spec": transform_output.transformed_feature_spec(),
-        "features": len(columns.features),
-        "heads": heads,
-        "categories": trainer.categories,
-    }
-    plan = batching.of_training(options, lengths["train"], len(columns.features))
-
-    def train_batches(shuffle_seed: int | None = None) -> tf.data.Dataset:
-        return input.batches(
-            files["train"],
-            plan=plan,
-            average=options.average,
-            fixed_steps=batching.fixed_steps(options, lengths["train"]),
-            shuffle_seed=shuffle_seed,
-            **read,
-        )
-
-    def all_batches(split: str) -> tf.data.Dataset:
-        """For metrics: every strategy is scored on the same batches."""
-        similar = batching.of_similar_length(
-            lengths[split], options.batch_size, len(columns.features)
-        )
-        return input.batches(files[split], plan=similar, **read)
-
-    log_folder = pathlib.Path(fn_args.model_run_dir) / LOGS_FOLDER
-    logs = tf.summary.create_file_writer(str(log_folder))
-
-    def report(epoch: loop.Epoch) -> None:
-        _log.info(
-            "epoch %d/%d  loss %.4f  eval %.4f  %.1f s",
-            epoch.epoch, options.epochs, epoch.loss, epoch.masked_mse, epoch.seconds,
-        )  # fmt: skip
-        with logs.as_default(step=epoch.epoch):
-            tf.summary.scalar("loss/train", epoch.loss)
-            tf.summary.scalar("masked_mse/eval", epoch.masked_mse)
-            for term, metrics in (*epoch.heads.items(), *epoch.categories.items()):
-                for name, value in metrics.items():
-                    tf.summary.scalar(f"{term}/{name}", value)
-            tf.summary.scalar("steps_per_second", epoch.steps / epoch.seconds)
-        logs.flush()
-
-    trainer.model.start(train_batches(), options.seed)
-    history = loop.fit(
-        trainer,
-        train_batches=lambda epoch: train_batches(shuffle_seed=options.seed + epoch),
-        eval_batches=lambda: all_batches("eval"),
-        options=options,
-        checkpoints=Checkpoints(
-            pathlib.Path(config["checkpoints"]), _fingerprint(config, files, columns)
-        ),
-        on_epoch=report,
-        batches_an_epoch=_batches_an_epoch(options, lengths, len(columns.features)),
-    )
+    job = job_of(fn_args)
+    training = Training(job)
+    options, build = training.options, training.build
+    trainer, history, replicas = _fit(training, job)
     served = {
-        "transform_output": transform_output,
-        "schema": schema,
-        "columns": columns,
-        "heads": heads,
-        "vocabularies": vocabularies,
+        "transform_output": training.transform_output,
+        "schema": training.schema,
+        "columns": training.columns,
+        "heads": training.heads,
+        "vocabularies": training.vocabularies,
     }
+    model_run = pathlib.Path(fn_args.model_run_dir)
     # First with the weights that training began with, as a baseline for the evaluation.
-    untrained = pathlib.Path(fn_args.model_run_dir) / UNTRAINED_FOLDER
-    export.export(_portable(options, **build), directory=untrained, **served)
+    export.export(_portable(options, **build), directory=model_run / UNTRAINED_FOLDER, **served)
     portable = _portable(options, **build)
     portable.set_weights(trainer.model.get_weights())
     directory = pathlib.Path(fn_args.serving_model_dir)
     export.export(portable, directory=directory, **served)
-    golden.write(portable, transform_output=transform_output, columns=columns, directory=directory)
-    summary = _summary(options, history, strategy, plan) | {
-        "padding_effect": effect.of_padding(portable, options, train_batches()),
-        "vocabularies": {vocabulary.name: vocabulary.size for vocabulary in vocabularies},
-        "sums": {split: _sums(portable, vocabularies, all_batches(split)) for split in SPLITS},
+    golden.write(
+        portable,
+        transform_output=training.transform_output,
+        columns=training.columns,
+        directory=directory,
+    )
+    summary = _summary(training, history, replicas) | {
+        "padding_effect": effect.of_padding(portable, options, training.train_batches()),
+        "vocabularies": {one.name: one.size for one in training.vocabularies},
+        "sums": {
+            split: _sums(portable, training.vocabularies, training.all_batches(split))
+            for split in SPLITS
+        },
     }
-    write_json(pathlib.Path(fn_args.model_run_dir) / TRAINING_FILE, summary)
-    with logs.as_default(step=summary["best_epoch"]):
+    write_json(model_run / TRAINING_FILE, summary)
+    with training.logs.as_default(step=summary["best_epoch"]):
         for split, sums in summary["sums"].items():
             for metric, kind in (("masked_mse", SQUARED), ("masked_mae", ABSOLUTE)):
                 mean = masked_mean_of(sums[error_sum(MODEL, kind)], sums[N_VALUES])
                 tf.summary.scalar(f"exported/{metric}/{split}", mean)
-    logs.flush()
-    parsing = {key: read[key] for key in ("spec", "features", "categories")}
-    shown, codes = exhibit.of_eval(portable, files["eval"], columns=columns, parsing=parsing)
-    exhibit.write_projector(log_folder, shown, codes)
-    # Compact: a number a line, as of the other files, would be long.
-    text = json.dumps(standard(shown), allow_nan=False)
-    write_text(pathlib.Path(fn_args.model_run_dir) / EXHIBIT_FILE, text)
-
-
-def _batches_an_epoch(options: TrainOptions, lengths: dict[str, Any], features: int) -> int:
-    train, evaluation = (lengths[split] for split in SPLITS)
-    plans = (
-        (batching.of_training(options, train, features), train),
-        (batching.of_similar_length(evaluation, options.batch_size, features), evaluation),
+    training.logs.flush()
+    shown, codes = exhibit.of_eval(
+        portable, training.files["eval"], columns=training.columns, parsing=training.parsing
     )
-    return sum(batching.epoch_of(plan, found).batches for plan, found in plans)
+    exhibit.write_projector(model_run / LOGS_FOLDER, shown, codes)
+    # Compact: a number a line, as of the other files, would be long.
+    write_text(model_run / EXHIBIT_FILE, json.dumps(standard(shown), allow_nan=False))
+
+
+def _fit(training: Training, job: dict[str, Any]) -> tuple[Trainer, list[loop.Epoch], int]:
+    """Trains in this process, or in several, whose last checkpoint is then taken up in this one."""
+    if training.options.strategy != "multi_worker":
+        strategy = strategy_of(training.options.strategy)
+        return *training.fit(strategy), strategy.num_replicas_in_sync
+    cluster = of_environment(os.environ, leads=True)
+    together.lead(job, cluster, _log.info)
+    devices = max(1, len(tf.config.list_logical_devices("GPU")))
+    return *training.fit(strategy_of("one")), devices * len(cluster.workers)
 
 
 def _portable(options: TrainOptions, **build: Any) -> model.MaskedAutoencoder:
@@ -168,25 +106,6 @@ def _portable(options: TrainOptions, **build: Any) -> model.MaskedAutoencoder:
     keras.utils.set_random_seed(options.seed)
     return model.build(
         options=dataclasses.replace(options, precision="float32"), use_cudnn=False, **build
-    )
-
-
-def _shards(patterns: list[str]) -> list[str]:
-    return sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern))
-
-
-def _fingerprint(config: dict[str, Any], files: dict[str, list[str]], columns: Columns) -> str:
-    """Names everything that decides the weights."""
-    return digest_of(
-        [
-            json.dumps([config["options"], config["heads"]], sort_keys=True),
-            config["source"],
-            tf.__version__,
-            keras.__version__,
-            *columns.names,
-            *(category.name for category in columns.categories),
-            *(f"{split} {sha256(file)}" for split in SPLITS for file in files[split]),
-        ]
     )
 
 
@@ -218,20 +137,15 @@ def _sums(
     return totals
 
 
-def _summary(
-    options: TrainOptions,
-    history: list[loop.Epoch],
-    strategy: tf.distribute.Strategy,
-    plan: batching.Plan,
-) -> dict[str, Any]:
+def _summary(training: Training, history: list[loop.Epoch], replicas: int) -> dict[str, Any]:
     best = loop.best_epoch(history)
     updates = history[1:]
     steps = sum(epoch.steps for epoch in updates)
     padded = sum(epoch.padded_steps for epoch in updates)
     return {
-        "padding": options.padding,
-        "error": options.error,
-        "average": options.average,
+        "padding": training.options.padding,
+        "error": training.options.error,
+        "average": training.options.average,
         "epochs": history[-1].epoch,
         "best_epoch": best.epoch,
         "loss": best.loss,
@@ -240,8 +154,8 @@ def _summary(
         "categories": best.categories,
         "padding_waste": 1.0 - steps / padded,
         "steps_per_second": steps / sum(epoch.seconds for epoch in updates),
-        "batches": dataclasses.asdict(plan),
-        "replicas": strategy.num_replicas_in_sync,
+        "batches": dataclasses.asdict(training.plan),
+        "replicas": replicas,
         "devices": [device.name for device in tf.config.list_logical_devices()],
         "history": [dataclasses.asdict(epoch) for epoch in history],
     }

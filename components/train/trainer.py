@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from components import progress
 from components.masking import masked_mean, masked_mean_of, total_weight
+from components.storage import digest_of
 from components.train import categories, cores, loss, model, padding
 from components.train.categories import Vocabulary
 from components.train.input import Batch
@@ -34,13 +35,22 @@ def strategy_of(name: str) -> tf.distribute.Strategy:
     """The `tf.distribute` strategy that an option names: see `TrainOptions.strategy`.
 
     One a process: a second MirroredStrategy would take the keys of the first one's collectives, and
-    fail at the first gradient of another size.
+    fail at the first gradient of another size. `multi_worker` connects to the others of TF_CONFIG,
+    and must come before all else that a process asks of TensorFlow.
     """
+    if name == "multi_worker":
+        return tf.distribute.MultiWorkerMirroredStrategy()
     several_gpus = len(tf.config.list_logical_devices("GPU")) > 1
     if name == "mirrored" or (name == "auto" and several_gpus):
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         return tf.distribute.MirroredStrategy([device.name for device in devices])
     return tf.distribute.get_strategy()
+
+
+def leads(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process is the first of those that train, or the only one."""
+    cluster = strategy.cluster_resolver
+    return cluster is None or cluster.task_id == 0
 
 
 def category_term(name: str) -> str:
@@ -51,6 +61,10 @@ def category_term(name: str) -> str:
 def mean_of(sums: Sums, name: str) -> float:
     """A sum of an epoch, divided once, at its end."""
     return masked_mean_of(sums[name], sums[f"{name}_count"])
+
+
+class DisagreeError(Exception):
+    """Workers that were to train together would not do the same."""
 
 
 class Trainer:
@@ -106,10 +120,40 @@ class Trainer:
         """The sums of squared errors, each head and each category, the weights as they are."""
         return self._run(self._evaluate_replica, batches)
 
+    def agree(self, state: str) -> None:
+        """Gives every worker the weights of the first, if they are all in the same state.
+
+        Weights that each computes from the data differ in their last bits between machines.
+
+        Raises:
+          DisagreeError: they are not.
+        """
+        if self._strategy.cluster_resolver is None:
+            return
+        number = int(digest_of([state])[:15], 16)
+        variables = self.model.trainable_variables
+
+        def of_all() -> list[tf.Tensor]:
+            mine = [tf.constant(number, tf.int64), *(variable.value for variable in variables)]
+            stacked = [tf.identity(value)[tf.newaxis] for value in mine]
+            return tf.distribute.get_replica_context().all_gather(stacked, axis=0)
+
+        found = tf.function(lambda: self._strategy.run(of_all))()
+        numbers, *weights = (self._strategy.experimental_local_results(one)[0] for one in found)
+        if len(set(numbers.numpy())) > 1:
+            raise DisagreeError(
+                "expected all workers to have the same data, code and checkpoints, "
+                "received others on some"
+            )
+        for variable, weight in zip(variables, weights, strict=True):
+            variable.assign(weight[0])
+
     def _run(
         self, replica_step: Callable[[Batch], dict[str, tf.Tensor]], batches: tf.data.Dataset
     ) -> Sums:
-        distributed = self._strategy.experimental_distribute_dataset(batches)
+        distributed = self._strategy.distribute_datasets_from_function(
+            functools.partial(_shares, batches)
+        )
         step = self._compiled(replica_step, distributed.element_spec)
         totals: dict[str, tf.Tensor] = {}
         for batch in distributed:
@@ -253,6 +297,20 @@ class Trainer:
             entropy = categories.cross_entropy(batch.codes[name], outputs.logits[name], weight)
             totals.append(tf.reduce_sum(weight * entropy))
         return totals
+
+
+def _shares(batches: tf.data.Dataset, context: tf.distribute.InputContext) -> tf.data.Dataset:
+    """Of each batch the rows of every replica of this process, one after the other.
+
+    All processes read all batches: a share is as wide as the global batch.
+    """
+    replicas = context.num_replicas_in_sync
+    if replicas == 1:
+        return batches
+    here = replicas // context.num_input_pipelines
+    first = context.input_pipeline_id * here
+    places = tf.data.Dataset.range(first, first + here, output_type=tf.int32)
+    return batches.flat_map(lambda batch: places.map(lambda place: _part(batch, place, replicas)))
 
 
 def _part(batch: Batch, part: tf.Tensor | int, parts: int) -> Batch:

@@ -2,6 +2,7 @@
 
 import fcntl
 import importlib.metadata
+import json
 import os
 import pathlib
 import subprocess
@@ -184,6 +185,35 @@ def test_a_mistake_on_the_command_line_ends_with_2(
     done = _ragline("run", config, *map(os.fsdecode, arguments))
     assert (done.exit_code, done.stdout) == (2, "")
     assert told in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "strategy", "cluster", "told"),
+    [
+        ("run", "multi_worker", None, "TF_CONFIG: expected a cluster, such as "),
+        ("worker", "multi_worker", None, "TF_CONFIG: expected a cluster, such as "),
+        ("run", "multi_worker", "{", "TF_CONFIG: expected JSON, such as "),
+        ("run", "multi_worker", 1, "TF_CONFIG: task: expected type 'worker' and index 0, "),
+        ("worker", "multi_worker", 0, "TF_CONFIG: task: expected type 'worker' and index 1, "),
+        ("worker", "auto", 1, "train.strategy: expected 'multi_worker', received 'auto'\n"),
+    ],
+)
+def test_workers_without_a_cluster_end_with_2(
+    config: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    strategy: str,
+    cluster: str | int | None,
+    told: str,
+) -> None:
+    if isinstance(cluster, int):
+        workers, task = ["a:2222", "b:2222"], {"type": "worker", "index": cluster}
+        cluster = json.dumps({"cluster": {"worker": workers}, "task": task})
+    if cluster:
+        monkeypatch.setenv("TF_CONFIG", cluster)
+    done = _ragline(command, config, "--set", f"train.strategy={strategy}")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.splitlines(keepends=True)[-1].startswith(told)
 
 
 def test_a_configuration_that_is_not_there_or_no_toml_ends_with_2(config: pathlib.Path) -> None:

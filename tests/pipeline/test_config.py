@@ -983,7 +983,7 @@ def test_any_junk_of_a_file_is_refused(folder: pathlib.Path, content: bytes | st
             "seed": st.integers(0, 2**31 - 1),
             "learning_rate": st.floats(0, exclude_min=True, allow_infinity=False),
             "clip_norm": st.integers(1, 9),
-            "strategy": st.sampled_from(["auto", "one", "mirrored"]),
+            "strategy": st.sampled_from(["auto", "one", "mirrored", "multi_worker"]),
         },
     )
 )

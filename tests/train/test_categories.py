@@ -2,10 +2,7 @@
 
 import dataclasses
 import functools
-import json
 import pathlib
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -21,7 +18,7 @@ from components.sequence import Category
 from components.train import batching, categories, input, loop, model
 from components.train.categories import Vocabulary
 from components.train.options import TrainOptions
-from components.train.trainer import LOSS, Trainer, category_term, mean_of
+from components.train.trainer import Trainer, category_term, mean_of
 
 ACTIVITY, CODE = (word.name for word in WORDS)
 LENGTHS = (9, 1, 4, 17, 2, 12, 3, 5, 30, 1, 8)
@@ -403,23 +400,6 @@ def test_an_epoch_reports_each_category_and_is_judged_by_all(folder):
     later = dataclasses.replace(epoch, epoch=2, masked_mse=0.0, categories=worse)
     assert loop.best_epoch([epoch, later]) is epoch
     assert loop.best_epoch([epoch, dataclasses.replace(later, categories={})]) is not epoch
-
-
-def test_two_replicas_in_two_parts_make_the_update_of_one():
-    """The activities are missing on the second replica."""
-    script = pathlib.Path(__file__).with_name("train_on_replicas.py")
-    done = subprocess.run(
-        [sys.executable, str(script), "categories"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(done.stdout.splitlines()[-1])
-    one, two, control = (np.array(found[name]["change"]) for name in ("one", "two", "control"))
-    assert [found[name]["replicas"] for name in ("one", "two")] == [1, 2]
-    np.testing.assert_allclose(two, one, rtol=0, atol=1e-6 * np.abs(one).max())
-    for name in (LOSS, category_term(ACTIVITY), category_term(CODE)):
-        expected = mean_of(found["one"]["sums"], name)
-        assert mean_of(found["two"]["sums"], name) == pytest.approx(expected, rel=1e-6)
-    assert np.abs(control - one).max() > 0.1 * np.abs(one).max()
 
 
 def test_without_categories_batches_and_weights_are_as_they_were(folder):

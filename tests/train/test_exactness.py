@@ -1,10 +1,7 @@
 """The update depends on which sequences share a batch, and on nothing else."""
 
 import functools
-import json
 import pathlib
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -186,22 +183,3 @@ def test_evaluation_is_the_same_in_any_batches(folder, batch_size, bucketed):
     assert sums["loss_count"] == sum(sample.observed.sum() for sample in made)
     assert [sums["kind_loss_count"], sums["score_loss_count"]] == [len(entropies), len(squares)]
     assert sums[STEPS] == lengths.sum()
-
-
-def test_two_replicas_with_heads_in_two_parts_make_the_update_of_one():
-    """In a process of its own: the number of logical devices is set before TensorFlow starts."""
-    script = pathlib.Path(__file__).with_name("train_on_replicas.py")
-    done = subprocess.run(
-        [sys.executable, str(script), "heads"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(done.stdout.splitlines()[-1])
-    one, two, control = (np.array(found[name]["change"]) for name in ("one", "two", "control"))
-    assert [found[name]["replicas"] for name in ("one", "two")] == [1, 2]
-    np.testing.assert_allclose(two, one, rtol=0, atol=1e-6 * np.abs(one).max())
-    for name in (LOSS, "kind_loss", "score_loss"):
-        expected = mean_of(found["one"]["sums"], name)
-        assert mean_of(found["two"]["sums"], name) == pytest.approx(expected, rel=1e-6)
-    assert found["one"]["sums"]["kind_loss_count"] == 2
-    # A mean a replica, averaged, is another update: the test above can fail.
-    assert np.abs(control - one).max() > 0.1 * np.abs(one).max()

@@ -1,8 +1,4 @@
 import dataclasses
-import json
-import pathlib
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -173,19 +169,3 @@ def test_clipping_bounds_the_global_norm(sequences):
     changes = [a - b for a, b in zip(trainer.model.get_weights(), before, strict=True)]
     norm = np.sqrt(sum(np.square(change).sum() for change in changes))
     assert norm == pytest.approx(1e-3, rel=1e-3)
-
-
-def test_two_replicas_give_the_weights_of_one():
-    """In a process of its own: the number of logical devices is set before TensorFlow starts."""
-    script = pathlib.Path(__file__).with_name("train_on_replicas.py")
-    done = subprocess.run(
-        [sys.executable, str(script), "plain"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(done.stdout.splitlines()[-1])
-    one, two, control = found["one"], found["two"], found["control"]
-    assert [one["replicas"], two["replicas"], control["replicas"]] == [1, 2, 2]
-    assert mean_of(two["sums"], LOSS) == pytest.approx(mean_of(one["sums"], LOSS), rel=1e-6)
-    np.testing.assert_allclose(two["change"], one["change"], rtol=0, atol=1e-6)
-    # A mean a replica, averaged, is another training: the test above can fail.
-    assert np.abs(np.subtract(control["change"], one["change"])).max() > 1e-3

@@ -1,0 +1,69 @@
+"""kill -9 of a worker of `train.strategy = multi_worker`: two machines, both of them this one."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+import numpy as np
+import psutil
+import pytest
+from conftest import ROOT
+from faults import runs
+
+TOGETHER = ("--set", "train.strategy=multi_worker")
+
+
+def _cluster(index: int, ports: list[int]) -> str:
+    workers = [f"localhost:{port}" for port in ports]
+    task = {"type": "worker", "index": index}
+    return json.dumps({"cluster": {"worker": workers}, "task": task})
+
+
+def _free_ports(number: int) -> list[int]:
+    bound = [socket.create_server(("localhost", 0)) for _ in range(number)]
+    ports = [one.getsockname()[1] for one in bound]
+    for one in bound:
+        one.close()
+    return ports
+
+
+def _kill_what_trains(worker: subprocess.Popen, workdir: pathlib.Path) -> None:
+    while not list(workdir.glob("checkpoints/*/epoch-*.npz")):
+        time.sleep(0.01)
+    [training] = psutil.Process(worker.pid).children()
+    training.kill()
+
+
+@pytest.mark.heavy
+def test_the_next_run_goes_on_and_the_other_machine_joins_it(undisturbed, monkeypatch):
+    workdir = undisturbed.restore("train")
+    ports = _free_ports(2)
+    monkeypatch.setenv("TF_CONFIG", _cluster(0, ports))
+    with subprocess.Popen(
+        runs.command(workdir, *TOGETHER, name="worker"),
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"TF_CONFIG": _cluster(1, ports)},
+    ) as worker:
+        try:
+            exit_code, said = runs.disturb(
+                workdir, "train", lambda _: _kill_what_trains(worker, workdir), *TOGETHER
+            )
+            again = runs.finish(workdir, *TOGETHER)
+        finally:
+            worker.send_signal(signal.SIGINT)
+        _, told = worker.communicate()
+    assert exit_code == 1, said
+    assert "worker 0 of 2 ended with 1, after: another worker was lost: " in said
+    assert "Traceback" not in said
+    assert again.returncode == 0, again.stderr
+    assert not set(runs.epochs(said)) & set(runs.epochs(again.stderr))
+    assert (worker.returncode, told.count("joining a training")) == (0, 2), told
+    np.testing.assert_allclose(
+        runs.embeddings(workdir), undisturbed.embeddings, rtol=0, atol=1e-5, err_msg=again.stderr
+    )

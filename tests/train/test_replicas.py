@@ -1,0 +1,45 @@
+"""One update on two logical devices beside that on one; test_together.py has whole trainings."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from components.train.trainer import LOSS, category_term, mean_of
+
+SCRIPT = pathlib.Path(__file__).with_name("train_on_replicas.py")
+
+
+@pytest.fixture(scope="module")
+def found() -> dict:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    ("case", "terms"),
+    [
+        ("heads", (LOSS, "kind_loss", "score_loss")),
+        ("categories", (LOSS, category_term("activity"), category_term("code"))),
+    ],
+)
+def test_two_replicas_in_two_parts_make_the_update_of_one(found, case, terms):
+    done = found[case]
+    one, two, control = (np.array(done[name]["change"]) for name in ("one", "two", "control"))
+    assert [done[name]["replicas"] for name in ("one", "two")] == [1, 2]
+    np.testing.assert_allclose(two, one, rtol=0, atol=1e-6 * np.abs(one).max())
+    for term in terms:
+        expected = mean_of(done["one"]["sums"], term)
+        assert mean_of(done["two"]["sums"], term) == pytest.approx(expected, rel=1e-6)
+    # A mean a replica, averaged, is another update: the test above can fail.
+    assert np.abs(control - one).max() > 0.1 * np.abs(one).max()
+
+
+def test_a_head_has_its_labels_on_one_replica_alone(found):
+    assert found["heads"]["one"]["sums"]["kind_loss_count"] == 2

@@ -1,0 +1,146 @@
+"""Whole trainings by `loop.fit`, in processes of their own; their checkpoints tell what they did.
+
+    one      on one device
+    mirrored on two logical devices of one process
+    means    the same with the control: a mean a replica, averaged
+    workers  by two processes on loopback, of which one is killed in the midst of an epoch
+             (`killed-*`); then by two others, which go on (`again-*`)
+
+Processes are forked: TensorFlow is imported once, and begins in each anew. What they say goes to
+logs of their names. The exit codes are printed as JSON.
+"""
+
+import contextlib
+import json
+import multiprocessing
+import os
+import pathlib
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+
+import numpy as np
+import replica_means
+import samples
+import tensorflow as tf
+
+from components import progress
+from components.train import loop, trainer, worker
+from components.train.checkpoint import Checkpoints
+from components.train.options import TrainOptions
+
+OPTIONS = TrainOptions(
+    units=6, embedding_size=4, clip_norm=0.1, epochs=20, patience=1, learning_rate=0.01
+)
+# Batches of 6, 6, 6 and 3 sequences, and of 6 and 1.
+LENGTHS = {"train": np.arange(21) * 7 % 29 + 1, "eval": np.arange(7) * 5 % 13 + 1}
+STOPS_AFTER = 14  # An epoch has 6 batches, and there is an epoch 0.
+
+
+def fit(folder: pathlib.Path, strategy: tf.distribute.Strategy) -> None:
+    with tempfile.TemporaryDirectory() as data:
+
+        def batches(split: str) -> tf.data.Dataset:
+            made = samples.make(len(split), LENGTHS[split])
+            path = samples.write(f"{data}/{split}", [samples.record(one) for one in made])
+            return samples.read(path, batch_size=6)
+
+        loop.fit(
+            trainer.Trainer(features=samples.F, options=OPTIONS, strategy=strategy),
+            train_batches=lambda epoch: batches("train"),
+            eval_batches=lambda: batches("eval"),
+            options=OPTIONS,
+            checkpoints=Checkpoints(folder, "x", keep=trainer.leads(strategy)),
+            on_epoch=lambda epoch: print("epoch", epoch.epoch, flush=True),
+        )
+
+
+def in_one_process(folder: pathlib.Path) -> None:
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+    fit(folder / "one", trainer.strategy_of("one"))
+    two = trainer.strategy_of("mirrored")
+    fit(folder / "mirrored", two)
+    with replica_means.used_by(trainer):
+        fit(folder / "means", two)
+
+
+class Stop:
+    """Waits to be killed, after so many batches."""
+
+    def __init__(self, reached: pathlib.Path) -> None:
+        self._reached = reached
+        self._left = STOPS_AFTER
+
+    def expect(self, total: float, unit: str, done: float) -> None:
+        pass
+
+    def advance(self, number: float) -> None:
+        self._left -= 1
+        if not self._left:
+            self._reached.touch()
+            signal.pause()
+
+
+def start(folder: pathlib.Path, name: str, do: Callable, *given: object) -> BaseProcess:
+    def logged() -> None:
+        with (folder / f"{name}.log").open("a") as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+        sys.exit(do(*given))
+
+    process = multiprocessing.get_context("fork").Process(target=logged)
+    process.start()
+    return process
+
+
+def start_workers(folder: pathlib.Path, name: str, stops: bool) -> list[BaseProcess]:
+    free = [socket.create_server(("localhost", 0)) for _ in range(2)]
+    addresses = [f"localhost:{one.getsockname()[1]}" for one in free]
+    for one in free:
+        one.close()
+
+    def work(index: int) -> int:
+        task = {"type": "worker", "index": index}
+        os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
+        with contextlib.ExitStack() as stack:
+            if stops and index:
+                stack.enter_context(progress.told_to(Stop(folder / "stopped")))
+            return worker.take_part(lambda strategy: fit(folder / "workers", strategy))
+
+    return [start(folder, f"{name}-{index}", work, index) for index in range(2)]
+
+
+def ended(processes: list[BaseProcess]) -> list[int]:
+    for process in processes:
+        process.join()
+    return [process.exitcode for process in processes]
+
+
+def main(folder: pathlib.Path) -> dict[str, list[int]]:
+    alone = start(folder, "alone", in_one_process, folder)
+    stopped, codes = folder / "stopped", {}
+    # TensorFlow takes a worker for lost that stands still for 10 seconds, as on a machine that is
+    # too busy. What was said of one that is killed holds then, too: they are started again.
+    for _ in range(3):
+        if stopped.exists():
+            break
+        first, second = start_workers(folder, "killed", stops=True)
+        while second.is_alive() and not stopped.exists():
+            time.sleep(0.1)
+        second.kill()
+        codes["killed"] = ended([first, second])
+    for _ in range(3):
+        codes["again"] = ended(start_workers(folder, "again", stops=False))
+        if codes["again"] == [0, 0]:
+            break
+    return codes | {"alone": ended([alone])}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(pathlib.Path(sys.argv[1]))))
