@@ -8,14 +8,12 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-import tensorflow_transform as tft
 
-import schemas
 from components.artifacts import EXHIBIT_FILE, LOGS_FOLDER, TRAINING_FILE, UNTRAINED_FOLDER
 from components.masking import masked_mean_of
-from components.sequence import SPLITS, Columns
+from components.sequence import SPLITS
 from components.signatures import ABSOLUTE, MODEL, N_VALUES, SQUARED, error_sum
-from components.storage import digest_of, sha256, standard, write_json, write_text
+from components.storage import standard, write_json, write_text
 from components.train import (
     batching,
     categories,
@@ -30,7 +28,8 @@ from components.train import (
 )
 from components.train.categories import Vocabulary
 from components.train.checkpoint import Checkpoints
-from components.train.options import HeadOptions, TrainOptions
+from components.train.options import TrainOptions
+from components.train.records import Task
 from components.train.trainer import Trainer, strategy_of
 
 _log = logging.getLogger("ragline.train")
@@ -40,56 +39,13 @@ def run_fn(fn_args: Any) -> None:
     """Trains on the transformed records and writes the SavedModel.
 
     Args:
-      fn_args: TFX's; `custom_config` holds `options` and `heads` (TrainOptions and HeadOptions as
-        dictionaries), `checkpoints` (a folder that outlives the execution) and `source` (a digest).
+      fn_args: TFX's, as `Task.of` unpacks them; `custom_config` holds `checkpoints`, too, a folder
+        that outlives the execution.
     """
-    config = fn_args.custom_config
-    options = TrainOptions(**config["options"])
-    heads = tuple(
-        HeadOptions(**{**head, "classes": tuple(head["classes"])}) for head in config["heads"]
-    )
-    schema = schemas.load(fn_args.schema_path)
-    columns = Columns.from_schema(schema)
-    files = dict(
-        zip(SPLITS, (_shards(fn_args.train_files), _shards(fn_args.eval_files)), strict=True)
-    )
-    transform_output = tft.TFTransformOutput(fn_args.transform_output)
-    lengths = {split: input.read_lengths(files[split]) for split in SPLITS}
-    steps = int(max(found.max() for found in lengths.values()))
+    task = Task.of(fn_args)
+    options, train, evaluation = task.options, *(task.splits[split] for split in SPLITS)
     strategy = strategy_of(options.strategy)
-    vocabularies = categories.vocabularies_of(transform_output, columns)
-    build = {
-        "features": len(columns.features),
-        "heads": heads,
-        "vocabularies": vocabularies,
-        "steps": steps,
-    }
-    trainer = Trainer(options=options, strategy=strategy, **build)
-    read = {
-        "spec": transform_output.transformed_feature_spec(),
-        "features": len(columns.features),
-        "heads": heads,
-        "categories": trainer.categories,
-    }
-    plan = batching.of_training(options, lengths["train"], len(columns.features))
-
-    def train_batches(shuffle_seed: int | None = None) -> tf.data.Dataset:
-        return input.batches(
-            files["train"],
-            plan=plan,
-            average=options.average,
-            fixed_steps=batching.fixed_steps(options, lengths["train"]),
-            shuffle_seed=shuffle_seed,
-            **read,
-        )
-
-    def all_batches(split: str) -> tf.data.Dataset:
-        """For metrics: every strategy is scored on the same batches."""
-        similar = batching.of_similar_length(
-            lengths[split], options.batch_size, len(columns.features)
-        )
-        return input.batches(files[split], plan=similar, **read)
-
+    trainer = Trainer(options=options, strategy=strategy, **task.model)
     log_folder = pathlib.Path(fn_args.model_run_dir) / LOGS_FOLDER
     logs = tf.summary.create_file_writer(str(log_folder))
 
@@ -107,37 +63,44 @@ def run_fn(fn_args: Any) -> None:
             tf.summary.scalar("steps_per_second", epoch.steps / epoch.seconds)
         logs.flush()
 
-    trainer.model.start(train_batches(), options.seed)
-    history = loop.fit(
+    history = loop.train(
         trainer,
-        train_batches=lambda epoch: train_batches(shuffle_seed=options.seed + epoch),
-        eval_batches=lambda: all_batches("eval"),
+        train,
+        evaluation,
         options=options,
         checkpoints=Checkpoints(
-            pathlib.Path(config["checkpoints"]), _fingerprint(config, files, columns)
+            pathlib.Path(fn_args.custom_config["checkpoints"]), task.fingerprint()
         ),
         on_epoch=report,
-        batches_an_epoch=_batches_an_epoch(options, lengths, len(columns.features)),
+        batches_an_epoch=train.batches_to_train(options) + evaluation.batches_to_score(options),
     )
     served = {
-        "transform_output": transform_output,
-        "schema": schema,
-        "columns": columns,
-        "heads": heads,
-        "vocabularies": vocabularies,
+        "transform_output": task.transform_output,
+        "schema": task.schema,
+        "columns": task.columns,
+        "heads": task.heads,
+        "vocabularies": task.vocabularies,
     }
     # First with the weights that training began with, as a baseline for the evaluation.
     untrained = pathlib.Path(fn_args.model_run_dir) / UNTRAINED_FOLDER
-    export.export(_portable(options, **build), directory=untrained, **served)
-    portable = _portable(options, **build)
+    export.export(_portable(options, **task.model), directory=untrained, **served)
+    portable = _portable(options, **task.model)
     portable.set_weights(trainer.model.get_weights())
     directory = pathlib.Path(fn_args.serving_model_dir)
     export.export(portable, directory=directory, **served)
-    golden.write(portable, transform_output=transform_output, columns=columns, directory=directory)
-    summary = _summary(options, history, strategy, plan) | {
-        "padding_effect": effect.of_padding(portable, options, train_batches()),
-        "vocabularies": {vocabulary.name: vocabulary.size for vocabulary in vocabularies},
-        "sums": {split: _sums(portable, vocabularies, all_batches(split)) for split in SPLITS},
+    golden.write(
+        portable,
+        transform_output=task.transform_output,
+        columns=task.columns,
+        directory=directory,
+    )
+    summary = _summary(options, history, strategy, train.plan(options)) | {
+        "padding_effect": effect.of_padding(portable, options, train.for_training(options)),
+        "vocabularies": {vocabulary.name: vocabulary.size for vocabulary in task.vocabularies},
+        "sums": {
+            split: _sums(portable, task.vocabularies, records.for_metrics(options))
+            for split, records in task.splits.items()
+        },
     }
     write_json(pathlib.Path(fn_args.model_run_dir) / TRAINING_FILE, summary)
     with logs.as_default(step=summary["best_epoch"]):
@@ -146,21 +109,18 @@ def run_fn(fn_args: Any) -> None:
                 mean = masked_mean_of(sums[error_sum(MODEL, kind)], sums[N_VALUES])
                 tf.summary.scalar(f"exported/{metric}/{split}", mean)
     logs.flush()
-    parsing = {key: read[key] for key in ("spec", "features", "categories")}
-    shown, codes = exhibit.of_eval(portable, files["eval"], columns=columns, parsing=parsing)
+    parsing = {
+        "spec": evaluation.spec,
+        "features": evaluation.features,
+        "categories": evaluation.categories,
+    }
+    shown, codes = exhibit.of_eval(
+        portable, evaluation.files, columns=task.columns, parsing=parsing
+    )
     exhibit.write_projector(log_folder, shown, codes)
     # Compact: a number a line, as of the other files, would be long.
     text = json.dumps(standard(shown), allow_nan=False)
     write_text(pathlib.Path(fn_args.model_run_dir) / EXHIBIT_FILE, text)
-
-
-def _batches_an_epoch(options: TrainOptions, lengths: dict[str, Any], features: int) -> int:
-    train, evaluation = (lengths[split] for split in SPLITS)
-    plans = (
-        (batching.of_training(options, train, features), train),
-        (batching.of_similar_length(evaluation, options.batch_size, features), evaluation),
-    )
-    return sum(batching.epoch_of(plan, found).batches for plan, found in plans)
 
 
 def _portable(options: TrainOptions, **build: Any) -> model.MaskedAutoencoder:
@@ -168,25 +128,6 @@ def _portable(options: TrainOptions, **build: Any) -> model.MaskedAutoencoder:
     keras.utils.set_random_seed(options.seed)
     return model.build(
         options=dataclasses.replace(options, precision="float32"), use_cudnn=False, **build
-    )
-
-
-def _shards(patterns: list[str]) -> list[str]:
-    return sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern))
-
-
-def _fingerprint(config: dict[str, Any], files: dict[str, list[str]], columns: Columns) -> str:
-    """Names everything that decides the weights."""
-    return digest_of(
-        [
-            json.dumps([config["options"], config["heads"]], sort_keys=True),
-            config["source"],
-            tf.__version__,
-            keras.__version__,
-            *columns.names,
-            *(category.name for category in columns.categories),
-            *(f"{split} {sha256(file)}" for split in SPLITS for file in files[split]),
-        ]
     )
 
 
