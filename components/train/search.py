@@ -66,7 +66,7 @@ class Search(BaseTuner):
         """The error of a trial's setting."""
         values, number = trial.hyperparameters.values, int(trial.trial_id)
         key = json.dumps(values, sort_keys=True)
-        errors = read_json(self._known) if self._known.is_file() else {}
+        errors = self._read()
         if key not in errors:
             try:
                 errors[key] = tuning.rounded(self._error_of(number, values))
@@ -80,6 +80,12 @@ class Search(BaseTuner):
             number + 1, self.oracle.max_trials, error, words(values),
         )  # fmt: skip
         return error
+
+    def _read(self) -> dict[str, float | None]:
+        try:
+            return read_json(self._known)
+        except (FileNotFoundError, ValueError):  # Nothing is known, or it is damaged.
+            return {}
 
 
 def words(values: Values) -> str:

@@ -109,8 +109,8 @@ def test_the_seed_alone_decides_what_is_tried(search, seed):
     assert one[1:] != third[1:]
 
 
-def test_what_is_known_is_not_tried_again(search):
-    """Neither after a search that was cut off nor in one of more trials."""
+def test_what_is_known_is_not_tried_again(search, tmp_path):
+    """Neither after a search that was cut off nor in one of more trials; unless it is damaged."""
 
     def cut_off(number: int, values: Mapping[str, Any]) -> float:
         if number == 2:
@@ -127,6 +127,10 @@ def test_what_is_known_is_not_tried_again(search):
     assert _best(longer) == _best(whole)
     _, asked = search(7)
     assert asked == []
+    (tmp_path / "known").write_bytes(b'{"torn')
+    again, asked = search(7)
+    assert len(asked) == 7
+    assert _best(again) == _best(whole)
 
 
 def test_of_settings_that_are_no_better_the_configured_one_is_taken(search):
