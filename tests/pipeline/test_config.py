@@ -348,6 +348,7 @@ OTHER_TYPES = {
     DriftOptions: ("a table", ["x", 5]),
     QuarantineOptions: ("a table", [0.5]),
     TrainOptions: ("a table", [5, [{"epochs": 3}]]),
+    TuneOptions: ("a table", [True, 5]),
     PushOptions: ("a table", [True, 5]),
     BeamOptions: ("a table", [True, "DirectRunner"]),
 }
