@@ -155,8 +155,8 @@ def test_stopped_runs(status: str, headline: str) -> None:
 def test_the_settings_that_a_search_tried() -> None:
     page = _page(summary())
     assert page.rows("training") == {
-        "2": ["0.5432", "0.00123", "128"],
-        "1": ["0.6543", "0.003", "64"],
+        "2": ["0.5432", "0.001230", "128"],
+        "1": ["0.6543", "0.003000", "64"],
     }
     assert page.texts("th", "training")[:4] == ["Trial", "Held-out error", "learning_rate", "units"]
     assert "Held-out error" not in _page(summary() | {"tune": None}).text
