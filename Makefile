@@ -4,8 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install demo test test-airflow test-faults lint bench bench-encode bench-growth bench-ingest \
-	bench-quality clean
+.PHONY: install demo test test-airflow test-faults test-tune lint bench bench-encode bench-growth \
+	bench-ingest bench-quality clean
 
 install: $(INSTALLED)
 
@@ -26,6 +26,10 @@ test: install
 # Real kills, full disks, damaged databases; `make test` holds a sample (docs/reliability.md).
 test-faults: install
 	RAGLINE_KILLS=20 $(BIN)/python -m pytest tests/faults -v --durations=0
+
+# A search by the command itself, twice; `make test` holds its parts.
+test-tune: install
+	$(BIN)/python -m pytest tests/test_tune_end_to_end.py -v
 
 # The DAG of examples/airflow under Airflow 3 and 2.11, in environments of their own (3 GB).
 test-airflow: install

@@ -13,6 +13,8 @@ but for what its name says, on the official split of Japanese Vowels or on 2,000
     recurrent   `linear_steps = 0`
     frozen      the linear path stays as it starts; only the recurrence learns
     default     both learn
+    small       `preset = "small"`, beside the default of as many numbers
+    large       `preset = "large"`, likewise
 
 Errors are the masked MSE of all values of a split, standardised by the training split. The epoch
 that is kept is the one with the lowest error on the test split, as in a run of the pipeline whose
@@ -43,16 +45,19 @@ from components.ingest.splits import split_of
 from components.sequence import LENGTH, OBSERVED, SPLITS, VALUES, Columns
 from components.train import batching, input, loop
 from components.train.checkpoint import Checkpoints
-from components.train.options import TrainOptions
+from components.train.options import PRESETS, TrainOptions
+from components.train.records import Records
 from components.train.trainer import LOSS, Trainer, mean_of
 from pipeline import synth
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 VOWELS = ROOT.parent / "shared" / "data" / "japanese_vowels"
-MODELS = ("mean", "pca", "drawn", "start", "recurrent", "frozen", "default")
+MODELS = ("mean", "pca", "drawn", "start", "recurrent", "frozen", "default", "small", "large")
 # These have no draw.
 _ONCE = ("mean", "pca")
-_COLUMNS = ("train", "test", "last", "lr", "1-nn", "epochs", "seconds")
+_COLUMNS = (
+    "train", "test", "last", "lr", "1-nn", "epochs", "seconds", "an epoch", "parameters",
+)  # fmt: skip
 _PACKAGES = ("tensorflow", "keras", "scikit-learn", "numpy")
 
 Row = dict[str, Any]
@@ -103,34 +108,24 @@ def standardised(train: Split, test: Split) -> tuple[Split, Split]:
     )
 
 
-class Records:
-    """A split as the trainer reads it."""
-
-    def __init__(self, path: pathlib.Path, values: list[np.ndarray]) -> None:
-        """Writes the records."""
-        self._path, self._features = str(path), values[0].shape[1]
-        self.lengths = np.array([len(one) for one in values])
-        self._spec = {
-            VALUES: tf.io.RaggedFeature(tf.float32, value_key=VALUES),
-            LENGTH: tf.io.FixedLenFeature([], tf.int64),
-        }
-        if any(np.isnan(one).any() for one in values):
-            self._spec[OBSERVED] = tf.io.RaggedFeature(tf.int64, value_key=OBSERVED)
-        with tf.io.TFRecordWriter(self._path, "GZIP") as writer:
-            for one in values:
-                example = tf.train.Example()
-                column = example.features.feature
-                column[LENGTH].int64_list.value.append(len(one))
-                column[VALUES].float_list.value.extend(np.nan_to_num(one).ravel())
-                column[OBSERVED].int64_list.value.extend((~np.isnan(one)).ravel().astype(int))
-                writer.write(example.SerializeToString())
-
-    def batches(self, size: int, **options: Any) -> tf.data.Dataset:
-        """Of similar length."""
-        plan = batching.of_similar_length(self.lengths, size, self._features)
-        return input.batches(
-            [self._path], spec=self._spec, features=self._features, plan=plan, **options
-        )
+def stored(path: pathlib.Path, values: list[np.ndarray]) -> Records:
+    """Writes a split as Transform would."""
+    spec = {
+        VALUES: tf.io.RaggedFeature(tf.float32, value_key=VALUES),
+        LENGTH: tf.io.FixedLenFeature([], tf.int64),
+    }
+    if any(np.isnan(one).any() for one in values):
+        spec[OBSERVED] = tf.io.RaggedFeature(tf.int64, value_key=OBSERVED)
+    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
+        for one in values:
+            example = tf.train.Example()
+            column = example.features.feature
+            column[LENGTH].int64_list.value.append(len(one))
+            column[VALUES].float_list.value.extend(np.nan_to_num(one).ravel())
+            column[OBSERVED].int64_list.value.extend((~np.isnan(one)).ravel().astype(int))
+            writer.write(example.SerializeToString())
+    lengths = np.array([len(one) for one in values])
+    return Records(files=(str(path),), lengths=lengths, spec=spec, features=values[0].shape[1])
 
 
 def _error(values: list[np.ndarray], outputs: list[np.ndarray]) -> float:
@@ -173,39 +168,42 @@ def trained(
 ) -> Row:
     """The row of a model of ours."""
     options = TrainOptions(
-        embedding_size=size,
-        seed=seed,
-        linear_steps=0 if model == "recurrent" else TrainOptions().linear_steps,
+        **PRESETS.get(model, {})
+        | {"embedding_size": size, "seed": seed}
+        | ({"linear_steps": 0} if model == "recurrent" else {})
     )
     train, test = (
-        Records(folder / name, each.values) for name, each in zip(SPLITS, splits, strict=True)
+        stored(folder / name, each.values) for name, each in zip(SPLITS, splits, strict=True)
     )
     started = time.perf_counter()
     trainer = Trainer(
-        features=splits[0].values[0].shape[1],
-        options=options,
-        strategy=tf.distribute.get_strategy(),
+        features=train.features, options=options, strategy=tf.distribute.get_strategy()
     )
     history = []
-    if model != "drawn":
-        trainer.model.start(train.batches(options.batch_size), seed)
     if model == "frozen":
         trainer.model.linear.trainable = False
         trainer.optimizer = keras.optimizers.Adam(options.learning_rate)
-    if model in ("recurrent", "frozen", "default"):
-        history = loop.fit(
+    if model == "start":
+        trainer.model.start(train.for_training(options), seed)
+    elif model != "drawn":
+        history = loop.train(
             trainer,
-            train_batches=lambda epoch: train.batches(
-                options.batch_size, shuffle_seed=seed + epoch
-            ),
-            eval_batches=lambda: test.batches(options.batch_size),
+            train,
+            test,
             options=options,
             checkpoints=Checkpoints(folder / "checkpoints", "x"),
-            on_epoch=lambda epoch: None,
         )
     seconds = time.perf_counter() - started
-    # In one bucket, so that the order is that of the records.
-    every = [records.batches(256, boundaries=[]) for records in (train, test)]
+    # In the order of the records.
+    every = [
+        input.batches(
+            records.files,
+            spec=records.spec,
+            features=records.features,
+            plan=batching.as_they_come(256),
+        )
+        for records in (train, test)
+    ]
     codes = tuple(
         np.concatenate(
             [
@@ -223,6 +221,8 @@ def trained(
         **_use((codes[0], codes[1]), splits),
         "epochs": loop.best_epoch(history).epoch if history else 0,
         "seconds": seconds,
+        "an epoch": statistics.median(epoch.seconds for epoch in history[1:]) if history else None,
+        "parameters": trainer.model.count_params(),
     }
 
 
@@ -245,7 +245,9 @@ def _cell(column: str, values: list[float | None]) -> str:
     there = [value for value in values if value is not None]
     if not there:
         return ""
-    digits = {"epochs": 1, "seconds": 0, "lr": 3, "1-nn": 3}.get(column, 4)
+    digits = {
+        "epochs": 1, "seconds": 0, "lr": 3, "1-nn": 3, "an epoch": 2, "parameters": 0,
+    }.get(column, 4)  # fmt: skip
     cell = f"{statistics.mean(there):.{digits}f}"
     if column == "test" and len(there) > 1:
         cell += f" ({min(there):.4f} to {max(there):.4f})"
@@ -271,6 +273,8 @@ def main() -> None:
             for size in map(int, arguments.sizes.split(",")):
                 for model in arguments.models.split(","):
                     if (data, size, seed, model) in done or (model in _ONCE and seed):
+                        continue
+                    if size != PRESETS.get(model, {}).get("embedding_size", size):
                         continue
                     with tempfile.TemporaryDirectory() as temporary:
                         found = (

@@ -41,6 +41,7 @@ GATE_FILE = "gate.json"
 VERDICT_FILE = "verdict.json"
 PUSH_FILE = "push.json"
 TRAINING_FILE = "training.json"
+TRIALS_FILE = "tuner_results.json"  # As TFX's Tuner names it.
 EXHIBIT_FILE = "exhibit.json"
 LOGS_FOLDER = "logs"
 UNTRAINED_FOLDER = "untrained"

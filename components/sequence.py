@@ -34,7 +34,7 @@ _OPTIONAL = (MISSING_BUCKET, TIME)
 # A feature like any other, which ingest fills if asked to.
 TIME_DELTA = "time_delta"
 
-# Keys of the transformed record, beside `length`, `sequence_id`, context, and the codes of each
+# Keys of the transformed record, beside `length`, the two ids, context, and the codes of each
 # category under its own name.
 VALUES = "values"
 OBSERVED = "observed"

@@ -25,7 +25,7 @@ from components.evaluate.rules import Rules, unknown
 from components.ingest.options import InputOptions, QuarantineOptions
 from components.push.options import PushOptions
 from components.sequence import TIME_DELTA, Columns
-from components.train.options import PRESETS, HeadOptions, TrainOptions
+from components.train.options import PRESETS, HeadOptions, TrainOptions, TuneOptions
 from components.validate.options import DriftOptions
 
 _LOSES_DATA = {
@@ -100,6 +100,7 @@ class Config:
       quarantine: what becomes of records that cannot be used.
       drift: how far the newest span may be from those before it.
       train: the model and its training.
+      tune: the search for better options of training, before it.
       heads: supervised outputs on the code, for sequences that have a label; none are needed.
       push: the versions that are served.
       beam: where the Beam parts run.
@@ -112,6 +113,7 @@ class Config:
     quarantine: QuarantineOptions = dataclasses.field(default_factory=QuarantineOptions)
     drift: DriftOptions = dataclasses.field(default_factory=DriftOptions)
     train: TrainOptions = dataclasses.field(default_factory=TrainOptions)
+    tune: TuneOptions = dataclasses.field(default_factory=TuneOptions)
     heads: tuple[HeadOptions, ...] = ()
     push: PushOptions = dataclasses.field(default_factory=PushOptions)
     beam: BeamOptions = dataclasses.field(default_factory=BeamOptions)

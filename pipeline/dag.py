@@ -10,6 +10,7 @@ from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGe
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.trainer.component import Trainer
 from tfx.components.transform.component import Transform
+from tfx.components.tuner.component import Tuner
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2
@@ -24,7 +25,7 @@ from components.push import ledger
 from components.push.component import Push
 from components.push.options import PushOptions
 from components.sequence import Columns
-from components.train.options import HeadOptions, TrainOptions
+from components.train.options import HeadOptions, TrainOptions, TuneOptions
 from components.transform import vocabulary
 from components.validate.component import Gate
 from pipeline import fingerprint
@@ -37,6 +38,7 @@ class Places:
     artifacts: pathlib.Path
     metadata: pathlib.Path
     checkpoints: pathlib.Path
+    trials: pathlib.Path
     quarantine: pathlib.Path
     serving: pathlib.Path
 
@@ -51,6 +53,7 @@ def create_pipeline(
     input_fingerprint: str,
     drift_options: str,
     train_options: TrainOptions,
+    tune_options: TuneOptions,
     heads: tuple[HeadOptions, ...],
     rules: str,
     newest: Blessed | None,
@@ -71,6 +74,7 @@ def create_pipeline(
       input_fingerprint: digest of the raw files' content.
       drift_options: how far the newest span may drift, DriftOptions as JSON.
       train_options: of the trainer.
+      tune_options: of the search before it; without trials there is none.
       heads: supervised outputs on the code.
       rules: what blesses a model, Rules as JSON.
       newest: the newest blessed model, which a candidate is compared with.
@@ -114,19 +118,33 @@ def create_pipeline(
         disable_statistics=True,
     ).with_id("transform")
     transform.add_upstream_node(gate)
+    transformed = {
+        "examples": transform.outputs["transformed_examples"],
+        "transform_graph": transform.outputs["transform_graph"],
+        "schema": schema.outputs["schema"],
+        "train_args": trainer_pb2.TrainArgs(),
+        "eval_args": trainer_pb2.EvalArgs(),
+    }
+    learned = {
+        "options": dataclasses.asdict(train_options),
+        "heads": [dataclasses.asdict(head) for head in heads],
+        "source": _source("train"),
+    }
+    searches = []
+    if tune_options.trials:
+        searches = [
+            Tuner(
+                tuner_fn="components.train.tuner_fn.tuner_fn",
+                custom_config=learned
+                | {"tune": dataclasses.asdict(tune_options), "trials": str(places.trials)},
+                **transformed,
+            ).with_id("tune")
+        ]
     train = Trainer(
         run_fn="components.train.run_fn.run_fn",
-        examples=transform.outputs["transformed_examples"],
-        transform_graph=transform.outputs["transform_graph"],
-        schema=schema.outputs["schema"],
-        train_args=trainer_pb2.TrainArgs(),
-        eval_args=trainer_pb2.EvalArgs(),
-        custom_config={
-            "options": dataclasses.asdict(train_options),
-            "heads": [dataclasses.asdict(head) for head in heads],
-            "checkpoints": str(places.checkpoints),
-            "source": _source("train"),
-        },
+        hyperparameters=searches[0].outputs["best_hyperparameters"] if searches else None,
+        custom_config=learned | {"checkpoints": str(places.checkpoints)},
+        **transformed,
     ).with_id("train")
     evaluate = Evaluator(
         examples=examples,
@@ -176,8 +194,8 @@ def create_pipeline(
             str(places.metadata)
         ),
         components=[
-            schema, ingest, statistics, anomalies, gate, transform, train, evaluate, baselines,
-            verdict, push,
+            schema, ingest, statistics, anomalies, gate, transform, *searches, train, evaluate,
+            baselines, verdict, push,
         ],
         enable_cache=True,
         beam_pipeline_args=beam_arguments,

@@ -27,6 +27,7 @@ _PACKAGES = {
     "anomalies": ("tensorflow-data-validation",),
     "gate": (),
     "transform": (*_BEAM, "tensorflow-data-validation", "tensorflow-transform"),
+    "tune": ("keras", "keras-tuner", "tensorflow-transform"),
     "train": ("keras", "tensorflow-transform"),
     "push": ("keras", "tensorflow-transform"),
 }

@@ -46,7 +46,7 @@ class Outlook:
       waste: the share of padding in training batches.
       updates: batches an epoch, about.
       parameters: of the model.
-      seconds: roughly, of a whole run of all epochs.
+      seconds: roughly, of a whole run of all epochs, those of a search's trials among them.
       bytes: roughly, of memory at the longest batch.
     """
 
@@ -88,15 +88,14 @@ def look(config: Config) -> Plan:
     found = preview.take(config.input, columns)
     return Plan(
         found=found,
-        outlook=_outlook(found, columns, config.train, config.heads),
+        outlook=_outlook(found, columns, config),
         stops=tuple(_stops(found, config, load_rules(config), schema)),
         notes=tuple(_notes(found, config)),
     )
 
 
-def _outlook(
-    found: Preview, columns: Columns, options: TrainOptions, heads: Iterable[HeadOptions]
-) -> Outlook | None:
+def _outlook(found: Preview, columns: Columns, config: Config) -> Outlook | None:
+    options = config.train
     train = found.lengths[found.split == SPLITS[0]]
     if not len(train):
         return None
@@ -104,9 +103,10 @@ def _outlook(
     drawn = np.random.default_rng(options.seed).permutation(train)
     batches = batching.of_training(options, drawn, len(columns.features))
     epoch = batching.epoch_of(batches, drawn, batching.fixed_steps(options, drawn))
-    number = parameters(columns, options, heads)
+    number = parameters(columns, options, config.heads)
     steps = whole * int(found.lengths.sum())
-    operations = _OPERATIONS_A_PARAMETER * number * epoch.padded_steps * whole * options.epochs
+    epochs = options.epochs * (1 + config.tune.trials)
+    operations = _OPERATIONS_A_PARAMETER * number * epoch.padded_steps * whole * epochs
     held = math.ceil(options.batch_size / options.micro_batches) * int(found.lengths.max())
     layers = options.layers * (1.5 if options.bidirectional else 1)
     trained = _BYTES_BEFORE + held * layers * options.units * _BYTES_A_STATE

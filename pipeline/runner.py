@@ -13,7 +13,7 @@ from components import progress
 from components.errors import BadDataError, ToldError
 from components.sequence import Columns
 from components.storage import read_json, sha256, standard, write_json, write_text
-from components.train.options import Padding
+from components.train.options import Padding, TuneOptions
 from pipeline import fingerprint, preflight, spans, trouble, workdir
 from pipeline.config import Config, ConfigError, load_rules
 from pipeline.trouble import TroubleError
@@ -82,7 +82,8 @@ def run(config: Config, force: str = "", *, verbose: bool = False) -> Outcome:
 def compare(config: Config, *, verbose: bool = False) -> list[dict[str, Any]]:
     """Trains every strategy of `train.padding` on the same data and seed; pushes nothing.
 
-    What the strategies share, from ingest to transform, runs once and is cached.
+    What the strategies share, from ingest to transform, runs once and is cached. `tune` is left
+    out: the strategies are compared with the same options.
 
     Returns:
       One row a strategy, also kept in the work directory, where the next report finds it.
@@ -107,7 +108,7 @@ def compare(config: Config, *, verbose: bool = False) -> list[dict[str, Any]]:
         for options in trainings:
             session.display.line(f"strategy {options.padding}")
             stages, failure = _execute(
-                dataclasses.replace(config, train=options),
+                dataclasses.replace(config, train=options, tune=TuneOptions()),
                 session,
                 f"{session.run_id}-{options.padding}",
                 Watch(),
@@ -198,6 +199,7 @@ def pipeline_of(config: Config, folder: pathlib.Path, force: str) -> Any:
             artifacts=folder / "artifacts",
             metadata=folder / preflight.DATABASE,
             checkpoints=folder / "checkpoints",
+            trials=folder / "trials",
             quarantine=folder / "quarantine",
             serving=folder / workdir.SERVING,
         ),
@@ -212,6 +214,7 @@ def pipeline_of(config: Config, folder: pathlib.Path, force: str) -> Any:
         input_fingerprint=plan.fingerprint(config.input),
         drift_options=json.dumps(dataclasses.asdict(config.drift)),
         train_options=config.train,
+        tune_options=config.tune,
         heads=config.heads,
         rules=json.dumps(dataclasses.asdict(load_rules(config))),
         newest=_newest(folder / workdir.SERVING),

@@ -14,6 +14,7 @@ from components.artifacts import (
     LOGS_FOLDER,
     PUSH_FILE,
     TRAINING_FILE,
+    TRIALS_FILE,
     VERDICT_FILE,
 )
 from components.errors import BadDataError, ToldError
@@ -56,6 +57,7 @@ def collect(
 
     account = read("ingest", "account", ACCOUNT_FILE)
     gate = read("gate", "report", GATE_FILE)
+    trials = read("tune", "tuner_results", TRIALS_FILE)
     training = read("train", "model_run", TRAINING_FILE)
     verdict = read("verdict", "verdict_report", VERDICT_FILE)
     push = read("push", "report", PUSH_FILE)
@@ -68,6 +70,7 @@ def collect(
         "data": account and _data(account, stages),
         "drift": gate and gate["drift"],
         "splits": account and {name: s["sequences"] for name, s in account["splits"].items()},
+        "tune": trials and _tune(trials),
         "train": training and _train(training),
         "metrics": verdict and verdict["metrics"],
         "baselines": verdict and training and _baselines(verdict, training),
@@ -183,6 +186,20 @@ def _tensorboard(stage: Stage) -> dict[str, str] | None:
         return None
     folder = str(pathlib.Path(uri, LOGS_FOLDER))
     return {"folder": folder, "command": f"tensorboard --logdir {shlex.quote(folder)}"}
+
+
+def _tune(trials: list[dict[str, Any]]) -> dict[str, Any]:
+    """The setting that the training took, and all that were tried, the best first.
+
+    Args:
+      trials: as TFX's Tuner writes them: `trial_id`, `score` and the setting itself.
+    """
+
+    def tried_as(*, trial_id: str, score: float, **setting: Any) -> dict[str, Any]:
+        return {"trial": int(trial_id) + 1, "error": score, "setting": setting}
+
+    tried = [tried_as(**trial) for trial in trials]
+    return {"best": tried[0]["setting"], "tried": tried}
 
 
 def _train(training: dict[str, Any]) -> dict[str, Any]:

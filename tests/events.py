@@ -107,9 +107,12 @@ def schema() -> schema_pb2.Schema:
 
 
 def transform(
-    folder: pathlib.Path, splits: Mapping[str, Collection[Events]], max_words: int = 100
+    folder: pathlib.Path,
+    splits: Mapping[str, Collection[Events]],
+    max_words: int = 100,
+    names: Mapping[str, Collection[str]] | None = None,
 ) -> tft.TFTransformOutput:
-    """A real TFT run: statistics and vocabularies of `splits["train"]`.
+    """A real TFT run: statistics and vocabularies of `splits["train"]`; `names`, of the entities.
 
     Writes the graph to `folder/transform` and the records of each split to `folder/<split>.gz`.
     """
@@ -129,7 +132,7 @@ def transform(
         batches = {
             split: (
                 pipeline
-                | f"{split}: create" >> beam.Create([one.example() for one in made])
+                | f"{split}: create" >> beam.Create(_examples(made, names and names[split]))
                 | f"{split}: read" >> source.BeamSource()
             )
             for split, made in splits.items()
@@ -149,6 +152,12 @@ def transform(
                 >> beam.io.WriteToTFRecord(f"{folder}/{split}.gz", shard_name_template="")
             )
     return tft.TFTransformOutput(str(folder / "transform"))
+
+
+def _examples(made: Collection[Events], names: Collection[str] | None) -> list[bytes]:
+    if names is None:
+        return [one.example() for one in made]
+    return [one.example(name) for one, name in zip(made, names, strict=True)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +186,8 @@ def train(
             schema_path=str(folder / "schema.pbtxt"),
             train_files=[str(folder / "train.gz")],
             eval_files=[str(folder / "eval.gz")],
-            transform_output=str(folder / "transform"),
+            transform_graph_path=str(folder / "transform"),
+            hyperparameters=None,
             serving_model_dir=str(folder / "model"),
             model_run_dir=str(folder / "run"),
         )

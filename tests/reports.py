@@ -82,6 +82,17 @@ def summary() -> dict[str, Any]:
             "columns": {"ax": {"shift": -0.4375, "spread": 1.21875, "missing": 0.0625}},
         },
         "splits": {"train": 10000, "eval": 2300},
+        "tune": {
+            "best": {"learning_rate": 0.00123, "units": 128},
+            "tried": [
+                {
+                    "trial": 2,
+                    "error": 0.5432,
+                    "setting": {"learning_rate": 0.00123, "units": 128},
+                },
+                {"trial": 1, "error": 0.6543, "setting": {"learning_rate": 0.003, "units": 64}},
+            ],
+        },
         "train": {
             "epochs": EPOCHS,
             "best_epoch": BEST,

@@ -234,6 +234,7 @@ def test_the_modules_that_tfx_reloads_are_these() -> None:
     assert given_by_dotted_name(ROOT) == {
         "components.transform.preprocessing",
         "components.train.run_fn",
+        "components.train.tuner_fn",
     }
 
 

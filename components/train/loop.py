@@ -18,6 +18,7 @@ from components import progress
 from components.masking import masked_mean_of
 from components.train.checkpoint import Checkpoint, Checkpoints
 from components.train.options import HeadOptions, TrainOptions
+from components.train.records import Records
 from components.train.trainer import (
     LOSS,
     PADDED_STEPS,
@@ -62,6 +63,42 @@ class Epoch:
         """What is to fall: the masked MSE and each category's cross-entropy on eval, summed."""
         entropies = (metrics["eval_cross_entropy"] for metrics in self.categories.values())
         return sum(entropies, self.masked_mse)
+
+
+def train(
+    trainer: Trainer,
+    records: Records,
+    evaluation: Records,
+    *,
+    options: TrainOptions,
+    checkpoints: Checkpoints,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    batches_an_epoch: int = 0,
+) -> list[Epoch]:
+    """Puts a model where its training starts, and fits it.
+
+    Args:
+      trainer: holds the model.
+      records: to train on.
+      evaluation: to stop by.
+      options: of the training.
+      checkpoints: as of `fit`, and so the others.
+      on_epoch: told of each epoch.
+      batches_an_epoch: of both.
+
+    Returns:
+      As `fit`.
+    """
+    trainer.model.start(records.for_training(options), options.seed)
+    return fit(
+        trainer,
+        train_batches=lambda epoch: records.for_training(options, options.seed + epoch),
+        eval_batches=lambda: evaluation.for_metrics(options),
+        options=options,
+        checkpoints=checkpoints,
+        on_epoch=on_epoch,
+        batches_an_epoch=batches_an_epoch,
+    )
 
 
 def fit(

@@ -1,4 +1,4 @@
-"""What may be configured of training: the `[train]` table and the `[[heads]]`."""
+"""What may be configured of training: the `[train]` and `[tune]` tables, and the `[[heads]]`."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -114,6 +114,37 @@ class TrainOptions:
             mistakes.append(
                 "padding: 'keras' is the textbook model; expected bidirectional = false and "
                 "decoder = 'repeat' with it"
+            )
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TuneOptions:
+    """The `[tune]` table.
+
+    Attributes:
+      trials: how many settings of `train.learning_rate`, `units`, `layers` and `dropout` are tried
+        before the training, which takes the best; the first is the one in `[train]`, the others are
+        drawn by `train.seed`. 0 tries none. Each costs about a training; docs/quality.md has what
+        it is worth.
+      held_out: share of the training split's entities that a trial is scored by, and does not
+        train on. The eval split has no part in the choice: the verdict must not be given on what
+        the model was chosen by.
+    """
+
+    trials: int = 0
+    held_out: float = 0.2
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
+
+    def __post_init__(self) -> None:
+        mistakes = []
+        if self.trials < 0:
+            mistakes.append(f"trials: expected at least 0, received {self.trials}")
+        if not 0.0 < self.held_out < 1.0:
+            mistakes.append(
+                f"held_out: expected a share above 0 and below 1, received {self.held_out}"
             )
         if mistakes:
             raise ValueError("\n".join(mistakes))

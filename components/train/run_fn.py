@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -16,6 +17,7 @@ from components.sequence import SPLITS
 from components.signatures import ABSOLUTE, MODEL, N_VALUES, SQUARED, error_sum
 from components.storage import standard, write_json, write_text
 from components.train import (
+    batching,
     categories,
     effect,
     exhibit,
@@ -26,12 +28,13 @@ from components.train import (
     loss,
     model,
     together,
+    training,
 )
 from components.train.categories import Vocabulary
 from components.train.cluster import of_environment
 from components.train.options import TrainOptions
+from components.train.records import Task, job_of
 from components.train.trainer import Trainer, strategy_of
-from components.train.training import Training, job_of
 
 _log = logging.getLogger("ragline.train")
 
@@ -40,65 +43,75 @@ def run_fn(fn_args: Any) -> None:
     """Trains on the transformed records and writes the SavedModel.
 
     Args:
-      fn_args: TFX's; `custom_config` holds `options` and `heads` (TrainOptions and HeadOptions as
-        dictionaries), `checkpoints` (a folder that outlives the execution) and `source` (a digest).
+      fn_args: TFX's, as `records.job_of` takes it; `custom_config` holds `checkpoints`, too, a
+        folder that outlives the execution.
     """
-    job = job_of(fn_args)
-    training = Training(job)
-    options, build = training.options, training.build
-    trainer, history, replicas = _fit(training, job)
-    served = {
-        "transform_output": training.transform_output,
-        "schema": training.schema,
-        "columns": training.columns,
-        "heads": training.heads,
-        "vocabularies": training.vocabularies,
-    }
+    job = job_of(fn_args) | {"model_run": fn_args.model_run_dir}
+    task = Task.of(job)
+    options, train, evaluation = task.options, *(task.splits[split] for split in SPLITS)
     model_run = pathlib.Path(fn_args.model_run_dir)
+    curves = training.curves_of(job)
+    trainer, history, replicas = _fit(task, job, curves)
+    served = {
+        "transform_output": task.transform_output,
+        "schema": task.schema,
+        "columns": task.columns,
+        "heads": task.heads,
+        "vocabularies": task.vocabularies,
+    }
     # First with the weights that training began with, as a baseline for the evaluation.
-    export.export(_portable(options, **build), directory=model_run / UNTRAINED_FOLDER, **served)
-    portable = _portable(options, **build)
+    untrained = model_run / UNTRAINED_FOLDER
+    export.export(_portable(options, **task.model), directory=untrained, **served)
+    portable = _portable(options, **task.model)
     portable.set_weights(trainer.model.get_weights())
     directory = pathlib.Path(fn_args.serving_model_dir)
     export.export(portable, directory=directory, **served)
     golden.write(
         portable,
-        transform_output=training.transform_output,
-        columns=training.columns,
+        transform_output=task.transform_output,
+        columns=task.columns,
         directory=directory,
     )
-    summary = _summary(training, history, replicas) | {
-        "padding_effect": effect.of_padding(portable, options, training.train_batches()),
-        "vocabularies": {one.name: one.size for one in training.vocabularies},
+    summary = _summary(options, history, replicas, train.plan(options)) | {
+        "padding_effect": effect.of_padding(portable, options, train.for_training(options)),
+        "vocabularies": {vocabulary.name: vocabulary.size for vocabulary in task.vocabularies},
         "sums": {
-            split: _sums(portable, training.vocabularies, training.all_batches(split))
-            for split in SPLITS
+            split: _sums(portable, task.vocabularies, records.for_metrics(options))
+            for split, records in task.splits.items()
         },
     }
     write_json(model_run / TRAINING_FILE, summary)
-    with training.logs.as_default(step=summary["best_epoch"]):
+    with curves.as_default(step=summary["best_epoch"]):
         for split, sums in summary["sums"].items():
             for metric, kind in (("masked_mse", SQUARED), ("masked_mae", ABSOLUTE)):
                 mean = masked_mean_of(sums[error_sum(MODEL, kind)], sums[N_VALUES])
                 tf.summary.scalar(f"exported/{metric}/{split}", mean)
-    training.logs.flush()
+    curves.flush()
+    parsing = {
+        "spec": evaluation.spec,
+        "features": evaluation.features,
+        "categories": evaluation.categories,
+    }
     shown, codes = exhibit.of_eval(
-        portable, training.files["eval"], columns=training.columns, parsing=training.parsing
+        portable, evaluation.files, columns=task.columns, parsing=parsing
     )
     exhibit.write_projector(model_run / LOGS_FOLDER, shown, codes)
     # Compact: a number a line, as of the other files, would be long.
     write_text(model_run / EXHIBIT_FILE, json.dumps(standard(shown), allow_nan=False))
 
 
-def _fit(training: Training, job: dict[str, Any]) -> tuple[Trainer, list[loop.Epoch], int]:
+def _fit(
+    task: Task, job: Mapping[str, Any], curves: tf.summary.SummaryWriter
+) -> tuple[Trainer, list[loop.Epoch], int]:
     """Trains in this process, or in several, whose last checkpoint is then taken up in this one."""
-    if training.options.strategy != "multi_worker":
-        strategy = strategy_of(training.options.strategy)
-        return *training.fit(strategy), strategy.num_replicas_in_sync
+    if task.options.strategy != "multi_worker":
+        strategy = strategy_of(task.options.strategy)
+        return *training.fit(task, job, strategy, lambda: curves), strategy.num_replicas_in_sync
     cluster = of_environment(os.environ, leads=True)
     together.lead(job, cluster, _log.info)
     devices = max(1, len(tf.config.list_logical_devices("GPU")))
-    return *training.fit(strategy_of("one")), devices * len(cluster.workers)
+    alone = training.fit(task, job, strategy_of("one"), lambda: curves)
+    return *alone, devices * len(cluster.workers)
 
 
 def _portable(options: TrainOptions, **build: Any) -> model.MaskedAutoencoder:
@@ -137,15 +150,20 @@ def _sums(
     return totals
 
 
-def _summary(training: Training, history: list[loop.Epoch], replicas: int) -> dict[str, Any]:
+def _summary(
+    options: TrainOptions,
+    history: list[loop.Epoch],
+    replicas: int,
+    plan: batching.Plan,
+) -> dict[str, Any]:
     best = loop.best_epoch(history)
     updates = history[1:]
     steps = sum(epoch.steps for epoch in updates)
     padded = sum(epoch.padded_steps for epoch in updates)
     return {
-        "padding": training.options.padding,
-        "error": training.options.error,
-        "average": training.options.average,
+        "padding": options.padding,
+        "error": options.error,
+        "average": options.average,
         "epochs": history[-1].epoch,
         "best_epoch": best.epoch,
         "loss": best.loss,
@@ -154,7 +172,7 @@ def _summary(training: Training, history: list[loop.Epoch], replicas: int) -> di
         "categories": best.categories,
         "padding_waste": 1.0 - steps / padded,
         "steps_per_second": steps / sum(epoch.seconds for epoch in updates),
-        "batches": dataclasses.asdict(training.plan),
+        "batches": dataclasses.asdict(plan),
         "replicas": replicas,
         "devices": [device.name for device in tf.config.list_logical_devices()],
         "history": [dataclasses.asdict(epoch) for epoch in history],

@@ -71,11 +71,14 @@ def _tell_on_stdout() -> None:
 
 
 if __name__ == "__main__":
-    from components.train.training import Training  # Late: it imports TensorFlow Transform.
+    from components.train import training  # Late: it imports TensorFlow Transform.
+    from components.train.records import Task
 
     _tell_on_stdout()
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_stdin, daemon=True).start()
-    exit_code = take_part(lambda strategy: Training(job).fit(strategy))
+    exit_code = take_part(
+        lambda strategy: training.fit(Task.of(job), job, strategy, lambda: training.curves_of(job))
+    )
     sys.stdout.flush()
     os._exit(exit_code)

@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from components.sequence import LENGTH, OBSERVED, SEQUENCE_ID, VALUES, Category
+from components.sequence import ENTITY_ID, LENGTH, OBSERVED, SEQUENCE_ID, VALUES, Category
 from components.transform import standardise, vocabulary
 
 
@@ -23,7 +23,7 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     Returns:
       `values`, ragged float32 [B, None], T * F row-major; `observed`, ragged int64 likewise, where
       values can be missing; the codes of each category, ragged int64 [B, None], under its name;
-      `length`, int64 [B]; `sequence_id`, bytes [B]; the context.
+      `length`, int64 [B]; `sequence_id` and `entity_id`, bytes [B]; the context.
     """
     columns = [inputs[name] for name in custom_config["features"]]
     z, observed = standardise.standardise(standardise.stack_features(columns))
@@ -31,6 +31,7 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
         VALUES: standardise.rows_of(z, columns[0]),
         LENGTH: inputs[LENGTH],
         SEQUENCE_ID: inputs[SEQUENCE_ID],
+        ENTITY_ID: inputs[ENTITY_ID],
         **{name: inputs[name] for name in custom_config["context"]},
     }
     if custom_config["allow_missing"]:

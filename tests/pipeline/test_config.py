@@ -21,7 +21,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 import schemas
 from components.ingest.options import InputOptions, QuarantineOptions, StepOptions
 from components.push.options import PushOptions
-from components.train.options import HeadOptions, TrainOptions
+from components.train.options import HeadOptions, TrainOptions, TuneOptions
 from components.validate.options import DriftOptions
 from pipeline.config import BeamOptions, Config, ConfigError, load, to_dict
 
@@ -32,6 +32,7 @@ TABLES = {
     "quarantine": QuarantineOptions,
     "drift": DriftOptions,
     "train": TrainOptions,
+    "tune": TuneOptions,
     "push": PushOptions,
     "beam": BeamOptions,
 }
@@ -102,6 +103,7 @@ FULL = {
         "strategy": "mirrored",
         "seed": 2**31 - 1,
     },
+    "tune": {"trials": 3, "held_out": 0.5},
     "heads": [
         {
             "name": "speaker",
@@ -206,6 +208,7 @@ def test_every_key_of_every_table_arrives(tmp_path: pathlib.Path, smallest: path
         quarantine=QuarantineOptions(max_share=0.0),
         drift=DriftOptions(**FULL["drift"]),
         train=TrainOptions(**FULL["train"]),
+        tune=TuneOptions(**FULL["tune"]),
         heads=(HeadOptions(**(FULL["heads"][0] | {"classes": ("1", "2")})),),
         push=PushOptions(**FULL["push"]),
         beam=BeamOptions(runner="PortableRunner", options=tuple(FULL["beam"]["options"])),
@@ -345,6 +348,7 @@ OTHER_TYPES = {
     DriftOptions: ("a table", ["x", 5]),
     QuarantineOptions: ("a table", [0.5]),
     TrainOptions: ("a table", [5, [{"epochs": 3}]]),
+    TuneOptions: ("a table", [True, 5]),
     PushOptions: ("a table", [True, 5]),
     BeamOptions: ("a table", [True, "DirectRunner"]),
 }
@@ -433,6 +437,11 @@ AT_LEAST_ONE = (
         *[
             ("train.dropout", value, f"expected a share below 1, received {value}")
             for value in (-0.1, 1.0, math.nan)
+        ],
+        ("tune.trials", -1, "expected at least 0, received -1"),
+        *[
+            ("tune.held_out", value, f"expected a share above 0 and below 1, received {value}")
+            for value in (0.0, 1.0, -0.1, math.inf, math.nan)
         ],
         *[
             (f"input.{name}", "", "expected a path or a pattern, received an empty string")

@@ -93,7 +93,7 @@ def _stopped(status: str, **reached: Any) -> dict[str, Any]:
     """A run that stopped in its first stage, but for what is given."""
     nothing = (
         "input", "splits", "train", "metrics", "baselines", "pushed", "newest", "embedding",
-        "constant_features", "data", "drift", "tensorboard",
+        "constant_features", "data", "drift", "tensorboard", "tune",
     )  # fmt: skip
     reasons = [f"why it is {status}"]
     ending = {
@@ -150,6 +150,16 @@ def test_stopped_runs(status: str, headline: str) -> None:
     assert reached == ["verdict", "stages", "lineage", "versions"]
     assert page.rows("stages") == {"ingest": ["failed", "0.250", "—"]}
     assert [*page.figures] == ["plot-stages"]
+
+
+def test_the_settings_that_a_search_tried() -> None:
+    page = _page(summary())
+    assert page.rows("training") == {
+        "2": ["0.5432", "0.001230", "128"],
+        "1": ["0.6543", "0.003000", "64"],
+    }
+    assert page.texts("th", "training")[:4] == ["Trial", "Held-out error", "learning_rate", "units"]
+    assert "Held-out error" not in _page(summary() | {"tune": None}).text
 
 
 def test_stopped_before_any_stage() -> None:

@@ -37,7 +37,7 @@ def columns_and_schema():
     group = schema.tensor_representation_group[""].tensor_representation
     for name in FEATURES:
         group[name].ragged_tensor.feature_path.step.append(name)
-    for name in ("sequence_id", "length"):
+    for name in ("sequence_id", "entity_id", "length"):
         group[name].dense_tensor.column_name = name
         group[name].dense_tensor.shape.SetInParent()
     group["label"].varlen_sparse_tensor.column_name = "label"

@@ -1,0 +1,89 @@
+"""`tuner_fn`, which TFX's Tuner calls by its dotted name. TFX reloads this module: no class."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import tensorflow as tf
+from tfx.components.tuner.component import TunerFnResult
+
+from components import progress
+from components.sequence import ENTITY_ID, SPLITS
+from components.train import loop, tuning
+from components.train.checkpoint import Checkpoints
+from components.train.options import TuneOptions
+from components.train.records import Records, Task, job_of
+from components.train.search import Search, Values
+from components.train.trainer import Trainer, strategy_of
+
+_ENTITY = {ENTITY_ID: tf.io.FixedLenFeature([], tf.string)}
+
+
+def tuner_fn(fn_args: Any) -> TunerFnResult:
+    """A search whose every trial is a training like `run_fn`'s, on a part of the training split.
+
+    Args:
+      fn_args: TFX's, as `records.job_of` takes them; `custom_config` holds, too, `tune` (TuneOptions
+        as a dictionary) and `trials`, a folder that outlives the execution.
+    """
+    task = Task.of(job_of(fn_args))
+    tune = TuneOptions(**fn_args.custom_config["tune"])
+    folder = pathlib.Path(fn_args.working_dir)
+    train = task.splits[SPLITS[0]]
+    records, held_out = divide(train, tune.held_out, folder)
+    batches = records.batches_to_train(task.options) + held_out.batches_to_score(task.options)
+    a_trial = batches * (task.options.epochs + 1)
+    # Of several machines, the training itself has the others; trials are trained on this one.
+    devices = task.options.strategy.replace("multi_worker", "auto")
+
+    def error_of(number: int, values: Values) -> float:
+        progress.expect(tune.trials * a_trial, "batches", number * a_trial)
+        options = dataclasses.replace(task.options, **values)
+        trainer = Trainer(options=options, strategy=strategy_of(devices), **task.model)
+        history = loop.train(
+            trainer,
+            records,
+            held_out,
+            options=options,
+            checkpoints=Checkpoints(folder / "checkpoints", f"trial-{number}"),
+        )
+        return loop.best_epoch(history).error
+
+    known = pathlib.Path(fn_args.custom_config["trials"])
+    known.mkdir(parents=True, exist_ok=True)
+    search = Search(
+        options=task.options,
+        trials=tune.trials,
+        error_of=error_of,
+        known=known / f"{task.fingerprint(str(tune.held_out))}.json",
+        directory=folder,
+    )
+    return TunerFnResult(tuner=search, fit_kwargs={})
+
+
+def divide(train: Records, share: float, folder: pathlib.Path) -> tuple[Records, Records]:
+    """Copies a split's records into two shards: to train on, and held out.
+
+    Raises:
+      BadDataError: see `tuning.held_out`.
+    """
+    stored = tf.data.TFRecordDataset(list(train.files), "GZIP").batch(1024)
+    entities = [
+        entity
+        for batch in stored
+        for entity in tf.io.parse_example(batch, _ENTITY)[ENTITY_ID].numpy()
+    ]
+    chosen = tuning.held_out(entities, share)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [str(folder / f"{name}.gz") for name in ("train", "held_out")]
+    with (
+        tf.io.TFRecordWriter(paths[0], "GZIP") as kept,
+        tf.io.TFRecordWriter(paths[1], "GZIP") as held,
+    ):
+        for record, is_held in zip(stored.unbatch(), chosen, strict=True):
+            (held if is_held else kept).write(record.numpy())
+    one, other = (
+        dataclasses.replace(train, files=(path,), lengths=train.lengths[chosen == is_held])
+        for path, is_held in zip(paths, (False, True), strict=True)
+    )
+    return one, other
