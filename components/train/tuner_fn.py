@@ -23,8 +23,8 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     """A search whose every trial is a training like `run_fn`'s, on a part of the training split.
 
     Args:
-      fn_args: TFX's, as `records.job_of` takes them; `custom_config` holds, too, `tune` (TuneOptions
-        as a dictionary) and `trials`, a folder that outlives the execution.
+      fn_args: TFX's, as `records.job_of` takes them; `custom_config` holds, too, `tune`
+        (TuneOptions as a dictionary) and `trials`, a folder that outlives the execution.
     """
     task = Task.of(job_of(fn_args))
     tune = TuneOptions(**fn_args.custom_config["tune"])
