@@ -1,7 +1,7 @@
-"""`ragline-worker`: a Beam worker in this environment, for runners that start workers by a command.
+r"""`ragline-worker`: a Beam worker in this environment, for what starts workers by a command.
 
-    WORKER=.venv/bin/ragline-worker
-    python -m apache_beam.runners.worker.worker_pool_main --service_port=50000 --container_executable=$WORKER
+    python -m apache_beam.runners.worker.worker_pool_main --service_port=50000 \
+        --container_executable=.venv/bin/ragline-worker
 
 It keeps the contract of an SDK container's entry point, but for what is staged, of which there is
 nothing: ragline is installed where this is. Without it a pool starts whatever `python` is found

@@ -1,0 +1,149 @@
+"""Every Beam part, run on one engine, and what came out of it, record by record."""
+
+import dataclasses
+import pathlib
+import shutil
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from google.protobuf import json_format
+from ingest.whole_runs import columns_of, records_of
+from tensorflow_metadata.proto.v0 import statistics_pb2
+from tfx.components.evaluator import executor as evaluator
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+from tfx.types import standard_artifacts
+from tfx.utils import proto_utils
+
+import ragline
+import schemas
+from components.evaluate import config as evaluate_config
+from components.evaluate import results, slices
+from components.sequence import SPLITS, Columns
+from pipeline import config as configuration
+from pipeline import fingerprint, lineage, preflight, reuse, runner, seals, tfx_run, workdir
+
+# What does not run on Beam, or needs what does not.
+AFTER = ("train", "evaluate", "baselines", "verdict", "push")
+# One worker process is started for each Beam job, and a stage has one for each split.
+FEWER = ("statistics", "anomalies", "gate")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """A `[beam]` table."""
+
+    runner: str
+    options: tuple[str, ...] = ()
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        return (f"beam.runner={self.runner}", f"beam.options={list(self.options)}")
+
+
+def stages(folder: pathlib.Path, data: pathlib.Path, engine: Engine) -> dict[str, Any]:
+    """Ingest, statistics and transform, as a configuration wires them."""
+    found = _run(folder, data, engine)
+    return {
+        "ingest": _shards(found["ingest"].outputs["examples"]),
+        "statistics": {
+            split: _statistics(pathlib.Path(found["statistics"].outputs["statistics"], split))
+            for split in (f"Split-{name}" for name in SPLITS)
+        },
+        "transform": _by_id(found["transform"].outputs["transformed_examples"]),
+    }
+
+
+def _run(folder: pathlib.Path, data: pathlib.Path, engine: Engine) -> dict[str, lineage.Stage]:
+    overrides = (f"input.train={data}", *engine.overrides)
+    config = configuration.load("examples/gestures.toml", overrides, str(folder / "work"))
+    with workdir.opened(config) as session, pytest.MonkeyPatch.context() as patch:
+        # TFX hands the arguments of the process, here pytest's, to absl.
+        patch.setattr("sys.argv", ["ragline"])
+        database = session.workdir / preflight.DATABASE
+        run_id = session.run_id
+        compiled = tfx_run.compile_pipeline(
+            runner.pipeline_of(config, session.workdir, ""), run_id, fingerprint.versions
+        )
+        reused = reuse.Reuse(database, seals.Seals(session.workdir), config.name, run_id)
+        tfx_run.run(compiled, reused, skip=AFTER, on_start=_ignore, on_end=_ignore)
+    return lineage.stages(database, config.name, run_id)
+
+
+def _ignore(*_: object) -> None:
+    """Nobody is to be told."""
+
+
+def _shards(examples: str) -> dict[str, list[list[bytes]]]:
+    """Split -> shard -> its records, in order."""
+    return {
+        split: [
+            list(records_of([path]))
+            for path in sorted(pathlib.Path(examples, f"Split-{split}").iterdir())
+        ]
+        for split in SPLITS
+    }
+
+
+def _by_id(examples: str) -> dict[str, dict[bytes, dict[str, Any]]]:
+    """Split -> sequence -> column -> its values."""
+    return {
+        split: {
+            record["sequence_id"][0]: record
+            for record in map(
+                columns_of, records_of(sorted(pathlib.Path(examples, f"Split-{split}").iterdir()))
+            )
+        }
+        for split in SPLITS
+    }
+
+
+def _statistics(folder: pathlib.Path) -> dict[str, Any]:
+    """What TFDV says of a split, without what its sketches estimate from samples."""
+    [file] = folder.iterdir()
+    [dataset] = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes()).datasets
+    return json_format.MessageToDict(dataset)
+
+
+def evaluation(folder: pathlib.Path, examples: str, encoder: pathlib.Path, engine: Engine) -> Any:
+    """The Evaluator's metrics of an encoder, of every slice."""
+    columns = Columns.from_schema(schemas.load("gestures"))
+    artifacts = {
+        "examples": standard_artifacts.Examples(),
+        "model": standard_artifacts.Model(),
+        "schema": standard_artifacts.Schema(),
+        "evaluation": standard_artifacts.ModelEvaluation(),
+    }
+    for name, artifact in artifacts.items():
+        artifact.uri = str(folder / name)
+    artifacts["examples"].uri = examples
+    artifacts["examples"].split_names = '["train", "eval"]'
+    shutil.copytree(encoder, folder / "model" / "Format-Serving")
+    (folder / "schema").mkdir()
+    shutil.copy(schemas.locate("gestures"), folder / "schema" / "schema.pbtxt")
+    arguments = configuration.BeamOptions(runner=engine.runner, options=engine.options).arguments
+    context = BaseBeamExecutor.Context(
+        beam_pipeline_args=arguments, tmp_dir=str(folder / "tmp"), unique_id="1"
+    )
+    asked = evaluate_config.eval_config(
+        features=columns.names,
+        heads=[],
+        categories=[],
+        slices=slices.columns_of(columns),
+        source="",
+    )
+    given = {name: [artifact] for name, artifact in artifacts.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["ragline"])
+        evaluator.Executor(context).Do(
+            given, given, {"eval_config": proto_utils.proto_to_json(asked)}
+        )
+    return results.load(artifacts["evaluation"].uri)[0]
+
+
+def embeddings(
+    folder: pathlib.Path, data: pathlib.Path, encoder: pathlib.Path, engine: Engine
+) -> list[dict[str, Any]]:
+    """What `ragline encode` writes."""
+    ragline.encode(encoder, input=str(data), output=folder / "encoded", overrides=engine.overrides)
+    return pq.read_table(folder / "encoded").to_pylist()

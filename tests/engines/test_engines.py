@@ -1,0 +1,127 @@
+"""Every Beam part gives the same records on every engine that can be started here.
+
+Flink's is started by tests/flink/check.py, where there is one.
+"""
+
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from apache_beam.runners.portability import prism_runner
+from conftest import write_jsonl
+from engines import beam_parts
+from engines.beam_parts import Engine
+
+from pipeline.config import BeamOptions
+
+DIRECT = Engine(runner="DirectRunner")
+TWO_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+EMBEDDED = "--job_endpoint=embed"
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A pool of workers in processes of their own, in a folder that is not ours."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    worker = pathlib.Path(sys.executable).with_name("ragline-worker")
+    command = [
+        *(sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main"),
+        *(f"--service_port={port}", f"--container_executable={worker}"),
+    ]
+    folder = tmp_path_factory.mktemp("pool")
+    environment = {"PATH": os.defpath, "HOME": str(folder)}
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log) as process,
+    ):
+        try:
+            _wait_for(port, process)
+            yield f"localhost:{port}"
+        finally:
+            process.terminate()
+
+
+def _wait_for(port: int, process: subprocess.Popen) -> None:
+    while process.poll() is None:
+        try:
+            socket.create_connection(("localhost", port)).close()
+            return
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+    raise AssertionError("the pool has ended")
+
+
+def _engine(name: str, request: pytest.FixtureRequest) -> Engine:
+    if name == "processes":
+        return Engine(runner="DirectRunner", options=TWO_PROCESSES)
+    if name == "loopback":
+        return Engine(runner="PortableRunner", options=(EMBEDDED, "--environment_type=LOOPBACK"))
+    where = f"--environment_config={request.getfixturevalue('pool')}"
+    return Engine(runner="PortableRunner", options=(EMBEDDED, "--environment_type=EXTERNAL", where))
+
+
+ENGINES = ("processes", "loopback", "external")
+
+
+@pytest.fixture(scope="module")
+def data(gestures: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("data")
+    write_jsonl(folder / "a.jsonl", gestures[:40])
+    write_jsonl(folder / "b.jsonl", gestures[40:80])
+    return folder / "*.jsonl"
+
+
+def _all(
+    folder: pathlib.Path, data: pathlib.Path, encoder: pathlib.Path, engine: Engine
+) -> dict[str, Any]:
+    found = beam_parts.stages(folder, data, engine)
+    [examples] = (folder / "work" / "artifacts" / "ingest" / "examples").iterdir()
+    return found | {
+        "evaluate": beam_parts.evaluation(folder, str(examples), encoder, engine),
+        "encode": beam_parts.embeddings(folder, data, encoder, engine),
+    }
+
+
+@pytest.fixture(scope="module")
+def expected(
+    data: pathlib.Path, encoder: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prism_runner.PrismRunner, "run_pipeline", _is_called)
+        return _all(tmp_path_factory.mktemp("direct"), data, encoder, DIRECT)
+
+
+def _is_called(*_: object) -> None:
+    pytest.fail("DirectRunner looked for an engine to download")
+
+
+def test_the_direct_runner_does_all(expected: dict[str, Any]) -> None:
+    shards = [shard for split in expected["ingest"].values() for shard in split]
+    assert sum(map(len, shards)) == len(expected["encode"]) == 80
+    assert sum(map(len, expected["transform"].values())) == 80
+
+
+def test_fn_api_runner_is_another_name_of_it() -> None:
+    assert BeamOptions(runner="FnApiRunner").arguments == BeamOptions().arguments
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_part_gives_the_same_records(
+    name: str,
+    request: pytest.FixtureRequest,
+    expected: dict[str, Any],
+    data: pathlib.Path,
+    encoder: pathlib.Path,
+    tmp_path: pathlib.Path,
+) -> None:
+    found = _all(tmp_path, data, encoder, _engine(name, request))
+    for part, records in expected.items():
+        assert found[part] == records, part
