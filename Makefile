@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install demo test test-airflow test-faults lint bench bench-encode bench-growth bench-ingest \
+.PHONY: install demo test test-airflow test-engines test-faults test-flink lint bench bench-encode bench-growth bench-ingest \
 	bench-quality clean
 
 install: $(INSTALLED)
@@ -26,6 +26,14 @@ test: install
 # Real kills, full disks, damaged databases; `make test` holds a sample (docs/reliability.md).
 test-faults: install
 	RAGLINE_KILLS=20 $(BIN)/python -m pytest tests/faults -v --durations=0
+
+# Whole runs on every engine that can be started here; `make test` holds the Beam parts (docs/engines.md).
+test-engines: install
+	$(BIN)/python -m pytest tests/engines -v --durations=0
+
+# The Beam parts on Flink's local cluster, where Java and Beam's job server for Flink are.
+test-flink: install
+	$(BIN)/python tests/flink/check.py
 
 # The DAG of examples/airflow under Airflow 3 and 2.11, in environments of their own (3 GB).
 test-airflow: install

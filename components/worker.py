@@ -14,11 +14,7 @@ import os
 from collections.abc import Sequence
 
 import grpc
-from apache_beam.portability.api import (
-    beam_provision_api_pb2,
-    beam_provision_api_pb2_grpc,
-    endpoints_pb2,
-)
+from apache_beam.portability.api import beam_provision_api_pb2, beam_provision_api_pb2_grpc
 from apache_beam.runners.worker import sdk_worker_main
 from google.protobuf import json_format, text_format
 
@@ -26,7 +22,7 @@ from google.protobuf import json_format, text_format
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serves the runner until it is done."""
     parser = argparse.ArgumentParser(prog="ragline-worker")
-    for name in ("id", "provision_endpoint", "control_endpoint", "logging_endpoint"):
+    for name in ("id", "provision_endpoint"):
         parser.add_argument(f"--{name}", required=True)
     asked, _ = parser.parse_known_args(arguments)
     with grpc.insecure_channel(asked.provision_endpoint) as channel:
@@ -42,11 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "WORKER_ID": asked.id,
         "PIPELINE_OPTIONS": json_format.MessageToJson(info.pipeline_options),
         "RUNNER_CAPABILITIES": " ".join(info.runner_capabilities),
-        "CONTROL_API_SERVICE_DESCRIPTOR": _descriptor(asked.control_endpoint),
-        "LOGGING_API_SERVICE_DESCRIPTOR": _descriptor(asked.logging_endpoint),
+        "CONTROL_API_SERVICE_DESCRIPTOR": text_format.MessageToString(info.control_endpoint),
+        "LOGGING_API_SERVICE_DESCRIPTOR": text_format.MessageToString(info.logging_endpoint),
     }
     sdk_worker_main.main([])
-
-
-def _descriptor(endpoint: str) -> str:
-    return text_format.MessageToString(endpoints_pb2.ApiServiceDescriptor(url=endpoint))

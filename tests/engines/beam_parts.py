@@ -41,6 +41,18 @@ class Engine:
         return (f"beam.runner={self.runner}", f"beam.options={list(self.options)}")
 
 
+def every(
+    folder: pathlib.Path, data: pathlib.Path, encoder: pathlib.Path, engine: Engine
+) -> dict[str, Any]:
+    """Part -> what came out of it."""
+    found = stages(folder, data, engine)
+    [examples] = (folder / "work" / "artifacts" / "ingest" / "examples").iterdir()
+    return found | {
+        "evaluate": evaluation(folder, str(examples), encoder, engine),
+        "encode": embeddings(folder, data, encoder, engine),
+    }
+
+
 def stages(folder: pathlib.Path, data: pathlib.Path, engine: Engine) -> dict[str, Any]:
     """Ingest, statistics and transform, as a configuration wires them."""
     found = _run(folder, data, engine)

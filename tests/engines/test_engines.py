@@ -79,24 +79,13 @@ def data(gestures: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactor
     return folder / "*.jsonl"
 
 
-def _all(
-    folder: pathlib.Path, data: pathlib.Path, encoder: pathlib.Path, engine: Engine
-) -> dict[str, Any]:
-    found = beam_parts.stages(folder, data, engine)
-    [examples] = (folder / "work" / "artifacts" / "ingest" / "examples").iterdir()
-    return found | {
-        "evaluate": beam_parts.evaluation(folder, str(examples), encoder, engine),
-        "encode": beam_parts.embeddings(folder, data, encoder, engine),
-    }
-
-
 @pytest.fixture(scope="module")
 def expected(
     data: pathlib.Path, encoder: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prism_runner.PrismRunner, "run_pipeline", _is_called)
-        return _all(tmp_path_factory.mktemp("direct"), data, encoder, DIRECT)
+        return beam_parts.every(tmp_path_factory.mktemp("direct"), data, encoder, DIRECT)
 
 
 def _is_called(*_: object) -> None:
@@ -122,6 +111,6 @@ def test_every_part_gives_the_same_records(
     encoder: pathlib.Path,
     tmp_path: pathlib.Path,
 ) -> None:
-    found = _all(tmp_path, data, encoder, _engine(name, request))
+    found = beam_parts.every(tmp_path, data, encoder, _engine(name, request))
     for part, records in expected.items():
         assert found[part] == records, part

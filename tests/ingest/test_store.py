@@ -94,7 +94,9 @@ def _without_places(account: Mapping[str, Any], top: str) -> Any:
 
 
 def test_a_store_without_the_input_says_so() -> None:
-    with pytest.raises(BadDataError, match="mem://bucket/none/x.jsonl: expected at least one file"):
+    with pytest.raises(
+        BadDataError, match=r"mem://bucket/none/x\.jsonl: expected at least one file"
+    ):
         _ingest("mem://bucket", InputOptions(train="none/x.jsonl"))
 
 
