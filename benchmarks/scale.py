@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DAYS = (10**6, 10**8, 10**10)  # steps a day
@@ -134,7 +134,7 @@ def _power(steps: int) -> str:
     return f"10^{round(math.log10(steps))} steps a day"
 
 
-def _table(header: tuple[str, ...], rows: Iterator[tuple[str, ...]] | tuple) -> str:
+def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     line = ("---", *["---:"] * (len(header) - 1))
     return "\n".join(f"| {' | '.join(row)} |" for row in (header, line, *rows))
 
@@ -175,7 +175,7 @@ def _sampled(sequences: int) -> Sample:
         stdout=subprocess.PIPE,
         text=True,
     )
-    return Sample(**json.loads(done.stdout))
+    return Sample(**json.loads(done.stdout.splitlines()[-1]))
 
 
 def sample(sequences: int, folder: pathlib.Path) -> Sample:
@@ -232,11 +232,12 @@ def _cpu() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def _bytes(manifests: Iterator[Mapping[str, Mapping[str, int]]] | list) -> int:
+def _bytes(manifests: Iterable[Mapping[str, Mapping[str, int]]]) -> int:
     return sum(file["bytes"] for found in manifests for file in found.values())
 
 
 def main() -> None:
+    """Prints tables, or what they are made of."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--measure", nargs=2, type=int, metavar=("SMALL", "LARGE"))
     parser.add_argument("--sample", type=int, help=argparse.SUPPRESS)

@@ -59,7 +59,7 @@ class BeamOptions:
         mistakes = []
         if not self.runner:
             mistakes.append("runner: expected the name of a Beam runner, received an empty string")
-        if self._engine == "dask":
+        elif self._engine == "dask":
             mistakes.append(
                 f"runner: {self.runner!r} is refused: it writes empty files and reports success"
             )

@@ -77,7 +77,7 @@ def test_a_store_holds_what_a_disk_does(both: tuple[str, str], options: InputOpt
     assert _without_places(found, store) == _without_places(expected, disk)
     on_disk, in_store = (manifest(f"{top}/out") for top in both)
     rejected = "rejected.jsonl"
-    assert in_store.keys() == on_disk.keys() and len(in_store) > 4
+    assert in_store.keys() == on_disk.keys() and len(in_store) > 2
     for one in (in_store, on_disk):
         one.pop(rejected, None)
     assert in_store == on_disk, "shard by shard, the same bytes"
@@ -86,7 +86,7 @@ def test_a_store_holds_what_a_disk_does(both: tuple[str, str], options: InputOpt
     assert not list(places.inside(f"{store}/out", "**.tmp"))
     if found["quarantined"]:
         lines = places.read(f"{store}/out/{rejected}").decode().splitlines()
-        assert [json.loads(line)["code"] for line in lines] == ["empty", "duplicate_id"]
+        assert {json.loads(line)["code"] for line in lines} == {"empty", "duplicate_id"}
 
 
 def _without_places(account: Mapping[str, Any], top: str) -> Any:
