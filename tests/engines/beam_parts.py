@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 import shutil
+import warnings
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -69,7 +70,12 @@ def stages(folder: pathlib.Path, data: pathlib.Path, engine: Engine) -> dict[str
 def _run(folder: pathlib.Path, data: pathlib.Path, engine: Engine) -> dict[str, lineage.Stage]:
     overrides = (f"input.train={data}", *engine.overrides)
     config = configuration.load("examples/gestures.toml", overrides, str(folder / "work"))
-    with workdir.opened(config) as session, pytest.MonkeyPatch.context() as patch:
+    with (
+        workdir.opened(config) as session,
+        pytest.MonkeyPatch.context() as patch,
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", "label", DeprecationWarning)  # Of protobuf, in TFX.
         # TFX hands the arguments of the process, here pytest's, to absl.
         patch.setattr("sys.argv", ["ragline"])
         database = session.workdir / preflight.DATABASE
