@@ -40,6 +40,8 @@ class Cost:
 
 
 MEASURED: dict[str, Cost] = {}
+RAW_BYTES = 0.0  # a step, of the demo's JSON Lines
+HASHED_A_SECOND = 1.77e9  # bytes, by SHA-256
 
 # How much of the data each stage reads: of the window of the newest spans, or of the newest alone.
 WINDOW_SPANS = 7
@@ -100,6 +102,8 @@ def tables() -> Iterator[str]:
             ("sequences of 70 steps", *(f"{steps / STEPS_A_SEQUENCE:,.0f}" for steps in DAYS)),
             ("cores for a Beam part an hour", *(f"{_cores(steps):,}" for steps in DAYS)),
             ("training, hours on one core", *(_hours(core_seconds("train", s)) for s in DAYS)),
+            ("hashing, hours on one core", *(_hours(_hashing(steps)) for steps in DAYS)),
+            ("raw files, GB", *(f"{RAW_BYTES * steps / 1e9:,.1f}" for steps in DAYS)),
             ("kept by the run, GB", *(f"{_kept(steps):,.1f}" for steps in DAYS)),
             ("embeddings, GB", *(f"{gigabytes('encode', steps):,.2f}" for steps in DAYS)),
             ("computing, dollars", *(f"{_dollars(steps):,.2f}" for steps in DAYS)),
@@ -110,6 +114,11 @@ def tables() -> Iterator[str]:
 
 def _cores(steps: int) -> int:
     return max(math.ceil(core_seconds(stage, steps) / PART_SECONDS) for stage in ON_BEAM)
+
+
+def _hashing(steps: int) -> float:
+    """CPU seconds: raw files twice, to know the span and to name the input; artifacts once."""
+    return (2 * RAW_BYTES * WINDOW_SPANS * steps + 1e9 * _kept(steps)) / HASHED_A_SECOND
 
 
 def _kept(steps: int) -> float:
@@ -144,15 +153,16 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 @dataclasses.dataclass(slots=True)
 class Sample:
-    """One size: the steps that were read, and of each stage CPU seconds and bytes on the disk."""
+    """One size: steps and bytes of the raw files; of each stage CPU seconds and bytes kept."""
 
     steps: int
+    raw: int
     seconds: dict[str, float]
     bytes: dict[str, int]
 
 
-def measure(small: int, large: int) -> dict[str, Cost]:
-    """The costs, from two sizes."""
+def measure(small: int, large: int) -> tuple[dict[str, Cost], float]:
+    """The costs, from two sizes, and the bytes of a step in the raw files."""
     one, two = (_sampled(size) for size in (small, large))
     found = {}
     for stage in one.seconds:
@@ -164,7 +174,7 @@ def measure(small: int, large: int) -> dict[str, Cost]:
             step=round(max(0.0, slope) * 1e6, 3),
             bytes=round((two.bytes[stage] - one.bytes[stage]) / (steps[1] - steps[0]), 2),
         )
-    return found
+    return found, two.raw / two.steps
 
 
 def _sampled(sequences: int) -> Sample:
@@ -224,7 +234,12 @@ def sample(sequences: int, folder: pathlib.Path) -> Sample:
     ended("encode")
     sizes["encode"] = _bytes([manifest(folder / "encoded")])
     kept = [stage for stage in READS if stage in seconds]
-    return Sample(data.steps, {s: seconds[s] for s in kept}, {s: sizes[s] for s in kept})
+    return Sample(
+        steps=data.steps,
+        raw=sum(path.stat().st_size for path in data.paths),
+        seconds={stage: seconds[stage] for stage in kept},
+        bytes={stage: sizes[stage] for stage in kept},
+    )
 
 
 def _cpu() -> float:
@@ -248,9 +263,10 @@ def main() -> None:
         print(json.dumps(dataclasses.asdict(found)))
     elif asked.measure:
         started = time.monotonic()
-        for stage, cost in measure(*asked.measure).items():
+        found, raw = measure(*asked.measure)
+        for stage, cost in found.items():
             print(f"    {stage!r}: {cost!r},")
-        print(f"in {time.monotonic() - started:.0f} s")
+        print(f"{raw:.1f} bytes a step; in {time.monotonic() - started:.0f} s")
     else:
         print(*tables(), sep="\n\n")
 
