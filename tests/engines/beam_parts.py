@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 import shutil
 import warnings
+from collections.abc import Collection
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -24,10 +25,9 @@ from components.sequence import SPLITS, Columns
 from pipeline import config as configuration
 from pipeline import fingerprint, lineage, preflight, reuse, runner, seals, tfx_run, workdir
 
-# What does not run on Beam, or needs what does not.
-AFTER = ("train", "evaluate", "baselines", "verdict", "push")
-# One worker process is started for each Beam job, and a stage has one for each split.
-FEWER = ("statistics", "anomalies", "gate")
+PARTS = ("ingest", "statistics", "transform", "evaluate", "encode")
+# What is no Beam part, or needs what is none.
+_OTHERS = ("anomalies", "gate", "train", "evaluate", "baselines", "verdict", "push")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,32 +42,36 @@ class Engine:
         return (f"beam.runner={self.runner}", f"beam.options={list(self.options)}")
 
 
-def every(
-    folder: pathlib.Path, data: pathlib.Path, encoder: pathlib.Path, engine: Engine
+def run(
+    folder: pathlib.Path,
+    data: pathlib.Path,
+    encoder: pathlib.Path,
+    engine: Engine,
+    parts: Collection[str] = PARTS,
 ) -> dict[str, Any]:
-    """Part -> what came out of it."""
-    found = stages(folder, data, engine)
-    [examples] = (folder / "work" / "artifacts" / "ingest" / "examples").iterdir()
-    return found | {
-        "evaluate": evaluation(folder, str(examples), encoder, engine),
-        "encode": embeddings(folder, data, encoder, engine),
-    }
+    """Part -> what came out of it; ingest is always among them, since the others need it."""
+    left_out = [*_OTHERS, *(part for part in PARTS[1:] if part not in parts)]
+    stages = _stages(folder, data, engine, left_out)
+    examples = stages["ingest"].outputs["examples"]
+    found: dict[str, Any] = {"ingest": _shards(examples)}
+    if "statistics" in parts:
+        statistics = stages["statistics"].outputs["statistics"]
+        found["statistics"] = {
+            split: _statistics(pathlib.Path(statistics, f"Split-{split}")) for split in SPLITS
+        }
+    if "transform" in parts:
+        found["transform"] = _by_id(stages["transform"].outputs["transformed_examples"])
+    if "evaluate" in parts:
+        found["evaluate"] = evaluation(folder, examples, encoder, engine)
+    if "encode" in parts:
+        found["encode"] = embeddings(folder, data, encoder, engine)
+    return found
 
 
-def stages(folder: pathlib.Path, data: pathlib.Path, engine: Engine) -> dict[str, Any]:
-    """Ingest, statistics and transform, as a configuration wires them."""
-    found = _run(folder, data, engine)
-    return {
-        "ingest": _shards(found["ingest"].outputs["examples"]),
-        "statistics": {
-            split: _statistics(pathlib.Path(found["statistics"].outputs["statistics"], split))
-            for split in (f"Split-{name}" for name in SPLITS)
-        },
-        "transform": _by_id(found["transform"].outputs["transformed_examples"]),
-    }
-
-
-def _run(folder: pathlib.Path, data: pathlib.Path, engine: Engine) -> dict[str, lineage.Stage]:
+def _stages(
+    folder: pathlib.Path, data: pathlib.Path, engine: Engine, left_out: Collection[str]
+) -> dict[str, lineage.Stage]:
+    """The pipeline's own, as a configuration wires them."""
     overrides = (f"input.train={data}", *engine.overrides)
     config = configuration.load("examples/gestures.toml", overrides, str(folder / "work"))
     with (
@@ -84,7 +88,7 @@ def _run(folder: pathlib.Path, data: pathlib.Path, engine: Engine) -> dict[str, 
             runner.pipeline_of(config, session.workdir, ""), run_id, fingerprint.versions
         )
         reused = reuse.Reuse(database, seals.Seals(session.workdir), config.name, run_id)
-        tfx_run.run(compiled, reused, skip=AFTER, on_start=_ignore, on_end=_ignore)
+        tfx_run.run(compiled, reused, skip=left_out, on_start=_ignore, on_end=_ignore)
     return lineage.stages(database, config.name, run_id)
 
 
@@ -117,7 +121,7 @@ def _by_id(examples: str) -> dict[str, dict[bytes, dict[str, Any]]]:
 
 
 def _statistics(folder: pathlib.Path) -> dict[str, Any]:
-    """What TFDV says of a split, without what its sketches estimate from samples."""
+    """What TFDV says of a split."""
     [file] = folder.iterdir()
     [dataset] = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes()).datasets
     return json_format.MessageToDict(dataset)

@@ -9,14 +9,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import pytest
 from apache_beam.runners.portability import prism_runner
-from conftest import write_jsonl
+from conftest import ragline, write_jsonl
 from engines import beam_parts
-from engines.beam_parts import Engine
+from engines.beam_parts import PARTS, Engine
 
 from pipeline.config import BeamOptions
 
@@ -68,9 +68,6 @@ def _engine(name: str, request: pytest.FixtureRequest) -> Engine:
     return Engine(runner="PortableRunner", options=(EMBEDDED, "--environment_type=EXTERNAL", where))
 
 
-ENGINES = ("processes", "loopback", "external")
-
-
 @pytest.fixture(scope="module")
 def data(gestures: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     folder = tmp_path_factory.mktemp("data")
@@ -85,7 +82,7 @@ def expected(
 ) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prism_runner.PrismRunner, "run_pipeline", _is_called)
-        return beam_parts.every(tmp_path_factory.mktemp("direct"), data, encoder, DIRECT)
+        return beam_parts.run(tmp_path_factory.mktemp("direct"), data, encoder, DIRECT)
 
 
 def _is_called(*_: object) -> None:
@@ -102,15 +99,55 @@ def test_fn_api_runner_is_another_name_of_it() -> None:
     assert BeamOptions(runner="FnApiRunner").arguments == BeamOptions().arguments
 
 
-@pytest.mark.parametrize("name", ENGINES)
-def test_every_part_gives_the_same_records(
+# Workers in processes of their own take longer to start than all parts to run: `make test` starts
+# them for a part that needs TFDV's shim, and for one that loads a model.
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("loopback", PARTS),
+        ("processes", ("transform",)),
+        ("external", ("encode",)),
+        pytest.param("processes", PARTS, marks=pytest.mark.heavy),
+        pytest.param("external", PARTS, marks=pytest.mark.heavy),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "+".join(value),
+)
+def test_a_part_gives_the_same_records(
     name: str,
+    parts: Collection[str],
     request: pytest.FixtureRequest,
     expected: dict[str, Any],
     data: pathlib.Path,
     encoder: pathlib.Path,
     tmp_path: pathlib.Path,
 ) -> None:
-    found = beam_parts.every(tmp_path, data, encoder, _engine(name, request))
-    for part, records in expected.items():
-        assert found[part] == records, part
+    found = beam_parts.run(tmp_path, data, encoder, _engine(name, request), parts)
+    assert found.keys() == {"ingest", *parts}
+    for part, records in found.items():
+        assert records == expected[part], part
+
+
+@pytest.fixture(scope="module")
+def whole_run(data: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return _whole_run(data, tmp_path_factory.mktemp("whole") / "work", DIRECT)
+
+
+def _whole_run(data: pathlib.Path, workdir: pathlib.Path, engine: Engine) -> dict[str, Any]:
+    """What a run says of its data and its model, and what it pushed."""
+    settings = (f"input.train={data}", "train.epochs=1", *engine.overrides)
+    asked = [word for setting in settings for word in ("--set", setting)]
+    run = ragline(workdir, "examples/gestures.toml", *asked, "--force-bless", "a test")
+    assert run.exit_code == 0, run.stderr
+    return {key: run.summary[key] for key in ("input", "splits", "metrics", "baselines")}
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", ["processes", "loopback", "external"])
+def test_a_whole_run_ends_with_the_same_figures(
+    name: str,
+    request: pytest.FixtureRequest,
+    data: pathlib.Path,
+    whole_run: dict[str, Any],
+    tmp_path: pathlib.Path,
+) -> None:
+    assert _whole_run(data, tmp_path / "work", _engine(name, request)) == whole_run

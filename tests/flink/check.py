@@ -71,8 +71,7 @@ def _compare(folder: pathlib.Path, jar: str) -> Iterator[str]:
     )
     direct = beam_parts.Engine(runner="DirectRunner")
     expected, found = (
-        beam_parts.every(folder / engine.runner, data, encoder, engine)
-        for engine in (direct, flink)
+        beam_parts.run(folder / engine.runner, data, encoder, engine) for engine in (direct, flink)
     )
     for part, records in expected.items():
         if found[part] != records:
