@@ -121,14 +121,15 @@ def _by_id(examples: str) -> dict[str, dict[bytes, dict[str, Any]]]:
 
 
 def _statistics(folder: pathlib.Path) -> dict[str, Any]:
-    """What TFDV says of a split."""
+    """What TFDV says of a split; its features stand in any order."""
     [file] = folder.iterdir()
     [dataset] = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes()).datasets
-    return json_format.MessageToDict(dataset)
+    found = json_format.MessageToDict(dataset)
+    return found | {"features": {one["path"]["step"][0]: one for one in found["features"]}}
 
 
 def evaluation(folder: pathlib.Path, examples: str, encoder: pathlib.Path, engine: Engine) -> Any:
-    """The Evaluator's metrics of an encoder, of every slice."""
+    """The Evaluator's metrics of an encoder: (predictor, slice, metric, bound) -> number."""
     columns = Columns.from_schema(schemas.load("gestures"))
     artifacts = {
         "examples": standard_artifacts.Examples(),
@@ -160,7 +161,14 @@ def evaluation(folder: pathlib.Path, examples: str, encoder: pathlib.Path, engin
         evaluator.Executor(context).Do(
             given, given, {"eval_config": proto_utils.proto_to_json(asked)}
         )
-    return results.load(artifacts["evaluation"].uri)[0]
+    table, _ = results.load(artifacts["evaluation"].uri)
+    return {
+        (predictor, slice_name, metric, bound): number
+        for predictor, by_slice in table.items()
+        for slice_name, metrics in by_slice.items()
+        for metric, numbers in metrics.items()
+        for bound, number in numbers.items()
+    }
 
 
 def embeddings(

@@ -124,7 +124,9 @@ def test_a_part_gives_the_same_records(
     found = beam_parts.run(tmp_path, data, encoder, _engine(name, request), parts)
     assert found.keys() == {"ingest", *parts}
     for part, records in found.items():
-        assert records == expected[part], part
+        # Sums of float64, added up in another order.
+        same = pytest.approx(expected[part], rel=1e-12) if part == "evaluate" else expected[part]
+        assert records == same, part
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +140,7 @@ def _whole_run(data: pathlib.Path, workdir: pathlib.Path, engine: Engine) -> dic
     asked = [word for setting in settings for word in ("--set", setting)]
     run = ragline(workdir, "examples/gestures.toml", *asked, "--force-bless", "a test")
     assert run.exit_code == 0, run.stderr
-    return {key: run.summary[key] for key in ("input", "splits", "metrics", "baselines")}
+    return {key: run.summary[key] for key in ("input", "splits", "train", "metrics")}
 
 
 @pytest.mark.heavy
