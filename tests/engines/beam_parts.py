@@ -60,7 +60,7 @@ def run(
             split: _statistics(pathlib.Path(statistics, f"Split-{split}")) for split in SPLITS
         }
     if "transform" in parts:
-        found["transform"] = _by_id(stages["transform"].outputs["transformed_examples"])
+        found["transform"] = by_id(stages["transform"].outputs["transformed_examples"])
     if "evaluate" in parts:
         found["evaluate"] = evaluation(folder, examples, encoder, engine)
     if "encode" in parts:
@@ -107,7 +107,7 @@ def _shards(examples: str) -> dict[str, list[list[bytes]]]:
     }
 
 
-def _by_id(examples: str) -> dict[str, dict[bytes, dict[str, Any]]]:
+def by_id(examples: str) -> dict[str, dict[bytes, dict[str, Any]]]:
     """Split -> sequence -> column -> its values."""
     return {
         split: {
