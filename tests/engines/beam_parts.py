@@ -168,6 +168,7 @@ def evaluation(folder: pathlib.Path, examples: str, encoder: pathlib.Path, engin
         for slice_name, metrics in by_slice.items()
         for metric, numbers in metrics.items()
         for bound, number in numbers.items()
+        if number is not None
     }
 
 

@@ -125,7 +125,11 @@ def test_a_part_gives_the_same_records(
     assert found.keys() == {"ingest", *parts}
     for part, records in found.items():
         # Sums of float64, added up in another order.
-        same = pytest.approx(expected[part], rel=1e-12) if part == "evaluate" else expected[part]
+        same = (
+            pytest.approx(expected[part], rel=1e-12, nan_ok=True)
+            if part == "evaluate"
+            else expected[part]
+        )
         assert records == same, part
 
 
@@ -144,7 +148,7 @@ def _whole_run(data: pathlib.Path, workdir: pathlib.Path, engine: Engine) -> dic
     asked = [word for setting in settings for word in ("--set", setting)]
     run = ragline(workdir, "examples/gestures.toml", *asked, "--force-bless", "a test")
     assert run.exit_code == 0, run.stderr
-    assert [version.name for version in run.serving] == ["1"]
+    assert run.summary["pushed"]
     [examples] = (workdir / "artifacts" / "transform" / "transformed_examples").iterdir()
     metrics = run.summary["metrics"]
     return {
