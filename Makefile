@@ -4,8 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install demo test test-airflow test-faults test-tune lint bench bench-encode bench-growth \
-	bench-ingest bench-quality clean
+.PHONY: install demo test test-airflow test-engines test-faults test-flink test-tune lint bench bench-encode \
+	bench-growth bench-ingest bench-quality clean
 
 install: $(INSTALLED)
 
@@ -30,6 +30,14 @@ test-faults: install
 # A search by the command itself, twice; `make test` holds its parts.
 test-tune: install
 	$(BIN)/python -m pytest tests/test_tune_end_to_end.py -v
+
+# Whole runs on every engine that can be started here; `make test` holds the Beam parts (docs/engines.md).
+test-engines: install
+	$(BIN)/python -m pytest tests/engines -v --durations=0
+
+# The Beam parts on Flink's local cluster, where Java and Beam's job server for Flink are.
+test-flink: install
+	$(BIN)/python tests/flink/check.py
 
 # The DAG of examples/airflow under Airflow 3 and 2.11, in environments of their own (3 GB).
 test-airflow: install

@@ -23,9 +23,10 @@ def encode(
     """Encodes raw files into a folder of Parquet files; `ragline encode` as a function.
 
     Args:
-      source: a configuration, whose newest encoder is taken, or the folder of an encoder.
+      source: a configuration, whose newest encoder is taken, or an encoder's folder or URI.
       input: path or pattern of the raw files.
-      output: the folder; an earlier result in it is replaced, the same one is left as it is.
+      output: the folder or its URI; an earlier result in it is replaced, the same one is left as
+        it is.
       overrides: `key=value` each, such as `input.format=csv`.
 
     Returns:
@@ -39,4 +40,4 @@ def encode(
     from pipeline import encode as job
 
     asked = job.request(str(source), input, tuple(overrides))
-    return job.encode(asked, pathlib.Path(output))
+    return job.encode(asked, output)

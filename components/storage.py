@@ -1,4 +1,8 @@
-"""Files that are whole or absent, and digests that name their content."""
+"""Files that are whole or absent, and digests that name their content.
+
+A file that is under way is a local one under another name; when it is whole it gets its own, or is
+copied into a store in one go (see `places`).
+"""
 
 import contextlib
 import hashlib
@@ -6,16 +10,22 @@ import json
 import math
 import os
 import pathlib
+import secrets
+import tempfile
 from collections.abc import Iterable
+from types import TracebackType
 from typing import Any
+
+from components import places
+from components.places import Place
 
 _CHUNK_BYTES = 1 << 20
 
 
-def sha256(path: str | os.PathLike[str]) -> str:
+def sha256(path: Place) -> str:
     """Hex SHA-256 of a file's content, read in chunks."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with places.open(path) as file:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
@@ -30,15 +40,12 @@ def digest_of(parts: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def manifest(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
+def manifest(folder: Place) -> dict[str, dict[str, Any]]:
     """What stands below a folder: file, by its path in it -> `bytes` and `sha256`."""
+    top = os.fspath(folder).rstrip("/")
     return {
-        file.relative_to(folder).as_posix(): {
-            "bytes": file.stat().st_size,
-            "sha256": sha256(file),
-        }
-        for file in sorted(folder.rglob("*"))
-        if file.is_file()
+        file.removeprefix(f"{top}/"): {"bytes": places.size(file), "sha256": sha256(file)}
+        for file in places.inside(top)
     }
 
 
@@ -58,26 +65,76 @@ def rename(staged: pathlib.Path, path: pathlib.Path) -> None:
     fsync(path.parent)
 
 
-def write_text(path: pathlib.Path, text: str) -> None:
+class Staged:
+    """A file under way; as a context, it is published at the end, or discarded on an error.
+
+    Attributes:
+      file: where it is written meanwhile, on this machine's disk.
+    """
+
+    def __init__(self, place: Place) -> None:
+        """Begins with nothing; a folder on a disk is made if it is not there."""
+        self._place = os.fspath(place)
+        name = os.path.basename(self._place)
+        # What begins with a dot is in no pattern of TFX's, and no part of a Parquet data set. Of
+        # machines that share a disk, two may do the same work at once, with the same process id.
+        name = f".{name}.{secrets.token_hex(4)}.tmp"
+        if places.is_local(self._place):
+            folder = pathlib.Path(self._place).parent
+            folder.mkdir(parents=True, exist_ok=True)
+        else:
+            folder = pathlib.Path(tempfile.gettempdir())
+        self.file = folder / name
+
+    def __enter__(self) -> pathlib.Path:
+        return self.file
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                self.publish()
+        finally:
+            self.discard()
+
+    def publish(self) -> None:
+        """Gives it its final name, once it is closed."""
+        if places.is_local(self._place):
+            rename(self.file, pathlib.Path(self._place))
+        else:
+            places.upload(self.file, self._place)
+            self.discard()
+
+    def discard(self) -> None:
+        """Leaves nothing of it but what is published."""
+        with contextlib.suppress(OSError):  # Of a folder that cannot be written to.
+            self.file.unlink(missing_ok=True)
+
+
+def write_bytes(path: Place, data: bytes) -> None:
     """Writes a file that is whole under its final name, or not there at all.
 
     Raises:
       OSError: it names the file even where the kernel does not, as when the disk is full.
     """
-    staged = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staged.write_text(text, encoding="utf-8")
-        rename(staged, path)
+        with Staged(path) as staged:
+            staged.write_bytes(data)
     except OSError as error:
-        error.filename = error.filename or str(path)
+        error.filename = error.filename or os.fspath(path)
         raise
-    finally:
-        with contextlib.suppress(OSError):  # Of a folder that cannot be written to.
-            staged.unlink(missing_ok=True)
 
 
-def write_json(path: pathlib.Path, value: Any) -> None:
+def write_text(path: Place, text: str) -> None:
+    """As `write_bytes`, in UTF-8."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Place, value: Any) -> None:
     """Writes standard JSON, atomically; a number that is not finite, which JSON lacks, is null."""
     write_text(path, json.dumps(standard(value), indent=2, allow_nan=False) + "\n")
 
@@ -91,6 +148,6 @@ def standard(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def read_json(path: str | os.PathLike[str]) -> Any:
+def read_json(path: Place) -> Any:
     """Reads a JSON file."""
-    return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    return json.loads(places.read(path).decode())

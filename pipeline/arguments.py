@@ -154,9 +154,7 @@ def parser() -> argparse.ArgumentParser:
         encode, "source", "CONFIG|ENCODER", "a TOML file, or the folder of a pushed encoder"
     )
     encode.add_argument("--input", required=True, metavar="PATTERN", help="the raw files")
-    encode.add_argument(
-        "--output", required=True, type=pathlib.Path, metavar="DIR", help="where the parts go"
-    )
+    encode.add_argument("--output", required=True, metavar="DIR", help="where the parts go")
     encode.set_defaults(command="encode")
 
     export = commands.add_parser(

@@ -43,10 +43,11 @@ class BeamOptions:
     """The `[beam]` table: where the Beam parts run.
 
     Attributes:
-      runner: `DirectRunner` runs in this process; it is started as FnApiRunner, the same engine
-        without its attempt to download one.
+      runner: `DirectRunner` runs on this machine; it is started as its own engine, without its
+        attempt to download another. Any runner of Beam's that loses no records will do.
       options: further pipeline options, such as `--direct_num_workers=2`; those that lose records
-        are refused.
+        are refused. Of a runner elsewhere, how its workers get ragline must be among them:
+        `--sdk_container_image=IMAGE`, or an `--environment_type` that needs none.
     """
 
     runner: str = "DirectRunner"
@@ -58,9 +59,15 @@ class BeamOptions:
         mistakes = []
         if not self.runner:
             mistakes.append("runner: expected the name of a Beam runner, received an empty string")
-        if self._engine == "dask":
+        elif self._engine == "dask":
             mistakes.append(
                 f"runner: {self.runner!r} is refused: it writes empty files and reports success"
+            )
+        elif not self._is_local and not self._has_image and not self._needs_no_image:
+            mistakes.append(
+                f"runner: {self.runner!r} starts workers, which need ragline: expected among the "
+                "options --sdk_container_image=IMAGE, or --environment_type=LOOPBACK, EXTERNAL or "
+                "PROCESS (docs/engines.md)"
             )
         for option in self.options:
             if not option.startswith("--"):
@@ -76,11 +83,26 @@ class BeamOptions:
     @property
     def arguments(self) -> list[str]:
         """The arguments of every Beam pipeline."""
-        if self._engine not in ("direct", "fnapi"):
-            return [f"--runner={self.runner}", *self.options]
+        runner = "components.local_runner.LocalRunner" if self._is_local else self.runner
         # Without an image TFX packs itself up for workers elsewhere, before every Beam part: in
         # 3 seconds, and into 42 MB of the temporary folder that nobody removes.
-        return ["--runner=FnApiRunner", "--sdk_container_image=none", *self.options]
+        image = () if self._has_image else ("--sdk_container_image=none",)
+        # Workers import it first, and with it the shim that TFDV needs on older systems.
+        return [f"--runner={runner}", "--beam_plugin=components", *image, *self.options]
+
+    @property
+    def _is_local(self) -> bool:
+        return self._engine == "fnapi" or self._engine.endswith("direct")
+
+    @property
+    def _has_image(self) -> bool:
+        return any(option.startswith("--sdk_container_image=") for option in self.options)
+
+    @property
+    def _needs_no_image(self) -> bool:
+        """Whether workers are in this process, or started where ragline is installed."""
+        kinds = ("LOOPBACK", "EXTERNAL", "PROCESS")
+        return any(f"--environment_type={kind}" in self.options for kind in kinds)
 
     @property
     def _engine(self) -> str:

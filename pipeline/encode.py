@@ -1,13 +1,7 @@
 """`ragline encode`: raw files -> embeddings in Parquet, resumable, all of it there or none.
 
-    OUTPUT/part-00000.parquet  see components/encode/parts.py
-    OUTPUT/_rejected.jsonl     records that could not be used, if there are any, as ingest's
-    OUTPUT/_summary.json       the account: read = encoded + quarantined
-    OUTPUT/_log.txt            what Beam and TensorFlow said
-
-Work goes on in `.OUTPUT.partial` beside it, which is renamed when the account adds up. A job that
-was cut off finds its finished units there; they hold if files, options, encoder and code are what
-they were, and all begins anew if not. (Parquet's readers pass over names that begin with `_`.)
+What it writes, and where it works meanwhile, is `encode_output`'s. A job that was cut off goes on
+where it was, if files, options, encoder and code are what they were; if not, it begins anew.
 """
 
 import dataclasses
@@ -15,7 +9,6 @@ import json
 import logging
 import os
 import pathlib
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,19 +16,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import schemas
-from components import progress
+from components import places, progress
 from components.encode.encoder import Facts
 from components.errors import BadDataError
 from components.ingest.options import InputOptions
+from components.places import Place
 from components.push import ledger
 from components.sequence import Columns
-from components.storage import digest_of, manifest, read_json, write_json, write_text
+from components.storage import digest_of, manifest, read_json, write_json
 from pipeline import config as configuration
-from pipeline import fingerprint, trouble, workdir
+from pipeline import encode_output, fingerprint, trouble, workdir
 from pipeline.config import BeamOptions, Config, ConfigError
+from pipeline.encode_output import LOG_FILE, REJECTED_FILE, SUMMARY_FILE, Work
 from pipeline.trouble import TroubleError
 
-REJECTED_FILE, SUMMARY_FILE, LOG_FILE = "_rejected.jsonl", "_summary.json", "_log.txt"
 _DIGEST = "digest"
 
 
@@ -64,7 +58,8 @@ def request(
     """Reads what a command or a call asks for.
 
     Args:
-      source: a configuration, whose newest sound encoder is taken, or the folder of an encoder.
+      source: a configuration, whose newest sound encoder is taken, or the folder of an encoder,
+        which may be a URI.
       pattern: of the raw files.
       overrides: `key=value` each; with an encoder, of `input`, `quarantine` and `beam` alone.
       folder: in place of the configuration's `workdir`.
@@ -74,10 +69,10 @@ def request(
       NoEncoderError: the folder holds none.
       LedgerError: what was pushed cannot be told.
     """
-    if pathlib.Path(source).is_dir():
+    if not places.is_local(source) or pathlib.Path(source).is_dir():
         if folder is not None:
             raise ConfigError("--workdir: expected it with a configuration, not an encoder")
-        facts = Facts.read(pathlib.Path(source))
+        facts = Facts.read(source)
         reading = configuration.load_reading(pattern, overrides)
         columns = facts.columns
     else:
@@ -133,12 +128,13 @@ def _other_files(options: InputOptions, pattern: str) -> InputOptions:
         raise ConfigError(f"--input: {error}") from error
 
 
-def encode(asked: Request, output: pathlib.Path) -> dict[str, Any]:
+def encode(asked: Request, output: Place) -> dict[str, Any]:
     """Encodes raw files; a job that is done already is not done again.
 
     Args:
       asked: what, and by what.
-      output: a folder that does not exist, is empty, or holds an earlier result, which is replaced.
+      output: a folder, or its URI in a store, that does not exist, is empty, or holds an earlier
+        result, which is replaced.
 
     Returns:
       What `_summary.json` holds: `read`, `encoded` and `quarantined` records, `reasons` {code: n},
@@ -151,43 +147,30 @@ def encode(asked: Request, output: pathlib.Path) -> dict[str, Any]:
       ConfigError: `output` is no place for it.
       TroubleError: the machine stopped it; called again, it goes on where it was.
     """
-    output = output.absolute()
-    _check_output(output)
+    place = encode_output.of(output)
+    place.check()
     digest = _digest(asked)
-    if (done := _done(output, digest)) is not None:
+    if (done := _done(place.folder, digest)) is not None:
         return done
-    partial = output.with_name(f".{output.name}.partial")
-    try:
-        partial.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"--output: {partial}: {error.strerror}") from error
-    with workdir.lock(partial):
-        staging, folder = _prepared(partial, digest)
-        with workdir.quiet(folder / LOG_FILE) as shown:
+    with place.work(digest) as work:
+        with workdir.quiet(work.log) as shown:
             started = time.monotonic()
             shown.start(1, 1, "encode")
             try:
                 with progress.told_to(shown):
-                    found = _run(asked, staging, folder) | {_DIGEST: digest}
-                write_json(folder / SUMMARY_FILE, found)
+                    found = _run(asked, work) | {_DIGEST: digest}
+                write_json(f"{work.folder}/{SUMMARY_FILE}", found)
                 shown.end("ran", time.monotonic() - started)
             except Exception as error:
                 if isinstance(error, BadDataError):
                     raise
                 logging.getLogger(__name__).exception("encode failed")
-                told = trouble.sentence(error, partial)
-                raise TroubleError(told or f"failed: {error}; see {folder / LOG_FILE}") from error
-        _publish(folder, output, partial)
+                told = trouble.sentence(error, work.log.parent)
+                raise TroubleError(
+                    told or f"failed: {error}; see {work.folder}/{LOG_FILE}"
+                ) from error
+        place.publish(work)
     return found
-
-
-def _check_output(output: pathlib.Path) -> None:
-    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
-        return
-    if not (output / SUMMARY_FILE).is_file():
-        raise ConfigError(
-            f"--output: expected a new folder, or one of `ragline encode`, received {output}"
-        )
 
 
 def _digest(asked: Request) -> str:
@@ -208,32 +191,18 @@ def _digest(asked: Request) -> str:
     )
 
 
-def _done(output: pathlib.Path, digest: str) -> dict[str, Any] | None:
+def _done(folder: str, digest: str) -> dict[str, Any] | None:
     """An earlier result of the very same job, whole."""
     try:
-        found: dict[str, Any] = read_json(output / SUMMARY_FILE)
-        sizes = [(output / part["name"]).stat().st_size for part in found["parts"]]
+        found: dict[str, Any] = read_json(f"{folder}/{SUMMARY_FILE}")
+        sizes = [places.size(f"{folder}/{part['name']}") for part in found["parts"]]
         same = found[_DIGEST] == digest and sizes == [part["bytes"] for part in found["parts"]]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found if same else None
 
 
-def _prepared(partial: pathlib.Path, digest: str) -> tuple[pathlib.Path, pathlib.Path]:
-    """Where the work is kept, and where the parts go; emptied if they are of another job."""
-    state, staging, folder = partial / "job.txt", partial / "staging", partial / "output"
-    if not state.is_file() or state.read_text(encoding="utf-8") != digest:
-        for left in (staging, folder):
-            shutil.rmtree(left, ignore_errors=True)
-        write_text(state, digest)
-    for each in (staging, folder):
-        each.mkdir(exist_ok=True)
-        for left in each.glob(".*.tmp"):  # Of a process that was killed.
-            left.unlink()
-    return staging, folder
-
-
-def _run(asked: Request, staging: pathlib.Path, folder: pathlib.Path) -> dict[str, Any]:
+def _run(asked: Request, work: Work) -> dict[str, Any]:
     # Late: Beam, and what ingest needs, take seconds.
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -242,7 +211,7 @@ def _run(asked: Request, staging: pathlib.Path, folder: pathlib.Path) -> dict[st
     from pipeline import encode_job, workers
 
     job = process.Job(
-        columns=asked.columns, options=asked.input, files=(), folders={}, staging=staging
+        columns=asked.columns, options=asked.input, files=(), folders={}, staging=work.staging
     )
     planned = plan.make(asked.input, job.raw_columns, units.UNIT_BYTES)
     job = dataclasses.replace(job, files=planned.files)
@@ -255,28 +224,29 @@ def _run(asked: Request, staging: pathlib.Path, folder: pathlib.Path) -> dict[st
             job,
             shards=spill.shard_count(planned.units, units.UNIT_BYTES) if grouped else None,
             facts=asked.facts,
-            folder=folder,
+            folder=work.folder,
         )
-    reports = account.reports(staging, planned.units, grouped=grouped)
-    rejected = [process.quarantine_file(staging, report["unit"]) for report in reports]
-    reasons = account.gather_quarantine(rejected, folder / REJECTED_FILE)
+    reports = account.reports(work.staging, planned.units, grouped=grouped)
+    rejected = [process.quarantine_file(work.staging, report["unit"]) for report in reports]
+    quarantine = f"{work.folder}/{REJECTED_FILE}"
+    reasons = account.gather_quarantine(rejected, quarantine)
     found = settle(reports, reasons) | {"examples": account.examples_of(reports, reasons)}
     account.check_rejected(
         found,
         options=asked.input,
         max_share=asked.max_share,
-        quarantine=folder / REJECTED_FILE,
+        quarantine=quarantine,
     )
-    paths = (encode_job.part_file(folder, report["unit"]) for report in reports)
+    paths = (encode_job.part_file(work.folder, report["unit"]) for report in reports)
     rows = [report["rows_written"] for report in reports]
     return found | {
         "parts": [
-            {"name": path.name, "rows": count, "bytes": path.stat().st_size}
+            {"name": os.path.basename(path), "rows": count, "bytes": places.size(path)}
             for path, count in zip(paths, rows, strict=True)
             if count
         ],
         "model": {
-            "path": str(asked.facts.path),
+            "path": asked.facts.path,
             "version": asked.facts.version,
             "embedding_size": asked.facts.embedding_size,
         },
@@ -323,13 +293,3 @@ def settle(reports: Iterable[Mapping[str, Any]], reasons: dict[str, int]) -> dic
         "sequences": total["sequences"],
         "steps": total["steps"],
     }
-
-
-def _publish(folder: pathlib.Path, output: pathlib.Path, partial: pathlib.Path) -> None:
-    """Puts the result in its place, an earlier one out of the way; then nothing else is left."""
-    if output.exists():
-        replaced = partial / "replaced"
-        shutil.rmtree(replaced, ignore_errors=True)
-        os.rename(output, replaced)
-    os.rename(folder, output)
-    shutil.rmtree(partial)

@@ -10,7 +10,7 @@ units (a duplicate id); that, too, is remembered.
 
 import collections
 import concurrent.futures
-import pathlib
+import io
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.utils import shared
 
+from components import places
 from components.encode import parts
 from components.encode.batches import Sequences
 from components.encode.encoder import Encoder, Facts
@@ -28,8 +29,9 @@ from components.ingest.chunk import Chunk
 from components.ingest.process import FilePart, Job, Refused
 from components.ingest.transforms import IngestSequences
 from components.ingest.units import Unit
+from components.places import Place
 from components.sequence import Columns
-from components.storage import digest_of, read_json, rename, write_text
+from components.storage import digest_of, read_json, write_bytes, write_text
 
 # Sequences are sorted by length within a group: large enough for full batches of each length, and
 # in memory some 20 MB of six features, of which there are three at a time.
@@ -39,17 +41,22 @@ _GROUP_VALUES = 1 << 22
 _THREADS = 2
 
 
-def part_file(folder: pathlib.Path, unit: int) -> pathlib.Path:
+def part_file(folder: Place, unit: int) -> str:
     """Where a unit's embeddings stand."""
-    return folder / f"part-{unit:05d}.parquet"
+    return f"{folder}/part-{unit:05d}.parquet"
 
 
-def _marks_file(staging: pathlib.Path, unit: int) -> pathlib.Path:
-    return staging / f"marks-{unit:05d}.npy"
+def _marks_file(staging: Place, unit: int) -> str:
+    return f"{staging}/marks-{unit:05d}.npy"
 
 
-def _again_file(staging: pathlib.Path, unit: int) -> pathlib.Path:
-    return staging / f"again-{unit:05d}.txt"
+def _again_file(staging: Place, unit: int) -> str:
+    return f"{staging}/again-{unit:05d}.txt"
+
+
+def _read_marks(file: str) -> np.ndarray:
+    found: np.ndarray = np.load(io.BytesIO(places.read(file)), allow_pickle=False)
+    return found
 
 
 def run(
@@ -59,7 +66,7 @@ def run(
     *,
     shards: int | None,
     facts: Facts,
-    folder: pathlib.Path,
+    folder: Place,
 ) -> None:
     """Runs the job; what is done already is not done again.
 
@@ -83,7 +90,7 @@ def run(
 class Work:
     """What becomes of a unit; the model is loaded once a worker, at its first unit."""
 
-    def __init__(self, facts: Facts, folder: pathlib.Path) -> None:
+    def __init__(self, facts: Facts, folder: Place) -> None:
         """Takes the encoder's facts, and where the parts go."""
         self._facts = facts
         self._folder = folder
@@ -94,22 +101,21 @@ class Work:
     ) -> np.ndarray:
         """Encodes a unit, unless that is done; the arguments are those of `process.process`."""
         marks_file = _marks_file(job.staging, unit)
-        if refused is None and marks_file.exists():
-            found: np.ndarray = np.load(marks_file, allow_pickle=False)
-            return found
+        if refused is None and places.exists(marks_file):
+            return _read_marks(marks_file)
         again_file = _again_file(job.staging, unit)
         digest = digest_of(sorted(f"{key} {reject}" for key, reject in (refused or {}).items()))
-        if refused and again_file.exists() and again_file.read_text() == digest:
-            return np.load(marks_file, allow_pickle=False)
+        if refused and places.exists(again_file) and places.read(again_file).decode() == digest:
+            return _read_marks(marks_file)
         encoder = self._shared.acquire(lambda: Encoder(self._facts.path))
         writer = parts.PartWriter(part_file(self._folder, unit), self._facts.embedding_size)
         marks = process.turn(unit, file_parts, job, refused, EmbeddingSink(encoder, writer))
         if refused:
             write_text(again_file, digest)
         elif "failure" not in read_json(process.report_file(job.staging, unit)):
-            staged = marks_file.with_suffix(".tmp.npy")
-            np.save(staged, marks)
-            rename(staged, marks_file)
+            packed = io.BytesIO()
+            np.save(packed, marks)
+            write_bytes(marks_file, packed.getvalue())
         return marks
 
 

@@ -5,6 +5,14 @@ import sys
 
 from conftest import ROOT
 
+from benchmarks import scale
+
+
+def test_the_page_on_scale_holds_what_its_script_computes() -> None:
+    page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    for table in scale.tables():
+        assert table in page, "stale: take the tables of `python -m benchmarks.scale`"
+
 
 def test_the_benchmark_of_ingest_prints_a_row() -> None:
     sample = ("--formats", "jsonl", "--sizes", "300", "--repeats", "1")

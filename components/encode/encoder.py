@@ -3,15 +3,17 @@
 Only `Encoder` itself needs TensorFlow, and imports it when one is made.
 """
 
-import pathlib
+import os
 from collections.abc import Sequence as Collection
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
+from components import places
 from components.encode.batches import Sequences, batches
 from components.errors import UsageError
+from components.places import Place
 from components.sequence import LENGTH, VALUES, Category, Columns, Feature
 from components.signatures import EMBEDDING, ENCODER_FILE, RECONSTRUCTION_ERROR, SCORE
 from components.storage import read_json
@@ -28,19 +30,19 @@ class Facts:
     """What an encoder states of itself in its encoder.json.
 
     Attributes:
-      path: its folder.
+      path: its folder, absolute, or that in a store.
       version: the folder's name; of a pushed encoder, its number.
       columns: its features and categories, without context.
       embedding_size: E.
     """
 
-    path: pathlib.Path
+    path: str
     version: str
     columns: Columns
     embedding_size: int
 
     @classmethod
-    def read(cls, path: pathlib.Path) -> Self:
+    def read(cls, path: Place) -> Self:
         """Reads them.
 
         Args:
@@ -49,8 +51,8 @@ class Facts:
         Raises:
           NoEncoderError: there is none, or it was not pushed.
         """
-        path = _newest(path.resolve())
-        file = path / ENCODER_FILE
+        path = _newest(os.path.realpath(path) if places.is_local(path) else os.fspath(path))
+        file = f"{path}/{ENCODER_FILE}"
         try:
             stated = read_json(file)
             features = tuple(
@@ -76,23 +78,22 @@ class Facts:
                 f"{file}: expected features, categories and embedding_size: {error!r}"
             ) from error
         columns = Columns(features=features, context={}, categories=categories)
-        return cls(path=path, version=path.name, columns=columns, embedding_size=size)
+        return cls(path=path, version=os.path.basename(path), columns=columns, embedding_size=size)
 
 
-def _newest(path: pathlib.Path) -> pathlib.Path:
-    if (path / _MODEL_FILE).is_file():
+def _newest(path: str) -> str:
+    path = path.rstrip("/")
+    if places.exists(f"{path}/{_MODEL_FILE}"):
         return path
-    numbered = [
-        folder
-        for folder in (path.iterdir() if path.is_dir() else ())
-        if folder.name.isdecimal() and (folder / _MODEL_FILE).is_file()
-    ]
+    folders = map(os.path.dirname, places.inside(path, f"*/{_MODEL_FILE}"))
+    numbered = [folder for folder in folders if os.path.basename(folder).isdecimal()]
     if not numbered:
+        received = "another folder" if os.path.isdir(path) or places.inside(path) else "none"
         raise NoEncoderError(
             f"{path}: expected the folder of an encoder, with {_MODEL_FILE}, or of numbered ones, "
-            f"received {'another folder' if path.is_dir() else 'none'}"
+            f"received {received}"
         )
-    return max(numbered, key=lambda folder: int(folder.name))
+    return max(numbered, key=lambda folder: int(os.path.basename(folder)))
 
 
 class Encoder:
@@ -102,19 +103,21 @@ class Encoder:
       facts: what it states of itself.
     """
 
-    def __init__(self, path: str | pathlib.Path) -> None:
+    def __init__(self, path: Place) -> None:
         """Loads it, which takes seconds.
 
         Args:
-          path: the folder of an encoder, or one of numbered encoders, of which the newest is meant.
+          path: the folder of an encoder, or one of numbered encoders, of which the newest is meant;
+            or its URI in a store.
 
         Raises:
           NoEncoderError: there is none, or it was not pushed.
         """
         import tensorflow as tf
 
-        self.facts = Facts.read(pathlib.Path(path))
-        self._loaded = tf.saved_model.load(str(self.facts.path))
+        self.facts = Facts.read(path)
+        with places.fetched(self.facts.path) as folder:
+            self._loaded = tf.saved_model.load(folder)
         if SCORE not in self._loaded.signatures:
             raise NoEncoderError(
                 f"{self.facts.path}: expected a signature {SCORE!r}, "

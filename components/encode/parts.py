@@ -12,8 +12,6 @@
 What `id[64:128]` says of a window, `window_start` and `window_end` say as numbers.
 """
 
-import os
-import pathlib
 from collections.abc import Sequence as Collection
 from types import TracebackType
 from typing import Self
@@ -22,9 +20,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components import places
+from components.places import Place
 from components.sequence import ENTITY_ID, LENGTH, SEQUENCE_ID
 from components.signatures import EMBEDDING, RECONSTRUCTION_ERROR
-from components.storage import rename
+from components.storage import Staged
 
 WINDOW_START, WINDOW_END = "window_start", "window_end"
 MODEL_VERSION = "model_version"
@@ -73,16 +73,15 @@ def table(
 class PartWriter:
     """Writes one part; it is there once it is whole, and only if it has a row."""
 
-    def __init__(self, path: pathlib.Path, embedding_size: int) -> None:
+    def __init__(self, place: Place, embedding_size: int) -> None:
         """Begins with nothing.
 
         Args:
-          path: of the part.
+          place: of the part.
           embedding_size: E.
         """
-        self._path = path
-        # What begins with a dot is no part of a Parquet data set.
-        self._staged = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._place = place
+        self._staged = Staged(place)
         self._schema = schema(embedding_size)
         self._writer: pq.ParquetWriter | None = None
         self.rows = 0
@@ -90,7 +89,7 @@ class PartWriter:
     def write(self, rows: pa.Table) -> None:
         """Adds rows."""
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._staged, self._schema, compression="zstd")
+            self._writer = pq.ParquetWriter(self._staged.file, self._schema, compression="zstd")
         self._writer.write_table(rows)
 
     def __enter__(self) -> Self:
@@ -108,9 +107,10 @@ class PartWriter:
             if error is not None:
                 return
             if self._writer is not None:
-                rename(self._staged, self._path)
-                self.rows = pq.read_metadata(self._path).num_rows
+                self._staged.publish()
+                with places.open(self._place) as stored:
+                    self.rows = pq.read_metadata(stored).num_rows
             else:
-                self._path.unlink(missing_ok=True)  # Of an earlier turn, which had rows.
+                places.remove(self._place)  # Of an earlier turn, which had rows.
         finally:
-            self._staged.unlink(missing_ok=True)
+            self._staged.discard()

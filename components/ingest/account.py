@@ -6,23 +6,23 @@ and all that it rejected stands in a file. accepted + quarantined = read.
 """
 
 import json
-import os
-import pathlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from components import places
 from components.errors import BadDataError
 from components.ingest import duplicates, process, statistics
 from components.ingest.options import InputOptions
 from components.ingest.units import Unit
+from components.places import Place
 from components.sequence import SPLITS, Columns
-from components.storage import fsync, read_json
+from components.storage import Staged, read_json
 
 Report = Mapping[str, Any]
 
 
-def reports(staging: pathlib.Path, units: Collection[Unit], *, grouped: bool) -> list[Report]:
+def reports(staging: Place, units: Collection[Unit], *, grouped: bool) -> list[Report]:
     """What the units report, in order; where rows were grouped, what their shards report.
 
     Raises:
@@ -51,25 +51,18 @@ def _raise_failure(found: Iterable[Report]) -> None:
             raise BadDataError(failure["code"], *failure["lines"])
 
 
-def gather_quarantine(parts: Iterable[pathlib.Path], quarantine: pathlib.Path) -> dict[str, int]:
+def gather_quarantine(parts: Iterable[Place], quarantine: Place) -> dict[str, int]:
     """Puts the units' rejected records into one file, if there are any: code -> how many."""
-    parts = [part for part in parts if part.stat().st_size]
+    parts = [part for part in parts if places.size(part)]
     if not parts:
         return {}
     counted: Counter[str] = Counter()
-    staged = quarantine.with_name(f".{quarantine.name}.{os.getpid()}.tmp")
-    quarantine.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with staged.open("wb") as whole:
-            for part in parts:
-                with part.open("rb") as lines:
-                    for line in lines:
-                        counted[json.loads(line)["code"]] += 1
-                        whole.write(line)
-        fsync(staged)
-        os.replace(staged, quarantine)
-    finally:
-        staged.unlink(missing_ok=True)
+    with Staged(quarantine) as staged, staged.open("wb") as whole:
+        for part in parts:
+            with places.open(part) as lines:
+                for line in lines:
+                    counted[json.loads(line)["code"]] += 1
+                    whole.write(line)
     return dict(sorted(counted.items()))
 
 
@@ -162,7 +155,7 @@ def check(
     *,
     options: InputOptions,
     max_share: float,
-    quarantine: pathlib.Path,
+    quarantine: Place,
 ) -> None:
     """Stops the run when too many records were rejected, or too few are left.
 
@@ -191,7 +184,7 @@ def check_rejected(
     *,
     options: InputOptions,
     max_share: float,
-    quarantine: pathlib.Path,
+    quarantine: Place,
 ) -> None:
     """Stops the run when there is nothing, or too many records were rejected.
 

@@ -1,6 +1,7 @@
 """What the ingest component runs: a thin adapter between TFX and the Beam transforms."""
 
 import json
+import os
 import pathlib
 from typing import Any
 
@@ -41,16 +42,13 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             options=_input_options(options["input"]),
             quarantine_options=QuarantineOptions(**options["quarantine"]),
             columns=Columns.from_schema(schemas.load(schema_file)),
-            folders={
-                split: pathlib.Path(artifact_utils.get_split_uri([examples], split))
-                for split in SPLITS
-            },
-            quarantine=pathlib.Path(exec_properties["quarantine"])
-            / self._context.pipeline_run_id
-            / _QUARANTINE_FILE,
-            staging=pathlib.Path(self._get_tmp_dir()) / "staging",
+            folders={split: artifact_utils.get_split_uri([examples], split) for split in SPLITS},
+            quarantine="/".join(
+                [exec_properties["quarantine"], self._context.pipeline_run_id, _QUARANTINE_FILE]
+            ),
+            staging=os.path.join(self._get_tmp_dir(), "staging"),
         )
-        write_json(pathlib.Path(account_artifact.uri) / ACCOUNT_FILE, found)
+        write_json(f"{account_artifact.uri}/{ACCOUNT_FILE}", found)
 
 
 def _input_options(plain: dict[str, Any]) -> InputOptions:

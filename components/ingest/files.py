@@ -4,7 +4,6 @@ A file that ends too early, fails its checksum or swells beyond measure is a Bad
 as it is read that far, so that a reader needs no pass of its own over a compressed file.
 """
 
-import builtins
 import hashlib
 import io
 import os
@@ -14,6 +13,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from components import places
 from components.errors import BadDataError
 from components.ingest.chunk import File, Piece
 from components.storage import digest_of
@@ -34,7 +34,7 @@ def open(path: str) -> BinaryIO:
         `zip_bomb`, in a read.
     """
     try:
-        raw = _open_raw(path)
+        raw = places.open(path)
     except OSError as error:
         raise BadDataError("unreadable", f"{path}: {error.strerror or error}") from error
     codec = COMPRESSIONS.get(compression(path))
@@ -47,16 +47,6 @@ def compression(path: str) -> str:
     """The suffix of a compressed file, or ""."""
     suffix = os.path.splitext(path.lower())[1]
     return suffix if suffix in COMPRESSIONS else ""
-
-
-def size(path: str) -> int:
-    """Bytes of a file as it is stored."""
-    if "://" not in path:
-        return os.path.getsize(path)
-    from apache_beam.io.filesystems import FileSystems  # Seconds; local files need none of it.
-
-    [found] = FileSystems.match([path])[0].metadata_list  # type: ignore[no-untyped-call]
-    return int(found.size_in_bytes)
 
 
 def check_whole(path: str) -> None:
@@ -92,7 +82,7 @@ def line_pieces(
       BadDataError: `unreadable`.
     """
     if compression(file.path):
-        stored = size(file.path)
+        stored = places.size(file.path)
         return [Piece(file=file, start=skip, stop=None, first=first, size=stored, header=header)]
     pieces = []
     start, stop, number, lines = skip, skip, first, 0
@@ -151,7 +141,7 @@ def fingerprint(paths: Iterable[str]) -> str:
     for path in paths:
         digest = hashlib.sha256()
         try:
-            with _open_raw(path) as file:
+            with places.open(path) as file:
                 while block := file.read(_BLOCK):
                     digest.update(block)
         except OSError as error:
@@ -161,16 +151,6 @@ def fingerprint(paths: Iterable[str]) -> str:
     return digest_of(parts)
 
 
-def _open_raw(path: str) -> BinaryIO:
-    if "://" not in path:
-        return builtins.open(path, "rb")
-    from apache_beam.io.filesystem import CompressionTypes
-    from apache_beam.io.filesystems import FileSystems
-
-    file: BinaryIO = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-    return file
-
-
 class _Decompressed(io.RawIOBase):
     """Arrow's decompression: of the three, its alone refuses every truncation and flipped bit."""
 
@@ -178,7 +158,7 @@ class _Decompressed(io.RawIOBase):
         super().__init__()
         self._path = path
         self._raw = raw
-        self._stored = size(path)
+        self._stored = places.size(path)
         self._file = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), codec)
         self._total = 0
 

@@ -7,7 +7,6 @@ go on behind the end of the sample is left out.
 
 import dataclasses
 import os
-import pathlib
 import tempfile
 from collections import Counter
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from components import places
 from components.ingest import checks, duplicates, findings, grouping, policies, process, splits
 from components.ingest import files as opening
 from components.ingest.chunk import Chunk, File, Part, Piece, Rejected, Rows
@@ -60,10 +60,10 @@ def take(
         files=(),
         evaluated_span=spans[-1] if spans else None,
         folders={},
-        staging=pathlib.Path(os.curdir),
+        staging=os.curdir,
     )
     every = files_of(found, options)
-    sizes = [opening.size(file.path) for file in every]
+    sizes = [places.size(file.path) for file in every]
     chosen = np.unique(np.linspace(0, len(every) - 1, min(most_files, len(every))).astype(int))
     sample = _Sample(job)
     each = max(1, sample_bytes // len(chosen))

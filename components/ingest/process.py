@@ -6,19 +6,20 @@ processed again, because some of its records turned out to be refused, replaces 
 
 import dataclasses
 import json
-import pathlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from components import places
 from components.errors import BadDataError
 from components.ingest import checks, duplicates, policies, splits
 from components.ingest.checks import Reject
 from components.ingest.chunk import Chunk, File, Part, Rejected
 from components.ingest.options import InputOptions
 from components.ingest.sinks import ShardSink, Sink
+from components.places import Place
 from components.sequence import SEQUENCE_ID, SPLITS, TIME_DELTA, Columns
 from components.storage import write_json
 
@@ -44,8 +45,8 @@ class Job:
     options: InputOptions
     files: tuple[File, ...]
     evaluated_span: str | None = None
-    folders: Mapping[str, pathlib.Path]
-    staging: pathlib.Path
+    folders: Mapping[str, Place]
+    staging: Place
 
     @property
     def raw_columns(self) -> Columns:
@@ -61,24 +62,24 @@ class Job:
         return self.options.eval is not None or self.options.eval_from is not None
 
 
-def report_file(staging: pathlib.Path, unit: int) -> pathlib.Path:
+def report_file(staging: Place, unit: int) -> str:
     """Where a unit's report stands."""
-    return staging / f"report-{unit:05d}.json"
+    return f"{staging}/report-{unit:05d}.json"
 
 
-def report_files(staging: pathlib.Path) -> Iterable[pathlib.Path]:
+def report_files(staging: Place) -> Iterable[str]:
     """All reports, in no order."""
-    return staging.glob("report-*.json")
+    return places.inside(staging, "report-*.json")
 
 
-def rows_file(staging: pathlib.Path, unit: int) -> pathlib.Path:
+def rows_file(staging: Place, unit: int) -> str:
     """Where stands how many rows of long tables a unit had."""
-    return staging / f"rows-{unit:05d}.json"
+    return f"{staging}/rows-{unit:05d}.json"
 
 
-def quarantine_file(staging: pathlib.Path, unit: int) -> pathlib.Path:
+def quarantine_file(staging: Place, unit: int) -> str:
     """Where a unit's rejected records stand, a JSON object a line."""
-    return staging / f"rejected-{unit:05d}.jsonl"
+    return f"{staging}/rejected-{unit:05d}.jsonl"
 
 
 def shard_name(unit: int) -> str:
@@ -154,13 +155,13 @@ class _Turn:
     def run(self, parts: Iterable[FilePart]) -> None:
         job = self._job
         with (
-            quarantine_file(job.staging, self._unit).open("w", encoding="utf-8") as quarantine,
+            places.create(quarantine_file(job.staging, self._unit)) as quarantine,
             self._sink,
         ):
             for file, part, rejected_rows in parts:
                 self.report["rows"] += rejected_rows + int(part.chunk.length.sum())
                 for rejected in self._part(file, part):
-                    quarantine.write(json.dumps(self._line(file, rejected)) + "\n")
+                    quarantine.write(json.dumps(self._line(file, rejected)).encode() + b"\n")
         self.report |= {"reasons": dict(self._reasons), "policies": dict(self._policies)}
         self.report |= self._sink.report()
 

@@ -1,19 +1,18 @@
 """Ingest from end to end: a configuration in, shards, a quarantine and an account out."""
 
 import dataclasses
-import pathlib
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
 import apache_beam as beam
 
-from components import progress
+from components import places, progress
 from components.errors import BadDataError
 from components.ingest import account, moments, plan, process, spill, units
 from components.ingest.options import InputOptions, QuarantineOptions
 from components.ingest.process import Job
 from components.ingest.transforms import IngestSequences
+from components.places import Place
 from components.sequence import Columns
 
 
@@ -23,9 +22,9 @@ def run(
     options: InputOptions,
     quarantine_options: QuarantineOptions,
     columns: Columns,
-    folders: Mapping[str, pathlib.Path],
-    quarantine: pathlib.Path,
-    staging: pathlib.Path,
+    folders: Mapping[str, Place],
+    quarantine: Place,
+    staging: Place,
 ) -> dict[str, Any]:
     """Runs ingest as one Beam job, then adds up what it wrote.
 
@@ -46,7 +45,7 @@ def run(
       BadDataError: the input as a whole cannot be used; `empty_span`, one of its spans is.
     """
     for folder in (staging, *folders.values()):
-        folder.mkdir(parents=True, exist_ok=True)
+        places.make_folder(folder)
     job = Job(columns=columns, options=options, files=(), folders=dict(folders), staging=staging)
     planned = plan.make(options, job.raw_columns, units.UNIT_BYTES)
     newest = planned.spans[-1] if planned.spans else None
@@ -71,7 +70,7 @@ def run(
         max_share=quarantine_options.max_share,
         quarantine=quarantine,
     )
-    shutil.rmtree(staging)
+    places.remove_folder(staging)
     of_spans = moments.by_span((report["moments"] for report in reports), planned.spans)
     if empty := [span for span in planned.spans if span not in of_spans]:
         raise BadDataError(

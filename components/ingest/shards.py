@@ -3,7 +3,6 @@
 import io
 import itertools
 import os
-import pathlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -13,9 +12,11 @@ from isal import igzip, isal_zlib
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
+from components import places
 from components.ingest import framing
+from components.places import Place
 from components.sequence import LENGTH
-from components.storage import fsync, sha256
+from components.storage import Staged, sha256
 
 # On floats as on text, as small as zlib's level 6 and 8 to 30 times as fast.
 _LEVEL = 2
@@ -42,11 +43,10 @@ class ShardWriter:
     Made at its first record, so that a split that gets none has no empty shard.
     """
 
-    def __init__(self, path: pathlib.Path) -> None:
-        self._path = path
-        # A name that starts with a dot is in no pattern of TFX's.
-        self._staged = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        self._file = self._staged.open("wb")
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._staged = Staged(place)
+        self._file = self._staged.file.open("wb")
         self._gzip = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP)
 
     def write(self, records: Iterable[bytes]) -> None:
@@ -57,35 +57,34 @@ class ShardWriter:
         """Completes the shard and reads it back."""
         self._file.write(self._gzip.flush())
         self._file.close()
-        fsync(self._staged)
-        os.replace(self._staged, self._path)
-        return read_back(self._path)
+        self._staged.publish()
+        return read_back(self._place)
 
     def abandon(self) -> None:
         """Leaves nothing."""
         self._file.close()
-        self._staged.unlink(missing_ok=True)
+        self._staged.discard()
 
 
-def read_back(path: pathlib.Path) -> Shard:
+def read_back(place: Place) -> Shard:
     """Counts what stands in a shard, down to its last checksum."""
     schema = schema_pb2.Schema()
     schema.feature.add(name=LENGTH, type=schema_pb2.INT)
     decoder = ExamplesToRecordBatchDecoder(schema.SerializeToString())
     records = steps = 0
-    with igzip.open(path) as unzipped:  # type: ignore[no-untyped-call]
+    with places.open(place) as stored, igzip.open(stored) as unzipped:  # type: ignore[no-untyped-call]
         # Two small reads a record, of which most cost little behind a buffer of this kind.
         file = io.BufferedReader(unzipped, _BUFFER)
-        framed = (record for _, record in framing.records(file, None, str(path)))
+        framed = (record for _, record in framing.records(file, None, str(place)))
         while batch := list(itertools.islice(framed, _READ)):
             length = decoder.DecodeBatch(batch).column(LENGTH).flatten()
             steps += pc.sum(length).as_py()
             records += len(batch)
     return Shard(
-        name=path.name,
+        name=os.path.basename(place),
         records=records,
-        bytes=path.stat().st_size,
-        sha256=sha256(path),
+        bytes=places.size(place),
+        sha256=sha256(place),
         steps=steps,
     )
 
@@ -93,7 +92,7 @@ def read_back(path: pathlib.Path) -> Shard:
 class ShardSet:
     """The shards of one unit, one a split that gets a record."""
 
-    def __init__(self, folders: Mapping[str, pathlib.Path], name: str) -> None:
+    def __init__(self, folders: Mapping[str, Place], name: str) -> None:
         self._folders = folders
         self._name = name
         self._open: dict[str, ShardWriter] = {}
@@ -102,7 +101,7 @@ class ShardSet:
     def write(self, split: str, records: Iterable[bytes]) -> None:
         """Adds records to a split's shard."""
         if split not in self._open:
-            self._open[split] = ShardWriter(self._folders[split] / self._name)
+            self._open[split] = ShardWriter(f"{self._folders[split]}/{self._name}")
         self._open[split].write(records)
 
     def __enter__(self) -> "ShardSet":
@@ -122,4 +121,4 @@ class ShardSet:
         if error is None:
             for split in self._folders.keys() - self._open.keys():
                 # An earlier turn of this unit may have had records that are refused now.
-                (self._folders[split] / self._name).unlink(missing_ok=True)
+                places.remove(f"{self._folders[split]}/{self._name}")

@@ -1,7 +1,6 @@
 """Where the sequences of a unit go: ingest writes shards of Examples; others may do otherwise."""
 
 import dataclasses
-import pathlib
 from collections import Counter
 from collections.abc import Mapping
 from types import TracebackType
@@ -12,6 +11,7 @@ import numpy as np
 from components.ingest import examples, moments, statistics
 from components.ingest.chunk import Chunk
 from components.ingest.shards import ShardSet
+from components.places import Place
 from components.sequence import SPLITS, Columns, length_bucket
 
 
@@ -48,7 +48,7 @@ class Sink(Protocol):
 class ShardSink:
     """Shards of serialised Examples, one a split that gets a sequence."""
 
-    def __init__(self, folders: Mapping[str, pathlib.Path], name: str, columns: Columns) -> None:
+    def __init__(self, folders: Mapping[str, Place], name: str, columns: Columns) -> None:
         """Begins with nothing.
 
         Args:

@@ -8,16 +8,17 @@ other; what is not a column of theirs stands in the stream's schema, as JSON.
 import dataclasses
 import hashlib
 import json
-import pathlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
+from components import places
 from components.ingest.chunk import Rejected, Rows
 from components.ingest.files import compression
 from components.ingest.units import Unit
+from components.places import Place
 from components.sequence import ENTITY_ID, SEQUENCE_ID, TIME
 
 # Text swells about so much; Parquet's numbers hardly, its words more.
@@ -45,24 +46,25 @@ def shard_count(units: Iterable[Unit], shard_bytes: int) -> int:
     return max(1, -(-total // shard_bytes))
 
 
-def write(path: pathlib.Path, rows: Iterable[Rows], shards: int) -> dict[int, Spill]:
+def write(path: Place, rows: Iterable[Rows], shards: int) -> dict[int, Spill]:
     """Deals rows to shards by their sequence: shard -> where its rows lie."""
     waiting: dict[int, list[pa.Buffer]] = {}
     for part in rows:
         for shard, dealt in deal(part, shards):
             waiting.setdefault(shard, []).append(_stream(dealt))
-    found = {}
-    with path.open("wb") as file:
+    found, start = {}, 0
+    with places.create(path) as file:
         for shard, parts in sorted(waiting.items()):
-            found[shard] = Spill(path=str(path), start=file.tell(), count=len(parts))
-            file.writelines(parts)
+            found[shard] = Spill(path=str(path), start=start, count=len(parts))
+            for part in parts:
+                start += file.write(part)
     return found
 
 
 def read(spills: Iterable[Spill]) -> Iterator[Rows]:
     """The Rows of one shard."""
     for spill in spills:
-        with pa.OSFile(spill.path) as file:
+        with places.open(spill.path) as file:
             file.seek(spill.start)
             for _ in range(spill.count):
                 yield _rows(pa.ipc.open_stream(file).read_all())

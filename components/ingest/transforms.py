@@ -53,7 +53,7 @@ class ReadRows(beam.DoFn):
 
         spills: dict[int, Spill] = {}
         try:
-            spills = spill.write(job.staging / f"rows-{index:05d}.arrows", rows(), self._shards)
+            spills = spill.write(f"{job.staging}/rows-{index:05d}.arrows", rows(), self._shards)
         except BadDataError as error:
             report["failure"] = process.failure_of(error)
         write_json(process.rows_file(job.staging, index), report)

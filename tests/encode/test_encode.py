@@ -1,9 +1,11 @@
 """`ragline encode` on a real SavedModel: ids, windows, numbers, the account, and going on."""
 
+import io
 import json
 import pathlib
 import shutil
 
+import memory_store
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +14,7 @@ import tensorflow as tf
 from conftest import write_jsonl
 
 import ragline
+from components import places
 from components.encode.encoder import Encoder
 from components.errors import BadDataError
 from components.ingest import units
@@ -277,3 +280,59 @@ def test_arrays_are_encoded_without_a_file(encoder, records):
     for wrong in (np.zeros((0, 6)), np.zeros((4, 5)), np.zeros(6)):
         with pytest.raises(ValueError, match=r"sequence 1: expected \[T, 6\] with T >= 1"):
             loaded.encode([sequences[0], wrong])
+
+
+# A store of objects in place of the disk.
+
+
+@pytest.fixture
+def store(data, encoder) -> str:
+    memory_store.clear()
+    for file in (*data.parent.glob("*.jsonl"), *encoder.rglob("*")):
+        if file.is_file():
+            top = data.parent if file.suffix == ".jsonl" else encoder.parent
+            place = f"mem://bucket/{top.name}/{file.relative_to(top)}"
+            memory_store.OBJECTS[place] = file.read_bytes()
+    return "mem://bucket"
+
+
+def _stored(store: str) -> pa.Table:
+    parts = [pq.read_table(io.BytesIO(places.read(one))) for one in places.inside(store, "part-*")]
+    return pa.concat_tables(parts)
+
+
+def test_a_store_holds_what_a_disk_does(encoder, data, store, tmp_path, small_units, monkeypatch):
+    expected = _encode(encoder, data, tmp_path / "out", LOOSE)
+    output, asked = f"{store}/out", (f"{store}/{encoder.parent.name}", f"{store}/data/*.jsonl")
+    score = Encoder.score_flat
+
+    def fails(self, sequences):
+        if places.inside(output, "part-*"):
+            raise OSError(28, "No space left on device")
+        return score(self, sequences)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Encoder, "score_flat", fails)
+        with pytest.raises(TroubleError, match="No space left on device"):
+            _encode(*asked, output, LOOSE)
+    [done] = places.inside(output, "part-*")
+    assert not places.exists(f"{output}/_summary.json"), "no result yet"
+    found = _encode(*asked, output, LOOSE)
+    assert memory_store.WRITTEN.count(done) == 1, "what was done is not done again"
+    assert _stored(output).equals(pq.read_table(tmp_path / "out"))
+    assert found["parts"] == expected["parts"] and found["reasons"] == expected["reasons"]
+    assert found["model"]["version"] == "1"
+    names = sorted(place.removeprefix(f"{output}/") for place in places.inside(output))
+    assert names == sorted(path.name for path in (tmp_path / "out").iterdir())
+    summary = memory_store.WRITTEN.index(f"{output}/_summary.json")
+    assert all(memory_store.WRITTEN.index(f"{output}/{part['name']}") < summary
+               for part in found["parts"])  # fmt: skip
+
+    written = list(memory_store.WRITTEN)
+    assert _encode(*asked, output, LOOSE) == found
+    assert written == memory_store.WRITTEN
+    _encode(*asked, output, LOOSE, "input.steps.max_length=20")
+    assert {len(row) for row in _stored(output)["embedding"].to_pylist()} == {3}
+    assert _stored(output)["length"].to_pylist().count(20) > 60, "another job, and nothing of this"
+    with pytest.raises(ConfigError, match="expected a new folder"):
+        _encode(*asked, f"{store}/data", LOOSE)

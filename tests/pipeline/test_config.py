@@ -899,23 +899,51 @@ def test_dask_is_refused_under_every_name_that_beam_knows_it_by(
     ]
 
 
+PLUGIN, NO_IMAGE = "--beam_plugin=components", "--sdk_container_image=none"
+
+
 @pytest.mark.parametrize(
-    ("runner", "started"),
+    "runner",
     [
-        ("DirectRunner", "FnApiRunner"),
-        ("direct", "FnApiRunner"),
-        ("directrunner", "FnApiRunner"),
-        ("apache_beam.runners.direct.direct_runner.DirectRunner", "FnApiRunner"),
-        ("BundleBasedDirectRunner", "BundleBasedDirectRunner"),
-        ("FnApiRunner", "FnApiRunner"),
-        ("FlinkRunner", "FlinkRunner"),
+        "DirectRunner",
+        "direct",
+        "directrunner",
+        "apache_beam.runners.direct.direct_runner.DirectRunner",
+        "BundleBasedDirectRunner",
+        "FnApiRunner",
     ],
 )
-def test_the_direct_runner_is_started_without_its_download(runner: str, started: str) -> None:
+def test_the_direct_runner_is_started_without_its_download(runner: str) -> None:
     options = BeamOptions(runner=runner, options=("--a=b", "--c"))
-    image = ["--sdk_container_image=none"] if started == "FnApiRunner" else []
-    assert options.arguments == [f"--runner={started}", *image, "--a=b", "--c"]
+    started = "--runner=components.local_runner.LocalRunner"
+    assert options.arguments == [started, PLUGIN, NO_IMAGE, "--a=b", "--c"]
     assert options.runner == runner, "what the user wrote is what config.toml shows"
+
+
+@pytest.mark.parametrize(
+    ("option", "image"),
+    [
+        ("--environment_type=LOOPBACK", [NO_IMAGE]),
+        ("--environment_type=EXTERNAL", [NO_IMAGE]),
+        ("--environment_type=PROCESS", [NO_IMAGE]),
+        ("--sdk_container_image=registry/ragline:1", []),
+    ],
+)
+def test_workers_elsewhere_are_told_how_they_get_ragline(option: str, image: list[str]) -> None:
+    options = BeamOptions(runner="FlinkRunner", options=(option,))
+    assert options.arguments == ["--runner=FlinkRunner", PLUGIN, *image, option]
+
+
+@pytest.mark.parametrize("options", [[], ["--environment_type=DOCKER"], ["--parallelism=4"]])
+def test_workers_elsewhere_that_would_lack_ragline_are_refused(
+    tmp_path: pathlib.Path, options: list[str]
+) -> None:
+    path = _write(tmp_path, _with("beam", {"runner": "DataflowRunner", "options": options}))
+    assert _mistakes(path) == [
+        "beam.runner: 'DataflowRunner' starts workers, which need ragline: expected among the "
+        "options --sdk_container_image=IMAGE, or --environment_type=LOOPBACK, EXTERNAL or PROCESS "
+        "(docs/engines.md)"
+    ]
 
 
 # Anything at all.

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.lib import format as npy
 
+from components import places
 from components.errors import BadDataError
 from components.ingest import files
 
@@ -97,7 +98,7 @@ def read_arrays(archive: zipfile.ZipFile, path: str) -> list[Array]:
     """
     with _readable(path):
         members = archive.infolist()
-        _check_sizes(members, files.size(path), path)
+        _check_sizes(members, places.size(path), path)
         arrays = [_array(archive, member, path) for member in members]
         if len({array.name for array in arrays}) < len(arrays):
             raise ValueError("expected each array once, received several of one name")

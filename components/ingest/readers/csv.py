@@ -15,6 +15,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components import places
 from components.errors import BadDataError
 from components.ingest import files
 from components.ingest.chunk import File, Part, Piece, Rejected, Rows, shown
@@ -46,7 +47,7 @@ def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int
         first, start, header = _read_header(stream, columns, options, file)
         layout = table.layout(header.names, columns, options, file.path)
         _check_names(header, layout, file)
-        end = files.size(file.path)
+        end = places.size(file.path)
         plain_header = {
             "names": list(header.names), "delimiter": header.delimiter, "stop": start
         }  # fmt: skip

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components import places
 from components.ingest import files, framing
 from components.ingest.checks import Reject
 from components.ingest.chunk import File, Part, Piece, Rejected, shown
@@ -62,7 +63,7 @@ def pieces(file: File, message: Message, read: Layout, piece_bytes: int) -> list
     Raises:
       BadDataError: `framing`, or `unreadable`.
     """
-    stored = files.size(file.path)
+    stored = places.size(file.path)
     cuts, header, number = [(0, 1)], None, 0
     is_compressed = bool(files.compression(file.path))
     with files.open(file.path) as raw:

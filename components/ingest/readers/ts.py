@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components import places
 from components.errors import BadDataError
 from components.ingest import checks, files
 from components.ingest import chunk as chunks
@@ -63,7 +64,7 @@ def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int
     with files.open(file.path) as lines:
         header = read_header(lines, columns, file.path)
     known = {"context": header.context}
-    number, start, stored = header.lines + 1, header.size, files.size(file.path)
+    number, start, stored = header.lines + 1, header.size, places.size(file.path)
     if files.compression(file.path):
         return [Piece(file=file, start=start, stop=None, first=number, size=stored, header=known)]
     found = []

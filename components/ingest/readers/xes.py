@@ -33,6 +33,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from defusedxml.common import DefusedXmlException
 
+from components import places
 from components.errors import BadDataError
 from components.ingest import files
 from components.ingest.checks import Reject
@@ -67,7 +68,7 @@ def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int
       BadDataError: `unreadable`, the file cannot be opened.
     """
     with files.open(file.path):
-        return [Piece(file=file, start=0, stop=None, first=1, size=files.size(file.path))]
+        return [Piece(file=file, start=0, stop=None, first=1, size=places.size(file.path))]
 
 
 def read(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:

@@ -1,0 +1,148 @@
+"""Ingest from a store of objects into one: nothing of it on the disk, and the same bytes."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import apache_beam as beam
+import memory_store
+import pytest
+from conftest import write_jsonl
+
+import schemas
+from components import places
+from components.errors import BadDataError
+from components.ingest import units
+from components.ingest.options import InputOptions, QuarantineOptions
+from components.ingest.run import run
+from components.sequence import SPLITS, Columns
+from components.storage import Staged, manifest, write_json
+from pipeline.synth import FEATURES
+
+
+@pytest.fixture(autouse=True)
+def _empty_store() -> None:
+    memory_store.clear()
+
+
+def _ingest(top: str, options: InputOptions) -> dict[str, Any]:
+    return run(
+        beam.Pipeline("FnApiRunner"),
+        options=dataclasses.replace(options, train=f"{top}/{options.train}"),
+        quarantine_options=QuarantineOptions(max_share=0.5),
+        columns=Columns.from_schema(schemas.load("gestures")),
+        folders={split: f"{top}/out/{split}" for split in SPLITS},
+        quarantine=f"{top}/out/rejected.jsonl",
+        staging=f"{top}/work/staging",
+    )
+
+
+def _rows(records: list[dict[str, Any]]) -> str:
+    lines = ["gesture,at," + ",".join(FEATURES)]
+    for record in records:
+        for at, step in enumerate(zip(*(record["features"][f] for f in FEATURES), strict=True)):
+            values = ",".join("" if value is None else repr(value) for value in step)
+            lines.append(f"{record['sequence_id']},{at},{values}")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def both(
+    tmp_path: pathlib.Path, gestures: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, str]:
+    """The same input in a folder of the disk and in the store, and units of some records."""
+    monkeypatch.setattr(units, "UNIT_BYTES", 30_000)
+    bad = {"sequence_id": "bad", "features": {name: [] for name in FEATURES}}
+    write_jsonl(tmp_path / "in" / "a.jsonl", gestures[:20])
+    write_jsonl(tmp_path / "in" / "b.jsonl", [*gestures[20:40], bad, gestures[0]])
+    (tmp_path / "in" / "rows.csv").write_text(_rows(gestures[:10]))
+    for file in (tmp_path / "in").iterdir():
+        memory_store.OBJECTS[f"mem://bucket/in/{file.name}"] = file.read_bytes()
+    return str(tmp_path), "mem://bucket"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        InputOptions(train="in/*.jsonl"),
+        InputOptions(train="in/rows.csv", group_by=("gesture",), order_by="at"),
+    ],
+    ids=["records", "rows"],
+)
+def test_a_store_holds_what_a_disk_does(both: tuple[str, str], options: InputOptions) -> None:
+    disk, store = both
+    expected, found = (_ingest(top, options) for top in both)
+    assert _without_places(found, store) == _without_places(expected, disk)
+    on_disk, in_store = (manifest(f"{top}/out") for top in both)
+    rejected = "rejected.jsonl"
+    assert in_store.keys() == on_disk.keys() and len(in_store) > 2
+    for one in (in_store, on_disk):
+        one.pop(rejected, None)
+    assert in_store == on_disk, "shard by shard, the same bytes"
+    assert not places.inside(f"{store}/work"), "the staging is gone"
+    assert not list(pathlib.Path.cwd().glob("mem:*")), "a URI was taken for a path"
+    assert not list(places.inside(f"{store}/out", "**.tmp"))
+    if found["quarantined"]:
+        lines = places.read(f"{store}/out/{rejected}").decode().splitlines()
+        assert {json.loads(line)["code"] for line in lines} == {"empty", "duplicate_id"}
+
+
+def _without_places(account: Mapping[str, Any], top: str) -> Any:
+    return json.loads(json.dumps(account).replace(top, ""))
+
+
+def test_a_store_without_the_input_says_so() -> None:
+    with pytest.raises(
+        BadDataError, match=r"mem://bucket/none/x\.jsonl: expected at least one file"
+    ):
+        _ingest("mem://bucket", InputOptions(train="none/x.jsonl"))
+
+
+def test_what_fails_before_it_is_whole_is_not_in_the_store() -> None:
+    with pytest.raises(KeyError), Staged("mem://bucket/x") as staged:
+        staged.write_text("half")
+        raise KeyError
+    assert not memory_store.OBJECTS and not staged.exists()
+    with Staged("mem://bucket/x") as staged:
+        staged.write_text("all of it")
+    assert places.read("mem://bucket/x") == b"all of it" and not staged.exists()
+
+
+def test_a_copy_that_breaks_off_leaves_nothing(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(source: Any, target: Any, _: int) -> None:
+        target.write(source.read(2))
+        raise ConnectionError("the line is dead")
+
+    (tmp_path / "x").write_text("all of it")
+    monkeypatch.setattr(places.shutil, "copyfileobj", breaks)
+    with pytest.raises(ConnectionError):
+        places.upload(tmp_path / "x", "mem://bucket/x")
+    assert memory_store.WRITTEN and not memory_store.OBJECTS
+
+
+@pytest.mark.parametrize("kind", ["disk", "store"])
+def test_places_are_alike(kind: str, tmp_path: pathlib.Path) -> None:
+    top = str(tmp_path) if kind == "disk" else "mem://bucket"
+    assert places.inside(top) == [] and not places.exists(f"{top}/a/b.json")
+    with pytest.raises(FileNotFoundError):
+        places.open(f"{top}/a/b.json")
+    places.make_folder(f"{top}/a")
+    write_json(f"{top}/a/b.json", {"c": 1})
+    write_json(f"{top}/a/d/e.json", {})
+    with places.create(f"{top}/f") as file:
+        file.write(b"12345")
+    assert places.inside(top) == [f"{top}/a/b.json", f"{top}/a/d/e.json", f"{top}/f"]
+    assert places.inside(top, "*") == [f"{top}/f"]
+    assert places.inside(f"{top}/a", "b.*") == [f"{top}/a/b.json"]
+    assert (places.size(f"{top}/f"), places.read(f"{top}/f")) == (5, b"12345")
+    assert manifest(top).keys() == {"a/b.json", "a/d/e.json", "f"}
+    with places.fetched(f"{top}/a") as folder:
+        assert pathlib.Path(folder, "d", "e.json").read_text() == "{}\n"
+    places.remove(f"{top}/f")
+    places.remove(f"{top}/f")
+    places.remove_folder(f"{top}/a")
+    assert places.inside(top) == []
