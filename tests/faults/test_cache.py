@@ -93,7 +93,7 @@ def tree(tmp_path, monkeypatch) -> Tree:
         ("components/train/loop.py", {"train"}),
         ("components/evaluate/metrics.py", JUDGING),
         ("components/push/saved_model.py", {"push"}),
-        ("components/errors.py", {"ingest", "gate"}),
+        ("components/errors.py", {"ingest", "gate", "train", "push"}),
         ("components/masking.py", {"train"}),
         ("components/tfdv_shim.py", STAGES - {"schema", "statistics", "anomalies"}),
         ("README.md", set()),
