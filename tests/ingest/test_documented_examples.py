@@ -118,7 +118,8 @@ def _ingested(folder: pathlib.Path, config: Config) -> tuple[dict[str, Any], lis
     planned = plan.make(config.input, job.raw_columns, 1 << 20)
     job = dataclasses.replace(job, files=planned.files)
     process.process(0, _parts(job, planned), job)
-    lines = process.quarantine_file(folder, 0).read_text(encoding="utf-8").splitlines()
+    quarantine = pathlib.Path(process.quarantine_file(folder, 0))
+    lines = quarantine.read_text(encoding="utf-8").splitlines()
     return read_json(process.report_file(folder, 0)), [json.loads(line) for line in lines]
 
 
