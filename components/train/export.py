@@ -7,10 +7,12 @@ A category is an input of its own, beside the values: the words, or the codes of
 """
 
 import pathlib
+from collections.abc import Mapping
 from collections.abc import Sequence as Collection
 from typing import NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -49,9 +51,9 @@ def export(
     columns: Columns,
     heads: Collection[HeadOptions],
     vocabularies: Collection[Vocabulary],
-    directory: pathlib.Path,
+    weights: Mapping[pathlib.Path, Collection[np.ndarray]],
 ) -> None:
-    """Writes the model with its five signatures.
+    """Writes the model with its five signatures, once with each weights; the last are left.
 
     Keras's ExportArchive, not tf.saved_model.save: what the latter writes of a Keras 3 model cannot
     be loaded by a session, which is how TF Serving loads (keras#19274).
@@ -63,7 +65,8 @@ def export(
       columns: the schema's features and categories.
       heads: of the model, in its order.
       vocabularies: of the categories, in their order.
-      directory: where the SavedModel goes.
+      weights: where a SavedModel goes -> its weights; all are traced once, which takes as long as
+        to write one.
     """
     encoder = _Encoder(model, transform_output.transform_features_layer(), columns, vocabularies)
     archive = keras.export.ExportArchive()
@@ -109,7 +112,9 @@ def export(
     archive.add_endpoint(ENCODE_FLAT, encode_flat, spec_of([None], ROW_LENGTHS))
     archive.add_endpoint(SCORE, score, spec_of([None, None], LENGTH))
     archive.add_endpoint(EVALUATE, evaluate, [examples_spec])
-    archive.write_out(str(directory), verbose=False)
+    for directory, values in weights.items():
+        model.set_weights(values)
+        archive.write_out(str(directory), verbose=False)
 
 
 class _Steps(NamedTuple):

@@ -59,13 +59,14 @@ def run_fn(fn_args: Any) -> None:
         "heads": task.heads,
         "vocabularies": task.vocabularies,
     }
-    # First with the weights that training began with, as a baseline for the evaluation.
-    untrained = model_run / UNTRAINED_FOLDER
-    export.export(_portable(options, **task.model), directory=untrained, **served)
     portable = _portable(options, **task.model)
-    portable.set_weights(trainer.model.get_weights())
     directory = pathlib.Path(fn_args.serving_model_dir)
-    export.export(portable, directory=directory, **served)
+    weights = {
+        # As they were drawn: a baseline for the evaluation.
+        model_run / UNTRAINED_FOLDER: portable.get_weights(),
+        directory: trainer.model.get_weights(),
+    }
+    export.export(portable, weights=weights, **served)
     golden.write(
         portable,
         transform_output=task.transform_output,

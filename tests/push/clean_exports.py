@@ -105,9 +105,12 @@ def write(
         steps=40,
         use_cudnn=False,
     )
-    exported = {"transform_output": transform, "columns": columns, "directory": folder}
-    export.export(built, schema=schema, heads=heads, vocabularies=vocabularies, **exported)
-    golden.write(built, **exported)
+    exported = {"transform_output": transform, "columns": columns}
+    weights = {folder: built.get_weights()}
+    export.export(
+        built, schema=schema, heads=heads, vocabularies=vocabularies, weights=weights, **exported
+    )
+    golden.write(built, directory=folder, **exported)
     return folder
 
 
