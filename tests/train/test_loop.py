@@ -6,7 +6,7 @@ import oracle
 import pytest
 import tensorflow as tf
 
-from components.train import loop
+from components.train import cores, loop
 from components.train.checkpoint import Checkpoints
 from components.train.input import Batch
 from components.train.options import TrainOptions
@@ -75,6 +75,18 @@ def test_an_update_depends_only_on_the_sequences(sequences, change):
     for one, other in zip(expected, _one_update(changed), strict=True):
         assert np.abs(one).max() > 0
         np.testing.assert_allclose(other, one, rtol=0, atol=1e-6 * np.abs(one).max())
+
+
+@pytest.mark.parametrize("number", [8, 5, 1])
+def test_two_strips_of_a_batch_make_the_update_of_one(sequences, monkeypatch, number):
+    """Of a batch of one row, the first strip is empty."""
+    found = {}
+    for strips in (1, 2):
+        monkeypatch.setattr(cores, "strips", lambda strips=strips: strips)
+        found[strips] = _one_update(_dataset(sequences[:number], number))
+    for one, two in zip(found[1], found[2], strict=True):
+        assert np.abs(one).max() > 0
+        np.testing.assert_allclose(two, one, rtol=0, atol=1e-6 * np.abs(one).max())
 
 
 def test_the_gradient_is_that_of_the_mean_over_all_values(sequences):
