@@ -126,8 +126,8 @@ class TuneOptions:
     Attributes:
       trials: how many settings of `train.learning_rate`, `units`, `layers` and `dropout` are tried
         before the training, which takes the best; the first is the one in `[train]`, the others are
-        drawn by `train.seed`. 0 tries none. Each costs about a training; docs/quality.md has what
-        it is worth.
+        drawn by `train.seed`. 0 tries none. Each costs about a training; docs/quality.md says
+        how it is scored.
       held_out: share of the training split's entities that a trial is scored by, and does not
         train on. The eval split has no part in the choice: the verdict must not be given on what
         the model was chosen by.
