@@ -35,7 +35,7 @@ def _ingest(top: str, options: InputOptions) -> dict[str, Any]:
         columns=Columns.from_schema(schemas.load("gestures")),
         folders={split: f"{top}/out/{split}" for split in SPLITS},
         quarantine=f"{top}/out/rejected.jsonl",
-        staging=f"{top}/work/staging",
+        staging=f"{top}/staging",
     )
 
 
