@@ -81,7 +81,7 @@ def test_a_store_holds_what_a_disk_does(both: tuple[str, str], options: InputOpt
     for one in (in_store, on_disk):
         one.pop(rejected, None)
     assert in_store == on_disk, "shard by shard, the same bytes"
-    assert not places.inside(f"{store}/work"), "the staging is gone"
+    assert not places.inside(f"{store}/staging"), "the staging is gone"
     assert not list(pathlib.Path.cwd().glob("mem:*")), "a URI was taken for a path"
     assert not list(places.inside(f"{store}/out", "**.tmp"))
     if found["quarantined"]:
