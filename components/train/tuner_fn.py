@@ -34,12 +34,13 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     batches = records.batches_to_train(task.options) + held_out.batches_to_score(task.options)
     a_trial = batches * (task.options.epochs + 1)
     # Of several machines, the training itself has the others; trials are trained on this one.
-    devices = task.options.strategy.replace("multi_worker", "auto")
+    several = task.options.strategy == "multi_worker"
+    strategy = strategy_of("auto" if several else task.options.strategy)
 
     def error_of(number: int, values: Values) -> float:
         progress.expect(tune.trials * a_trial, "batches", number * a_trial)
         options = dataclasses.replace(task.options, **values)
-        trainer = Trainer(options=options, strategy=strategy_of(devices), **task.model)
+        trainer = Trainer(options=options, strategy=strategy, **task.model)
         history = loop.train(
             trainer,
             records,

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from components.train import cores
 from components.train.trainer import DisagreeError, strategy_of
 
 _LOST = (
@@ -75,6 +76,7 @@ if __name__ == "__main__":
     from components.train.records import Task
 
     _tell_on_stdout()
+    cores.leave_threads()
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     exit_code = take_part(

@@ -33,8 +33,8 @@ START = os.environ.get("RAGLINE_START", f"{datetime.now(tz=UTC):%Y-%m-%d}")
 
 # In the order in which data meets them.
 STAGES = (
-    "schema", "ingest", "statistics", "anomalies", "gate", "transform", "train", "evaluate",
-    "baselines", "verdict", "push",
+    "schema", "ingest", "statistics", "anomalies", "gate", "transform", "tune", "train",
+    "baselines", "evaluate", "verdict", "push",
 )  # fmt: skip
 
 DONE, DEFECT, BUSY = 0, 1, 75

@@ -101,7 +101,8 @@ def test_a_damaged_database_is_moved_aside_and_told(config, database, caplog, da
 def test_a_database_that_is_gone_is_told(config, tmp_path, caplog):
     preflight.check(config)
     assert not caplog.messages
-    (tmp_path / "work" / "artifacts" / "ingest").mkdir()
+    workdir = tmp_path / "work"
+    (workdir / "artifacts" / "ingest").mkdir()
     with caplog.at_level(logging.WARNING):
         preflight.check(config)
-    assert caplog.messages == [f"{tmp_path}/work/metadata.sqlite: is gone; everything is made anew"]
+    assert caplog.messages == [f"{workdir}/metadata.sqlite: is gone; everything is made anew"]

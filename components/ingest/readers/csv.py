@@ -49,8 +49,10 @@ def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int
         _check_names(header, layout, file)
         end = places.size(file.path)
         plain_header = {
-            "names": list(header.names), "delimiter": header.delimiter, "stop": start
-        }  # fmt: skip
+            "names": list(header.names),
+            "delimiter": header.delimiter,
+            "size": start,
+        }
 
         def cut(stop: int | None) -> Piece:
             size = (end if stop is None else stop) - start
@@ -105,7 +107,7 @@ def rows(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Rows
             found += len(part) + len(part.rejected)
             yield part
             number += text.count(b"\n") - left.count(b"\n")
-    if not found and (piece.start, piece.stop) == (stated["stop"], None):
+    if not found and (piece.start, piece.stop) == (stated["size"], None):
         yield from table.empty_file(piece.file, layout, piece.first)
 
 
