@@ -120,7 +120,7 @@ class Ragline:
 
     def passes(self) -> dict[str, Callable[[], int]]:
         """The input read from records is that of all batches, from the shuffle on."""
-        held = self._held.repeat(_ROUNDS).prefetch(tf.data.AUTOTUNE)
+        held = self._held.repeat(_ROUNDS).prefetch(1)
         return {
             "train": lambda: int(self._trainer.update(held)[STEPS]),
             "input": lambda: int(self._trainer.update(self._records)[STEPS]),

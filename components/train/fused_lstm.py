@@ -27,16 +27,20 @@ Neural Networks on GPUs", sections 3.2 and 3.3. docs/performance.md has what eac
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
+
+from components.train import recurrence
 
 
 def serves(layer: keras.layers.Layer) -> bool:
     """Whether `run` does a layer's work itself: a plain LSTM in float32, and no GPU to run it.
 
     There Keras's own path is cuDNN's. A layer that must not take that one (`use_cudnn=False`) is
-    one for an exported graph, which has to be fast where no GPU is.
+    one for an exported graph, which has to be fast where no GPU is, and can hold nothing but
+    TensorFlow's own operations; any other runs as machine code, see `recurrence`.
     """
     return (
         type(layer) is keras.layers.LSTM
@@ -66,7 +70,7 @@ def run(
       sequences: [B, T, F], finite in the padding; F may be 0 beside a constant.
       constant: [B, E], the same at every step; it is read by the first E rows of the kernel.
       mask: bool [B, T]; with one, Keras runs the layer.
-      training: keeps the gates for the gradient, which can also be had without.
+      training: for Keras, where Keras runs the layer.
 
     Returns:
       [B, T, H].
@@ -77,7 +81,7 @@ def run(
             sequences = tf.concat([tf.cast(repeated, sequences.dtype), sequences], axis=2)
         return layer(sequences, mask=mask, training=training)
     weights = [layer.cell.kernel, layer.cell.recurrent_kernel, layer.cell.bias]
-    kernel, recurrent, bias = (_reordered(tf.convert_to_tensor(weight)) for weight in weights)
+    kernel, recurrent, bias = map(tf.convert_to_tensor, weights)
     always, split = bias, 0
     if constant is not None:
         split = constant.shape[1]
@@ -91,16 +95,10 @@ def run(
     else:
         # One row that every step reads: [1, B, 4H].
         inputs = always[tf.newaxis]
-    recurrence = _differentiable if training else _forward_outputs
-    outputs = recurrence(inputs, recurrent, steps)
+    outputs_of = _differentiable if layer.use_cudnn else _outputs
+    outputs = outputs_of(inputs, recurrent, steps)
     outputs.set_shape([sequences.shape[1], sequences.shape[0], layer.units])
     return tf.transpose(outputs, [1, 0, 2])
-
-
-def _reordered(weight: tf.Tensor) -> tf.Tensor:
-    """Keras's gates i f c o as i c f o, the order of LSTMBlockCellGrad."""
-    input_gate, forget_gate, candidate, output_gate = tf.split(weight, 4, axis=-1)
-    return tf.concat([input_gate, candidate, forget_gate, output_gate], axis=-1)
 
 
 def _differentiable(inputs: tf.Tensor, recurrent: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
@@ -111,120 +109,68 @@ def _differentiable(inputs: tf.Tensor, recurrent: tf.Tensor, steps: tf.Tensor) -
       recurrent: R, [H, 4H].
       steps: T.
     """
+    units, width = recurrent.shape
 
     @tf.custom_gradient
     def outputs_of(inputs: tf.Tensor, recurrent: tf.Tensor):
-        outputs, kept = _forward(inputs, recurrent, steps, keep=True)
+        outputs, gates, cells = _native(
+            recurrence.forward, [inputs, recurrent, steps], (units, width, units)
+        )
 
         def gradient(slope: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            gates = _backward(slope, recurrent, kept, steps)
-            width, units = recurrent.shape[1], recurrent.shape[0]
+            [slopes] = _native(recurrence.backward, [slope, recurrent, gates, cells], (width,))
             before = tf.reshape(outputs[:-1], [-1, units])
-            of_recurrent = tf.matmul(before, tf.reshape(gates[1:], [-1, width]), transpose_a=True)
+            of_recurrent = tf.matmul(before, tf.reshape(slopes[1:], [-1, width]), transpose_a=True)
             if inputs.shape[0] == 1:
-                gates = tf.reduce_sum(gates, axis=0, keepdims=True)
-            return gates, of_recurrent
+                slopes = tf.reduce_sum(slopes, axis=0, keepdims=True)
+            return slopes, of_recurrent
 
         return outputs, gradient
 
     return outputs_of(inputs, recurrent)
 
 
-def _forward_outputs(inputs: tf.Tensor, recurrent: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
-    return _forward(inputs, recurrent, steps, keep=False)[0]
+def _native(
+    function: Callable[..., Any], arguments: list[tf.Tensor], widths: tuple[int, ...]
+) -> list[tf.Tensor]:
+    """What a function of `recurrence` gives, each [T, B, one of the widths].
+
+    Without a state, or TensorFlow would let one strip of a batch wait for the other.
+    """
+    types = [tf.float32] * len(widths)
+    found = tf.nest.flatten(tf.numpy_function(function, arguments, types, stateful=False))
+    for one, width in zip(found, widths, strict=True):
+        one.set_shape([None, None, width])
+    return found
 
 
-def _forward(
-    inputs: tf.Tensor, recurrent: tf.Tensor, steps: tf.Tensor, *, keep: bool
-) -> tuple[tf.Tensor, tf.TensorArray | None]:
-    """The outputs [T, B, H], and what `_backward` reads of each step, [T, B, 8H]."""
+def _outputs(inputs: tf.Tensor, recurrent: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
+    """As `_differentiable`, in TensorFlow's own operations, as a graph needs that is exported."""
     units = recurrent.shape[0]
     # To read an array is one operation, to slice a tensor is four.
     by_step = None if inputs.shape[0] == 1 else _array(steps, 4 * units).unstack(inputs)
 
-    def step(t: tf.Tensor, output: tf.Tensor, cell: tf.Tensor, *arrays: tf.TensorArray):
+    def step(t: tf.Tensor, output: tf.Tensor, cell: tf.Tensor, outputs: tf.TensorArray):
         summed = tf.matmul(output, recurrent) + (by_step.read(t) if by_step else inputs[0])
-        gates = tf.sigmoid(summed)
-        input_gate, _, forget_gate, output_gate = tf.split(gates, 4, axis=1)
-        candidate = tf.tanh(summed[:, units : 2 * units])
-        before, cell = cell, forget_gate * cell + input_gate * candidate
-        squashed = tf.tanh(cell)
-        output = output_gate * squashed
-        found = [output, tf.concat([gates, candidate, before, cell, squashed], axis=1)]
-        written = [array.write(t, one) for array, one in zip(arrays, found, strict=False)]
-        return t + 1, output, cell, *written
+        input_gate, forget_gate, _, output_gate = tf.split(tf.sigmoid(summed), 4, axis=1)
+        candidate = tf.tanh(summed[:, 2 * units : 3 * units])
+        cell = forget_gate * cell + input_gate * candidate
+        output = output_gate * tf.tanh(cell)
+        return t + 1, output, cell, outputs.write(t, output)
 
+    state = tf.TensorShape([None, units])
     zero = tf.zeros([tf.shape(inputs)[1], units])
-    arrays = [_array(steps, width * units) for width in ((1, 8) if keep else (1,))]
-    _, _, _, *arrays = _while(lambda t: t < steps, step, (0, zero, zero, *arrays), units)
-    return arrays[0].stack(), arrays[1] if keep else None
-
-
-def _backward(
-    slope: tf.Tensor, recurrent: tf.Tensor, kept: tf.TensorArray, steps: tf.Tensor
-) -> tf.Tensor:
-    """The gradient with respect to z, [T, B, 4H], from that of the outputs, [T, B, H].
-
-    LSTMBlockCellGrad is the gates of the equations above in one kernel, a third of the time of
-    TensorFlow's ops for them. Of its arguments that have to do with inputs, weights and peepholes
-    it reads the shapes alone.
-    """
-    units, width = recurrent.shape
-    # Once, and not at each step: a product with a transpose in it takes twice the time.
-    transposed = tf.transpose(recurrent)
-    slopes = _array(steps, units).unstack(slope)
-
-    def step(t: tf.Tensor, output: tf.Tensor, cell: tf.Tensor, found: tf.TensorArray):
-        input_gate, _, forget_gate, output_gate, candidate, before, after, squashed = tf.split(
-            kept.read(t), 8, axis=1
-        )
-        peephole = tf.zeros([units])
-        cell, of_gates, *_ = tf.raw_ops.LSTMBlockCellGrad(
-            x=before,
-            cs_prev=before,
-            h_prev=before,
-            w=tf.zeros([2 * units, width]),
-            wci=peephole,
-            wcf=peephole,
-            wco=peephole,
-            b=tf.zeros([width]),
-            i=input_gate,
-            cs=after,
-            f=forget_gate,
-            o=output_gate,
-            ci=candidate,
-            co=squashed,
-            cs_grad=cell,
-            h_grad=output + slopes.read(t),
-            use_peephole=False,
-        )
-        return t - 1, tf.matmul(of_gates, transposed), cell, found.write(t, of_gates)
-
-    zero = tf.zeros([tf.shape(slope)[1], units])
-    start = (steps - 1, zero, zero, _array(steps, width))
-    *_, found = _while(lambda t: t >= 0, step, start, units)
-    return found.stack()
+    *_, outputs = tf.while_loop(
+        lambda t, *_: t < steps,
+        step,
+        (0, zero, zero, _array(steps, units)),
+        shape_invariants=(tf.TensorShape([]), state, state, tf.TensorShape(None)),
+        parallel_iterations=1,
+    )
+    return outputs.stack()
 
 
 def _array(steps: tf.Tensor, width: int) -> tf.TensorArray:
     return tf.TensorArray(
         tf.float32, size=steps, element_shape=[None, width], clear_after_read=False
-    )
-
-
-def _while(
-    holds: Callable[[tf.Tensor], tf.Tensor],
-    step: Callable[..., tuple],
-    start: tuple,
-    units: int,
-) -> tuple:
-    """A loop over steps: (t, output [B, H], cell [B, H], arrays)."""
-    state = tf.TensorShape([None, units])
-    arrays = [tf.TensorShape(None)] * (len(start) - 3)
-    return tf.while_loop(
-        lambda t, *_: holds(t),
-        step,
-        start,
-        shape_invariants=(tf.TensorShape([]), state, state, *arrays),
-        parallel_iterations=1,
     )

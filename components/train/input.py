@@ -16,6 +16,8 @@ from components.train import batching
 from components.train.batching import Plan
 from components.train.options import HeadOptions
 
+# Batches that are parsed at once, and batches that wait.
+_AHEAD = 4
 _LENGTH_SPEC = {LENGTH: tf.io.FixedLenFeature([], tf.int64)}
 
 
@@ -109,14 +111,18 @@ def batches(
             fixed_steps=fixed_steps,
         )
 
+    # Without tf.data's own tuning: to end a pass, it waits for its next turn, up to twice as long.
+    untuned = tf.data.Options()
+    untuned.autotune.enabled = False
     return (
         records.batch(plan.pool)
         .enumerate()
         .map(planned)
         .prefetch(1)
         .flat_map(tf.data.Dataset.from_tensor_slices)
-        .map(parsed, num_parallel_calls=tf.data.AUTOTUNE)
-        .prefetch(tf.data.AUTOTUNE)
+        .map(parsed, num_parallel_calls=_AHEAD)
+        .prefetch(_AHEAD)
+        .with_options(untuned)
     )
 
 
