@@ -254,5 +254,5 @@ _SIDES = {
 
 if __name__ == "__main__":
     if sys.argv[1] == "ragline":
-        cores.leave_threads()
+        cores.prepare()
     train_answers.answer(_SIDES[sys.argv[1]])

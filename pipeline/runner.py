@@ -150,7 +150,7 @@ def _execute(
     from components.train import cores
     from pipeline import lineage, reuse, seals, tfx_run, workers
 
-    cores.leave_threads()
+    cores.prepare()
     database = session.workdir / preflight.DATABASE
     reused = reuse.Reuse(database, seals.Seals(session.workdir), config.name, run_id)
 

@@ -6,11 +6,15 @@ runs them on two cores, and the threads within an operation are halved. docs/per
 this is worth.
 """
 
+import ctypes
 import os
 
 import tensorflow as tf
 
 _STRIPS = 2
+# Names and largest values of mallopt(3), in bytes.
+_M_TRIM_THRESHOLD, _KEPT = -1, 2**31 - 1
+_M_MMAP_THRESHOLD, _LARGEST = -3, 2**25
 
 
 def strips() -> int:
@@ -19,10 +23,16 @@ def strips() -> int:
     return 1 if alone else _STRIPS
 
 
-def leave_threads() -> None:
-    """Gives each operation its strip's share of the cores; where it is not set by the user.
+def prepare() -> None:
+    """Settles how this process uses its cores and its memory; before TensorFlow's first operation.
 
-    TensorFlow reads it once, at the first operation of a process.
+    Each operation gets its strip's share of the cores, unless the user has set it. And memory that
+    is freed stays with the process: otherwise a step's arrays are new pages each time, which the
+    kernel clears with a lock that both strips wait for.
     """
     share = len(os.sched_getaffinity(0)) // strips()
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, share)))
+    # Only glibc has it.
+    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
+        mallopt(_M_TRIM_THRESHOLD, _KEPT)
+        mallopt(_M_MMAP_THRESHOLD, _LARGEST)

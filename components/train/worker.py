@@ -76,7 +76,7 @@ if __name__ == "__main__":
     from components.train.records import Task
 
     _tell_on_stdout()
-    cores.leave_threads()
+    cores.prepare()
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     exit_code = take_part(
