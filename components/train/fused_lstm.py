@@ -82,23 +82,78 @@ def run(
         return layer(sequences, mask=mask, training=training)
     weights = [layer.cell.kernel, layer.cell.recurrent_kernel, layer.cell.bias]
     kernel, recurrent, bias = map(tf.convert_to_tensor, weights)
+    by_time = tf.transpose(sequences, [1, 0, 2])
+    if layer.use_cudnn:
+        outputs = _native_outputs(by_time, constant, kernel, recurrent, bias)
+    else:
+        outputs = _portable_outputs(by_time, constant, kernel, recurrent, bias)
+    outputs.set_shape([sequences.shape[1], sequences.shape[0], layer.units])
+    return tf.transpose(outputs, [1, 0, 2])
+
+
+def _portable_outputs(
+    sequences: tf.Tensor,
+    constant: tf.Tensor | None,
+    kernel: tf.Tensor,
+    recurrent: tf.Tensor,
+    bias: tf.Tensor,
+) -> tf.Tensor:
+    """The outputs [T, B, H] of inputs [T, B, F], in two strips (see `cores`), by TensorFlow alone.
+
+    BlockLSTMV2 is the whole recurrence in one operation: one product of (x[t], h[t-1]) a step,
+    where a loop of operations would do with that of h[t-1], but pays 1 to 2 us for each of some 30.
+    """
+    steps, rows = tf.unstack(tf.shape(sequences)[:2])
+    if constant is not None:
+        repeated = tf.tile(constant[tf.newaxis], [steps, 1, 1])
+        sequences = tf.concat([repeated, sequences], axis=2)
+    units = recurrent.shape[0]
+    weights, peephole = tf.concat([kernel, recurrent], axis=0), tf.zeros([units])
+    outputs = []
+    # It warns, at each call, of strips of an odd number of rows.
+    even = tf.pad(sequences, [[0, 0], [0, -rows % 4], [0, 0]])
+    for strip in tf.split(even, 2, axis=1):
+        zero = tf.zeros([tf.shape(strip)[1], units])
+        found = tf.raw_ops.BlockLSTMV2(
+            seq_len_max=tf.cast(steps, tf.int64),
+            x=strip,
+            cs_prev=zero,
+            h_prev=zero,
+            w=weights,
+            wci=peephole,
+            wcf=peephole,
+            wco=peephole,
+            b=bias,
+            cell_clip=0.0,
+            use_peephole=False,
+        )
+        outputs.append(found.h)
+    # TensorFlow's gradient of it takes the gates in another order than its forward pass does.
+    return tf.raw_ops.PreventGradient(
+        input=tf.concat(outputs, axis=1)[:, :rows],
+        message="a layer of `use_cudnn=False` is one for an exported graph and has no gradient",
+    )
+
+
+def _native_outputs(
+    sequences: tf.Tensor,
+    constant: tf.Tensor | None,
+    kernel: tf.Tensor,
+    recurrent: tf.Tensor,
+    bias: tf.Tensor,
+) -> tf.Tensor:
+    """The outputs [T, B, H] of inputs [T, B, F], with the loops of `recurrence`."""
     always, split = bias, 0
     if constant is not None:
         split = constant.shape[1]
         always += tf.matmul(constant, kernel[:split])
-    by_time = tf.transpose(sequences, [1, 0, 2])
-    steps, rows = tf.unstack(tf.shape(by_time)[:2])
+    steps, rows = tf.unstack(tf.shape(sequences)[:2])
     if features := kernel.shape[0] - split:
-        flat = tf.reshape(by_time, [-1, features])
+        flat = tf.reshape(sequences, [-1, features])
         projected = tf.reshape(tf.matmul(flat, kernel[split:]), [steps, rows, kernel.shape[1]])
-        inputs = projected + always
-    else:
-        # One row that every step reads: [1, B, 4H].
-        inputs = always[tf.newaxis]
-    outputs_of = _differentiable if layer.use_cudnn else _outputs
-    outputs = outputs_of(inputs, recurrent, steps)
-    outputs.set_shape([sequences.shape[1], sequences.shape[0], layer.units])
-    return tf.transpose(outputs, [1, 0, 2])
+        return _differentiable(projected + always, recurrent, steps)
+    # One row that every step reads: [1, B, 4H].
+    return _differentiable(always[tf.newaxis], recurrent, steps)
 
 
 def _differentiable(inputs: tf.Tensor, recurrent: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
@@ -142,35 +197,3 @@ def _native(
     for one, width in zip(found, widths, strict=True):
         one.set_shape([None, None, width])
     return found
-
-
-def _outputs(inputs: tf.Tensor, recurrent: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
-    """As `_differentiable`, in TensorFlow's own operations, as a graph needs that is exported."""
-    units = recurrent.shape[0]
-    # To read an array is one operation, to slice a tensor is four.
-    by_step = None if inputs.shape[0] == 1 else _array(steps, 4 * units).unstack(inputs)
-
-    def step(t: tf.Tensor, output: tf.Tensor, cell: tf.Tensor, outputs: tf.TensorArray):
-        summed = tf.matmul(output, recurrent) + (by_step.read(t) if by_step else inputs[0])
-        input_gate, forget_gate, _, output_gate = tf.split(tf.sigmoid(summed), 4, axis=1)
-        candidate = tf.tanh(summed[:, 2 * units : 3 * units])
-        cell = forget_gate * cell + input_gate * candidate
-        output = output_gate * tf.tanh(cell)
-        return t + 1, output, cell, outputs.write(t, output)
-
-    state = tf.TensorShape([None, units])
-    zero = tf.zeros([tf.shape(inputs)[1], units])
-    *_, outputs = tf.while_loop(
-        lambda t, *_: t < steps,
-        step,
-        (0, zero, zero, _array(steps, units)),
-        shape_invariants=(tf.TensorShape([]), state, state, tf.TensorShape(None)),
-        parallel_iterations=1,
-    )
-    return outputs.stack()
-
-
-def _array(steps: tf.Tensor, width: int) -> tf.TensorArray:
-    return tf.TensorArray(
-        tf.float32, size=steps, element_shape=[None, width], clear_after_read=False
-    )

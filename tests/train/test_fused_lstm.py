@@ -60,16 +60,15 @@ def _tensors(seed: int, length: np.ndarray, extra: int, features: int, constant:
     lengths=st.lists(st.integers(1, 9), min_size=1, max_size=4),
     extra=st.integers(0, 4),
     inputs=st.sampled_from([(F, False), (F, True), (0, True)]),
-    training=st.booleans(),
 )
-def test_outputs_and_gradients_are_those_of_keras(seed, lengths, extra, inputs, training):
+def test_outputs_and_gradients_are_those_of_keras(seed, lengths, extra, inputs):
     features, constant = inputs
-    layer = _layer(features + E * constant, use_cudnn=False)
+    layer = _layer(features + E * constant)
     length = np.array(lengths)
     tensors = _tensors(seed, length, extra, features, constant)
 
     def ours(given: dict[str, tf.Tensor]) -> tf.Tensor:
-        return fused_lstm.run(layer, **given, training=training)
+        return fused_lstm.run(layer, **given)
 
     def theirs(given: dict[str, tf.Tensor]) -> tf.Tensor:
         return layer(_repeated(given.get("constant"), given["sequences"]))
@@ -87,14 +86,15 @@ def test_outputs_and_gradients_are_those_of_keras(seed, lengths, extra, inputs, 
         assert (slope[~tf.sequence_mask(length, found.shape[1]).numpy()] == 0.0).all()
 
 
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("length", [[6, 1, 4], [5], list(range(1, 41))], ids=len)
+@pytest.mark.parametrize("options", [{}, {"use_cudnn": False}], ids=["trained", "exported"])
 @pytest.mark.parametrize(("features", "constant"), [(F, False), (F, True), (0, True)])
-def test_outputs_are_those_of_the_oracle_without_padding(features, constant, training):
-    layer = _layer(features + E * constant)
-    length = np.array([6, 1, 4])
+def test_outputs_are_those_of_the_oracle_without_padding(features, constant, options, length):
+    layer = _layer(features + E * constant, **options)
+    length = np.array(length)
     tensors = _tensors(1, length, 2, features, constant)
     inputs = _repeated(tensors.get("constant"), tensors["sequences"]).numpy()
-    found = fused_lstm.run(layer, **tensors, training=training).numpy()
+    found = fused_lstm.run(layer, **tensors).numpy()
     for row, steps in enumerate(length):
         expected = oracle.lstm(inputs[row, :steps], *layer.get_weights())
         np.testing.assert_allclose(found[row, :steps], expected, rtol=0, atol=1e-6)
@@ -106,7 +106,7 @@ def test_the_gradient_of_the_weights_is_that_of_the_oracle():
     length = np.array([4, 1])
     tensors = _tensors(2, length, 3, F, constant=False)
     outputs, found, _ = _gradients(
-        layer, lambda given: fused_lstm.run(layer, **given, training=True), tensors, length
+        layer, lambda given: fused_lstm.run(layer, **given), tensors, length
     )
     share = np.sin(np.arange(outputs.size)).reshape(outputs.shape)
     weights = [weight.astype(np.float64) for weight in layer.get_weights()]
@@ -131,7 +131,7 @@ def test_one_trace_serves_every_shape_and_an_empty_batch():
     @tf.function(input_signature=[tf.TensorSpec([None, None, F])])
     def slopes(sequences: tf.Tensor) -> list[tf.Tensor]:
         with tf.GradientTape() as tape:
-            outputs = fused_lstm.run(layer, sequences, training=True)
+            outputs = fused_lstm.run(layer, sequences)
             total = tf.reduce_sum(tf.square(outputs))
         return tape.gradient(total, [weight.value for weight in layer.trainable_variables])
 
@@ -143,6 +143,13 @@ def test_one_trace_serves_every_shape_and_an_empty_batch():
             rows > 0,
         ]
         assert np.isfinite(np.concatenate([slope.numpy().ravel() for slope in found])).all()
+
+
+def test_an_exported_layer_refuses_to_have_a_gradient():
+    layer = _layer(F, use_cudnn=False)
+    with tf.GradientTape() as tape, pytest.raises(LookupError, match="exported graph"):
+        outputs = fused_lstm.run(layer, tf.ones([2, 3, F]))
+        tape.gradient(outputs, layer.trainable_variables[0].value)
 
 
 NOT_SERVED = {
