@@ -40,6 +40,7 @@ import numpy as np
 import tensorflow as tf
 
 import schemas
+from components import cores
 from components.evaluate import embedding, pca
 from components.ingest.splits import split_of
 from components.sequence import LENGTH, OBSERVED, SPLITS, VALUES, Columns
@@ -197,7 +198,7 @@ def trained(
     # In the order of the records.
     every = [
         input.batches(
-            records.files,
+            records.serialised,
             spec=records.spec,
             features=records.features,
             plan=batching.as_they_come(256),
@@ -263,6 +264,7 @@ def main() -> None:
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("quality.jsonl"))
     arguments = parser.parse_args()
+    cores.prepare()
     rows: list[Row] = []
     if arguments.output.exists():
         rows = [json.loads(line) for line in arguments.output.read_text().splitlines()]

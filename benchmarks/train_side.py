@@ -27,8 +27,9 @@ from benchmarks.train_data import (
     sequences,
     weights_of,
 )
+from components import cores
 from components.sequence import LENGTH, VALUES
-from components.train import batching, cores, input, model
+from components.train import batching, input, model
 from components.train.options import TrainOptions
 from components.train.trainer import LOSS, STEPS, Trainer, mean_of
 
@@ -55,8 +56,10 @@ def _options(units: int) -> TrainOptions:
 def _read(folder: pathlib.Path) -> tf.data.Dataset:
     keras.utils.set_random_seed(0)  # TensorFlow's own seed has a part in a shuffle that has one.
     files = [str(folder / "records.gz")]
-    plan = batching.of_similar_length(input.read_lengths(files), BATCH, FEATURES)
-    return input.batches(files, spec=_SPEC, features=FEATURES, plan=plan, shuffle_seed=1)
+    lengths = input.read_lengths(files)
+    plan = batching.of_similar_length(lengths, BATCH, FEATURES)
+    records = input.read(files, keep=batching.is_one_pool(lengths, FEATURES))
+    return input.batches(records, spec=_SPEC, features=FEATURES, plan=plan, shuffle_seed=1)
 
 
 def _trainer(units: int) -> Trainer:

@@ -107,7 +107,7 @@ class Work:
         digest = digest_of(sorted(f"{key} {reject}" for key, reject in (refused or {}).items()))
         if refused and places.exists(again_file) and places.read(again_file).decode() == digest:
             return _read_marks(marks_file)
-        encoder = self._shared.acquire(lambda: Encoder(self._facts.path))
+        encoder = self._shared.acquire(self._loaded)
         writer = parts.PartWriter(part_file(self._folder, unit), self._facts.embedding_size)
         marks = process.turn(unit, file_parts, job, refused, EmbeddingSink(encoder, writer))
         if refused:
@@ -117,6 +117,12 @@ class Work:
             np.save(packed, marks)
             write_bytes(marks_file, packed.getvalue())
         return marks
+
+    def _loaded(self) -> Encoder:
+        from components import cores  # Late: it imports TensorFlow.
+
+        cores.prepare()
+        return Encoder(self._facts.path)
 
 
 class EmbeddingSink:

@@ -147,7 +147,7 @@ def _execute(
 ) -> tuple[Mapping[str, "Stage"], Exception | None]:
     """Runs the stages under a run id; what they did, and what stopped them, if anything did."""
     # Late, because they take 10 to 25 seconds, and inside the log, because they chatter.
-    from components.train import cores
+    from components import cores
     from pipeline import lineage, reuse, seals, tfx_run, workers
 
     cores.prepare()

@@ -7,7 +7,7 @@ input.py       transformed records -> padded batches of similar length, with sam
 padding.py     what each strategy of padding does to a batch
 model.py       encoder -> code -> decoder -> Dense, cropped; one model a strategy
 fused_lstm.py  Keras's LSTM, fast on a CPU
-cores.py       how the cores of a CPU share a step
+recurrence.py  its loops over steps, as machine code
 linear.py      the linear path around the recurrence, started at a PCA
 resample.py    sequences of any length <-> a grid of K steps
 principal.py   principal components, of a covariance that is shrunk

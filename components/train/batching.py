@@ -112,6 +112,11 @@ def of_similar_length(lengths: np.ndarray, sequences: int, features: int) -> Pla
     return Plan(steps=steps, pool=_pool(lengths, sequences, features))
 
 
+def is_one_pool(lengths: np.ndarray, features: int) -> bool:
+    """Whether the records of a split are few enough to be held in memory, and planned, at once."""
+    return int(lengths.sum()) * features <= _POOL_VALUES
+
+
 def cut(
     plan: Plan, lengths: np.ndarray, generator: np.random.Generator | None = None
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,9 @@ and backwards, given dh[t] from the outputs and from z[t+1], and dc[t] from c[t+
 What depends on no earlier step stands outside the loops, as one product of all steps: x K + b
 before the first, dR, dK and db after the second. An input that is the same at every step, which a
 decoder's code is, is projected once a sequence, both ways. The gates are kept, so that nothing is
-computed twice. What is left in the loops is two products a step, h R and dz R', and their gates.
+computed twice. What is left in the loops is two products a step, h R and dz R', and their gates:
+`recurrence` has them as machine code. A graph that is exported can hold TensorFlow's own operations
+alone; there it is BlockLSTMV2, the forward recurrence in one.
 
 No step is masked: padding stands on the right and h is causal; where no later step of a sequence
 counts, dh and dc are exactly 0, and so is all that comes of them.

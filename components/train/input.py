@@ -44,10 +44,20 @@ class Batch(NamedTuple):
     code_weight: dict[str, tf.Tensor]
 
 
+def read(files: Collection[str], *, keep: bool = False) -> tf.data.Dataset:
+    """Records as they were written.
+
+    Args:
+      files: gzipped TFRecord shards.
+      keep: in memory from the first pass on; to unpack them takes as long as some small updates.
+    """
+    records = tf.data.TFRecordDataset(list(files), "GZIP")
+    return records.cache() if keep else records
+
+
 def read_lengths(files: Collection[str]) -> np.ndarray:
     """The length of every record, int64 [N], without reading its values."""
-    records = tf.data.TFRecordDataset(list(files), "GZIP").batch(1024)
-    lengths = [_lengths(batch).numpy() for batch in records]
+    lengths = [_lengths(batch).numpy() for batch in read(files).batch(1024)]
     return np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
 
 
@@ -56,7 +66,7 @@ def _lengths(records: tf.Tensor) -> tf.Tensor:
 
 
 def batches(
-    files: Collection[str],
+    records: tf.data.Dataset,
     *,
     spec: Mapping[str, Any],
     features: int,
@@ -67,10 +77,10 @@ def batches(
     fixed_steps: int | None = None,
     shuffle_seed: int | None = None,
 ) -> tf.data.Dataset:
-    """Every record of the files once, in padded batches.
+    """Every record once, in padded batches.
 
     Args:
-      files: gzipped TFRecord shards of transformed records.
+      records: transformed ones, as of `read`.
       spec: of the transformed records, as Transform states it (it names the column of a ragged
         output in its own way); `observed` is in it where values can be missing.
       features: F.
@@ -79,12 +89,11 @@ def batches(
       heads: whose labels the batches carry.
       categories: whose codes the batches carry, by name.
       fixed_steps: T of every batch; None pads each batch to its own longest sequence.
-      shuffle_seed: None keeps the order of the files; the same seed gives the same batches.
+      shuffle_seed: None keeps the order of the records; the same seed gives the same batches.
 
     Returns:
       A dataset of `Batch`.
     """
-    records = tf.data.TFRecordDataset(list(files), "GZIP")
     if shuffle_seed is not None:
         records = records.shuffle(plan.pool, seed=shuffle_seed)
 

@@ -31,6 +31,7 @@ class Records:
       features: F.
       heads: whose labels are read.
       categories: whose codes are read, by name.
+      serialised: the records as they were written, kept in memory where all are planned together.
     """
 
     files: tuple[str, ...]
@@ -39,6 +40,11 @@ class Records:
     features: int
     heads: tuple[HeadOptions, ...] = ()
     categories: tuple[str, ...] = ()
+    serialised: tf.data.Dataset = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        keep = batching.is_one_pool(self.lengths, self.features)
+        object.__setattr__(self, "serialised", input.read(self.files, keep=keep))
 
     def plan(self, options: TrainOptions) -> batching.Plan:
         """Which sequences share a batch in training."""
@@ -72,7 +78,7 @@ class Records:
 
     def _batches(self, **how: Any) -> tf.data.Dataset:
         return input.batches(
-            self.files,
+            self.serialised,
             spec=self.spec,
             features=self.features,
             heads=self.heads,

@@ -15,10 +15,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from components import progress
+from components import cores, progress
 from components.masking import masked_mean, masked_mean_of, total_weight
 from components.storage import digest_of
-from components.train import categories, cores, loss, model, padding
+from components.train import categories, loss, model, padding
 from components.train.categories import Vocabulary
 from components.train.input import Batch
 from components.train.options import HeadOptions, TrainOptions

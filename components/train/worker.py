@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from components.train import cores
+from components import cores
 from components.train.trainer import DisagreeError, strategy_of
 
 _LOST = (

@@ -110,9 +110,9 @@ def check(version: str, binaries: pathlib.Path, folder: pathlib.Path) -> None:
 
     # The scheduler begins at the DAG's first day, and is to find the last alone.
     environment["RAGLINE_START"] = days[3].isoformat()
-    with _standalone(environment):
+    with _standalone(environment) as log:
         _until_read(lambda: airflow("dags", "unpause", DAG_ID))
-        _wait_for(folder, days[3])
+        _wait_for(folder, days[3], log)
     _compare(folder, days)
 
 
@@ -157,7 +157,7 @@ def _journal(folder: pathlib.Path) -> list[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def _standalone(environment: dict[str, str]) -> Iterator[None]:
+def _standalone(environment: dict[str, str]) -> Iterator[pathlib.Path]:
     log = pathlib.Path(environment["AIRFLOW_HOME"]) / "standalone.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
@@ -168,7 +168,7 @@ def _standalone(environment: dict[str, str]) -> Iterator[None]:
             start_new_session=True,
         )
         try:
-            yield
+            yield log
         finally:
             os.killpg(process.pid, signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -177,13 +177,14 @@ def _standalone(environment: dict[str, str]) -> Iterator[None]:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def _wait_for(folder: pathlib.Path, day: datetime.date) -> None:
+def _wait_for(folder: pathlib.Path, day: datetime.date, log: pathlib.Path) -> None:
     """Until the scheduler's own run stands in the journal."""
     for _ in range(180):
         if _journal(folder)[-1]["spans"] == [day.isoformat()]:
             return
         time.sleep(5)
-    raise AssertionError(f"the scheduler did not run {day}; see standalone.log")
+    said = log.read_text(errors="replace")[-8000:]
+    raise AssertionError(f"the scheduler did not run {day}; it said:\n{said}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Clean exports: untrained models of several options and schemas, by the project's own exporter.
 
-`PYTHONPATH=tests python tests/push/clean_exports.py` derives components/push/ops.txt from them anew.
+`PYTHONPATH=tests:. python tests/push/clean_exports.py` derives components/push/ops.txt from them.
 """
 
 import pathlib
@@ -43,8 +43,8 @@ _HEADER = """\
 # What a pushed SavedModel may be made of: the operations of clean exports, and no others.
 # Those marked (saver) keep and restore the weights, those marked (loader) fill tables of words when
 # the model is loaded: no signature reaches them.
-# Derived by `PYTHONPATH=tests python tests/push/clean_exports.py` from models of every kind of option and schema;
-# tests/push/test_exports.py derives it anew.
+# Derived by tests/push/clean_exports.py, which says how, from models of every kind of option and
+# schema; tests/push/test_exports.py derives it anew.
 """
 
 

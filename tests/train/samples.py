@@ -123,7 +123,7 @@ def read(path: str, *, missing: bool = False, batch_size: int = 256, **options) 
     """The batches of one shard; as they come, unless the options have another plan."""
     spec = SPEC | LABELS | CODES | (OBSERVED if missing else {})
     options = {"plan": batching.as_they_come(batch_size)} | options
-    return input.batches([path], spec=spec, features=F, **options)
+    return input.batches(input.read([path]), spec=spec, features=F, **options)
 
 
 def filled(

@@ -112,7 +112,9 @@ def test_the_epoch_is_the_one_that_the_input_pipeline_makes(tmp_path, padding):
     fixed = batching.fixed_steps(options, lengths)
     found = [
         batch.values.shape[:2]
-        for batch in input.batches([path], spec=SPEC, features=F, plan=plan, fixed_steps=fixed)
+        for batch in input.batches(
+            input.read([path]), spec=SPEC, features=F, plan=plan, fixed_steps=fixed
+        )
     ]
     epoch = batching.epoch_of(plan, lengths, fixed)
     assert epoch.batches == len(found)

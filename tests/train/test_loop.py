@@ -6,7 +6,8 @@ import oracle
 import pytest
 import tensorflow as tf
 
-from components.train import cores, loop
+from components import cores
+from components.train import loop
 from components.train.checkpoint import Checkpoints
 from components.train.input import Batch
 from components.train.options import TrainOptions
