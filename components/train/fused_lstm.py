@@ -18,7 +18,7 @@ before the first, dR, dK and db after the second. An input that is the same at e
 decoder's code is, is projected once a sequence, both ways. The gates are kept, so that nothing is
 computed twice. What is left in the loops is two products a step, h R and dz R', and their gates:
 `recurrence` has them as machine code. A graph that is exported can hold TensorFlow's own operations
-alone; there it is BlockLSTMV2, the forward recurrence in one.
+alone; there it is BlockLSTM, the forward recurrence in one.
 
 No step is masked: padding stands on the right and h is causal; where no later step of a sequence
 counts, dh and dc are exactly 0, and so is all that comes of them.
@@ -102,7 +102,7 @@ def _portable_outputs(
 ) -> tf.Tensor:
     """The outputs [T, B, H] of inputs [T, B, F], in two strips (see `cores`), by TensorFlow alone.
 
-    BlockLSTMV2 is the whole recurrence in one operation: one product of (x[t], h[t-1]) a step,
+    BlockLSTM is the whole recurrence in one operation: one product of (x[t], h[t-1]) a step,
     where a loop of operations would do with that of h[t-1], but pays 1 to 2 us for each of some 30.
     """
     steps, rows = tf.unstack(tf.shape(sequences)[:2])
@@ -110,13 +110,14 @@ def _portable_outputs(
         repeated = tf.tile(constant[tf.newaxis], [steps, 1, 1])
         sequences = tf.concat([repeated, sequences], axis=2)
     units = recurrent.shape[0]
-    weights, peephole = tf.concat([kernel, recurrent], axis=0), tf.zeros([units])
+    weights, biases = map(_reordered, (tf.concat([kernel, recurrent], axis=0), bias))
+    peephole = tf.zeros([units])
     outputs = []
     # It warns, at each call, of strips of an odd number of rows.
     even = tf.pad(sequences, [[0, 0], [0, -rows % 4], [0, 0]])
     for strip in tf.split(even, 2, axis=1):
         zero = tf.zeros([tf.shape(strip)[1], units])
-        found = tf.raw_ops.BlockLSTMV2(
+        found = tf.raw_ops.BlockLSTM(
             seq_len_max=tf.cast(steps, tf.int64),
             x=strip,
             cs_prev=zero,
@@ -125,16 +126,19 @@ def _portable_outputs(
             wci=peephole,
             wcf=peephole,
             wco=peephole,
-            b=bias,
-            cell_clip=0.0,
+            b=biases,
+            forget_bias=0.0,
+            cell_clip=-1.0,
             use_peephole=False,
         )
         outputs.append(found.h)
-    # TensorFlow's gradient of it takes the gates in another order than its forward pass does.
-    return tf.raw_ops.PreventGradient(
-        input=tf.concat(outputs, axis=1)[:, :rows],
-        message="a layer of `use_cudnn=False` is one for an exported graph and has no gradient",
-    )
+    return tf.concat(outputs, axis=1)[:, :rows]
+
+
+def _reordered(weights: tf.Tensor) -> tf.Tensor:
+    """Keras's gates i f c o as i c f o, which BlockLSTM takes; V2 takes Keras's, OpenVINO no V2."""
+    i, f, c, o = tf.split(weights, 4, axis=-1)
+    return tf.concat([i, c, f, o], axis=-1)
 
 
 def _native_outputs(
