@@ -83,12 +83,9 @@ def run(
             sequences = tf.concat([tf.cast(repeated, sequences.dtype), sequences], axis=2)
         return layer(sequences, mask=mask, training=training)
     weights = [layer.cell.kernel, layer.cell.recurrent_kernel, layer.cell.bias]
-    kernel, recurrent, bias = map(tf.convert_to_tensor, weights)
+    outputs_of = _native_outputs if layer.use_cudnn else _portable_outputs
     by_time = tf.transpose(sequences, [1, 0, 2])
-    if layer.use_cudnn:
-        outputs = _native_outputs(by_time, constant, kernel, recurrent, bias)
-    else:
-        outputs = _portable_outputs(by_time, constant, kernel, recurrent, bias)
+    outputs = outputs_of(by_time, constant, *map(tf.convert_to_tensor, weights))
     outputs.set_shape([sequences.shape[1], sequences.shape[0], layer.units])
     return tf.transpose(outputs, [1, 0, 2])
 

@@ -21,16 +21,15 @@ import numpy as np
 
 _ROWS, _COLUMNS = 16, 32
 _ALIGNMENT = 64
-# NaN and infinity stay what they are, or a training that diverged would not be seen to.
-_compiled = numba.njit(
-    nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "arcp", "nsz"}
-)
-_inlined = numba.njit(
-    inline="always",
-    nogil=True,
-    error_model="numpy",
-    fastmath={"contract", "reassoc", "arcp", "nsz"},
-)
+_OPTIONS = {
+    "nogil": True,
+    # Without Python's error for a division by zero, which keeps a loop from being vectorised.
+    "error_model": "numpy",
+    # NaN and infinity stay what they are, or a training that diverged would not be seen to.
+    "fastmath": {"contract", "reassoc", "arcp", "nsz"},
+}
+_compiled = numba.njit(**_OPTIONS)
+_inlined = numba.njit(inline="always", **_OPTIONS)
 
 
 def forward(
