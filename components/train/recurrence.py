@@ -5,7 +5,7 @@
 fast, each measured (docs/performance.md):
 
 - Products of at most 10^6 multiplications, which OpenBLAS does without copying its factors first:
-  16 rows by 32 columns at a time.
+  16 rows by 32 columns at a time (up to H = 488; larger ones are right, and slower).
 - What LLVM turns into vector instructions: a tanh of products and one quotient alone, and loops
   over few arrays, each from its own start: an index that might be negative is not vectorised.
 
