@@ -161,11 +161,8 @@ def _add_tanh(z, x):
 def _backward(slope, blocks, gates, cells, found):
     steps, rows, units = slope.shape
     block = np.empty((_ROWS, _COLUMNS), np.float32)
-    start, output, cell = (
-        np.zeros((rows, units), np.float32),
-        np.zeros((rows, units), np.float32),
-        np.zeros((rows, units), np.float32),
-    )
+    start = np.zeros((rows, units), np.float32)
+    output, cell = start.copy(), start.copy()
     for t in range(steps - 1, -1, -1):
         before = cells[t - 1] if t > 0 else start
         _step_back(slope[t], gates[t], cells[t], before, output, cell, found[t])
