@@ -11,7 +11,7 @@ import tensorflow as tf
 from components import masking
 from components.masking import masked_mean_of
 from components.train import loss, padding
-from components.train.input import Batch
+from components.train.input import Batch, one_pass
 from components.train.model import MaskedAutoencoder
 from components.train.options import TrainOptions
 
@@ -38,7 +38,7 @@ def of_padding(
         return {name: tf.cast(value, tf.float64) for name, value in sums.items()}
 
     totals: dict[str, float] = {}
-    for batch in batches:
+    for batch in one_pass(batches):
         for name, value in of_batch(batch).items():
             totals[name] = totals.get(name, 0.0) + float(value)
 

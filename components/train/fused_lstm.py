@@ -146,6 +146,7 @@ def _native_outputs(
     bias: tf.Tensor,
 ) -> tf.Tensor:
     """The outputs [T, B, H] of inputs [T, B, F], with the loops of `recurrence`."""
+    recurrence.prepare()
     always, split = bias, 0
     if constant is not None:
         split = constant.shape[1]

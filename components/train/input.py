@@ -4,7 +4,8 @@ Records stay as they were written until their batch is known (`batching`), and a
 a time: a record at a time took longer than a small model's step.
 """
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as Collection
 from typing import Any, NamedTuple
 
@@ -133,6 +134,22 @@ def batches(
         .prefetch(_AHEAD)
         .with_options(untuned)
     )
+
+
+def one_pass(batches: Iterable[Any]) -> Iterator[Any]:
+    """Iterates over batches of records, with Python's search for cyclic garbage put off.
+
+    It starts in whatever thread allocates, those in which TensorFlow runs a `numpy_function` among
+    them, and what it frees may call TensorFlow (a table's `__del__` does) and wait for a thread of
+    the pool that it stands in itself: for ever, if all others are taken. A batch leaves no cycles.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield from batches
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def parse(

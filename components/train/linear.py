@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from components import masking
 from components.train import principal, resample
-from components.train.input import Batch
+from components.train.input import Batch, one_pass
 
 # K F, so that the covariance of the grids has at most 32 MiB, and its components take seconds.
 MOST_NUMBERS = 2_048
@@ -100,7 +100,7 @@ class LinearPath(keras.Layer):
             return self.grid(values, batch.length, batch.sample_weight)
 
         def parts() -> Iterable[np.ndarray]:
-            return (grid(batch).numpy() for batch in batches)
+            return (grid(batch).numpy() for batch in one_pass(batches))
 
         found = principal.moments(parts)
         covariance = principal.shrink(found, self.steps)

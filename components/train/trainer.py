@@ -20,7 +20,7 @@ from components.masking import masked_mean, masked_mean_of, total_weight
 from components.storage import digest_of
 from components.train import categories, loss, model, padding
 from components.train.categories import Vocabulary
-from components.train.input import Batch
+from components.train.input import Batch, one_pass
 from components.train.options import HeadOptions, TrainOptions
 
 _SUM = tf.distribute.ReduceOp.SUM
@@ -156,7 +156,7 @@ class Trainer:
         )
         step = self._compiled(replica_step, distributed.element_spec)
         totals: dict[str, tf.Tensor] = {}
-        for batch in distributed:
+        for batch in one_pass(distributed):
             for name, value in step(batch).items():
                 totals[name] = totals[name] + value if name in totals else value
             progress.advance()

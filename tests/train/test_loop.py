@@ -1,4 +1,6 @@
 import dataclasses
+import gc
+import threading
 
 import keras
 import numpy as np
@@ -171,6 +173,25 @@ def test_training_keeps_the_best_epoch_and_stops_when_patience_ends(sequences, t
     assert best.masked_mse == min(epoch.masked_mse for epoch in history)
     sums = trainer.evaluate(_dataset(sequences, 8))
     assert mean_of(sums, LOSS) == pytest.approx(best.masked_mse, rel=1e-12)
+
+
+def test_garbage_is_collected_in_no_thread_of_tensorflow(sequences, tmp_path):
+    threads = set()
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        threads.add(threading.current_thread().name)
+
+    usual = gc.get_threshold()
+    gc.callbacks.append(note)
+    gc.set_threshold(10)
+    try:
+        _fit(sequences, Checkpoints(tmp_path, "x"))
+    finally:
+        gc.set_threshold(*usual)
+        gc.callbacks.remove(note)
+    assert "MainThread" in threads
+    # As Python calls a thread that it did not start.
+    assert not any(name.startswith("Dummy") for name in threads)
 
 
 def test_clipping_bounds_the_global_norm(sequences):

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import scipy.special
+import tensorflow as tf
+from numba.core.caching import CompileResultCacheImpl
 
 from components.train import recurrence
 
@@ -51,3 +53,23 @@ def test_arrays_are_where_tensorflow_takes_them_without_a_copy():
     outputs, gates, cells = recurrence.forward(inputs, recurrent, 3)
     found = recurrence.backward(outputs, recurrent, gates, cells)
     assert [array.ctypes.data % 64 for array in (outputs, gates, cells, found)] == [0] * 4
+
+
+def _doubled(x):
+    for j in range(len(x)):
+        x[j] *= 2.0
+
+
+def test_without_a_place_for_a_cache_it_is_compiled_all_the_same(monkeypatch):
+    monkeypatch.setattr(CompileResultCacheImpl, "_locator_classes", [])
+    array = np.ones(3, np.float32)
+    recurrence._compiled(_doubled)(array)
+    np.testing.assert_array_equal(array, 2.0)
+
+
+def test_what_is_prepared_is_what_tensorflow_calls():
+    recurrence.prepare()
+    inputs, recurrent = tf.zeros([3, 5, 28]), tf.zeros([7, 28])
+    found = tf.numpy_function(recurrence.forward, [inputs, recurrent, 3], [tf.float32] * 3)
+    tf.numpy_function(recurrence.backward, [found[0], recurrent, *found[1:]], tf.float32)
+    assert len(recurrence._forward.signatures) == len(recurrence._backward.signatures) == 1
