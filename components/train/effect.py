@@ -11,7 +11,7 @@ import tensorflow as tf
 from components import masking
 from components.masking import masked_mean_of
 from components.train import loss, padding
-from components.train.input import Batch, one_pass
+from components.train.input import Batch, sums_over
 from components.train.model import MaskedAutoencoder
 from components.train.options import TrainOptions
 
@@ -37,10 +37,7 @@ def of_padding(
         sums = _sums(model, options, batch)
         return {name: tf.cast(value, tf.float64) for name, value in sums.items()}
 
-    totals: dict[str, float] = {}
-    for batch in one_pass(batches):
-        for name, value in of_batch(batch).items():
-            totals[name] = totals.get(name, 0.0) + float(value)
+    totals = sums_over(batches, of_batch)
 
     def ratio(numerator: str, denominator: str) -> float:
         return masked_mean_of(totals[numerator], totals[denominator])

@@ -5,7 +5,7 @@ a time: a record at a time took longer than a small model's step.
 """
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as Collection
 from typing import Any, NamedTuple
 
@@ -150,6 +150,22 @@ def one_pass(batches: Iterable[Any]) -> Iterator[Any]:
     finally:
         if was_on:
             gc.enable()
+
+
+def sums_over(
+    batches: Iterable[Any], sums_of: Callable[[Any], Mapping[str, tf.Tensor]]
+) -> dict[str, float]:
+    """What the batches of one pass add up to; see `one_pass`.
+
+    Args:
+      batches: at least one, or nothing is found.
+      sums_of: a batch's own sums, float64 scalars, of the same names each time.
+    """
+    totals: dict[str, tf.Tensor] = {}
+    for batch in one_pass(batches):
+        for name, value in sums_of(batch).items():
+            totals[name] = totals[name] + value if name in totals else value
+    return {name: float(total) for name, total in totals.items()}
 
 
 def parse(

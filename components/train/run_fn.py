@@ -144,11 +144,7 @@ def _sums(
         )
         return {name: tf.reduce_sum(sum_) for name, sum_ in sums.items()}
 
-    totals: dict[str, float] = {}
-    for batch in input.one_pass(batches):
-        for name, total in of_batch(batch).items():
-            totals[name] = totals.get(name, 0.0) + float(total)
-    return totals
+    return input.sums_over(batches, of_batch)
 
 
 def _summary(

@@ -20,7 +20,7 @@ from components.masking import masked_mean, masked_mean_of, total_weight
 from components.storage import digest_of
 from components.train import categories, loss, model, padding
 from components.train.categories import Vocabulary
-from components.train.input import Batch, one_pass
+from components.train.input import Batch, sums_over
 from components.train.options import HeadOptions, TrainOptions
 
 _SUM = tf.distribute.ReduceOp.SUM
@@ -155,12 +155,13 @@ class Trainer:
             functools.partial(_shares, batches)
         )
         step = self._compiled(replica_step, distributed.element_spec)
-        totals: dict[str, tf.Tensor] = {}
-        for batch in one_pass(distributed):
-            for name, value in step(batch).items():
-                totals[name] = totals[name] + value if name in totals else value
+
+        def sums_of(batch: Any) -> dict[str, tf.Tensor]:
+            sums = step(batch)
             progress.advance()
-        return {name: float(total) for name, total in totals.items()}
+            return sums
+
+        return sums_over(distributed, sums_of)
 
     def _compiled(
         self, replica_step: Callable[[Batch], dict[str, tf.Tensor]], spec: Any
