@@ -22,7 +22,7 @@ from components.storage import rename, sha256
 _KEPT = 2
 _STATE = "state"
 _FINGERPRINT = "fingerprint"
-_GROUPS = ("weights", "best", "optimizer")
+_GROUPS = ("weights", "averages", "best", "optimizer")
 _log = logging.getLogger("ragline.train")
 
 
@@ -32,12 +32,14 @@ class Checkpoint:
 
     Attributes:
       weights: of the model, in its own order.
+      averages: of the trainable ones; see `TrainOptions.averaging`.
       best: weights of the best epoch so far.
       optimizer: its variables, in its own order.
       state: what else there is, as JSON: the history.
     """
 
     weights: list[np.ndarray]
+    averages: list[np.ndarray]
     best: list[np.ndarray]
     optimizer: list[np.ndarray]
     state: dict[str, Any]

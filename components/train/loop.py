@@ -39,7 +39,8 @@ class Epoch:
     Attributes:
       epoch: from 1; 0 is the model as training found it, before its first update.
       loss: masked mean over the training split, while the weights moved.
-      masked_mse: masked mean of squared errors over the eval split, after the last update.
+      masked_mse: masked mean of squared errors over the eval split, after the last update, by the
+        averaged weights (`TrainOptions.averaging`).
       heads: head -> `loss` over the training split's labelled sequences, while the weights moved,
         and `eval_loss` and, of a classification, `eval_accuracy` over the eval split's.
       seconds: wall time of the updates alone, or, of epoch 0, of measuring the loss.
@@ -131,11 +132,13 @@ def fit(
         epochs = options.epochs + 1
         done = len(history) * batches_an_epoch
         progress.expect(epochs * batches_an_epoch, "batches", done)
+    if not history:
+        trainer.restart_averages()
     while len(history) <= options.epochs and not _is_over(history, options.patience):
-        epoch = _one_epoch(trainer, len(history), train_batches, eval_batches)
+        epoch, weights = _one_epoch(trainer, len(history), train_batches, eval_batches)
         history.append(epoch)
         if best_epoch(history) is epoch:
-            best = trainer.model.get_weights()
+            best = weights
         checkpoints.save(epoch.epoch, _snapshot(trainer, best, history))
         on_epoch(epoch)
     trainer.model.set_weights(best)
@@ -163,12 +166,14 @@ def _one_epoch(
     number: int,
     train_batches: Callable[[int], tf.data.Dataset],
     eval_batches: Callable[[], tf.data.Dataset],
-) -> Epoch:
+) -> tuple[Epoch, list[np.ndarray]]:
+    """What the epoch gave, and the weights that it was evaluated with."""
     started = time.perf_counter()
     train = (trainer.update if number else trainer.measure)(train_batches(number))
     seconds = time.perf_counter() - started
-    evaluated = trainer.evaluate(eval_batches())
-    return Epoch(
+    with trainer.averaged():
+        evaluated, weights = trainer.evaluate(eval_batches()), trainer.model.get_weights()
+    epoch = Epoch(
         epoch=number,
         loss=mean_of(train, LOSS),
         masked_mse=mean_of(evaluated, LOSS),
@@ -181,6 +186,7 @@ def _one_epoch(
             for name in trainer.categories
         },
     )
+    return epoch, weights
 
 
 def _head_metrics(head: HeadOptions, train: Sums, evaluated: Sums) -> dict[str, float]:
@@ -204,6 +210,7 @@ def _snapshot(trainer: Trainer, best: list[np.ndarray], history: list[Epoch]) ->
     return Checkpoint(
         # Not get_weights(), which leaves out the state of random generators.
         weights=_values(trainer.model),
+        averages=[np.asarray(average) for average in trainer.averages],
         best=best,
         optimizer=_values(trainer.optimizer),
         state={"history": [dataclasses.asdict(epoch) for epoch in history]},
@@ -222,6 +229,8 @@ def _resume(trainer: Trainer, checkpoints: Checkpoints) -> tuple[list[Epoch], li
     for holder, values in ((trainer.model, found.weights), (trainer.optimizer, found.optimizer)):
         for variable, value in zip(holder.variables, values, strict=True):
             variable.assign(value)
+    for average, value in zip(trainer.averages, found.averages, strict=True):
+        average.assign(value)
     history = [Epoch(**epoch) for epoch in found.state["history"]]
     _log.info("resumed after epoch %d", history[-1].epoch)
     return history, found.best

@@ -49,6 +49,10 @@ class TrainOptions:
       patience: stop after so many epochs without a better masked MSE on the eval split (with
         categories, its sum with their cross-entropies), and keep the best epoch's weights.
       learning_rate: Adam's step size.
+      averaging: what is evaluated, kept and exported are averages of the weights: after each update
+        so large a share of the average stays, and the rest is the new weights' (Polyak and Juditsky
+        1992). After n updates the share is at most (1 + n) / (10 + n), so that the average does not
+        hang on to the start. 0 takes the weights as they are.
       clip_norm: the gradient's global norm is clipped to this; recurrent gradients explode without
         (Pascanu, Mikolov, Bengio 2013).
       precision: `bfloat16` computes the layers in bfloat16 and keeps weights, loss and sums in
@@ -77,6 +81,7 @@ class TrainOptions:
     epochs: int = 20
     patience: int = 4
     learning_rate: float = 3e-3
+    averaging: float = 0.99
     clip_norm: float = 1.0
     precision: Literal["float32", "bfloat16"] = "float32"
     strategy: Literal["auto", "one", "mirrored", "multi_worker"] = "auto"
@@ -106,8 +111,11 @@ class TrainOptions:
         ]
         if self.linear_steps < 2 and self.linear_steps != 0:
             mistakes.append(f"linear_steps: expected 0 or at least 2, received {self.linear_steps}")
-        if not 0.0 <= self.dropout < 1.0:
-            mistakes.append(f"dropout: expected a share below 1, received {self.dropout}")
+        mistakes += [
+            f"{name}: expected a share below 1, received {getattr(self, name)}"
+            for name in ("dropout", "averaging")
+            if not 0.0 <= getattr(self, name) < 1.0
+        ]
         if not 0 <= self.seed < 2**31:
             mistakes.append(f"seed: expected 0 to 2**31 - 1, received {self.seed}")
         if self.padding == "keras" and (self.bidirectional or self.decoder == "teacher"):

@@ -7,12 +7,14 @@ part happens to hold: Keras was off by 48% under MirroredStrategy, and by 54% wi
 gradient_accumulation_steps.
 """
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Collection
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from components import cores, progress
@@ -105,12 +107,16 @@ class Trainer:
             )
             self.optimizer = keras.optimizers.Adam(options.learning_rate)
             self.optimizer.build(self.model.trainable_variables)
+            self._averaged = list(self.model.trainable_variables)
+            self.averages = [
+                tf.Variable(variable.value, trainable=False) for variable in self._averaged
+            ]
         self._strips = cores.strips()
         self._functions: dict[tuple[str, Any], Callable[[Any], dict[str, tf.Tensor]]] = {}
 
     def update(self, batches: tf.data.Dataset) -> Sums:
         """One update a batch; the sums of the training loss, each head's and each category's."""
-        return self._run(self._update_replica, batches)
+        return self._run(self._update_replica, batches, self._follow)
 
     def measure(self, batches: tf.data.Dataset) -> Sums:
         """The sums that `update` would report, if no weight moved."""
@@ -119,6 +125,23 @@ class Trainer:
     def evaluate(self, batches: tf.data.Dataset) -> Sums:
         """The sums of squared errors, each head and each category, the weights as they are."""
         return self._run(self._evaluate_replica, batches)
+
+    def restart_averages(self) -> None:
+        """From the weights as they are."""
+        for average, variable in zip(self.averages, self._averaged, strict=True):
+            average.assign(variable.value)
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The model with the averages of its weights in their place."""
+        weights = [np.asarray(variable.value) for variable in self._averaged]
+        try:
+            for variable, average in zip(self._averaged, self.averages, strict=True):
+                variable.assign(np.asarray(average))
+            yield
+        finally:
+            for variable, weight in zip(self._averaged, weights, strict=True):
+                variable.assign(weight)
 
     def agree(self, state: str) -> None:
         """Gives every worker the weights of the first, if they are all in the same state.
@@ -149,12 +172,15 @@ class Trainer:
             variable.assign(weight[0])
 
     def _run(
-        self, replica_step: Callable[[Batch], dict[str, tf.Tensor]], batches: tf.data.Dataset
+        self,
+        replica_step: Callable[[Batch], dict[str, tf.Tensor]],
+        batches: tf.data.Dataset,
+        then: Callable[[], None] = lambda: None,
     ) -> Sums:
         distributed = self._strategy.distribute_datasets_from_function(
             functools.partial(_shares, batches)
         )
-        step = self._compiled(replica_step, distributed.element_spec)
+        step = self._compiled(replica_step, distributed.element_spec, then)
 
         def sums_of(batch: Any) -> dict[str, tf.Tensor]:
             sums = step(batch)
@@ -164,7 +190,10 @@ class Trainer:
         return sums_over(distributed, sums_of)
 
     def _compiled(
-        self, replica_step: Callable[[Batch], dict[str, tf.Tensor]], spec: Any
+        self,
+        replica_step: Callable[[Batch], dict[str, tf.Tensor]],
+        spec: Any,
+        then: Callable[[], None],
     ) -> Callable[[Any], dict[str, tf.Tensor]]:
         """One trace for batches of every shape, kept from epoch to epoch."""
         key = (replica_step.__name__, str(spec))
@@ -172,6 +201,7 @@ class Trainer:
 
             def step(batch: Any) -> dict[str, tf.Tensor]:
                 sums = self._strategy.run(replica_step, args=(batch,))
+                then()
                 return {
                     name: self._strategy.reduce(_SUM, value, axis=None)
                     for name, value in sums.items()
@@ -214,6 +244,17 @@ class Trainer:
         share = 1.0 / replicas.num_replicas_in_sync
         self.optimizer.apply([g * share for g in gradients], self.model.trainable_variables)
         return self._reported(batch, totals)
+
+    def _follow(self) -> None:
+        """Draws the averages towards the weights: a = s a + (1 - s) w, s of `options.averaging`."""
+        updates = tf.cast(self.optimizer.iterations.value, tf.float32)
+        share = tf.minimum(self._options.averaging, (1.0 + updates) / (10.0 + updates))
+
+        def drawn(average: tf.Variable, weight: tf.Tensor) -> tf.Operation:
+            return average.assign(weight + share * (average - weight))
+
+        for average, variable in zip(self.averages, self._averaged, strict=True):
+            self._strategy.extended.update(average, drawn, args=(variable.value,))
 
     def _measure_replica(self, batch: Batch) -> dict[str, tf.Tensor]:
         return self._reported(batch, self._totals(batch))

@@ -98,6 +98,7 @@ FULL = {
         "epochs": 7,
         "patience": 2,
         "learning_rate": 0.01,
+        "averaging": 0.9,
         "clip_norm": 0.5,
         "precision": "bfloat16",
         "strategy": "mirrored",

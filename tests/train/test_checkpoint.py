@@ -15,7 +15,11 @@ from components.train.checkpoint import Checkpoint, Checkpoints
 def _checkpoint(number: float, shape: tuple[int, ...] = (3, 2)) -> Checkpoint:
     weights = [np.full(shape, number, np.float32), np.full(4, number)]
     return Checkpoint(
-        weights=weights, best=weights, optimizer=[np.array(int(number))], state={"epoch": number}
+        weights=weights,
+        averages=weights,
+        best=weights,
+        optimizer=[np.array(int(number))],
+        state={"epoch": number},
     )
 
 
@@ -36,7 +40,7 @@ def test_a_checkpoint_comes_back_as_it_was(checkpoints):
     saved = _checkpoint(7)
     checkpoints.save(1, saved)
     loaded = checkpoints.load(like=_checkpoint(0))
-    for group in ("weights", "best", "optimizer"):
+    for group in ("weights", "averages", "best", "optimizer"):
         for one, other in zip(getattr(saved, group), getattr(loaded, group), strict=True):
             assert one.dtype == other.dtype
             np.testing.assert_array_equal(one, other)
@@ -84,7 +88,7 @@ def test_a_checkpoint_of_other_shapes_is_refused(checkpoints, caplog):
     with caplog.at_level(logging.WARNING):
         assert checkpoints.load(like=_checkpoint(0)) is None
     assert (
-        "of another model: best/0000: expected float32 [3, 2], received float32 [3, 5]"
+        "of another model: averages/0000: expected float32 [3, 2], received float32 [3, 5]"
         in caplog.text
     )
     assert "no checkpoint is left: training starts from the beginning" in caplog.text
