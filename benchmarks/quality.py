@@ -12,6 +12,7 @@ but for what its name says, on the official split of Japanese Vowels or on 2,000
     start       where its training starts: the linear path alone
     recurrent   `linear_steps = 0`
     frozen      the linear path stays as it starts; only the recurrence learns
+    unaveraged  `averaging = 0`
     default     both learn
     small       `preset = "small"`, beside the default of as many numbers
     large       `preset = "large"`, likewise
@@ -53,7 +54,12 @@ from pipeline import synth
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 VOWELS = ROOT.parent / "shared" / "data" / "japanese_vowels"
-MODELS = ("mean", "pca", "drawn", "start", "recurrent", "frozen", "default", "small", "large")
+MODELS = (
+    "mean", "pca", "drawn", "start",
+    "recurrent", "frozen", "unaveraged", "default", "small", "large",
+)  # fmt: skip
+# What their options are beside those of the default model.
+_OPTIONS = {"recurrent": {"linear_steps": 0}, "unaveraged": {"averaging": 0.0}}
 # These have no draw.
 _ONCE = ("mean", "pca")
 _COLUMNS = (
@@ -169,9 +175,7 @@ def trained(
 ) -> Row:
     """The row of a model of ours."""
     options = TrainOptions(
-        **PRESETS.get(model, {})
-        | {"embedding_size": size, "seed": seed}
-        | ({"linear_steps": 0} if model == "recurrent" else {})
+        **PRESETS.get(model, {}) | {"embedding_size": size, "seed": seed} | _OPTIONS.get(model, {})
     )
     train, test = (
         stored(folder / name, each.values) for name, each in zip(SPLITS, splits, strict=True)

@@ -1,7 +1,7 @@
 """One loop for every strategy: one device, two of one process, two processes on loopback.
 
 Each is a whole training by Adam, clipped by the global norm, with an uneven last batch, which stops
-early. What is compared is the last checkpoint: weights, best weights and optimizer.
+early. What is compared is the last checkpoint: weights, averages, best weights and optimizer.
 """
 
 import json
