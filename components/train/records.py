@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from collections.abc import Sequence as Collection
+from importlib import metadata
 from typing import Any
 
 import keras
@@ -186,6 +187,7 @@ class Task:
                 self.source,
                 tf.__version__,
                 keras.__version__,
+                metadata.version("numba"),
                 *self.columns.names,
                 *(category.name for category in self.columns.categories),
                 *(
