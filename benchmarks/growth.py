@@ -140,15 +140,22 @@ def plot(runs: dict[int, Run], file: pathlib.Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 4), layout="constrained")
-    units = {"seconds": 1.0, "memory": 1e6, "disk": 1e6}
-    for place, (name, unit) in enumerate(units.items(), start=1):
+    panels = {"seconds": ("seconds", 1.0), "memory": ("memory, GB", 1e9), "disk": ("disk, MB", 1e6)}
+    shown = {}
+    for place, (name, (title, unit)) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(1, 3, place)
-        for stage in next(iter(runs.values())).stages:
+        for number, stage in enumerate(next(iter(runs.values())).stages):
             costs = [getattr(made.stages[stage], name) / unit for made in runs.values()]
-            if max(costs) >= 1.0:
-                axes.loglog(list(runs), costs, marker="o", label=stage)
-        axes.set(xlabel="sequences", title=name if unit == 1.0 else f"{name}, MB")
-        axes.legend(fontsize="small")
+            # What was over before it was looked at, or writes next to nothing, is no line.
+            if min(costs) > 0.1:
+                line = axes.plot(list(runs), costs, marker="o", color=f"C{number}", label=stage)
+                shown[stage] = line[0]
+        axes.set(xscale="log", xlabel="sequences", title=title)
+        if name == "memory":
+            axes.set_ylim(bottom=0.0)
+        else:
+            axes.set_yscale("log")
+    figure.legend(handles=shown.values(), loc="outside right center")
     figure.savefig(file)
 
 
