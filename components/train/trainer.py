@@ -70,7 +70,15 @@ class DisagreeError(Exception):
 
 
 class Trainer:
-    """A model and its optimizer on a strategy: one update a batch, and whole evaluations."""
+    """A model and its optimizer on a strategy: one update a batch, and whole evaluations.
+
+    Attributes:
+      model: the weights move with each update.
+      optimizer: Adam.
+      averages: of the trainable weights, in the model's order; see `TrainOptions.averaging`.
+      heads: supervised outputs on the code.
+      categories: names of the categorical columns.
+    """
 
     def __init__(
         self,
