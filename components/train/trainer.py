@@ -115,6 +115,7 @@ class Trainer:
             )
             self.optimizer = keras.optimizers.Adam(options.learning_rate)
             self.optimizer.build(self.model.trainable_variables)
+            # As they are now: the averages stay beside them, whatever is frozen later.
             self._averaged = list(self.model.trainable_variables)
             self.averages = [
                 tf.Variable(variable.value, trainable=False) for variable in self._averaged
@@ -135,7 +136,7 @@ class Trainer:
         return self._run(self._evaluate_replica, batches)
 
     def restart_averages(self) -> None:
-        """From the weights as they are."""
+        """Starts the averages at the weights as they are."""
         for average, variable in zip(self.averages, self._averaged, strict=True):
             average.assign(variable.value)
 
