@@ -64,7 +64,7 @@ def _run(side: str, encoder: pathlib.Path, data: pathlib.Path, output: pathlib.P
 
 
 def _ragline(*arguments: object) -> None:
-    _python("-m", "pipeline", *arguments)
+    _python("-m", "ragline", *arguments)
 
 
 def _python(*arguments: object) -> None:

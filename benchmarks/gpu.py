@@ -17,10 +17,10 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.train_data import FEATURES, sequences
-from components.train import fused_lstm
-from components.train.input import Batch
-from components.train.options import TrainOptions
-from components.train.trainer import LOSS, STEPS, Trainer, mean_of
+from ragline.components.train.data.input_pipeline import Batch
+from ragline.components.train.loop.trainer import LOSS, STEPS, Trainer, mean_of
+from ragline.components.train.model import fused_lstm
+from ragline.components.train.options import TrainOptions
 
 _BATCH, _SECONDS, _TURNS = 256, 2.0, 5
 

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 import psutil
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-_RAGLINE = (sys.executable, "-m", "pipeline")
+_RAGLINE = (sys.executable, "-m", "ragline")
 _STAGE = re.compile(r"\[ *\d+/\d+\] (\w+)")
 _SECONDS = re.compile(r"\s+\w+, ([\d.]+) s$")
 _COMMANDS = {

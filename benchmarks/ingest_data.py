@@ -16,8 +16,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from tfx_bsl.coders.example_coder import RecordBatchToExamples
 
-from components.ingest import framing
-from components.sequence import LENGTH, SEQUENCE_ID
+from ragline.components.contract.columns import LENGTH, SEQUENCE_ID
+from ragline.components.ingest.source import framing
 
 FEATURES = tuple(f"f{i:02d}" for i in range(12))
 TIME = "t"

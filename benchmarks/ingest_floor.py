@@ -24,7 +24,13 @@ from tfx_bsl.cc.tfx_bsl_extension.coders import SequenceExamplesToRecordBatchDec
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder, RecordBatchToExamples
 
 from benchmarks.ingest_data import FEATURES, TIME
-from components.sequence import ENTITY_ID, LENGTH, LENGTH_BUCKET, SEQUENCE_ID, length_bucket
+from ragline.components.contract.columns import (
+    ENTITY_ID,
+    LENGTH,
+    LENGTH_BUCKET,
+    SEQUENCE_ID,
+    length_bucket,
+)
 
 _RECORDS = 2000
 _MASK_DELTA = 0xA282EAD8

@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks import ingest_floor
 from benchmarks.ingest_data import BLOCK, FEATURES, TIME, WRITERS, lengths
-from components.sequence import SEQUENCE_ID, SPLITS, Columns, Feature
+from ragline.components.contract.columns import SEQUENCE_ID, SPLITS, Columns, Feature
 
 _READ_AS = {"parquet-long": "parquet"}
 _LONG: dict[str, Any] = {"group_by": (SEQUENCE_ID,), "order_by": TIME}
@@ -35,8 +35,8 @@ def ingest(format_name: str, options: list[str]) -> Run:
     from apache_beam import Pipeline
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    from components.ingest.options import InputOptions, QuarantineOptions
-    from components.ingest.run import run
+    from ragline.components.ingest.options import InputOptions, QuarantineOptions
+    from ragline.components.ingest.run import run
 
     columns = Columns(
         features=tuple(Feature(name=name, unit=None, allow_missing=False) for name in FEATURES),

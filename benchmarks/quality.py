@@ -7,7 +7,7 @@ but for what its name says, on the official split of Japanese Vowels or on 2,000
 `ragline synth`, split by a hash of the wearer:
 
     mean        each feature's training mean: no code at all
-    pca         sequences resampled to 16 steps (components/evaluate/pca.py)
+    pca         sequences resampled to 16 steps (components/evaluate/baselines/pca_baseline.py)
     drawn       the default model before training
     start       where its training starts: the linear path alone
     recurrent   `linear_steps = 0`
@@ -40,17 +40,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import schemas
-from components import cores
-from components.evaluate import embedding, pca
-from components.ingest.splits import split_of
-from components.sequence import LENGTH, OBSERVED, SPLITS, VALUES, Columns
-from components.train import batching, input, loop
-from components.train.checkpoint import Checkpoints
-from components.train.options import PRESETS, TrainOptions
-from components.train.records import Records
-from components.train.trainer import LOSS, Trainer, mean_of
-from pipeline import synth
+from ragline import schemas
+from ragline.components.contract.columns import LENGTH, OBSERVED, SPLITS, VALUES, Columns
+from ragline.components.evaluate.baselines import embedding_probes, pca_baseline
+from ragline.components.ingest.records.splits import split_of
+from ragline.components.runtime import cores
+from ragline.components.train.data import batching, input_pipeline
+from ragline.components.train.data.records import Records
+from ragline.components.train.loop import fit_loop
+from ragline.components.train.loop.checkpoint import Checkpoints
+from ragline.components.train.loop.trainer import LOSS, Trainer, mean_of
+from ragline.components.train.options import PRESETS, TrainOptions
+from ragline.pipeline.demo import synth
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 VOWELS = ROOT.parent / "shared" / "data" / "japanese_vowels"
@@ -144,13 +145,13 @@ def _use(codes: tuple[np.ndarray, np.ndarray], splits: tuple[Split, Split]) -> R
     """`lr` and `1-nn`."""
     labels = [label for split in splits for label in split.labels]
     number = len(splits[0].values)
-    known = embedding.Sequences(
+    known = embedding_probes.Sequences(
         entities=[str(row) for row in range(len(labels))],
         lengths=np.array([len(one) for split in splits for one in split.values]),
         labels={"label": labels},
         is_train=np.arange(len(labels)) < number,
     )
-    found = embedding.probes({"code": np.concatenate(codes)}, known, given_split=True)
+    found = embedding_probes.probes({"code": np.concatenate(codes)}, known, given_split=True)
     accuracies = found["label"]["code"]
     return {"lr": accuracies["logistic_regression"], "1-nn": accuracies["nearest_neighbour"]}
 
@@ -162,10 +163,13 @@ def plain(model: str, size: int, splits: tuple[Split, Split]) -> Row:
     if model == "mean":
         errors = [_error(each, [np.zeros_like(one) for one in each]) for each in values]
         return {"train": errors[0], "test": errors[1], "last": errors[1]}
-    fitted = pca.fit(values[0], size)
+    fitted = pca_baseline.fit(values[0], size)
     seconds = time.perf_counter() - started
-    errors = [_error(each, pca.reconstruct(fitted, each)) for each in values]
-    grids = [np.stack([pca.resample(x, pca.STEPS).ravel() for x in each]) for each in values]
+    errors = [_error(each, pca_baseline.reconstruct(fitted, each)) for each in values]
+    grids = [
+        np.stack([pca_baseline.resample(x, pca_baseline.STEPS).ravel() for x in each])
+        for each in values
+    ]
     use = _use((fitted.transform(grids[0]), fitted.transform(grids[1])), splits)
     return {"train": errors[0], "test": errors[1], "last": errors[1], **use, "seconds": seconds}
 
@@ -191,7 +195,7 @@ def trained(
     if model == "start":
         trainer.model.start(train.for_training(options), seed)
     elif model != "drawn":
-        history = loop.train(
+        history = fit_loop.train(
             trainer,
             train,
             test,
@@ -201,7 +205,7 @@ def trained(
     seconds = time.perf_counter() - started
     # In the order of the records.
     every = [
-        input.batches(
+        input_pipeline.batches(
             records.serialised,
             spec=records.spec,
             features=records.features,
@@ -224,7 +228,7 @@ def trained(
         "test": errors[1],
         "last": history[-1].masked_mse if history else errors[1],
         **_use((codes[0], codes[1]), splits),
-        "epochs": loop.best_epoch(history).epoch if history else 0,
+        "epochs": fit_loop.best_epoch(history).epoch if history else 0,
         "seconds": seconds,
         "an epoch": statistics.median(epoch.seconds for epoch in history[1:]) if history else None,
         "parameters": trainer.model.count_params(),

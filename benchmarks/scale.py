@@ -202,19 +202,11 @@ def _sampled(sequences: int) -> Sample:
 def sample(sequences: int, folder: pathlib.Path) -> Sample:
     """Runs all stages on so many sequences of the demo's, with one epoch, and encodes them."""
     import ragline
-    from components.storage import manifest
-    from pipeline import config as configuration
-    from pipeline import (
-        fingerprint,
-        lineage,
-        preflight,
-        reuse,
-        runner,
-        seals,
-        synth,
-        tfx_run,
-        workdir,
-    )
+    from ragline.components.files.storage import manifest
+    from ragline.pipeline import config as configuration
+    from ragline.pipeline.cache import artifact_manifests, cache_guard, cache_key, lineage
+    from ragline.pipeline.demo import synth
+    from ragline.pipeline.runs import preflight, runner, tfx_run, workdir
 
     data = synth.write(output=folder / "data", sequences=sequences)
     overrides = (f"input.train={folder}/data/*.jsonl", "train.epochs=1")
@@ -231,9 +223,11 @@ def sample(sequences: int, folder: pathlib.Path) -> Sample:
         compiled = tfx_run.compile_pipeline(
             runner.pipeline_of(config, session.workdir, "a benchmark"),
             session.run_id,
-            fingerprint.versions,
+            cache_key.versions,
         )
-        reused = reuse.Reuse(database, seals.Seals(session.workdir), config.name, session.run_id)
+        reused = cache_guard.Reuse(
+            database, artifact_manifests.Seals(session.workdir), config.name, session.run_id
+        )
         tfx_run.run(compiled, reused, on_start=lambda *_: None, on_end=ended)
         stages = lineage.stages(database, config.name, session.run_id)
     sizes = {

@@ -27,11 +27,12 @@ from benchmarks.train_data import (
     sequences,
     weights_of,
 )
-from components import cores
-from components.sequence import LENGTH, VALUES
-from components.train import batching, input, model
-from components.train.options import TrainOptions
-from components.train.trainer import LOSS, STEPS, Trainer, mean_of
+from ragline.components.contract.columns import LENGTH, VALUES
+from ragline.components.runtime import cores
+from ragline.components.train.data import batching, input_pipeline
+from ragline.components.train.loop.trainer import LOSS, STEPS, Trainer, mean_of
+from ragline.components.train.model import architecture
+from ragline.components.train.options import TrainOptions
 
 BATCH = 64
 # Of the batches in a pass, which TensorFlow begins with work of its own, as it does an epoch.
@@ -56,10 +57,10 @@ def _options(units: int) -> TrainOptions:
 def _read(folder: pathlib.Path) -> tf.data.Dataset:
     keras.utils.set_random_seed(0)  # TensorFlow's own seed has a part in a shuffle that has one.
     files = [str(folder / "records.gz")]
-    lengths = input.read_lengths(files)
+    lengths = input_pipeline.read_lengths(files)
     plan = batching.of_similar_length(lengths, BATCH, FEATURES)
-    records = input.read(files, keep=batching.is_one_pool(lengths, FEATURES))
-    return input.batches(records, spec=_SPEC, features=FEATURES, plan=plan, shuffle_seed=1)
+    records = input_pipeline.read(files, keep=batching.is_one_pool(lengths, FEATURES))
+    return input_pipeline.batches(records, spec=_SPEC, features=FEATURES, plan=plan, shuffle_seed=1)
 
 
 def _trainer(units: int) -> Trainer:
@@ -132,7 +133,9 @@ class Ragline:
 
     def _encoder(self) -> Callable[[], int]:
         """A SavedModel, loaded again."""
-        portable = model.build(features=FEATURES, options=_options(self._units), use_cudnn=False)
+        portable = architecture.build(
+            features=FEATURES, options=_options(self._units), use_cudnn=False
+        )
         portable.set_weights(self._trainer.model.get_weights())
         archive = keras.export.ExportArchive()
         archive.track(portable)

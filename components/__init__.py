@@ -12,6 +12,6 @@ Importing this package installs the TFDV shim, so that any process that touches 
 worker included (`--beam_plugin=components`), can import TFDV on every platform.
 """
 
-from components import tfdv_shim
+from ragline.components.runtime import tfdv_shim
 
 tfdv_shim.install()

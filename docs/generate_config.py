@@ -14,8 +14,8 @@ import types
 import typing
 from collections.abc import Iterator
 
-from components.evaluate.rules import Rule, Rules
-from pipeline.config import Config
+from ragline.components.evaluate.verdict.rules import Rule, Rules
+from ragline.pipeline.config import Config
 
 PAGE = pathlib.Path(__file__).with_name("config.md")
 VERDICT_PAGE = PAGE.with_name("verdict.md")
@@ -68,7 +68,7 @@ Metrics: `masked_mse`, `masked_mae`, `masked_rmse`, `normalised_mse`, `explained
 `head/<head>/loss` and `/accuracy`, or `/mse`; of each category,
 `category/<category>/cross_entropy` and `/accuracy`; `embedding/effective_rank`,
 `embedding/length_r2`, `embedding/neighbours_kept`; and the counts `sequences`, `steps`, `values`.
-`components/evaluate/formulas.py` and `embedding.py` define them. Between two models only
+`components/evaluate/metrics/formulas.py` and `embedding.py` define them. Between two models only
 `normalised_mse` is compared: standardised units are as wide as the training data varied, and a
 model trained on outliers has small errors in its own.
 

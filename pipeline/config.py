@@ -18,15 +18,15 @@ from typing import Any, ClassVar
 
 import pydantic
 
-import schemas
-from components.errors import UsageError
-from components.evaluate.formulas import HEAD_METRICS
-from components.evaluate.rules import Rules, unknown
-from components.ingest.options import InputOptions, QuarantineOptions
-from components.push.options import PushOptions
-from components.sequence import TIME_DELTA, Columns
-from components.train.options import PRESETS, HeadOptions, TrainOptions, TuneOptions
-from components.validate.options import DriftOptions
+from ragline import schemas
+from ragline.components.contract.columns import TIME_DELTA, Columns
+from ragline.components.contract.errors import UsageError
+from ragline.components.evaluate.metrics.formulas import HEAD_METRICS
+from ragline.components.evaluate.verdict.rules import Rules, unknown
+from ragline.components.ingest.options import InputOptions, QuarantineOptions
+from ragline.components.push.options import PushOptions
+from ragline.components.train.options import PRESETS, HeadOptions, TrainOptions, TuneOptions
+from ragline.components.validate.options import DriftOptions
 
 _LOSES_DATA = {
     "multi_threading": "--direct_running_mode=multi_threading loses records and reports success",
@@ -83,7 +83,9 @@ class BeamOptions:
     @property
     def arguments(self) -> list[str]:
         """The arguments of every Beam pipeline."""
-        runner = "components.local_runner.LocalRunner" if self._is_local else self.runner
+        runner = (
+            "ragline.components.runtime.local_runner.LocalRunner" if self._is_local else self.runner
+        )
         # Without an image TFX packs itself up for workers elsewhere, before every Beam part: in
         # 3 seconds, and into 42 MB of the temporary folder that nobody removes.
         image = () if self._has_image else ("--sdk_container_image=none",)

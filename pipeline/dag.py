@@ -15,20 +15,20 @@ from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2
 
-from components.evaluate import config as evaluate_config
-from components.evaluate import slices
-from components.evaluate.blessed import Blessed
-from components.evaluate.component import Baselines, Verdict
-from components.evaluate.formulas import HEAD_METRICS
-from components.ingest.component import Ingest
-from components.push import ledger
-from components.push.component import Push
-from components.push.options import PushOptions
-from components.sequence import Columns
-from components.train.options import HeadOptions, TrainOptions, TuneOptions
-from components.transform import vocabulary
-from components.validate.component import Gate
-from pipeline import fingerprint
+from ragline.components.contract.columns import Columns
+from ragline.components.evaluate.component import Baselines, Verdict
+from ragline.components.evaluate.metrics import eval_config as evaluate_config
+from ragline.components.evaluate.metrics import slices
+from ragline.components.evaluate.metrics.formulas import HEAD_METRICS
+from ragline.components.evaluate.verdict.baseline_model import Blessed
+from ragline.components.ingest.component import Ingest
+from ragline.components.push.component import Push
+from ragline.components.push.options import PushOptions
+from ragline.components.push.release import ledger
+from ragline.components.train.options import HeadOptions, TrainOptions, TuneOptions
+from ragline.components.transform import vocabulary
+from ragline.components.validate.component import Gate
+from ragline.pipeline.cache import cache_key
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +106,7 @@ def create_pipeline(
     transform = Transform(
         examples=examples,
         schema=schema.outputs["schema"],
-        preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
+        preprocessing_fn="ragline.components.transform.preprocessing.preprocessing_fn",
         custom_config={
             "features": list(columns.names),
             "categories": [dataclasses.asdict(category) for category in columns.categories],
@@ -134,14 +134,14 @@ def create_pipeline(
     if tune_options.trials:
         searches = [
             Tuner(
-                tuner_fn="components.train.tuner_fn.tuner_fn",
+                tuner_fn="ragline.components.train.tuner_fn.tuner_fn",
                 custom_config=learned
                 | {"tune": dataclasses.asdict(tune_options), "trials": str(places.trials)},
                 **transformed,
             ).with_id("tune")
         ]
     train = Trainer(
-        run_fn="components.train.run_fn.run_fn",
+        run_fn="ragline.components.train.run_fn.run_fn",
         hyperparameters=searches[0].outputs["best_hyperparameters"] if searches else None,
         custom_config=learned | {"checkpoints": str(places.checkpoints)},
         **transformed,
@@ -203,4 +203,4 @@ def create_pipeline(
 
 
 def _source(stage: str) -> str:
-    return fingerprint.source(f"components.{stage}")
+    return cache_key.source(f"components.{stage}")

@@ -1,7 +1,7 @@
 """The curated contracts, as text: `<dataset>.pbtxt`, a TF Metadata Schema of the raw records.
 
 Beside it may stand `<dataset>.verdict.toml`, which says what blesses a model of such data
-(components/evaluate/rules.py).
+(components/evaluate/verdict/rules.py).
 
 A schema says which features a step has, in which order and unit, whether a value may be missing,
 and which context columns a sequence may carry. It is written by `ragline init` once and kept by a

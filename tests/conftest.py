@@ -49,7 +49,7 @@ class Run:
 def ragline(workdir: pathlib.Path, *arguments: str) -> Run:
     """`ragline run ... --workdir W --json`, as a user would run it."""
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline", "run", *arguments, "--workdir", workdir, "--json"],
+        [sys.executable, "-m", "ragline", "run", *arguments, "--workdir", workdir, "--json"],
         capture_output=True,
         text=True,
         check=False,
@@ -75,7 +75,7 @@ def write_jsonl(path: pathlib.Path, records: list[dict[str, Any]]) -> None:
 @pytest.fixture(scope="session")
 def gestures() -> list[dict[str, Any]]:
     """400 records of the demo data."""
-    from pipeline import synth
+    from ragline.pipeline.demo import synth
 
     return list(synth.gestures(sequences=400, seed=3))
 

@@ -23,11 +23,11 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.public import tfxio
 
-from components.artifacts import TRAINING_FILE
-from components.sequence import Columns
-from components.train.options import TrainOptions
-from components.train.run_fn import run_fn
-from components.transform.preprocessing import preprocessing_fn
+from ragline.components.contract.artifacts import TRAINING_FILE
+from ragline.components.contract.columns import Columns
+from ragline.components.train.options import TrainOptions
+from ragline.components.train.run_fn import run_fn
+from ragline.components.transform.preprocessing import preprocessing_fn
 
 WORDS = ("activity", "code")
 BOOKKEEPING = ("sequence_id", "entity_id", "length", "length_bucket")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from components.train.options import TrainOptions
+from ragline.components.train.options import TrainOptions
 
 Weights = Sequence[np.ndarray]
 DEFAULTS = TrainOptions()

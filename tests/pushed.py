@@ -4,10 +4,10 @@ import pathlib
 
 from push import clean_exports
 
-import schemas
-from components.sequence import Columns
-from components.signatures import ENCODER_FILE
-from components.storage import write_json
+from ragline import schemas
+from ragline.components.contract.columns import Columns
+from ragline.components.contract.signatures import ENCODER_FILE
+from ragline.components.files.storage import write_json
 
 
 def state(model: pathlib.Path, columns: Columns, embedding_size: int = 3) -> None:

@@ -8,7 +8,7 @@ import pytest
 from browser import CHROMIUM, Browser, started
 from reports import EXHIBIT, NASTY, summary
 
-from pipeline import report
+from ragline.pipeline.report import html_page
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
@@ -28,7 +28,7 @@ def page(tmp_path_factory) -> pathlib.Path:
     exhibit["sequences"]["context"] = {"label": [nasty, "<b>x</b>", "y", "y"]}
     exhibit["reconstructions"][0]["sequence_id"] = nasty
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(report.render(summary(), exhibit), encoding="utf-8")
+    path.write_text(html_page.render(summary(), exhibit), encoding="utf-8")
     return path
 
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.push import probes, saved_model
-from components.sequence import Columns
-from components.signatures import ENCODER_FILE
-from components.storage import write_json
-from components.train.options import TrainOptions
+from ragline.components.contract.columns import Columns
+from ragline.components.contract.signatures import ENCODER_FILE
+from ragline.components.files.storage import write_json
+from ragline.components.push.contract import clean_process, probes
+from ragline.components.train.options import TrainOptions
 
 COLUMNS = Columns.from_schema(events.schema())
 OPTIONS = TrainOptions(
@@ -177,20 +177,20 @@ def test_the_padding_contract_holds(trained, tmp_path):
     records = [one.example() for one in SPLITS["eval"][:40]]
     decoded = probes.decode(records, COLUMNS.names, COLUMNS.categories)
     probes.save(file, probes.choose(decoded), COLUMNS.names, COLUMNS.categories)
-    found = saved_model.check(trained.model, file)
+    found = clean_process.check(trained.model, file)
     assert found["violations"] == []
     assert set(found["clauses_checked"]) > CLAUSES
     every = ["encode", "encode_flat", "evaluate", "score", "serving_default"]
     assert found["signatures_checked"] == every
     assert found["categories"] == list(events.WORDS)
     stated = trained.model / ENCODER_FILE
-    assert saved_model.check(trained.model, None)["violations"] == []
+    assert clean_process.check(trained.model, None)["violations"] == []
     categories = [{"name": one.name, "kind": one.kind} for one in COLUMNS.categories]
     feature = {"name": "amount", "mean": 6.0, "std": 1.0}
     write_json(stated, {"features": [feature], "categories": categories})
-    found = saved_model.check(trained.model, None)
+    found = clean_process.check(trained.model, None)
     assert (found["violations"], found["signatures_checked"]) == ([], every)
     write_json(stated, {"features": [feature]})
     message = r"the categories of signature 'encode', \['activity', 'code'\], received none"
-    with pytest.raises(saved_model.NoEncoderError, match=message):
-        saved_model.check(trained.model, None)
+    with pytest.raises(clean_process.NoEncoderError, match=message):
+        clean_process.check(trained.model, None)

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 import pytest
 
-from pipeline.config import Config, ConfigError, load
+from ragline.pipeline.config import Config, ConfigError, load
 
 DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
 SCRIPT = DOCS / "generate_config.py"

@@ -7,7 +7,7 @@ import shlex
 import pytest
 from conftest import ROOT
 
-from pipeline.arguments import parser
+from ragline.pipeline.cli.arguments import parser
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 

@@ -13,15 +13,15 @@ import pytest
 import tensorflow as tf
 from conftest import JAPANESE_VOWELS, ROOT, ragline
 
-import schemas
-from components.export import write
-from components.ingest.splits import split_of
-from components.push import check, probes
-from components.push.sequences import Probe
-from components.sequence import length_bucket
-from pipeline import encode
-from pipeline.config import ConfigError
-from pipeline.synth import FEATURES
+from ragline import schemas
+from ragline.components.contract.columns import length_bucket
+from ragline.components.export import write
+from ragline.components.ingest.records.splits import split_of
+from ragline.components.push.contract import check, probes
+from ragline.components.push.contract.sequences import Probe
+from ragline.pipeline.bulk import encode_files
+from ragline.pipeline.config import ConfigError
+from ragline.pipeline.demo.synth import FEATURES
 
 STAGES = [
     "schema", "ingest", "statistics", "anomalies", "gate", "transform", "train", "baselines",
@@ -305,9 +305,11 @@ def test_what_stands_beside_the_encoder(gestures_run):
 
 def test_what_was_pushed_encodes_files_and_is_exported(gestures_run, tmp_path):
     data = gestures_run.workdir.parent / "data" / "*.jsonl"
-    asked = encode.request("examples/gestures.toml", str(data), folder=str(gestures_run.workdir))
+    asked = encode_files.request(
+        "examples/gestures.toml", str(data), folder=str(gestures_run.workdir)
+    )
     assert not asked.columns.context, "new files need no labels"
-    found = encode.encode(asked, tmp_path / "embeddings")
+    found = encode_files.encode(asked, tmp_path / "embeddings")
     assert (found["read"], found["encoded"], found["quarantined"]) == (401, 400, 1)
     assert found["model"]["version"] == gestures_run.serving[0].name
     rows = pq.read_table(tmp_path / "embeddings")
@@ -315,7 +317,7 @@ def test_what_was_pushed_encodes_files_and_is_exported(gestures_run, tmp_path):
     assert rows["embedding"].combine_chunks().flatten().to_numpy().shape == (400 * 32,)
     assert write.onnx(gestures_run.serving[0], tmp_path / "encoder.onnx") <= 1e-5
     with pytest.raises(ConfigError, match=r"expected the columns that .* was trained on, ax, ay"):
-        encode.request(
+        encode_files.request(
             "examples/gestures.toml",
             str(data),
             ["schema=japanese_vowels"],
@@ -475,7 +477,7 @@ def test_compare_tells_the_strategies_apart(vowels_run):
     """On the run's own work directory, so that only training and evaluation are new."""
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "pipeline", "compare", *vowels_run.arguments, "--json"),
+            *(sys.executable, "-m", "ragline", "compare", *vowels_run.arguments, "--json"),
             *("--workdir", str(vowels_run.workdir), "--set", "train.epochs=1"),
         ],
         capture_output=True,
@@ -506,7 +508,7 @@ def test_ragline_check_passes_on_the_pushed_encoder(gestures_run, splits):
         stated = [feature[name] for feature in facts["features"]]
         assert stated == pytest.approx(list(expected), rel=1e-9, abs=1e-12)
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline", "check", pushed, "--json"],
+        [sys.executable, "-m", "ragline", "check", pushed, "--json"],
         capture_output=True,
         text=True,
         check=False,

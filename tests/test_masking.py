@@ -8,7 +8,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components import masking
+from ragline.components.contract import masking
 
 FILLS = (0.0, 1e9, 1e38, np.nan, np.inf, -np.inf)
 WEIGHTS = (0.0, 0.5, 1.0, 3.0)

@@ -23,7 +23,7 @@ CHATTER = ("warning", "tensorflow", "deprecated", "absl", "cuda", "apache_beam",
 
 def _ragline(folder: pathlib.Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-P", "-m", "pipeline", *arguments],
+        [sys.executable, "-P", "-m", "ragline", *arguments],
         capture_output=True,
         text=True,
         check=False,

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-import schemas
-from components.sequence import (
+from ragline import schemas
+from ragline.components.contract.columns import (
     BOOKKEEPING,
     MISSING_BUCKET,
     TIME,
@@ -19,7 +19,7 @@ from components.sequence import (
     length_bucket,
     missing_bucket,
 )
-from schemas import SchemaError
+from ragline.schemas import SchemaError
 
 RAGGED = "ragged_tensor { feature_path { step: %r } row_partition_dtype: INT64 }"
 DENSE = "dense_tensor { column_name: %r shape {} }"

@@ -14,9 +14,9 @@ import tensorflow as tf
 from conftest import ROOT, write_jsonl
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from components.signatures import EMBEDDING
-from pipeline.__main__ import main
-from pipeline.synth import FEATURES
+from ragline.components.contract.signatures import EMBEDDING
+from ragline.pipeline.cli.main import main
+from ragline.pipeline.demo.synth import FEATURES
 
 PAGE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)

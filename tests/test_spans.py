@@ -14,10 +14,11 @@ import oracle
 import pytest
 from conftest import ROOT, write_jsonl
 
-from components.ingest.splits import split_of
-from components.storage import read_json
-from pipeline import spans, synth
-from pipeline.config import load
+from ragline.components.files.storage import read_json
+from ragline.components.ingest.records.splits import split_of
+from ragline.pipeline.config import load
+from ragline.pipeline.demo import synth
+from ragline.pipeline.runs import spans
 
 SPANS = (1, 2, 3, 4)
 OPTIONS = (
@@ -46,7 +47,7 @@ class Series:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [
-                *(sys.executable, "-m", "pipeline", *arguments),
+                *(sys.executable, "-m", "ragline", *arguments),
                 *("examples/gestures.toml", *OPTIONS, "--workdir", str(self.workdir)),
                 *("--set", f"input.train={self.data}/span-{{SPAN}}/*.jsonl"),
             ],

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components import storage
+from ragline.components.files import storage
 
 UNENCODABLE = "half a pair: \udc80"
 

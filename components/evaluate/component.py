@@ -19,15 +19,17 @@ from tfx.types.standard_artifacts import (
 )
 from tfx.utils import path_utils
 
-import schemas
-from components.artifacts import BASELINES_FILE, UNTRAINED_FOLDER, VERDICT_FILE
-from components.artifacts import Baselines as BaselinesArtifact
-from components.artifacts import Verdict as VerdictArtifact
-from components.evaluate import baselines, records, results, slices, verdict
-from components.evaluate.blessed import Blessed
-from components.evaluate.rules import Rules
-from components.sequence import Columns
-from components.storage import read_json, write_json
+from ragline import schemas
+from ragline.components.contract.artifacts import BASELINES_FILE, UNTRAINED_FOLDER, VERDICT_FILE
+from ragline.components.contract.artifacts import Baselines as BaselinesArtifact
+from ragline.components.contract.artifacts import Verdict as VerdictArtifact
+from ragline.components.contract.columns import Columns
+from ragline.components.evaluate.baselines import baseline_scores, raw_records
+from ragline.components.evaluate.metrics import slices, tfma_results
+from ragline.components.evaluate.verdict import judgement
+from ragline.components.evaluate.verdict.baseline_model import Blessed
+from ragline.components.evaluate.verdict.rules import Rules
+from ragline.components.files.storage import read_json, write_json
 
 # In full in the run's log; the command says it all at the end.
 _log = logging.getLogger(__name__)
@@ -56,17 +58,17 @@ def Baselines(  # noqa: N802 (a TFX component is named as a class)
     columns = Columns.from_schema(contract)
     sliced = slices.columns_of(columns)
 
-    def read(split: str, most: int | None = None) -> records.Records:
-        return records.read(artifact_utils.get_split_uri([examples], split), sliced, most)
+    def read(split: str, most: int | None = None) -> raw_records.Records:
+        return raw_records.read(artifact_utils.get_split_uri([examples], split), sliced, most)
 
-    found = baselines.compute(
-        baselines.Inputs(
+    found = baseline_scores.compute(
+        baseline_scores.Inputs(
             candidate=pathlib.Path(path_utils.serving_model_path(model.uri)),
             untrained=pathlib.Path(model_run.uri, UNTRAINED_FOLDER),
             newest=Blessed(**json.loads(newest)) if newest else None,
-            train=read("train", baselines.MOST_FITTED),
+            train=read("train", baseline_scores.MOST_FITTED),
             evaluation=read("eval"),
-            standardise=records.standardiser(transform_graph.uri, contract, columns),
+            standardise=raw_records.standardiser(transform_graph.uri, contract, columns),
             columns=columns,
             given_split=bool(given_split),
         )
@@ -86,10 +88,10 @@ def Verdict(  # noqa: N802 (a TFX component is named as a class)
 ) -> None:
     """Blesses the candidate, or not; a candidate that is not blessed is a sound result."""
     del source  # Part of the cache key only.
-    table, left_out = results.load(evaluation.uri)
+    table, left_out = tfma_results.load(evaluation.uri)
     beside = read_json(pathlib.Path(baselines_report.uri) / BASELINES_FILE)
-    table = verdict.joined(table, beside)
-    judged = verdict.judge(
+    table = judgement.joined(table, beside)
+    judged = judgement.judge(
         table,
         beside["newest"],
         pydantic.TypeAdapter(Rules).validate_json(rules),
@@ -99,7 +101,7 @@ def Verdict(  # noqa: N802 (a TFX component is named as a class)
         _log.info("verdict: %s", reason)
     write_json(
         pathlib.Path(verdict_report.uri) / VERDICT_FILE,
-        verdict.to_dict(judged, left_out, table, beside),
+        judgement.to_dict(judged, left_out, table, beside),
     )
     verdict_report.set_int_custom_property("blessed", int(judged.blessed))
     blessing.set_int_custom_property("blessed", int(judged.blessed))

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from components.sequence import Category
+from ragline.components.contract.columns import Category
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,11 +16,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from components.export import linear_path
-from components.export.network import Cell, Embedding, Layer, Network
-from components.export.nodes import Nodes
-from components.sequence import LENGTH, VALUES
-from components.signatures import EMBEDDING
+from ragline.components.contract.columns import LENGTH, VALUES
+from ragline.components.contract.signatures import EMBEDDING
+from ragline.components.export import onnx_linear_path
+from ragline.components.export.network import Cell, Embedding, Layer, Network
+from ragline.components.export.nodes import Nodes
 
 OPSET = 17
 _IR_VERSION = 8  # Of that opset.
@@ -48,7 +48,7 @@ def build(network: Network) -> onnx.ModelProto:
         states, last = _recurrent(nodes, network.cell, layer, states, lengths)
     code = nodes.call("Add", nodes.call("MatMul", last, network.code.kernel), network.code.bias)
     if network.linear:
-        part = linear_path.code(nodes, network.linear, values, observed, LENGTH, mask)
+        part = onnx_linear_path.code(nodes, network.linear, values, observed, LENGTH, mask)
         code = nodes.call("Add", code, part)
     nodes.nodes.append(helper.make_node("Identity", [code], [EMBEDDING], name=EMBEDDING))
     model = helper.make_model(

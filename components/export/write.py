@@ -7,12 +7,12 @@ import numpy as np
 import onnxruntime
 import tensorflow as tf
 
-from components.export import onnx_graph, saved_model
-from components.export.network import Network
-from components.export.saved_model import CannotExportError
-from components.sequence import LENGTH, VALUES
-from components.signatures import EMBEDDING, ENCODE
-from components.storage import rename
+from ragline.components.contract.columns import LENGTH, VALUES
+from ragline.components.contract.signatures import EMBEDDING, ENCODE
+from ragline.components.export import onnx_graph, read_network
+from ragline.components.export.network import Network
+from ragline.components.export.read_network import CannotExportError
+from ragline.components.files.storage import rename
 
 TOLERANCE = 1e-5
 _LENGTHS = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89)
@@ -39,7 +39,7 @@ def onnx(model: pathlib.Path, output: pathlib.Path) -> float:
         raise CannotExportError(
             f"{model}: expected a SavedModel: {str(error).splitlines()[0]}"
         ) from error
-    network = saved_model.read(model, loaded)
+    network = read_network.read(model, loaded)
     content = onnx_graph.build(network).SerializeToString(deterministic=True)
     figure = difference(loaded, content, inputs_of(network))
     if not figure <= TOLERANCE:

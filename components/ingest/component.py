@@ -7,8 +7,8 @@ from tfx.types import channel_utils, standard_artifacts
 from tfx.types.channel import BaseChannel
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components.artifacts import IngestAccount
-from components.ingest import executor
+from ragline.components.contract.artifacts import IngestAccount
+from ragline.components.ingest import executor
 
 
 class IngestSpec(ComponentSpec):

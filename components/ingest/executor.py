@@ -10,12 +10,12 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
-import schemas
-from components.artifacts import ACCOUNT_FILE
-from components.ingest.options import InputOptions, QuarantineOptions, StepOptions
-from components.ingest.run import run
-from components.sequence import SPLITS, Columns
-from components.storage import write_json
+from ragline import schemas
+from ragline.components.contract.artifacts import ACCOUNT_FILE
+from ragline.components.contract.columns import SPLITS, Columns
+from ragline.components.files.storage import write_json
+from ragline.components.ingest.options import InputOptions, QuarantineOptions, StepOptions
+from ragline.components.ingest.run import run
 
 _QUARANTINE_FILE = "rejected.jsonl"
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from components.ingest import times
+from ragline.components.ingest.steps import times
 
 FormatName = Literal[
     "auto", "csv", "jsonl", "npz", "parquet", "sequence_example", "tfrecord", "ts", "xes"

@@ -6,14 +6,17 @@ from typing import Any
 
 import apache_beam as beam
 
-from components import places, progress
-from components.errors import BadDataError
-from components.ingest import account, moments, plan, process, spill, units
-from components.ingest.options import InputOptions, QuarantineOptions
-from components.ingest.process import Job
-from components.ingest.transforms import IngestSequences
-from components.places import Place
-from components.sequence import Columns
+from ragline.components.contract.columns import Columns
+from ragline.components.contract.errors import BadDataError
+from ragline.components.files import places
+from ragline.components.files.places import Place
+from ragline.components.ingest.beam import process, spill
+from ragline.components.ingest.beam.process import Job
+from ragline.components.ingest.beam.transforms import IngestSequences
+from ragline.components.ingest.options import InputOptions, QuarantineOptions
+from ragline.components.ingest.output import ingest_report, span_stats
+from ragline.components.ingest.source import read_plan, units
+from ragline.components.runtime import progress
 
 
 def run(
@@ -47,7 +50,7 @@ def run(
     for folder in (staging, *folders.values()):
         places.make_folder(folder)
     job = Job(columns=columns, options=options, files=(), folders=dict(folders), staging=staging)
-    planned = plan.make(options, job.raw_columns, units.UNIT_BYTES)
+    planned = read_plan.make(options, job.raw_columns, units.UNIT_BYTES)
     newest = planned.spans[-1] if planned.spans else None
     job = dataclasses.replace(job, files=planned.files, evaluated_span=newest)
     grouped = bool(options.group_by)
@@ -61,17 +64,19 @@ def run(
     )
     pipeline.run().wait_until_finish()
 
-    reports = account.reports(staging, planned.units, grouped=grouped)
+    reports = ingest_report.reports(staging, planned.units, grouped=grouped)
     parts = [process.quarantine_file(staging, report["unit"]) for report in reports]
-    found = account.settle(reports, account.gather_quarantine(parts, quarantine), columns)
-    account.check(
+    found = ingest_report.settle(
+        reports, ingest_report.gather_quarantine(parts, quarantine), columns
+    )
+    ingest_report.check(
         found,
         options=options,
         max_share=quarantine_options.max_share,
         quarantine=quarantine,
     )
     places.remove_folder(staging)
-    of_spans = moments.by_span((report["moments"] for report in reports), planned.spans)
+    of_spans = span_stats.by_span((report["moments"] for report in reports), planned.spans)
     if empty := [span for span in planned.spans if span not in of_spans]:
         raise BadDataError(
             "empty_span", f"expected a sequence of each span, received none of {', '.join(empty)}"

@@ -7,8 +7,8 @@ from tfx.types import channel_utils, standard_artifacts
 from tfx.types.channel import BaseChannel
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components.artifacts import IngestAccount, PushReport, Verdict
-from components.push import executor
+from ragline.components.contract.artifacts import IngestAccount, PushReport, Verdict
+from ragline.components.push import executor
 
 
 class PushSpec(ComponentSpec):

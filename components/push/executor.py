@@ -10,14 +10,15 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-import schemas
-from components.artifacts import ACCOUNT_FILE, PUSH_FILE, VERDICT_FILE
-from components.push import check, delivery, probes
-from components.push.fingerprint import fingerprint
-from components.push.sequences import Probe
-from components.sequence import Columns
-from components.signatures import ENCODER_FILE
-from components.storage import digest_of, read_json, write_json
+from ragline import schemas
+from ragline.components.contract.artifacts import ACCOUNT_FILE, PUSH_FILE, VERDICT_FILE
+from ragline.components.contract.columns import Columns
+from ragline.components.contract.signatures import ENCODER_FILE
+from ragline.components.files.storage import digest_of, read_json, write_json
+from ragline.components.push.contract import check, probes
+from ragline.components.push.contract.semantic_digest import fingerprint
+from ragline.components.push.contract.sequences import Probe
+from ragline.components.push.release import release_version
 
 _PACKAGES = ("ragline", "tensorflow", "keras", "tensorflow-transform")
 
@@ -35,7 +36,7 @@ class Executor(base_executor.BaseExecutor):
         [report] = output_dict["report"]
         inputs = {name: artifact for name, [artifact] in input_dict.items()}
         serving = pathlib.Path(exec_properties["serving"])
-        done = delivery.Delivered()
+        done = release_version.Delivered()
         if inputs["blessing"].get_int_custom_property("blessed"):
             [schema_file] = pathlib.Path(inputs["schema"].uri).iterdir()
             columns = Columns.from_schema(schemas.load(schema_file))
@@ -58,7 +59,7 @@ class Executor(base_executor.BaseExecutor):
                 )
                 write_json(staged / ENCODER_FILE, facts)
 
-            origin = delivery.Origin(
+            origin = release_version.Origin(
                 fingerprint=fingerprint(model),
                 run_id=self._context.pipeline_run_id,
                 reasons=tuple(verdict["reasons"]),
@@ -68,12 +69,12 @@ class Executor(base_executor.BaseExecutor):
                 file = pathlib.Path(folder, "probes.npz")
                 chosen = probes.choose(sequences)
                 probes.save(file, chosen, columns.names, columns.categories)
-                done = delivery.push(model, serving, origin, probes=file, complete=complete)
-        tidied = delivery.tidy(serving, exec_properties["keep"])
+                done = release_version.push(model, serving, origin, probes=file, complete=complete)
+        tidied = release_version.tidy(serving, exec_properties["keep"])
         write_json(pathlib.Path(report.uri) / PUSH_FILE, _report(done, tidied))
 
 
-def _report(done: delivery.Delivered, tidied: list[str]) -> dict[str, Any]:
+def _report(done: release_version.Delivered, tidied: list[str]) -> dict[str, Any]:
     version = done.version
     return {
         "pushed": version and {"version": version.number, "path": str(version.path)},

@@ -11,30 +11,27 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from components.artifacts import EXHIBIT_FILE, LOGS_FOLDER, TRAINING_FILE, UNTRAINED_FOLDER
-from components.masking import masked_mean_of
-from components.sequence import SPLITS
-from components.signatures import ABSOLUTE, MODEL, N_VALUES, SQUARED, error_sum
-from components.storage import standard, write_json, write_text
-from components.train import (
-    batching,
-    categories,
-    effect,
-    exhibit,
-    export,
-    golden,
-    input,
-    loop,
-    loss,
-    model,
-    together,
-    training,
+from ragline.components.contract.artifacts import (
+    EXHIBIT_FILE,
+    LOGS_FOLDER,
+    TRAINING_FILE,
+    UNTRAINED_FOLDER,
 )
-from components.train.categories import Vocabulary
-from components.train.cluster import of_environment
-from components.train.options import TrainOptions
-from components.train.records import Task, job_of
-from components.train.trainer import Trainer, strategy_of
+from ragline.components.contract.columns import SPLITS
+from ragline.components.contract.masking import masked_mean_of
+from ragline.components.contract.signatures import ABSOLUTE, MODEL, N_VALUES, SQUARED, error_sum
+from ragline.components.files.storage import standard, write_json, write_text
+from ragline.components.train.data import batching, input_pipeline
+from ragline.components.train.data.records import Task, job_of
+from ragline.components.train.export import export_model, golden_inputs, reconstruction_samples
+from ragline.components.train.loop import fit_loop, multiworker, training
+from ragline.components.train.loop.cluster import of_environment
+from ragline.components.train.loop.trainer import Trainer, strategy_of
+from ragline.components.train.model import architecture
+from ragline.components.train.objective import categories, loss
+from ragline.components.train.objective.categories import Vocabulary
+from ragline.components.train.options import TrainOptions
+from ragline.components.train.padding import padding_diagnostics
 
 _log = logging.getLogger("ragline.train")
 
@@ -66,15 +63,17 @@ def run_fn(fn_args: Any) -> None:
         model_run / UNTRAINED_FOLDER: portable.get_weights(),
         directory: trainer.model.get_weights(),
     }
-    export.export(portable, weights=weights, **served)
-    golden.write(
+    export_model.export(portable, weights=weights, **served)
+    golden_inputs.write(
         portable,
         transform_output=task.transform_output,
         columns=task.columns,
         directory=directory,
     )
     summary = _summary(options, history, replicas, train.plan(options)) | {
-        "padding_effect": effect.of_padding(portable, options, train.for_training(options)),
+        "padding_effect": padding_diagnostics.of_padding(
+            portable, options, train.for_training(options)
+        ),
         "vocabularies": {vocabulary.name: vocabulary.size for vocabulary in task.vocabularies},
         "sums": {
             split: _sums(portable, task.vocabularies, records.for_metrics(options))
@@ -93,45 +92,45 @@ def run_fn(fn_args: Any) -> None:
         "features": evaluation.features,
         "categories": evaluation.categories,
     }
-    shown, codes = exhibit.of_eval(
+    shown, codes = reconstruction_samples.of_eval(
         portable, evaluation.files, columns=task.columns, parsing=parsing
     )
-    exhibit.write_projector(model_run / LOGS_FOLDER, shown, codes)
+    reconstruction_samples.write_projector(model_run / LOGS_FOLDER, shown, codes)
     # Compact: a number a line, as of the other files, would be long.
     write_text(model_run / EXHIBIT_FILE, json.dumps(standard(shown), allow_nan=False))
 
 
 def _fit(
     task: Task, job: Mapping[str, Any], curves: tf.summary.SummaryWriter
-) -> tuple[Trainer, list[loop.Epoch], int]:
+) -> tuple[Trainer, list[fit_loop.Epoch], int]:
     """Trains in this process, or in several, whose last checkpoint is then taken up in this one."""
     if task.options.strategy != "multi_worker":
         strategy = strategy_of(task.options.strategy)
         return *training.fit(task, job, strategy, lambda: curves), strategy.num_replicas_in_sync
     cluster = of_environment(os.environ, leads=True)
-    together.lead(job, cluster, _log.info)
+    multiworker.lead(job, cluster, _log.info)
     devices = max(1, len(tf.config.list_logical_devices("GPU")))
     alone = training.fit(task, job, strategy_of("one"), lambda: curves)
     return *alone, devices * len(cluster.workers)
 
 
-def _portable(options: TrainOptions, **build: Any) -> model.MaskedAutoencoder:
+def _portable(options: TrainOptions, **build: Any) -> architecture.MaskedAutoencoder:
     """With its first weights, in float32 and without cuDNN: it must run where no GPU is."""
     keras.utils.set_random_seed(options.seed)
-    return model.build(
+    return architecture.build(
         options=dataclasses.replace(options, precision="float32"), use_cudnn=False, **build
     )
 
 
 def _sums(
-    autoencoder: model.MaskedAutoencoder,
+    autoencoder: architecture.MaskedAutoencoder,
     vocabularies: tuple[Vocabulary, ...],
     batches: tf.data.Dataset,
 ) -> dict[str, float]:
     """What the whole of a split adds to every metric, by the exported model."""
 
     @tf.function(input_signature=[batches.element_spec])
-    def of_batch(batch: input.Batch) -> dict[str, tf.Tensor]:
+    def of_batch(batch: input_pipeline.Batch) -> dict[str, tf.Tensor]:
         embedding = autoencoder.encode(
             batch.values, batch.length, codes=batch.codes, weight=batch.sample_weight
         )
@@ -144,16 +143,16 @@ def _sums(
         )
         return {name: tf.reduce_sum(sum_) for name, sum_ in sums.items()}
 
-    return input.sums_over(batches, of_batch)
+    return input_pipeline.sums_over(batches, of_batch)
 
 
 def _summary(
     options: TrainOptions,
-    history: list[loop.Epoch],
+    history: list[fit_loop.Epoch],
     replicas: int,
     plan: batching.Plan,
 ) -> dict[str, Any]:
-    best = loop.best_epoch(history)
+    best = fit_loop.best_epoch(history)
     updates = history[1:]
     steps = sum(epoch.steps for epoch in updates)
     padded = sum(epoch.padded_steps for epoch in updates)

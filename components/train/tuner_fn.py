@@ -7,14 +7,15 @@ from typing import Any
 import tensorflow as tf
 from tfx.components.tuner.component import TunerFnResult
 
-from components import progress
-from components.sequence import ENTITY_ID, SPLITS
-from components.train import loop, tuning
-from components.train.checkpoint import Checkpoints
-from components.train.options import TuneOptions
-from components.train.records import Records, Task, job_of
-from components.train.search import Search, Values
-from components.train.trainer import Trainer, strategy_of
+from ragline.components.contract.columns import ENTITY_ID, SPLITS
+from ragline.components.runtime import progress
+from ragline.components.train.data.records import Records, Task, job_of
+from ragline.components.train.loop import fit_loop
+from ragline.components.train.loop.checkpoint import Checkpoints
+from ragline.components.train.loop.trainer import Trainer, strategy_of
+from ragline.components.train.options import TuneOptions
+from ragline.components.train.tuning import search_space
+from ragline.components.train.tuning.search import Search, Values
 
 _ENTITY = {ENTITY_ID: tf.io.FixedLenFeature([], tf.string)}
 
@@ -41,14 +42,14 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
         progress.expect(tune.trials * a_trial, "batches", number * a_trial)
         options = dataclasses.replace(task.options, **values)
         trainer = Trainer(options=options, strategy=strategy, **task.model)
-        history = loop.train(
+        history = fit_loop.train(
             trainer,
             records,
             held_out,
             options=options,
             checkpoints=Checkpoints(folder / "checkpoints", f"trial-{number}"),
         )
-        return loop.best_epoch(history).error
+        return fit_loop.best_epoch(history).error
 
     known = pathlib.Path(fn_args.custom_config["trials"])
     known.mkdir(parents=True, exist_ok=True)
@@ -74,7 +75,7 @@ def divide(train: Records, share: float, folder: pathlib.Path) -> tuple[Records,
         for batch in stored
         for entity in tf.io.parse_example(batch, _ENTITY)[ENTITY_ID].numpy()
     ]
-    chosen = tuning.held_out(entities, share)
+    chosen = search_space.held_out(entities, share)
     folder.mkdir(parents=True, exist_ok=True)
     paths = [str(folder / f"{name}.gz") for name in ("train", "held_out")]
     with (

@@ -5,8 +5,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from components.sequence import ENTITY_ID, LENGTH, OBSERVED, SEQUENCE_ID, VALUES, Category
-from components.transform import standardise, vocabulary
+from ragline.components.contract.columns import (
+    ENTITY_ID,
+    LENGTH,
+    OBSERVED,
+    SEQUENCE_ID,
+    VALUES,
+    Category,
+)
+from ragline.components.transform import standardise, vocabulary
 
 
 def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]) -> dict[str, Any]:

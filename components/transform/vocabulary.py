@@ -12,7 +12,7 @@ line: a word with a line break in it is in no vocabulary, and has the code of th
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components.sequence import MISSING_CODE, Category
+from ragline.components.contract.columns import MISSING_CODE, Category
 
 # Of a category whose words are many more (ids, say), the rare ones tell little, and a softmax over
 # all of them costs memory at every step.

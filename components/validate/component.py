@@ -9,11 +9,11 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import ExampleAnomalies
 
-from components.artifacts import ACCOUNT_FILE, GATE_FILE, GateReport, IngestAccount
-from components.errors import BadDataError
-from components.storage import read_json, write_json
-from components.validate import drift, gate
-from components.validate.options import DriftOptions
+from ragline.components.contract.artifacts import ACCOUNT_FILE, GATE_FILE, GateReport, IngestAccount
+from ragline.components.contract.errors import BadDataError
+from ragline.components.files.storage import read_json, write_json
+from ragline.components.validate import drift, gate
+from ragline.components.validate.options import DriftOptions
 
 _ANOMALIES_FILE = "SchemaDiff.pb"
 

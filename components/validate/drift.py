@@ -13,8 +13,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from components.sequence import LENGTH
-from components.validate.options import DriftOptions
+from ragline.components.contract.columns import LENGTH
+from ragline.components.validate.options import DriftOptions
 
 Moments = Mapping[str, Any]
 _NEAR = 1e-9

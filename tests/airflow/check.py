@@ -23,8 +23,8 @@ from typing import Any
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from components.ingest.splits import split_of  # noqa: E402
-from pipeline import synth  # noqa: E402
+from ragline.components.ingest.records.splits import split_of  # noqa: E402
+from ragline.pipeline.demo import synth  # noqa: E402
 
 VERSIONS = ("3.3.2", "2.11.2")
 DAG_ID = "ragline_nightly"

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.encode.batches import Sequences, batches
+from ragline.components.serving.batches import Sequences, batches
 
 LENGTHS = st.lists(st.integers(1, 12), max_size=20)
 

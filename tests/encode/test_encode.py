@@ -14,16 +14,16 @@ import tensorflow as tf
 from conftest import write_jsonl
 
 import ragline
-from components import places
-from components.encode.encoder import Encoder
-from components.errors import BadDataError
-from components.ingest import units
-from pipeline import encode as job
-from pipeline import workdir
-from pipeline.__main__ import main
-from pipeline.config import ConfigError
-from pipeline.synth import FEATURES
-from pipeline.trouble import TroubleError
+from ragline.components.contract.errors import BadDataError
+from ragline.components.files import places
+from ragline.components.ingest.source import units
+from ragline.components.serving.encoder import Encoder
+from ragline.pipeline.bulk import encode_files as job
+from ragline.pipeline.cli.main import main
+from ragline.pipeline.config import ConfigError
+from ragline.pipeline.demo.synth import FEATURES
+from ragline.pipeline.runs import workdir
+from ragline.pipeline.runs.machine_errors import TroubleError
 
 COLUMNS = {
     "sequence_id": pa.string(),
@@ -54,7 +54,7 @@ def data(tmp_path, records) -> pathlib.Path:
 @pytest.fixture
 def small_units(monkeypatch):
     """Units of some records, and groups of sequences not much longer than one."""
-    from pipeline import encode_job
+    from ragline.pipeline.bulk import encode_job
 
     monkeypatch.setattr(units, "UNIT_BYTES", 30_000)
     monkeypatch.setattr(encode_job, "_GROUP_STEPS", 300)

@@ -18,12 +18,13 @@ from tfx.types import standard_artifacts
 from tfx.utils import proto_utils
 
 import ragline
-import schemas
-from components.evaluate import config as evaluate_config
-from components.evaluate import results, slices
-from components.sequence import SPLITS, Columns
-from pipeline import config as configuration
-from pipeline import fingerprint, lineage, preflight, reuse, runner, seals, tfx_run, workdir
+from ragline import schemas
+from ragline.components.contract.columns import SPLITS, Columns
+from ragline.components.evaluate.metrics import eval_config as evaluate_config
+from ragline.components.evaluate.metrics import slices, tfma_results
+from ragline.pipeline import config as configuration
+from ragline.pipeline.cache import artifact_manifests, cache_guard, cache_key, lineage
+from ragline.pipeline.runs import preflight, runner, tfx_run, workdir
 
 PARTS = ("ingest", "statistics", "transform", "evaluate", "encode")
 # What is no Beam part, or needs what is none.
@@ -85,9 +86,11 @@ def _stages(
         database = session.workdir / preflight.DATABASE
         run_id = session.run_id
         compiled = tfx_run.compile_pipeline(
-            runner.pipeline_of(config, session.workdir, ""), run_id, fingerprint.versions
+            runner.pipeline_of(config, session.workdir, ""), run_id, cache_key.versions
         )
-        reused = reuse.Reuse(database, seals.Seals(session.workdir), config.name, run_id)
+        reused = cache_guard.Reuse(
+            database, artifact_manifests.Seals(session.workdir), config.name, run_id
+        )
         tfx_run.run(compiled, reused, skip=left_out, on_start=_ignore, on_end=_ignore)
     return lineage.stages(database, config.name, run_id)
 
@@ -161,7 +164,7 @@ def evaluation(folder: pathlib.Path, examples: str, encoder: pathlib.Path, engin
         evaluator.Executor(context).Do(
             given, given, {"eval_config": proto_utils.proto_to_json(asked)}
         )
-    table, _ = results.load(artifacts["evaluation"].uri)
+    table, _ = tfma_results.load(artifacts["evaluation"].uri)
     return {
         (predictor, slice_name, metric, bound): number
         for predictor, by_slice in table.items()

@@ -18,7 +18,7 @@ from conftest import ragline, write_jsonl
 from engines import beam_parts
 from engines.beam_parts import PARTS, Engine
 
-from pipeline.config import BeamOptions
+from ragline.pipeline.config import BeamOptions
 
 DIRECT = Engine(runner="DirectRunner")
 TWO_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import oracle
 
-from components.signatures import (
+from ragline.components.contract.signatures import (
     ABSOLUTE,
     FEATURE_SUM,
     FEATURE_VALUES,

@@ -1,6 +1,6 @@
 import json
 
-from components.evaluate import blessed
+from ragline.components.evaluate.verdict import baseline_model
 
 
 def _version(serving, name: str, weights: str = "w"):
@@ -12,9 +12,9 @@ def _version(serving, name: str, weights: str = "w"):
 
 
 def test_a_version_is_a_parameter_that_names_its_model(tmp_path):
-    found = blessed.of(10, _version(tmp_path, "10"))
+    found = baseline_model.of(10, _version(tmp_path, "10"))
     assert json.loads(found.to_json()) == {
-        "version": 10, "path": str(tmp_path / "10"), "digest": blessed.digest(tmp_path / "10"),
+        "version": 10, "path": str(tmp_path / "10"), "digest": baseline_model.digest(tmp_path / "10"),
     }  # fmt: skip
 
 
@@ -23,4 +23,4 @@ def test_the_digest_names_the_model_and_not_what_stands_beside_it(tmp_path):
     (same / "assets.extra").mkdir()
     (same / "assets.extra" / "encoder.json").write_text("{}")
     other = _version(tmp_path, "3", weights="v")
-    assert blessed.digest(one) == blessed.digest(same) != blessed.digest(other)
+    assert baseline_model.digest(one) == baseline_model.digest(same) != baseline_model.digest(other)

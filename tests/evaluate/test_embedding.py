@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from components.evaluate import embedding
-from components.evaluate.embedding import Sequences
+from ragline.components.evaluate.baselines import embedding_probes
+from ragline.components.evaluate.baselines.embedding_probes import Sequences
 
 
 def _sequences(number: int, *, labels=None, entities=None, is_train=None, seed=0) -> Sequences:
@@ -18,8 +18,10 @@ def _sequences(number: int, *, labels=None, entities=None, is_train=None, seed=0
 def test_the_effective_rank_of_a_line_is_1_and_of_a_ball_is_its_dimensions():
     rng = np.random.default_rng(0)
     line = rng.normal(size=(200, 1)) * np.array([1.0, 2.0, -3.0])
-    assert embedding.effective_rank(line) == pytest.approx(1.0)
-    assert embedding.effective_rank(np.concatenate([np.eye(5), -np.eye(5)])) == pytest.approx(5.0)
+    assert embedding_probes.effective_rank(line) == pytest.approx(1.0)
+    assert embedding_probes.effective_rank(
+        np.concatenate([np.eye(5), -np.eye(5)])
+    ) == pytest.approx(5.0)
 
 
 def test_the_effective_rank_follows_its_definition():
@@ -27,29 +29,29 @@ def test_the_effective_rank_follows_its_definition():
     singular = np.sqrt(np.linalg.eigvalsh(np.cov(values.T)))
     shares = singular / singular.sum()
     expected = np.exp(-(shares * np.log(shares)).sum())
-    assert embedding.effective_rank(values + 7.0) == pytest.approx(expected, rel=1e-9)
+    assert embedding_probes.effective_rank(values + 7.0) == pytest.approx(expected, rel=1e-9)
 
 
 def test_a_code_that_has_collapsed_has_a_rank_of_0():
-    assert embedding.effective_rank(np.full((20, 3), 0.3)) == 0.0
+    assert embedding_probes.effective_rank(np.full((20, 3), 0.3)) == 0.0
 
 
 def test_length_that_is_in_the_code_is_read_off_it_and_noise_is_not():
     known = _sequences(400)
     noise = np.random.default_rng(2).normal(size=(400, 3))
     with_length = np.concatenate([noise, known.lengths[:, None] / 10], axis=1)
-    assert embedding.length_r2(with_length, known) > 0.999
-    assert embedding.length_r2(noise, known) < 0.02
-    assert embedding.length_r2(noise, _sequences(400, entities=["one"] * 400)) is None
+    assert embedding_probes.length_r2(with_length, known) > 0.999
+    assert embedding_probes.length_r2(noise, known) < 0.02
+    assert embedding_probes.length_r2(noise, _sequences(400, entities=["one"] * 400)) is None
 
 
 def test_neighbours_are_kept_by_a_rotation_and_lost_by_chance():
     points = np.random.default_rng(3).normal(size=(300, 4))
     rotation, _ = np.linalg.qr(np.random.default_rng(4).normal(size=(4, 4)))
-    assert embedding.neighbours_kept(points, points @ rotation) == 1.0
+    assert embedding_probes.neighbours_kept(points, points @ rotation) == 1.0
     shuffled = np.random.default_rng(5).permutation(points)
-    assert embedding.neighbours_kept(points, shuffled) < 0.1
-    assert embedding.neighbours_kept(points[:11], points[:11]) is None
+    assert embedding_probes.neighbours_kept(points, shuffled) < 0.1
+    assert embedding_probes.neighbours_kept(points[:11], points[:11]) is None
 
 
 def test_a_probe_tells_what_the_code_knows():
@@ -62,7 +64,7 @@ def test_a_probe_tells_what_the_code_knows():
         "model": np.eye(3)[classes] + 0.1 * rng.normal(size=(300, 3)),
         "untrained": rng.normal(size=(300, 3)),
     }
-    found = embedding.probes(inputs, known, given_split=False)["label"]
+    found = embedding_probes.probes(inputs, known, given_split=False)["label"]
     assert found["labelled"] == 270
     assert found["majority"] == pytest.approx(np.bincount(classes[30:]).max() / 270)
     assert min(found["model"].values()) > 0.98
@@ -76,7 +78,7 @@ def test_no_entity_stands_on_both_sides():
     labels = [str(int(entity) % 2) for entity in entities]
     known = _sequences(200, labels=labels, entities=entities)
     code = np.random.default_rng(7).normal(size=(20, 8))[[int(entity) for entity in entities]]
-    found = embedding.probes({"model": code}, known, given_split=False)["label"]
+    found = embedding_probes.probes({"model": code}, known, given_split=False)["label"]
     assert found["model"]["nearest_neighbour"] < 0.8
 
 
@@ -86,10 +88,13 @@ def test_with_a_given_split_train_is_fitted_on_and_eval_is_scored():
     is_train = np.arange(100) < 60
     known = _sequences(100, labels=[str(c) for c in classes], is_train=is_train)
     code = classes[:, None] + 0.01 * rng.normal(size=(100, 1))
-    found = embedding.probes({"model": code}, known, given_split=True)["label"]
+    found = embedding_probes.probes({"model": code}, known, given_split=True)["label"]
     assert found["labelled"] == 40
     assert found["model"] == {"nearest_neighbour": 1.0, "logistic_regression": 1.0}
-    assert embedding.probes({"model": code}, known, given_split=False)["label"]["labelled"] == 40
+    assert (
+        embedding_probes.probes({"model": code}, known, given_split=False)["label"]["labelled"]
+        == 40
+    )
 
 
 @pytest.mark.parametrize(
@@ -100,5 +105,6 @@ def test_with_a_given_split_train_is_fitted_on_and_eval_is_scored():
 def test_a_column_that_is_no_classification_is_left_out(labels):
     code = np.zeros((100, 2))
     assert (
-        embedding.probes({"model": code}, _sequences(100, labels=labels), given_split=False) == {}
+        embedding_probes.probes({"model": code}, _sequences(100, labels=labels), given_split=False)
+        == {}
     )

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from components.evaluate import formulas, totals
-from components.signatures import BASELINES, category_sum, head_sum
+from ragline.components.contract.signatures import BASELINES, category_sum, head_sum
+from ragline.components.evaluate.metrics import formulas, totals
 
 
 def _totals(made: Made) -> totals.Totals:

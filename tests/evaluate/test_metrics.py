@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from components.evaluate import totals
-from components.evaluate.metrics import AddTotals, MaskedMetrics
+from ragline.components.evaluate.metrics import totals
+from ragline.components.evaluate.metrics.masked_metrics import AddTotals, MaskedMetrics
 
 
 def _element(name: bytes, squares, count: float) -> SimpleNamespace:

@@ -10,13 +10,16 @@ import pytest
 import tensorflow as tf
 from train import samples
 
-from components.evaluate import baselines, formulas, totals, verdict
-from components.evaluate.rules import Rules
-from components.signatures import BASELINES
-from components.train import loop, loss
-from components.train.checkpoint import Checkpoints
-from components.train.options import TrainOptions
-from components.train.trainer import Trainer
+from ragline.components.contract.signatures import BASELINES
+from ragline.components.evaluate.baselines import baseline_scores
+from ragline.components.evaluate.metrics import formulas, totals
+from ragline.components.evaluate.verdict import judgement
+from ragline.components.evaluate.verdict.rules import Rules
+from ragline.components.train.loop import fit_loop
+from ragline.components.train.loop.checkpoint import Checkpoints
+from ragline.components.train.loop.trainer import Trainer
+from ragline.components.train.objective import loss
+from ragline.components.train.options import TrainOptions
 
 FEATURES = ("a", "b")
 OPTIONS = TrainOptions(
@@ -57,7 +60,7 @@ def _totals(train: list[np.ndarray], evaluation: list[np.ndarray], folder) -> to
     }
     strategy = tf.distribute.get_strategy()
     trainer = Trainer(features=len(FEATURES), options=OPTIONS, strategy=strategy)
-    loop.fit(
+    fit_loop.fit(
         trainer,
         train_batches=lambda epoch: samples.read(
             paths["train"], batch_size=OPTIONS.batch_size, shuffle_seed=epoch
@@ -94,7 +97,7 @@ def _table(found: totals.Totals, other: totals.Totals | None = None):
     for name in BASELINES:
         table[name] = {"overall": _plain(formulas.baseline_estimates(found, name))}
     if other is not None:
-        table["newest"] = {"overall": _plain(baselines.comparable(other, FEATURES))}
+        table["newest"] = {"overall": _plain(baseline_scores.comparable(other, FEATURES))}
     return table
 
 
@@ -111,7 +114,7 @@ def test_a_candidate_trained_with_outliers_is_refused_though_its_error_is_lower(
     assert by_error[1] < by_error[0], "in standardised units the candidate looks better"
     assert by_share[1] > 1.05 * by_share[0], "and is worse"
     newest = {"state": "compared", "version": 1, "why": None}
-    judged = verdict.judge(_table(candidate, good), newest, Rules())
+    judged = judgement.judge(_table(candidate, good), newest, Rules())
     assert not judged.blessed
     [reason] = judged.reasons
     assert reason.startswith(f"normalised_mse {by_share[1]:.4g} is above the newest blessed")
@@ -120,4 +123,4 @@ def test_a_candidate_trained_with_outliers_is_refused_though_its_error_is_lower(
 def test_the_good_model_is_blessed_over_the_candidate(scored):
     good, candidate = scored
     newest = {"state": "compared", "version": 1, "why": None}
-    assert verdict.judge(_table(good, candidate), newest, Rules()).blessed
+    assert judgement.judge(_table(good, candidate), newest, Rules()).blessed

@@ -5,7 +5,7 @@ from conftest import JAPANESE_VOWELS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.evaluate import pca
+from ragline.components.evaluate.baselines import pca_baseline
 
 
 @settings(deadline=None, max_examples=50)
@@ -17,33 +17,35 @@ def test_resampling_interpolates_between_observed_values(seed, length):
     places = np.linspace(0.0, 1.0, length) if length > 1 else np.array([0.5])
     values = start + places[:, None] * slope
     values[1:-1][rng.random((max(length - 2, 0), 3)) < 0.5] = np.nan
-    wanted = np.linspace(0.0, 1.0, pca.STEPS)[:, None]
+    wanted = np.linspace(0.0, 1.0, pca_baseline.STEPS)[:, None]
     expected = start + (wanted if length > 1 else np.full_like(wanted, 0.5)) * slope
-    np.testing.assert_allclose(pca.resample(values, pca.STEPS), expected, atol=1e-12)
+    np.testing.assert_allclose(
+        pca_baseline.resample(values, pca_baseline.STEPS), expected, atol=1e-12
+    )
 
 
 def test_a_feature_that_was_never_observed_is_its_training_mean():
     values = np.array([[1.0, np.nan], [2.0, np.nan]])
-    assert pca.resample(values, 3).tolist() == [[1.0, 0.0], [1.5, 0.0], [2.0, 0.0]]
+    assert pca_baseline.resample(values, 3).tolist() == [[1.0, 0.0], [1.5, 0.0], [2.0, 0.0]]
 
 
 def test_before_the_first_and_after_the_last_observed_value_it_is_held():
     values = np.array([[np.nan], [3.0], [np.nan], [5.0], [np.nan]])
-    assert pca.resample(values, 5).ravel().tolist() == [3.0, 3.0, 4.0, 5.0, 5.0]
+    assert pca_baseline.resample(values, 5).ravel().tolist() == [3.0, 3.0, 4.0, 5.0, 5.0]
 
 
 def test_with_all_components_only_the_resampling_is_lost():
     rng = np.random.default_rng(0)
-    sequences = [rng.normal(size=(pca.STEPS, 2)) for _ in range(60)]
-    fitted = pca.fit(sequences, 1000)
-    assert fitted.n_components_ == 2 * pca.STEPS
-    for values, output in zip(sequences, pca.reconstruct(fitted, sequences), strict=True):
+    sequences = [rng.normal(size=(pca_baseline.STEPS, 2)) for _ in range(60)]
+    fitted = pca_baseline.fit(sequences, 1000)
+    assert fitted.n_components_ == 2 * pca_baseline.STEPS
+    for values, output in zip(sequences, pca_baseline.reconstruct(fitted, sequences), strict=True):
         np.testing.assert_allclose(output, values, atol=1e-9)
 
 
 def test_fewer_sequences_than_numbers_are_as_many_components():
     sequences = [np.full((3, 1), float(value)) for value in range(4)]
-    assert pca.fit(sequences, 32).n_components_ == 4
+    assert pca_baseline.fit(sequences, 32).n_components_ == 4
 
 
 def _read(path) -> list[np.ndarray]:
@@ -69,7 +71,7 @@ def vowels() -> list[list[np.ndarray]]:
     [(8, 0.1583, 0.1631), (16, 0.0751, 0.0805), (32, 0.0303, 0.0380)],
 )
 def test_what_a_pca_of_japanese_vowels_reconstructs(vowels, components, train, test):
-    fitted = pca.fit(vowels[0], components)
+    fitted = pca_baseline.fit(vowels[0], components)
     for sequences, expected in zip(vowels, (train, test), strict=True):
-        found = oracle.mean_squared_error(sequences, pca.reconstruct(fitted, sequences))
+        found = oracle.mean_squared_error(sequences, pca_baseline.reconstruct(fitted, sequences))
         assert found == pytest.approx(expected, abs=5e-5)

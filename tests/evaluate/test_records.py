@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.evaluate import baselines, blessed, records
+from ragline.components.evaluate.baselines import baseline_scores, raw_records
+from ragline.components.evaluate.verdict import baseline_model
 
 COLUMNS = ("length_bucket", "label", "grade")
 
@@ -37,7 +38,7 @@ def folder(tmp_path):
 
 
 def test_records_are_read_with_their_slices(folder):
-    found = records.read(folder, COLUMNS)
+    found = raw_records.read(folder, COLUMNS)
     assert found.sequence_ids == [b"a", b"b", b"c", b"d"]
     assert found.entities[0] == "entity a"
     assert found.lengths.tolist() == [3, 1, 2, 1]
@@ -55,25 +56,25 @@ def test_records_are_read_with_their_slices(folder):
 
 
 def test_a_sample_is_the_same_whatever_the_order_of_the_records(folder, tmp_path_factory):
-    found = records.read(folder, COLUMNS)
+    found = raw_records.read(folder, COLUMNS)
     other = tmp_path_factory.mktemp("other")
     with tf.io.TFRecordWriter(str(other / "s.gz"), "GZIP") as writer:
         for row in reversed(found.serialised):
             writer.write(row)
-    samples = [records.read(str(at), COLUMNS, most=2) for at in (folder, other)]
+    samples = [raw_records.read(str(at), COLUMNS, most=2) for at in (folder, other)]
     assert samples[0].sequence_ids == samples[1].sequence_ids
     assert len(samples[0].serialised) == 2
 
 
 def test_batches_hold_every_record_once_and_are_of_similar_length(folder):
-    found = records.read(folder, COLUMNS)
-    rows = [int(row) for rows, _ in records.batches(found) for row in rows]
+    found = raw_records.read(folder, COLUMNS)
+    rows = [int(row) for rows, _ in raw_records.batches(found) for row in rows]
     assert sorted(rows) == [0, 1, 2, 3]
     assert found.lengths[rows].tolist() == [1, 1, 2, 3]
 
 
 def test_of_an_empty_split_there_is_nothing(tmp_path):
-    found = records.read(str(tmp_path), COLUMNS)
+    found = raw_records.read(str(tmp_path), COLUMNS)
     assert found.serialised == []
     assert found.lengths.dtype == np.int64
     assert found.by_slice() == {"overall": []}
@@ -81,13 +82,13 @@ def test_of_an_empty_split_there_is_nothing(tmp_path):
 
 @pytest.mark.parametrize("made", ["absent", "damaged"])
 def test_a_blessed_model_that_cannot_answer_is_told_and_stops_nothing(folder, tmp_path, made):
-    found, path = records.read(folder, COLUMNS), tmp_path / "7"
+    found, path = raw_records.read(folder, COLUMNS), tmp_path / "7"
     if made == "damaged":
         (path / "assets.extra").mkdir(parents=True)
         (path / "assets.extra" / "encoder.json").write_text('{"features": [{"name": "a"}]}')
         (path / "saved_model.pb").write_bytes(b"no graph")
-    newest = blessed.Blessed(version=7, path=str(path), digest="x")
-    state, answer = baselines.ask_newest(newest, tmp_path, found, found)
+    newest = baseline_model.Blessed(version=7, path=str(path), digest="x")
+    state, answer = baseline_scores.ask_newest(newest, tmp_path, found, found)
     assert answer is None
     assert (state["state"], state["version"]) == ("not_compared", 7)
     assert "Error" in state["why"]
@@ -95,8 +96,8 @@ def test_a_blessed_model_that_cannot_answer_is_told_and_stops_nothing(folder, tm
 
 
 def test_a_model_is_not_compared_with_itself(folder, tmp_path):
-    found = records.read(folder, COLUMNS)
-    newest = blessed.Blessed(version=7, path="gone", digest=blessed.digest(tmp_path))
-    state, answer = baselines.ask_newest(newest, tmp_path, found, found)
+    found = raw_records.read(folder, COLUMNS)
+    newest = baseline_model.Blessed(version=7, path="gone", digest=baseline_model.digest(tmp_path))
+    state, answer = baseline_scores.ask_newest(newest, tmp_path, found, found)
     assert (state["state"], answer) == ("same", None)
-    assert baselines.ask_newest(None, tmp_path, found, found)[0]["state"] == "first"
+    assert baseline_scores.ask_newest(None, tmp_path, found, found)[0]["state"] == "first"

@@ -4,9 +4,9 @@ import pathlib
 
 import pytest
 
-import schemas
-from components.evaluate.rules import Rule, Rules
-from pipeline.config import ConfigError, load, load_rules
+from ragline import schemas
+from ragline.components.evaluate.verdict.rules import Rule, Rules
+from ragline.pipeline.config import ConfigError, load, load_rules
 
 CONFIG = """
 name = "x"

@@ -1,8 +1,8 @@
 import pytest
 
-import schemas
-from components.evaluate import slices
-from components.sequence import Columns
+from ragline import schemas
+from ragline.components.contract.columns import Columns
+from ragline.components.evaluate.metrics import slices
 
 
 def test_the_columns_are_those_with_few_values():

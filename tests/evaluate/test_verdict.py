@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from components.evaluate.rules import Rule, Rules
-from components.evaluate.verdict import joined, judge, to_dict
+from ragline.components.evaluate.verdict.judgement import joined, judge, to_dict
+from ragline.components.evaluate.verdict.rules import Rule, Rules
 
 FIRST = {"state": "first", "version": None, "why": None}
 COMPARED = {"state": "compared", "version": 3, "why": None}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from faults import runs
 
-from pipeline import lineage
+from ragline.pipeline.cache import lineage
 
 _JUDGING = ("baselines", "evaluate", "verdict")
 _STAGES_WITH_COPIES = ("push", "baselines", "train")

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from conftest import ROOT, write_jsonl
 
-from pipeline import synth
+from ragline.pipeline.demo import synth
 
 EPOCHS = 3
 OPTIONS = (
@@ -30,7 +30,7 @@ def command(workdir: pathlib.Path, *options: str, name: str = "run") -> list[str
     if not data.exists():
         write_jsonl(data, list(synth.gestures(sequences=200, seed=3)))
     return [
-        *(sys.executable, "-m", "pipeline", name, "examples/gestures.toml", *OPTIONS),
+        *(sys.executable, "-m", "ragline", name, "examples/gestures.toml", *OPTIONS),
         *("--workdir", str(workdir), "--set", f"input.train={data}", *options),
     ]
 

@@ -13,8 +13,10 @@ from conftest import ROOT, write_jsonl
 from faults import runs
 from tfx.proto.orchestration import pipeline_pb2
 
-from pipeline import config as config_module
-from pipeline import fingerprint, runner, synth, tfx_run
+from ragline.pipeline import config as config_module
+from ragline.pipeline.cache import cache_key
+from ragline.pipeline.demo import synth
+from ragline.pipeline.runs import runner, tfx_run
 
 # Of TFX's compiler, by protobuf's C code, which blames whoever called it.
 pytestmark = pytest.mark.filterwarnings("ignore:label:DeprecationWarning")
@@ -50,7 +52,7 @@ class Tree:
             str(self.top / "work"),
         )
         compiled = tfx_run.compile_pipeline(
-            runner.pipeline_of(config, self.top / "work", ""), "run", fingerprint.versions
+            runner.pipeline_of(config, self.top / "work", ""), "run", cache_key.versions
         )
         deployment = pipeline_pb2.IntermediateDeploymentConfig()
         compiled.deployment_config.Unpack(deployment)
@@ -78,7 +80,7 @@ def tree(tmp_path, monkeypatch) -> Tree:
         shutil.copytree(ROOT / package, tmp_path / package)
     for name in ("a", "b"):
         write_jsonl(tmp_path / "data" / f"{name}.jsonl", list(synth.gestures(sequences=2, seed=3)))
-    monkeypatch.setattr(fingerprint, "_TOP", tmp_path)
+    monkeypatch.setattr(cache_key, "_TOP", tmp_path)
     return Tree(top=tmp_path)
 
 
@@ -87,15 +89,15 @@ def tree(tmp_path, monkeypatch) -> Tree:
     [
         ("data/b.jsonl", {"ingest"}),
         ("schemas/gestures.pbtxt", {"schema"}),
-        ("components/ingest/checks.py", {"ingest"}),
+        ("components/ingest/records/checks.py", {"ingest"}),
         ("components/validate/gate.py", {"gate"}),
         ("components/transform/standardise.py", {"transform"}),
-        ("components/train/loop.py", {"train"}),
-        ("components/evaluate/metrics.py", JUDGING),
-        ("components/push/saved_model.py", {"push"}),
-        ("components/errors.py", {"ingest", "gate", "train", "push"}),
-        ("components/masking.py", {"train"}),
-        ("components/tfdv_shim.py", STAGES - {"schema", "statistics", "anomalies"}),
+        ("components/train/loop/fit_loop.py", {"train"}),
+        ("components/evaluate/metrics/masked_metrics.py", JUDGING),
+        ("components/push/contract/clean_process.py", {"push"}),
+        ("components/contract/errors.py", {"ingest", "gate", "train", "push"}),
+        ("components/contract/masking.py", {"train"}),
+        ("components/runtime/tfdv_shim.py", STAGES - {"schema", "statistics", "anomalies"}),
         ("README.md", set()),
     ],
 )
@@ -140,9 +142,9 @@ def test_an_option_changes_the_keys_of_what_it_decides(tree, option, expected):
 )
 def test_a_version_changes_the_keys_of_what_it_decides(tree, monkeypatch, package, expected):
     before = tree.keys()
-    real = fingerprint.importlib.metadata.version
+    real = cache_key.importlib.metadata.version
     monkeypatch.setattr(
-        fingerprint.importlib.metadata,
+        cache_key.importlib.metadata,
         "version",
         lambda name: "0.0.1" if name == package else real(name),
     )

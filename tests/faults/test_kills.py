@@ -13,7 +13,7 @@ import pytest
 from faults import runs
 from ml_metadata.proto import metadata_store_pb2
 
-from pipeline import lineage
+from ragline.pipeline.cache import lineage
 
 _KILLS = int(os.environ.get("RAGLINE_KILLS", "1"))
 _LONG = ["train", "push", "ingest", "transform", "evaluate"]

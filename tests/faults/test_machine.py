@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from faults import runs
 
-from pipeline import lineage
+from ragline.pipeline.cache import lineage
 
 MB = 1_000_000
 
@@ -145,7 +145,7 @@ def test_a_worker_that_is_killed_stops_the_run_and_the_next_one_works(undisturbe
 
 def test_a_check_that_is_killed_pushes_nothing_and_the_next_run_works(undisturbed):
     workdir = undisturbed.restore("push")
-    killed = _kill_child("components.push.saved_model")
+    killed = _kill_child("ragline.components.push.contract.clean_process")
     _assert_told(*runs.disturb(workdir, "push", killed), "the check ended with -9")
     assert runs.versions(workdir) == []
     again = runs.finish(workdir)

@@ -14,7 +14,7 @@ import time
 import pytest
 import tensorflow as tf
 
-from components.push import ledger
+from ragline.components.push.release import ledger
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KILLS = int(os.environ.get("RAGLINE_KILLS", "20"))
@@ -23,7 +23,7 @@ KILLS = int(os.environ.get("RAGLINE_KILLS", "20"))
 # of a file, so that a copy takes long. The check in a clean process has its own tests.
 PUSHER = """
 import functools, itertools, os, pathlib, shutil, sys, time, types
-from components.push import delivery, publish
+from ragline.components.push import delivery, publish
 
 def slowly(source, target, *, follow_symlinks=True):
     with open(source, "rb") as read, open(target, "wb") as write:

@@ -174,7 +174,7 @@ def test_a_run_needs_no_network_and_does_not_try(cut_off, gestures, tmp_path):
         "--set", f"input.train={tmp_path}/data/*.jsonl", "--set", "train.epochs=2",
     ]  # fmt: skip
     done = subprocess.run(
-        [*_without_network(), sys.executable, "-m", "pipeline", "run", *arguments],
+        [*_without_network(), sys.executable, "-m", "ragline", "run", *arguments],
         capture_output=True,
         text=True,
         cwd=ROOT,

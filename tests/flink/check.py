@@ -58,7 +58,7 @@ def _compare(folder: pathlib.Path, jar: str) -> Iterator[str]:
     from conftest import write_jsonl
     from engines import beam_parts
 
-    from pipeline import synth
+    from ragline.pipeline.demo import synth
 
     encoder = pushed.gestures(folder / "encoder")
     write_jsonl(folder / "data" / "a.jsonl", list(synth.gestures(sequences=80, seed=3)))

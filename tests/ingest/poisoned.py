@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from ingest import written
 from ingest.random_records import COLUMNS, NUMBERS_ONLY, samples
 
-from components.ingest import framing
-from components.sequence import Columns
+from ragline.components.contract.columns import Columns
+from ragline.components.ingest.source import framing
 
 CLEAN = samples(500)
 MIDDLE = 250

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from components.ingest.chunk import Chunk, File, Part, Rejected
-from components.sequence import Category, Columns, Feature
+from ragline.components.contract.columns import Category, Columns, Feature
+from ragline.components.ingest.records.chunk import Chunk, File, Part, Rejected
 
 COLUMNS = Columns(
     features=tuple(Feature(name=n, unit=None, allow_missing=n == "b") for n in "ab"),

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.ingest import checks
-from components.ingest.checks import Reject
-from components.ingest.chunk import Chunk, Part
-from components.ingest.options import StepOptions
-from components.sequence import Category, Columns, Feature
+from ragline.components.contract.columns import Category, Columns, Feature
+from ragline.components.ingest.options import StepOptions
+from ragline.components.ingest.records import checks
+from ragline.components.ingest.records.checks import Reject
+from ragline.components.ingest.records.chunk import Chunk, Part
 
 COLUMNS = Columns(
     features=(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from components.ingest import checks
+from ragline.components.ingest.records import checks
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "ingest.md").read_text(encoding="utf-8")

@@ -11,13 +11,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from components.errors import BadDataError
-from components.ingest import checks
-from components.ingest.chunk import File
-from components.ingest.options import InputOptions
-from components.ingest.readers import csv, csv_lines, table, texts
-from components.ingest.readers.faults import Faults
-from components.sequence import Category, Columns, Feature
+from ragline.components.contract.columns import Category, Columns, Feature
+from ragline.components.contract.errors import BadDataError
+from ragline.components.ingest.formats import csv
+from ragline.components.ingest.formats.parsing import csv_lines, table, texts
+from ragline.components.ingest.formats.parsing.faults import Faults
+from ragline.components.ingest.options import InputOptions
+from ragline.components.ingest.records import checks
+from ragline.components.ingest.records.chunk import File
 
 COLUMNS = Columns(
     features=(

@@ -17,13 +17,15 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
-import schemas
-from components.ingest import grouping, plan, process, readers
-from components.ingest.options import FormatName, StepOptions
-from components.ingest.process import Job
-from components.sequence import SPLITS, Columns
-from components.storage import read_json
-from pipeline.config import Config, load
+from ragline import schemas
+from ragline.components.contract.columns import SPLITS, Columns
+from ragline.components.files.storage import read_json
+from ragline.components.ingest import formats
+from ragline.components.ingest.beam import grouping, process
+from ragline.components.ingest.beam.process import Job
+from ragline.components.ingest.options import FormatName, StepOptions
+from ragline.components.ingest.source import read_plan
+from ragline.pipeline.config import Config, load
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "ingest.md").read_text(encoding="utf-8")
@@ -91,18 +93,18 @@ def _write_schemas(folder: pathlib.Path) -> None:
             (folder / block["file"]).write_text(block["text"], encoding="utf-8")
 
 
-def _parts(job: Job, planned: plan.Plan) -> Iterator[process.FilePart]:
+def _parts(job: Job, planned: read_plan.Plan) -> Iterator[process.FilePart]:
     """What the Beam part of ingest hands to `process`."""
     pieces = [piece for unit in planned.units for piece in unit.pieces]
     if not job.options.group_by:
         for piece in pieces:
-            for part in readers.of(piece.file.format).read(piece, job.raw_columns, job.options):
+            for part in formats.of(piece.file.format).read(piece, job.raw_columns, job.options):
                 yield piece.file, part, 0
         return
     rows = [
         part
         for piece in pieces
-        for part in readers.of_table(piece.file.format).rows(piece, job.raw_columns, job.options)
+        for part in formats.of_table(piece.file.format).rows(piece, job.raw_columns, job.options)
     ]
     for grouped in grouping.to_chunks(rows, job.raw_columns):
         yield job.files[grouped.file], grouped.part, grouped.rejected_rows
@@ -115,7 +117,7 @@ def _ingested(folder: pathlib.Path, config: Config) -> tuple[dict[str, Any], lis
     for each in folders.values():
         each.mkdir()
     job = Job(columns=columns, options=config.input, files=(), folders=folders, staging=folder)
-    planned = plan.make(config.input, job.raw_columns, 1 << 20)
+    planned = read_plan.make(config.input, job.raw_columns, 1 << 20)
     job = dataclasses.replace(job, files=planned.files)
     process.process(0, _parts(job, planned), job)
     quarantine = pathlib.Path(process.quarantine_file(folder, 0))
@@ -164,7 +166,7 @@ def test_every_format_has_an_example() -> None:
     shown = set()
     for example in EXAMPLES:
         options = tomllib.loads(example.config)["input"]
-        shown.add(options.get("format") or readers.guess(options["train"]))
+        shown.add(options.get("format") or formats.guess(options["train"]))
     assert shown == {*get_args(FormatName)} - {"auto"}
 
 

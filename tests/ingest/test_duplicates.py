@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.ingest import duplicates
+from ragline.components.ingest.records import duplicates
 
 Mark = tuple[str, int, int, bool]  # A name, a file, a number in it, whether in eval.
 MARKS = st.lists(

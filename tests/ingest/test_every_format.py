@@ -15,8 +15,8 @@ from ingest import written
 from ingest.random_records import COLUMNS, NUMBERS_ONLY, Sample, samples
 from ingest.whole_runs import run
 
-from components.ingest.splits import split_of
-from components.sequence import SPLITS, Columns, length_bucket
+from ragline.components.contract.columns import SPLITS, Columns, length_bucket
+from ragline.components.ingest.records.splits import split_of
 
 SAMPLES = samples(300)
 TIMED: dict[str, Any] = {"order_by": "time", "time_unit": "ns"}

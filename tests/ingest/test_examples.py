@@ -12,13 +12,13 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components import manifest
-from components.errors import BadDataError
-from components.ingest import shards
-from components.ingest.chunk import Chunk, Record, of_records
-from components.ingest.examples import encode_chunk
-from components.sequence import SPLITS, Category, Columns, Feature, length_bucket
-from components.storage import sha256
+from ragline.components.contract.columns import SPLITS, Category, Columns, Feature, length_bucket
+from ragline.components.contract.errors import BadDataError
+from ragline.components.files import shard_manifest
+from ragline.components.files.storage import sha256
+from ragline.components.ingest.output import shards
+from ragline.components.ingest.output.examples import encode_chunk
+from ragline.components.ingest.records.chunk import Chunk, Record, of_records
 
 COLUMNS = Columns(
     features=tuple(Feature(name=name, unit=None, allow_missing=True) for name in ("z", "a")),
@@ -336,8 +336,8 @@ def _account(folder: pathlib.Path) -> dict:
 def test_the_manifest_names_the_files_of_a_split(tmp_path: pathlib.Path) -> None:
     account = _account(tmp_path)
     paths = [tmp_path / "a.gz", tmp_path / "b.gz"]
-    assert manifest.shards(account, "train", tmp_path) == paths
-    assert manifest.shards(account, "eval", tmp_path / "absent") == []
+    assert shard_manifest.shards(account, "train", tmp_path) == paths
+    assert shard_manifest.shards(account, "eval", tmp_path / "absent") == []
 
 
 @pytest.mark.parametrize(
@@ -364,4 +364,4 @@ def test_a_folder_that_is_not_as_the_manifest_says(
     account = _account(tmp_path)
     damage(tmp_path)
     with pytest.raises(BadDataError, match=message):
-        manifest.shards(account, "train", tmp_path)
+        shard_manifest.shards(account, "train", tmp_path)

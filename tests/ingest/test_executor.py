@@ -20,11 +20,11 @@ from ingest.whole_runs import (
 )
 from tfx.types import artifact_utils
 
-from components.errors import BadDataError
-from components.ingest import units
-from components.ingest.splits import split_of
-from components.sequence import LENGTH, SPLITS, length_bucket, missing_bucket
-from components.storage import sha256
+from ragline.components.contract.columns import LENGTH, SPLITS, length_bucket, missing_bucket
+from ragline.components.contract.errors import BadDataError
+from ragline.components.files.storage import sha256
+from ragline.components.ingest.records.splits import split_of
+from ragline.components.ingest.source import units
 
 FEATURES = ("ax", "ay", "az", "gz", "heart_rate", "saturation")
 JAPANESE_VOWELS = pathlib.Path(__file__).parents[3] / "shared" / "data" / "japanese_vowels"

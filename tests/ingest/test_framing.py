@@ -10,8 +10,8 @@ from apache_beam.io.tfrecordio import _TFRecordUtil
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.errors import BadDataError
-from components.ingest import files, framing
+from ragline.components.contract.errors import BadDataError
+from ragline.components.ingest.source import framing, raw_files
 
 PAYLOADS = [b"first", b"", b"x" * 3000, b"last"]
 
@@ -108,7 +108,10 @@ def test_a_length_that_a_short_compressed_file_claims_is_not_allocated() -> None
 def test_a_truncated_compressed_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "f.gz"
     path.write_bytes(gzip.compress(WHOLE)[:-5])
-    with pytest.raises(BadDataError, match=r"unreadable: .*f\.gz"), files.open(str(path)) as file:
+    with (
+        pytest.raises(BadDataError, match=r"unreadable: .*f\.gz"),
+        raw_files.open(str(path)) as file,
+    ):
         list(framing.records(file, None, str(path)))
 
 

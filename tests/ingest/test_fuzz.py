@@ -17,10 +17,11 @@ import pytest
 from ingest import written
 from ingest.random_records import COLUMNS, NUMBERS_ONLY, file_at, samples
 
-from components.errors import BadDataError
-from components.ingest import framing, readers
-from components.ingest.options import InputOptions
-from components.sequence import Columns
+from ragline.components.contract.columns import Columns
+from ragline.components.contract.errors import BadDataError
+from ragline.components.ingest import formats
+from ragline.components.ingest.options import InputOptions
+from ragline.components.ingest.source import framing
 
 ROOT = pathlib.Path(__file__).parents[2]
 SAMPLES = samples(6)
@@ -176,10 +177,10 @@ def read(path: pathlib.Path, case: Case) -> Iterator[int]:
     Raises:
       BadDataError: the file is refused.
     """
-    reader = readers.of(case.format)
+    reader = formats.of(case.format)
     for piece in reader.pieces(file_at(path, case.format), case.columns, case.options, PIECE_BYTES):
         if case.options.group_by:
-            for rows in readers.of_table(case.format).rows(piece, case.columns, case.options):
+            for rows in formats.of_table(case.format).rows(piece, case.columns, case.options):
                 yield from sorted([*rows.number.tolist(), *(bad.number for bad in rows.rejected)])
         else:
             for part in reader.read(piece, case.columns, case.options):

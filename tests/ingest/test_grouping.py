@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.ingest import grouping
-from components.ingest.chunk import Rejected, Rows
-from components.ingest.grouping import Grouped, to_chunks
-from components.ingest.options import StepOptions
-from components.ingest.policies import apply
-from components.sequence import Columns, Feature
+from ragline.components.contract.columns import Columns, Feature
+from ragline.components.ingest.beam import grouping
+from ragline.components.ingest.beam.grouping import Grouped, to_chunks
+from ragline.components.ingest.options import StepOptions
+from ragline.components.ingest.records.chunk import Rejected, Rows
+from ragline.components.ingest.steps.policies import apply
 
 COLUMNS = Columns(
     features=(Feature(name="x", unit=None, allow_missing=False),),

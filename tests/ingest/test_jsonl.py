@@ -9,13 +9,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from components.ingest import checks
-from components.ingest.checks import Reject
-from components.ingest.chunk import Chunk, File, Record, Rejected, of_records
-from components.ingest.examples import encode_chunk
-from components.ingest.options import InputOptions
-from components.ingest.readers import jsonl
-from components.sequence import Category, Columns, Feature
+from ragline.components.contract.columns import Category, Columns, Feature
+from ragline.components.ingest.formats import jsonl
+from ragline.components.ingest.options import InputOptions
+from ragline.components.ingest.output.examples import encode_chunk
+from ragline.components.ingest.records import checks
+from ragline.components.ingest.records.checks import Reject
+from ragline.components.ingest.records.chunk import Chunk, File, Record, Rejected, of_records
 
 COLUMNS = Columns(
     features=(

@@ -21,11 +21,11 @@ from ingest.random_records import (
 )
 from ingest.written import flat_arrays
 
-from components.errors import BadDataError
-from components.ingest.chunk import Chunk, Piece, Rejected
-from components.ingest.options import InputOptions
-from components.ingest.readers import npz
-from components.sequence import Category, Columns, Feature
+from ragline.components.contract.columns import Category, Columns, Feature
+from ragline.components.contract.errors import BadDataError
+from ragline.components.ingest.formats import npz
+from ragline.components.ingest.options import InputOptions
+from ragline.components.ingest.records.chunk import Chunk, Piece, Rejected
 
 PLAIN = InputOptions(train="x")
 TIMED = InputOptions(train="x", order_by="time", time_unit="ns")

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.errors import BadDataError
-from components.ingest import grouping
-from components.ingest.chunk import File
-from components.ingest.options import InputOptions, StepOptions
-from components.ingest.readers import csv, parquet
-from components.sequence import TIME_DELTA, Category, Columns, Feature
+from ragline.components.contract.columns import TIME_DELTA, Category, Columns, Feature
+from ragline.components.contract.errors import BadDataError
+from ragline.components.ingest.beam import grouping
+from ragline.components.ingest.formats import csv, parquet
+from ragline.components.ingest.options import InputOptions, StepOptions
+from ragline.components.ingest.records.chunk import File
 
 COLUMNS = Columns(
     features=(

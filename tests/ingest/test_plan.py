@@ -10,11 +10,12 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from components.errors import BadDataError
-from components.ingest import files, framing, patterns, plan, readers
-from components.ingest.chunk import File
-from components.ingest.options import InputOptions
-from components.sequence import Columns, Feature
+from ragline.components.contract.columns import Columns, Feature
+from ragline.components.contract.errors import BadDataError
+from ragline.components.ingest import formats
+from ragline.components.ingest.options import InputOptions
+from ragline.components.ingest.records.chunk import File
+from ragline.components.ingest.source import framing, patterns, raw_files, read_plan
 
 COLUMNS = Columns(features=(Feature(name="a", unit=None, allow_missing=True),), context={})
 RECORD = b'{"features": {"a": [1, 2]}}\n'
@@ -30,8 +31,8 @@ def _write(folder: pathlib.Path, name: str, content: bytes = RECORD) -> pathlib.
     return path
 
 
-def _plan(pattern: str | pathlib.Path, **options: object) -> plan.Plan:
-    return plan.make(InputOptions(train=str(pattern), **options), COLUMNS, 1 << 20)
+def _plan(pattern: str | pathlib.Path, **options: object) -> read_plan.Plan:
+    return read_plan.make(InputOptions(train=str(pattern), **options), COLUMNS, 1 << 20)
 
 
 def _read(path: pathlib.Path, format_name: str = "auto") -> list[int]:
@@ -40,7 +41,7 @@ def _read(path: pathlib.Path, format_name: str = "auto") -> list[int]:
     numbers: list[int] = []
     for unit in planned.units:
         for piece in unit.pieces:
-            reader = readers.of(piece.file.format)
+            reader = formats.of(piece.file.format)
             for part in reader.read(piece, COLUMNS, InputOptions(train="x")):
                 numbers += part.chunk.number.tolist() + [r.number for r in part.rejected]
     return sorted(numbers)
@@ -182,10 +183,10 @@ def test_an_empty_file_says_nothing_of_its_format(tmp_path: pathlib.Path) -> Non
 def test_the_first_bytes_say_what_the_name_does_not(
     tmp_path: pathlib.Path, content: bytes, format_name: str
 ) -> None:
-    assert readers.guess(str(_write(tmp_path, "x", content))) == format_name
-    assert readers.guess(str(_write(tmp_path, "x.gz", gzip.compress(content)))) == format_name
+    assert formats.guess(str(_write(tmp_path, "x", content))) == format_name
+    assert formats.guess(str(_write(tmp_path, "x.gz", gzip.compress(content)))) == format_name
     # The name goes before the bytes, and a reader then says what is wrong.
-    assert readers.guess(str(_write(tmp_path, "x.csv", content))) == "csv"
+    assert formats.guess(str(_write(tmp_path, "x.csv", content))) == "csv"
 
 
 def test_a_stated_format_is_taken_whatever_the_name(tmp_path: pathlib.Path) -> None:
@@ -267,13 +268,13 @@ def test_a_broken_compressed_file_is_refused_by_name(
     with pytest.raises(BadDataError, match=f"unreadable: {path}: "):
         _read(path)
     with pytest.raises(BadDataError, match=f"unreadable: {path}: "):
-        files.check_whole(str(path))
+        raw_files.check_whole(str(path))
 
 
 def test_a_bomb_is_refused_before_it_fills_the_memory(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "BOMB_BYTES", 1 << 20)
+    monkeypatch.setattr(raw_files, "BOMB_BYTES", 1 << 20)
     bomb = _write(tmp_path, "x.jsonl.gz", gzip.compress(bytes(1 << 22)))
     with pytest.raises(BadDataError, match=f"zip_bomb: {bomb}: .* expected at most 200 times"):
         _read(bomb)
@@ -401,7 +402,7 @@ def test_links_inside_the_folder_and_a_linked_folder_are_read(tmp_path: pathlib.
 def test_pieces_are_dealt_in_order_to_units_of_a_size(tmp_path: pathlib.Path) -> None:
     for number in range(7):
         _write(tmp_path, f"{number}.jsonl", RECORD)
-    planned = plan.make(InputOptions(train=f"{tmp_path}/*.jsonl"), COLUMNS, 3 * len(RECORD))
+    planned = read_plan.make(InputOptions(train=f"{tmp_path}/*.jsonl"), COLUMNS, 3 * len(RECORD))
     dealt = [[piece.file.index for piece in unit.pieces] for unit in planned.units]
     assert dealt == [[0, 1, 2], [3, 4, 5], [6]]
     assert [unit.index for unit in planned.units] == [0, 1, 2]
@@ -411,16 +412,16 @@ def test_pieces_are_dealt_in_order_to_units_of_a_size(tmp_path: pathlib.Path) ->
 def test_the_fingerprint_sees_names_and_content(tmp_path: pathlib.Path) -> None:
     options = InputOptions(train=f"{tmp_path}/*.jsonl")
     path = _write(tmp_path, "x.jsonl")
-    first = plan.fingerprint(options)
-    assert plan.fingerprint(options) == first
+    first = read_plan.fingerprint(options)
+    assert read_plan.fingerprint(options) == first
     path.write_bytes(RECORD.replace(b"1", b"3"))
-    changed = plan.fingerprint(options)
+    changed = read_plan.fingerprint(options)
     path.rename(tmp_path / "y.jsonl")
-    assert len({first, changed, plan.fingerprint(options)}) == 3
+    assert len({first, changed, read_plan.fingerprint(options)}) == 3
 
 
 def test_lines_of_a_piece_that_starts_inside_a_compressed_file(tmp_path: pathlib.Path) -> None:
     path = _write(tmp_path, "x.gz", gzip.compress(b"head\n1\n\n2"))
     file = File(path=str(path), name="x", index=0, format="ts", split=None)
-    [piece] = files.line_pieces(file, 1, skip=5, first=2)
-    assert list(files.line_blocks(piece)) == [(2, [b"1", b"", b"2"])]
+    [piece] = raw_files.line_pieces(file, 1, skip=5, first=2)
+    assert list(raw_files.line_blocks(piece)) == [(2, [b"1", b"", b"2"])]

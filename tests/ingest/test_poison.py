@@ -45,10 +45,10 @@ from ingest.poisoned import (
 from ingest.random_records import NUMBERS_ONLY
 from ingest.whole_runs import Place, columns_of, fail, run
 
-from components import manifest
-from components.errors import BadDataError
-from components.ingest import framing, units
-from components.sequence import SPLITS
+from ragline.components.contract.columns import SPLITS
+from ragline.components.contract.errors import BadDataError
+from ragline.components.files import shard_manifest
+from ragline.components.ingest.source import framing, units
 
 ROOT = pathlib.Path(__file__).parents[2]
 NAN, INF = float("nan"), float("inf")
@@ -518,7 +518,7 @@ def test_a_shard_cut_between_two_records_is_not_read(tmp_path: pathlib.Path) -> 
     shard.write_bytes(gzip.compress(frames[: places[-1]]))
     assert len(place.read_records()["train"]) == len(places) - 1
     with pytest.raises(BadDataError, match=f"changed_shard: {shard}: expected"):
-        manifest.shards(place.read_account(), "train", shard.parent)
+        shard_manifest.shards(place.read_account(), "train", shard.parent)
 
 
 def test_a_million_steps_take_less_than_4_gib(tmp_path: pathlib.Path) -> None:
@@ -527,8 +527,8 @@ def test_a_million_steps_take_less_than_4_gib(tmp_path: pathlib.Path) -> None:
     script = """
 import pathlib, resource, sys
 import apache_beam as beam
-from components.ingest.options import InputOptions, QuarantineOptions
-from components.ingest.run import run
+from ragline.components.ingest.options import InputOptions, QuarantineOptions
+from ragline.components.ingest.run import run
 from ingest.random_records import COLUMNS
 source, folder = sys.argv[1], pathlib.Path(sys.argv[2])
 account = run(

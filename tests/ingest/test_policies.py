@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from components.ingest import policies
-from components.ingest.chunk import Chunk
-from components.ingest.options import StepOptions
-from components.ingest.policies import Applied, apply
-from components.sequence import Category, Columns, Feature
+from ragline.components.contract.columns import Category, Columns, Feature
+from ragline.components.ingest.options import StepOptions
+from ragline.components.ingest.records.chunk import Chunk
+from ragline.components.ingest.steps import policies
+from ragline.components.ingest.steps.policies import Applied, apply
 
 COLUMNS = Columns(
     features=(Feature(name="x", unit=None, allow_missing=False),),

@@ -12,17 +12,17 @@ from ingest import written
 from ingest.random_records import COLUMNS, Sample
 from ingest.test_every_format import FORMATS, GROUPED, SAMPLES, TIMED
 
-from components.errors import BadDataError
-from components.ingest import preview
-from components.ingest.findings import Preview
-from components.ingest.options import InputOptions, StepOptions
-from components.ingest.splits import split_of
-from components.sequence import SPLITS
+from ragline.components.contract.columns import SPLITS
+from ragline.components.contract.errors import BadDataError
+from ragline.components.ingest.options import InputOptions, StepOptions
+from ragline.components.ingest.preview import sampling
+from ragline.components.ingest.preview.preview_result import Preview
+from ragline.components.ingest.records.splits import split_of
 
 
 def _take(folder: pathlib.Path, pattern: str = "*", **options: Any) -> Preview:
     sizes = {name: options.pop(name) for name in ("sample_bytes", "most_files") if name in options}
-    return preview.take(InputOptions(train=f"{folder}/{pattern}", **options), COLUMNS, **sizes)
+    return sampling.take(InputOptions(train=f"{folder}/{pattern}", **options), COLUMNS, **sizes)
 
 
 def _lines(samples: list[Sample]) -> bytes:

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from ingest.random_records import COLUMNS, check_columns, file_at, joined, samples
 from ingest.written import message, message_of
 
-from components.errors import BadDataError
-from components.ingest.chunk import Chunk, Piece, Rejected
-from components.ingest.options import InputOptions
-from components.ingest.readers import protos, sequence_example, tfrecord
-from components.sequence import Category, Columns, Feature
+from ragline.components.contract.columns import Category, Columns, Feature
+from ragline.components.contract.errors import BadDataError
+from ragline.components.ingest.formats import sequence_example, tfrecord
+from ragline.components.ingest.formats.parsing import protos
+from ragline.components.ingest.options import InputOptions
+from ragline.components.ingest.records.chunk import Chunk, Piece, Rejected
 
 PLAIN = InputOptions(train="x")
 TIMED = InputOptions(train="x", order_by="time", time_unit="ns")

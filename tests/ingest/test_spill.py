@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from ingest.random_records import samples
 
-from components.ingest import spill
-from components.ingest.chunk import Rejected, Rows
+from ragline.components.ingest.beam import spill
+from ragline.components.ingest.records.chunk import Rejected, Rows
 
 COLUMNS = ("number", "sequence_id", "entity_id", "time")
 BAD = [

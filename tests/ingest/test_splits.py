@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.ingest.chunk import Record, of_records
-from components.ingest.options import InputOptions, QuarantineOptions, StepOptions
-from components.ingest.policies import apply
-from components.ingest.splits import LEFT_OUT, split_of, splits_of
-from components.sequence import SPLITS, Columns, Feature
+from ragline.components.contract.columns import SPLITS, Columns, Feature
+from ragline.components.ingest.options import InputOptions, QuarantineOptions, StepOptions
+from ragline.components.ingest.records.chunk import Record, of_records
+from ragline.components.ingest.records.splits import LEFT_OUT, split_of, splits_of
+from ragline.components.ingest.steps.policies import apply
 
 IDS = tuple(f"entity-{number}" for number in range(20_000))
 
@@ -52,7 +52,7 @@ def test_a_larger_share_only_adds_entities_to_eval(entity_id: str, one: float, t
 def test_the_split_is_the_same_in_another_process_and_order() -> None:
     top = pathlib.Path(__file__).parents[2]
     code = (
-        "import sys; from components.ingest.splits import split_of\n"
+        "import sys; from ragline.components.ingest.records.splits import split_of\n"
         "print(' '.join(split_of(i, 0.2) for i in sys.argv[1:]))"
     )
     ids = IDS[:200][::-1]

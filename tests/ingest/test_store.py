@@ -11,15 +11,15 @@ import memory_store
 import pytest
 from conftest import write_jsonl
 
-import schemas
-from components import places
-from components.errors import BadDataError
-from components.ingest import units
-from components.ingest.options import InputOptions, QuarantineOptions
-from components.ingest.run import run
-from components.sequence import SPLITS, Columns
-from components.storage import Staged, manifest, write_json
-from pipeline.synth import FEATURES
+from ragline import schemas
+from ragline.components.contract.columns import SPLITS, Columns
+from ragline.components.contract.errors import BadDataError
+from ragline.components.files import places
+from ragline.components.files.storage import Staged, manifest, write_json
+from ragline.components.ingest.options import InputOptions, QuarantineOptions
+from ragline.components.ingest.run import run
+from ragline.components.ingest.source import units
+from ragline.pipeline.demo.synth import FEATURES
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from components.ingest import times
+from ragline.components.ingest.steps import times
 
 UNITS = st.sampled_from(sorted(times.NANOSECONDS))
 MAX = 2**63 - 1

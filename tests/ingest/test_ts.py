@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingest.random_records import NUMBERS_ONLY, check_numbers, file_at, joined, samples
 
-from components.errors import BadDataError
-from components.ingest.checks import Reject
-from components.ingest.chunk import Piece
-from components.ingest.options import InputOptions
-from components.ingest.readers import ts
-from components.sequence import Columns, ContextKind, Feature
+from ragline.components.contract.columns import Columns, ContextKind, Feature
+from ragline.components.contract.errors import BadDataError
+from ragline.components.ingest.formats import ts
+from ragline.components.ingest.options import InputOptions
+from ragline.components.ingest.records.checks import Reject
+from ragline.components.ingest.records.chunk import Piece
 
 
 def _columns(*names: str, allow_missing: bool = True, **context: ContextKind) -> Columns:

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from ingest.random_records import COLUMNS, check_columns, file_at, joined, samples
 from ingest.written import attribute, log, trace_of
 
-from components.errors import BadDataError
-from components.ingest.chunk import Chunk, Rejected
-from components.ingest.options import InputOptions
-from components.ingest.readers import xes
-from components.sequence import Category, Columns, Feature
+from ragline.components.contract.columns import Category, Columns, Feature
+from ragline.components.contract.errors import BadDataError
+from ragline.components.ingest.formats import xes
+from ragline.components.ingest.options import InputOptions
+from ragline.components.ingest.records.chunk import Chunk, Rejected
 
 PLAIN = InputOptions(train="x")
 TIMED = InputOptions(train="x", order_by="time:timestamp")

@@ -14,11 +14,18 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
 
-import schemas
-from components.artifacts import ACCOUNT_FILE, IngestAccount
-from components.errors import BadDataError
-from components.ingest.executor import Executor
-from components.sequence import BOOKKEEPING, LENGTH, MISSING_BUCKET, SPLITS, TIME, Columns
+from ragline import schemas
+from ragline.components.contract.artifacts import ACCOUNT_FILE, IngestAccount
+from ragline.components.contract.columns import (
+    BOOKKEEPING,
+    LENGTH,
+    MISSING_BUCKET,
+    SPLITS,
+    TIME,
+    Columns,
+)
+from ragline.components.contract.errors import BadDataError
+from ragline.components.ingest.executor import Executor
 
 RUN_ID = "run-7"
 # Of an image that it does not use, TFX builds no package of itself for workers elsewhere, which

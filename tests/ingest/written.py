@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 from ingest.random_records import Sample
 
-from components.ingest import framing
+from ragline.components.ingest.source import framing
 
 _DOUBLES, _STRINGS, _INTS = (pa.list_(kind) for kind in (pa.float64(), pa.string(), pa.int64()))
 

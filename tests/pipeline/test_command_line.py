@@ -14,7 +14,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COMMANDS = {
-    "module": [sys.executable, "-m", "pipeline"],
+    "module": [sys.executable, "-m", "ragline"],
     "installed": [str(pathlib.Path(sys.executable).with_name("ragline"))],
 }
 # What takes seconds to import. All else that ragline needs comes in through these.

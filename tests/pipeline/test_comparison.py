@@ -1,4 +1,4 @@
-from pipeline import comparison
+from ragline.pipeline.report import comparison
 
 ROW = {
     "padding": "crop",

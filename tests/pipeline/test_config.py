@@ -18,12 +18,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-import schemas
-from components.ingest.options import InputOptions, QuarantineOptions, StepOptions
-from components.push.options import PushOptions
-from components.train.options import HeadOptions, TrainOptions, TuneOptions
-from components.validate.options import DriftOptions
-from pipeline.config import BeamOptions, Config, ConfigError, load, to_dict
+from ragline import schemas
+from ragline.components.ingest.options import InputOptions, QuarantineOptions, StepOptions
+from ragline.components.push.options import PushOptions
+from ragline.components.train.options import HeadOptions, TrainOptions, TuneOptions
+from ragline.components.validate.options import DriftOptions
+from ragline.pipeline.config import BeamOptions, Config, ConfigError, load, to_dict
 
 TABLES = {
     "": Config,
@@ -916,7 +916,7 @@ PLUGIN, NO_IMAGE = "--beam_plugin=components", "--sdk_container_image=none"
 )
 def test_the_direct_runner_is_started_without_its_download(runner: str) -> None:
     options = BeamOptions(runner=runner, options=("--a=b", "--c"))
-    started = "--runner=components.local_runner.LocalRunner"
+    started = "--runner=ragline.components.runtime.local_runner.LocalRunner"
     assert options.arguments == [started, PLUGIN, NO_IMAGE, "--a=b", "--c"]
     assert options.runner == runner, "what the user wrote is what config.toml shows"
 

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from components import exits, progress
-from pipeline import display, ending
-from pipeline.watch import Watch
+from ragline.components.contract import exits
+from ragline.components.runtime import progress
+from ragline.pipeline.cli import run_footer
+from ragline.pipeline.runs import display
+from ragline.pipeline.runs.memory import Watch
 
 
 class Terminal(io.StringIO):
@@ -179,7 +181,7 @@ SUMMARY = {
 
 
 def test_the_end_of_a_run_is_a_table(tmp_path):
-    assert ending.to_text(SUMMARY, tmp_path).splitlines() == [
+    assert run_footer.to_text(SUMMARY, tmp_path).splitlines() == [
         "",
         "blessed",
         "  it is good",
@@ -200,8 +202,8 @@ def test_the_end_of_a_run_is_a_table(tmp_path):
 def test_a_run_that_stopped_says_what_it_reached(tmp_path):
     reached = {"baselines": None, "pushed": None, "tensorboard": None}
     stopped = SUMMARY | reached | {"exit_code": exits.BAD_DATA}
-    lines = ending.to_text(stopped, tmp_path).splitlines()
+    lines = run_footer.to_text(stopped, tmp_path).splitlines()
     assert lines[1].startswith("stopped")
     assert lines[5].split() == ["train", "1,547", "109,015", "-", "-"]
-    lines = ending.to_text(stopped | {"input": None}, tmp_path).splitlines()
+    lines = run_footer.to_text(stopped | {"input": None}, tmp_path).splitlines()
     assert lines[4].startswith("summary")

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import schemas
-from components import exits
-from components.sequence import Columns
-from pipeline import config, guess, init, plan
-from pipeline.__main__ import main
+from ragline import schemas
+from ragline.components.contract import exits
+from ragline.components.contract.columns import Columns
+from ragline.pipeline import config
+from ragline.pipeline.cli.main import main
+from ragline.pipeline.onboard import guess, init, plan
 
 Rows = list[dict[str, Any]]
 

@@ -10,7 +10,7 @@ from conftest import ROOT
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from pipeline import kubeflow
+from ragline.pipeline.runs import kubeflow
 
 IMAGE = "ragline:1"
 
@@ -21,7 +21,7 @@ def job(tmp_path_factory):
     (folder / "a.jsonl").write_text("{}\n")
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "pipeline", "compile", "examples/gestures.toml"),
+            *(sys.executable, "-m", "ragline", "compile", "examples/gestures.toml"),
             *("--kubeflow", IMAGE, "--workdir", str(folder / "work")),
             *("--set", f"input.train={folder}/a.jsonl"),
         ],

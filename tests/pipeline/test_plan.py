@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components import exits
-from components.sequence import length_bucket
-from components.train.options import HeadOptions
-from pipeline import config, plan, plan_text, synth
-from pipeline.__main__ import main
+from ragline.components.contract import exits
+from ragline.components.contract.columns import length_bucket
+from ragline.components.train.options import HeadOptions
+from ragline.pipeline import config
+from ragline.pipeline.cli.main import main
+from ragline.pipeline.demo import synth
+from ragline.pipeline.onboard import plan, plan_text
 
 CONFIG = """
 name = "n"

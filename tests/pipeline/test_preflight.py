@@ -6,9 +6,9 @@ import types
 
 import pytest
 
-from components.ingest.options import InputOptions
-from pipeline import preflight
-from pipeline.config import Config, ConfigError
+from ragline.components.ingest.options import InputOptions
+from ragline.pipeline.config import Config, ConfigError
+from ragline.pipeline.runs import preflight
 
 
 @pytest.fixture

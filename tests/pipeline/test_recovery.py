@@ -5,9 +5,9 @@ import logging
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipeline import lineage, recovery
-from pipeline.reuse import Reuse
-from pipeline.seals import Seals
+from ragline.pipeline.cache import lineage, recovery
+from ragline.pipeline.cache.artifact_manifests import Seals
+from ragline.pipeline.cache.cache_guard import Reuse
 
 STATES = mlmd.Execution
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from reports import BEST, EPOCHS, EXHIBIT, NASTY, metrics, summary
 
-from components.storage import write_json
-from pipeline import report
+from ragline.components.files.storage import write_json
+from ragline.pipeline.report import html_page
 
 SECTIONS = [
     "verdict", "baselines", "lengths", "slices", "reconstructions", "embedding", "training", "data",
@@ -107,7 +107,7 @@ def _stopped(status: str, **reached: Any) -> dict[str, Any]:
 
 def _source(summary: dict[str, Any], exhibit: dict[str, Any] | None = None) -> str:
     """Without the 5 MB that draw, which tests/test_browser.py has."""
-    return report.render(summary, exhibit, library="")
+    return html_page.render(summary, exhibit, library="")
 
 
 def _page(summary: dict[str, Any], exhibit: dict[str, Any] | None = None) -> Page:
@@ -428,12 +428,12 @@ def test_a_report_is_written_anew(tmp_path: pathlib.Path) -> None:
     (tmp_path / "runs" / "20260101").mkdir(parents=True)
     folder.mkdir()
     write_json(folder / "summary.json", summary())
-    page = report.write(folder, summary(), EXHIBIT)
+    page = html_page.write(folder, summary(), EXHIBIT)
     first = page.read_text()
     assert Page(first).texts("code", "reconstructions") == ["s3", "s0", "s1"]
     for place in (folder, tmp_path):
         page.unlink()
-        assert report.write_again(place) == page
+        assert html_page.write_again(place) == page
         assert page.read_text() == first
 
 
@@ -441,8 +441,8 @@ def test_a_report_is_written_anew(tmp_path: pathlib.Path) -> None:
 def test_what_is_no_run_is_refused(tmp_path: pathlib.Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "summary.json").write_text(content)
-    with pytest.raises(report.NoRunError, match=re.escape(str(tmp_path))):
-        report.write_again(tmp_path)
+    with pytest.raises(html_page.NoRunError, match=re.escape(str(tmp_path))):
+        html_page.write_again(tmp_path)
 
 
 def _holes(value: Any, hole: float | None) -> Any:
@@ -509,4 +509,4 @@ def test_summary_read_back_gives_the_same_page() -> None:
     ],
 )
 def test_number(value: float | None, written: str) -> None:
-    assert report.number(value) == written
+    assert html_page.number(value) == written

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.seals import Seals
+from ragline.pipeline.cache.artifact_manifests import Seals
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from components.push import delivery, ledger, publish
+from ragline.components.push.release import ledger, publish, release_version
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -20,9 +20,9 @@ def work(tmp_path) -> pathlib.Path:
     model.mkdir()
     for name in "abcde":
         (model / "saved_model.pb").write_text(name)
-        origin = delivery.Origin(fingerprint=name * 64, run_id=name, reasons=(), source="s")
-        delivery.release(publish.stage(model, serving), origin)
-        delivery.tidy(serving, keep=4)
+        origin = release_version.Origin(fingerprint=name * 64, run_id=name, reasons=(), source="s")
+        release_version.release(publish.stage(model, serving), origin)
+        release_version.tidy(serving, keep=4)
     (serving / "2" / "saved_model.pb").write_text("x")
     ledger.mark(serving, [3], withdrawn="a | in the reason")
     publish.remove(serving / "4")
@@ -32,7 +32,7 @@ def work(tmp_path) -> pathlib.Path:
 
 def _ragline(*arguments: object) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "pipeline", *map(str, arguments)],
+        [sys.executable, "-X", "importtime", "-m", "ragline", *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,

@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from pipeline import synth
+from ragline.pipeline.demo import synth
 
 SEQUENCES = 600
 

@@ -2,7 +2,7 @@ import errno
 
 import pytest
 
-from pipeline import trouble
+from ragline.pipeline.runs import machine_errors
 
 BEAM = """Traceback (most recent call last):
   File "/usr/lib/python3.11/apache_beam/worker.py", line 300, in _execute
@@ -26,7 +26,7 @@ OSError: [Errno 28] No space left on device: '/w/beam-temp/shard' [while running
     ],
 )  # fmt: skip
 def test_the_machines_trouble_is_one_sentence(tmp_path, error, expected):
-    told = trouble.sentence(error, tmp_path)
+    told = machine_errors.sentence(error, tmp_path)
     assert told.startswith(expected.format(folder=tmp_path))
     assert "\n" not in told
 
@@ -37,11 +37,11 @@ def test_a_cause_behind_another_error_is_found(tmp_path):
             raise OSError(errno.ENOSPC, "No space left on device", "/w/model.pb")
         except OSError:
             raise ValueError("cleaning up")  # noqa: B904 (as TFX's launcher does)
-    assert trouble.sentence(caught.value, tmp_path).startswith("/w/model.pb: No space left")
+    assert machine_errors.sentence(caught.value, tmp_path).startswith("/w/model.pb: No space left")
 
 
 @pytest.mark.parametrize(
     "error", [ValueError("mask: expected [B, T]"), OSError(errno.ENOENT, "No such file", "/x")]
 )
 def test_a_defect_is_not_the_machines(tmp_path, error):
-    assert trouble.sentence(error, tmp_path) is None
+    assert machine_errors.sentence(error, tmp_path) is None

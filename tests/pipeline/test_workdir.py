@@ -7,9 +7,9 @@ import tomllib
 
 import pytest
 
-from components.ingest.options import InputOptions
-from pipeline import workdir
-from pipeline.config import Config, ConfigError
+from ragline.components.ingest.options import InputOptions
+from ragline.pipeline.config import Config, ConfigError
+from ragline.pipeline.runs import workdir
 
 
 @pytest.fixture
@@ -71,9 +71,9 @@ def _chatter(config: Config, **options: bool) -> subprocess.CompletedProcess[str
     """In a process of its own, whose file descriptors are really redirected, C++ and all."""
     code = f"""
 import logging, os, sys
-from components.ingest.options import InputOptions
+from ragline.components.ingest.options import InputOptions
 from pipeline import workdir
-from pipeline.config import Config
+from ragline.pipeline.config import Config
 
 config = Config(
     name="n", schema="gestures", workdir={config.workdir!r}, input=InputOptions(train="x")

@@ -1,6 +1,6 @@
 """Clean exports: untrained models of several options and schemas, by the project's own exporter.
 
-`PYTHONPATH=tests:. python tests/push/clean_exports.py` derives components/push/ops.txt from them.
+`PYTHONPATH=tests:. python tests/push/clean_exports.py` derives components/push/contract/ops.txt from them.
 """
 
 import pathlib
@@ -16,14 +16,16 @@ import tensorflow_transform.beam as tft_beam
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.public import tfxio
 
-import schemas
-from components.ingest import examples
-from components.ingest.chunk import Chunk
-from components.push import graph
-from components.sequence import Columns
-from components.train import categories, export, golden, model
-from components.train.options import HeadOptions, TrainOptions
-from components.transform.preprocessing import preprocessing_fn
+from ragline import schemas
+from ragline.components.contract.columns import Columns
+from ragline.components.ingest.output import examples
+from ragline.components.ingest.records.chunk import Chunk
+from ragline.components.push.contract import graph
+from ragline.components.train.export import export_model, golden_inputs
+from ragline.components.train.model import architecture
+from ragline.components.train.objective import categories
+from ragline.components.train.options import HeadOptions, TrainOptions
+from ragline.components.transform.preprocessing import preprocessing_fn
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HEAD = HeadOptions(name="a", column="label", type="classification", classes=("1", "2"))
@@ -97,7 +99,7 @@ def write(
     heads = (HEAD,) if options and "label" in columns.context else ()
     vocabularies = categories.vocabularies_of(transform, columns)
     keras.utils.set_random_seed(seed)
-    built = model.build(
+    built = architecture.build(
         features=len(columns.names),
         options=TrainOptions(**{"units": 4, "embedding_size": 3} | options),
         heads=heads,
@@ -107,10 +109,10 @@ def write(
     )
     exported = {"transform_output": transform, "columns": columns}
     weights = {folder: built.get_weights()}
-    export.export(
+    export_model.export(
         built, schema=schema, heads=heads, vocabularies=vocabularies, weights=weights, **exported
     )
-    golden.write(built, directory=folder, **exported)
+    golden_inputs.write(built, directory=folder, **exported)
     return folder
 
 

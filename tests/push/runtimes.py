@@ -8,8 +8,8 @@ import openvino
 import tensorflow as tf
 from openvino import properties
 
-from components.sequence import LENGTH, VALUES
-from components.signatures import EMBEDDING, ENCODE
+from ragline.components.contract.columns import LENGTH, VALUES
+from ragline.components.contract.signatures import EMBEDDING, ENCODE
 
 MOST = 40  # Steps.
 _GARBAGE = (np.nan, np.inf, -np.inf, 1e30, 0.0)
@@ -63,7 +63,7 @@ def written(model: pathlib.Path, output: pathlib.Path) -> Any:
     """A session on the model as ONNX."""
     import onnxruntime
 
-    from components.export import write
+    from ragline.components.export import write
 
     write.onnx(model, output)
     return onnxruntime.InferenceSession(output, providers=["CPUExecutionProvider"])

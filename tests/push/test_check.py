@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.push import check, contract, saved_model
-from components.train.model import MaskedAutoencoder, TextbookAutoencoder
-from components.train.options import TrainOptions
+from ragline.components.push.contract import check, clean_process, padding_contract
+from ragline.components.train.model.architecture import MaskedAutoencoder, TextbookAutoencoder
+from ragline.components.train.options import TrainOptions
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 F, E = 3, 5
@@ -76,15 +76,18 @@ def textbook() -> TextbookAutoencoder:
     return TextbookAutoencoder(steps=100, features=F, options=OPTIONS, use_cudnn=False)
 
 
-def _violations(model: pathlib.Path) -> list[contract.Violation]:
-    return [contract.Violation(**found) for found in saved_model.check(model, None)["violations"]]
+def _violations(model: pathlib.Path) -> list[padding_contract.Violation]:
+    return [
+        padding_contract.Violation(**found)
+        for found in clean_process.check(model, None)["violations"]
+    ]
 
 
 def _ragline_check(
     *arguments: object, cwd: pathlib.Path = ROOT
 ) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "pipeline", "check", *map(str, arguments)],
+        [sys.executable, "-P", "-m", "ragline", "check", *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
@@ -163,14 +166,14 @@ def test_behind_a_standardisation_the_textbook_model_drops_missing_steps(textboo
 def test_probes_are_made_from_what_stands_beside_the_encoder(masked, tmp_path):
     model = _export(tmp_path, masked, _standardised(masked.encode))
     _state(model, [{"name": str(mean), "mean": mean, "std": 4.0} for mean in MEAN])
-    found = saved_model.check(model, None)
+    found = clean_process.check(model, None)
     assert found["violations"] == []
     assert found["clauses_checked"] == [*OF_ENCODE[:5], "missing_step", *OF_ENCODE[5:]]
     assert found["probes"] == (
         "10 sequences of 1 to 89 steps, noise with the means and stds of encoder.json"
     )
     _state(model, [{"name": str(mean), "unit": None} for mean in MEAN])
-    assert saved_model.check(model, None)["probes"].endswith("steps, standard normal noise")
+    assert clean_process.check(model, None)["probes"].endswith("steps, standard normal noise")
 
 
 def test_given_probes_are_taken(masked, tmp_path):
@@ -178,7 +181,7 @@ def test_given_probes_are_taken(masked, tmp_path):
     file = tmp_path / "probes.npz"
     values = np.random.default_rng(0).normal(size=(7, F)).astype(np.float32)
     np.savez(file, values=values, row_lengths=np.array([2, 5]), names=np.array(["a", "b", "c"]))
-    found = saved_model.check(model, file)
+    found = clean_process.check(model, file)
     assert found["violations"] == []
     assert found["probes"] == "2 sequences of 2 to 5 steps, given"
 
@@ -191,7 +194,7 @@ def test_signatures_of_the_same_name_with_other_inputs_are_left_alone(masked, tm
         str(tmp_path),
         signatures={"encode": module.mean_of_steps, "serving_default": module.without_length},
     )
-    assert saved_model.check(tmp_path, None)["signatures_checked"] == ["encode"]
+    assert clean_process.check(tmp_path, None)["signatures_checked"] == ["encode"]
 
 
 def test_a_signature_that_refuses_is_a_violation_and_null_in_json(masked, tmp_path):
@@ -270,7 +273,7 @@ def test_an_encode_that_is_something_else_is_named(tmp_path, name, received):
     module = _Signatures()
     tf.saved_model.save(module, str(tmp_path), signatures={"encode": getattr(module, name)})
     with pytest.raises(check.NoEncoderError) as raised:
-        saved_model.check(tmp_path, None)
+        clean_process.check(tmp_path, None)
     wanted = "expected values [B, T, F] and length [B] -> embedding [B, E] with any B and T"
     assert str(raised.value) == f"signature 'encode': {wanted}, received {received}"
 
@@ -279,9 +282,9 @@ def test_the_number_of_features_must_be_known(masked, tmp_path):
     model = _export(tmp_path, masked, masked.encode, features=None)
     told = "values [B, T, F] states no F, and there is no assets.extra/encoder.json"
     with pytest.raises(check.NoEncoderError, match=re.escape(told)):
-        saved_model.check(model, None)
+        clean_process.check(model, None)
     _state(model, [{"name": name} for name in "abc"])
-    assert saved_model.check(model, None)["features"] == F
+    assert clean_process.check(model, None)["features"] == F
 
 
 @pytest.mark.parametrize(
@@ -301,13 +304,13 @@ def test_an_encoder_json_that_says_something_else_is_named(masked, tmp_path, tex
     (model / "assets.extra").mkdir()
     (model / "assets.extra" / "encoder.json").write_text(text)
     with pytest.raises(check.NoEncoderError, match=re.escape(f"encoder.json: {told}")):
-        saved_model.check(model, None)
+        clean_process.check(model, None)
 
 
 def test_a_broken_saved_model_is_named(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"graph")
     with pytest.raises(check.NoEncoderError, match=r"^no SavedModel that can be loaded: OSError: "):
-        saved_model.check(tmp_path, None)
+        clean_process.check(tmp_path, None)
 
 
 def test_what_is_no_saved_model_is_refused_without_tensorflow(tmp_path):
@@ -315,7 +318,7 @@ def test_what_is_no_saved_model_is_refused_without_tensorflow(tmp_path):
     file.write_text("mine")
     for path, received in ((file, "a file"), (tmp_path, "a folder without"), ("none", "nothing")):
         done = subprocess.run(
-            [sys.executable, "-X", "importtime", "-m", "pipeline", "check", path],
+            [sys.executable, "-X", "importtime", "-m", "ragline", "check", path],
             capture_output=True,
             text=True,
             check=False,
@@ -332,7 +335,14 @@ def test_what_is_no_saved_model_is_refused_without_tensorflow(tmp_path):
 def test_the_check_needs_tensorflow_alone():
     """No training code and no Transform, as a server has neither."""
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "components.push.saved_model", "none"],
+        [
+            sys.executable,
+            "-X",
+            "importtime",
+            "-m",
+            "ragline.components.push.contract.clean_process",
+            "none",
+        ],
         capture_output=True,
         text=True,
         check=True,
@@ -341,4 +351,4 @@ def test_the_check_needs_tensorflow_alone():
     assert "error" in json.loads(done.stdout)
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "tensorflow" in imported
-    assert not imported & {"components.train", "tfx", "tensorflow_transform", "apache_beam"}
+    assert not imported & {"ragline.components.train", "tfx", "tensorflow_transform", "apache_beam"}

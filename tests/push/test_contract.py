@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from components.push import contract, probes
-from components.push.sequences import Probe
-from components.sequence import Category
+from ragline.components.contract.columns import Category
+from ragline.components.push.contract import padding_contract, probes
+from ragline.components.push.contract.sequences import Probe
 
 F, E = 3, 2
 WEIGHTS = np.random.default_rng(0).normal(size=(F, E))
@@ -70,12 +70,12 @@ def _signatures(encode=None, flat=None, serving=None, error=None, evaluate=None)
 
 
 def _clauses(signatures) -> set[str]:
-    found = contract.violations(signatures, SEQUENCES, _encode_examples)
+    found = padding_contract.violations(signatures, SEQUENCES, _encode_examples)
     return {violation.clause for violation in found}
 
 
 def test_a_sound_encoder_violates_nothing():
-    assert contract.violations(_signatures(), SEQUENCES, _encode_examples) == []
+    assert padding_contract.violations(_signatures(), SEQUENCES, _encode_examples) == []
 
 
 def _reads_padding(values, length):
@@ -157,7 +157,7 @@ def test_an_empty_batch_must_give_an_empty_answer():
 
 
 def test_a_violation_names_its_figure():
-    [violation, *_] = contract.violations(
+    [violation, *_] = padding_contract.violations(
         _signatures(encode=_divides_by_all_steps), SEQUENCES, _encode_examples
     )
     assert str(violation).startswith("extra: encode.embedding, 57 more padded steps: 0.")
@@ -167,14 +167,14 @@ def test_a_violation_names_its_figure():
 # What `encode` alone must keep, and what comes with other signatures.
 
 
-def _encode_only(encode) -> list[contract.Violation]:
-    return contract.violations({"encode": encode}, SEQUENCES)
+def _encode_only(encode) -> list[padding_contract.Violation]:
+    return padding_contract.violations({"encode": encode}, SEQUENCES)
 
 
 def test_an_encoder_needs_no_signature_but_encode():
     encode = _signatures()["encode"]
     assert _encode_only(encode) == []
-    assert contract.applicable({"encode": encode}, SEQUENCES) == {
+    assert padding_contract.applicable({"encode": encode}, SEQUENCES) == {
         clause: ["encode"]
         for clause in ("finite", "content", "extra", "alone", "zero_step", "empty")
     }
@@ -182,7 +182,7 @@ def test_an_encoder_needs_no_signature_but_encode():
 
 def test_each_signature_that_is_there_is_held_to_what_it_can_keep():
     every = ["encode", "score", "encode_flat", "serving_default", "evaluate"]
-    assert contract.applicable(_signatures(), SEQUENCES, _encode_examples) == {
+    assert padding_contract.applicable(_signatures(), SEQUENCES, _encode_examples) == {
         "finite": every,
         "content": ["encode", "score"],
         "extra": ["encode", "score"],
@@ -195,10 +195,10 @@ def test_each_signature_that_is_there_is_held_to_what_it_can_keep():
 
 def test_without_examples_the_signatures_that_read_them_are_left_out():
     def fails(examples):
-        raise contract.UnansweredError("no examples here")
+        raise padding_contract.UnansweredError("no examples here")
 
     signatures = _signatures(serving=fails, evaluate=fails)
-    assert contract.violations(signatures, SEQUENCES) == []
+    assert padding_contract.violations(signatures, SEQUENCES) == []
     assert _clauses(signatures) == {"finite", "alone", "signature", "empty"}
 
 
@@ -218,7 +218,7 @@ def test_a_fault_of_evaluate_is_found(evaluate, clause):
 def test_a_signature_that_does_not_answer_is_a_violation_of_its_own():
     def refuses(values, length):
         if not np.isfinite(values).all():
-            raise contract.UnansweredError("InvalidArgumentError: not finite")
+            raise padding_contract.UnansweredError("InvalidArgumentError: not finite")
         return _signatures()["encode"](values, length)
 
     [violation] = _encode_only(refuses)
@@ -268,7 +268,7 @@ def _clauses_of_running(**parts) -> tuple[set[str], bool]:
     def encode(values, length):
         return _running(values, length, **parts)
 
-    checked = contract.applicable({"encode": encode}, SEQUENCES)
+    checked = padding_contract.applicable({"encode": encode}, SEQUENCES)
     return {violation.clause for violation in _encode_only(encode)}, "missing_step" in checked
 
 
@@ -277,7 +277,7 @@ def test_an_encoder_to_which_nan_is_not_missing_is_not_asked_about_missing_steps
 
     def refuses(row):
         if np.isnan(row).any():
-            raise contract.UnansweredError("NaN")
+            raise padding_contract.UnansweredError("NaN")
         return row
 
     assert _clauses_of_running(standardise=refuses) == (set(), False)
@@ -348,16 +348,16 @@ def _reads_words(values, length, keep=None, padding=False, **words):
     return {"embedding": np.array(rows, np.float32).reshape(-1, E)}
 
 
-def _violations_of_words(**faults) -> list[contract.Violation]:
+def _violations_of_words(**faults) -> list[padding_contract.Violation]:
     def encode(**inputs):
         return _reads_words(**inputs, **faults)
 
-    return contract.violations({"encode": encode}, WORDED)
+    return padding_contract.violations({"encode": encode}, WORDED)
 
 
 def test_an_encoder_that_reads_words_is_held_to_the_same_rules():
     assert _violations_of_words() == []
-    checked = contract.applicable({"encode": _reads_words}, WORDED)
+    checked = padding_contract.applicable({"encode": _reads_words}, WORDED)
     assert set(checked) == {"finite", "content", "extra", "alone", "zero_step", "word", "empty"}
 
 

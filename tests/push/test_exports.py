@@ -15,13 +15,14 @@ import pytest
 import tensorflow as tf
 from push import clean_exports, runtimes
 
-import schemas
-from components.export import saved_model as export_saved_model
-from components.push import check, delivery, golden, graph, ledger, probes, rollback, saved_model
-from components.push.fingerprint import fingerprint
-from components.sequence import Columns
-from components.signatures import ENCODER_FILE
-from pipeline.__main__ import main
+from ragline import schemas
+from ragline.components.contract.columns import Columns
+from ragline.components.contract.signatures import ENCODER_FILE
+from ragline.components.export import read_network as export_saved_model
+from ragline.components.push.contract import check, clean_process, golden, graph, probes
+from ragline.components.push.contract.semantic_digest import fingerprint
+from ragline.components.push.release import ledger, release_version, rollback
+from ragline.pipeline.cli.main import main
 
 NAMES = ("ax", "ay", "az", "gz", "heart_rate", "saturation")
 # Words of operations that reach out of the model: files, sockets, Python, other machines.
@@ -52,11 +53,11 @@ def probes_file(tmp_path_factory) -> pathlib.Path:
     return file
 
 
-def _push(model, serving, probes_file, run_id="run") -> delivery.Delivered:
-    origin = delivery.Origin(
+def _push(model, serving, probes_file, run_id="run") -> release_version.Delivered:
+    origin = release_version.Origin(
         fingerprint=fingerprint(model), run_id=run_id, reasons=("good",), source=str(model)
     )
-    return delivery.push(
+    return release_version.push(
         model, serving, origin, probes=probes_file, complete=lambda staged, checked: None
     )
 
@@ -103,7 +104,7 @@ def test_nothing_on_the_list_reaches_out_of_a_model_but_the_saver():
 def test_an_operation_that_reaches_out_is_found_and_the_model_not_loaded(tmp_path, op, function):
     model = _save(tmp_path / "model", function)
     assert f"graph, {op}" in {violation.signature for violation in graph.foreign_ops(model)}
-    found = saved_model.check(model, None, strict=True)
+    found = clean_process.check(model, None, strict=True)
     assert found["clauses_checked"] == ["ops"]
     assert found["probes"] == "none; the model was not loaded"
 
@@ -127,7 +128,7 @@ import pathlib, sys
 sys.path[:0] = [{str(clean_exports.ROOT)!r}, {str(clean_exports.ROOT / "tests")!r}]
 import tensorflow_transform as tft
 from push import clean_exports
-from components.push.fingerprint import fingerprint
+from ragline.components.push.contract.semantic_digest import fingerprint
 transform = tft.TFTransformOutput({str(model.parent / "transform")!r})
 for name, options in ("other", {{"cell": "gru"}}), ("same", {{}}):
     print(fingerprint(clean_exports.write(
@@ -166,7 +167,7 @@ def test_a_model_that_lacks_a_file_or_half_of_it_has_none(model, tmp_path, file)
 def test_a_model_with_categories_passes_as_strictly_and_is_equal_to_its_like(exports, tmp_path):
     """Its tables of words are filled from its assets, when it is loaded."""
     model = exports["events"][0]
-    found = saved_model.check(model, None, strict=True)
+    found = clean_process.check(model, None, strict=True)
     assert found["violations"] == []
     assert {"word", "golden", "ops"} <= set(found["clauses_checked"])
     transform = clean_exports.tft.TFTransformOutput(str(model.parent / "transform"))
@@ -175,7 +176,7 @@ def test_a_model_with_categories_passes_as_strictly_and_is_equal_to_its_like(exp
     words = again / "assets" / "vocabulary_code"
     words.write_bytes(words.read_bytes().replace(b"40", b"41"))
     assert fingerprint(again) != fingerprint(model)
-    violations = saved_model.check(again, None, strict=True)["violations"]
+    violations = clean_process.check(again, None, strict=True)["violations"]
     assert "golden" in {violation["clause"] for violation in violations}
 
 
@@ -185,7 +186,7 @@ def test_golden_inputs_are_answered_by_their_model_and_by_no_other(exports, mode
     embeddings = np.array([record["embedding"] for record in records])
     assert np.isfinite(embeddings).all() and len({row.tobytes() for row in embeddings}) == 5
     for each in exports["gestures"]:
-        serve = saved_model._numpy(tf.saved_model.load(str(each)).signatures["serving_default"])
+        serve = clean_process._numpy(tf.saved_model.load(str(each)).signatures["serving_default"])
         assert golden.violations(each, serve) == []
         if each != model:
             [violation] = golden.violations(model, serve)
@@ -204,7 +205,7 @@ def test_golden_inputs_are_answered_by_their_model_and_by_no_other(exports, mode
 def test_golden_inputs_that_say_something_else_do_not_hold(model, tmp_path, text, told):
     copy = _copy(model, tmp_path / "model")
     (copy / golden.GOLDEN_FILE).write_text(text)
-    serve = saved_model._numpy(tf.saved_model.load(str(copy)).signatures["serving_default"])
+    serve = clean_process._numpy(tf.saved_model.load(str(copy)).signatures["serving_default"])
     [violation] = golden.violations(copy, serve)
     assert told in violation.expected
     [without] = golden.violations(copy, None)
@@ -260,10 +261,10 @@ def test_a_model_that_does_not_pass_where_it_is_staged_leaves_no_trace(
 ):
     """The digest was taken before the file went bad: a copy is not trusted."""
     serving, bad = tmp_path / "serving", _copy(model, tmp_path / "bad")
-    origin = delivery.Origin(fingerprint=fingerprint(bad), run_id="r", reasons=(), source="")
+    origin = release_version.Origin(fingerprint=fingerprint(bad), run_id="r", reasons=(), source="")
     content = (bad / file).read_bytes()
     (bad / file).write_bytes(content[: len(content) // 2])
-    done = delivery.deliver(bad, serving, origin, probes=probes_file)
+    done = release_version.deliver(bad, serving, origin, probes=probes_file)
     assert done.version is None
     assert told in done.refusals[0]
     assert list(serving.iterdir()) == []

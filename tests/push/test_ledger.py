@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.push import delivery, ledger, publish
-from components.push.delivery import Origin, tidy
-from components.push.ledger import LedgerError
+from ragline.components.push.release import ledger, publish, release_version
+from ragline.components.push.release.ledger import LedgerError
+from ragline.components.push.release.release_version import Origin, tidy
 
 
 def _origin(fingerprint: str) -> Origin:
@@ -22,7 +22,7 @@ def _release(serving: pathlib.Path, fingerprint: str = "a", **more) -> ledger.Ve
     (model / "variables").mkdir(parents=True, exist_ok=True)
     (model / "saved_model.pb").write_text(fingerprint)
     (model / "variables" / "part").write_bytes(bytes(1000))
-    return delivery.release(publish.stage(model, serving), _origin(fingerprint), **more)
+    return release_version.release(publish.stage(model, serving), _origin(fingerprint), **more)
 
 
 @pytest.fixture
@@ -160,12 +160,12 @@ def test_no_clock_decides(serving, monkeypatch):
     for path in [serving, *serving.rglob("*")]:
         os.utime(path, (0, 2**33))
 
-    class Past(delivery.datetime.datetime):
+    class Past(release_version.datetime.datetime):
         @classmethod
         def now(cls, tz=None):
             return cls.fromtimestamp(0, tz)
 
-    monkeypatch.setattr(delivery.datetime, "datetime", Past)
+    monkeypatch.setattr(release_version.datetime, "datetime", Past)
     second = _release(serving, "b")
     assert second.entry.time.startswith("1970-01-01")
     assert (first.number, second.number) == (1, 2)

@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-from components.push import publish
+from ragline.components.push.release import publish
 
 
 @pytest.fixture

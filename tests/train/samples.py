@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import tensorflow as tf
 
-from components.sequence import Category
-from components.train import batching, input
-from components.train.categories import Vocabulary
-from components.train.input import Batch
-from components.train.options import HeadOptions
+from ragline.components.contract.columns import Category
+from ragline.components.train.data import batching, input_pipeline
+from ragline.components.train.data.input_pipeline import Batch
+from ragline.components.train.objective.categories import Vocabulary
+from ragline.components.train.options import HeadOptions
 
 F = 2
 FILLS = (0.0, 1e9, 1e38, float("nan"), float("inf"))
@@ -123,7 +123,7 @@ def read(path: str, *, missing: bool = False, batch_size: int = 256, **options) 
     """The batches of one shard; as they come, unless the options have another plan."""
     spec = SPEC | LABELS | CODES | (OBSERVED if missing else {})
     options = {"plan": batching.as_they_come(batch_size)} | options
-    return input.batches(input.read([path]), spec=spec, features=F, **options)
+    return input_pipeline.batches(input_pipeline.read([path]), spec=spec, features=F, **options)
 
 
 def filled(

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from train import samples
 from train.samples import FILLS, F, Sample
 
-from components.masking import masked_mean
-from components.train import batching, loss
-from components.train.input import Batch
-from components.train.options import TrainOptions
-from components.train.trainer import LOSS, Trainer, mean_of
+from ragline.components.contract.masking import masked_mean
+from ragline.components.train.data import batching
+from ragline.components.train.data.input_pipeline import Batch
+from ragline.components.train.loop.trainer import LOSS, Trainer, mean_of
+from ragline.components.train.objective import loss
+from ragline.components.train.options import TrainOptions
 
 ERRORS = ("squared", "absolute", "huber", "log_cosh")
 AVERAGES = ("value", "step", "sequence")

@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 from train import samples
 
-from components.train import loop
-from components.train.checkpoint import Checkpoints
-from components.train.options import TrainOptions
-from components.train.trainer import LOSS, Trainer, mean_of
+from ragline.components.train.loop import fit_loop
+from ragline.components.train.loop.checkpoint import Checkpoints
+from ragline.components.train.loop.trainer import LOSS, Trainer, mean_of
+from ragline.components.train.options import TrainOptions
 
 OPTIONS = TrainOptions(units=4, embedding_size=3, linear_steps=4, epochs=3, learning_rate=0.05)
 
@@ -55,9 +55,9 @@ def test_an_average_is_numpys_of_every_update(batches, averaging):
 
 
 def test_what_is_kept_is_what_was_evaluated(batches, tmp_path):
-    def fit(averaging: float) -> tuple[Trainer, list[loop.Epoch]]:
+    def fit(averaging: float) -> tuple[Trainer, list[fit_loop.Epoch]]:
         trainer = _trainer(averaging=averaging)
-        history = loop.fit(
+        history = fit_loop.fit(
             trainer,
             train_batches=lambda epoch: batches,
             eval_batches=lambda: batches,
@@ -69,7 +69,7 @@ def test_what_is_kept_is_what_was_evaluated(batches, tmp_path):
 
     found = {averaging: fit(averaging) for averaging in (0.0, 0.99)}
     for trainer, history in found.values():
-        best = loop.best_epoch(history)
+        best = fit_loop.best_epoch(history)
         assert best.epoch > 0
         assert mean_of(trainer.evaluate(batches), LOSS) == pytest.approx(best.masked_mse, rel=1e-12)
     # The averages have no part in the updates.

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from train import samples
 from train.samples import SPEC, F
 
-from components.train import batching, input
-from components.train.batching import Plan
-from components.train.options import TrainOptions
+from ragline.components.train.data import batching, input_pipeline
+from ragline.components.train.data.batching import Plan
+from ragline.components.train.options import TrainOptions
 
 LENGTHS = st.lists(st.integers(1, 400), max_size=200).map(np.array)
 LIMITS = st.one_of(st.none(), st.integers(1, 500))
@@ -112,8 +112,8 @@ def test_the_epoch_is_the_one_that_the_input_pipeline_makes(tmp_path, padding):
     fixed = batching.fixed_steps(options, lengths)
     found = [
         batch.values.shape[:2]
-        for batch in input.batches(
-            input.read([path]), spec=SPEC, features=F, plan=plan, fixed_steps=fixed
+        for batch in input_pipeline.batches(
+            input_pipeline.read([path]), spec=SPEC, features=F, plan=plan, fixed_steps=fixed
         )
     ]
     epoch = batching.epoch_of(plan, lengths, fixed)

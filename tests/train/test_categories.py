@@ -14,11 +14,14 @@ from hypothesis import strategies as st
 from train import samples
 from train.samples import FILLS, WORDS, F, Sample
 
-from components.sequence import Category
-from components.train import batching, categories, input, loop, model
-from components.train.categories import Vocabulary
-from components.train.options import TrainOptions
-from components.train.trainer import Trainer, category_term, mean_of
+from ragline.components.contract.columns import Category
+from ragline.components.train.data import batching, input_pipeline
+from ragline.components.train.loop import fit_loop
+from ragline.components.train.loop.trainer import Trainer, category_term, mean_of
+from ragline.components.train.model import architecture
+from ragline.components.train.objective import categories
+from ragline.components.train.objective.categories import Vocabulary
+from ragline.components.train.options import TrainOptions
 
 ACTIVITY, CODE = (word.name for word in WORDS)
 LENGTHS = (9, 1, 4, 17, 2, 12, 3, 5, 30, 1, 8)
@@ -352,7 +355,7 @@ def test_the_size_of_an_embedding(size, expected):
 
 def test_the_textbook_model_refuses_categories():
     with pytest.raises(ValueError, match="expected no categories, received activity, code"):
-        model.build(features=F, options=TrainOptions(padding="keras"), vocabularies=WORDS)
+        architecture.build(features=F, options=TrainOptions(padding="keras"), vocabularies=WORDS)
 
 
 def test_a_record_whose_codes_have_another_length_stops_training(folder):
@@ -367,12 +370,12 @@ def test_an_epoch_reports_each_category_and_is_judged_by_all(folder):
     made = _made(9)
     trainer = _trainer(options, 0.0)
     trainer.model.set_weights(_start(options))
-    start, epoch = loop.fit(
+    start, epoch = fit_loop.fit(
         trainer,
         train_batches=lambda epoch: _read(folder / "train", made, batch_size=4),
         eval_batches=lambda: _read(folder / "eval", made, batch_size=2),
         options=options,
-        checkpoints=loop.Checkpoints(folder / "checkpoints", "x"),
+        checkpoints=fit_loop.Checkpoints(folder / "checkpoints", "x"),
         on_epoch=lambda epoch: None,
     )
     weights = Weights(_start(options))
@@ -398,8 +401,8 @@ def test_an_epoch_reports_each_category_and_is_judged_by_all(folder):
     assert epoch.error == pytest.approx(error, rel=1e-6)
     worse = {CODE: {"eval_cross_entropy": epoch.error + 1}}
     later = dataclasses.replace(epoch, epoch=2, masked_mse=0.0, categories=worse)
-    assert loop.best_epoch([epoch, later]) is epoch
-    assert loop.best_epoch([epoch, dataclasses.replace(later, categories={})]) is not epoch
+    assert fit_loop.best_epoch([epoch, later]) is epoch
+    assert fit_loop.best_epoch([epoch, dataclasses.replace(later, categories={})]) is not epoch
 
 
 def test_without_categories_batches_and_weights_are_as_they_were(folder):
@@ -417,4 +420,4 @@ def test_without_categories_batches_and_weights_are_as_they_were(folder):
     )
     assert (plain.tables, plain.words) == ([], [])
     assert len(worded.weights) == len(plain.weights) + 6
-    assert input.Batch._fields[-2:] == ("codes", "code_weight")
+    assert input_pipeline.Batch._fields[-2:] == ("codes", "code_weight")

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from train import samples
 from train.samples import FILLS, F
 
-from components.masking import mask_of, select
-from components.train import batching, effect, input, model, padding
-from components.train.options import TrainOptions
-from components.train.trainer import Trainer
+from ragline.components.contract.masking import mask_of, select
+from ragline.components.train.data import batching, input_pipeline
+from ragline.components.train.loop.trainer import Trainer
+from ragline.components.train.model import architecture
+from ragline.components.train.options import TrainOptions
+from ragline.components.train.padding import padding_diagnostics, strategies
 
 LENGTHS = (3, 1, 5, 4, 2)  # As many as there are fills.
 STRATEGIES = ("crop", "equal_length", "remask")
@@ -30,9 +32,9 @@ every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "-".join(ma
 
 
 @functools.cache
-def _built(options: TrainOptions, steps: int = 12) -> model.MaskedAutoencoder:
+def _built(options: TrainOptions, steps: int = 12) -> architecture.MaskedAutoencoder:
     keras.utils.set_random_seed(0)
-    built = model.build(features=F, options=options, steps=steps)
+    built = architecture.build(features=F, options=options, steps=steps)
     rng = np.random.default_rng(0)  # No bias of 0, which a wrong oracle would never notice.
     built.set_weights([rng.normal(0.0, 0.5, w.shape) for w in built.get_weights()])
     return built
@@ -158,7 +160,7 @@ def test_remask_makes_the_update_of_crop(path):
 
 def test_the_targets_of_remask_repeat_the_last_valid_step(path):
     [batch] = samples.read(path, missing=True)
-    targets = padding.targets(_options(padding="remask"), batch).numpy()
+    targets = strategies.targets(_options(padding="remask"), batch).numpy()
     for row, length in enumerate(LENGTHS):
         values = batch.values.numpy()[row]
         np.testing.assert_array_equal(targets[row, :length], values[:length])
@@ -174,7 +176,7 @@ def _dropped(built, values: tf.Tensor, length: tf.Tensor, draw: int) -> np.ndarr
 
 def test_dropout_takes_the_same_units_at_every_step_and_others_of_every_sequence():
     """The dense layer is made the identity: the outputs are the decoder's states, as dropped."""
-    built = model.build(features=16, options=_options(units=16, dropout=0.5, linear_steps=0))
+    built = architecture.build(features=16, options=_options(units=16, dropout=0.5, linear_steps=0))
     built.reconstruction.set_weights([np.eye(16), np.zeros(16)])
     sequence = np.random.default_rng(0).normal(size=(9, 16)).astype(np.float32)
     values, length = samples.pad([sequence, sequence, sequence[:5]])
@@ -226,7 +228,9 @@ def test_padding_has_a_share_in_the_textbook_model_alone(path):
             plan=batching.of_training(options, lengths, F),
             fixed_steps=batching.fixed_steps(options, lengths),
         )
-        found = effect.of_padding(_built(options, steps=max(LENGTHS)), options, batches)
+        found = padding_diagnostics.of_padding(
+            _built(options, steps=max(LENGTHS)), options, batches
+        )
         if strategy == "keras":
             continue
         assert (found["loss_share"], found["gradient_share"]) == (0.0, 0.0)
@@ -272,7 +276,7 @@ def test_equal_length_batches_hold_one_length_and_no_padding(tmp_path_factory, l
     file = tmp_path_factory.mktemp("equal") / "shard"
     path = samples.write(file, [samples.record(sample) for sample in made])
     options = _options(padding="equal_length", batch_size=size)
-    plan = batching.of_training(options, input.read_lengths([path]), F)
+    plan = batching.of_training(options, input_pipeline.read_lengths([path]), F)
     seen = []
     for batch in samples.read(path, plan=plan, shuffle_seed=1):
         assert (batch.length.numpy() == batch.values.shape[1]).all()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.train.checkpoint import Checkpoint, Checkpoints
+from ragline.components.train.loop.checkpoint import Checkpoint, Checkpoints
 
 
 def _checkpoint(number: float, shape: tuple[int, ...] = (3, 2)) -> Checkpoint:

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from components.errors import UsageError
-from components.train.cluster import Cluster, of_environment
+from ragline.components.contract.errors import UsageError
+from ragline.components.train.loop.cluster import Cluster, of_environment
 
 TWO = {"worker": ["a:2222", "b.example.org:65535"]}
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from train import samples
 from train.samples import KIND, SCORE, F
 
-from components.train import batching
-from components.train.options import TrainOptions
-from components.train.trainer import LOSS, STEPS, Trainer, mean_of
+from ragline.components.train.data import batching
+from ragline.components.train.loop.trainer import LOSS, STEPS, Trainer, mean_of
+from ragline.components.train.options import TrainOptions
 
 AVERAGES = ("value", "step", "sequence")
 HEADS = (KIND, SCORE)

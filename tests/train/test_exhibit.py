@@ -11,9 +11,10 @@ from sklearn.decomposition import PCA
 from train import samples
 from train.samples import OBSERVED, SPEC, F
 
-from components.sequence import Columns, Feature
-from components.train import exhibit, model
-from components.train.options import TrainOptions
+from ragline.components.contract.columns import Columns, Feature
+from ragline.components.train.export import reconstruction_samples
+from ragline.components.train.model import architecture
+from ragline.components.train.options import TrainOptions
 
 COLUMNS = Columns(
     features=tuple(Feature(name=name, unit=None, allow_missing=True) for name in "ab"),
@@ -34,7 +35,7 @@ def made():
 
 @pytest.fixture(scope="module")
 def autoencoder():
-    return model.build(features=F, options=TrainOptions(units=4, embedding_size=3), steps=30)
+    return architecture.build(features=F, options=TrainOptions(units=4, embedding_size=3), steps=30)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,9 @@ def shown(made, autoencoder, tmp_path_factory):
     path = tmp_path_factory.mktemp("exhibit") / "a.gz"
     samples.write(path, [_record(one, f"s{place}") for place, one in enumerate(made)])
     parsing = {"spec": SPEC | OBSERVED, "features": F}
-    return exhibit.of_eval(autoencoder, [str(path)], columns=COLUMNS, parsing=parsing)
+    return reconstruction_samples.of_eval(
+        autoencoder, [str(path)], columns=COLUMNS, parsing=parsing
+    )
 
 
 def _alone(autoencoder, sample) -> np.ndarray:
@@ -88,7 +91,7 @@ def test_a_reconstruction_has_the_steps_of_its_sequence_and_no_padding(made, aut
 
 def test_the_plane_is_that_of_scikit_learn():
     points = np.random.default_rng(0).normal(size=(50, 5)) * [5, 3, 1, 1, 1]
-    found, shares = exhibit.principal_plane(points)
+    found, shares = reconstruction_samples.principal_plane(points)
     fitted = PCA(2).fit(points)
     np.testing.assert_allclose(np.abs(found), np.abs(fitted.transform(points)), atol=1e-9)
     np.testing.assert_allclose(shares, fitted.explained_variance_ratio_, atol=1e-9)
@@ -96,13 +99,13 @@ def test_the_plane_is_that_of_scikit_learn():
 
 @pytest.mark.parametrize("points", [np.zeros((0, 3)), np.ones((1, 3)), np.full((4, 3), np.nan)])
 def test_a_plane_of_nothing_is_nothing(points):
-    found, shares = exhibit.principal_plane(points)
+    found, shares = reconstruction_samples.principal_plane(points)
     assert (found == 0).all() and shares == [0.0, 0.0]
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(0, 10)), max_size=12))
 def test_best_median_and_worst(errors):
-    found = exhibit.chosen(errors, [1] * len(errors))
+    found = reconstruction_samples.chosen(errors, [1] * len(errors))
     there = sorted(error for error in errors if error is not None)
     assert len(set(found.values())) == len(found) == min(3, len(there))
     if there:
@@ -115,7 +118,7 @@ def test_best_median_and_worst(errors):
 def test_the_projector_has_a_line_a_sequence(shown, tmp_path):
     sequences, codes = shown
     sequences["sequences"]["sequence_id"][0] = "tab\tand\nline"
-    exhibit.write_projector(tmp_path, sequences, codes)
+    reconstruction_samples.write_projector(tmp_path, sequences, codes)
     tensors = [line.split("\t") for line in (tmp_path / "tensors.tsv").read_text().splitlines()]
     np.testing.assert_allclose(np.array(tensors, float), codes, rtol=1e-6)
     heading, first, *rest = (tmp_path / "metadata.tsv").read_text().splitlines()
@@ -126,5 +129,9 @@ def test_the_projector_has_a_line_a_sequence(shown, tmp_path):
 
 def test_long_sequences_are_drawn_where_there_are_three():
     errors, lengths = [0.1, 0.4, 0.3, 0.2, 0.9], [1, 10, 20, 30, 9]
-    assert exhibit.chosen(errors, lengths) == {"best": 3, "median": 2, "worst": 1}
-    assert exhibit.chosen(errors, [1, 1, 20, 30, 9]) == {"best": 0, "median": 2, "worst": 4}
+    assert reconstruction_samples.chosen(errors, lengths) == {"best": 3, "median": 2, "worst": 1}
+    assert reconstruction_samples.chosen(errors, [1, 1, 20, 30, 9]) == {
+        "best": 0,
+        "median": 2,
+        "worst": 4,
+    }

@@ -10,7 +10,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.train import fused_lstm
+from ragline.components.train.model import fused_lstm
 
 F, E, H = 3, 2, 5
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}

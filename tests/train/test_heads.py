@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from train import samples
 from train.samples import GRADE, KIND, SCORE, F, Sample
 
-from components.masking import masked_mean
-from components.train import loop, loss
-from components.train.options import HeadOptions, TrainOptions
-from components.train.trainer import LOSS, Trainer, mean_of
+from ragline.components.contract.masking import masked_mean
+from ragline.components.train.loop import fit_loop
+from ragline.components.train.loop.trainer import LOSS, Trainer, mean_of
+from ragline.components.train.objective import loss
+from ragline.components.train.options import HeadOptions, TrainOptions
 
 HEADS = (KIND, GRADE, SCORE)
 LENGTHS = (4, 1, 7, 2, 5, 3, 1, 6, 2)
@@ -104,12 +105,12 @@ def test_an_epoch_reports_each_head(path, tmp_path):
     made = samples.make(9, LENGTHS * 4)
     trainer = _trainer(HEADS, 0.0)
     trainer.model.set_weights(_start(HEADS))
-    start, epoch = loop.fit(
+    start, epoch = fit_loop.fit(
         trainer,
         train_batches=lambda epoch: _read(path, made, batch_size=4, shuffle_seed=epoch),
         eval_batches=lambda: _read(tmp_path / "eval", made, batch_size=2),
         options=dataclasses.replace(OPTIONS, epochs=1),
-        checkpoints=loop.Checkpoints(tmp_path, "x"),
+        checkpoints=fit_loop.Checkpoints(tmp_path, "x"),
         on_epoch=lambda epoch: None,
     )
     for head in HEADS:

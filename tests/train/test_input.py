@@ -6,7 +6,7 @@ import tensorflow as tf
 from train import samples
 from train.samples import SPEC, F
 
-from components.train import batching, input
+from ragline.components.train.data import batching, input_pipeline
 
 SPEC_MISSING = SPEC | samples.OBSERVED
 
@@ -38,13 +38,15 @@ def files(sequences, tmp_path_factory) -> list[str]:
 
 
 def _batches(files, **options):
-    plan = batching.of_similar_length(input.read_lengths(files), 8, F)
-    return input.batches(input.read(files), spec=SPEC, features=F, **{"plan": plan} | options)
+    plan = batching.of_similar_length(input_pipeline.read_lengths(files), 8, F)
+    return input_pipeline.batches(
+        input_pipeline.read(files), spec=SPEC, features=F, **{"plan": plan} | options
+    )
 
 
 def test_lengths_are_read_in_file_order(files, sequences):
     expected = [len(values) for part in range(2) for values in sequences[part::2]]
-    assert input.read_lengths(files).tolist() == expected
+    assert input_pipeline.read_lengths(files).tolist() == expected
 
 
 def test_every_sequence_comes_exactly_once_and_unchanged(files, sequences):
@@ -101,8 +103,8 @@ def test_a_missing_value_has_a_weight_of_its_own(tmp_path):
     file = samples.write(
         tmp_path / "missing.gz", [_record(long, observed), _record(short, np.array([[0, 1]]))]
     )
-    [batch] = input.batches(
-        input.read([file]), spec=SPEC_MISSING, features=F, plan=batching.as_they_come(8)
+    [batch] = input_pipeline.batches(
+        input_pipeline.read([file]), spec=SPEC_MISSING, features=F, plan=batching.as_they_come(8)
     )
     expected = np.zeros((2, 3, F))
     expected[0], expected[1, 0] = observed, [0, 1]
@@ -111,6 +113,8 @@ def test_a_missing_value_has_a_weight_of_its_own(tmp_path):
 
 def test_a_record_whose_length_is_not_that_of_its_values_stops_training(tmp_path):
     file = samples.write(tmp_path / "wrong.gz", [_record(np.ones((3, F), np.float32), length=4)])
-    wrong = input.batches(input.read([file]), spec=SPEC, features=F, plan=batching.as_they_come(1))
+    wrong = input_pipeline.batches(
+        input_pipeline.read([file]), spec=SPEC, features=F, plan=batching.as_they_come(1)
+    )
     with pytest.raises(tf.errors.InvalidArgumentError, match="the steps of values are not as many"):
         list(wrong)

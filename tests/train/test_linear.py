@@ -8,12 +8,13 @@ import tensorflow as tf
 from train import samples
 from train.samples import F
 
-from components.masking import mask_of
-from components.train import linear, loop, model, principal
-from components.train.checkpoint import Checkpoints
-from components.train.linear import LinearPath
-from components.train.options import TrainOptions
-from components.train.trainer import LOSS, Trainer, mean_of
+from ragline.components.contract.masking import mask_of
+from ragline.components.train.loop import fit_loop
+from ragline.components.train.loop.checkpoint import Checkpoints
+from ragline.components.train.loop.trainer import LOSS, Trainer, mean_of
+from ragline.components.train.model import architecture, linear_path, shrinkage_pca
+from ragline.components.train.model.linear_path import LinearPath
+from ragline.components.train.options import TrainOptions
 
 SIZE = 3
 STEPS = 5
@@ -45,8 +46,8 @@ def path(made, tmp_path_factory) -> str:
 def _principal(made: list[samples.Sample]) -> tuple[np.ndarray, np.ndarray]:
     """Mean [K F] and components [E, K F] of the sequences, each resampled by NumPy."""
     rows = np.stack([oracle.resample(s.values, STEPS, s.observed).ravel() for s in made])
-    found = principal.moments(lambda: [rows])
-    return found.mean, principal.components(principal.shrink(found, STEPS), SIZE)
+    found = shrinkage_pca.moments(lambda: [rows])
+    return found.mean, shrinkage_pca.components(shrinkage_pca.shrink(found, STEPS), SIZE)
 
 
 @pytest.mark.parametrize("strategy", ["crop", "remask", "equal_length"])
@@ -86,7 +87,7 @@ def test_the_code_is_turned_and_scaled_to_a_mean_variance_of_1(made, missing, pa
     scale = distances(code).sum() / distances(plain).sum()
     np.testing.assert_allclose(distances(code), scale * distances(plain), rtol=0, atol=1e-4)
     rows = np.stack([oracle.resample(s.values, STEPS, s.observed).ravel() for s in made])
-    shrunk = principal.shrink(principal.moments(lambda: [rows]), STEPS)
+    shrunk = shrinkage_pca.shrink(shrinkage_pca.moments(lambda: [rows]), STEPS)
     variance = np.einsum("nd,de,ne->n", directions, shrunk, directions)
     assert scale == pytest.approx(1.0 / np.sqrt(variance.mean()), rel=1e-4)
 
@@ -127,7 +128,7 @@ def test_the_recurrence_learns_what_is_left_over(path, missing, tmp_path):
     trainer = Trainer(features=F, options=options, strategy=tf.distribute.get_strategy())
     trainer.model.start(samples.read(path, missing=missing), seed=0)
     before = trainer.model.get_weights()
-    history = loop.fit(
+    history = fit_loop.fit(
         trainer,
         train_batches=lambda epoch: samples.read(path, missing=missing, shuffle_seed=epoch),
         eval_batches=lambda: samples.read(path, missing=missing),
@@ -136,7 +137,7 @@ def test_the_recurrence_learns_what_is_left_over(path, missing, tmp_path):
         on_epoch=lambda epoch: None,
     )
     assert [epoch.epoch for epoch in history] == list(range(26))
-    assert loop.best_epoch(history).masked_mse < 0.98 * history[0].masked_mse
+    assert fit_loop.best_epoch(history).masked_mse < 0.98 * history[0].masked_mse
     for one, other in zip(before, trainer.model.get_weights(), strict=True):
         assert (one != other).any()
 
@@ -146,7 +147,7 @@ def test_a_training_that_only_gets_worse_keeps_its_start(path, missing, tmp_path
     trainer = Trainer(features=F, options=options, strategy=tf.distribute.get_strategy())
     trainer.model.start(samples.read(path, missing=missing), seed=0)
     before = trainer.model.get_weights()
-    history = loop.fit(
+    history = fit_loop.fit(
         trainer,
         train_batches=lambda epoch: samples.read(path, missing=missing),
         eval_batches=lambda: samples.read(path, missing=missing),
@@ -155,7 +156,7 @@ def test_a_training_that_only_gets_worse_keeps_its_start(path, missing, tmp_path
         on_epoch=lambda epoch: None,
     )
     assert [epoch.epoch for epoch in history] == [0, 1, 2]
-    assert loop.best_epoch(history).epoch == 0
+    assert fit_loop.best_epoch(history).epoch == 0
     for one, other in zip(before, trainer.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -173,17 +174,17 @@ def test_a_missing_value_is_not_a_zero():
 
 
 def test_the_grid_has_fewer_steps_where_there_are_many_features():
-    assert linear.grid_steps(32, 64) == 32
-    assert linear.grid_steps(32, 65) == 31
-    assert linear.grid_steps(32, 1024) == 2
-    assert linear.grid_steps(32, 1025) == 0
-    assert linear.grid_steps(0, 1) == 0
+    assert linear_path.grid_steps(32, 64) == 32
+    assert linear_path.grid_steps(32, 65) == 31
+    assert linear_path.grid_steps(32, 1024) == 2
+    assert linear_path.grid_steps(32, 1025) == 0
+    assert linear_path.grid_steps(0, 1) == 0
 
 
 @pytest.mark.parametrize("options", [{"linear_steps": 0}, {"padding": "keras"}], ids=str)
 def test_a_model_without_the_path_is_left_as_it_was_drawn(options, path, missing):
     keras.utils.set_random_seed(0)
-    built = model.build(features=F, options=_options(**options))
+    built = architecture.build(features=F, options=_options(**options))
     before = built.get_weights()
     built.start(samples.read(path, missing=missing), seed=0)
     assert built.linear is None

@@ -8,12 +8,12 @@ import oracle
 import pytest
 import tensorflow as tf
 
-from components import cores
-from components.train import loop
-from components.train.checkpoint import Checkpoints
-from components.train.input import Batch
-from components.train.options import TrainOptions
-from components.train.trainer import LOSS, STEPS, Trainer, mean_of
+from ragline.components.runtime import cores
+from ragline.components.train.data.input_pipeline import Batch
+from ragline.components.train.loop import fit_loop
+from ragline.components.train.loop.checkpoint import Checkpoints
+from ragline.components.train.loop.trainer import LOSS, STEPS, Trainer, mean_of
+from ragline.components.train.options import TrainOptions
 
 F = 2
 OPTIONS = TrainOptions(units=6, embedding_size=4, batch_size=8, epochs=4, patience=4)
@@ -127,7 +127,7 @@ def test_evaluation_does_not_depend_on_the_batch_size(sequences, batch_size):
 
 def _fit(sequences, checkpoints, options=OPTIONS, on_epoch=lambda epoch: None):
     trainer = _trainer(options)
-    history = loop.fit(
+    history = fit_loop.fit(
         trainer,
         train_batches=lambda epoch: _dataset(sequences[epoch % 3 :] + sequences[: epoch % 3], 3),
         eval_batches=lambda: _dataset(sequences, 8),
@@ -138,7 +138,7 @@ def _fit(sequences, checkpoints, options=OPTIONS, on_epoch=lambda epoch: None):
     return trainer, history
 
 
-def _without_time(history: list[loop.Epoch]) -> list[tuple]:
+def _without_time(history: list[fit_loop.Epoch]) -> list[tuple]:
     return [(e.epoch, e.loss, e.masked_mse, e.steps, e.padded_steps) for e in history]
 
 
@@ -149,7 +149,7 @@ class _KilledError(Exception):
 def test_an_interrupted_training_ends_as_an_undisturbed_one(sequences, tmp_path):
     undisturbed, expected = _fit(sequences, Checkpoints(tmp_path / "a", "x"))
 
-    def kill(epoch: loop.Epoch) -> None:
+    def kill(epoch: fit_loop.Epoch) -> None:
         if epoch.epoch == 2:
             raise _KilledError
 
@@ -168,7 +168,7 @@ def test_training_keeps_the_best_epoch_and_stops_when_patience_ends(sequences, t
         units=6, embedding_size=4, epochs=50, patience=2, learning_rate=0.3, clip_norm=100.0
     )
     trainer, history = _fit(sequences, Checkpoints(tmp_path, "x"), options)
-    best = loop.best_epoch(history)
+    best = fit_loop.best_epoch(history)
     assert history[-1].epoch == best.epoch + 2 < 50
     assert best.masked_mse == min(epoch.masked_mse for epoch in history)
     sums = trainer.evaluate(_dataset(sequences, 8))

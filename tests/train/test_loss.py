@@ -5,7 +5,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.signatures import (
+from ragline.components.contract.signatures import (
     ABSOLUTE,
     LAST_VALUE,
     MODEL,
@@ -14,8 +14,8 @@ from components.signatures import (
     TRAINING_MEAN,
     error_sum,
 )
-from components.train import loss
-from components.train.options import HeadOptions
+from ragline.components.train.objective import loss
+from ragline.components.train.options import HeadOptions
 
 FILLS = (0.0, 1e9, 1e38, float("nan"), float("inf"))
 

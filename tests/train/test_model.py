@@ -6,8 +6,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.train.model import MaskedAutoencoder
-from components.train.options import TrainOptions
+from ragline.components.train.model.architecture import MaskedAutoencoder
+from ragline.components.train.options import TrainOptions
 
 F = 3
 OPTIONS = TrainOptions(units=8, embedding_size=5, linear_steps=4)

@@ -3,10 +3,10 @@
 import pytest
 from train.samples import F
 
-from components.sequence import Columns, Feature
-from components.train import model
-from components.train.options import TrainOptions
-from pipeline import plan
+from ragline.components.contract.columns import Columns, Feature
+from ragline.components.train.model import architecture
+from ragline.components.train.options import TrainOptions
+from ragline.pipeline.onboard import plan
 
 
 @pytest.mark.parametrize(
@@ -22,5 +22,5 @@ def test_the_parameters_that_a_plan_names_are_those_of_the_recurrent_model(optio
     found = TrainOptions(linear_steps=0, **options)
     features = tuple(Feature(name=name, unit=None, allow_missing=False) for name in "ab")
     columns = Columns(features=features, context={})
-    built = model.build(features=F, options=found, steps=4)
+    built = architecture.build(features=F, options=found, steps=4)
     assert plan.parameters(columns, found) == pytest.approx(built.count_params(), rel=0.02)

@@ -6,7 +6,7 @@ import scipy.special
 import tensorflow as tf
 from numba.core.caching import CompileResultCacheImpl
 
-from components.train import recurrence
+from ragline.components.train.model import recurrence
 
 ULP = float(np.finfo(np.float32).eps)
 

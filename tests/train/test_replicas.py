@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from components.train.trainer import LOSS, category_term, mean_of
+from ragline.components.train.loop.trainer import LOSS, category_term, mean_of
 
 SCRIPT = pathlib.Path(__file__).with_name("train_on_replicas.py")
 

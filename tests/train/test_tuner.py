@@ -16,11 +16,11 @@ from google.protobuf import text_format
 from tfx.components.tuner import executor
 from tfx.types import standard_artifacts
 
-from components.artifacts import TRIALS_FILE
-from components.sequence import ENTITY_ID
-from components.train.options import TrainOptions, TuneOptions
-from components.train.records import Task, job_of
-from components.train.tuner_fn import divide, tuner_fn
+from ragline.components.contract.artifacts import TRIALS_FILE
+from ragline.components.contract.columns import ENTITY_ID
+from ragline.components.train.data.records import Task, job_of
+from ragline.components.train.options import TrainOptions, TuneOptions
+from ragline.components.train.tuner_fn import divide, tuner_fn
 
 OPTIONS = TrainOptions(units=5, embedding_size=4, epochs=1, learning_rate=0.02, linear_steps=4)
 LENGTHS = np.random.default_rng(3).integers(1, 9, 60)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.errors import BadDataError
-from components.train import tuning
-from components.train.options import TrainOptions
-from components.train.search import Search
+from ragline.components.contract.errors import BadDataError
+from ragline.components.train.options import TrainOptions
+from ragline.components.train.tuning import search_space
+from ragline.components.train.tuning.search import Search
 
 OPTIONS = TrainOptions(learning_rate=0.05, units=48)
 CONFIGURED = {"learning_rate": 0.05, "units": 48, "layers": 1, "dropout": 0.0}
@@ -23,33 +23,33 @@ IDS = st.lists(st.sampled_from([b"a", b"b", b"c", b"d", b"e", b"f"]), min_size=1
 def test_whole_entities_are_held_out_and_the_order_is_no_matter(entities, share, seed):
     if len(set(entities)) < 2:
         with pytest.raises(BadDataError, match=r"expected at least 2 entities .* received 1"):
-            tuning.held_out(entities, share)
+            search_space.held_out(entities, share)
         return
-    chosen = tuning.held_out(entities, share)
+    chosen = search_space.held_out(entities, share)
     held = {entity for entity, is_held in zip(entities, chosen, strict=True) if is_held}
     kept = {entity for entity, is_held in zip(entities, chosen, strict=True) if not is_held}
     assert held and kept and not held & kept
     assert abs(len(held) - share * len(held | kept)) <= 1
     shuffled = entities.copy()
     seed.shuffle(shuffled)
-    again = tuning.held_out(shuffled, share)
+    again = search_space.held_out(shuffled, share)
     assert {e for e, is_held in zip(shuffled, again, strict=True) if is_held} == held
 
 
 def test_of_many_entities_exactly_the_share_is_held_out():
-    assert tuning.held_out([b"%d" % number for number in range(1000)], 0.2).sum() == 200
+    assert search_space.held_out([b"%d" % number for number in range(1000)], 0.2).sum() == 200
 
 
 def test_the_configured_value_may_be_drawn_and_the_code_keeps_its_size():
-    assert tuning.choices(OPTIONS)["units"] == [32, 48, 64, 128]
-    assert tuning.choices(TrainOptions())["units"] == [32, 64, 128]
-    assert "embedding_size" not in tuning.choices(OPTIONS)
+    assert search_space.choices(OPTIONS)["units"] == [32, 48, 64, 128]
+    assert search_space.choices(TrainOptions())["units"] == [32, 64, 128]
+    assert "embedding_size" not in search_space.choices(OPTIONS)
 
 
 def test_errors_that_differ_by_rounding_are_equal():
-    assert tuning.rounded(0.037412345) == tuning.rounded(0.037412351) == 0.03741
-    assert tuning.rounded(0.03742) != tuning.rounded(0.03741)
-    assert tuning.rounded(float("inf")) is tuning.rounded(float("nan")) is None
+    assert search_space.rounded(0.037412345) == search_space.rounded(0.037412351) == 0.03741
+    assert search_space.rounded(0.03742) != search_space.rounded(0.03741)
+    assert search_space.rounded(float("inf")) is search_space.rounded(float("nan")) is None
 
 
 def _error(_: int, values: Mapping[str, Any]) -> float:
@@ -90,12 +90,12 @@ def test_the_first_setting_is_the_configured_one_and_the_best_is_of_the_lowest_e
     assert len(asked) == 12
     assert asked[0] == CONFIGURED
     for setting in asked[1:]:
-        lowest, highest = tuning.LEARNING_RATE
+        lowest, highest = search_space.LEARNING_RATE
         assert lowest <= setting["learning_rate"] <= highest
-        for name, values in tuning.choices(OPTIONS).items():
+        for name, values in search_space.choices(OPTIONS).items():
             assert setting[name] in values
-    assert _best(found) == min(asked, key=lambda setting: tuning.rounded(_error(0, setting)))
-    for name, values in tuning.choices(OPTIONS).items():
+    assert _best(found) == min(asked, key=lambda setting: search_space.rounded(_error(0, setting)))
+    for name, values in search_space.choices(OPTIONS).items():
         assert {setting[name] for setting in asked} > {values[0]}
 
 

@@ -21,9 +21,9 @@ import replica_means
 import samples
 import tensorflow as tf
 
-from components.train import trainer as trainer_module
-from components.train.categories import Vocabulary
-from components.train.options import HeadOptions, TrainOptions
+from ragline.components.train.loop import trainer as trainer_module
+from ragline.components.train.objective.categories import Vocabulary
+from ragline.components.train.options import HeadOptions, TrainOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

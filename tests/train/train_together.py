@@ -28,10 +28,10 @@ import replica_means
 import samples
 import tensorflow as tf
 
-from components import progress
-from components.train import loop, trainer, worker
-from components.train.checkpoint import Checkpoints
-from components.train.options import TrainOptions
+from ragline.components.runtime import progress
+from ragline.components.train.loop import fit_loop, trainer, training_worker
+from ragline.components.train.loop.checkpoint import Checkpoints
+from ragline.components.train.options import TrainOptions
 
 OPTIONS = TrainOptions(
     units=6, embedding_size=4, clip_norm=0.1, epochs=20, patience=1, learning_rate=0.01
@@ -49,7 +49,7 @@ def fit(folder: pathlib.Path, strategy: tf.distribute.Strategy) -> None:
             path = samples.write(f"{data}/{split}", [samples.record(one) for one in made])
             return samples.read(path, batch_size=6)
 
-        loop.fit(
+        fit_loop.fit(
             trainer.Trainer(features=samples.F, options=OPTIONS, strategy=strategy),
             train_batches=lambda epoch: batches("train"),
             eval_batches=lambda: batches("eval"),
@@ -111,7 +111,7 @@ def start_workers(folder: pathlib.Path, name: str, stops: bool) -> list[BaseProc
         with contextlib.ExitStack() as stack:
             if stops and index:
                 stack.enter_context(progress.told_to(Stop(folder / "stopped")))
-            return worker.take_part(lambda strategy: fit(folder / "workers", strategy))
+            return training_worker.take_part(lambda strategy: fit(folder / "workers", strategy))
 
     return [start(folder, f"{name}-{index}", work, index) for index in range(2)]
 

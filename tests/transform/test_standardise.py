@@ -14,10 +14,11 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata import schema_utils
 from tfx_bsl.public import tfxio
 
-import schemas
-from components.ingest import chunk, examples
-from components.sequence import Columns
-from components.transform.preprocessing import preprocessing_fn
+from ragline import schemas
+from ragline.components.contract.columns import Columns
+from ragline.components.ingest.output import examples
+from ragline.components.ingest.records import chunk
+from ragline.components.transform.preprocessing import preprocessing_fn
 
 # One column each for what breaks a standardisation.
 FEATURES = ("plain", "offset", "huge", "constant", "missing", "never")

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_transform.tf_metadata import schema_utils
 
-from components.sequence import Columns
+from ragline.components.contract.columns import Columns
 
 ODD = ["two words", " led by a space", "Prüfung", "tab\there", "0", "broken\nline"]
 

@@ -6,11 +6,11 @@ import math
 import numpy as np
 import pytest
 
-from components.ingest import moments
-from components.ingest.chunk import Record, of_records
-from components.sequence import Columns, Feature
-from components.validate import drift
-from components.validate.options import DriftOptions
+from ragline.components.contract.columns import Columns, Feature
+from ragline.components.ingest.output import span_stats
+from ragline.components.ingest.records.chunk import Record, of_records
+from ragline.components.validate import drift
+from ragline.components.validate.options import DriftOptions
 
 COLUMNS = Columns(
     features=tuple(Feature(name=name, unit=None, allow_missing=True) for name in ("x", "y")),
@@ -19,7 +19,7 @@ COLUMNS = Columns(
 )
 
 
-def _moments(sequences: list[dict[str, np.ndarray]]) -> moments.Moments:
+def _moments(sequences: list[dict[str, np.ndarray]]) -> span_stats.Moments:
     """Of sequences in two Chunks, as two units would tell them."""
     records = [
         Record(
@@ -35,7 +35,7 @@ def _moments(sequences: list[dict[str, np.ndarray]]) -> moments.Moments:
     ]
     half = len(records) // 3
     parts = [of_records(part, COLUMNS) for part in (records[:half], records[half:])]
-    return moments.merged([moments.of_chunk(part, COLUMNS) for part in parts])
+    return span_stats.merged([span_stats.of_chunk(part, COLUMNS) for part in parts])
 
 
 def _sequences(seed: int, mean: float, std: float, share: float) -> list[dict[str, np.ndarray]]:
@@ -81,7 +81,7 @@ def test_one_span_has_nothing_beside_it() -> None:
     assert drift.measure({"1": _moments(_sequences(1, 0.0, 1.0, 0.0))}) is None
 
 
-def _of(*values: float) -> moments.Moments:
+def _of(*values: float) -> span_stats.Moments:
     return _moments([{"x": np.array([value]), "y": np.array([0.1])} for value in values])
 
 

@@ -14,16 +14,16 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import artifact_utils, standard_artifacts
 
-import schemas
-from components import tfdv_shim
-from components.artifacts import ACCOUNT_FILE, GATE_FILE, GateReport, IngestAccount
-from components.errors import BadDataError
-from components.ingest.chunk import Record, of_records
-from components.ingest.examples import encode_chunk
-from components.sequence import SPLITS, Columns
-from components.storage import write_json
-from components.validate import gate
-from components.validate.component import Gate
+from ragline import schemas
+from ragline.components.contract.artifacts import ACCOUNT_FILE, GATE_FILE, GateReport, IngestAccount
+from ragline.components.contract.columns import SPLITS, Columns
+from ragline.components.contract.errors import BadDataError
+from ragline.components.files.storage import write_json
+from ragline.components.ingest.output.examples import encode_chunk
+from ragline.components.ingest.records.chunk import Record, of_records
+from ragline.components.runtime import tfdv_shim
+from ragline.components.validate import gate
+from ragline.components.validate.component import Gate
 
 tfdv_shim.install()
 

@@ -1,0 +1,247 @@
+"""Feature keys, the columns of a data set and the shape letters.
+
+Shape letters, everywhere in ragline: B sequences, T steps, F features, E numbers of an embedding.
+A mask's True (or 1) means "counts". A step t of a sequence is *valid* when t < length; all else is
+padding, which exists only inside a batch. A value of a valid step is *observed* when it was
+measured; a missing one is NaN in records, and nowhere else does NaN have a meaning.
+
+This module is the only place where a key of a record is written out.
+"""
+
+import collections
+import keyword
+import re
+from collections.abc import Mapping
+from collections.abc import Sequence as Collection
+from dataclasses import dataclass
+from typing import Literal
+
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from ragline.components.contract.signatures import ROW_LENGTHS
+from ragline.schemas import SchemaError
+
+# Keys of the raw record, beside one column a feature under its own name.
+SEQUENCE_ID = "sequence_id"
+ENTITY_ID = "entity_id"
+LENGTH = "length"
+LENGTH_BUCKET = "length_bucket"
+MISSING_BUCKET = "missing_bucket"
+TIME = "time"
+BOOKKEEPING = (SEQUENCE_ID, ENTITY_ID, LENGTH, LENGTH_BUCKET, MISSING_BUCKET, TIME)
+# What a schema may leave out: it is written only where it is declared.
+_OPTIONAL = (MISSING_BUCKET, TIME)
+# A feature like any other, which ingest fills if asked to.
+TIME_DELTA = "time_delta"
+
+# Keys of the transformed record, beside `length`, the two ids, context, and the codes of each
+# category under its own name.
+VALUES = "values"
+OBSERVED = "observed"
+
+# The code of a missing word. Those of words begin at 0, which is a code like any other.
+MISSING_CODE = -1
+
+SPLITS = ("train", "eval")
+
+ContextKind = Literal["bytes", "int", "float"]
+ContextValue = str | int | float
+_KINDS: Mapping[int, ContextKind] = {
+    schema_pb2.BYTES: "bytes",
+    schema_pb2.INT: "int",
+    schema_pb2.FLOAT: "float",
+}
+_UNIT_TAG = "unit:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """One number measured at every step.
+
+    Attributes:
+      name: the column's name in records.
+      unit: as the schema's annotation `tag: "unit:..."` says; None if it says nothing.
+      allow_missing: whether a value may be NaN; False where the schema has `disallow_nan`.
+    """
+
+    name: str
+    unit: str | None
+    allow_missing: bool
+
+
+CategoryKind = Literal["bytes", "int"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Category:
+    """One word or code of many at every step, such as an activity; codes are names, not numbers.
+
+    Attributes:
+      name: the column's name in records.
+      kind: `bytes`, where an empty text is a missing value, or `int`, where none can be missing.
+    """
+
+    name: str
+    kind: CategoryKind
+
+    @property
+    def allow_missing(self) -> bool:
+        """Whether a step may lack its word."""
+        return self.kind == "bytes"
+
+    @property
+    def key(self) -> str:
+        """The name as the inputs and outputs of signatures can bear it: `concept_name`."""
+        return re.sub(r"\W", "_", self.name, flags=re.ASCII)
+
+    @property
+    def vocabulary(self) -> str:
+        """The file of its words, one a line in the order of their codes, among a model's assets."""
+        return f"vocabulary_{self.key}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """What a schema says of a data set: its features in order, and its context columns.
+
+    Attributes:
+      features: the F features, in the schema's order, which is the order of `values` [B, T, F].
+      context: name -> kind of the columns that hold one optional value a sequence.
+      categories: the C columns of words or codes, in the schema's order.
+      has_time: whether records carry `time`, nanoseconds since the sequence's first step.
+      has_missing_bucket: whether records carry `missing_bucket`, by which metrics are sliced.
+    """
+
+    features: tuple[Feature, ...]
+    context: Mapping[str, ContextKind]
+    categories: tuple[Category, ...] = ()
+    has_time: bool = False
+    has_missing_bucket: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The F feature names, in order."""
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def allow_missing(self) -> bool:
+        """Whether any value can be missing: only then do records carry `observed`."""
+        return any(feature.allow_missing for feature in self.features)
+
+    @classmethod
+    def from_schema(cls, schema: schema_pb2.Schema) -> "Columns":
+        """Reads the columns off a schema of raw records.
+
+        Of the columns with a ragged tensor representation, a FLOAT one is a feature of the steps, a
+        BYTES or INT one a category; what is neither that nor bookkeeping is context.
+
+        Raises:
+          SchemaError: if the schema has no features, lacks bookkeeping, has an unknown type, or
+            declares a column twice or not at all.
+        """
+        groups = schema.tensor_representation_group
+        ragged = {
+            name
+            for name, shown in (groups[""].tensor_representation.items() if "" in groups else ())
+            if shown.HasField("ragged_tensor")
+        }
+        declared = collections.Counter(feature.name for feature in schema.feature)
+        if twice := [name for name, times in declared.items() if times > 1]:
+            raise SchemaError(f"feature {twice[0]!r}: expected one declaration, received several")
+        if unknown := sorted(ragged - declared.keys()):
+            raise SchemaError(
+                f"tensor representation {unknown[0]!r}: expected a feature of that name, "
+                "received none"
+            )
+        required = [key for key in BOOKKEEPING if key not in _OPTIONAL]
+        if absent := [key for key in required if key not in declared]:
+            raise SchemaError(f"the schema lacks {', '.join(absent)}; expected all of {required}")
+        features, categories, context = [], [], {}
+        for feature in schema.feature:
+            if feature.name in BOOKKEEPING:
+                continue
+            kind = _KINDS.get(feature.type)
+            if kind is None:
+                raise SchemaError(
+                    f"feature {feature.name!r}: expected type BYTES, INT or FLOAT, "
+                    f"received {schema_pb2.FeatureType.Name(feature.type)}"
+                )
+            if feature.name not in ragged:
+                context[feature.name] = kind
+            elif kind == "float":
+                features.append(_feature(feature))
+            else:
+                categories.append(Category(name=feature.name, kind=kind))
+        if not features:
+            raise SchemaError(
+                "the schema has no feature: expected at least one FLOAT feature with a "
+                "ragged_tensor representation"
+            )
+        _check_keys(categories)
+        return cls(
+            features=tuple(features),
+            context=context,
+            categories=tuple(categories),
+            has_time=TIME in declared,
+            has_missing_bucket=MISSING_BUCKET in declared,
+        )
+
+
+def _check_keys(categories: Collection[Category]) -> None:
+    """Each category is an input of the encoder's signatures, beside those that are always there.
+
+    Raises:
+      SchemaError: if TensorFlow cannot name an input so, or two inputs would have one name.
+    """
+    taken = {VALUES: VALUES, OBSERVED: OBSERVED, LENGTH: LENGTH, ROW_LENGTHS: ROW_LENGTHS}
+    for category in categories:
+        key = category.key
+        if not key[:1].isalpha() or keyword.iskeyword(key):
+            raise SchemaError(
+                f"feature {category.name!r}: expected a name that begins with a letter and is no "
+                "word of Python, since the encoder has an input of that name"
+            )
+        if key in taken:
+            raise SchemaError(
+                f"feature {category.name!r}: the encoder would have two inputs {key!r}; expected "
+                f"another name than {taken[key]!r} has"
+            )
+        taken[key] = category.name
+
+
+def _feature(feature: schema_pb2.Feature) -> Feature:
+    units = [t.removeprefix(_UNIT_TAG) for t in feature.annotation.tag if t.startswith(_UNIT_TAG)]
+    return Feature(
+        name=feature.name,
+        unit=units[0] if units else None,
+        allow_missing=not feature.float_domain.disallow_nan,
+    )
+
+
+def length_bucket(length: int) -> str:
+    """The slice a length falls in: powers of two, `1`, `2-3`, `4-7`, `8-15` and so on.
+
+    Written at ingest because TFMA slices only by features of the record. Powers of two need no
+    knowledge of the data, so a bucket means the same in every run.
+    """
+    if length < 1:
+        raise ValueError(f"length: expected >= 1, received {length}")
+    low = 1 << (length.bit_length() - 1)
+    return "1" if low == 1 else f"{low}-{2 * low - 1}"
+
+
+def missing_bucket(missing: int, values: int) -> str:
+    """The slice of a sequence by its share of missing values: none, up to 1%, 10%, 50% or 100%.
+
+    Args:
+      missing: how many of its values are missing.
+      values: how many values it has: steps times columns.
+    """
+    if not 0 <= missing <= values or not values:
+        raise ValueError(f"missing: expected 0 to {values} of at least 1, received {missing}")
+    if not missing:
+        return "0"
+    for low, high in ((0, 1), (1, 10), (10, 50)):
+        if missing * 100 <= high * values:
+            return f"{low}-{high}%"
+    return "50-100%"

@@ -1,0 +1,135 @@
+"""Raw records as the baselines need them: what they are called, how long they are, their slices."""
+
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_transform.tf_metadata import schema_utils
+
+from ragline.components.contract.columns import (
+    ENTITY_ID,
+    LENGTH,
+    OBSERVED,
+    SEQUENCE_ID,
+    VALUES,
+    Columns,
+)
+from ragline.components.evaluate.metrics import slices, totals
+
+_BATCH = 256
+
+
+class Records(NamedTuple):
+    """N raw records.
+
+    Attributes:
+      serialised: tf.Examples, as they are.
+      sequence_ids: of each.
+      entities: of each.
+      lengths: int64 [N].
+      columns: column to slice by -> [N] values, None where a record has none.
+    """
+
+    serialised: list[bytes]
+    sequence_ids: list[bytes]
+    entities: list[str]
+    lengths: np.ndarray
+    columns: dict[str, list[Any]]
+
+    def take(self, rows: Sequence[int]) -> "Records":
+        """Some of the records, in the order given."""
+        return Records(
+            *([values[row] for row in rows] for values in self[:3]),
+            lengths=self.lengths[list(rows)],
+            columns={name: [values[row] for row in rows] for name, values in self.columns.items()},
+        )
+
+    def by_slice(self) -> dict[str, list[int]]:
+        """Slice -> its rows."""
+        rows = {slices.OVERALL: list(range(len(self.serialised)))}
+        for column, values in self.columns.items():
+            for row, value in enumerate(values):
+                if value is not None:
+                    rows.setdefault(slices.name_of(column, value), []).append(row)
+        return rows
+
+
+def read(folder: str, columns: Sequence[str], most: int | None = None) -> Records:
+    """The records of a split.
+
+    Args:
+      folder: of its gzipped shards.
+      columns: to slice by.
+      most: so many at most, those whose hashed ids are the lowest: a sample that is the same in
+        every run and does not depend on the order of the records.
+    """
+    shards = sorted(tf.io.gfile.glob(f"{folder}/*"))
+    found = (
+        (tf.train.Example.FromString(record).features.feature, record)
+        for record in tf.data.TFRecordDataset(shards, "GZIP").as_numpy_iterator()
+    )
+    rows = ((_first(feature[SEQUENCE_ID]), feature, record) for feature, record in found)
+    if most is not None:
+        rows = heapq.nsmallest(most, rows, key=lambda row: totals.rank_of(row[0]))
+    kept = [
+        (
+            record,
+            name,
+            _first(feature[ENTITY_ID]).decode(),
+            _first(feature[LENGTH]),
+            *(_first(feature[column]) if column in feature else None for column in columns),
+        )
+        for name, feature, record in rows
+    ]
+    fields = [list(field) for field in zip(*kept, strict=True)] or [[]] * (4 + len(columns))
+    return Records(
+        *fields[:3], np.array(fields[3], np.int64), dict(zip(columns, fields[4:], strict=True))
+    )
+
+
+def _first(feature: tf.train.Feature) -> Any:
+    kind = feature.WhichOneof("kind")
+    values = getattr(feature, kind).value if kind else ()
+    return values[0] if values else None
+
+
+def batches(records: Records) -> Iterator[tuple[np.ndarray, tf.Tensor]]:
+    """(rows, serialised [B]) of batches of similar length, which hold little padding."""
+    order = np.argsort(records.lengths, kind="stable")
+    for start in range(0, len(order), _BATCH):
+        rows = order[start : start + _BATCH]
+        yield rows, tf.constant([records.serialised[row] for row in rows], tf.string)
+
+
+def standardiser(
+    transform_graph: str, schema: schema_pb2.Schema, columns: Columns
+) -> Callable[[tf.Tensor], list[np.ndarray]]:
+    """Serialised raw records [B] -> standardised values, float64 [T, F] each, NaN where missing.
+
+    Args:
+      transform_graph: uri of Transform's output.
+      schema: of the raw records.
+      columns: the schema's features.
+    """
+    layer = tft.TFTransformOutput(transform_graph).transform_features_layer()
+    raw_spec = schema_utils.schema_as_feature_spec(schema).feature_spec
+    spec = {name: raw_spec[name] for name in columns.names}
+
+    def standardise(serialised: tf.Tensor) -> list[np.ndarray]:
+        transformed = layer(tf.io.parse_example(serialised, spec))
+        values = _rows(transformed[VALUES], len(columns.features))
+        if OBSERVED not in transformed:
+            return values
+        observed = _rows(transformed[OBSERVED], len(columns.features))
+        return [np.where(o > 0, v, np.nan) for v, o in zip(values, observed, strict=True)]
+
+    return standardise
+
+
+def _rows(ragged: tf.RaggedTensor, features: int) -> list[np.ndarray]:
+    flat, ends = ragged.flat_values.numpy().astype(np.float64), ragged.row_splits.numpy()[1:-1]
+    return [row.reshape(-1, features) for row in np.split(flat, ends)]

@@ -1,0 +1,56 @@
+"""Which metrics, over which slices: the EvalConfig of TFX's Evaluator."""
+
+import json
+from collections.abc import Sequence
+
+from tensorflow_model_analysis.proto import config_pb2
+
+from ragline.components.contract.signatures import EVALUATE
+from ragline.components.evaluate.metrics.formulas import Head
+
+
+def eval_config(
+    *,
+    features: Sequence[str],
+    heads: Sequence[Head],
+    categories: Sequence[str],
+    slices: Sequence[str],
+    source: str,
+) -> config_pb2.EvalConfig:
+    """The metrics, overall and by each value of each slicing column.
+
+    There are no thresholds here: whether a candidate is blessed is for `verdict` to say. Nor are
+    there TFMA's own intervals, whose groups of sequences are drawn anew in each run.
+
+    Args:
+      features: the F names, in order.
+      heads: of the model.
+      categories: their names.
+      slices: the columns to slice by; see `slices.columns_of`.
+      source: digest of our source, for the Evaluator's cache.
+    """
+    return config_pb2.EvalConfig(
+        model_specs=[config_pb2.ModelSpec(signature_name=EVALUATE)],
+        slicing_specs=[
+            config_pb2.SlicingSpec(),
+            *(config_pb2.SlicingSpec(feature_keys=[column]) for column in slices),
+        ],
+        metrics_specs=[
+            config_pb2.MetricsSpec(
+                metrics=[
+                    config_pb2.MetricConfig(
+                        class_name="MaskedMetrics",
+                        module="ragline.components.evaluate.metrics.masked_metrics",
+                        config=json.dumps(
+                            {
+                                "features": list(features),
+                                "heads": list(heads),
+                                "categories": list(categories),
+                                "source": source,
+                            }
+                        ),
+                    )
+                ]
+            )
+        ],
+    )

@@ -1,0 +1,168 @@
+"""The masked metrics as one TFMA metric: sums are added up once a slice, then divided.
+
+The model's `evaluate` signature returns float64 sums a sequence (`ragline.components.contract.signatures`). One
+private combiner adds them all up, group by group (`totals.py`); `formulas.py` makes every metric
+and its interval of them. Adding up sums, instead of averaging averages, is what makes a metric
+independent of batches and of their order.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+from tensorflow_model_analysis import constants
+from tensorflow_model_analysis.metrics import metric_types
+from tensorflow_model_analysis.proto import metrics_for_slice_pb2
+
+from ragline.components.contract.columns import SEQUENCE_ID
+from ragline.components.contract.signatures import BASELINES, COUNTS, is_of_each_feature
+from ragline.components.evaluate.metrics import formulas, totals
+from ragline.components.evaluate.metrics.formulas import Estimate
+from ragline.components.evaluate.metrics.totals import Totals
+
+# TFMA leaves out of its results what begins with an underscore.
+_TOTALS = metric_types.MetricKey(name="_ragline_totals")
+_COUNT = "#count"
+
+
+class MaskedMetrics(metric_types.Metric):
+    """Every metric of `formulas.py`, of the model and of the baselines whose sums it returns."""
+
+    def __init__(
+        self,
+        features: Sequence[str],
+        heads: Sequence[formulas.Head],
+        categories: Sequence[str],
+        source: str = "",
+    ) -> None:
+        """Says what the model is about.
+
+        Args:
+          features: the F names, in order.
+          heads: of the model.
+          categories: their names.
+          source: digest of our source, so that the Evaluator's cache sees an edited module.
+        """
+        super().__init__(
+            _computations, features=features, heads=heads, categories=categories, source=source
+        )
+
+
+def key_of(predictor: str, metric: str) -> str:
+    """The name in TFMA's results: a metric of the model is plain, a baseline's has its name."""
+    return f"{predictor}/{metric}" if predictor in BASELINES else metric
+
+
+def count_of(key: str) -> str:
+    """The name in TFMA's results under which a metric's count stands."""
+    return f"{key}{_COUNT}"
+
+
+def is_count(key: str) -> bool:
+    """Whether a name in TFMA's results is one of `count_of`."""
+    return key.endswith(_COUNT)
+
+
+def _computations(
+    features: Sequence[str],
+    heads: Sequence[formulas.Head],
+    categories: Sequence[str],
+    source: str,
+) -> metric_types.MetricComputations:
+    del source
+
+    def result(
+        metrics: dict[metric_types.MetricKey, Any],
+    ) -> dict[metric_types.MetricKey, Any]:
+        return {
+            metric_types.MetricKey(name=name): value
+            for name, value in _written(metrics[_TOTALS], features, heads, categories).items()
+        }
+
+    keys = [
+        name
+        for metric in formulas.model_metrics(features, heads, categories)
+        for name in (metric, *([] if metric in COUNTS else [count_of(metric)]))
+    ] + [
+        name
+        for baseline in BASELINES
+        for metric in formulas.RECONSTRUCTION
+        for name in (key_of(baseline, metric), count_of(key_of(baseline, metric)))
+    ]
+    return [
+        metric_types.MetricComputation(
+            keys=[_TOTALS],
+            preprocessors=[
+                metric_types.StandardMetricInputsPreprocessor(
+                    include_filter={constants.FEATURES_KEY: {SEQUENCE_ID: {}}}
+                )
+            ],
+            combiner=AddTotals(),
+        ),
+        metric_types.DerivedMetricComputation(
+            keys=[metric_types.MetricKey(name=name) for name in keys], result=result
+        ),
+    ]
+
+
+def _written(
+    found: Totals,
+    features: Sequence[str],
+    heads: Sequence[formulas.Head],
+    categories: Sequence[str],
+) -> dict[str, Any]:
+    """Every metric and its count, as TFMA writes them."""
+    written: dict[str, Any] = {}
+    estimates = formulas.model_estimates(found, features, heads, categories)
+    for name, estimate in estimates.items():
+        written |= _pair(name, estimate)
+    for baseline in BASELINES:
+        for name, estimate in formulas.baseline_estimates(found, baseline).items():
+            written |= _pair(key_of(baseline, name), estimate)
+    return written
+
+
+def _pair(key: str, estimate: Estimate) -> dict[str, Any]:
+    value: Any = estimate.value
+    if estimate.lower is not None and estimate.upper is not None:
+        value = metrics_for_slice_pb2.BoundedValue(
+            value={"value": estimate.value},
+            lower_bound={"value": estimate.lower},
+            upper_bound={"value": estimate.upper},
+        )
+    counted = {} if estimate.count is None else {count_of(key): estimate.count}
+    return {key: value} | counted
+
+
+class AddTotals(beam.CombineFn):
+    """Adds up the sums of many sequences, name by name and group by group, in float64."""
+
+    def create_accumulator(self) -> Totals:
+        """Of no sequence: {}."""
+        return {}
+
+    def add_input(self, accumulator: Totals, element: Any) -> Totals:
+        """Adds one sequence.
+
+        Args:
+          accumulator: name -> total so far, float64 [GROUPS, ...].
+          element: TFMA's StandardMetricInputs; its prediction is name -> float64 scalar or [F], its
+            features hold the sequence's id.
+        """
+        [sequence_id] = np.ravel(element.features[SEQUENCE_ID])
+        sums = {
+            # TFMA hands a scalar over as an array of one.
+            name: np.reshape(value, -1 if is_of_each_feature(name) else ()).astype(np.float64)
+            for name, value in element.prediction.items()
+        }
+        totals.add(accumulator, totals.group_of(sequence_id), sums)
+        return accumulator
+
+    def merge_accumulators(self, accumulators: Iterable[Totals]) -> Totals:
+        """Adds totals to totals; its inputs stay as they are."""
+        return totals.merge(accumulators)
+
+    def extract_output(self, accumulator: Totals) -> dict[metric_types.MetricKey, Totals]:
+        """The totals under the private key that the metrics are made of."""
+        return {_TOTALS: accumulator}

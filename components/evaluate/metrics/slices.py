@@ -1,0 +1,72 @@
+"""Slices: the whole eval split, and the sequences that share a value of a column.
+
+A slice is written `overall`, or `column=value`, such as `length_bucket=8-15`. Columns are those
+that the schema declares with few values: the length bucket, the missing bucket, and every context
+column of text or integers. TFMA makes a slice of each value it meets; a column with more than 20
+keeps the 20 with the most sequences, and a sentence says that there were more.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ragline.components.contract.columns import LENGTH_BUCKET, MISSING_BUCKET, Columns
+
+OVERALL = "overall"
+MOST = 20  # Of a column: as many as a person reads, and a verdict can have an opinion on.
+
+
+def columns_of(columns: Columns) -> tuple[str, ...]:
+    """The columns that metrics are sliced by."""
+    context = (name for name, kind in columns.context.items() if kind != "float")
+    return (
+        LENGTH_BUCKET,
+        *([MISSING_BUCKET] if columns.has_missing_bucket else []),
+        *context,
+    )
+
+
+def name_of(column: str, value: Any) -> str:
+    """The slice of a value, as records hold it: bytes or an integer."""
+    return f"{column}={text_of(value)}"
+
+
+def text_of(value: Any) -> str:
+    """A value as a person reads it."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def column_of(name: str) -> str:
+    """The column of a slice; `overall` of the whole split."""
+    return name.partition("=")[0]
+
+
+def most_common(sequences: Mapping[str, float]) -> tuple[list[str], list[str]]:
+    """The slices to keep, in order, and a sentence on each column that had too many.
+
+    Overall first, then column by column, as they came; ranges of numbers by their lower bound.
+
+    Args:
+      sequences: slice -> how many sequences.
+    """
+    kept, sentences = [OVERALL], []
+    by_column: dict[str, list[str]] = {}
+    for name in sequences:
+        if name != OVERALL:
+            by_column.setdefault(column_of(name), []).append(name)
+    for column, names in sorted(by_column.items()):
+        names.sort(key=lambda name: (-sequences[name], name))
+        if left_out := names[MOST:]:
+            sentences.append(
+                f"{column} has {len(names)} values: the {MOST} with the most sequences have "
+                f"metrics of their own, {len(left_out)} with at most "
+                f"{sequences[left_out[0]]:.0f} sequences each have none"
+            )
+        kept += sorted(names[:MOST], key=_order)
+    return kept, sentences
+
+
+def _order(name: str) -> tuple[float, str]:
+    """By the number that a value begins with, then as text."""
+    value = name.partition("=")[2]
+    digits = value[: next((i for i, c in enumerate(value) if not c.isdigit()), len(value))]
+    return (float(digits) if digits else float("inf"), value)

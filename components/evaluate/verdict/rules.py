@@ -1,0 +1,157 @@
+"""What blesses a model, as a person writes it: `schemas/<name>.verdict.toml`.
+
+    min_eval = 100                  # sequences of the eval split, at least
+    most_worse_than_newest = 0.05   # normalised_mse, at most 5% above the newest blessed model's
+
+    [[rules]]
+    metric = "masked_mse"
+    slice = "length_bucket=*"       # each length bucket; without it, the whole eval split
+    at_most = 0.9
+    bound = "upper"                 # of the 95% interval; without it, the value
+    min_sequences = 50              # smaller slices are not judged, and the verdict says so
+
+    [[rules]]
+    metric = "normalised_mse"
+    against = "pca"                 # a baseline, or `newest`, the newest blessed model
+    at_most = 1.0                   # their ratio, or with `by = "difference"` what lies between
+
+What cannot be configured away is in `verdict.py`.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from ragline.components.contract.columns import Columns
+from ragline.components.contract.signatures import BASELINES
+from ragline.components.evaluate.metrics import formulas, slices
+from ragline.components.evaluate.metrics.formulas import FEWEST, NORMALISED_MSE, Head
+
+PCA, UNTRAINED, NEWEST = "pca", "untrained", "newest"
+OTHERS = (*BASELINES, PCA, UNTRAINED, NEWEST)
+EMBEDDING_METRICS = ("embedding/effective_rank", "embedding/length_r2", "embedding/neighbours_kept")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One of the `[[rules]]`: a metric of the model, and where it must lie.
+
+    Attributes:
+      metric: its name, as in a run's summary.
+      slice: `overall`, `column=value`, or `column=*` for each value of a column.
+      at_most: the metric is not above it.
+      at_least: the metric is not below it.
+      against: another predictor's metric: `training_mean`, `sequence_mean`, `last_value`, `pca`,
+        `untrained` or `newest`; the bounds are then on the two together.
+      by: how: their `ratio`, the model's to the other's, or their `difference`, the model's less
+        the other's.
+      bound: what is compared of the model: its `value`, or the `lower` or `upper` bound of its 95%
+        interval.
+      min_sequences: a slice with fewer is not judged.
+    """
+
+    metric: str
+    slice: str = slices.OVERALL
+    at_most: float | None = None
+    at_least: float | None = None
+    against: str | None = None
+    by: Literal["ratio", "difference"] = "ratio"
+    bound: Literal["value", "lower", "upper"] = "value"
+    min_sequences: int = FEWEST
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
+
+    def __post_init__(self) -> None:
+        mistakes = []
+        if self.at_most is None and self.at_least is None:
+            mistakes.append("at_most: expected at_most or at_least, received neither")
+        if self.against is not None and self.against not in OTHERS:
+            mistakes.append(
+                f"against: expected one of {', '.join(OTHERS)}, received {self.against!r}"
+            )
+        if self.against is None and self.by != "ratio":
+            mistakes.append("by: expected against with it, received none")
+        if self.against == NEWEST and self.metric != NORMALISED_MSE:
+            mistakes.append(
+                f"metric: expected {NORMALISED_MSE!r} against the newest blessed model, received "
+                f"{self.metric!r}: its standardised units are those of its own training data, so "
+                "that other metrics of two models cannot be compared"
+            )
+        elif self.against is not None and self.metric not in formulas.RECONSTRUCTION:
+            mistakes.append(
+                f"metric: expected one of {', '.join(formulas.RECONSTRUCTION)} with against, "
+                f"received {self.metric!r}"
+            )
+        if (
+            self.against is not None
+            and self.metric == formulas.EXPLAINED_VARIANCE
+            and self.by == "ratio"
+        ):
+            mistakes.append(
+                "by: expected 'difference' with explained_variance, which may be 0 or below, "
+                "received 'ratio'"
+            )
+        if self.min_sequences < 1:
+            mistakes.append(f"min_sequences: expected at least 1, received {self.min_sequences}")
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """A whole verdict file.
+
+    Attributes:
+      min_eval: the eval split has so many sequences, at least; below the default of 30 there is not
+        even an interval.
+      most_worse_than_newest: the normalised MSE is at most this share above that of the newest
+        blessed model; 0.05 lets pass what another seed changes and stops what a user would notice.
+      rules: further ones.
+    """
+
+    min_eval: int = FEWEST
+    most_worse_than_newest: float = 0.05
+    rules: tuple[Rule, ...] = ()
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
+
+    def __post_init__(self) -> None:
+        mistakes = []
+        if self.min_eval < 1:
+            mistakes.append(f"min_eval: expected at least 1, received {self.min_eval}")
+        if not 0.0 <= self.most_worse_than_newest < float("inf"):
+            mistakes.append(
+                "most_worse_than_newest: expected a share of at least 0, received "
+                f"{self.most_worse_than_newest}"
+            )
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
+
+
+def unknown(rules: Rules, columns: Columns, heads: Collection[Head]) -> Iterator[str]:
+    """What rules speak of and a run does not have, one sentence each.
+
+    TFMA drops a slicing column that it does not know, silently, and its threshold with it.
+    """
+    categories = [category.name for category in columns.categories]
+    known = formulas.model_metrics(columns.names, tuple(heads), categories)
+    metrics = (*known, *EMBEDDING_METRICS)
+    sliced = slices.columns_of(columns)
+    for place, rule in enumerate(rules.rules):
+        if rule.metric not in metrics:
+            yield (
+                f"rules.{place}.metric: expected one of {', '.join(metrics)}, "
+                f"received {rule.metric!r}"
+            )
+        column, equals, value = rule.slice.partition("=")
+        if rule.slice != slices.OVERALL and not (column in sliced and equals and value):
+            wanted = ", ".join(f"{name}=..." for name in sliced)
+            yield (
+                f"rules.{place}.slice: expected {slices.OVERALL} or one of {wanted}, "
+                f"received {rule.slice!r}"
+            )
+        elif rule.metric in EMBEDDING_METRICS and rule.slice != slices.OVERALL:
+            yield (
+                f"rules.{place}.slice: expected {slices.OVERALL}, the only slice of "
+                f"{rule.metric}, received {rule.slice!r}"
+            )

@@ -1,0 +1,84 @@
+"""The linear path as ONNX nodes; components/train/model/grid_resample.py has the formulas.
+
+d[k, t]  = |k (L - 1) - t (K - 1)|
+grid     = max(0, K - 1 - d) / (K - 1) @ values     [B, K, T] @ [B, T, F]
+"""
+
+import numpy as np
+
+from ragline.components.export.network import Linear
+from ragline.components.export.nodes import Nodes
+
+
+def code(nodes: Nodes, linear: Linear, values: str, observed: str, length: str, mask: str) -> str:
+    """Adds the linear part of the code.
+
+    Args:
+      nodes: to which it is added.
+      linear: the path.
+      values: float32 [B, T, F], 0 in the padding and where nothing was observed.
+      observed: bool [B, T, F]; anything may stand in the padding.
+      length: int64 [B].
+      mask: bool [B, T, 1], True where the step is valid.
+
+    Returns:
+      The name of float32 [B, E].
+    """
+    if linear.fills:
+        values = _fill(nodes, values, nodes.call("And", observed, mask))
+    last = nodes.unsqueeze(nodes.call("Sub", length, np.int64(1)), 1, 2)  # [B, 1, 1]
+    points = np.arange(linear.steps, dtype=np.int64)[np.newaxis, :, np.newaxis]
+    places = nodes.unsqueeze(nodes.range(nodes.shape(values, 1)), 0, 1)  # [1, 1, T]
+    distance = nodes.call(
+        "Abs",
+        nodes.call(
+            "Sub",
+            nodes.call("Mul", points, last),
+            nodes.call("Mul", places, np.int64(linear.steps - 1)),
+        ),
+    )
+    near = nodes.call("Max", nodes.call("Sub", np.int64(linear.steps - 1), distance), np.int64(0))
+    share = nodes.call("Div", nodes.cast(near, "DOUBLE"), np.float64(linear.steps - 1))
+    grid = nodes.call("MatMul", nodes.cast(share, "FLOAT"), values)
+    # Of an empty batch, the second size cannot be inferred.
+    flat = nodes.call("Reshape", grid, np.array([-1, len(linear.to_code.kernel)], np.int64))
+    product = nodes.call("MatMul", flat, linear.to_code.kernel)
+    return str(nodes.call("Add", product, linear.to_code.bias))
+
+
+def _fill(nodes: Nodes, values: str, observed: str) -> str:
+    """Interpolates what is missing between the observed values around it, by feature.
+
+    The places of the observed values stand first in `order`, so that the n-th of them is found at n
+    without a search, as in `resample.fill`.
+    """
+    there = nodes.call("Transpose", observed, perm=[0, 2, 1])  # [B, F, T]
+    by_feature = nodes.call("Transpose", values, perm=[0, 2, 1])
+    steps = nodes.shape(values, 1)
+    places = nodes.range(steps)
+    # Keys that are all different: no sort need be stable.
+    keys = nodes.call("Where", there, places, nodes.call("Add", places, steps))
+    order = nodes.call(
+        "TopK", keys, nodes.call("Reshape", steps, np.array([1], np.int64)), outputs=2,
+        axis=2, largest=0, sorted=1,
+    )[1]  # fmt: skip
+    seen = nodes.cast(there, "INT64")
+    number = nodes.call("CumSum", seen, np.int64(2))
+    count = nodes.call("ReduceSum", seen, np.array([2], np.int64), keepdims=1)
+    most = nodes.call("Max", nodes.call("Sub", count, np.int64(1)), np.int64(0))
+
+    def nth(which: str) -> str:
+        held = nodes.call("Min", nodes.call("Max", which, np.int64(0)), most)
+        return str(nodes.call("GatherElements", order, held, axis=2))
+
+    before = nth(nodes.call("Sub", number, np.int64(1)))
+    after = nth(nodes.call("Sub", number, seen))
+    low = nodes.call("GatherElements", by_feature, before, axis=2)
+    high = nodes.call("GatherElements", by_feature, after, axis=2)
+    way = nodes.cast(nodes.call("Sub", places, before), "FLOAT")
+    apart = nodes.call("Sub", after, before)
+    # Where both are one place, the way counts for nothing: high - low is 0 there.
+    whole = nodes.cast(nodes.call("Max", apart, np.int64(1)), "FLOAT")
+    share = nodes.call("Div", way, whole)
+    rise = nodes.call("Mul", nodes.call("Sub", high, low), share)
+    return str(nodes.call("Transpose", nodes.call("Add", low, rise), perm=[0, 2, 1]))

@@ -1,0 +1,42 @@
+"""The shards of a split, as the ingest account states them: what a stage reads, in place of a glob.
+
+A glob takes what is there: a shard that is missing, left over or changed is none of its business.
+"""
+
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from ragline.components.contract.errors import BadDataError
+from ragline.components.files.storage import sha256
+
+
+def shards(account: Mapping[str, Any], split: str, folder: pathlib.Path) -> list[pathlib.Path]:
+    """The files of a split, in order, once they are all there and as they were written.
+
+    Args:
+      account: the content of account.json.
+      split: one of the splits.
+      folder: the split's folder in the examples.
+
+    Raises:
+      BadDataError: `missing_shard`, `unknown_shard` or `changed_shard`.
+    """
+    stated = {entry["name"]: entry for entry in account["splits"][split]["shards"]}
+    found = set(os.listdir(folder)) if folder.is_dir() else set()
+    for code, names, what in (
+        ("missing_shard", stated.keys() - found, "the account names it, and it is not there"),
+        ("unknown_shard", found - stated.keys(), "it is there, and the account does not name it"),
+    ):
+        if names:
+            raise BadDataError(code, *(f"{folder / name}: {what}" for name in sorted(names)))
+    for name, entry in stated.items():
+        path = folder / name
+        size = path.stat().st_size
+        if size != entry["bytes"]:
+            expected = f"expected {entry['bytes']} bytes, received {size}"
+            raise BadDataError("changed_shard", f"{path}: {expected}")
+        if sha256(path) != entry["sha256"]:
+            raise BadDataError("changed_shard", f"{path}: its SHA-256 is not the account's")
+    return [folder / name for name in stated]

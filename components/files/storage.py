@@ -1,0 +1,153 @@
+"""Files that are whole or absent, and digests that name their content.
+
+A file that is under way is a local one under another name; when it is whole it gets its own, or is
+copied into a store in one go (see `places`).
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import pathlib
+import secrets
+import tempfile
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any
+
+from ragline.components.files import places
+from ragline.components.files.places import Place
+
+_CHUNK_BYTES = 1 << 20
+
+
+def sha256(path: Place) -> str:
+    """Hex SHA-256 of a file's content, read in chunks."""
+    digest = hashlib.sha256()
+    with places.open(path) as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def digest_of(parts: Iterable[str]) -> str:
+    """Hex SHA-256 of a list of strings; no two different lists share their bytes."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode()
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
+
+
+def manifest(folder: Place) -> dict[str, dict[str, Any]]:
+    """What stands below a folder: file, by its path in it -> `bytes` and `sha256`."""
+    top = os.fspath(folder).rstrip("/")
+    return {
+        file.removeprefix(f"{top}/"): {"bytes": places.size(file), "sha256": sha256(file)}
+        for file in places.inside(top)
+    }
+
+
+def fsync(path: pathlib.Path) -> None:
+    """Flushes a file, or a folder's entries, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def rename(staged: pathlib.Path, path: pathlib.Path) -> None:
+    """Gives a file its final name, once every byte of it is on the disk."""
+    fsync(staged)
+    os.replace(staged, path)
+    fsync(path.parent)
+
+
+class Staged:
+    """A file under way; as a context, it is published at the end, or discarded on an error.
+
+    Attributes:
+      file: where it is written meanwhile, on this machine's disk.
+    """
+
+    def __init__(self, place: Place) -> None:
+        """Begins with nothing; a folder on a disk is made if it is not there."""
+        self._place = os.fspath(place)
+        name = os.path.basename(self._place)
+        # What begins with a dot is in no pattern of TFX's, and no part of a Parquet data set. Of
+        # machines that share a disk, two may do the same work at once, with the same process id.
+        name = f".{name}.{secrets.token_hex(4)}.tmp"
+        if places.is_local(self._place):
+            folder = pathlib.Path(self._place).parent
+            folder.mkdir(parents=True, exist_ok=True)
+        else:
+            folder = pathlib.Path(tempfile.gettempdir())
+        self.file = folder / name
+
+    def __enter__(self) -> pathlib.Path:
+        return self.file
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                self.publish()
+        finally:
+            self.discard()
+
+    def publish(self) -> None:
+        """Gives it its final name, once it is closed."""
+        if places.is_local(self._place):
+            rename(self.file, pathlib.Path(self._place))
+        else:
+            places.upload(self.file, self._place)
+            self.discard()
+
+    def discard(self) -> None:
+        """Leaves nothing of it but what is published."""
+        with contextlib.suppress(OSError):  # Of a folder that cannot be written to.
+            self.file.unlink(missing_ok=True)
+
+
+def write_bytes(path: Place, data: bytes) -> None:
+    """Writes a file that is whole under its final name, or not there at all.
+
+    Raises:
+      OSError: it names the file even where the kernel does not, as when the disk is full.
+    """
+    try:
+        with Staged(path) as staged:
+            staged.write_bytes(data)
+    except OSError as error:
+        error.filename = error.filename or os.fspath(path)
+        raise
+
+
+def write_text(path: Place, text: str) -> None:
+    """As `write_bytes`, in UTF-8."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Place, value: Any) -> None:
+    """Writes standard JSON, atomically; a number that is not finite, which JSON lacks, is null."""
+    write_text(path, json.dumps(standard(value), indent=2, allow_nan=False) + "\n")
+
+
+def standard(value: Any) -> Any:
+    """The value as standard JSON can hold it: a number that is not finite becomes None."""
+    if isinstance(value, dict):
+        return {key: standard(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [standard(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read_json(path: Place) -> Any:
+    """Reads a JSON file."""
+    return json.loads(places.read(path).decode())

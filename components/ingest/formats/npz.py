@@ -1,0 +1,289 @@
+"""NumPy archives, in one of two forms.
+
+Flat: the steps of all sequences one after another, and how many each one has.
+
+    np.savez(path, values=[sum T, F], length=[N], sequence_id=[N], label=[N], ...)
+
+`values` has the schema's features in order; instead, each feature may have an array [sum T] under
+its own name. Categories and the time are arrays [sum T] too. `length` may be called `lengths` or
+`row_lengths`. Ids and context are arrays [N] and may be absent; NaN and "" are absent context. A
+sequence of negative length is rejected; of lengths that do not add up, none can be trusted.
+
+One array a sequence: [T, F], or [T] of a single feature. Its name is its id, save for the names
+`arr_0`, `arr_1` and so on, which numpy.savez gives to arrays that have none.
+
+Arrays are read from the archive a range at a time, and their stated sizes are compared with the
+bytes that are there before anything is allocated. An array of objects is pickled, and unpickling
+runs whatever code the file holds: it is refused.
+"""
+
+import dataclasses
+import re
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from ragline.components.contract.columns import LENGTH, SEQUENCE_ID, Columns
+from ragline.components.contract.errors import BadDataError
+from ragline.components.ingest.formats.parsing import table
+from ragline.components.ingest.formats.parsing.arrays import (
+    INTEGERS,
+    NAMES,
+    NUMBERS,
+    TEXT,
+    TIMES,
+    Array,
+    Kinds,
+    Rows,
+    arrow,
+    opened,
+    read_arrays,
+)
+from ragline.components.ingest.formats.parsing.columnar import STEPS, Flat, features_of, part
+from ragline.components.ingest.formats.parsing.table import Layout
+from ragline.components.ingest.options import InputOptions
+from ragline.components.ingest.records.checks import Reject
+from ragline.components.ingest.records.chunk import File, Part, Piece, runs
+
+LENGTHS = (LENGTH, "lengths", "row_lengths")
+_VALUES = "values"
+_UNNAMED = re.compile(r"arr_[0-9]+")
+_BLOCK = 1 << 20
+_RECORDS = 1 << 13
+_CONTEXT = {"bytes": TEXT, "int": INTEGERS, "float": NUMBERS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Form:
+    """The flat form of an archive.
+
+    Attributes:
+      read: the meaning of the arrays.
+      lengths: [N].
+      matrix: [sum T, F], or None where each feature has an array.
+      steps: column -> [sum T].
+      records: column -> [N].
+    """
+
+    read: Layout
+    lengths: Array
+    matrix: Array | None
+    steps: Mapping[str, Array]
+    records: Mapping[str, Array]
+
+    @property
+    def total(self) -> int:
+        """Steps of all sequences, as the arrays have them."""
+        return (self.matrix or next(iter(self.steps.values()))).shape[0]
+
+
+def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int) -> list[Piece]:
+    """One piece of the flat form; ranges of arrays of the other.
+
+    Raises:
+      BadDataError: `unreadable`, a broken archive; `zip_bomb`; `pickled`; `missing_column`; and in
+        the flat form `type`, `bad_dim` and `length_mismatch`.
+    """
+    with opened(file.path) as archive:
+        arrays = read_arrays(archive, file.path)
+        size = sum(array.member.compress_size for array in arrays)
+        if form := _form(arrays, columns, options, file.path):
+            _check_lengths(archive, form, file.path)
+            return [Piece(file=file, start=0, stop=None, first=1, size=size)]
+    features_of(columns, options, file.path)
+    starts, waiting = [0], 0
+    for place, array in enumerate(arrays):
+        if waiting >= piece_bytes:
+            starts, waiting = [*starts, place], 0
+        waiting += array.member.compress_size
+    return [
+        Piece(file=file, start=start, stop=stop, first=start + 1, size=size // len(starts))
+        for start, stop in zip(starts, [*starts[1:], len(arrays)], strict=True)
+    ]
+
+
+def read(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
+    """The sequences of a piece.
+
+    Raises:
+      BadDataError: as `pieces`; a wrong checksum is found when the array has been read.
+    """
+    path = piece.file.path
+    with opened(path) as archive:
+        arrays = read_arrays(archive, path)
+        if form := _form(arrays, columns, options, path):
+            yield from _read_flat(archive, form, path)
+        else:
+            chosen = enumerate(arrays[piece.start : piece.stop], start=piece.first)
+            yield from _read_each(
+                archive, chosen, table.layout(columns.names, columns, options, path), path
+            )
+
+
+def _form(
+    arrays: Iterable[Array], columns: Columns, options: InputOptions, path: str
+) -> _Form | None:
+    """The flat form, checked as far as headers tell; None if the archive is of the other."""
+    named = {array.name: array for array in arrays}
+    stated = [name for name in LENGTHS if name in named]
+    if len(stated) > 1:
+        raise BadDataError(
+            "length_mismatch", f"{path}: expected one array of lengths, received {stated}"
+        )
+    by_feature = named.keys() >= set(columns.names)
+    if not stated and (by_feature or _VALUES in named):
+        raise BadDataError(
+            "missing_column",
+            f"{path}: expected an array {LENGTH!r} that says how many steps each sequence has, "
+            f"received {', '.join(map(repr, list(named)[:20]))}",
+        )
+    if not stated:
+        return None
+    is_matrix = _VALUES in named and not by_feature
+    read = table.layout({*named, *(columns.names if is_matrix else ())}, columns, options, path)
+
+    def take(name: str, kinds: Kinds, dims: int = 1) -> Array:
+        array = named[name]
+        if not array.is_of(kinds):
+            raise BadDataError(
+                "type", f"{path}: array {name!r}: expected {kinds[1]}, received {array}"
+            )
+        if len(array.shape) != dims:
+            raise BadDataError(
+                "bad_dim", f"{path}: array {name!r}: expected {dims} dimensions, received {array}"
+            )
+        return array
+
+    of_steps = {} if is_matrix else dict.fromkeys(read.features, NUMBERS)
+    for category in columns.categories:
+        of_steps[category.name] = INTEGERS if category.kind == "int" else NAMES
+    if read.time:
+        of_steps[read.time] = TIMES
+    of_records = {name: NAMES for name in (read.sequence, read.entity) if name}
+    of_records |= {name: _CONTEXT[columns.context[name]] for name in read.context}
+    form = _Form(
+        read=read,
+        lengths=take(stated[0], INTEGERS),
+        matrix=take(_VALUES, NUMBERS, dims=2) if is_matrix else None,
+        steps={name: take(name, kinds) for name, kinds in of_steps.items()},
+        records={name: take(name, kinds) for name, kinds in of_records.items()},
+    )
+    if form.matrix and form.matrix.shape[1] != len(read.features):
+        raise BadDataError(
+            "bad_dim",
+            f"{path}: array {_VALUES!r}: expected [sum T, {len(read.features)}], as the schema "
+            f"has features, received {form.matrix}",
+        )
+    for expected, group in ((form.total, form.steps), (form.lengths.shape[0], form.records)):
+        for array in group.values():
+            if array.shape[0] != expected:
+                raise BadDataError(
+                    "length_mismatch",
+                    f"{path}: array {array.name!r}: expected {expected} values, received {array}",
+                )
+    return form
+
+
+def _check_lengths(archive: zipfile.ZipFile, form: _Form, path: str) -> None:
+    """Compares the sum of the lengths with the steps that there are."""
+    rows, count, total = Rows(archive, form.lengths, path), form.lengths.shape[0], 0
+    for start in range(0, count, _BLOCK):
+        # Capped, for a sum must not wrap round.
+        block = np.clip(rows.take(min(_BLOCK, count - start)), 0, form.total + 1)
+        total += sum(block.tolist())
+    rows.finish()
+    if total != form.total:
+        raise BadDataError(
+            "length_mismatch",
+            f"{path}: array {form.lengths.name!r}: expected lengths whose sum is the "
+            f"{form.total} steps that there are, received {total}",
+        )
+
+
+def _read_flat(archive: zipfile.ZipFile, form: _Form, path: str) -> Iterator[Part]:
+    lengths = Rows(archive, form.lengths, path)
+    records = {name: Rows(archive, array, path) for name, array in form.records.items()}
+    steps = {name: Rows(archive, array, path) for name, array in form.steps.items()}
+    matrix = Rows(archive, form.matrix, path) if form.matrix else None
+    for first in range(0, form.lengths.shape[0], _RECORDS):
+        size = min(_RECORDS, form.lengths.shape[0] - first)
+        stated = lengths.take(size)
+        block = {name: rows.take(size) for name, rows in records.items()}
+        # After `_check_lengths`, none is too large for an int64.
+        length = np.where(stated < 0, 0, stated).astype(np.int64)
+        for start, stop in runs(length, STEPS):
+            total = int(length[start:stop].sum())
+            cells = {name: arrow(rows.take(total)) for name, rows in steps.items()}
+            if matrix:
+                values = matrix.take(total)
+                cells |= {name: arrow(values[:, i]) for i, name in enumerate(form.read.features)}
+            yield part(
+                Flat(
+                    number=np.arange(first + start + 1, first + stop + 1),
+                    length=length[start:stop],
+                    steps=cells,
+                    records={
+                        name: arrow(column[start:stop], absent=name in form.read.context)
+                        for name, column in block.items()
+                    },
+                ),
+                form.read,
+                {
+                    place: Reject(
+                        "length_mismatch",
+                        f"{form.lengths.name}: expected at least 0, "
+                        f"received {stated[start + place]}",
+                    )
+                    for place in np.flatnonzero(stated[start:stop] < 0).tolist()
+                },
+            )
+    for rows in (lengths, *records.values(), *steps.values(), *([matrix] if matrix else [])):
+        rows.finish()
+
+
+def _read_each(
+    archive: zipfile.ZipFile, arrays: Iterable[tuple[int, Array]], read: Layout, path: str
+) -> Iterator[Part]:
+    features = len(read.features)
+    found: list[tuple[int, str | None, np.ndarray]] = []
+    rejects: dict[int, Reject] = {}
+
+    def gathered() -> Part:
+        stacked = np.concatenate([values for _, _, values in found])
+        names = [name for _, name, _ in found]
+        flat = Flat(
+            number=np.array([number for number, _, _ in found], np.int64),
+            length=np.array([len(values) for _, _, values in found], np.int64),
+            steps={name: arrow(stacked[:, i]) for i, name in enumerate(read.features)},
+            records={SEQUENCE_ID: pa.array(names, pa.string())},
+        )
+        return part(flat, dataclasses.replace(read, sequence=SEQUENCE_ID), rejects)
+
+    waiting = 0
+    for number, array in arrays:
+        values = np.zeros((0, features))
+        if reject := _fault_of(array, features):
+            rejects[len(found)] = reject
+        else:
+            rows = Rows(archive, array, path)
+            values = rows.take(array.shape[0]).astype(np.float64).reshape(-1, features)
+            rows.finish()
+        found.append((number, None if _UNNAMED.fullmatch(array.name) else array.name, values))
+        waiting += len(values) + 1
+        if waiting >= STEPS:
+            yield gathered()
+            found, rejects, waiting = [], {}, 0
+    if found:
+        yield gathered()
+
+
+def _fault_of(array: Array, features: int) -> Reject | None:
+    """Why an array is no sequence."""
+    if not array.is_of(NUMBERS):
+        return Reject("type", f"expected {NUMBERS[1]}, received {array}")
+    if array.shape[1:] != (features,) and not (features == 1 and len(array.shape) == 1):
+        return Reject("bad_dim", f"expected [T, {features}], received {array}")
+    return None

@@ -1,0 +1,224 @@
+"""Lines of a CSV file -> columns of text, by RFC 4180.
+
+Of most blocks of lines it can be proved in a few passes of NumPy that pyarrow and the standard
+library read the same rows off them, and pyarrow reads those. The others are read row by row,
+exactly, so that one bad row costs itself:
+
+    ragged    more or fewer cells than the header, or quotes that are not RFC 4180's; after these,
+              reading goes on with the next line
+    encoding  not UTF-8
+"""
+
+import csv
+import functools
+import io
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+
+from ragline.components.ingest.formats.parsing.table import Layout
+from ragline.components.ingest.records.chunk import Rejected, shown
+
+_QUOTE, _LF, _CR = b'"\n\r'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What must be known of a file to read a piece of it.
+
+    Attributes:
+      names: of the columns, in order.
+      delimiter: between cells.
+    """
+
+    names: tuple[str, ...]
+    delimiter: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lines:
+    """Rows of the right number of cells, and those that have not.
+
+    Attributes:
+      number: int64 [N], the line on which each row begins.
+      cells: column -> N strings, of the columns that are read.
+      raw: N rows as they stand in the file.
+      rejected: the others; their ids are not known yet.
+      ids: of each of those, the cells of `Layout.ids`, as far as it has them.
+    """
+
+    number: np.ndarray
+    cells: dict[str, pa.Array]
+    raw: Callable[[int], bytes]
+    rejected: Collection[Rejected] = ()
+    ids: Sequence[Sequence[str | None]] = ()
+
+
+def read_clean(block: bytes, number: int, header: Header, layout: Layout) -> Lines | None:
+    """The rows of whole lines, read by pyarrow; None unless they are proved to be all as expected.
+
+    Args:
+      block: the lines.
+      number: of the first.
+      header: of the file.
+      layout: the columns to read.
+    """
+    if not is_clean(block, header.delimiter) or not _is_utf8(block):
+        return None
+    names = [str(place) for place in range(len(header.names))]
+    wanted = [str(header.names.index(name)) for name in layout.all]
+    try:
+        found = pyarrow.csv.read_csv(
+            pa.BufferReader(block),
+            read_options=pyarrow.csv.ReadOptions(
+                use_threads=False, column_names=names, block_size=len(block) + 1
+            ),
+            parse_options=pyarrow.csv.ParseOptions(delimiter=header.delimiter),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(wanted, pa.string()),
+                include_columns=wanted,
+                strings_can_be_null=False,
+                check_utf8=False,
+            ),
+        )
+    except pa.ArrowInvalid:  # A row with more or fewer cells.
+        return None
+    if found.num_rows != block.count(b"\n") + (not block.endswith(b"\n")):
+        return None  # A blank line, which is left out and not counted.
+    columns = [found.column(name).combine_chunks() for name in wanted]
+    lines = functools.cache(lambda: block.split(b"\n"))
+    return Lines(
+        number=np.arange(number, number + found.num_rows),
+        cells=dict(zip(layout.all, columns, strict=True)),
+        raw=lambda place: lines()[place].rstrip(b"\r"),
+    )
+
+
+def read_exactly(
+    block: bytes, number: int, header: Header, layout: Layout, last: bool
+) -> tuple[Lines, bytes]:
+    """The rows of whole lines, read one by one.
+
+    Args:
+      block: the lines.
+      number: of the first.
+      header: of the file.
+      layout: the columns to read.
+      last: whether the file, or the piece of it, ends here.
+
+    Returns:
+      the rows; and what is left of the block, a row that goes on after it.
+    """
+    lines = io.BytesIO(block).readlines()
+    places = {name: header.names.index(name) for name in layout.all}
+    numbers: list[int] = []
+    kept: list[list[str]] = []
+    raw: list[bytes] = []
+    rejected: list[Rejected] = []
+    ids: list[list[str | None]] = []
+    line = 0
+    while line < len(lines):
+        used, cells, wrong = _row(lines, line, header.delimiter)
+        if not used and not last:
+            break
+        text = b"".join(lines[line : line + max(used, 1)]).rstrip(b"\r\n")
+        code = "ragged"
+        if not wrong and len(cells) != len(header.names):
+            wrong = f"expected {len(header.names)} cells, received {len(cells)}"
+        if not _is_utf8(text):
+            code, wrong = "encoding", "expected UTF-8"
+        if not text:
+            pass
+        elif wrong:
+            rejected.append(
+                Rejected(
+                    number=number + line,
+                    code=code,
+                    detail=wrong,
+                    sequence_id=None,
+                    text=shown(text),
+                )
+            )
+            ids.append([_cell(cells, places[name]) for name in layout.ids])
+        else:
+            numbers.append(number + line)
+            kept.append([_utf8(cells[place]) for place in places.values()])
+            raw.append(text)
+        line += max(used, 1)
+    columns = zip(*kept, strict=True) if kept else [()] * len(places)
+    found = Lines(
+        number=np.array(numbers, np.int64),
+        cells={
+            name: pa.array(column, pa.string())
+            for name, column in zip(places, columns, strict=True)
+        },
+        raw=raw.__getitem__,
+        rejected=rejected,
+        ids=ids,
+    )
+    return found, b"".join(lines[line:])
+
+
+def _row(lines: list[bytes], at: int, delimiter: str) -> tuple[int, list[str], str]:
+    """One row.
+
+    Returns:
+      how many lines it takes, 0 if it does not end; its cells, each byte a character; and what is
+      wrong with its quotes, "" if nothing. Of a row that is wrong, the cells are a guess.
+    """
+    # Each byte a character, so that what is no UTF-8 goes through.
+    reader = csv.reader(
+        (lines[line].decode("latin-1") for line in range(at, len(lines))),
+        delimiter=delimiter,
+        strict=True,
+    )
+    try:
+        cells = next(reader)
+        return reader.line_num, cells, ""
+    except csv.Error as error:
+        guess = lines[at].decode("latin-1").rstrip("\r\n").split(delimiter)
+        unclosed = "unexpected end of data" in str(error)
+        return 0 if unclosed else 1, [cell.strip('"') for cell in guess], str(error)
+
+
+def is_clean(block: bytes, delimiter: str) -> bool:
+    """Whether every line end ends a row, and every quote begins or ends a cell."""
+    if b"\r" in block and block.count(b"\r") != block.count(b"\r\n"):
+        return False
+    if b'"' not in block:
+        return True
+    data = np.frombuffer(b"\n" + block + b"\n", np.uint8)
+    quotes = np.flatnonzero(data == _QUOTE)
+    if len(quotes) % 2:
+        return False
+    opening, closing = quotes[::2], quotes[1::2]
+    ends = np.flatnonzero(data == _LF)
+    between = [ord(delimiter), _LF, _CR]
+    return bool(
+        np.isin(data[opening - 1], between).all()
+        and np.isin(data[closing + 1], between).all()
+        and (np.searchsorted(ends, opening) == np.searchsorted(ends, closing)).all()
+    )
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _utf8(cell: str) -> str:
+    return cell.encode("latin-1").decode("utf-8")
+
+
+def _cell(cells: list[str], place: int) -> str | None:
+    """A cell of a broken row, None if it has none there or it is no text."""
+    try:
+        return _utf8(cells[place])
+    except (IndexError, UnicodeDecodeError):
+        return None

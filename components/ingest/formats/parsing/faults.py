@@ -1,0 +1,97 @@
+"""The faults of records, found column by column."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from ragline.components.ingest.records.checks import Reject
+
+
+@dataclass(slots=True, kw_only=True)
+class Faults:
+    """The first fault of each of N records.
+
+    Attributes:
+      records: N.
+      owner: int64 [cells], the record of each cell of the columns that are looked at; None where
+        every record has one cell.
+      found: record -> its fault.
+    """
+
+    records: int
+    owner: np.ndarray | None = None
+    found: dict[int, Reject] = field(default_factory=dict)
+
+    def of_steps(self, length: np.ndarray) -> "Faults":
+        """The same faults, for columns that hold `length` [N] cells of each record."""
+        owner = np.repeat(np.arange(self.records), length)
+        return Faults(records=self.records, owner=owner, found=self.found)
+
+    def add(self, bad: np.ndarray, reject: Callable[[int, str], Reject]) -> None:
+        """Gives the records of the bad cells, a mask, a fault if they have none yet.
+
+        Args:
+          bad: bool [cells].
+          reject: (a bad cell, where it is in its record, such as ", step 3") -> its fault.
+        """
+        cells = np.flatnonzero(bad)
+        if not len(cells):
+            return
+        records, steps = cells, [""] * len(cells)
+        if self.owner is not None:
+            records, first = np.unique(self.owner[cells], return_index=True)
+            cells = cells[first]
+            steps = [f", step {step}" for step in cells - np.searchsorted(self.owner, records)]
+        for record, cell, step in zip(records.tolist(), cells.tolist(), steps, strict=True):
+            if record not in self.found:
+                self.found[record] = reject(cell, step)
+
+    @property
+    def kept(self) -> np.ndarray:
+        """Bool [N]: the records without a fault."""
+        kept = np.ones(self.records, bool)
+        kept[list(self.found)] = False
+        return kept
+
+
+def nulls(array: pa.Array) -> np.ndarray:
+    """Bool [cells]."""
+    return numpy_of(array.is_null())
+
+
+def numpy_of(array: pa.Array) -> np.ndarray:
+    """The same cells; a null number is NaN."""
+    found: np.ndarray = array.to_numpy(zero_copy_only=False)
+    return found
+
+
+def refuse_nulls(what: str, expected: str, array: pa.Array, faults: Faults) -> None:
+    """A null is a fault."""
+    if array.null_count:
+        faults.add(
+            nulls(array),
+            lambda _, step: Reject("null", f"{what}{step}: expected {expected}, received null"),
+        )
+
+
+def refuse_overflow(what: str, bad: np.ndarray, array: pa.Array, faults: Faults) -> None:
+    """What does not fit into int64 is a fault."""
+    faults.add(
+        bad & ~nulls(array),
+        lambda cell, step: Reject(
+            "int_overflow", f"{what}{step}: expected an int64, received {str(array[cell])[:40]}"
+        ),
+    )
+
+
+def refuse_text(what: str, expected: str, bad: np.ndarray, array: pa.Array, faults: Faults) -> None:
+    """Text that is not by a grammar is a fault."""
+    faults.add(
+        bad,
+        lambda cell, step: Reject(
+            "number_format",
+            f"{what}{step}: expected {expected}, received {array[cell].as_py()[:40]!r}",
+        ),
+    )

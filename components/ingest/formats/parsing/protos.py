@@ -1,0 +1,304 @@
+"""What the readers of the two kinds of tf.Example share: many records at once, odd ones by one.
+
+tfx_bsl decodes records by the thousand into Arrow columns. It tells a whole batch that a record in
+it is of the wrong type, and an absent list from an empty one not always; so whatever looks odd is
+looked at again by itself, as a message, which gives the code and the detail.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ragline.components.contract.columns import LENGTH, SEQUENCE_ID, Columns
+from ragline.components.files import places
+from ragline.components.ingest.formats.parsing import columnar
+from ragline.components.ingest.formats.parsing.columnar import Flat
+from ragline.components.ingest.formats.parsing.table import Layout
+from ragline.components.ingest.options import InputOptions
+from ragline.components.ingest.records.checks import Reject
+from ragline.components.ingest.records.chunk import File, Part, Piece, Rejected, shown
+from ragline.components.ingest.source import framing, raw_files
+
+_BATCH_BYTES = 1 << 23
+_BATCH_RECORDS = 1 << 13
+_SHOWN_VALUES = 100
+_LISTS = {"bytes": "bytes_list", "int": "int64_list", "float": "float_list"}
+
+# Column -> the kind of list that holds its values.
+Kinds = Mapping[str, str]
+# Column -> [N] lists of cells; None where a record has no such column.
+Lists = Mapping[str, pa.Array]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One of the two kinds of messages.
+
+    Attributes:
+      name: for messages.
+      parse: bytes -> the message; raises what protobuf raises.
+      records: message -> its columns that hold one value, as a map of tf.train.Feature.
+      steps: message -> the rest of its columns; of a tf.Example, the same map.
+      count: (column, what it is in `steps`, kind of list) -> number of steps; raises Reject.
+      decoder: (columns of records, columns of steps) -> what decodes a batch; it raises
+        RuntimeError for a batch with an odd record.
+    """
+
+    name: str
+    parse: Callable[[bytes], Any]
+    records: Callable[[Any], Mapping[str, Any]]
+    steps: Callable[[Any], Mapping[str, Any]]
+    count: Callable[[str, Any, str], int]
+    decoder: Callable[[Kinds, Kinds], Callable[[list[bytes]], tuple[Lists, Lists]]]
+
+
+def pieces(file: File, message: Message, read: Layout, piece_bytes: int) -> list[Piece]:
+    """Ranges of records; a compressed file is one piece.
+
+    Raises:
+      BadDataError: `framing`, or `unreadable`.
+    """
+    stored = places.size(file.path)
+    cuts, header, number = [(0, 1)], None, 0
+    is_compressed = bool(raw_files.compression(file.path))
+    with raw_files.open(file.path) as raw:
+        size = None if is_compressed else stored
+        for offset, payload in framing.records(raw, size, file.path):
+            number += 1
+            if header is None:
+                header = _kinds_of(payload, message, read)
+            if is_compressed:
+                break
+            if offset - cuts[-1][0] >= piece_bytes:
+                cuts.append((offset, number))
+    if header is None:
+        return []
+    if is_compressed:
+        return [Piece(file=file, start=0, stop=None, first=1, size=stored, header=header)]
+    stops = [*(start for start, _ in cuts[1:]), stored]
+    return [
+        Piece(file=file, start=start, stop=stop, first=first, size=stop - start, header=header)
+        for (start, first), stop in zip(cuts, stops, strict=True)
+    ]
+
+
+def read(piece: Piece, message: Message, layout: Layout) -> Iterator[Part]:
+    """The records of a piece.
+
+    Raises:
+      BadDataError: `framing`, or `unreadable`.
+    """
+    reader = _Reader(message, layout, piece.header or {})
+    payloads: list[bytes] = []
+    number, waiting = piece.first, 0
+    with raw_files.open(piece.file.path) as raw:
+        if piece.start:
+            raw.seek(piece.start)
+        for _, payload in framing.records(
+            raw, piece.stop, piece.file.path, start=piece.start, first=piece.first
+        ):
+            payloads.append(payload)
+            waiting += len(payload)
+            if waiting >= _BATCH_BYTES or len(payloads) >= _BATCH_RECORDS:
+                yield reader.part(payloads, number)
+                number, payloads, waiting = number + len(payloads), [], 0
+    if payloads:
+        yield reader.part(payloads, number)
+
+
+def layout(columns: Columns, options: InputOptions, file: File) -> Layout:
+    """The columns that are read."""
+    return columnar.layout_of_records(columns, options, file.path)
+
+
+class _Reader:
+    """Decodes batches of records of one file."""
+
+    def __init__(self, message: Message, read: Layout, kinds: Kinds) -> None:
+        context = {name: _LISTS[kind] for name, kind in read.columns.context.items()}
+        self._message = message
+        self._read = read
+        self._records = context | {
+            name: _LISTS["int"] if name == read.length else kinds.get(name, _LISTS["bytes"])
+            for name in read.records
+            if name not in context
+        }
+        self._steps = dict.fromkeys(read.features, _LISTS["float"]) | {
+            category.name: _LISTS[category.kind] for category in read.columns.categories
+        }
+        if read.time:
+            self._steps[read.time] = kinds.get(read.time, _LISTS["int"])
+        self._decode = message.decoder(self._records, self._steps)
+
+    def part(self, payloads: list[bytes], first: int) -> Part:
+        """A batch, the first of which is number `first` of its file."""
+        rejected: dict[int, Rejected] = {}
+        try:
+            records, steps = self._decode(payloads)
+            odd = np.flatnonzero(self._odd(records, steps)).tolist()
+        except RuntimeError:
+            odd = list(range(len(payloads)))
+        for place in odd:
+            if found := self._rejected(payloads[place], first + place):
+                rejected[place] = found
+        places = [place for place in range(len(payloads)) if place not in rejected]
+        if odd:
+            for place in self._undecodable([payloads[place] for place in places]):
+                rejected[places[place]] = self._unlike(
+                    payloads[places[place]], first + places[place]
+                )
+            places = [place for place in places if place not in rejected]
+            records, steps = self._decode([payloads[place] for place in places])
+        length = _lengths(next(iter(steps.values())))
+        part = columnar.part(
+            Flat(
+                number=np.array(places, np.int64) + first,
+                length=length,
+                steps={name: column.flatten() for name, column in steps.items()},
+                records={
+                    name: pc.list_element(_padded(column), 0)
+                    for name, column in records.items()
+                    if name != self._read.length
+                },
+            ),
+            self._read,
+        )
+        both = [*rejected.values(), *part.rejected]
+        return Part(chunk=part.chunk, rejected=tuple(sorted(both, key=lambda r: r.number)))
+
+    def _odd(self, records: Lists, steps: Lists) -> np.ndarray:
+        """Bool [N]: the records that are not, at the first look, of one shape."""
+        lengths = np.stack([_lengths(column) for column in steps.values()])
+        absent = np.stack([column.is_null().to_numpy(False) for column in steps.values()])
+        odd: np.ndarray = absent.any(axis=0) | (lengths != lengths[0]).any(axis=0)
+        for column in records.values():
+            odd |= _lengths(column) > 1
+        if self._read.length:
+            stated = pc.list_element(_padded(records[self._read.length]), 0)
+            odd |= pc.fill_null(pc.not_equal(stated, pa.array(lengths[0])), False).to_numpy(False)
+        return odd
+
+    def _undecodable(self, payloads: list[bytes]) -> list[int]:
+        """Those of a batch that decode to something else than the message says."""
+
+        def is_odd(batch: list[bytes]) -> bool:
+            try:
+                return bool(self._odd(*self._decode(batch)).any())
+            except RuntimeError:
+                return True
+
+        if not payloads or not is_odd(payloads):
+            return []
+        return [place for place, payload in enumerate(payloads) if is_odd([payload])]
+
+    def _rejected(self, payload: bytes, number: int) -> Rejected | None:
+        """Why a record cannot be used, by its message; None if it can be."""
+        try:
+            message = self._message.parse(payload)
+        except Exception as error:  # protobuf's own, of which there are several.
+            return self._unlike(payload, number, str(error))
+        try:
+            self._check(message)
+        except Reject as reject:
+            return Rejected(
+                number=number,
+                code=reject.code,
+                detail=reject.detail,
+                sequence_id=self._sequence_id(message),
+                text=self._text(message),
+            )
+        return None
+
+    def _unlike(
+        self, payload: bytes, number: int, why: str = "a key stands there twice"
+    ) -> Rejected:
+        detail = f"expected {self._message.name}: {why}"
+        return Rejected(
+            number=number, code="proto", detail=detail, sequence_id=None, text=shown(payload)
+        )
+
+    def _check(self, message: Any) -> None:
+        columns = self._message.steps(message)
+        counts = {}
+        for name, kind in self._steps.items():
+            if name not in columns:
+                raise Reject("missing_column", f"expected a column {name!r}, received none")
+            counts[name] = self._message.count(name, columns[name], kind)
+        if len(set(counts.values())) > 1:
+            raise Reject("ragged", f"expected as many steps in each column, received {counts}")
+        columns = self._message.records(message)
+        for name, kind in self._records.items():
+            if name not in columns or (found := columns[name].WhichOneof("kind")) is None:
+                continue
+            values = getattr(columns[name], found).value
+            if found != kind or len(values) > 1:
+                raise Reject(
+                    "type",
+                    f"column {name!r}: expected one value in a {kind}, "
+                    f"received {len(values)} in a {found}",
+                )
+            steps = next(iter(counts.values()))
+            if name == self._read.length and len(values) and values[0] != steps:
+                raise Reject("length_mismatch", f"{LENGTH}: expected {steps}, received {values[0]}")
+
+    def _sequence_id(self, message: Any) -> str | None:
+        columns = self._message.records(message)
+        found = list(columns[SEQUENCE_ID].bytes_list.value) if SEQUENCE_ID in columns else []
+        try:
+            return found[0].decode() if found else None
+        except UnicodeDecodeError:
+            return None
+
+    def _text(self, message: Any) -> str:
+        """The beginning of each column, as JSON."""
+        record = {}
+        for columns in (self._message.records(message), self._message.steps(message)):
+            for name, column in columns.items():
+                features = getattr(column, "feature", None)
+                cells = [column] if features is None else features[:_SHOWN_VALUES]
+                record[name] = [value for cell in cells for value in _values(cell)]
+        return shown(json.dumps(record, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _kinds_of(payload: bytes, message: Message, read: Layout) -> Kinds:
+    """The kinds of list of the columns that may be of several, as the first record has them."""
+    try:
+        first = message.parse(payload)
+    except Exception:  # It is rejected when it is read.
+        return {}
+    kinds = {}
+    records, steps = message.records(first), message.steps(first)
+    for columns, names in ((records, (read.sequence, read.entity)), (steps, (read.time,))):
+        for name in names:
+            if name is not None and name in columns:
+                column = columns[name]
+                cell = next(iter(getattr(column, "feature", [column])), None)
+                kind = cell.WhichOneof("kind") if cell is not None else None
+                if kind and (kind != _LISTS["float"] or name == read.time):
+                    kinds[name] = kind
+    return kinds
+
+
+def _values(feature: Any) -> list[Any]:
+    kind = feature.WhichOneof("kind")
+    values = list(getattr(feature, kind).value[:_SHOWN_VALUES]) if kind else []
+    return [v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in values]
+
+
+def _lengths(column: pa.Array) -> np.ndarray:
+    """int64 [N], 0 for what is absent."""
+    lengths: np.ndarray = pc.fill_null(pc.list_value_length(column), 0).to_numpy().astype(np.int64)
+    return lengths
+
+
+def _padded(column: pa.Array) -> pa.Array:
+    """Lists of one or none -> lists of exactly one, null where there was none."""
+    lengths = _lengths(column)
+    starts = np.cumsum(lengths) - lengths
+    places = pa.array(starts, mask=lengths == 0)
+    return pa.FixedSizeListArray.from_arrays(pc.take(column.flatten(), places), 1)

@@ -1,0 +1,271 @@
+"""What the readers of tables share: which column means what, and rows of cells -> `Rows`.
+
+A table must have every feature and category of the schema, the columns that the options name, and
+nothing else; context columns are taken where they are there, and other columns are not read.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from ragline.components.contract.columns import ENTITY_ID, LENGTH, SEQUENCE_ID, TIME_DELTA, Columns
+from ragline.components.contract.errors import BadDataError
+from ragline.components.ingest.formats.parsing import cells
+from ragline.components.ingest.formats.parsing.faults import Faults
+from ragline.components.ingest.options import FILE, InputOptions
+from ragline.components.ingest.records.chunk import File, Rejected, Rows, dtypes
+from ragline.components.ingest.steps.times import Unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Which columns of a table are read.
+
+    Attributes:
+      columns: what the schema says.
+      time_unit: of times that are numbers.
+      features: of the schema, those that the table must hold.
+      categories: the same.
+      group_by: what rows are grouped by; none where a row is a sequence.
+      sequence: the column of the id, where a row is a sequence and there is one.
+      entity: the column of the entity, if there is one.
+      must_have_entity: whether a null entity is a fault, and not simply none.
+      time: the column of the steps' times, if there is one.
+      length: the column of a stated length, where a row is a sequence and there is one.
+      context: those of the schema that the table holds.
+    """
+
+    columns: Columns
+    time_unit: Unit
+    features: tuple[str, ...]
+    categories: tuple[str, ...]
+    group_by: tuple[str, ...]
+    sequence: str | None
+    entity: str | None
+    must_have_entity: bool
+    time: str | None
+    length: str | None
+    context: tuple[str, ...]
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Columns that hold a value a step."""
+        return (*self.features, *self.categories, *([self.time] if self.time else []))
+
+    @property
+    def records(self) -> tuple[str, ...]:
+        """Columns that hold a value a sequence, where a row is one."""
+        bookkeeping = [c for c in (self.sequence, self.entity, self.length) if c and c != FILE]
+        return (*bookkeeping, *self.context)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Columns that say whose a row is, where it is a step, each once."""
+        named = dict.fromkeys((*self.group_by, *([self.entity] if self.entity else [])))
+        return tuple(name for name in named if name != FILE)
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every column that is read, each once."""
+        return tuple(dict.fromkeys((*self.ids, *self.steps, *self.records)))
+
+
+def wanted(columns: Columns, options: InputOptions) -> tuple[str, ...]:
+    """The columns that a table must have: of its steps first."""
+    stated = (*options.group_by, options.order_by, options.entity)
+    named = dict.fromkeys((*_features(columns, options), *_categories(columns), *stated))
+    return tuple(name for name in named if name and name != FILE)
+
+
+def layout(found: Collection[str], columns: Columns, options: InputOptions, file: str) -> Layout:
+    """What the columns of a file mean.
+
+    Args:
+      found: the columns that the file has.
+      columns: what the schema says.
+      options: what the configuration says.
+      file: its path, for the error.
+
+    Raises:
+      BadDataError: `missing_column`.
+    """
+    if absent := [name for name in wanted(columns, options) if name not in found]:
+        raise BadDataError(
+            "missing_column",
+            f"{file}: expected the columns {', '.join(map(repr, absent))}, "
+            f"received {', '.join(map(repr, list(found)[:50]))}",
+        )
+    entity = options.entity or (ENTITY_ID if ENTITY_ID in found else None)
+    if options.group_by:
+        entity = entity or options.group_by[0]
+    nested = not options.group_by
+    return Layout(
+        columns=columns,
+        time_unit=options.time_unit,
+        features=_features(columns, options),
+        categories=_categories(columns),
+        group_by=options.group_by,
+        sequence=SEQUENCE_ID if nested and SEQUENCE_ID in found else None,
+        entity=entity,
+        must_have_entity=bool(options.entity or options.group_by),
+        time=options.order_by,
+        length=LENGTH if nested and LENGTH in found else None,
+        context=tuple(name for name in columns.context if name in found),
+    )
+
+
+def values_of(
+    steps: Mapping[str, pa.Array], read: Layout, faults: Faults, size: int
+) -> dict[str, np.ndarray]:
+    """The features and categories of steps, every one of the schema; 0 what a policy fills in.
+
+    Args:
+      steps: column -> its `size` cells.
+      read: the meaning of the columns.
+      faults: of the records that the cells belong to.
+      size: how many cells a column has.
+    """
+    found = {name: np.zeros(size, dtype) for name, dtype in dtypes(read.columns).items()}
+    for feature in read.columns.features:
+        if feature.name in read.features:
+            column = steps[feature.name]
+            found[feature.name] = cells.numbers(feature.name, column, feature.allow_missing, faults)
+    for category in read.columns.categories:
+        convert = cells.words if category.kind == "bytes" else cells.codes
+        found[category.name] = convert(category.name, steps[category.name], faults)
+    return found
+
+
+def context_of(
+    records: Mapping[str, pa.Array], read: Layout, faults: Faults
+) -> dict[str, np.ndarray]:
+    """Object [N] of every context column of the schema, None where it is absent."""
+    found = {name: np.full(faults.records, None, object) for name in read.columns.context}
+    for name in read.context:
+        if name in records:
+            found[name] = cells.context(name, records[name], read.columns, faults)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """Whose each row is.
+
+    Attributes:
+      sequence: object [N], None where it cannot be told.
+      entity: object [N], or None where a sequence is its own entity.
+    """
+
+    sequence: np.ndarray
+    entity: np.ndarray | None
+
+
+def ids_of(table: Mapping[str, pa.Array], read: Layout, faults: Faults, file: File) -> Ids:
+    """Whose each row is, in a table whose rows are steps; one that does not say is a fault.
+
+    Args:
+      table: column -> its N cells.
+      read: the meaning of the columns.
+      faults: of the N rows.
+      file: in which the rows are.
+    """
+    parts = {name: cells.identifiers(name, table[name], faults, required=True) for name in read.ids}
+    parts[FILE] = cells.repeated(file.name, faults.records)
+    named = [parts[name] for name in read.group_by]
+    sequence = cells.joined(named).cells
+    for part in named:
+        sequence[part.absent] = None
+    own = read.entity is None or read.group_by == (read.entity,)
+    return Ids(sequence, None if own or read.entity is None else parts[read.entity].cells)
+
+
+def empty_file(file: File, layout: Layout, number: int) -> Iterator[Rows]:
+    """What a file without rows is where each is a sequence: one that is rejected, not nothing.
+
+    Args:
+      file: without rows.
+      layout: the meaning of the columns.
+      number: of the row that is missing.
+    """
+    if layout.group_by != (FILE,):
+        return
+    detail = "expected at least one row, received a file that has none"
+    rejected = Rejected(number=number, code="empty", detail=detail, sequence_id=file.name, text="")
+    nothing = np.zeros(0, object)
+    yield Rows(
+        file=file.index,
+        number=np.zeros(0, np.int64),
+        sequence_id=nothing,
+        entity_id=None,
+        values={name: np.zeros(0, dtype) for name, dtype in dtypes(layout.columns).items()},
+        time=np.zeros(0, np.int64) if layout.time else None,
+        context=dict.fromkeys(layout.columns.context, nothing),
+        split=file.split,
+        rejected=(rejected,),
+    )
+
+
+def rows_of(
+    *,
+    number: np.ndarray,
+    ids: Ids,
+    steps: Mapping[str, pa.Array],
+    time: pa.Array | None,
+    context: Mapping[str, pa.Array],
+    file: File,
+    layout: Layout,
+    faults: Faults,
+    texts: Callable[[np.ndarray], Collection[str]],
+) -> Rows:
+    """Cells, a row a step -> Rows; the rows with a fault are rejected.
+
+    Args:
+      number: int64 [N], each row's place in the file.
+      ids: whose each row is.
+      steps: column -> N cells, of features and categories.
+      time: N cells, or None.
+      context: column -> N cells.
+      file: in which the rows are.
+      layout: the meaning of the columns.
+      faults: of the N rows, so far.
+      texts: places of rows -> each as it shows in the quarantine.
+    """
+    values = values_of(steps, layout, faults, len(number))
+    when = None
+    if layout.time:
+        when = cells.nanoseconds(layout.time, time, layout.time_unit, faults)
+    stated = context_of(context, layout, faults)
+    kept = faults.kept
+    refused = np.flatnonzero(~kept)
+    return Rows(
+        file=file.index,
+        number=number[kept],
+        sequence_id=ids.sequence[kept],
+        entity_id=None if ids.entity is None else ids.entity[kept],
+        values={name: column[kept] for name, column in values.items()},
+        time=None if when is None else when[kept],
+        context={name: column[kept] for name, column in stated.items()},
+        split=file.split,
+        rejected=tuple(
+            Rejected(
+                number=int(number[place]),
+                code=faults.found[place].code,
+                detail=faults.found[place].detail,
+                sequence_id=ids.sequence[place],
+                text=text,
+            )
+            for place, text in zip(refused.tolist(), texts(refused), strict=True)
+        ),
+    )
+
+
+def _features(columns: Columns, options: InputOptions) -> tuple[str, ...]:
+    # The feature that a policy fills in from the times is in no file.
+    filled = (TIME_DELTA,) if options.steps.time_delta else ()
+    return tuple(name for name in columns.names if name not in filled)
+
+
+def _categories(columns: Columns) -> tuple[str, ...]:
+    return tuple(category.name for category in columns.categories)

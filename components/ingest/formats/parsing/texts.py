@@ -1,0 +1,88 @@
+"""Arrow columns of text -> numbers and times, by strict grammars.
+
+Arrow's own casts do the work: to float64 it takes the grammar of `checks` (tested), and besides it
+only the names of NaN and infinity; to int64 it takes hexadecimal digits as well.
+"""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ragline.components.ingest.formats.parsing.faults import (
+    Faults,
+    numpy_of,
+    refuse_overflow,
+    refuse_text,
+)
+from ragline.components.ingest.steps import times
+
+_INTEGER = r"\A[+-]?[0-9]+\z"
+_NUMBER = r"\A[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\z"
+_INT64 = np.iinfo(np.int64)
+
+
+def numbers(what: str, array: pa.Array, missing: pa.Array, faults: Faults) -> np.ndarray:
+    """Texts -> float64 [cells], by the grammar of `checks`; NaN for the texts that mean missing."""
+    absent = pc.is_in(array, missing)
+    stated = pc.if_else(absent, None, array)
+    try:
+        values = numpy_of(pc.cast(stated, pa.float64()))
+    except pa.ArrowInvalid:
+        good = pc.match_substring_regex(stated, _NUMBER)
+        values = numpy_of(pc.cast(pc.if_else(good, stated, None), pa.float64()))
+    bad = ~np.isfinite(values) & ~numpy_of(absent)
+    refuse_text(what, "a number", bad, array, faults)
+    return values
+
+
+def integers(what: str, array: pa.Array, faults: Faults) -> pa.Array:
+    """Texts -> an int64 array; null for a null, and for a cell that is a fault."""
+    good = pc.fill_null(pc.match_substring_regex(array, _INTEGER), True)
+    bad = ~numpy_of(good)
+    refuse_text(what, "an integer", bad, array, faults)
+    stated = pc.utf8_ltrim(pc.if_else(good, array, None), "+")
+    try:
+        return pc.cast(stated, pa.int64())
+    except pa.ArrowInvalid:
+        large = np.array(
+            [text is not None and not _fits(text) for text in stated.to_pylist()], bool
+        )
+        refuse_overflow(what, large, array, faults)
+        return pc.cast(pc.if_else(pa.array(large), None, stated), pa.int64())
+
+
+def nanoseconds(what: str, array: pa.Array, unit: times.Unit, faults: Faults) -> np.ndarray:
+    """Texts -> int64 [cells]: integers and numbers in a unit, and ISO 8601; 0 for a null."""
+    stated = pc.fill_null(array, "0")
+    is_integer = pc.match_substring_regex(stated, _INTEGER)
+    is_number = pc.match_substring_regex(stated, _NUMBER)
+    found = np.zeros(len(array), np.int64)
+
+    def fill(chosen: np.ndarray, ns: np.ndarray, bad: np.ndarray) -> np.ndarray:
+        places = np.flatnonzero(chosen)
+        found[places] = ns
+        refused = np.zeros(len(found), bool)
+        refused[places[bad]] = True
+        return refused
+
+    whole = numpy_of(is_integer)
+    if whole.any():
+        inner = pc.fill_null(integers(what, pc.if_else(is_integer, stated, "0"), faults), 0)
+        overflow = fill(whole, *times.from_numbers(inner.to_numpy()[whole], unit))
+        refuse_overflow(what, overflow, array, faults)
+    broken = numpy_of(is_number) & ~whole
+    if broken.any():
+        fractions = pc.cast(stated.filter(pa.array(broken)), pa.float64()).to_numpy()
+        overflow = fill(broken, *times.from_numbers(fractions, unit))
+        refuse_overflow(what, overflow, array, faults)
+    dates = ~(whole | broken)
+    if dates.any():
+        bad = fill(dates, *times.from_text(stated.filter(pa.array(dates))))
+        refuse_text(what, "an ISO 8601 time or a number", bad, array, faults)
+    return found
+
+
+def _fits(text: str) -> bool:
+    # By its digits first: Python refuses to convert more than 4,300 of them.
+    digits = text.lstrip("-").lstrip("0")
+    return len(digits) <= 19 and _INT64.min <= int(text) <= _INT64.max

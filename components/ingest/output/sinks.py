@@ -1,0 +1,104 @@
+"""Where the sequences of a unit go: ingest writes shards of Examples; others may do otherwise."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from ragline.components.contract.columns import SPLITS, Columns, length_bucket
+from ragline.components.files.places import Place
+from ragline.components.ingest.output import examples, span_stats, statistics
+from ragline.components.ingest.output.shards import ShardSet
+from ragline.components.ingest.records.chunk import Chunk
+
+
+class Sink(Protocol):
+    """What takes the sequences of one turn of a unit; on an error, it leaves nothing."""
+
+    def __enter__(self) -> Self:
+        """Begins."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Completes what was written, or leaves nothing of it."""
+
+    def write(
+        self, sequences: Chunk, split: np.ndarray, window: np.ndarray, span: str | None
+    ) -> None:
+        """Takes sequences that are checked and cut.
+
+        Args:
+          sequences: N, or none, each with its ids and at least one step.
+          split: object [N], the split of each.
+          window: int64 [N, 2], see `policies.Applied`.
+          span: that all are of, if their file has one.
+        """
+
+    def report(self) -> dict[str, Any]:
+        """What the unit's report says of them, once all is completed."""
+
+
+class ShardSink:
+    """Shards of serialised Examples, one a split that gets a sequence."""
+
+    def __init__(self, folders: Mapping[str, Place], name: str, columns: Columns) -> None:
+        """Begins with nothing.
+
+        Args:
+          folders: split -> where its shards stand.
+          name: of the shard in each.
+          columns: what the schema says.
+        """
+        self._shards = ShardSet(folders, name)
+        self._columns = columns
+        self._written: Counter[str] = Counter()
+        self._lengths: dict[str, Counter[str]] = {name: Counter() for name in SPLITS}
+        self._ranges = [statistics.ranges(columns)]
+        self._moments: dict[str, span_stats.Moments] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._shards.__exit__(kind, error, trace)
+
+    def write(
+        self, sequences: Chunk, split: np.ndarray, window: np.ndarray, span: str | None
+    ) -> None:
+        """Encodes sequences as Examples, each into its split's shard."""
+        if span is not None and len(sequences):
+            known = self._moments.get(span)
+            found = span_stats.of_chunk(sequences, self._columns)
+            self._moments[span] = span_stats.merged([known, found]) if known else found
+        ranges = [*self._ranges, statistics.of_chunk(sequences, self._columns)]
+        self._ranges = [statistics.merged(ranges, self._columns)]
+        for name in SPLITS:
+            of_split = sequences.select(split == name)
+            if len(of_split):
+                self._shards.write(name, examples.encode_chunk(of_split, self._columns))
+                self._written[name] += len(of_split)
+                self._lengths[name].update(map(length_bucket, of_split.length.tolist()))
+
+    def report(self) -> dict[str, Any]:
+        """Ranges and moments, sequences by split and length, and the shards as they were read."""
+        return {
+            "features": statistics.merged(self._ranges, self._columns),
+            "moments": self._moments,
+            "written": dict(self._written),
+            "lengths": {name: dict(counted) for name, counted in self._lengths.items()},
+            "shards": {
+                split: dataclasses.asdict(shard) for split, shard in self._shards.finished.items()
+            },
+        }

@@ -1,0 +1,268 @@
+"""A sample of the input, taken through the same readers, checks and policies as a run, in seconds.
+
+Nothing is written, and nothing here imports Beam or TensorFlow. Of each file no more than its
+beginning is read; files are taken from all over the pattern. A sequence of a long table that may
+go on behind the end of the sample is left out.
+"""
+
+import dataclasses
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ragline.components.contract.columns import SPLITS, Columns
+from ragline.components.files import places
+from ragline.components.ingest.beam import grouping, process
+from ragline.components.ingest.beam.process import Job
+from ragline.components.ingest.formats import of, of_table
+from ragline.components.ingest.options import InputOptions
+from ragline.components.ingest.preview import preview_result
+from ragline.components.ingest.preview.preview_result import Bad, Preview
+from ragline.components.ingest.records import checks, duplicates, splits
+from ragline.components.ingest.records.chunk import Chunk, File, Part, Piece, Rejected, Rows
+from ragline.components.ingest.source import raw_files as opening
+from ragline.components.ingest.source.read_plan import files_of, find
+from ragline.components.ingest.steps import policies
+
+# Some seconds of reading, and more sequences than a distribution of lengths needs.
+SAMPLE_BYTES = 48 << 20
+MOST_FILES = 64
+MOST_STEPS = 2_000_000
+# Formats of which a beginning, cut after a line, is a file of the same format.
+_OF_LINES = ("csv", "jsonl", "ts")
+
+
+def take(
+    options: InputOptions,
+    columns: Columns,
+    *,
+    sample_bytes: int = SAMPLE_BYTES,
+    most_files: int = MOST_FILES,
+) -> Preview:
+    """Reads a sample of the input.
+
+    Args:
+      options: of the input.
+      columns: what the schema says.
+      sample_bytes: about how much is read, over all files.
+      most_files: so many files at most, evenly spaced among all.
+
+    Raises:
+      BadDataError: what would stop a run before its first record: no file, an unknown format, a
+        bad header, a missing column.
+    """
+    found = find(options)
+    spans = next((one.spans for one in found.values()), ())
+    job = Job(
+        columns=columns,
+        options=options,
+        files=(),
+        evaluated_span=spans[-1] if spans else None,
+        folders={},
+        staging=os.curdir,
+    )
+    every = files_of(found, options)
+    sizes = [places.size(file.path) for file in every]
+    chosen = np.unique(np.linspace(0, len(every) - 1, min(most_files, len(every))).astype(int))
+    sample = _Sample(job)
+    each = max(1, sample_bytes // len(chosen))
+    taken = 0
+    for place in chosen.tolist():
+        if sample.steps >= MOST_STEPS:
+            break
+        taken += _read(every[place], sizes[place], each, job, sample)
+    sample.finish()
+    return sample.preview(
+        files=len(every),
+        bytes=sum(sizes),
+        formats=dict(Counter(file.format for file in every)),
+        spans=spans,
+        share=min(1.0, taken / max(1, sum(sizes))),
+    )
+
+
+def _read(file: File, size: int, most: int, job: Job, sample: "_Sample") -> int:
+    """Reads a file's beginning; returns how many of its bytes that was."""
+    pieces, complete = _beginning(file, size, most, job)
+    taken = 0
+    for piece in pieces:
+        taken += piece.size
+        if job.options.group_by:
+            for rows in of_table(file.format).rows(piece, job.raw_columns, job.options):
+                complete &= sample.steps < MOST_STEPS
+                sample.wait(file, rows, whole=complete)
+                if sample.steps >= MOST_STEPS:
+                    return min(taken, size)
+        else:
+            for part in of(file.format).read(piece, job.raw_columns, job.options):
+                sample.add(file, part)
+                if sample.steps >= MOST_STEPS:
+                    return min(taken, size)
+    return size if complete else min(taken, size)
+
+
+def _beginning(file: File, size: int, most: int, job: Job) -> tuple[list[Piece], bool]:
+    """The first pieces of a file, and whether they are all of it.
+
+    A large file of lines is not read to its end, which would be to find out where to cut it.
+    """
+    reader, columns, options = of(file.format), job.raw_columns, job.options
+    if file.format not in _OF_LINES or opening.compression(file.path) or size <= most:
+        every = reader.pieces(file, columns, options, most)
+        ends = np.cumsum([piece.size for piece in every])
+        number = int(np.searchsorted(ends, most)) + 1
+        return every[:number], number >= len(every)
+    with tempfile.NamedTemporaryFile(suffix=os.path.splitext(file.path)[1]) as beginning:
+        with opening.open(file.path) as stream:
+            head = stream.read(most)
+        head = head[: head.rfind(b"\n") + 1] or head
+        beginning.write(head)
+        beginning.flush()
+        short = dataclasses.replace(file, path=beginning.name)
+        return [
+            dataclasses.replace(
+                piece, file=file, stop=len(head) if piece.stop is None else piece.stop
+            )
+            for piece in reader.pieces(short, columns, options, most)
+        ], False
+
+
+class _Sample:
+    """Records as they come in; all that is known of them at the end."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._files: dict[int, File] = {}
+        self._rows: list[Rows] = []
+        self._cut: set[str] = set()
+        self._read = self._accepted = self.steps = 0
+        self._reasons: Counter[str] = Counter()
+        self._bad: list[Bad] = []
+        self._policies: Counter[str] = Counter()
+        self._chunks: list[Chunk] = []
+        self._splits: list[np.ndarray] = []
+        self._marks: list[np.ndarray] = []
+
+    def wait(self, file: File, rows: Rows, *, whole: bool) -> None:
+        """Takes rows of a long table; those of one sequence may still be in another file."""
+        self._files[file.index] = file
+        self._rows.append(rows)
+        self.steps += len(rows)
+        if not whole and len(rows):
+            self._cut.add(str(rows.sequence_id[-1]))
+
+    def add(self, file: File, part: Part) -> None:
+        """Takes sequences: as `process` does it, but that nothing is written."""
+        job = self._job
+        self._files[file.index] = file
+        self._read += len(part.chunk) + len(part.rejected)
+        self._refuse(file, part.rejected)
+        checked = checks.check(
+            process.with_ids(part.chunk, file), job.raw_columns, job.options.steps
+        )
+        self._refuse(file, checked.rejected)
+        applied = policies.apply(checked.chunk, job.columns, job.options.steps)
+        self._refuse(file, applied.rejected)
+        if not len(applied.record):
+            return
+        self._policies.update(applied.counts)
+        entities = [str(checked.chunk.entity_id[place]) for place in applied.record.tolist()]
+        split = splits.splits_of(
+            entities,
+            job.options,
+            file.split,
+            applied.start,
+            is_older=job.evaluated_span not in (None, file.span),
+        )
+        kept = split != splits.LEFT_OUT
+        records, first = np.unique(applied.record, return_index=True)
+        self._accepted += len(records)
+        self._mark(file, checked.chunk, records, split[first])
+        self._splits.append(split[kept])
+        done = 0
+        for whole in applied.chunks:
+            chunk = whole.select(kept[done : done + len(whole)])
+            done += len(whole)
+            self._chunks.append(chunk)
+            self.steps += 0 if job.options.group_by else int(chunk.length.sum())
+
+    def finish(self) -> None:
+        """Groups the rows that wait, and refuses the records whose ids stand twice."""
+        grouped = list(grouping.to_chunks(self._rows, self._job.raw_columns))
+        names = {name for one in grouped for name in one.part.chunk.sequence_id}
+        cut = self._cut if names - self._cut else set()  # A beginning is better than nothing.
+        for one in grouped:
+            chunk = one.part.chunk
+            kept = np.array([name not in cut for name in chunk.sequence_id], bool)
+            part = dataclasses.replace(one.part, chunk=chunk.select(kept))
+            self.add(self._files[one.file], part)
+        if not self._files:
+            return
+        twice = duplicates.refusals(mark.tobytes() for mark in self._marks)
+        some = next(iter(self._files.values()))
+        known = tuple(self._files.get(index, some) for index in range(max(self._files) + 1))
+        for (index, number), reject in process.refused_of(twice, known).items():
+            self._accepted -= 1
+            self._note(self._files[index], number, reject.code, reject.detail)
+
+    def preview(self, **found: Any) -> Preview:
+        """All of it together."""
+        columns, chunks = self._job.columns, self._chunks
+        lengths = [chunk.length for chunk in self._chunks]
+        split = np.concatenate(self._splits) if self._splits else np.zeros(0, object)
+        names = [name for chunk in self._chunks for name in chunk.entity_id]
+        entities: dict[str, set[str | None]] = {name: set() for name in SPLITS}
+        for of_split, name in zip(split.tolist(), names, strict=True):
+            entities[of_split].add(name)
+        return Preview(
+            read=self._read,
+            accepted=self._accepted,
+            reasons=dict(self._reasons.most_common()),
+            bad=preview_result.first(self._bad),
+            policies=dict(sorted(self._policies.items())),
+            lengths=np.concatenate([np.zeros(0, np.int64), *lengths]),
+            split=split,
+            entities={name: len(of_split) for name, of_split in entities.items()},
+            columns=tuple(preview_result.column(feature, chunks) for feature in columns.features),
+            categories={
+                category.name: preview_result.counted(
+                    c.values[category.name].tolist() for c in self._chunks
+                )
+                for category in columns.categories
+            },
+            context={
+                name: preview_result.counted(c.context[name] for c in chunks)
+                for name in columns.context
+            },
+            encoded=preview_result.encoded(self._chunks[0], columns) if self._chunks else None,
+            **found,
+        )
+
+    def _mark(self, file: File, chunk: Chunk, records: np.ndarray, split: np.ndarray) -> None:
+        places = records.tolist()
+        kinds = [(False, chunk.sequence_id)]
+        if self._job.checks_entities:
+            kinds.append((True, chunk.entity_id))
+        for is_entity, names in kinds:
+            self._marks.append(
+                duplicates.marks(
+                    [str(names[place]) for place in places],
+                    entity=is_entity,
+                    splits=split,
+                    unit=0,
+                    file=file.index,
+                    number=chunk.number[records],
+                )
+            )
+
+    def _refuse(self, file: File, rejected: Iterable[Rejected]) -> None:
+        for one in rejected:
+            self._note(file, one.number, one.code, one.detail)
+
+    def _note(self, file: File, number: int, code: str, detail: str) -> None:
+        self._reasons[code] += 1
+        self._bad.append(Bad(file=process.shown_path(file), line=number, code=code, detail=detail))

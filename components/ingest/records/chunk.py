@@ -1,0 +1,283 @@
+"""What a reader hands on: many sequences as columns, and the records that could not be read.
+
+Readers work on many records at once, because Python's time goes by the call and not by the number.
+So the unit of ingest is a `Chunk`: N sequences whose steps lie one after another in flat columns,
+with one `length` a sequence that says where each ends. Readers of long tables, where a row is a
+step, yield `Rows`; `grouping` turns those into Chunks.
+
+A record's `number` is its place in its file, from 1: a line of text, a row of a table, a record of
+a TFRecord file. (file, number) orders records; of two with the same id the earlier one is kept.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Sequence as Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ragline.components.contract.columns import Columns, ContextValue
+
+SHOWN_CHARACTERS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """One raw file.
+
+    Attributes:
+      path: where it is.
+      name: its path below the fixed folder of the patterns; the prefix of default sequence ids.
+      index: its place among the files of the run, sorted.
+      format: the reader that it gets, never `auto`.
+      split: the split that all of it belongs to, or None to split by entity or time.
+      span: that it is of, if the pattern names one.
+    """
+
+    path: str
+    name: str
+    index: int
+    format: str
+    split: str | None
+    span: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """What one worker reads of a file: all of it, or a range that can be read by itself.
+
+    Attributes:
+      file: of which it is a piece.
+      start: where it begins: a byte, a row group or a record, as its reader likes.
+      stop: where it ends, exclusive; None is the end of the file.
+      first: the number, from 1, of the first line, row or record in it.
+      size: bytes, by which pieces are dealt to workers.
+      header: what its reader must know of the file's beginning, as plain data.
+    """
+
+    file: File
+    start: int
+    stop: int | None
+    first: int
+    size: int
+    header: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """A record that cannot be used: one line of the quarantine.
+
+    Attributes:
+      number: its place in its file, from 1.
+      code: one of the codes of `checks`.
+      detail: what, expected and received, in a sentence.
+      sequence_id: if it could be read.
+      text: its first characters, as they stood in the file or as JSON; see `shown`.
+    """
+
+    number: int
+    code: str
+    detail: str
+    sequence_id: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """N sequences as columns; not yet checked beyond their types.
+
+    Attributes:
+      number: int64 [N], each record's place in its file.
+      sequence_id: N ids; None for a record that states none.
+      entity_id: N ids; None where the sequence is its own entity.
+      length: int64 [N], steps of each; may be 0, which a check refuses.
+      values: feature -> float64 [sum T], NaN for a missing value; category -> object [sum T] of
+        str, "" for a missing one, or int64 [sum T]. Every column of the schema is there.
+      time: int64 [sum T], nanoseconds since the epoch or any other origin; None without times.
+      context: column -> N values, None where a record lacks it. Every column of the schema is
+        there.
+      texts: N records as they stood in the file, at most their first characters; None to show them
+        as JSON of what was read.
+    """
+
+    number: np.ndarray
+    sequence_id: Collection[str | None]
+    entity_id: Collection[str | None]
+    length: np.ndarray
+    values: Mapping[str, np.ndarray]
+    time: np.ndarray | None
+    context: Mapping[str, Collection[ContextValue | None]]
+    texts: Collection[bytes] | None = None
+
+    def __len__(self) -> int:
+        return len(self.number)
+
+    @property
+    def starts(self) -> np.ndarray:
+        """int64 [N]: where the steps of each sequence begin in the flat columns."""
+        starts: np.ndarray = np.cumsum(self.length) - self.length
+        return starts
+
+    def select(self, kept: np.ndarray) -> "Chunk":
+        """The sequences of a bool mask [N], in order."""
+        if kept.all():
+            return self
+        steps = np.repeat(kept, self.length)
+        places = np.flatnonzero(kept).tolist()
+        return Chunk(
+            number=self.number[kept],
+            sequence_id=[self.sequence_id[i] for i in places],
+            entity_id=[self.entity_id[i] for i in places],
+            length=self.length[kept],
+            values={name: column[steps] for name, column in self.values.items()},
+            time=None if self.time is None else self.time[steps],
+            context={name: [column[i] for i in places] for name, column in self.context.items()},
+            texts=None if self.texts is None else [self.texts[i] for i in places],
+        )
+
+    def shown(self, place: int) -> str:
+        """The first characters of a record, for the quarantine."""
+        if self.texts is not None:
+            return shown(self.texts[place])
+        start = int(self.starts[place])
+        # Of a long sequence, no more steps than can be shown.
+        stop = start + min(int(self.length[place]), SHOWN_CHARACTERS)
+        record = {name: column[start:stop].tolist() for name, column in self.values.items()}
+        return shown(json.dumps(_nulls(record), ensure_ascii=False).encode("utf-8", "replace"))
+
+    def rejected(self, place: int, code: str, detail: str) -> Rejected:
+        """The record at a place, as a line of the quarantine."""
+        return Rejected(
+            number=int(self.number[place]),
+            code=code,
+            detail=detail,
+            sequence_id=self.sequence_id[place],
+            text=self.shown(place),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A Chunk and the records beside it that could not be read."""
+
+    chunk: Chunk
+    rejected: tuple[Rejected, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """N steps of a long table, of any sequences, in the file's order.
+
+    Attributes:
+      file: the index of the file.
+      number: int64 [N], each row's place in it.
+      sequence_id: object [N] of str, what the row is grouped by.
+      entity_id: object [N] of str, or None where a sequence is its own entity.
+      values: as of a Chunk, [N].
+      time: int64 [N], or None.
+      context: column -> object [N], None where a row lacks it.
+      split: of the file, as `File.split`.
+      rejected: rows that cannot be used. One with a `sequence_id` rejects that whole sequence, of
+        which a step would otherwise be missing; one without is a record by itself.
+    """
+
+    file: int
+    number: np.ndarray
+    sequence_id: np.ndarray
+    entity_id: np.ndarray | None
+    values: Mapping[str, np.ndarray]
+    time: np.ndarray | None
+    context: Mapping[str, np.ndarray]
+    split: str | None
+    rejected: tuple[Rejected, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One sequence, for readers that meet them one by one; the attributes are as of a Chunk."""
+
+    number: int
+    sequence_id: str | None
+    entity_id: str | None
+    length: int
+    values: Mapping[str, np.ndarray]
+    time: np.ndarray | None
+    context: Mapping[str, ContextValue]
+    text: bytes | None = None
+
+
+def dtypes(columns: Columns) -> dict[str, Any]:
+    """Column -> dtype of its flat values: features first, then categories."""
+    kinds = {"bytes": object, "int": np.int64}
+    return {name: np.float64 for name in columns.names} | {
+        category.name: kinds[category.kind] for category in columns.categories
+    }
+
+
+def of_records(records: Collection[Record], columns: Columns) -> Chunk:
+    """Many records as one Chunk; all of them have times, or none has."""
+
+    def flat(name: str, dtype: Any) -> np.ndarray:
+        return np.concatenate([np.zeros(0, dtype), *(record.values[name] for record in records)])
+
+    with_time = bool(records) and records[0].time is not None
+    with_text = any(record.text is not None for record in records)
+    return Chunk(
+        number=np.array([record.number for record in records], np.int64),
+        sequence_id=[record.sequence_id for record in records],
+        entity_id=[record.entity_id for record in records],
+        length=np.array([record.length for record in records], np.int64),
+        values={name: flat(name, dtype) for name, dtype in dtypes(columns).items()},
+        time=np.concatenate([record.time for record in records]) if with_time else None,
+        context={
+            name: [record.context.get(name) for record in records] for name in columns.context
+        },
+        texts=[record.text or b"" for record in records] if with_text else None,
+    )
+
+
+def shown(text: bytes) -> str:
+    """The first characters of a record; what is not UTF-8 becomes U+FFFD, so no report breaks."""
+    return text[: 4 * SHOWN_CHARACTERS].decode("utf-8", "replace")[:SHOWN_CHARACTERS]
+
+
+def batched(records: Iterable[Record], columns: Columns, steps: int) -> Iterable[Chunk]:
+    """Records -> Chunks of about so many steps."""
+    waiting: list[Record] = []
+    total = 0
+    for record in records:
+        waiting.append(record)
+        total += record.length + 1
+        if total >= steps:
+            yield of_records(waiting, columns)
+            waiting, total = [], 0
+    if waiting:
+        yield of_records(waiting, columns)
+
+
+def runs(length: np.ndarray, steps: int) -> Iterator[tuple[int, int]]:
+    """Ranges of sequences of at most so many steps in all; a longer one has a range of its own.
+
+    Args:
+      length: int64 [N], steps of each.
+      steps: at most.
+    """
+    ends = np.cumsum(length)
+    start, before = 0, 0
+    while start < len(length):
+        stop = max(start + 1, int(np.searchsorted(ends, before + steps, side="right")))
+        yield start, stop
+        start, before = stop, int(ends[stop - 1])
+
+
+def _nulls(record: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """JSON has no NaN."""
+    return {
+        name: [None if isinstance(v, float) and not math.isfinite(v) else v for v in column]
+        for name, column in record.items()
+    }

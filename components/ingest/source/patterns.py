@@ -1,0 +1,203 @@
+"""Patterns of `input.train` and `input.eval` -> paths, the newest spans of them.
+
+`*`, `?` and `[...]` match within one name, `**` any folders. A name that exists as it is spelt is
+that file or folder, brackets and all. `{SPAN}` is a number, `{SPAN:4}` one of four digits, and
+`{YYYY}`, `{MM}` and `{DD}` together are a date, whose number is the days since 1970-01-01. A span
+may have many files.
+"""
+
+import datetime
+import glob
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ragline.components.contract.errors import BadDataError
+
+_WILDCARD = re.compile(r"[*?\[]")
+_TOKEN = re.compile(r"\{(?:SPAN(?::([1-9][0-9]*))?|(YYYY)|(MM)|(DD))\}")
+_EPOCH = datetime.date(1970, 1, 1).toordinal()
+_GLOB = re.compile(r"\*\*/|\*|\?|\[!?\]?[^\]]*\]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a pattern names.
+
+    Attributes:
+      folder: absolute, before the first wildcard.
+      paths: of the files, sorted.
+      spans: those that were chosen, oldest first; none if the pattern names no span.
+      span_of: path -> its span, if the pattern names one.
+    """
+
+    folder: str
+    paths: tuple[str, ...]
+    spans: tuple[str, ...]
+    span_of: Mapping[str, str]
+
+
+def match(
+    pattern: str, *, spans: int = 1, newest: int | None = None, allow_outside: bool = False
+) -> Found:
+    """The files of a pattern.
+
+    Args:
+      pattern: as above.
+      spans: how many of them, of a pattern that names a span.
+      newest: the number of the newest of them; None is the newest that there is.
+      allow_outside: take files that a link or `..` puts outside the pattern's folder.
+
+    Raises:
+      BadDataError: `no_input`, nothing matches, or only folders do; `no_span`, the newest span is
+        not there; `few_spans`, fewer than wanted; `path_escape`, a file lies outside the folder.
+    """
+    fixed, rest = _fixed(pattern)
+    if not rest and os.path.isdir(fixed):
+        inside = os.path.join(pattern, "*")
+        raise BadDataError(
+            "no_input",
+            f"{pattern}: expected a file or a pattern such as {inside}, received a folder",
+        )
+    folder = fixed if rest else os.path.dirname(fixed)
+    paths = _paths(fixed, rest)
+    span_of: dict[str, str] = {}
+    if paths and _TOKEN.search(rest):
+        span_of = _newest(pattern, _by_span(paths, rest, fixed), spans, newest)
+        paths = list(span_of)
+    if not paths:
+        raise BadDataError("no_input", f"{pattern}: expected at least one file, found none")
+    if not allow_outside:
+        _check_inside(folder, paths)
+    return Found(
+        folder=folder,
+        paths=tuple(sorted(paths, key=os.fsencode)),
+        spans=tuple(dict.fromkeys(span_of.values())),
+        span_of=span_of,
+    )
+
+
+def names(found: Iterable[Found]) -> dict[str, str]:
+    """Path -> its name below the folder that all patterns have in common.
+
+    It goes by the patterns and not by the files: a new file must not rename, and so resplit, the
+    others. What is not UTF-8 in a name becomes U+FFFD.
+    """
+    found = list(found)
+    folder = os.path.commonpath([each.folder for each in found])
+    return {
+        path: os.fsencode(os.path.relpath(path, folder)).decode("utf-8", "replace")
+        for each in found
+        for path in each.paths
+    }
+
+
+def _fixed(pattern: str) -> tuple[str, str]:
+    """A pattern as the part that exists as it is spelt, or has no wildcard, and the rest."""
+    if "://" in pattern:
+        wild = re.search(r"[*?\[{]", pattern)
+        cut = pattern.rindex("/", 0, wild.start()) if wild else len(pattern)
+        return pattern[:cut], pattern[cut:].lstrip("/")
+    fixed, *rest = os.path.join(os.getcwd(), pattern).split(os.sep)
+    fixed += os.sep
+    while rest:
+        further = os.path.join(fixed, rest[0])
+        wild = _WILDCARD.search(rest[0]) or _TOKEN.search(rest[0])
+        if wild and not os.path.lexists(further):
+            break
+        fixed = further
+        del rest[0]
+    # Of the rest, `..` is left for the file system to resolve, and for the check of what it finds.
+    return os.path.abspath(fixed), os.sep.join(rest)
+
+
+def _paths(fixed: str, rest: str) -> list[str]:
+    every = _TOKEN.sub("*", rest)
+    if "://" in fixed:
+        from apache_beam.io.filesystems import FileSystems  # Seconds; local files need none of it.
+
+        place = f"{fixed}/{every}" if rest else fixed
+        [found] = FileSystems.match([place])  # type: ignore[no-untyped-call]
+        return [metadata.path for metadata in found.metadata_list]
+    pattern = os.path.join(glob.escape(fixed), every) if rest else glob.escape(fixed)
+    return [path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path)]
+
+
+def _by_span(paths: list[str], rest: str, fixed: str) -> dict[tuple[int, str], list[str]]:
+    """(number, name) of each span -> its files; what has no span is left out."""
+    shape = re.compile(_regex(rest), re.DOTALL)
+    of: dict[tuple[int, str], list[str]] = {}
+    for path in paths:
+        if (matched := shape.fullmatch(os.path.relpath(path, fixed))) and (
+            span := _span(matched.groupdict())
+        ):
+            of.setdefault(span, []).append(path)
+    return of
+
+
+def _newest(
+    pattern: str, of: dict[tuple[int, str], list[str]], spans: int, newest: int | None
+) -> dict[str, str]:
+    """Path -> span, of the spans that are read, oldest first."""
+    known = ", ".join(name for _, name in sorted(of)) or "none"
+    if newest is not None and newest not in (number for number, _ in of):
+        raise BadDataError("no_span", f"{pattern}: expected span {newest}, found {known}")
+    chosen = [span for span in sorted(of) if newest is None or span[0] <= newest][-spans:]
+    if len(chosen) < spans:
+        until = "" if newest is None else f" up to {newest}"
+        raise BadDataError("few_spans", f"{pattern}: expected {spans} spans{until}, found {known}")
+    return {path: span[1] for span in chosen for path in of[span]}
+
+
+def _regex(rest: str) -> str:
+    """A pattern as a regular expression with groups for its span."""
+    seen: set[str] = set()
+
+    def token(matched: re.Match[str]) -> str:
+        digits, *date = matched.groups()
+        name = next((part for part in date if part), "SPAN")
+        width = {"YYYY": "4", "MM": "2", "DD": "2"}.get(name, digits)
+        if name in seen:  # Of one path, all must be the same.
+            return f"(?P={name})"
+        seen.add(name)
+        return f"(?P<{name}>[0-9]{f'{{{width}}}' if width else '+'})"
+
+    def wildcard(matched: re.Match[str]) -> str:
+        text = matched.group()
+        simple = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
+        inner = re.sub(r"([\\\[])", r"\\\1", text[1:-1])
+        return simple.get(text) or f"[{'^' + inner[1:] if inner.startswith('!') else inner}]"
+
+    parts, end = [], 0
+    for found in re.finditer(f"(?P<token>{_TOKEN.pattern})|{_GLOB.pattern}", rest):
+        parts.append(re.escape(rest[end : found.start()]))
+        is_token = found.group("token")
+        parts.append(token(_TOKEN.fullmatch(is_token)) if is_token else wildcard(found))  # type: ignore[arg-type]
+        end = found.end()
+    return "".join([*parts, re.escape(rest[end:])])
+
+
+def _span(groups: dict[str, str]) -> tuple[int, str] | None:
+    """A span's place in time, and what it is called; None for a day that does not exist."""
+    if "SPAN" in groups:
+        return int(groups["SPAN"]), groups["SPAN"]
+    try:
+        day = datetime.date(*(int(groups.get(part, "1")) for part in ("YYYY", "MM", "DD")))
+    except ValueError:
+        return None
+    return day.toordinal() - _EPOCH, day.isoformat()
+
+
+def _check_inside(folder: str, paths: Iterable[str]) -> None:
+    if "://" in folder:
+        return
+    root = os.path.realpath(folder)
+    for path in paths:
+        real = os.path.realpath(path)
+        if os.path.commonpath([root, real]) != root:
+            raise BadDataError(
+                "path_escape",
+                f"{path}: expected a file below {folder}, received a link to {real}; "
+                "input.allow_outside = true takes it",
+            )

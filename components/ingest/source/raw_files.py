@@ -1,0 +1,189 @@
+"""Raw files as streams of bytes: decompressed by their suffix, and whole or refused.
+
+A file that ends too early, fails its checksum or swells beyond measure is a BadDataError as soon
+as it is read that far, so that a reader needs no pass of its own over a compressed file.
+"""
+
+import hashlib
+import io
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+
+from ragline.components.contract.errors import BadDataError
+from ragline.components.files import places
+from ragline.components.files.storage import digest_of
+from ragline.components.ingest.records.chunk import File, Piece
+
+COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+# A bomb is a file that swells by more than both. Text of numbers swells 3 to 10 times, and a
+# constant column in it some hundreds of times, which a small file may.
+BOMB_RATIO = 200
+BOMB_BYTES = 256 << 20
+_BLOCK = 1 << 20
+
+
+def open(path: str) -> BinaryIO:
+    """A file's bytes, decompressed if its name says .gz, .bz2 or .zst; seekable if it does not.
+
+    Raises:
+      BadDataError: `unreadable`, here or in a read: not to be opened, truncated or corrupt;
+        `zip_bomb`, in a read.
+    """
+    try:
+        raw = places.open(path)
+    except OSError as error:
+        raise BadDataError("unreadable", f"{path}: {error.strerror or error}") from error
+    codec = COMPRESSIONS.get(compression(path))
+    if codec is None:
+        return raw
+    return io.BufferedReader(_Decompressed(path, raw, codec), _BLOCK)
+
+
+def compression(path: str) -> str:
+    """The suffix of a compressed file, or ""."""
+    suffix = os.path.splitext(path.lower())[1]
+    return suffix if suffix in COMPRESSIONS else ""
+
+
+def check_whole(path: str) -> None:
+    """Reads a compressed file to its end, for readers that may stop before it.
+
+    Raises:
+      BadDataError: `unreadable` or `zip_bomb`.
+    """
+    if compression(path):
+        with open(path) as file:
+            while file.read(_BLOCK):
+                pass
+
+
+def line_pieces(
+    file: File,
+    piece_bytes: int,
+    *,
+    skip: int = 0,
+    first: int = 1,
+    header: Mapping[str, Any] | None = None,
+) -> list[Piece]:
+    """Cuts a file of lines between lines; a compressed one stays whole.
+
+    Args:
+      file: the file.
+      piece_bytes: the least bytes of a piece, but for the last.
+      skip: bytes of what stands before the first line.
+      first: the number of that line.
+      header: of all pieces.
+
+    Raises:
+      BadDataError: `unreadable`.
+    """
+    if compression(file.path):
+        stored = places.size(file.path)
+        return [Piece(file=file, start=skip, stop=None, first=first, size=stored, header=header)]
+    pieces = []
+    start, stop, number, lines = skip, skip, first, 0
+
+    def cut() -> None:
+        pieces.append(
+            Piece(file=file, start=start, stop=stop, first=number, size=stop - start, header=header)
+        )
+
+    with open(file.path) as stream:
+        stream.seek(skip)
+        while block := stream.read(min(_BLOCK, piece_bytes)):
+            block = _to_line_end(block, stream)
+            stop += len(block)
+            lines += block.count(b"\n")
+            if stop - start >= piece_bytes:
+                cut()
+                start, number, lines = stop, number + lines, 0
+    if stop > start:
+        cut()
+    return pieces
+
+
+def line_blocks(piece: Piece, block_bytes: int = _BLOCK) -> Iterator[tuple[int, list[bytes]]]:
+    """The lines of a piece, many at a time: the number of the first, and all without their ends.
+
+    Raises:
+      BadDataError: `unreadable` or `zip_bomb`.
+    """
+    number = piece.first
+    with open(piece.file.path) as stream:
+        if stream.seekable():
+            stream.seek(piece.start)
+        else:
+            stream.read(piece.start)
+        left = sys.maxsize if piece.stop is None else piece.stop - piece.start
+        while left > 0 and (block := stream.read(min(block_bytes, left))):
+            block = _to_line_end(block, stream)
+            left -= len(block)
+            lines = block.removesuffix(b"\n").split(b"\n")
+            yield number, lines
+            number += len(lines)
+
+
+def _to_line_end(block: bytes, stream: BinaryIO) -> bytes:
+    return block if block.endswith(b"\n") else block + stream.readline()
+
+
+def fingerprint(paths: Iterable[str]) -> str:
+    """Digest of the names and the content of files.
+
+    Raises:
+      BadDataError: `unreadable`.
+    """
+    parts = []
+    for path in paths:
+        digest = hashlib.sha256()
+        try:
+            with places.open(path) as file:
+                while block := file.read(_BLOCK):
+                    digest.update(block)
+        except OSError as error:
+            raise BadDataError("unreadable", f"{path}: {error.strerror or error}") from error
+        # As the file system spells it: a name need not be UTF-8.
+        parts += [os.fsencode(path).hex(), digest.hexdigest()]
+    return digest_of(parts)
+
+
+class _Decompressed(io.RawIOBase):
+    """Arrow's decompression: of the three, its alone refuses every truncation and flipped bit."""
+
+    def __init__(self, path: str, raw: BinaryIO, codec: str) -> None:
+        super().__init__()
+        self._path = path
+        self._raw = raw
+        self._stored = places.size(path)
+        self._file = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), codec)
+        self._total = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        try:
+            if not self._stored:  # No bytes at all decompress to none without complaint.
+                raise OSError("Truncated compressed stream")
+            block = self._file.read(len(buffer))
+        except OSError as error:
+            raise BadDataError("unreadable", f"{self._path}: {error}") from error
+        buffer[: len(block)] = block
+        self._total += len(block)
+        if self._total > max(BOMB_BYTES, BOMB_RATIO * self._stored):
+            raise BadDataError(
+                "zip_bomb",
+                f"{self._path}: {self._stored} bytes became more than {self._total}: expected at "
+                f"most {BOMB_RATIO} times as many, or {BOMB_BYTES} bytes",
+            )
+        return len(block)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+            self._raw.close()
+        super().close()

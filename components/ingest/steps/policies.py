@@ -1,0 +1,243 @@
+"""What becomes of the steps of records: put in order, cut into sequences, refused.
+
+Pure, and on a whole Chunk at a time. `options.StepOptions` says what each policy does, in the order
+in which they apply. A refused record is refused whole, with the code of the first policy that it
+breaks:
+
+    negative_time   a time below 0
+    unsorted_time   a time below the one before it
+    duplicate_time  two steps at one time
+    too_long        a session of more than `max_length` steps
+    too_short       no session of `min_length` steps
+    int_overflow    more than 2^63 - 1 nanoseconds from a sequence's first step to its last
+
+A record without long pauses is one session. Ids tell what was cut: `id#2` is the second session of
+a record that has several, `id[0:4096]` are the first 4,096 steps of one that has more, and
+`id#2[0:4096]` those of its second session.
+
+No step is lost without a number. Of the records that are not refused,
+
+    steps read = steps in sequences, each counted once
+                 + duplicate_steps + short_steps + truncated_steps
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ragline.components.contract.columns import TIME_DELTA, Columns
+from ragline.components.ingest.options import StepOptions
+from ragline.components.ingest.records.chunk import Chunk, Rejected, runs
+from ragline.components.ingest.records.refusals import Refusals
+from ragline.components.ingest.steps.time_order import SECOND, apart, ordered, paused
+from ragline.components.ingest.steps.windowing import Pieces, cut
+
+# Windows that overlap are many times the steps that they are cut from: of a Chunk of sequences, no
+# more than so many; a longer sequence has one of its own.
+STEPS = 1 << 18
+
+_INT64_MAX = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What the policies made of a Chunk of N records.
+
+    Attributes:
+      chunks: N' sequences in all, in the records' order, gathered as they are asked for, once;
+        `time` counts from the first step of each, and is None if the schema has no times.
+      sequence_id: N' ids.
+      record: int64 [N'], the place in the given Chunk of each one's record.
+      start: int64 [N'], the time of the first step of each one's record, as it was read, by which a
+        record falls in one split whole; 0 where there is no step, None without times.
+      window: int64 [N', 2], which steps of its session each one is: the first, and the end of them,
+        exclusive, as `id[0:4096]` has it; 0 and its length if it is not cut.
+      rejected: the records that were refused, in order.
+      counts: what was done to the others, where it is not 0: `sessions` and `windows` written,
+        `short_sessions` and `short_windows` left out, with `short_steps` that are therefore in no
+        sequence, and `duplicate_steps` and `truncated_steps` left out.
+    """
+
+    chunks: Iterator[Chunk]
+    sequence_id: Collection[str | None]
+    record: np.ndarray
+    start: np.ndarray | None
+    window: np.ndarray
+    rejected: tuple[Rejected, ...]
+    counts: Mapping[str, int]
+
+
+def apply(chunk: Chunk, columns: Columns, options: StepOptions) -> Applied:
+    """Applies all policies but that on missing values, which is a check's.
+
+    Args:
+      chunk: N records, each with an id; one without steps passes, for a check to refuse.
+      columns: whether the schema has times.
+      options: the policies.
+    """
+    refusals = Refusals(chunk)
+    kept, length = ordered(chunk, options, refusals)
+    time = chunk.time if chunk.time is None or kept is None else chunk.time[kept]
+    pieces = cut(length, paused(time, options.session_gap), options)
+
+    short = (pieces.length < options.min_length) & (pieces.length > 0)
+    if options.too_long == "reject":
+        _refuse_long(pieces, options.max_length, refusals)
+    _refuse_short(pieces, short, options.min_length, refusals)
+    if time is not None and (columns.has_time or options.time_delta):
+        _refuse_overflow(pieces.select(~short), time, refusals)
+
+    whole = ~refusals.mask
+    pieces, short = pieces.select(whole[pieces.record]), short[whole[pieces.record]]
+    written = pieces.select(~short)
+    counts = _counts(written, pieces.select(short), options)
+    counts["duplicate_steps"] = int((chunk.length - length)[whole].sum())
+    start = None
+    if time is not None:
+        start = _first_times(time, length)[written.record]
+    ids = _ids(chunk, written)
+    return Applied(
+        chunks=_sequences(chunk, kept, written, ids, columns, options),
+        sequence_id=ids,
+        record=written.record,
+        start=start,
+        window=np.stack([written.start, written.stop], axis=1),
+        rejected=refusals.rejected(),
+        counts={name: count for name, count in counts.items() if count},
+    )
+
+
+def _refuse_long(pieces: Pieces, most: int, refusals: Refusals) -> None:
+    long = np.flatnonzero(pieces.steps > most)
+
+    def detail(place: int) -> str:
+        session = pieces.session[place]
+        where = f"session {session}: " if session else ""
+        return f"{where}expected at most {most} steps, received {pieces.steps[place]}"
+
+    refusals.add("too_long", pieces.record[long], long, detail)
+
+
+def _refuse_short(pieces: Pieces, short: np.ndarray, least: int, refusals: Refusals) -> None:
+    """Refuses the records of which every piece is short; such pieces are sessions."""
+    number = np.bincount(pieces.record)
+    lost = np.flatnonzero(number == np.bincount(pieces.record[short], minlength=len(number)))
+    longest = np.zeros(len(number), np.int64)
+    np.maximum.at(longest, pieces.record, pieces.steps)
+
+    def detail(record: int) -> str:
+        several = number[record] > 1
+        received = f"{number[record]} of at most {longest[record]}" if several else longest[record]
+        what = "a session of " if several else ""
+        return f"expected {what}at least {least} steps, received {received}"
+
+    refusals.add("too_short", lost, lost, detail)
+
+
+def _refuse_overflow(pieces: Pieces, time: np.ndarray, refusals: Refusals) -> None:
+    pieces = pieces.select(pieces.length > 0)
+    first, last = time[pieces.first], time[pieces.first + pieces.length - 1]
+    far = np.flatnonzero(apart(last, first) > np.uint64(_INT64_MAX))
+    refusals.add(
+        "int_overflow",
+        pieces.record[far],
+        far,
+        lambda place: (
+            f"expected at most {_INT64_MAX} ns from a sequence's first step to its last, "
+            f"received {first[place]} and {last[place]}"
+        ),
+    )
+
+
+def _counts(written: Pieces, left_out: Pieces, options: StepOptions) -> dict[str, int]:
+    """What was cut, and left out for being short."""
+    windowed = options.too_long == "window"
+    # Of a window left out, the one before it holds the first steps.
+    overlap = np.where(left_out.cut, options.max_length - (options.stride or options.max_length), 0)
+    sessions = written.select(written.session > 0)
+    return {
+        "sessions": int((np.diff(sessions.begin, prepend=-1) > 0).sum()),
+        "windows": int(written.cut.sum()) if windowed else 0,
+        "short_sessions": int((~left_out.cut).sum()),
+        "short_windows": int(left_out.cut.sum()),
+        "short_steps": int((left_out.length - overlap).sum()),
+        "truncated_steps": 0 if windowed else int((written.steps - written.length).sum()),
+    }
+
+
+def _first_times(time: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """The time of each record's first step, int64 [N]; 0 if it has none."""
+    some = length > 0
+    times = np.zeros(len(length), np.int64)
+    times[some] = time[(np.cumsum(length) - length)[some]]
+    return times
+
+
+def _sequences(
+    chunk: Chunk,
+    kept: np.ndarray | None,
+    pieces: Pieces,
+    ids: list[str | None],
+    columns: Columns,
+    options: StepOptions,
+) -> Iterator[Chunk]:
+    """The pieces as sequences; a piece counts its steps among the kept ones."""
+    for found in _gathered(chunk, kept, pieces, ids):
+        yield found if found.time is None else _rebased(found, found.time, columns, options)
+
+
+def _gathered(
+    chunk: Chunk, kept: np.ndarray | None, pieces: Pieces, ids: list[str | None]
+) -> Iterator[Chunk]:
+    whole = np.array_equal(pieces.record, np.arange(len(chunk)))
+    if kept is None and whole and np.array_equal(pieces.length, chunk.length):
+        yield chunk
+        return
+    for begin, end in runs(pieces.length, STEPS):
+        part = pieces.select(slice(begin, end))
+        length, places = part.length, part.record.tolist()
+        steps = np.repeat(part.first - (np.cumsum(length) - length), length)
+        steps += np.arange(len(steps))
+        if kept is not None:
+            steps = kept[steps]
+        yield Chunk(
+            number=chunk.number[part.record],
+            sequence_id=ids[begin:end],
+            entity_id=[_entity(chunk, place) for place in places],
+            length=length,
+            values={name: column[steps] for name, column in chunk.values.items()},
+            time=None if chunk.time is None else chunk.time[steps],
+            context={
+                name: [column[place] for place in places] for name, column in chunk.context.items()
+            },
+            texts=None if chunk.texts is None else [chunk.texts[place] for place in places],
+        )
+
+
+def _entity(chunk: Chunk, place: int) -> str | None:
+    """Of a record that is its own entity, all pieces are of that one."""
+    stated = chunk.entity_id[place]
+    return chunk.sequence_id[place] if stated is None else stated
+
+
+def _ids(chunk: Chunk, pieces: Pieces) -> list[str | None]:
+    ids = [chunk.sequence_id[place] for place in pieces.record.tolist()]
+    cut = pieces.cut
+    for place in np.flatnonzero(cut | (pieces.session > 0)).tolist():
+        session = f"#{pieces.session[place]}" if pieces.session[place] else ""
+        window = f"[{pieces.start[place]}:{pieces.stop[place]}]" if cut[place] else ""
+        ids[place] = f"{ids[place]}{session}{window}"
+    return ids
+
+
+def _rebased(chunk: Chunk, time: np.ndarray, columns: Columns, options: StepOptions) -> Chunk:
+    """Times from each sequence's first step, and `time_delta` if it is asked for."""
+    begin = chunk.starts[chunk.length > 0]
+    time = time - np.repeat(time[begin], chunk.length[chunk.length > 0])
+    values = dict(chunk.values)
+    if options.time_delta:
+        delta = np.diff(time, prepend=0)
+        delta[begin] = 0
+        values[TIME_DELTA] = delta / SECOND
+    return replace(chunk, values=values, time=time if columns.has_time else None)

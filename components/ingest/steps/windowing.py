@@ -1,0 +1,118 @@
+"""Where records are cut: into sessions at long pauses, and sessions into windows.
+
+A *session* is a run of a record's steps without a long pause; a record without pauses is one. A
+*piece* is what becomes a sequence: a session, or if that is too long a window of it, its head or
+its tail. With `max_length` 4 and `stride` 3, a session of 9 steps gives the windows
+
+    [0:4]  [3:7]  [6:9]
+
+of which each has a step that none before it has. Only the last one of a session can be short.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from ragline.components.ingest.options import StepOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pieces:
+    """P pieces of N records, in the records' order.
+
+    Attributes:
+      record: int64 [P], of which each is a part.
+      session: int64 [P], the place of its session in the record, from 1; 0 where the record is one
+        session.
+      begin: int64 [P], where its session begins in the flat columns.
+      steps: int64 [P], of its session.
+      start: int64 [P], its first step, counted within its session.
+      stop: int64 [P], the end of its steps, exclusive.
+    """
+
+    record: np.ndarray
+    session: np.ndarray
+    begin: np.ndarray
+    steps: np.ndarray
+    start: np.ndarray
+    stop: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.record)
+
+    @property
+    def length(self) -> np.ndarray:
+        """The steps of each, int64 [P]; 0 only for a record that has none."""
+        length: np.ndarray = self.stop - self.start
+        return length
+
+    @property
+    def first(self) -> np.ndarray:
+        """The place of its first step in the flat columns, int64 [P]."""
+        first: np.ndarray = self.begin + self.start
+        return first
+
+    @property
+    def cut(self) -> np.ndarray:
+        """Whether it is less than its session: bool [P]."""
+        cut: np.ndarray = self.length < self.steps
+        return cut
+
+    def select(self, kept: np.ndarray | slice) -> "Pieces":
+        """Those of a bool mask [P], those at places, or those of a range; in order."""
+        return Pieces(**{f.name: getattr(self, f.name)[kept] for f in dataclasses.fields(self)})
+
+
+def cut(length: np.ndarray, paused: np.ndarray | None, options: StepOptions) -> Pieces:
+    """Cuts records into pieces; with `reject`, a long session is left whole, for a refusal.
+
+    Args:
+      length: int64 [N], steps of each record; their sum is T.
+      paused: bool [T], whether a long pause came before the step; None if there was none. What it
+        says of a record's first step is not looked at.
+      options: of them, `max_length`, `too_long` and `stride` are read.
+    """
+    sessions = _sessions(length, paused)
+    most, steps = options.max_length, sessions.steps
+    long = steps > most
+    if options.too_long == "head":
+        return dataclasses.replace(sessions, stop=np.minimum(steps, most))
+    if options.too_long == "tail":
+        return dataclasses.replace(sessions, start=np.maximum(steps - most, 0))
+    if options.too_long == "reject" or not long.any():
+        return sessions
+    stride = options.stride or most
+    session, window = _dealt(np.where(long, 1 + -(-(steps - most) // stride), 1))
+    start = window * stride
+    stop = np.minimum(start + most, steps[session])
+    return dataclasses.replace(sessions.select(session), start=start, stop=stop)
+
+
+def _sessions(length: np.ndarray, paused: np.ndarray | None) -> Pieces:
+    """Each session as a piece."""
+    starts, some = np.cumsum(length) - length, length > 0
+    begins = np.zeros(length.sum(), bool) if paused is None else paused.copy()
+    begins[starts[some]] = True
+    cuts = np.flatnonzero(begins)
+    # A record without steps is one session without steps.
+    number = np.ones_like(length)
+    number[some] = np.diff(np.searchsorted(cuts, starts[some]), append=len(cuts))
+    record, ordinal = _dealt(number)
+    begin, steps = starts[record], length[record]
+    begin[some[record]] = cuts
+    steps[some[record]] = np.diff(cuts, append=len(begins))
+    return Pieces(
+        record=record,
+        session=np.where(number[record] > 1, 1 + ordinal, 0),
+        begin=begin,
+        steps=steps,
+        start=np.zeros_like(steps),
+        stop=steps,
+    )
+
+
+def _dealt(number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[2, 1, 3] -> the owners [0, 0, 1, 2, 2, 2], and each one's place [0, 1, 0, 0, 1, 2]."""
+    owner = np.repeat(np.arange(len(number)), number)
+    return owner, np.arange(len(owner)) - (np.cumsum(number) - number)[owner]

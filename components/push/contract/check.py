@@ -1,0 +1,136 @@
+"""The padding contract of a SavedModel from anywhere: for the push, and for `ragline check`.
+
+The model is loaded in a process of its own (`saved_model.py`), which imports TensorFlow and no
+training code, as a server would. What TensorFlow says there stays there, and so does a crash.
+"""
+
+import json
+import math
+import os
+import pathlib
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from ragline.components.contract.errors import UsageError
+from ragline.components.push.contract.padding_contract import Violation
+
+_TOP = pathlib.Path(__file__).resolve().parents[2]
+
+
+class NoEncoderError(UsageError):
+    """The path is no SavedModel, or one that has no signature `encode` to be checked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What was checked, and what was found.
+
+    Attributes:
+      violations: none if the contract holds.
+      features: F; None if the model was not loaded.
+      categories: their names.
+      embedding_size: E; None if the model does not state it.
+      clauses_checked: their names in the contract; `session` is that both loaders agree.
+      signatures_checked: their names.
+      probes: how many sequences the contract was checked on, how long, and whence.
+    """
+
+    violations: tuple[Violation, ...]
+    features: int | None
+    categories: tuple[str, ...] = ()
+    embedding_size: int | None
+    clauses_checked: tuple[str, ...]
+    signatures_checked: tuple[str, ...]
+    probes: str
+
+    def to_dict(self, model: pathlib.Path) -> dict[str, Any]:
+        """As standard JSON has it: a figure that is not finite is null."""
+        return {
+            "model": str(model),
+            "violations": [
+                violation._asdict()
+                | {"figure": violation.figure if math.isfinite(violation.figure) else None}
+                for violation in self.violations
+            ],
+            "features": self.features,
+            "categories": list(self.categories),
+            "embedding_size": self.embedding_size,
+            "clauses_checked": list(self.clauses_checked),
+            "signatures_checked": list(self.signatures_checked),
+            "probes": self.probes,
+        }
+
+    def to_text(self, model: pathlib.Path) -> str:
+        """What a person reads: a line of verdict, what was checked, each violation in a line."""
+        verdict = "does not hold" if self.violations else "holds"
+        size = "?" if self.embedding_size is None else self.embedding_size
+        read = f"{self.features} features"
+        if self.categories:
+            read += f", {len(self.categories)} categories"
+        lines = [
+            f"the padding contract {verdict}: {model}",
+            *(f"  {violation}" for violation in self.violations),
+            f"encoder     {read} -> {size} numbers",
+            f"signatures  {', '.join(self.signatures_checked)}",
+            f"clauses     {', '.join(self.clauses_checked)}",
+            f"probes      {self.probes}",
+        ]
+        return "\n".join(lines)
+
+
+def check(
+    model: pathlib.Path, probes: pathlib.Path | None = None, *, strict: bool = False
+) -> Checked:
+    """Checks a model in a new Python process.
+
+    Args:
+      model: a SavedModel.
+      probes: `.npz` of the sequences to check it on, see `saved_model.py`; None for sequences made
+        from what the model's encoder.json states of its features, or of standard normal noise.
+      strict: as a push demands it: a model of operations that are not in ops.txt is not even
+        loaded, and one without golden inputs does not hold.
+
+    Raises:
+      NoEncoderError: it cannot be checked; one line says why.
+      RuntimeError: the process failed.
+    """
+    if not any((model / f"saved_model.{kind}").is_file() for kind in ("pb", "pbtxt")):
+        raise NoEncoderError(
+            f"{model}: expected a SavedModel, a folder with saved_model.pb, received "
+            f"{'a folder without' if model.is_dir() else 'a file' if model.exists() else 'nothing'}"
+        )
+    # The folder that the caller stands in may have a `components` of its own: -P, and ours first.
+    path = os.pathsep.join(filter(None, [str(_TOP), os.environ.get("PYTHONPATH")]))
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": path}
+    arguments = [str(file.resolve()) for file in (model, probes) if file]
+    demands = ["--strict"] if strict else []
+    done = subprocess.run(  # noqa: S603 (this interpreter, our module, no shell)
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "ragline.components.push.contract.clean_process",
+            *arguments,
+            *demands,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | quiet,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{model}: the check ended with {done.returncode}:\n{done.stderr}")
+    found = json.loads(done.stdout.splitlines()[-1])
+    if "error" in found:
+        raise NoEncoderError(f"{model}: {found['error']}")
+    return Checked(
+        violations=tuple(Violation(**violation) for violation in found["violations"]),
+        features=found["features"],
+        categories=tuple(found["categories"]),
+        embedding_size=found["embedding_size"],
+        clauses_checked=tuple(found["clauses_checked"]),
+        signatures_checked=tuple(found["signatures_checked"]),
+        probes=found["probes"],
+    )

@@ -1,0 +1,133 @@
+"""The operations of a SavedModel, read from its file; nothing of it is loaded or run.
+
+A SavedModel is a program. What one of ours may be made of stands in ops.txt: the operations of
+clean exports. None of them calls Python or opens a file, but for the saver's, by which the weights
+are kept and restored, and the loader's, by which tables of words are filled from the model's assets
+when it is loaded. No signature may reach either, nor the loader the saver's.
+"""
+
+import collections
+import pathlib
+from collections.abc import Iterable, Iterator
+
+from tensorflow.core.framework import node_def_pb2
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+
+from ragline.components.push.contract.padding_contract import Violation
+
+OPS_FILE = pathlib.Path(__file__).with_name("ops.txt")
+OF_SAVER = " (saver)"
+OF_LOADER = " (loader)"
+_LOADER = "__saved_model_init_op"  # TensorFlow's, among the signatures: what loading runs.
+
+
+def foreign_ops(model: pathlib.Path) -> list[Violation]:
+    """The operations of a model that are not in ops.txt, or are where they must not be.
+
+    Raises:
+      OSError: a file of the model is not there.
+      ValueError: a file of the model is none.
+    """
+    graph = read(model)
+    models, loaders, savers = allowed()
+    everywhere = ops(graph)
+    in_signatures, in_loader = _count(nodes_of_signatures(graph)), _count(nodes_of_loader(graph))
+    return [
+        Violation("ops", f"{where}, {op}", float(found[op]), expected)
+        for where, found, refused, expected in (
+            (
+                "graph",
+                everywhere,
+                everywhere.keys() - (models | loaders | savers),
+                "operations of clean exports alone (ops.txt)",
+            ),
+            ("signatures", in_signatures, savers, "no operation of the saver"),
+            ("signatures", in_signatures, loaders, "no operation of the loader"),
+            ("loader", in_loader, savers, "no operation of the saver"),
+        )
+        for op in sorted(found.keys() & refused)
+    ]
+
+
+def allowed() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """What stands in ops.txt: for any function, for the loader's too, and for the saver's too."""
+    lines = OPS_FILE.read_text(encoding="utf-8").splitlines()
+    found = [line.partition(" ") for line in lines if line and not line.startswith("#")]
+    models, loaders, savers = (
+        frozenset(op for op, space, mark in found if space + mark == wanted)
+        for wanted in ("", OF_LOADER, OF_SAVER)
+    )
+    return models, loaders, savers
+
+
+def read(model: pathlib.Path) -> meta_graph_pb2.MetaGraphDef:
+    """The graph of a SavedModel.
+
+    Raises:
+      OSError: there is no such file.
+      ValueError: it is no SavedModel of one graph.
+    """
+    file = model / "saved_model.pb"
+    try:
+        [graph] = saved_model_pb2.SavedModel.FromString(file.read_bytes()).meta_graphs
+    except Exception as error:  # Protobuf's errors have no base class of their own.
+        if isinstance(error, OSError):
+            raise
+        raise ValueError(f"{file}: expected a SavedModel of one graph: {error}") from error
+    return graph
+
+
+def ops(graph: meta_graph_pb2.MetaGraphDef) -> collections.Counter[str]:
+    """How many nodes of each operation there are, in the graph and in all functions."""
+    functions = graph.graph_def.library.function
+    nodes = [*graph.graph_def.node, *(node for each in functions for node in each.node_def)]
+    return _count(nodes)
+
+
+def nodes_of_signatures(graph: meta_graph_pb2.MetaGraphDef) -> Iterator[node_def_pb2.NodeDef]:
+    """The nodes that some signature's outputs depend on, those of functions among them."""
+    return _nodes_of(graph, graph.signature_def.keys() - {_LOADER})
+
+
+def nodes_of_loader(graph: meta_graph_pb2.MetaGraphDef) -> Iterator[node_def_pb2.NodeDef]:
+    """The nodes that are run when the model is loaded, likewise."""
+    return _nodes_of(graph, graph.signature_def.keys() & {_LOADER})
+
+
+def _nodes_of(
+    graph: meta_graph_pb2.MetaGraphDef, signatures: Iterable[str]
+) -> Iterator[node_def_pb2.NodeDef]:
+    functions = {each.signature.name: each.node_def for each in graph.graph_def.library.function}
+    nodes = {node.name: node for node in graph.graph_def.node}
+    outputs = (
+        info.name for name in signatures for info in graph.signature_def[name].outputs.values()
+    )
+    names, called = {node_of(tensor) for tensor in outputs}, set[str]()
+    to_see = [nodes[name] for name in names]
+    while to_see:
+        node = to_see.pop()
+        yield node
+        for name in _called(node):
+            if name in functions and name not in called:
+                called.add(name)
+                to_see.extend(functions[name])
+        if nodes.get(node.name) is node:
+            for name in {node_of(tensor) for tensor in node.input} - names:
+                names.add(name)
+                to_see.append(nodes[name])
+
+
+def _count(nodes: Iterable[node_def_pb2.NodeDef]) -> collections.Counter[str]:
+    return collections.Counter(node.op for node in nodes)
+
+
+def _called(node: node_def_pb2.NodeDef) -> list[str]:
+    """The functions that a node names, by its operation or in an attribute."""
+    lists = [attr.list.func for attr in node.attr.values()]
+    named = [attr.func for attr in node.attr.values() if attr.HasField("func")]
+    return [node.op, *(function.name for function in [*named, *(f for fs in lists for f in fs)])]
+
+
+def node_of(tensor: str) -> str:
+    """The node that `name`, `^name`, `name:0` or `name:output:0` comes from."""
+    return tensor.removeprefix("^").partition(":")[0]

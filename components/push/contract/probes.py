@@ -1,0 +1,185 @@
+"""Sequences on which the contract is checked.
+
+Real ones, where there are any; otherwise noise around the means that the encoder states, as wide as
+its features vary: noise of another scale would saturate the model and hide a fault. Words are those
+of the encoder's vocabularies, where it has them.
+"""
+
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from ragline.components.contract.columns import Category
+from ragline.components.push.contract.sequences import Probe, Word
+
+_ASSETS = "assets"
+_ANY_WORDS: Mapping[str, Sequence[Word]] = {
+    "bytes": (b"a", b"b", b"c", b""),
+    "int": (0, 1, 2, 3),
+}
+_MOST_WORDS = 8
+_MOST = 16
+_LENGTHS = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89)
+
+
+def decode(
+    records: Iterable[bytes], names: Sequence[str], categories: Sequence[Category] = ()
+) -> list[Probe]:
+    """Serialised raw Examples -> sequences of those features and categories."""
+    sequences = []
+    for record in records:
+        feature = tf.train.Example.FromString(record).features.feature
+        columns = [np.array(feature[name].float_list.value, np.float32) for name in names]
+        words = {}
+        for category in categories:
+            column = feature[category.name]
+            found = column.int64_list if category.kind == "int" else column.bytes_list
+            words[category.key] = words_of(category, list(found.value))
+        sequences.append(Probe(values=np.stack(columns, axis=1), words=words))
+    return sequences
+
+
+def words_of(category: Category, words: Sequence[Word]) -> np.ndarray:
+    """Words as a `Probe` holds them."""
+    return np.array(words, object if category.kind == "bytes" else np.int64)
+
+
+def encode(
+    sequences: Sequence[Probe], names: Sequence[str], categories: Sequence[Category] = ()
+) -> np.ndarray:
+    """Sequences -> serialised raw Examples, object [B], with features and categories alone."""
+    records = []
+    for sequence in sequences:
+        features = {
+            name: tf.train.Feature(float_list=tf.train.FloatList(value=sequence.values[:, index]))
+            for index, name in enumerate(names)
+        }
+        for category in categories:
+            words = sequence.words[category.key]
+            features[category.name] = (
+                tf.train.Feature(int64_list=tf.train.Int64List(value=words))
+                if category.kind == "int"
+                else tf.train.Feature(bytes_list=tf.train.BytesList(value=words))
+            )
+        example = tf.train.Example(features=tf.train.Features(feature=features))
+        records.append(example.SerializeToString(deterministic=True))
+    return np.array(records, object)
+
+
+def save(
+    file: pathlib.Path,
+    sequences: Sequence[Probe],
+    names: Sequence[str],
+    categories: Sequence[Category] = (),
+) -> None:
+    """Writes sequences to an `.npz` that `load` reads: no pickle, so texts are fixed-width."""
+    words = {
+        f"words_{index}": np.concatenate(
+            [sequence.words[category.key] for sequence in sequences]
+        ).astype("S" if category.kind == "bytes" else np.int64)
+        for index, category in enumerate(categories)
+    }
+    np.savez(
+        file,
+        values=np.concatenate([sequence.values for sequence in sequences]),
+        row_lengths=np.array([len(sequence) for sequence in sequences], np.int64),
+        names=np.array(names),
+        categories=np.array([category.name for category in categories], str),
+        **words,
+    )
+
+
+def load(file: pathlib.Path) -> tuple[list[Probe], list[str], list[Category]]:
+    """The sequences of a file, the names of their features, and their categories."""
+    with np.load(file, allow_pickle=False) as arrays:
+        ends = np.cumsum(arrays["row_lengths"])[:-1]
+        values = np.split(arrays["values"], ends)
+        categories, columns = [], {}
+        for index, name in enumerate(arrays.get("categories", ())):
+            words = arrays[f"words_{index}"]
+            category = Category(name=str(name), kind="bytes" if words.dtype.kind == "S" else "int")
+            categories.append(category)
+            columns[category.key] = np.split(words_of(category, words.tolist()), ends)
+        names = [str(name) for name in arrays["names"]]
+    sequences = [
+        Probe(values=row, words={key: column[index] for key, column in columns.items()})
+        for index, row in enumerate(values)
+    ]
+    return sequences, names, categories
+
+
+def vocabulary(model: pathlib.Path, category: Category) -> list[bytes]:
+    """The words that a SavedModel of ours knows, by their codes; none if it has no such file."""
+    file = model / _ASSETS / category.vocabulary
+    return file.read_bytes().splitlines() if file.is_file() else []
+
+
+def choose(sequences: Sequence[Probe]) -> list[Probe]:
+    """At most 16 sequences whose lengths are spread from the shortest to the longest.
+
+    If all have one length, half of the first is added, so that a batch has padding; a single step
+    gets company by being repeated.
+    """
+    by_length = sorted(sequences, key=len)
+    picked = np.unique(np.linspace(0, len(by_length) - 1, _MOST).round().astype(int))
+    chosen = [by_length[index] for index in picked]
+    if len(chosen[0]) == len(chosen[-1]):
+        longer = {key: np.repeat(words, 2) for key, words in chosen[0].words.items()}
+        chosen.append(Probe(values=np.repeat(chosen[0].values, 2, axis=0), words=longer))
+    return chosen
+
+
+def moments(sequences: Sequence[Probe]) -> list[dict[str, float | None]]:
+    """`mean` and `std` of each feature over valid, observed values, in float64.
+
+    A constant feature has a std of exactly 0; one that was never observed has neither: None.
+    """
+    found: list[dict[str, float | None]] = []
+    rows = np.concatenate([sequence.values for sequence in sequences])
+    for column in rows.astype(np.float64).T:
+        seen = column[np.isfinite(column)]
+        if not seen.size:
+            found.append({"mean": None, "std": None})
+            continue
+        varies = seen.min() < seen.max()
+        found.append({"mean": float(seen.mean()), "std": float(seen.std()) if varies else 0.0})
+    return found
+
+
+def make(
+    features: Sequence[Mapping[str, float | None]],
+    words: Mapping[str, np.ndarray] | None = None,
+) -> list[Probe]:
+    """Ten sequences of 1 to 89 steps: mean + std * standard normal noise, the same in every call.
+
+    Args:
+      features: `mean` and `std` of each; a feature that has none is missing throughout.
+      words: of each category, those to draw from, alike.
+    """
+    rng = np.random.default_rng(0)
+    mean = np.array([feature["mean"] for feature in features], np.float64)
+    std = np.array([feature["std"] for feature in features], np.float64)
+    return [
+        Probe(
+            values=(mean + std * rng.normal(size=(length, len(features)))).astype(np.float32),
+            words={key: rng.choice(known, length) for key, known in (words or {}).items()},
+        )
+        for length in _LENGTHS
+    ]
+
+
+def words_to_draw(category: Category, known: Sequence[bytes]) -> np.ndarray:
+    """Words to make sequences of, one of them missing if that can be.
+
+    Args:
+      category: whose.
+      known: its vocabulary, of which the most frequent are taken; empty if it is not known.
+    """
+    if not known:
+        return words_of(category, _ANY_WORDS[category.kind])
+    words = known[:_MOST_WORDS]
+    if category.kind == "int":
+        return words_of(category, [int(word) for word in words])
+    return words_of(category, [*words, b""])

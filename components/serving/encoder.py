@@ -1,0 +1,184 @@
+"""A pushed encoder: where it is, what it states of itself, and its signature `score`.
+
+Only `Encoder` itself needs TensorFlow, and imports it when one is made.
+"""
+
+import os
+from collections.abc import Sequence as Collection
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from ragline.components.contract.columns import LENGTH, VALUES, Category, Columns, Feature
+from ragline.components.contract.errors import UsageError
+from ragline.components.contract.signatures import (
+    EMBEDDING,
+    ENCODER_FILE,
+    RECONSTRUCTION_ERROR,
+    SCORE,
+)
+from ragline.components.files import places
+from ragline.components.files.places import Place
+from ragline.components.files.storage import read_json
+from ragline.components.serving.batches import Sequences, batches
+
+_MODEL_FILE = "saved_model.pb"
+
+
+class NoEncoderError(UsageError):
+    """There is no encoder of ragline's where one is expected; one line says what there is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What an encoder states of itself in its encoder.json.
+
+    Attributes:
+      path: its folder, absolute, or that in a store.
+      version: the folder's name; of a pushed encoder, its number.
+      columns: its features and categories, without context.
+      embedding_size: E.
+    """
+
+    path: str
+    version: str
+    columns: Columns
+    embedding_size: int
+
+    @classmethod
+    def read(cls, path: Place) -> Self:
+        """Reads them.
+
+        Args:
+          path: the folder of an encoder, or one of numbered encoders, of which the newest is meant.
+
+        Raises:
+          NoEncoderError: there is none, or it was not pushed.
+        """
+        path = _newest(os.path.realpath(path) if places.is_local(path) else os.fspath(path))
+        file = f"{path}/{ENCODER_FILE}"
+        try:
+            stated = read_json(file)
+            features = tuple(
+                Feature(
+                    name=feature["name"],
+                    unit=feature["unit"],
+                    # Of an encoder that does not state it: missing values are as good as any.
+                    allow_missing=feature.get("allow_missing", True),
+                )
+                for feature in stated["features"]
+            )
+            categories = tuple(
+                Category(name=category["name"], kind=category["kind"])
+                for category in stated["categories"]
+            )
+            size = int(stated["embedding_size"])
+        except OSError as error:
+            raise NoEncoderError(
+                f"{file}: expected the facts that a push writes beside an encoder: {error.strerror}"
+            ) from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise NoEncoderError(
+                f"{file}: expected features, categories and embedding_size: {error!r}"
+            ) from error
+        columns = Columns(features=features, context={}, categories=categories)
+        return cls(path=path, version=os.path.basename(path), columns=columns, embedding_size=size)
+
+
+def _newest(path: str) -> str:
+    path = path.rstrip("/")
+    if places.exists(f"{path}/{_MODEL_FILE}"):
+        return path
+    folders = map(os.path.dirname, places.inside(path, f"*/{_MODEL_FILE}"))
+    numbered = [folder for folder in folders if os.path.basename(folder).isdecimal()]
+    if not numbered:
+        received = "another folder" if os.path.isdir(path) or places.inside(path) else "none"
+        raise NoEncoderError(
+            f"{path}: expected the folder of an encoder, with {_MODEL_FILE}, or of numbered ones, "
+            f"received {received}"
+        )
+    return max(numbered, key=lambda folder: int(os.path.basename(folder)))
+
+
+class Encoder:
+    """A pushed encoder, loaded.
+
+    Attributes:
+      facts: what it states of itself.
+    """
+
+    def __init__(self, path: Place) -> None:
+        """Loads it, which takes seconds.
+
+        Args:
+          path: the folder of an encoder, or one of numbered encoders, of which the newest is meant;
+            or its URI in a store.
+
+        Raises:
+          NoEncoderError: there is none, or it was not pushed.
+        """
+        import tensorflow as tf
+
+        self.facts = Facts.read(path)
+        with places.fetched(self.facts.path) as folder:
+            self._loaded = tf.saved_model.load(folder)
+        if SCORE not in self._loaded.signatures:
+            raise NoEncoderError(
+                f"{self.facts.path}: expected a signature {SCORE!r}, "
+                f"received {sorted(self._loaded.signatures)}"
+            )
+        self._score = self._loaded.signatures[SCORE]
+
+    def encode(self, sequences: Collection[Any]) -> np.ndarray:
+        """The embeddings, float32 [N, E], of N sequences [T, F] of raw values, NaN = missing.
+
+        Raises:
+          ValueError: see `score`.
+        """
+        return self.score(sequences)[0]
+
+    def score(self, sequences: Collection[Any]) -> tuple[np.ndarray, np.ndarray]:
+        """The embeddings, and how badly each sequence is reconstructed.
+
+        Args:
+          sequences: N arrays [T, F] of raw values, the features in the order of `facts`; T >= 1.
+
+        Returns:
+          float32 [N, E], and float32 [N]: the masked mean squared error, standardised units.
+
+        Raises:
+          ValueError: a sequence of another shape, or the encoder also reads categories.
+        """
+        if self.facts.columns.categories:
+            names = ", ".join(category.name for category in self.facts.columns.categories)
+            raise ValueError(
+                f"the encoder also reads {names}: expected its columns, see score_flat"
+            )
+        width = len(self.facts.columns.features)
+        arrays = [np.asarray(sequence, np.float32) for sequence in sequences]
+        for place, array in enumerate(arrays):
+            if array.ndim != 2 or not len(array) or array.shape[1] != width:
+                raise ValueError(
+                    f"sequence {place}: expected [T, {width}] with T >= 1, received "
+                    f"{list(array.shape)}"
+                )
+        flat = np.concatenate([np.zeros((0, width), np.float32), *arrays])
+        length = np.array([len(array) for array in arrays], np.int64)
+        return self.score_flat(Sequences(values=flat, length=length, words={}))
+
+    def score_flat(self, sequences: Sequences) -> tuple[np.ndarray, np.ndarray]:
+        """As `score`, of sequences in flat columns, words of categories among them.
+
+        It can be called from several threads at once.
+        """
+        import tensorflow as tf
+
+        embedding = np.zeros((len(sequences), self.facts.embedding_size), np.float32)
+        error = np.zeros(len(sequences), np.float32)
+        for batch in batches(sequences):
+            inputs = {VALUES: batch.values, LENGTH: batch.length, **batch.words}
+            outputs = self._score(**{key: tf.constant(one) for key, one in inputs.items()})
+            embedding[batch.places] = outputs[EMBEDDING].numpy()
+            error[batch.places] = outputs[RECONSTRUCTION_ERROR].numpy()
+        return embedding, error

@@ -1,0 +1,277 @@
+"""Transformed records -> padded batches of sequences of similar length, with their sample_weight.
+
+Records stay as they were written until their batch is known (`batching`), and are parsed a batch at
+a time: a record at a time took longer than a small model's step.
+"""
+
+import gc
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Sequence as Collection
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from ragline.components.contract.columns import LENGTH, OBSERVED, VALUES
+from ragline.components.train.data import batching
+from ragline.components.train.data.batching import Plan
+from ragline.components.train.options import HeadOptions
+
+# Batches that are parsed at once, and batches that wait.
+_AHEAD = 4
+_LENGTH_SPEC = {LENGTH: tf.io.FixedLenFeature([], tf.int64)}
+
+
+class Batch(NamedTuple):
+    """One padded batch.
+
+    Attributes:
+      values: float32 [B, T, F], standardised, 0 in the padding and where missing.
+      length: int64 [B].
+      sample_weight: float32 [B, T], or [B, T, F] where values can be missing; above 0 where it
+        counts.
+      labels: head -> int64 [B], the class, or float32 [B]; 0 where the label is missing.
+      label_weight: head -> float32 [B]; 1 where the label is there, 0 where it is missing.
+      codes: category -> int64 [B, T]; negative where the word is missing, 0 in the padding.
+      code_weight: category -> float32 [B, T]; above 0 where it counts.
+    """
+
+    values: tf.Tensor
+    length: tf.Tensor
+    sample_weight: tf.Tensor
+    labels: dict[str, tf.Tensor]
+    label_weight: dict[str, tf.Tensor]
+    codes: dict[str, tf.Tensor]
+    code_weight: dict[str, tf.Tensor]
+
+
+def read(files: Collection[str], *, keep: bool = False) -> tf.data.Dataset:
+    """Records as they were written.
+
+    Args:
+      files: gzipped TFRecord shards.
+      keep: in memory from the first pass on; to unpack them takes as long as some small updates.
+    """
+    records = tf.data.TFRecordDataset(list(files), "GZIP")
+    return records.cache() if keep else records
+
+
+def read_lengths(files: Collection[str]) -> np.ndarray:
+    """The length of every record, int64 [N], without reading its values."""
+    lengths = [_lengths(batch).numpy() for batch in read(files).batch(1024)]
+    return np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
+
+
+def _lengths(records: tf.Tensor) -> tf.Tensor:
+    return tf.io.parse_example(records, _LENGTH_SPEC)[LENGTH]
+
+
+def batches(
+    records: tf.data.Dataset,
+    *,
+    spec: Mapping[str, Any],
+    features: int,
+    plan: Plan,
+    average: str = "value",
+    heads: Collection[HeadOptions] = (),
+    categories: Collection[str] = (),
+    fixed_steps: int | None = None,
+    shuffle_seed: int | None = None,
+) -> tf.data.Dataset:
+    """Every record once, in padded batches.
+
+    Args:
+      records: transformed ones, as of `read`.
+      spec: of the transformed records, as Transform states it (it names the column of a ragged
+        output in its own way); `observed` is in it where values can be missing.
+      features: F.
+      plan: which sequences share a batch.
+      average: what the weights make alike: each `value`, each `step` or each `sequence`.
+      heads: whose labels the batches carry.
+      categories: whose codes the batches carry, by name.
+      fixed_steps: T of every batch; None pads each batch to its own longest sequence.
+      shuffle_seed: None keeps the order of the records; the same seed gives the same batches.
+
+    Returns:
+      A dataset of `Batch`.
+    """
+    if shuffle_seed is not None:
+        records = records.shuffle(plan.pool, seed=shuffle_seed)
+
+    def cut(pool: np.int64, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        chance = None if shuffle_seed is None else np.random.default_rng([shuffle_seed, pool])
+        return batching.cut(plan, lengths, chance)
+
+    def planned(pool: tf.Tensor, records: tf.Tensor) -> tf.RaggedTensor:
+        order, bounds = tf.numpy_function(
+            cut, [pool, _lengths(records)], [tf.int64, tf.int64], stateful=False
+        )
+        order.set_shape([None])
+        bounds.set_shape([None])
+        return tf.RaggedTensor.from_row_splits(tf.gather(records, order), bounds)
+
+    def parsed(records: tf.Tensor) -> Batch:
+        return parse(
+            records,
+            spec=spec,
+            features=features,
+            average=average,
+            heads=heads,
+            categories=categories,
+            fixed_steps=fixed_steps,
+        )
+
+    # Without tf.data's own tuning: to end a pass, it waits for its next turn, up to twice as long.
+    untuned = tf.data.Options()
+    untuned.autotune.enabled = False
+    return (
+        records.batch(plan.pool)
+        .enumerate()
+        .map(planned)
+        .prefetch(1)
+        .flat_map(tf.data.Dataset.from_tensor_slices)
+        .map(parsed, num_parallel_calls=_AHEAD)
+        .prefetch(_AHEAD)
+        .with_options(untuned)
+    )
+
+
+def one_pass(batches: Iterable[Any]) -> Iterator[Any]:
+    """Iterates over batches of records, with Python's search for cyclic garbage put off.
+
+    It starts in whatever thread allocates, those in which TensorFlow runs a `numpy_function` among
+    them, and what it frees may call TensorFlow (a table's `__del__` does) and wait for a thread of
+    the pool that it stands in itself: for ever, if all others are taken. A batch leaves no cycles.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield from batches
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def sums_over(
+    batches: Iterable[Any], sums_of: Callable[[Any], Mapping[str, tf.Tensor]]
+) -> dict[str, float]:
+    """What the batches of one pass add up to; see `one_pass`.
+
+    Args:
+      batches: at least one, or nothing is found.
+      sums_of: a batch's own sums, float64 scalars, of the same names each time.
+    """
+    totals: dict[str, tf.Tensor] = {}
+    for batch in one_pass(batches):
+        for name, value in sums_of(batch).items():
+            totals[name] = totals[name] + value if name in totals else value
+    return {name: float(total) for name, total in totals.items()}
+
+
+def parse(
+    records: tf.Tensor,
+    *,
+    spec: Mapping[str, Any],
+    features: int,
+    average: str = "value",
+    heads: Collection[HeadOptions] = (),
+    categories: Collection[str] = (),
+    fixed_steps: int | None = None,
+) -> Batch:
+    """One batch.
+
+    Args:
+      records: string [B], serialised.
+      spec: as of `batches`, and so the others.
+      features: F.
+      average: what the weights make alike.
+      heads: whose labels are read.
+      categories: whose codes are read.
+      fixed_steps: to which it is padded; None for its longest sequence.
+    """
+    columns = (VALUES, LENGTH, OBSERVED, *(head.column for head in heads), *categories)
+    wanted = {name: spec[name] for name in columns if name in spec}
+    parsed = tf.io.parse_example(records, wanted)
+    length = parsed[LENGTH]
+    ragged = {
+        name: parsed[name].with_row_splits_dtype(tf.int64)
+        for name in (VALUES, OBSERVED, *categories)
+        if name in parsed
+    }
+    per_value = [name for name in (VALUES, OBSERVED) if name in ragged]
+    numbers = {name: length * features for name in per_value} | dict.fromkeys(categories, length)
+    same_steps = [
+        tf.debugging.assert_equal(
+            ragged[name].row_lengths(),
+            number,
+            f"the steps of {name} are not as many as the record's length",
+        )
+        for name, number in numbers.items()
+    ]
+    with tf.control_dependencies(same_steps):
+        steps = tf.reduce_max(length) if fixed_steps is None else tf.constant(fixed_steps, tf.int64)
+
+    def padded(name: str) -> tf.Tensor:
+        width = steps * features if name in per_value else steps
+        dense = ragged[name].to_tensor(shape=tf.stack([-1, width]))
+        if name not in per_value:
+            return tf.ensure_shape(dense, [None, fixed_steps])
+        dense = tf.reshape(dense, [tf.size(length, tf.int64), steps, features])
+        return tf.ensure_shape(dense, [None, fixed_steps, features])
+
+    valid = tf.ensure_shape(tf.sequence_mask(length, steps), [None, fixed_steps])
+    counted = tf.cast(padded(OBSERVED) if OBSERVED in ragged else valid, tf.float32)
+    labels = {head.name: _label(parsed[head.column], head) for head in heads}
+    codes = {name: padded(name) for name in categories}
+    return Batch(
+        values=padded(VALUES),
+        length=length,
+        sample_weight=_weight(counted, average),
+        labels={name: label for name, (label, _) in labels.items()},
+        label_weight={name: weight for name, (_, weight) in labels.items()},
+        codes=codes,
+        code_weight={
+            name: _weight(tf.cast(valid & (code >= 0), tf.float32), average)
+            for name, code in codes.items()
+        },
+    )
+
+
+def _weight(counted: tf.Tensor, average: str) -> tf.Tensor:
+    """1 where it counts -> weights that sum to 1 over each step, or each sequence, if asked.
+
+    Args:
+      counted: float32 [B, T] or [B, T, F].
+      average: `value`, `step` or `sequence`.
+    """
+    rank = counted.shape.rank
+    if average == "sequence":
+        axes = list(range(1, rank))
+        return tf.math.divide_no_nan(counted, tf.reduce_sum(counted, axis=axes, keepdims=True))
+    if average == "step" and rank == 3:
+        return tf.math.divide_no_nan(counted, tf.reduce_sum(counted, axis=2, keepdims=True))
+    return counted
+
+
+def _label(column: tf.SparseTensor, head: HeadOptions) -> tuple[tf.Tensor, tf.Tensor]:
+    """A context column of 0 or 1 values a record -> (label, weight), both 0 where it is missing."""
+    rows = tf.RaggedTensor.from_sparse(column)
+    there = rows.row_lengths() > 0
+    values = rows.to_tensor(shape=[None, 1])[:, 0]
+    if head.type == "regression":
+        label = tf.cast(values, tf.float32)
+        finite = there & tf.math.is_finite(label)
+        return tf.where(finite, label, 0.0), tf.cast(finite, tf.float32)
+    text = values if values.dtype == tf.string else tf.strings.as_string(values)
+    matches = tf.equal(text[:, tf.newaxis], tf.constant(head.classes)) & there[:, tf.newaxis]
+    known = tf.reduce_any(matches, axis=1) | ~there
+    all_known = tf.debugging.Assert(
+        tf.reduce_all(known),
+        [
+            f"{head.column}: head {head.name} expected one of {', '.join(head.classes)}; received",
+            tf.boolean_mask(text, ~known),
+        ],
+    )
+    with tf.control_dependencies([all_known]):
+        label = tf.argmax(tf.cast(matches, tf.int32), axis=1, output_type=tf.int64)
+        return label, tf.cast(there, tf.float32)

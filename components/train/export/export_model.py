@@ -1,0 +1,315 @@
+"""The SavedModel: raw values in, Transform's graph inside, TensorFlow alone to load it.
+
+All signatures take one path: raw ragged columns -> Transform -> pad -> model. They therefore agree
+to the last bit, and what a caller's padding holds is gone before the first arithmetic operation.
+
+A category is an input of its own, beside the values: the words, or the codes of the raw data.
+"""
+
+import pathlib
+from collections.abc import Mapping
+from collections.abc import Sequence as Collection
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_transform.tf_metadata import schema_utils
+
+from ragline.components.contract import masking
+from ragline.components.contract.columns import LENGTH, MISSING_CODE, OBSERVED, VALUES, Columns
+from ragline.components.contract.signatures import (
+    EMBEDDING,
+    ENCODE,
+    ENCODE_FLAT,
+    EVALUATE,
+    EXAMPLES,
+    MODEL,
+    N_VALUES,
+    RECONSTRUCTION_ERROR,
+    ROW_LENGTHS,
+    SCORE,
+    SERVING_DEFAULT,
+    SQUARED,
+    error_sum,
+)
+from ragline.components.train.model.architecture import MaskedAutoencoder
+from ragline.components.train.objective import categories, loss
+from ragline.components.train.objective.categories import Vocabulary
+from ragline.components.train.options import HeadOptions
+
+_WORDS = {"bytes": tf.string, "int": tf.int64}
+
+
+def export(
+    model: MaskedAutoencoder,
+    *,
+    transform_output: tft.TFTransformOutput,
+    schema: schema_pb2.Schema,
+    columns: Columns,
+    heads: Collection[HeadOptions],
+    vocabularies: Collection[Vocabulary],
+    weights: Mapping[pathlib.Path, Collection[np.ndarray]],
+) -> None:
+    """Writes the model with its five signatures, once with each weights; the last are left.
+
+    Keras's ExportArchive, not tf.saved_model.save: what the latter writes of a Keras 3 model cannot
+    be loaded by a session, which is how TF Serving loads (keras#19274).
+
+    Args:
+      model: for any device (`use_cudnn=False`).
+      transform_output: Transform's graph.
+      schema: of the raw records.
+      columns: the schema's features and categories.
+      heads: of the model, in its order.
+      vocabularies: of the categories, in their order.
+      weights: where a SavedModel goes -> its weights; all are traced once, which takes as long as
+        to write one.
+    """
+    encoder = _Encoder(model, transform_output.transform_features_layer(), columns, vocabularies)
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.track(encoder.transform)
+    raw_spec = schema_utils.schema_as_feature_spec(schema).feature_spec
+    feature_spec = {name: raw_spec[name] for name in encoder.names}
+    label_spec = {head.column: raw_spec[head.column] for head in heads}
+
+    def parse(examples: tf.Tensor) -> dict[str, tf.RaggedTensor]:
+        return tf.io.parse_example(examples, feature_spec)
+
+    def serve(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return encoder.embed(parse(examples))
+
+    def evaluate(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        labels = tf.io.parse_example(examples, label_spec) if heads else {}
+        return encoder.sums(parse(examples), heads, labels)
+
+    def encode(values: tf.Tensor, length: tf.Tensor, *words: tf.Tensor) -> dict[str, tf.Tensor]:
+        return encoder.embed(encoder.from_padded(values, length, words))
+
+    def encode_flat(
+        values: tf.Tensor, row_lengths: tf.Tensor, *words: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        return encoder.embed(encoder.from_flat(values, row_lengths, words))
+
+    def score(values: tf.Tensor, length: tf.Tensor, *words: tf.Tensor) -> dict[str, tf.Tensor]:
+        return encoder.score(encoder.from_padded(values, length, words))
+
+    features = len(columns.features)
+    examples_spec = tf.TensorSpec([None], tf.string, EXAMPLES)
+
+    def spec_of(steps: list[None], length: str) -> list[tf.TensorSpec]:
+        return [
+            tf.TensorSpec([*steps, features], tf.float32, VALUES),
+            tf.TensorSpec([None], tf.int64, length),
+            *(tf.TensorSpec(steps, _WORDS[one.kind], one.key) for one in columns.categories),
+        ]
+
+    archive.add_endpoint(SERVING_DEFAULT, serve, [examples_spec])
+    archive.add_endpoint(ENCODE, encode, spec_of([None, None], LENGTH))
+    archive.add_endpoint(ENCODE_FLAT, encode_flat, spec_of([None], ROW_LENGTHS))
+    archive.add_endpoint(SCORE, score, spec_of([None, None], LENGTH))
+    archive.add_endpoint(EVALUATE, evaluate, [examples_spec])
+    for directory, values in weights.items():
+        model.set_weights(values)
+        archive.write_out(str(directory), verbose=False)
+
+
+class _Steps(NamedTuple):
+    """A batch as the trainer sees it.
+
+    Attributes:
+      values: float32 [B, T, F].
+      weight: float32 [B, T] or [B, T, F].
+      length: int64 [B].
+      codes: category -> int64 [B, T].
+      code_weight: category -> float32 [B, T].
+    """
+
+    values: tf.Tensor
+    weight: tf.Tensor
+    length: tf.Tensor
+    codes: dict[str, tf.Tensor]
+    code_weight: dict[str, tf.Tensor]
+
+
+class _Encoder:
+    """The one path: raw ragged columns, name -> [B, None], to what a signature returns."""
+
+    def __init__(
+        self,
+        model: MaskedAutoencoder,
+        transform: tf.Module,
+        columns: Columns,
+        vocabularies: Collection[Vocabulary],
+    ) -> None:
+        self.transform = transform
+        self._model = model
+        self._features = columns.names
+        self._categories = tuple(category.name for category in columns.categories)
+        self._vocabularies = vocabularies
+        self.names = (*self._features, *self._categories)
+
+    def from_padded(
+        self, values: tf.Tensor, length: tf.Tensor, words: Collection[tf.Tensor]
+    ) -> dict[str, tf.RaggedTensor]:
+        """[B, T, F], [B] and [B, T] each -> ragged columns.
+
+        A length outside 1..T is an error, not a clip.
+        """
+        steps = tf.shape(values, tf.int64)[1]
+        checks = [
+            _positive(length, LENGTH),
+            tf.debugging.assert_less_equal(length, steps, f"{LENGTH}: expected at most T"),
+            _same_batch(values, length, LENGTH),
+            *self._same_steps(words, tf.shape(values)[:2]),
+        ]
+        with tf.control_dependencies(checks):
+            mask = masking.mask_of(length, steps)
+            flat = [tf.boolean_mask(padded, mask) for padded in (values, *words)]
+        return self._columns_of(flat, length)
+
+    def from_flat(
+        self, values: tf.Tensor, row_lengths: tf.Tensor, words: Collection[tf.Tensor]
+    ) -> dict[str, tf.RaggedTensor]:
+        """[sum T, F], [B] and [sum T] each -> ragged columns."""
+        total = tf.reduce_sum(row_lengths)
+        checks = [
+            _positive(row_lengths, ROW_LENGTHS),
+            tf.debugging.assert_equal(
+                total, tf.shape(values, tf.int64)[0], f"{ROW_LENGTHS}: expected to sum to sum T"
+            ),
+            *self._same_steps(words, tf.shape(values)[:1]),
+        ]
+        with tf.control_dependencies(checks):
+            row_lengths = tf.identity(row_lengths)
+        return self._columns_of([values, *words], row_lengths)
+
+    def embed(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
+        """`embedding` [B, E]."""
+        steps = self._standardise(raw)
+        embedding = self._model.encode(
+            steps.values, steps.length, codes=steps.codes, weight=steps.weight
+        )
+        return {EMBEDDING: embedding}
+
+    def score(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
+        """`embedding` [B, E] and the masked mean squared error of each sequence's values [B]."""
+        embedding, sums = self._evaluate(raw)
+        squared = tf.reduce_sum(sums[error_sum(MODEL, SQUARED)], axis=1)
+        error = masking.masked_mean(squared, sums[N_VALUES])
+        return {EMBEDDING: embedding, RECONSTRUCTION_ERROR: tf.cast(error, tf.float32)}
+
+    def sums(
+        self,
+        raw: dict[str, tf.RaggedTensor],
+        heads: Collection[HeadOptions],
+        labels: dict[str, tf.SparseTensor],
+    ) -> dict[str, tf.Tensor]:
+        """What each sequence adds to every metric, float64 [B] or [B, F]."""
+        embedding, sums = self._evaluate(raw)
+        for head, layer in zip(heads, self._model.heads, strict=True):
+            target, weight = _labels(labels[head.column], head)
+            sums |= loss.head_sums_by_sequence(head, target, layer(embedding), weight)
+        return sums
+
+    def _evaluate(self, raw: dict[str, tf.RaggedTensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        values, weight, length, codes, code_weight = self._standardise(raw)
+        embedding = self._model.encode(values, length, codes=codes, weight=weight)
+        outputs = self._model.decode(embedding, values, length, codes=codes)
+        sums = loss.sums_by_sequence(values, outputs.values, embedding, length, weight)
+        return embedding, categories.with_categories(
+            sums, self._vocabularies, codes, outputs.logits, code_weight
+        )
+
+    def _same_steps(self, words: Collection[tf.Tensor], shape: tf.Tensor) -> list[tf.Operation]:
+        return [
+            tf.debugging.assert_equal(
+                tf.shape(column), shape, f"{name}: expected a word for each step of {VALUES}"
+            )
+            for name, column in zip(self._categories, words, strict=True)
+        ]
+
+    def _columns_of(
+        self, flat: Collection[tf.Tensor], length: tf.Tensor
+    ) -> dict[str, tf.RaggedTensor]:
+        """Values [sum T, F] and, of each category, words [sum T] -> ragged columns."""
+        values, *words = flat
+        columns = (*tf.unstack(values, len(self._features), axis=1), *words)
+        return {
+            name: tf.RaggedTensor.from_row_lengths(column, length, validate=False)
+            for name, column in zip(self.names, columns, strict=True)
+        }
+
+    def _standardise(self, raw: dict[str, tf.RaggedTensor]) -> _Steps:
+        length = raw[self.names[0]].row_lengths()
+        checks = [_positive(length, LENGTH)] + [
+            tf.debugging.assert_equal(
+                raw[name].row_lengths(), length, f"{name}: expected as many steps as the others"
+            )
+            for name in self.names[1:]
+        ]
+        with tf.control_dependencies(checks):
+            length = tf.identity(length)
+        transformed = self.transform(raw)
+        values = self._pad(transformed[VALUES], length)
+        if OBSERVED in transformed:
+            weight = tf.cast(self._pad(transformed[OBSERVED], length), tf.float32)
+        else:
+            weight = tf.sequence_mask(length, tf.shape(values)[1], tf.float32)
+        codes = {
+            name: self._pad(transformed[name], length, width=1, fill=MISSING_CODE)[..., 0]
+            for name in self._categories
+        }
+        code_weight = {name: categories.weight_of(code, length) for name, code in codes.items()}
+        return _Steps(values, weight, length, codes, code_weight)
+
+    def _pad(
+        self, rows: tf.RaggedTensor, length: tf.Tensor, width: int | None = None, fill: int = 0
+    ) -> tf.Tensor:
+        """Ragged [B, T * width] -> [B, T, width], `fill` in the padding; width is F if not given.
+
+        T >= 1 even if the batch is empty. By a gather, which every runtime knows; OpenVINO has no
+        RaggedTensorToTensor.
+        """
+        width = width or len(self._features)
+        fill = tf.fill([1, width], tf.cast(fill, rows.dtype))
+        steps = tf.reshape(rows.flat_values, [-1, width])
+        most = tf.reduce_max(tf.concat([length, [1]], axis=0))
+        first = tf.cumsum(length, exclusive=True)[:, tf.newaxis]
+        padding = tf.shape(steps, tf.int64)[0]
+        places = tf.where(masking.mask_of(length, most), first + tf.range(most), padding)
+        return tf.gather(tf.concat([steps, fill], axis=0), places)
+
+
+def _labels(column: tf.SparseTensor, head: HeadOptions) -> tuple[tf.Tensor, tf.Tensor]:
+    """A context column of at most one value a sequence -> (label [B], weight [B]), 0 if missing.
+
+    A class that the head does not know is as good as missing here: the trainer has refused it of
+    its own data, and what a later run evaluates an old model on may hold more classes.
+    """
+    there = column.indices[:, :1]
+    rows = column.dense_shape[:1]
+    if head.type == "regression":
+        values = tf.cast(column.values, tf.float32)
+        usable = tf.math.is_finite(values)
+    else:
+        text = column.values
+        text = text if text.dtype == tf.string else tf.strings.as_string(text)
+        matches = tf.equal(text[:, tf.newaxis], tf.constant(head.classes))
+        values = tf.argmax(tf.cast(matches, tf.int32), axis=1, output_type=tf.int64)
+        usable = tf.reduce_any(matches, axis=1)
+    label = tf.scatter_nd(there, masking.select(usable, values), rows)
+    return label, tf.scatter_nd(there, tf.cast(usable, tf.float32), rows)
+
+
+def _positive(length: tf.Tensor, name: str) -> tf.Operation:
+    return tf.debugging.assert_positive(length, f"{name}: expected at least 1 for each sequence")
+
+
+def _same_batch(values: tf.Tensor, length: tf.Tensor, name: str) -> tf.Operation:
+    return tf.debugging.assert_equal(
+        tf.shape(length)[0], tf.shape(values)[0], f"{name}: expected one for each of B sequences"
+    )

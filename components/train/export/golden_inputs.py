@@ -1,0 +1,130 @@
+"""Golden inputs: raw sequences with the embeddings of the model in memory, beside its export.
+
+The push compares what the served model says of them, in another process and from another folder.
+The sequences are noise with the training data's means and deviations, their words the most frequent
+ones in turn, and nobody's data: they travel with the encoder to wherever it is served.
+"""
+
+import base64
+import pathlib
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from ragline.components.contract.columns import OBSERVED, VALUES, Category, Columns
+from ragline.components.contract.signatures import EMBEDDING, EXAMPLES, GOLDEN_FILE
+from ragline.components.files.storage import write_json
+from ragline.components.train.model.architecture import MaskedAutoencoder
+
+_LENGTHS = (1, 2, 5, 13, 34)
+_MOST_WORDS = 8
+_FAR = 1e20  # Beyond every mean, so that a z-score there tells the deviation to 7 digits.
+
+
+def write(
+    model: MaskedAutoencoder,
+    *,
+    transform_output: tft.TFTransformOutput,
+    columns: Columns,
+    directory: pathlib.Path,
+) -> None:
+    """Embeds golden inputs and writes both beside the SavedModel, as golden.json.
+
+    Each sequence goes through Transform and the model alone, in a batch without padding, and
+    through none of the exported signatures.
+
+    Args:
+      model: as it was exported.
+      transform_output: Transform's graph.
+      columns: the schema's features and categories.
+      directory: of the SavedModel.
+    """
+    transform = transform_output.transform_features_layer()
+
+    def standardise(values: np.ndarray) -> np.ndarray:
+        raw = {name: _ragged(column) for name, column in zip(columns.names, values.T, strict=True)}
+        return transform(raw)[VALUES].flat_values.numpy().reshape(values.shape)
+
+    vocabularies = {
+        category.name: transform_output.vocabulary_by_name(category.vocabulary)
+        for category in columns.categories
+    }
+    records = []
+    for values in _sequences(*_moments(standardise, len(columns.names)), columns):
+        raw = dict(zip(columns.names, values.T, strict=True)) | {
+            category.name: _words(category, vocabularies[category.name], len(values))
+            for category in columns.categories
+        }
+        transformed = transform({name: _ragged(column) for name, column in raw.items()})
+        embedding = model.encode(
+            tf.reshape(transformed[VALUES].flat_values, [1, *values.shape]),
+            tf.constant([len(values)], tf.int64),
+            codes={name: transformed[name].flat_values[tf.newaxis] for name in vocabularies},
+            weight=_observed(transformed, values.shape),
+        )
+        records.append(
+            {
+                EXAMPLES: base64.b64encode(_example(raw)).decode(),
+                EMBEDDING: embedding.numpy()[0].tolist(),
+            }
+        )
+    write_json(directory / GOLDEN_FILE, {"records": records})
+
+
+def _observed(
+    transformed: Mapping[str, tf.RaggedTensor], shape: tuple[int, int]
+) -> tf.Tensor | None:
+    """What is there of a sequence's values, [1, T, F]; None if none can be missing."""
+    if OBSERVED not in transformed:
+        return None
+    return tf.reshape(transformed[OBSERVED].flat_values, [1, *shape])
+
+
+def _ragged(column: np.ndarray) -> tf.RaggedTensor:
+    kind = tf.string if column.dtype == object else column.dtype
+    return tf.RaggedTensor.from_row_lengths(tf.constant(column, kind), [len(column)])
+
+
+def _moments(
+    standardise: Callable[[np.ndarray], np.ndarray], features: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation [F] of each feature, as Transform knows them.
+
+    z(x) = (x - mean) / deviation is read at x = 0 and far out; a constant feature is 0 at both, and
+    gets 0 for its mean, which is as good as any.
+    """
+    near, far = standardise(np.array([[0.0], [_FAR]], np.float32).repeat(features, axis=1))
+    slope = (far.astype(np.float64) - near) / _FAR
+    deviation = np.divide(1.0, slope, out=np.zeros_like(slope), where=slope > 0.0)
+    return -near * deviation, deviation
+
+
+def _sequences(mean: np.ndarray, deviation: np.ndarray, columns: Columns) -> list[np.ndarray]:
+    """float32 [T, F] each; every seventh value is missing, where the feature's values can be."""
+    rng = np.random.default_rng(0)
+    may_miss = [feature.allow_missing for feature in columns.features]
+    sequences = []
+    for length in _LENGTHS:
+        values = mean + deviation * rng.normal(size=(length, len(mean)))
+        missing = (np.arange(values.size).reshape(values.shape) % 7 == 6) & may_miss
+        sequences.append(np.where(missing, np.nan, values).astype(np.float32))
+    return sequences
+
+
+def _words(category: Category, known: list[bytes], steps: int) -> np.ndarray:
+    """[T]: the most frequent words in turn; and a missing one, or the code after the lowest."""
+    words = known[:_MOST_WORDS]
+    if category.kind == "bytes":
+        return np.resize(np.array([*words, b""], object), steps)
+    codes = [int(word) for word in words]
+    return np.resize(np.array([*codes, min(codes) + 1], np.int64), steps)
+
+
+def _example(raw: Mapping[str, np.ndarray]) -> bytes:
+    example = tf.train.Example()
+    for name, column in raw.items():
+        kind = {"f": "float_list", "i": "int64_list", "O": "bytes_list"}[column.dtype.kind]
+        getattr(example.features.feature[name], kind).value.extend(column.tolist())
+    return example.SerializeToString(deterministic=True)

@@ -1,0 +1,235 @@
+"""What a person looks at beside the metrics: sequences of the eval split, their errors and codes.
+
+A sample of the split, the same in every run: those whose hashed ids are the lowest. Of three of
+them, the best, the median and the worst reconstructed, all values are kept; padding never is.
+"""
+
+import hashlib
+import heapq
+import pathlib
+from collections.abc import Collection as Collected
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ragline.components.contract.columns import SEQUENCE_ID, Columns
+from ragline.components.contract.masking import masked_mean_of
+from ragline.components.contract.signatures import FEATURE_VALUES, MODEL, SQUARED, error_sum
+from ragline.components.files.storage import write_text
+from ragline.components.train.data import input_pipeline
+from ragline.components.train.model.architecture import MaskedAutoencoder
+from ragline.components.train.objective import loss
+
+MOST_SEQUENCES = 2_000
+# Of the three that are drawn; more than a screen has pixels.
+MOST_STEPS = 1_000
+MOST_FEATURES = 8
+FEWEST_STEPS = 10
+_BATCH = 64
+_ERROR = error_sum(MODEL, SQUARED)
+
+
+def of_eval(
+    model: MaskedAutoencoder,
+    files: Collected[str],
+    *,
+    columns: Columns,
+    parsing: Mapping[str, Any],
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Reconstructs a sample of the eval split.
+
+    Args:
+      model: with the weights that are exported.
+      files: the split's shards of transformed records.
+      columns: the schema's features and context.
+      parsing: of `input.parse`.
+
+    Returns:
+      `sequences`, the sample's columns `sequence_id`, `length`, `mse` (masked, standardised units;
+      None if nothing was observed) and `x`, `y`, the first two principal components of the codes,
+      and `context`, column -> values as text, None where absent; `explained`, the share of the
+      codes' variance in x and in y; `reconstructions`, see `_drawn`. And the codes, float32 [N, E].
+    """
+    records = _sample(files)
+    names = [_first(feature[SEQUENCE_ID]) for feature, _ in records]
+    found: dict[str, list[Any]] = {"length": [], "mse": []}
+    codes, values = [], []
+    for start in range(0, len(records), _BATCH):
+        batch = input_pipeline.parse(
+            tf.constant([record for _, record in records[start : start + _BATCH]]), **parsing
+        )
+        code, outputs, sums = _ask(model, batch)
+        squared, counted = sums[_ERROR].numpy(), sums[FEATURE_VALUES].numpy()
+        codes.append(code.numpy())
+        found["length"] += batch.length.numpy().tolist()
+        found["mse"] += [
+            masked_mean_of(float(s), float(n)) if n else None
+            for s, n in zip(squared.sum(axis=1), counted.sum(axis=1), strict=True)
+        ]
+        values += _values(batch, outputs)
+    embedded = np.concatenate(codes) if codes else np.zeros((0, 1), np.float32)
+    places, explained = principal_plane(embedded)
+    return {
+        "sequences": {
+            SEQUENCE_ID: names,
+            **found,
+            "x": places[:, 0].tolist(),
+            "y": places[:, 1].tolist(),
+            "context": {
+                column: [_first(feature[column]) for feature, _ in records]
+                for column in columns.context
+            },
+        },
+        "explained": explained,
+        "reconstructions": [
+            _drawn(which, place, names[place], found, *values[place], columns.names)
+            for which, place in chosen(found["mse"], found["length"]).items()
+        ],
+    }, embedded
+
+
+def chosen(errors: Collected[float | None], lengths: Collected[int]) -> dict[str, int]:
+    """`best`, `median`, `worst` -> their places among the errors; all of one, the `worst`.
+
+    Of sequences with a few steps there is little to see: longer ones are taken, if there are three.
+    """
+    numbers = np.array([np.nan if error is None else error for error in errors], np.float64)
+    finite = np.isfinite(numbers)
+    long = finite & (np.array(lengths, np.int64) >= FEWEST_STEPS)
+    places = np.flatnonzero(long if long.sum() >= 3 else finite)
+    if not len(places):
+        return {}
+    ordered = places[np.argsort(numbers[places], kind="stable")].tolist()
+    found = {ordered[0]: "best", ordered[len(ordered) // 2]: "median", ordered[-1]: "worst"}
+    return {which: place for place, which in found.items()}
+
+
+def principal_plane(points: np.ndarray) -> tuple[np.ndarray, list[float]]:
+    """The first two principal components of points [N, E]: [N, 2], and their shares of variance.
+
+    Their signs are such that the largest weight is positive, so that runs look alike.
+    """
+    centred = points.astype(np.float64) - (points.mean(axis=0) if len(points) else 0)
+    found, shares = np.zeros((len(points), 2)), [0.0, 0.0]
+    if len(points) < 2 or not np.isfinite(centred).all():
+        return found, shares
+    _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
+    total = float(np.square(sizes).sum())
+    for place, axis in enumerate(axes[:2]):
+        sign = np.sign(axis[np.abs(axis).argmax()]) or 1.0
+        found[:, place] = centred @ (sign * axis)
+        shares[place] = float(sizes[place] ** 2 / total) if total else 0.0
+    return found, shares
+
+
+def write_projector(folder: pathlib.Path, shown: Mapping[str, Any], codes: np.ndarray) -> None:
+    """The files of TensorBoard's projector: a code a line, and beside it what is known of it."""
+    sequences = shown["sequences"]
+    columns = {name: sequences[name] for name in (SEQUENCE_ID, "length", "mse")}
+    columns |= sequences["context"]
+    lines = zip(*columns.values(), strict=True)
+    write_text(folder / "metadata.tsv", _tsv([list(columns), *lines]))
+    write_text(folder / "tensors.tsv", _tsv(codes.tolist()))
+    write_text(
+        folder / "projector_config.pbtxt",
+        'embeddings {\n  tensor_name: "eval"\n  tensor_path: "tensors.tsv"\n'
+        '  metadata_path: "metadata.tsv"\n}\n',
+    )
+
+
+def _tsv(rows: Iterable[Iterable[Any]]) -> str:
+    """Tab-separated values, which have no quotes: a cell's own tabs and line ends become spaces."""
+
+    def line(row: Iterable[Any]) -> str:
+        return "\t".join(" ".join(str("" if cell is None else cell).split()) for cell in row)
+
+    return "".join(f"{line(row)}\n" for row in rows)
+
+
+def _sample(files: Collected[str]) -> list[tuple[Any, bytes]]:
+    """(features, record) of the sample, the shortest first, so that batches hold little padding."""
+    every = (
+        (tf.train.Example.FromString(record).features.feature, record)
+        for record in tf.data.TFRecordDataset(list(files), "GZIP").as_numpy_iterator()
+    )
+
+    def rank(found: tuple[Any, bytes]) -> bytes:
+        return hashlib.blake2b(found[0][SEQUENCE_ID].bytes_list.value[0]).digest()
+
+    kept = heapq.nsmallest(MOST_SEQUENCES, every, key=rank)
+    return sorted(kept, key=lambda found: len(found[1]))
+
+
+def _ask(
+    model: MaskedAutoencoder, batch: input_pipeline.Batch
+) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
+    """The codes, the reconstruction, and its sums of errors, of one batch."""
+    code = model.encode(batch.values, batch.length, codes=batch.codes, weight=batch.sample_weight)
+    outputs = model.decode(code, batch.values, batch.length, codes=batch.codes).values
+    sums = loss.sums_by_sequence(batch.values, outputs, code, batch.length, batch.sample_weight)
+    return code, outputs, sums
+
+
+def _values(batch: input_pipeline.Batch, outputs: tf.Tensor) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Of each sequence, the values, NaN where missing, and the outputs: [T, F] without padding."""
+    weight = batch.sample_weight.numpy()
+    if weight.ndim == 2:
+        weight = np.broadcast_to(weight[..., np.newaxis], batch.values.shape)
+    values = np.where(weight > 0, batch.values.numpy(), np.nan)
+    return [
+        (values[row, :length], outputs.numpy()[row, :length])
+        for row, length in enumerate(batch.length.numpy().tolist())
+    ]
+
+
+def _drawn(
+    which: str,
+    place: int,
+    name: str,
+    found: Mapping[str, Any],
+    values: np.ndarray,
+    outputs: np.ndarray,
+    names: Collected[str],
+) -> dict[str, Any]:
+    """One sequence, for a drawing.
+
+    Returns:
+      `which`, `sequence_id`, `length`, `mse`, and `features`, name -> `values` and `outputs` of its
+      first MOST_STEPS steps, standardised, None where missing; of the features that vary most.
+    """
+    varied = np.argsort(-np.nan_to_num(np.nanvar(_some(values), axis=0)), kind="stable")
+    kept = sorted(varied[:MOST_FEATURES].tolist())
+    return {
+        "which": which,
+        SEQUENCE_ID: name,
+        "length": found["length"][place],
+        "mse": found["mse"][place],
+        "features": {
+            list(names)[column]: {
+                "values": _rounded(values[:MOST_STEPS, column]),
+                "outputs": _rounded(outputs[:MOST_STEPS, column]),
+            }
+            for column in kept
+        },
+    }
+
+
+def _some(values: np.ndarray) -> np.ndarray:
+    """The same, but that a column without any value is 0: it has a variance, too."""
+    return np.where(np.isnan(values).all(axis=0), 0.0, values)
+
+
+def _rounded(column: np.ndarray) -> list[float | None]:
+    return [round(float(value), 4) if np.isfinite(value) else None for value in column]
+
+
+def _first(feature: Any) -> str | None:
+    """A column of one value as text; None where it has none."""
+    kind = feature.WhichOneof("kind")
+    values = getattr(feature, kind).value if kind else ()
+    if not len(values):
+        return None
+    value = values[0]
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else format(value)

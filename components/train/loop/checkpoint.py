@@ -1,0 +1,148 @@
+"""Checkpoints that are whole or absent, from which training resumes exactly.
+
+One `.npz` an epoch, written under a temporary name, fsynced and renamed; its name ends in the
+SHA-256 of its content, so that a file that is torn, or of which one bit is flipped, is not taken
+for what was written. A folder belongs to one fingerprint of everything that decides the result
+(data, options, source, versions), and each file names it, too, so that no run resumes from
+another's weights. What is refused is told, and the one before it is used.
+"""
+
+import json
+import logging
+import pathlib
+import shutil
+import zipfile
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ragline.components.files.storage import rename, sha256
+
+_KEPT = 2
+_STATE = "state"
+_FINGERPRINT = "fingerprint"
+_GROUPS = ("weights", "averages", "best", "optimizer")
+_log = logging.getLogger("ragline.train")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """All that an epoch leaves to the next.
+
+    Attributes:
+      weights: of the model, in its own order.
+      averages: of the trainable ones; see `TrainOptions.averaging`.
+      best: weights of the best epoch so far.
+      optimizer: its variables, in its own order.
+      state: what else there is, as JSON: the history.
+    """
+
+    weights: list[np.ndarray]
+    averages: list[np.ndarray]
+    best: list[np.ndarray]
+    optimizer: list[np.ndarray]
+    state: dict[str, Any]
+
+
+class RefusedError(Exception):
+    """A checkpoint that must not be resumed from; says why."""
+
+
+class Checkpoints:
+    """The checkpoints of one training, in `folder/<fingerprint>/`."""
+
+    def __init__(self, folder: pathlib.Path, fingerprint: str, *, keep: bool = True) -> None:
+        """Opens the folder, and removes those of other trainings, which no run will ask for.
+
+        Args:
+          folder: of the checkpoints of all trainings.
+          fingerprint: of this one.
+          keep: whether this process writes them; of several that train together, one does, and the
+            others only read.
+        """
+        self.fingerprint = fingerprint
+        self._folder = folder / fingerprint
+        self._keep = keep
+        if keep:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for other in folder.iterdir():
+                if other != self._folder:
+                    shutil.rmtree(other)
+
+    def save(self, epoch: int, checkpoint: Checkpoint) -> None:
+        """Writes the checkpoint of an epoch (from 1) and keeps the last two."""
+        if not self._keep:
+            return
+        arrays = {
+            _name(group, index): array
+            for group in _GROUPS
+            for index, array in enumerate(getattr(checkpoint, group))
+        }
+        texts = {_FINGERPRINT: self.fingerprint, _STATE: json.dumps(checkpoint.state)}
+        staged = self._folder / f".epoch-{epoch:06d}.tmp"
+        with staged.open("wb") as file:
+            np.savez(file, **arrays, **{name: np.array(text) for name, text in texts.items()})
+        path = self._folder / f"epoch-{epoch:06d}.{sha256(staged)}.npz"
+        rename(staged, path)
+        for old in self._newest_first()[_KEPT:]:
+            old.unlink()
+
+    def load(self, like: Checkpoint) -> Checkpoint | None:
+        """The newest checkpoint that is whole and fits, or None to start from the beginning.
+
+        Args:
+          like: a checkpoint of the model as it is now; its shapes are what fits.
+        """
+        found = self._newest_first()
+        for path in found:
+            try:
+                return self._read(path, like)
+            except RefusedError as error:
+                if self._keep:
+                    _log.warning("checkpoint refused and removed: %s: %s", path, error)
+                    path.unlink()
+        if found:
+            _log.warning("no checkpoint is left: training starts from the beginning")
+        return None
+
+    def _newest_first(self) -> list[pathlib.Path]:
+        return sorted(self._folder.glob("epoch-*.npz"), reverse=True)
+
+    def _read(self, path: pathlib.Path, like: Checkpoint) -> Checkpoint:
+        try:
+            digest = sha256(path)
+            if path.name.split(".")[1] != digest:
+                raise RefusedError(f"torn or changed: its content has the sha256 {digest}")
+            with np.load(path, allow_pickle=False) as file:
+                arrays = dict(file)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise RefusedError(f"unreadable: {error}") from error
+        if str(arrays.pop(_FINGERPRINT, "")) != self.fingerprint:
+            raise RefusedError("of another training: data, options, code or versions differ")
+        state = json.loads(str(arrays.pop(_STATE)))
+        expected = {
+            _name(group, index): (array.shape, array.dtype)
+            for group in _GROUPS
+            for index, array in enumerate(getattr(like, group))
+        }
+        received = {name: (array.shape, array.dtype) for name, array in arrays.items()}
+        for name in sorted(expected.keys() | received.keys()):
+            if expected.get(name) != received.get(name):
+                raise RefusedError(
+                    f"of another model: {name}: expected {_words(expected.get(name))}, "
+                    f"received {_words(received.get(name))}"
+                )
+        groups = {
+            group: [arrays[_name(group, index)] for index in range(len(getattr(like, group)))]
+            for group in _GROUPS
+        }
+        return Checkpoint(**groups, state=state)
+
+
+def _name(group: str, index: int) -> str:
+    return f"{group}/{index:04d}"
+
+
+def _words(found: tuple[tuple[int, ...], np.dtype] | None) -> str:
+    return "nothing" if found is None else f"{found[1]} {list(found[0])}"

@@ -1,0 +1,236 @@
+"""Epochs: until the eval split's error stops falling, resumed where they were interrupted.
+
+What an epoch reports is a ratio of sums over the whole split, never a mean of batches' means.
+"""
+
+import dataclasses
+import logging
+import math
+import time
+from collections.abc import Callable
+from collections.abc import Sequence as Collection
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ragline.components.contract.masking import masked_mean_of
+from ragline.components.runtime import progress
+from ragline.components.train.data.records import Records
+from ragline.components.train.loop.checkpoint import Checkpoint, Checkpoints
+from ragline.components.train.loop.trainer import (
+    LOSS,
+    PADDED_STEPS,
+    STEPS,
+    Sums,
+    Trainer,
+    category_term,
+    mean_of,
+)
+from ragline.components.train.options import HeadOptions, TrainOptions
+
+_log = logging.getLogger("ragline.train")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """What one pass over the training split gave.
+
+    Attributes:
+      epoch: from 1; 0 is the model as training found it, before its first update.
+      loss: masked mean over the training split, while the weights moved.
+      masked_mse: masked mean of squared errors over the eval split, after the last update, by the
+        averaged weights (`TrainOptions.averaging`).
+      heads: head -> `loss` over the training split's labelled sequences, while the weights moved,
+        and `eval_loss` and, of a classification, `eval_accuracy` over the eval split's.
+      seconds: wall time of the updates alone, or, of epoch 0, of measuring the loss.
+      steps: valid steps seen.
+      padded_steps: steps computed, padding included.
+      categories: category -> `cross_entropy`, a masked mean over the training split while the
+        weights moved, in nats; `eval_cross_entropy` and `eval_accuracy` over the eval split's.
+    """
+
+    epoch: int
+    loss: float
+    masked_mse: float
+    heads: dict[str, dict[str, float]]
+    seconds: float
+    steps: int
+    padded_steps: int
+    categories: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def error(self) -> float:
+        """What is to fall: the masked MSE and each category's cross-entropy on eval, summed."""
+        entropies = (metrics["eval_cross_entropy"] for metrics in self.categories.values())
+        return sum(entropies, self.masked_mse)
+
+
+def train(
+    trainer: Trainer,
+    records: Records,
+    evaluation: Records,
+    *,
+    options: TrainOptions,
+    checkpoints: Checkpoints,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    batches_an_epoch: int = 0,
+) -> list[Epoch]:
+    """Puts a model where its training starts, and fits it.
+
+    Args:
+      trainer: holds the model.
+      records: to train on.
+      evaluation: to stop by.
+      options: of the training.
+      checkpoints: as of `fit`, and so the others.
+      on_epoch: told of each epoch.
+      batches_an_epoch: of both.
+
+    Returns:
+      As `fit`.
+    """
+    trainer.model.start(records.for_training(options), options.seed)
+    return fit(
+        trainer,
+        train_batches=lambda epoch: records.for_training(options, options.seed + epoch),
+        eval_batches=lambda: evaluation.for_metrics(options),
+        options=options,
+        checkpoints=checkpoints,
+        on_epoch=on_epoch,
+        batches_an_epoch=batches_an_epoch,
+    )
+
+
+def fit(
+    trainer: Trainer,
+    *,
+    train_batches: Callable[[int], tf.data.Dataset],
+    eval_batches: Callable[[], tf.data.Dataset],
+    options: TrainOptions,
+    checkpoints: Checkpoints,
+    on_epoch: Callable[[Epoch], None],
+    batches_an_epoch: int = 0,
+) -> list[Epoch]:
+    """Trains until the eval split's error stops falling; leaves the best epoch's weights.
+
+    Args:
+      trainer: holds the model; resumed from the newest checkpoint, if there is one.
+      train_batches: epoch (from 1) -> its batches.
+      eval_batches: the eval split's batches.
+      options: epochs and patience.
+      checkpoints: where each epoch is kept.
+      on_epoch: told of each epoch that ran here.
+      batches_an_epoch: of both splits; 0 if nobody watches the progress.
+
+    Returns:
+      Every epoch, from epoch 0 on, those of an interrupted run included.
+    """
+    history, best = _resume(trainer, checkpoints)
+    trainer.agree(f"{checkpoints.fingerprint} after {len(history)} epochs")
+    if batches_an_epoch:
+        epochs = options.epochs + 1
+        done = len(history) * batches_an_epoch
+        progress.expect(epochs * batches_an_epoch, "batches", done)
+    if not history:
+        trainer.restart_averages()
+    while len(history) <= options.epochs and not _is_over(history, options.patience):
+        epoch, weights = _one_epoch(trainer, len(history), train_batches, eval_batches)
+        history.append(epoch)
+        if best_epoch(history) is epoch:
+            best = weights
+        checkpoints.save(epoch.epoch, _snapshot(trainer, best, history))
+        on_epoch(epoch)
+    trainer.model.set_weights(best)
+    return history
+
+
+def best_epoch(history: Collection[Epoch]) -> Epoch:
+    """The epoch whose weights are kept: the lowest error on eval, the first of equals."""
+
+    def order(epoch: Epoch) -> float:
+        return epoch.error if math.isfinite(epoch.error) else math.inf
+
+    return min(history, key=order)
+
+
+def _is_over(history: list[Epoch], patience: int) -> bool:
+    if len(history) < 2:
+        return False
+    diverged = not math.isfinite(history[-1].loss)
+    return diverged or history[-1].epoch - best_epoch(history).epoch >= patience
+
+
+def _one_epoch(
+    trainer: Trainer,
+    number: int,
+    train_batches: Callable[[int], tf.data.Dataset],
+    eval_batches: Callable[[], tf.data.Dataset],
+) -> tuple[Epoch, list[np.ndarray]]:
+    """What the epoch gave, and the weights that it was evaluated with."""
+    started = time.perf_counter()
+    train = (trainer.update if number else trainer.measure)(train_batches(number))
+    seconds = time.perf_counter() - started
+    with trainer.averaged():
+        evaluated, weights = trainer.evaluate(eval_batches()), trainer.model.get_weights()
+    epoch = Epoch(
+        epoch=number,
+        loss=mean_of(train, LOSS),
+        masked_mse=mean_of(evaluated, LOSS),
+        heads={head.name: _head_metrics(head, train, evaluated) for head in trainer.heads},
+        seconds=seconds,
+        steps=int(train[STEPS]),
+        padded_steps=int(train[PADDED_STEPS]),
+        categories={
+            name: _category_metrics(category_term(name), train, evaluated)
+            for name in trainer.categories
+        },
+    )
+    return epoch, weights
+
+
+def _head_metrics(head: HeadOptions, train: Sums, evaluated: Sums) -> dict[str, float]:
+    name = f"{head.name}_loss"
+    metrics = {"loss": mean_of(train, name), "eval_loss": mean_of(evaluated, name)}
+    if head.type == "classification":
+        right, count = evaluated[f"{head.name}_right"], evaluated[f"{name}_count"]
+        metrics["eval_accuracy"] = masked_mean_of(right, count)
+    return metrics
+
+
+def _category_metrics(term: str, train: Sums, evaluated: Sums) -> dict[str, float]:
+    return {
+        "cross_entropy": mean_of(train, term),
+        "eval_cross_entropy": mean_of(evaluated, term),
+        "eval_accuracy": masked_mean_of(evaluated[f"{term}_right"], evaluated[f"{term}_count"]),
+    }
+
+
+def _snapshot(trainer: Trainer, best: list[np.ndarray], history: list[Epoch]) -> Checkpoint:
+    return Checkpoint(
+        # Not get_weights(), which leaves out the state of random generators.
+        weights=_values(trainer.model),
+        averages=[np.asarray(average) for average in trainer.averages],
+        best=best,
+        optimizer=_values(trainer.optimizer),
+        state={"history": [dataclasses.asdict(epoch) for epoch in history]},
+    )
+
+
+def _values(holder: Any) -> list[np.ndarray]:
+    return [np.asarray(variable.value) for variable in holder.variables]
+
+
+def _resume(trainer: Trainer, checkpoints: Checkpoints) -> tuple[list[Epoch], list[np.ndarray]]:
+    fresh = _snapshot(trainer, trainer.model.get_weights(), [])
+    found = checkpoints.load(like=fresh)
+    if found is None:
+        return [], fresh.best
+    for holder, values in ((trainer.model, found.weights), (trainer.optimizer, found.optimizer)):
+        for variable, value in zip(holder.variables, values, strict=True):
+            variable.assign(value)
+    for average, value in zip(trainer.averages, found.averages, strict=True):
+        average.assign(value)
+    history = [Epoch(**epoch) for epoch in found.state["history"]]
+    _log.info("resumed after epoch %d", history[-1].epoch)
+    return history, found.best

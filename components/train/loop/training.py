@@ -1,0 +1,73 @@
+"""One training, whole: from a task to the weights of its end, in whatever process."""
+
+import logging
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from ragline.components.contract.artifacts import LOGS_FOLDER
+from ragline.components.contract.columns import SPLITS
+from ragline.components.train.data.records import Task
+from ragline.components.train.loop import fit_loop
+from ragline.components.train.loop.checkpoint import Checkpoints
+from ragline.components.train.loop.trainer import Trainer, leads
+
+_log = logging.getLogger("ragline.train")
+
+
+def curves_of(job: Mapping[str, Any]) -> tf.summary.SummaryWriter:
+    """Where a job's curves are written, for TensorBoard."""
+    return tf.summary.create_file_writer(str(pathlib.Path(job["model_run"]) / LOGS_FOLDER))
+
+
+def fit(
+    task: Task,
+    job: Mapping[str, Any],
+    strategy: tf.distribute.Strategy,
+    curves: Callable[[], tf.summary.SummaryWriter],
+) -> tuple[Trainer, list[fit_loop.Epoch]]:
+    """Trains to the end, from the last checkpoint on; the best epoch's weights are left.
+
+    Args:
+      task: what is to be learned.
+      job: which the task is of; see `records.job_of`.
+      strategy: on which devices. Of several processes, the one that leads alone writes.
+      curves: where each epoch is written, if this process writes.
+    """
+    options, train, evaluation = task.options, *(task.splits[split] for split in SPLITS)
+    trainer = Trainer(options=options, strategy=strategy, **task.model)
+    first = leads(strategy)
+    history = fit_loop.train(
+        trainer,
+        train,
+        evaluation,
+        options=options,
+        checkpoints=Checkpoints(
+            pathlib.Path(job["config"]["checkpoints"]), task.fingerprint(), keep=first
+        ),
+        on_epoch=_reporter(curves(), options.epochs) if first else lambda epoch: None,
+        batches_an_epoch=train.batches_to_train(options) + evaluation.batches_to_score(options),
+    )
+    return trainer, history
+
+
+def _reporter(curves: tf.summary.SummaryWriter, epochs: int) -> Callable[[fit_loop.Epoch], None]:
+    """Tells of each epoch: a line in the terminal, and the curves."""
+
+    def report(epoch: fit_loop.Epoch) -> None:
+        _log.info(
+            "epoch %d/%d  loss %.4f  eval %.4f  %.1f s",
+            epoch.epoch, epochs, epoch.loss, epoch.masked_mse, epoch.seconds,
+        )  # fmt: skip
+        with curves.as_default(step=epoch.epoch):
+            tf.summary.scalar("loss/train", epoch.loss)
+            tf.summary.scalar("masked_mse/eval", epoch.masked_mse)
+            for term, metrics in (*epoch.heads.items(), *epoch.categories.items()):
+                for name, value in metrics.items():
+                    tf.summary.scalar(f"{term}/{name}", value)
+            tf.summary.scalar("steps_per_second", epoch.steps / epoch.seconds)
+        curves.flush()
+
+    return report

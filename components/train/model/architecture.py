@@ -1,0 +1,398 @@
+"""The masked LSTM autoencoder: encoder -> code -> decoder -> Dense, cropped.
+
+Around the recurrence goes a linear path, which adds to the code and to the reconstruction: see
+`linear.py`.
+
+A step's inputs are its F values and, of each category, the embedding of its code; what is missing
+is exactly 0 in both. A step's outputs are F values and, of each category, the logits of its codes.
+
+No layer of `MaskedAutoencoder` gets a mask, because none needs one. Padding stands on the right,
+and a recurrent layer is causal: the state after the last valid step does not know what follows. The
+encoder runs over the batch as it is, and the last valid state is gathered at length - 1; the
+decoder's outputs after it are cropped to 0. That is equal to masking every step, spares the selects
+at each, and is what cuDNN can do. Padded inputs are set to 0 first, so that no content of theirs
+reaches an arithmetic operation. A layer that reads backwards is given each sequence reversed within
+its own length, so that it, too, starts at the last valid step.
+
+LSTM: Hochreiter and Schmidhuber 1997; GRU: Cho et al. 2014; as autoencoder: Srivastava, Mansimov
+and Salakhutdinov 2015, "Unsupervised Learning of Video Representations using LSTMs", whose
+unconditioned decoder `decoder = "repeat"` is.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Sequence as Collection
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ragline.components.contract import masking
+from ragline.components.train.model import fused_lstm
+from ragline.components.train.model.linear_path import LinearPath, grid_steps
+from ragline.components.train.objective.categories import Vocabulary
+from ragline.components.train.options import HeadOptions, TrainOptions
+
+_CELLS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
+
+
+Codes = Mapping[str, tf.Tensor]
+
+
+class Reconstruction(NamedTuple):
+    """What the decoder puts out.
+
+    Attributes:
+      values: float32 [B, T, F].
+      logits: category -> float32 [B, T, size of its vocabulary].
+    """
+
+    values: tf.Tensor
+    logits: dict[str, tf.Tensor]
+
+
+class MaskedAutoencoder(keras.Model):
+    """Strategies `crop` and `equal_length`: values [B, T, F], length [B] -> code and outputs.
+
+    `codes` are those of the categories, by name: int64 [B, T] each, negative where the word is
+    missing; anything may stand where t >= length. A model without categories needs none.
+    """
+
+    def __init__(
+        self,
+        *,
+        features: int,
+        options: TrainOptions,
+        heads: Collection[HeadOptions] = (),
+        vocabularies: Collection[Vocabulary] = (),
+        use_cudnn: bool | str = "auto",
+    ) -> None:
+        """Builds the layers.
+
+        Args:
+          features: F.
+          options: shape and precision.
+          heads: supervised outputs on the code.
+          vocabularies: of the categories.
+          use_cudnn: False for a graph that must run where no GPU is: the choice is made when a
+            function is traced, so a model exported on a GPU machine would hold CudnnRNN for ever.
+        """
+        super().__init__()
+        self._teacher = options.decoder == "teacher"
+        self._names = [vocabulary.name for vocabulary in vocabularies]
+        inputs = features + sum(vocabulary.embedding_size for vocabulary in vocabularies)
+        read = options.units * (2 if options.bidirectional else 1)
+        self.linear = _linear(features, options)
+        written = options.embedding_size + (features if self.linear else 0)
+        written += inputs if self._teacher else 0
+        sizes = [inputs] + [read] * (options.layers - 1)
+        self.encoder = _stack("encoder", options, sizes, use_cudnn)
+        self.backward = (
+            _stack("backward", options, sizes, use_cudnn) if options.bidirectional else []
+        )
+        self.code = _dense("code", read, options.embedding_size)
+        sizes = [written] + [options.units] * (options.layers - 1)
+        self.decoder = _stack("decoder", options, sizes, use_cudnn)
+        self.reconstruction = _dense("reconstruction", options.units, features)
+        self.tables = [_table(index, one) for index, one in enumerate(vocabularies)]
+        self.words = [
+            _dense(f"words_{index}", options.units, vocabulary.size)
+            for index, vocabulary in enumerate(vocabularies)
+        ]
+        self.heads = [_dense(head.name, options.embedding_size, head.outputs) for head in heads]
+        # Of a whole sequence, not of a step: its draw has no T in its shape, which padding would
+        # change.
+        self.dropout = keras.layers.Dropout(
+            options.dropout, noise_shape=(None, 1, None), seed=options.seed
+        )
+        self.built = True
+
+    def start(self, batches: tf.data.Dataset, seed: int) -> None:
+        """Sets what training starts at: the linear path alone, at the data's principal components.
+
+        Without a linear path nothing is changed: the weights are as they were drawn.
+
+        Args:
+          batches: of the training split; see `LinearPath.start_at`.
+          seed: of the code's rotation.
+        """
+        if self.linear is None:
+            return
+        self.linear.start_at(batches, seed)
+        for layer in (self.code, self.reconstruction):
+            layer.set_weights([np.zeros(weight.shape) for weight in layer.get_weights()])
+
+    def encode(
+        self,
+        values: tf.Tensor,
+        length: tf.Tensor,
+        training: bool = False,
+        codes: Codes | None = None,
+        weight: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """The code of each sequence.
+
+        Args:
+          values: float32 [B, T, F]; anything may stand where t >= length.
+          length: int [B], 1 <= length <= T.
+          training: whether to drop out.
+          codes: of the categories.
+          weight: 0 where a value is missing, [B, T, F]; None, or [B, T], if none can be.
+
+        Returns:
+          float32 [B, E].
+        """
+        states = self._inputs(values, length, codes)
+        for index, layer in enumerate(self.encoder):
+            forward = fused_lstm.run(layer, states, training=training)
+            forward = self.dropout(forward, training=training)
+            last = tf.gather(forward, length - 1, batch_dims=1)
+            if not self.backward:
+                states = forward
+                continue
+            backward = tf.reverse_sequence(states, length, seq_axis=1)
+            backward = fused_lstm.run(self.backward[index], backward, training=training)
+            backward = tf.reverse_sequence(
+                self.dropout(backward, training=training), length, seq_axis=1
+            )
+            states = tf.concat([forward, backward], axis=2)
+            last = tf.concat([last, backward[:, 0]], axis=1)
+        code = self.code(last)
+        if self.linear is None:
+            return code
+        mask = masking.mask_of(length, tf.shape(values)[1])
+        return code + self.linear.encode(masking.select(mask, values), length, weight)
+
+    def decode(
+        self,
+        code: tf.Tensor,
+        values: tf.Tensor,
+        length: tf.Tensor,
+        training: bool = False,
+        codes: Codes | None = None,
+    ) -> Reconstruction:
+        """The reconstruction, cropped to the valid steps: 0 in the padding.
+
+        Args:
+          code: float32 [B, E].
+          values: float32 [B, T, F]; read by `decoder = "teacher"` alone, otherwise only T counts.
+          length: int [B].
+          training: whether to drop out.
+          codes: of the categories; read by `decoder = "teacher"` alone.
+        """
+        mask = masking.mask_of(length, tf.shape(values)[1])
+        linear = self._linear(code, length, tf.shape(values)[1])
+        states = self._decoder_states(code, linear, values, length, training, codes)
+        outputs = self._outputs(states, linear)
+        return tf.nest.map_structure(lambda output: masking.select(mask, output), outputs)
+
+    def call(
+        self,
+        values: tf.Tensor,
+        length: tf.Tensor,
+        training: bool = False,
+        codes: Codes | None = None,
+        weight: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """The reconstruction of each sequence's values, float32 [B, T, F]."""
+        code = self.encode(values, length, training, codes, weight)
+        return self.decode(code, values, length, training, codes).values
+
+    def _inputs(self, values: tf.Tensor, length: tf.Tensor, codes: Codes | None) -> tf.Tensor:
+        """What is read of each step: its values and embedded codes; 0 in the padding."""
+        mask = masking.mask_of(length, tf.shape(values)[1])
+        values = masking.select(mask, values)
+        if not self._names:
+            return values
+        embedded = []
+        for name, table in zip(self._names, self.tables, strict=True):
+            there = tf.logical_and(mask, codes[name] >= 0)
+            embedded.append(masking.select(there, table(masking.select(there, codes[name]))))
+        return tf.concat([values, *embedded], axis=2)
+
+    def _outputs(self, states: tf.Tensor, linear: list[tf.Tensor]) -> Reconstruction:
+        """What is put out at each step, from the decoder's states [B, T, units]."""
+        logits = {name: layer(states) for name, layer in zip(self._names, self.words, strict=True)}
+        return Reconstruction(tf.add_n([self.reconstruction(states), *linear]), logits)
+
+    def _linear(self, code: tf.Tensor, length: tf.Tensor, steps: tf.Tensor) -> list[tf.Tensor]:
+        """The linear part of the reconstruction, [B, T, F], if the model has one."""
+        return [] if self.linear is None else [self.linear.decode(code, length, steps)]
+
+    def _decoder_states(
+        self,
+        code: tf.Tensor,
+        linear: list[tf.Tensor],
+        values: tf.Tensor,
+        length: tf.Tensor,
+        training: bool,
+        codes: Codes | None,
+        mask: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """The last decoder layer's states, [B, T, units].
+
+        At each step the first layer reads the code, and the linear part, which it mends.
+        """
+        changing = list(linear)
+        if self._teacher:
+            # The step before: 0 before the first.
+            inputs = self._inputs(values, length, codes)
+            changing.append(tf.pad(inputs[:, :-1], [[0, 0], [1, 0], [0, 0]]))
+        states = tf.concat([values[..., :0], *changing], axis=2)
+        constant = code
+        for layer in self.decoder:
+            states = fused_lstm.run(layer, states, constant=constant, mask=mask, training=training)
+            states, constant = self.dropout(states, training=training), None
+        return states
+
+
+class RemaskedAutoencoder(MaskedAutoencoder):
+    """Strategy `remask`: the repeated code is masked again; the decoder stops where the data does.
+
+    After the last valid step Keras repeats the decoder's last output, which the loss must not
+    count.
+    """
+
+    def decode(
+        self,
+        code: tf.Tensor,
+        values: tf.Tensor,
+        length: tf.Tensor,
+        training: bool = False,
+        codes: Codes | None = None,
+    ) -> Reconstruction:
+        """The reconstruction; in the padding, the last valid step's."""
+        mask = masking.mask_of(length, tf.shape(values)[1])
+        linear = self._linear(code, length, tf.shape(values)[1])
+        states = self._decoder_states(code, linear, values, length, training, codes, mask)
+        return self._outputs(states, linear)
+
+
+class TextbookAutoencoder(MaskedAutoencoder):
+    """Strategy `keras`, kept to show what goes wrong: Masking(0.0) -> LSTM -> RepeatVector -> LSTM.
+
+    The mask is inferred from values, so a step that is 0 throughout is taken for padding; it is
+    lost at RepeatVector, so the decoder and the plain loss go on through the padding. It is about
+    values, and has no categories and no linear path.
+    """
+
+    def __init__(self, *, steps: int, **arguments: object) -> None:
+        """Builds the layers.
+
+        Args:
+          steps: the fixed number of steps that every sequence is padded to and reconstructed to.
+          **arguments: of `MaskedAutoencoder`.
+        """
+        super().__init__(**arguments)
+        self._steps = steps
+        self.masking = keras.layers.Masking(0.0)
+
+    def encode(
+        self,
+        values: tf.Tensor,
+        length: tf.Tensor,
+        training: bool = False,
+        codes: Codes | None = None,
+        weight: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """The code, float32 [B, E], of the steps that are not 0 throughout."""
+        states = masking.select(masking.mask_of(length, tf.shape(values)[1]), values)
+        mask = self.masking.compute_mask(states)
+        for layer in self.encoder:
+            states = self.dropout(layer(states, mask=mask), training=training)
+        return self.code(states[:, -1])  # A masked step repeats the output before it.
+
+    def decode(
+        self,
+        code: tf.Tensor,
+        values: tf.Tensor,
+        length: tf.Tensor,
+        training: bool = False,
+        codes: Codes | None = None,
+    ) -> Reconstruction:
+        """The reconstruction of valid steps and padding alike."""
+        steps = tf.maximum(tf.shape(values)[1], self._steps)
+        states = tf.repeat(code[:, tf.newaxis, :], steps, axis=1)
+        for layer in self.decoder:
+            states = self.dropout(layer(states), training=training)
+        return self._outputs(states[:, : tf.shape(values)[1]], [])
+
+
+def build(
+    *,
+    features: int,
+    options: TrainOptions,
+    heads: Collection[HeadOptions] = (),
+    vocabularies: Collection[Vocabulary] = (),
+    steps: int = 1,
+    use_cudnn: bool | str = "auto",
+) -> MaskedAutoencoder:
+    """The model of `options.padding`.
+
+    Args:
+      features: F.
+      options: shape, precision and strategy.
+      heads: supervised outputs on the code.
+      vocabularies: of the categories.
+      steps: of the longest sequence; what the strategy `keras` pads to.
+      use_cudnn: see `MaskedAutoencoder`.
+
+    Raises:
+      ValueError: if the strategy `keras` is given categories.
+    """
+    arguments = {
+        "features": features,
+        "options": options,
+        "heads": heads,
+        "vocabularies": vocabularies,
+        "use_cudnn": use_cudnn,
+    }
+    if options.padding == "keras":
+        if vocabularies:
+            names = ", ".join(vocabulary.name for vocabulary in vocabularies)
+            raise ValueError(f"padding = 'keras': expected no categories, received {names}")
+        return TextbookAutoencoder(steps=steps, **arguments)
+    if options.padding == "remask":
+        return RemaskedAutoencoder(**arguments)
+    return MaskedAutoencoder(**arguments)
+
+
+def _stack(
+    name: str, options: TrainOptions, sizes: Collection[int], use_cudnn: bool | str
+) -> list[keras.Layer]:
+    """Recurrent layers on inputs of the given sizes."""
+    policy = "mixed_bfloat16" if options.precision == "bfloat16" else "float32"
+    layers = []
+    for index, size in enumerate(sizes):
+        layer = _CELLS[options.cell](
+            options.units,
+            return_sequences=True,
+            use_cudnn=use_cudnn,
+            dtype=policy,
+            name=f"{name}_{index}",
+        )
+        layer.build((None, None, size))
+        layers.append(layer)
+    return layers
+
+
+def _linear(features: int, options: TrainOptions) -> LinearPath | None:
+    """The linear path, if there is one."""
+    steps = grid_steps(options.linear_steps, features)
+    if not steps or options.padding == "keras":
+        return None
+    return LinearPath(features=features, steps=steps, size=options.embedding_size)
+
+
+def _table(index: int, vocabulary: Vocabulary) -> keras.layers.Embedding:
+    layer = keras.layers.Embedding(
+        vocabulary.size, vocabulary.embedding_size, dtype="float32", name=f"table_{index}"
+    )
+    layer.build()
+    return layer
+
+
+def _dense(name: str, inputs: int, outputs: int) -> keras.layers.Dense:
+    layer = keras.layers.Dense(outputs, dtype="float32", name=name)
+    layer.build((None, inputs))
+    return layer

@@ -1,0 +1,203 @@
+"""The LSTM of `keras.layers.LSTM`, on a CPU at several times its speed; weights and results alike.
+
+Of the gates' inputs z[t] = x[t] K + h[t-1] R + b, of each step:
+
+    i, f, o = sigmoid(z_i, z_f, z_o)      c[t] = f c[t-1] + i g
+    g       = tanh(z_c)                   h[t] = o tanh(c[t])
+
+and backwards, given dh[t] from the outputs and from z[t+1], and dc[t] from c[t+1]:
+
+    dc[t] += dh[t] o (1 - tanh(c[t])^2)   dz_i = dc[t] g i (1 - i)     dz_c = dc[t] i (1 - g^2)
+    dc[t-1] = dc[t] f                     dz_f = dc[t] c[t-1] f (1 - f)
+    dh[t-1] = dz[t] R'                    dz_o = dh[t] tanh(c[t]) o (1 - o)
+
+    dR = sum h[t-1]' dz[t]     dK = sum x[t]' dz[t]     db = sum dz[t]
+
+What depends on no earlier step stands outside the loops, as one product of all steps: x K + b
+before the first, dR, dK and db after the second. An input that is the same at every step, which a
+decoder's code is, is projected once a sequence, both ways. The gates are kept, so that nothing is
+computed twice. What is left in the loops is two products a step, h R and dz R', and their gates:
+`recurrence` has them as machine code. A graph that is exported can hold TensorFlow's own operations
+alone; there it is BlockLSTM, the forward recurrence in one.
+
+No step is masked: padding stands on the right and h is causal; where no later step of a sequence
+counts, dh and dc are exactly 0, and so is all that comes of them.
+
+LSTM: Hochreiter and Schmidhuber 1997, with the forget gate of Gers, Schmidhuber and Cummins 2000.
+One product for all steps: Appleyard, Kocisky and Blunsom 2016, "Optimizing Performance of Recurrent
+Neural Networks on GPUs", sections 3.2 and 3.3. docs/performance.md has what each was worth.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from ragline.components.train.model import recurrence
+
+
+def serves(layer: keras.layers.Layer) -> bool:
+    """Whether `run` does a layer's work itself: a plain LSTM in float32, and no GPU to run it.
+
+    There Keras's own path is cuDNN's. A layer that must not take that one (`use_cudnn=False`) is
+    one for an exported graph, which has to be fast where no GPU is, and can hold nothing but
+    TensorFlow's own operations; any other runs as machine code, see `recurrence`.
+    """
+    return (
+        type(layer) is keras.layers.LSTM
+        and layer.activation is keras.activations.tanh
+        and layer.recurrent_activation is keras.activations.sigmoid
+        and layer.use_bias
+        and layer.return_sequences
+        and not (layer.return_state or layer.stateful or layer.go_backwards or layer.unroll)
+        and not (layer.dropout or layer.recurrent_dropout)
+        and layer.compute_dtype == "float32"
+        and not (layer.use_cudnn and tf.config.list_logical_devices("GPU"))
+    )
+
+
+def run(
+    layer: keras.layers.Layer,
+    sequences: tf.Tensor,
+    *,
+    constant: tf.Tensor | None = None,
+    mask: tf.Tensor | None = None,
+    training: bool = False,
+) -> tf.Tensor:
+    """A recurrent layer's outputs at every step: `layer([constant at each step, sequences])`.
+
+    Args:
+      layer: that returns sequences; one that is not served here (`serves`) runs as Keras runs it.
+      sequences: [B, T, F], finite in the padding; F may be 0 beside a constant.
+      constant: [B, E], the same at every step; it is read by the first E rows of the kernel.
+      mask: bool [B, T]; with one, Keras runs the layer.
+      training: for Keras, where Keras runs the layer.
+
+    Returns:
+      [B, T, H].
+    """
+    if mask is not None or not serves(layer):
+        if constant is not None:
+            repeated = tf.repeat(constant[:, tf.newaxis], tf.shape(sequences)[1], axis=1)
+            sequences = tf.concat([tf.cast(repeated, sequences.dtype), sequences], axis=2)
+        return layer(sequences, mask=mask, training=training)
+    weights = [layer.cell.kernel, layer.cell.recurrent_kernel, layer.cell.bias]
+    outputs_of = _native_outputs if layer.use_cudnn else _portable_outputs
+    by_time = tf.transpose(sequences, [1, 0, 2])
+    outputs = outputs_of(by_time, constant, *map(tf.convert_to_tensor, weights))
+    outputs.set_shape([sequences.shape[1], sequences.shape[0], layer.units])
+    return tf.transpose(outputs, [1, 0, 2])
+
+
+def _portable_outputs(
+    sequences: tf.Tensor,
+    constant: tf.Tensor | None,
+    kernel: tf.Tensor,
+    recurrent: tf.Tensor,
+    bias: tf.Tensor,
+) -> tf.Tensor:
+    """The outputs [T, B, H] of inputs [T, B, F], in two strips (see `cores`), by TensorFlow alone.
+
+    BlockLSTM is the whole recurrence in one operation: one product of (x[t], h[t-1]) a step,
+    where a loop of operations would do with that of h[t-1], but pays 1 to 2 us for each of some 30.
+    """
+    steps, rows = tf.unstack(tf.shape(sequences)[:2])
+    if constant is not None:
+        repeated = tf.tile(constant[tf.newaxis], [steps, 1, 1])
+        sequences = tf.concat([repeated, sequences], axis=2)
+    units = recurrent.shape[0]
+    weights, biases = map(_reordered, (tf.concat([kernel, recurrent], axis=0), bias))
+    peephole = tf.zeros([units])
+    outputs = []
+    # It warns, at each call, of strips of an odd number of rows.
+    even = tf.pad(sequences, [[0, 0], [0, -rows % 4], [0, 0]])
+    for strip in tf.split(even, 2, axis=1):
+        zero = tf.zeros([tf.shape(strip)[1], units])
+        found = tf.raw_ops.BlockLSTM(
+            seq_len_max=tf.cast(steps, tf.int64),
+            x=strip,
+            cs_prev=zero,
+            h_prev=zero,
+            w=weights,
+            wci=peephole,
+            wcf=peephole,
+            wco=peephole,
+            b=biases,
+            forget_bias=0.0,
+            cell_clip=-1.0,
+            use_peephole=False,
+        )
+        outputs.append(found.h)
+    return tf.concat(outputs, axis=1)[:, :rows]
+
+
+def _reordered(weights: tf.Tensor) -> tf.Tensor:
+    """Keras's gates i f c o as i c f o, which BlockLSTM takes; V2 takes Keras's, OpenVINO no V2."""
+    i, f, c, o = tf.split(weights, 4, axis=-1)
+    return tf.concat([i, c, f, o], axis=-1)
+
+
+def _native_outputs(
+    sequences: tf.Tensor,
+    constant: tf.Tensor | None,
+    kernel: tf.Tensor,
+    recurrent: tf.Tensor,
+    bias: tf.Tensor,
+) -> tf.Tensor:
+    """The outputs [T, B, H] of inputs [T, B, F], with the loops of `recurrence`."""
+    recurrence.prepare()
+    always, split = bias, 0
+    if constant is not None:
+        split = constant.shape[1]
+        always += tf.matmul(constant, kernel[:split])
+    steps, rows = tf.unstack(tf.shape(sequences)[:2])
+    if features := kernel.shape[0] - split:
+        flat = tf.reshape(sequences, [-1, features])
+        projected = tf.reshape(tf.matmul(flat, kernel[split:]), [steps, rows, kernel.shape[1]])
+        return _differentiable(projected + always, recurrent, steps)
+    # One row that every step reads: [1, B, 4H].
+    return _differentiable(always[tf.newaxis], recurrent, steps)
+
+
+def _differentiable(inputs: tf.Tensor, recurrent: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
+    """The outputs [T, B, H], with the gradient of this module instead of TensorFlow's.
+
+    Args:
+      inputs: x K + b, [T, B, 4H], or [1, B, 4H] if it is the same at every step.
+      recurrent: R, [H, 4H].
+      steps: T.
+    """
+    units, width = recurrent.shape
+
+    @tf.custom_gradient
+    def outputs_of(inputs: tf.Tensor, recurrent: tf.Tensor):
+        outputs, gates, cells = _native(
+            recurrence.forward, [inputs, recurrent, steps], (units, width, units)
+        )
+
+        def gradient(slope: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            [slopes] = _native(recurrence.backward, [slope, recurrent, gates, cells], (width,))
+            before = tf.reshape(outputs[:-1], [-1, units])
+            of_recurrent = tf.matmul(before, tf.reshape(slopes[1:], [-1, width]), transpose_a=True)
+            if inputs.shape[0] == 1:
+                slopes = tf.reduce_sum(slopes, axis=0, keepdims=True)
+            return slopes, of_recurrent
+
+        return outputs, gradient
+
+    return outputs_of(inputs, recurrent)
+
+
+def _native(
+    function: Callable[..., Any], arguments: list[tf.Tensor], widths: tuple[int, ...]
+) -> list[tf.Tensor]:
+    """What a function of `recurrence` gives, each [T, B, one of the widths].
+
+    Without a state, or TensorFlow would let one strip of a batch wait for the other.
+    """
+    types = [tf.float32] * len(widths)
+    found = tf.nest.flatten(tf.numpy_function(function, arguments, types, stateful=False))
+    for one, width in zip(found, widths, strict=True):
+        one.set_shape([None, None, width])
+    return found

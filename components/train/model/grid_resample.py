@@ -1,0 +1,93 @@
+"""Sequences of any length <-> a grid of K steps, by linear interpolation within each one's length.
+
+Grid step k stands at k (L - 1) / (K - 1) steps of a sequence of length L: the first at its first
+step, the last at its last. Both ways are products with a matrix that the lengths alone decide, from
+one table of integers, so that its weights are exact to a rounding at any length:
+
+    d[k, t] = |k (L - 1) - t (K - 1)|
+    to the grid     max(0, K - 1 - d[k, t]) / (K - 1)   [K, T]
+    from the grid   max(0, L - 1 - d[k, t]) / (L - 1)   [T, K]
+
+A single step (L = 1) fills the whole grid, and is read from the grid's middle.
+"""
+
+import tensorflow as tf
+
+from ragline.components.contract import masking
+
+
+def to_grid(values: tf.Tensor, length: tf.Tensor, steps: int) -> tf.Tensor:
+    """Resamples each sequence to the grid.
+
+    Args:
+      values: float32 [B, T, F], finite in the padding, which has no part in the result.
+      length: int [B], 1 <= length <= T.
+      steps: K, at least 2.
+
+    Returns:
+      float32 [B, K, F].
+    """
+    places = tf.range(tf.shape(values)[1])[tf.newaxis]
+    weight = tf.maximum(steps - 1 - _distance(places, length, steps), 0) / (steps - 1)
+    return tf.matmul(tf.cast(weight, values.dtype), values)
+
+
+def from_grid(grid: tf.Tensor, length: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
+    """Reads each sequence from the grid; in the padding, its last step again.
+
+    Args:
+      grid: float32 [B, K, F].
+      length: int [B].
+      steps: T.
+
+    Returns:
+      float32 [B, T, F].
+    """
+    last = tf.cast(length, tf.int32)[:, tf.newaxis] - 1
+    points = grid.shape[1]
+    distance = _distance(tf.minimum(tf.range(steps)[tf.newaxis], last), length, points)
+    last = last[..., tf.newaxis]
+    weight = tf.maximum(last - distance, 0) / tf.maximum(last, 1)
+    # Of a single step, the one or two grid steps in the middle.
+    middle = [float(2 * k in (points - 2, points - 1, points)) for k in range(points)]
+    alone = tf.constant(middle, weight.dtype)[:, tf.newaxis] / sum(middle)
+    weight = tf.where(last == 0, alone, weight)
+    return tf.matmul(tf.cast(weight, grid.dtype), grid, transpose_a=True)
+
+
+def fill(values: tf.Tensor, observed: tf.Tensor) -> tf.Tensor:
+    """Fills what is missing on the line between the observed values around it, by feature.
+
+    Before the first of them stands its value, after the last that one's; of a feature that was
+    never observed, 0. Resampled to a grid, that is interpolation over the observed values alone:
+    the line's corners are whole steps.
+
+    Args:
+      values: [B, T, F]; anything may stand where not observed.
+      observed: bool [B, T, F]; False in the padding.
+
+    Returns:
+      [B, T, F], in the padding the last observed value of the feature.
+    """
+    there = tf.transpose(observed, [0, 2, 1])
+    by_feature = masking.select(there, tf.transpose(values, [0, 2, 1]))
+    # The places of the observed values first, in their order: the n-th of them is at [..., n].
+    order = tf.argsort(tf.where(there, 0, 1), axis=2, stable=True)
+    seen = tf.cast(there, tf.int32)
+    number = tf.cumsum(seen, axis=2)
+    most = tf.maximum(number[..., -1:] - 1, 0)
+    before, after = (
+        tf.gather(order, tf.clip_by_value(nth, 0, most), batch_dims=2)
+        for nth in (number - 1, number - seen)
+    )
+    low, high = (tf.gather(by_feature, place, batch_dims=2) for place in (before, after))
+    way = tf.cast(tf.range(tf.shape(values)[1]) - before, values.dtype)
+    share = tf.math.divide_no_nan(way, tf.cast(after - before, values.dtype))
+    return tf.transpose(low + (high - low) * share, [0, 2, 1])
+
+
+def _distance(places: tf.Tensor, length: tf.Tensor, steps: int) -> tf.Tensor:
+    """The table d of the steps at `places`, int [B or 1, T], as int32 [B, K, T]."""
+    last = tf.cast(length, tf.int32)[:, tf.newaxis, tf.newaxis] - 1
+    points = tf.range(steps)[tf.newaxis, :, tf.newaxis]
+    return tf.abs(points * last - places[:, tf.newaxis, :] * (steps - 1))

@@ -1,0 +1,115 @@
+"""The linear path around the recurrence: sequence -> grid -> code, and code -> grid -> sequence.
+
+    code            = linear(grid of the values) + what the recurrent encoder adds
+    reconstruction  = linear(code), read from the grid + what the recurrent decoder adds
+
+The recurrent decoder reads, beside the code, the linear reconstruction of the step that it adds to.
+
+Training starts at the principal components of the training split, with nothing added: the error is
+that of a PCA of as many numbers, and the recurrence has only to learn what no linear map can. A
+model that was drawn and not started so has random maps, as its other layers have.
+
+The code is turned by a random rotation, and scaled to a mean variance of 1. Either changes no
+reconstruction, and both spread what is known alike over all numbers of the code: of components as
+they are the first has hundreds of times the last one's variance, which a user who standardises the
+code, as most do before comparing distances, would blow up to the same.
+"""
+
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ragline.components.contract import masking
+from ragline.components.train.data.input_pipeline import Batch, one_pass
+from ragline.components.train.model import grid_resample, shrinkage_pca
+
+# K F, so that the covariance of the grids has at most 32 MiB, and its components take seconds.
+MOST_NUMBERS = 2_048
+
+
+def grid_steps(wanted: int, features: int) -> int:
+    """K: as many as wanted, or as keep K F within MOST_NUMBERS; 0 if that leaves fewer than 2."""
+    steps = min(wanted, MOST_NUMBERS // features)
+    return steps if steps >= 2 else 0
+
+
+class LinearPath(keras.Layer):
+    """Two dense maps, between the grid of a sequence [K F] and its code [E]."""
+
+    def __init__(self, *, features: int, steps: int, size: int) -> None:
+        """Builds both maps.
+
+        Args:
+          features: F.
+          steps: K, see `grid_steps`.
+          size: E.
+        """
+        super().__init__(dtype="float32", name="linear")
+        self.steps, self._features = steps, features
+        self.to_code = keras.layers.Dense(size, dtype="float32", name="to_code")
+        self.to_code.build((None, steps * features))
+        self.to_grid = keras.layers.Dense(steps * features, dtype="float32", name="to_grid")
+        self.to_grid.build((None, size))
+        self.built = True
+
+    def grid(self, values: tf.Tensor, length: tf.Tensor, weight: tf.Tensor | None) -> tf.Tensor:
+        """Sequences on the grid, float32 [B, K F].
+
+        Args:
+          values: float32 [B, T, F], 0 in the padding.
+          length: int [B].
+          weight: 0 where a value is missing, [B, T, F]; None, or [B, T], if none can be.
+        """
+        if weight is not None and weight.shape.rank == 3:
+            observed = (weight > 0) & masking.mask_of(length, tf.shape(values)[1])[..., tf.newaxis]
+            values = grid_resample.fill(values, observed)
+        grid = grid_resample.to_grid(values, length, self.steps)
+        return tf.reshape(grid, [-1, self.steps * self._features])
+
+    def encode(self, values: tf.Tensor, length: tf.Tensor, weight: tf.Tensor | None) -> tf.Tensor:
+        """The linear part of the code, float32 [B, E]; the arguments are those of `grid`."""
+        return self.to_code(self.grid(values, length, weight))
+
+    def decode(self, code: tf.Tensor, length: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
+        """The linear part of the reconstruction, float32 [B, T, F]; the last step in the padding.
+
+        Args:
+          code: float32 [B, E].
+          length: int [B].
+          steps: T.
+        """
+        grid = tf.reshape(self.to_grid(code), [-1, self.steps, self._features])
+        return grid_resample.from_grid(grid, length, steps)
+
+    def start_at(self, batches: tf.data.Dataset, seed: int) -> None:
+        """Sets both maps to the principal components of sequences.
+
+        Two passes over the batches, and (K F)^2 numbers in memory.
+
+        Args:
+          batches: a dataset of `Batch`, the same in both passes.
+          seed: of the code's rotation.
+        """
+
+        @tf.function(input_signature=[batches.element_spec])
+        def grid(batch: Batch) -> tf.Tensor:
+            mask = masking.mask_of(batch.length, tf.shape(batch.values)[1])
+            values = masking.select(mask, batch.values)
+            return self.grid(values, batch.length, batch.sample_weight)
+
+        def parts() -> Iterable[np.ndarray]:
+            return (grid(batch).numpy() for batch in one_pass(batches))
+
+        found = shrinkage_pca.moments(parts)
+        covariance = shrinkage_pca.shrink(found, self.steps)
+        size = self.to_code.units
+        directions = shrinkage_pca.components(covariance, size)
+        variance = np.einsum("nd,de,ne->", directions, covariance, directions) / size
+        scale = np.sqrt(variance) if variance > 0.0 else 1.0
+        noise = np.random.default_rng(seed).normal(size=(size, size))
+        # [D, E]; orthonormal columns, or rows if the code is the longer of the two.
+        turned = directions.T @ np.linalg.qr(noise).Q[: len(directions)]
+        self.to_code.set_weights([turned / scale, -found.mean @ turned / scale])
+        self.to_grid.set_weights([turned.T * scale, found.mean])

@@ -1,0 +1,215 @@
+"""The loss and every error sum: masked sums over valid, observed values.
+
+    loss = sum of weight * error(output - target) / sum of weight
+
+One definition, carried as (sum, count) and divided once. `sample_weight` says what counts, and how
+much; it comes from the input pipeline, never from the values. Targets and outputs are selected
+before they meet, so padding of any content, NaN included, has no part in the loss and a gradient of
+exactly 0.
+"""
+
+import math
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from ragline.components.contract import masking
+from ragline.components.contract.signatures import (
+    ABSOLUTE,
+    FEATURE_SUM,
+    FEATURE_VALUES,
+    HEAD_LOSS,
+    HEAD_RIGHT,
+    LABELLED,
+    LAST_VALUE,
+    MODEL,
+    N_FINITE,
+    N_SEQUENCES,
+    N_STEPS,
+    N_VALUES,
+    SEQUENCE_MEAN,
+    SQUARED,
+    TRAINING_MEAN,
+    error_sum,
+    head_sum,
+)
+from ragline.components.train.options import HeadOptions
+
+
+def _log_cosh(difference: tf.Tensor) -> tf.Tensor:
+    """The logarithm of cosh d, in two forms, each where the other fails.
+
+    Near 0, log(1 + 2 sinh^2(d / 2)), which overflows far off; there, |d| + log(1 + exp(-2 |d|)) -
+    log 2, of which nothing but rounding is left near 0.
+    """
+    size = tf.abs(difference)
+    near = tf.math.log1p(2.0 * tf.square(tf.sinh(0.5 * tf.minimum(size, 1.0))))
+    far = size + tf.math.softplus(-2.0 * size) - math.log(2.0)
+    return tf.where(size < 1.0, near, far)
+
+
+# error -> its elementwise function of the difference.
+_ERRORS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
+    "squared": tf.square,
+    "absolute": tf.abs,
+    # Huber 1964, with delta 1: d^2 / 2 up to 1, |d| - 1/2 beyond.
+    "huber": lambda d: tf.where(tf.abs(d) <= 1.0, 0.5 * tf.square(d), tf.abs(d) - 0.5),
+    "log_cosh": _log_cosh,
+}
+
+
+def error_sums(
+    error: str, targets: tf.Tensor, outputs: tf.Tensor, sample_weight: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The two halves of a reconstruction loss.
+
+    Args:
+      error: `squared`, `absolute`, `huber` or `log_cosh`.
+      targets: float32 [B, T, F].
+      outputs: float32 [B, T, F].
+      sample_weight: [B, T], or [B, T, F] where values can be missing; 0 = does not count.
+
+    Returns:
+      (sum of weighted errors, sum of weights), float32 scalars.
+
+    Raises:
+      ValueError: if the weight has another shape.
+    """
+    difference = _difference(targets, outputs, masking.counts(sample_weight, targets))
+    return masking.masked_sum(_ERRORS[error](difference), sample_weight)
+
+
+def head_sums(
+    head: HeadOptions, target: tf.Tensor, outputs: tf.Tensor, sample_weight: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The two halves of a head's loss: over the labelled sequences only.
+
+    Args:
+      head: its type.
+      target: int64 [B], the class, or float32 [B]; anything where the label is missing.
+      outputs: float32 [B, classes], logits, or [B, 1].
+      sample_weight: float32 [B]; 0 where the label is missing.
+
+    Returns:
+      (sum of weighted errors, sum of weights), float32 scalars; (0, 0) if no label is there.
+    """
+    errors = _head_errors(head, target, outputs, sample_weight > 0)
+    return tf.reduce_sum(sample_weight * errors), tf.reduce_sum(sample_weight)
+
+
+def head_sums_by_sequence(
+    head: HeadOptions, target: tf.Tensor, outputs: tf.Tensor, sample_weight: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """What one sequence adds to a head's metrics, in float64; nothing where its label is missing.
+
+    Args:
+      head: its type.
+      target: int64 [B], the class, or float32 [B].
+      outputs: float32 [B, classes], logits, or [B, 1].
+      sample_weight: float32 [B]; 1, or 0 where the label is missing.
+
+    Returns:
+      name (see `ragline.components.contract.signatures`) -> float64 [B].
+    """
+    labelled = sample_weight > 0
+    # Before the loss, so that its exponentials and logarithms are of float64, too.
+    outputs = tf.cast(outputs, tf.float64)
+    if head.type == "regression":
+        target = tf.cast(target, tf.float64)
+    sums = {
+        head_sum(head.name, LABELLED): tf.cast(labelled, tf.float64),
+        head_sum(head.name, HEAD_LOSS): _head_errors(head, target, outputs, labelled),
+    }
+    if head.type == "classification":
+        right = tf.equal(tf.argmax(outputs, axis=1), target) & labelled
+        sums[head_sum(head.name, HEAD_RIGHT)] = tf.cast(right, tf.float64)
+    return sums
+
+
+def _head_errors(
+    head: HeadOptions, target: tf.Tensor, outputs: tf.Tensor, labelled: tf.Tensor
+) -> tf.Tensor:
+    """The error of each labelled sequence, 0 of the others, [B]."""
+    if head.type == "classification":
+        errors = tf.nn.sparse_softmax_cross_entropy_with_logits(
+            masking.select(labelled, target), outputs
+        )
+        return masking.select(labelled, errors)
+    return tf.square(masking.select(labelled, outputs[:, 0] - target))
+
+
+def sums_by_sequence(
+    targets: tf.Tensor,
+    outputs: tf.Tensor,
+    embedding: tf.Tensor,
+    length: tf.Tensor,
+    sample_weight: tf.Tensor,
+) -> dict[str, tf.Tensor]:
+    """What one sequence adds to every metric of reconstruction, in float64.
+
+    The baselines are computed beside the model, on the same values: the training mean of a feature
+    is 0 in standardised units; a sequence's own mean is over its valid, observed values; the last
+    value is that of the last earlier step in which the feature was observed, and the training mean
+    before the first.
+
+    Args:
+      targets: float32 [B, T, F], standardised.
+      outputs: float32 [B, T, F], the model's reconstruction.
+      embedding: float32 [B, E].
+      length: int64 [B].
+      sample_weight: [B, T] or [B, T, F].
+
+    Returns:
+      name (see `ragline.components.contract.signatures`) -> float64 [B], or [B, F] of what is said of each feature.
+    """
+    counted = masking.counts(sample_weight, targets)
+    values = masking.select(counted, tf.cast(targets, tf.float64))
+    number = tf.reduce_sum(tf.cast(counted, tf.float64), axis=1)
+    total = tf.reduce_sum(values, axis=1)
+    own_mean = masking.masked_mean(total, number)[:, tf.newaxis]
+    predictions = {
+        MODEL: tf.cast(outputs, tf.float64),
+        TRAINING_MEAN: tf.zeros_like(values),
+        SEQUENCE_MEAN: tf.broadcast_to(own_mean, tf.shape(values)),
+        LAST_VALUE: _last_values(values, counted),
+    }
+    finite = masking.select(counted, tf.cast(outputs, tf.float64))
+    is_finite = tf.reduce_all(tf.math.is_finite(finite), axis=(1, 2)) & tf.reduce_all(
+        tf.math.is_finite(embedding), axis=1
+    )
+    sums = {
+        N_SEQUENCES: tf.ones_like(length, tf.float64),
+        N_STEPS: tf.cast(length, tf.float64),
+        N_VALUES: tf.reduce_sum(number, axis=1),
+        N_FINITE: tf.cast(is_finite, tf.float64),
+        FEATURE_VALUES: number,
+        FEATURE_SUM: total,
+    }
+    for predictor, predicted in predictions.items():
+        errors = _difference(values, predicted, counted)
+        sums[error_sum(predictor, SQUARED)] = tf.reduce_sum(tf.square(errors), axis=1)
+        sums[error_sum(predictor, ABSOLUTE)] = tf.reduce_sum(tf.abs(errors), axis=(1, 2))
+    return sums
+
+
+def _last_values(values: tf.Tensor, counted: tf.Tensor) -> tf.Tensor:
+    """At each step, the feature's last counted value of an earlier step; 0 before the first.
+
+    Sorted so that the counted values come first, in their order, the last one before a step is the
+    n-th of them, where n is how many there were before it.
+
+    Args:
+      values: [B, T, F].
+      counted: bool [B, T, F].
+    """
+    by_feature = tf.transpose(values, [0, 2, 1])
+    there = tf.transpose(counted, [0, 2, 1])
+    order = tf.argsort(tf.where(there, 0, 1), axis=2, stable=True)
+    first = tf.gather(by_feature, order, batch_dims=2)
+    before = tf.cumsum(tf.cast(there, tf.int32), axis=2, exclusive=True)
+    last = tf.gather(first, tf.maximum(before - 1, 0), batch_dims=2)
+    return tf.transpose(masking.select(before > 0, last), [0, 2, 1])
+
+
+def _difference(targets: tf.Tensor, outputs: tf.Tensor, counted: tf.Tensor) -> tf.Tensor:
+    return masking.select(counted, outputs) - masking.select(counted, targets)

@@ -1,0 +1,82 @@
+"""What padding had to do with a training: its share of the loss and of the gradient.
+
+Both are 0 for a strategy that keeps padding out. `plain_loss` is what a loss over all steps would
+have reported of the same outputs: for `remask`, its distance from the masked mean is the bias that
+counting the repeated last step would bring. It is about the values; the cross-entropies of the
+categories are kept out of padding by the same weights.
+"""
+
+import tensorflow as tf
+
+from ragline.components.contract import masking
+from ragline.components.contract.masking import masked_mean_of
+from ragline.components.train.data.input_pipeline import Batch, sums_over
+from ragline.components.train.model.architecture import MaskedAutoencoder
+from ragline.components.train.objective import loss
+from ragline.components.train.options import TrainOptions
+from ragline.components.train.padding import strategies
+
+
+def of_padding(
+    model: MaskedAutoencoder, options: TrainOptions, batches: tf.data.Dataset
+) -> dict[str, float]:
+    """Measures a trained model on its training batches, with its training loss.
+
+    Args:
+      model: as trained.
+      options: of the training.
+      batches: a dataset of `Batch`, padded as in training.
+
+    Returns:
+      `loss`, the training loss with the weights as they are; `masked_loss`, the same over valid,
+      observed values alone; `plain_loss`, over all steps; `loss_share` and `gradient_share`, of the
+      loss and of its absolute gradient with respect to the model's outputs, that padding has.
+    """
+
+    @tf.function(input_signature=[batches.element_spec])
+    def of_batch(batch: Batch) -> dict[str, tf.Tensor]:
+        sums = _sums(model, options, batch)
+        return {name: tf.cast(value, tf.float64) for name, value in sums.items()}
+
+    totals = sums_over(batches, of_batch)
+
+    def ratio(numerator: str, denominator: str) -> float:
+        return masked_mean_of(totals[numerator], totals[denominator])
+
+    return {
+        "loss": ratio("loss", "loss_count"),
+        "masked_loss": ratio("masked", "masked_count"),
+        "plain_loss": ratio("plain", "plain_count"),
+        "loss_share": ratio("padding_loss", "loss"),
+        "gradient_share": ratio("padding_gradient", "gradient"),
+    }
+
+
+def _sums(model: MaskedAutoencoder, options: TrainOptions, batch: Batch) -> dict[str, tf.Tensor]:
+    weight, targets = strategies.weight(options, batch), strategies.targets(options, batch)
+    outputs = model(batch.values, batch.length, codes=batch.codes, weight=batch.sample_weight)
+    valid = masking.mask_of(batch.length, tf.shape(batch.values)[1])
+
+    def sums_of(weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return loss.error_sums(options.error, targets, outputs, weight)
+
+    with tf.GradientTape() as tape:
+        tape.watch(outputs)
+        total, count = sums_of(weight)
+    gradient = tf.abs(tape.gradient(total, outputs))
+    counted = tf.cast(batch.sample_weight > 0, tf.float32)
+    masked, masked_count = sums_of(counted)
+    # As counted on valid steps, 1 in the padding.
+    plain, plain_count = sums_of(1.0 + masking.select(valid, counted - 1.0))
+    padding_total, _ = sums_of(masking.select(~valid, weight))
+    return {
+        "loss": total,
+        "loss_count": count,
+        "masked": masked,
+        "masked_count": masked_count,
+        "plain": plain,
+        "plain_count": plain_count,
+        "padding_loss": padding_total,
+        "padding_gradient": tf.reduce_sum(masking.select(~valid, gradient)),
+        "gradient": tf.reduce_sum(gradient),
+    }

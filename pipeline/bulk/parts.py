@@ -1,0 +1,116 @@
+"""Parquet files of embeddings: whole under their names, or not there.
+
+    sequence_id           string
+    entity_id             string
+    window_start          int64    of its session, the first step that the sequence has
+    window_end            int64    and the end of its steps, exclusive
+    length                int64    window_end - window_start
+    embedding             fixed-size list of E float32
+    reconstruction_error  float32  the masked mean squared error, standardised units
+    model_version         string   the number of the encoder, as it is in serving/
+
+What `id[64:128]` says of a window, `window_start` and `window_end` say as numbers.
+"""
+
+from collections.abc import Sequence as Collection
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ragline.components.contract.columns import ENTITY_ID, LENGTH, SEQUENCE_ID
+from ragline.components.contract.signatures import EMBEDDING, RECONSTRUCTION_ERROR
+from ragline.components.files import places
+from ragline.components.files.places import Place
+from ragline.components.files.storage import Staged
+
+WINDOW_START, WINDOW_END = "window_start", "window_end"
+MODEL_VERSION = "model_version"
+
+
+def schema(embedding_size: int) -> pa.Schema:
+    """Of every part."""
+    return pa.schema(
+        [
+            (SEQUENCE_ID, pa.string()),
+            (ENTITY_ID, pa.string()),
+            (WINDOW_START, pa.int64()),
+            (WINDOW_END, pa.int64()),
+            (LENGTH, pa.int64()),
+            (EMBEDDING, pa.list_(pa.float32(), embedding_size)),
+            (RECONSTRUCTION_ERROR, pa.float32()),
+            (MODEL_VERSION, pa.string()),
+        ]
+    )
+
+
+def table(
+    *,
+    sequence_id: Collection[str | None],
+    entity_id: Collection[str | None],
+    window: np.ndarray,
+    embedding: np.ndarray,
+    error: np.ndarray,
+    version: str,
+) -> pa.Table:
+    """N rows: window int64 [N, 2], embedding float32 [N, E], error float32 [N]."""
+    size = embedding.shape[1]
+    columns = [
+        pa.array(sequence_id, pa.string()),
+        pa.array(entity_id, pa.string()),
+        pa.array(window[:, 0]),
+        pa.array(window[:, 1]),
+        pa.array(window[:, 1] - window[:, 0]),
+        pa.FixedSizeListArray.from_arrays(pa.array(embedding.reshape(-1)), size),
+        pa.array(error),
+        pa.array([version] * len(error), pa.string()),
+    ]
+    return pa.Table.from_arrays(columns, schema=schema(size))
+
+
+class PartWriter:
+    """Writes one part; it is there once it is whole, and only if it has a row."""
+
+    def __init__(self, place: Place, embedding_size: int) -> None:
+        """Begins with nothing.
+
+        Args:
+          place: of the part.
+          embedding_size: E.
+        """
+        self._place = place
+        self._staged = Staged(place)
+        self._schema = schema(embedding_size)
+        self._writer: pq.ParquetWriter | None = None
+        self.rows = 0
+
+    def write(self, rows: pa.Table) -> None:
+        """Adds rows."""
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._staged.file, self._schema, compression="zstd")
+        self._writer.write_table(rows)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if self._writer is not None:
+                self._writer.close()
+            if error is not None:
+                return
+            if self._writer is not None:
+                self._staged.publish()
+                with places.open(self._place) as stored:
+                    self.rows = pq.read_metadata(stored).num_rows
+            else:
+                places.remove(self._place)  # Of an earlier turn, which had rows.
+        finally:
+            self._staged.discard()

@@ -1,0 +1,97 @@
+"""What a run takes from earlier ones is sound, and what it makes is sealed.
+
+Before a stage is served from the cache, what it would be served is held against its seal. If that
+is damaged, the stage runs again. If the same content comes out, it takes the damaged one's place,
+so that what depends on it stays cached; otherwise what depends on it runs, too.
+"""
+
+import logging
+import pathlib
+from collections.abc import Collection, Mapping
+
+from ml_metadata.metadata_store import metadata_store
+from ml_metadata.proto import metadata_store_pb2
+
+from ragline.pipeline.cache import lineage
+from ragline.pipeline.cache.artifact_manifests import Seals
+
+_log = logging.getLogger("ragline.cache")
+
+
+class Reuse:
+    """The artifacts of a run, new and reused."""
+
+    def __init__(self, database: pathlib.Path, seals: Seals, pipeline: str, run_id: str) -> None:
+        """Opens nothing yet.
+
+        Args:
+          database: of ML Metadata.
+          seals: of the work directory.
+          pipeline: its name.
+          run_id: of the run.
+        """
+        self._database = database
+        self._seals = seals
+        self._pipeline = pipeline
+        self._run_id = run_id
+        self._damaged: Mapping[str, int] = {}
+
+    def damaged(self, stage: str, artifacts: Mapping[str, int]) -> list[int]:
+        """Tells what of the artifacts that a stage would reuse is damaged; returns their ids.
+
+        Args:
+          stage: that is about to run.
+          artifacts: place -> id.
+        """
+        found = {uri: self._seals.damage(pathlib.Path(uri)) for uri in artifacts}
+        for damage in filter(None, found.values()):
+            _log.warning("%s: not taken from an earlier run: %s", stage, damage)
+        ids = [artifacts[uri] for uri, damage in found.items() if damage]
+        self._damaged = artifacts if ids else {}
+        return ids
+
+    def discard(self, ids: Collection[int]) -> None:
+        """Removes artifacts: no stage finds them, no cache serves them."""
+        self._discard(lineage.connect(self._database), ids)
+
+    def settle(self, stage: str) -> None:
+        """Seals what a stage made, if it ran, and settles what is used of that and of the damaged.
+
+        Args:
+          stage: that has just ended well.
+        """
+        store = lineage.connect(self._database)
+        execution = lineage.executions(store, self._pipeline, self._run_id).get(stage)
+        if execution is None or execution.last_known_state != metadata_store_pb2.Execution.COMPLETE:
+            return
+        made = lineage.outputs(store, execution)
+        for artifact in made.values():
+            self._seals.seal(pathlib.Path(artifact.uri))
+        if made and self._damaged:
+            self._replace(store, execution, made, stage)
+
+    def _replace(
+        self,
+        store: metadata_store.MetadataStore,
+        execution: metadata_store_pb2.Execution,
+        made: Mapping[str, metadata_store_pb2.Artifact],
+        stage: str,
+    ) -> None:
+        # `artifacts/<stage>/<output>/<execution>`
+        former = {pathlib.Path(uri).parent.name: uri for uri in self._damaged}
+        pairs = [
+            (pathlib.Path(former.get(output, "")), pathlib.Path(artifact.uri))
+            for output, artifact in made.items()
+        ]
+        if not all(self._seals.same(old, new) for old, new in pairs):
+            self._discard(store, self._damaged.values())
+            return
+        for old, new in pairs:
+            self._seals.replace(old, new)
+        lineage.link(store, execution, {name: self._damaged[uri] for name, uri in former.items()})
+        lineage.delete(store, [artifact.id for artifact in made.values()])
+        _log.info("%s: came out as it was; what depends on it is not touched", stage)
+
+    def _discard(self, store: metadata_store.MetadataStore, ids: Collection[int]) -> None:
+        for artifact in lineage.delete(store, ids):
+            self._seals.remove(pathlib.Path(artifact.uri))

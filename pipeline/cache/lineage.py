@@ -1,0 +1,135 @@
+"""What ML Metadata knows of one run: its stages' states, and where their outputs are.
+
+Everything is found by the context of that very run, never by "the newest artifact": after a cached
+stage, the newest is not the one that was used.
+"""
+
+import pathlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ml_metadata.metadata_store import metadata_store
+from ml_metadata.proto import metadata_store_pb2
+
+from ragline.components.files.storage import read_json
+
+_Execution = metadata_store_pb2.Execution
+_Artifact = metadata_store_pb2.Artifact
+_Event = metadata_store_pb2.Event
+_STATES = {_Execution.COMPLETE: "ran", _Execution.CACHED: "cached"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stage of a run.
+
+    Attributes:
+      state: `ran`, `cached` or `failed`.
+      seconds: from the start of its execution to its last update.
+      outputs: output -> uri of its artifact.
+    """
+
+    state: str
+    seconds: float
+    outputs: dict[str, str]
+
+    def read(self, output: str, file: str) -> Any:
+        """The content of a JSON file in an output; None if the stage did not get to write it."""
+        path = pathlib.Path(self.outputs.get(output, ""), file)
+        return read_json(path) if path.is_file() else None
+
+
+def connect(database: pathlib.Path) -> metadata_store.MetadataStore:
+    """Opens a database of ML Metadata, or makes one."""
+    config = metadata_store_pb2.ConnectionConfig()
+    config.sqlite.filename_uri = str(database)
+    return metadata_store.MetadataStore(config)
+
+
+def stages(database: pathlib.Path, pipeline: str, run_id: str) -> dict[str, Stage]:
+    """The stages of a run that were started, in order.
+
+    Args:
+      database: of ML Metadata; not there before the first stage of the first run.
+      pipeline: its name.
+      run_id: of the run.
+    """
+    if not database.exists():
+        return {}
+    store = connect(database)
+    return {
+        stage: Stage(
+            state=_STATES.get(execution.last_known_state, "failed"),
+            seconds=_milliseconds(execution) / 1000,
+            outputs={name: artifact.uri for name, artifact in outputs(store, execution).items()},
+        )
+        for stage, execution in executions(store, pipeline, run_id).items()
+    }
+
+
+def executions(
+    store: metadata_store.MetadataStore, pipeline: str, run_id: str
+) -> dict[str, metadata_store_pb2.Execution]:
+    """Stage -> its execution in a run, in order."""
+    context = store.get_context_by_type_and_name("pipeline_run", run_id)
+    if context is None:
+        return {}
+    found = {}
+    for execution in sorted(store.get_executions_by_context(context.id), key=lambda e: e.id):
+        [node] = [c for c in store.get_contexts_by_execution(execution.id) if c.type == "node"]
+        found[node.name.removeprefix(f"{pipeline}.")] = execution
+    return found
+
+
+def outputs(
+    store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution
+) -> dict[str, metadata_store_pb2.Artifact]:
+    """Output -> the artifact that stands for it: made now, or earlier and found sound."""
+    events = [
+        event
+        for event in store.get_events_by_execution_ids([execution.id])
+        if event.type == _Event.OUTPUT
+    ]
+    artifacts = {a.id: a for a in store.get_artifacts_by_id([e.artifact_id for e in events])}
+    return {
+        event.path.steps[0].key: artifacts[event.artifact_id]
+        for event in events
+        if artifacts[event.artifact_id].state != _Artifact.DELETED
+    }
+
+
+def link(
+    store: metadata_store.MetadataStore,
+    execution: metadata_store_pb2.Execution,
+    artifacts: Mapping[str, int],
+) -> None:
+    """Makes artifacts the outputs of an execution, too: output -> id."""
+    store.put_events(
+        [
+            metadata_store_pb2.Event(
+                artifact_id=artifact,
+                execution_id=execution.id,
+                type=_Event.OUTPUT,
+                path=_Event.Path(steps=[_Event.Path.Step(key=name), _Event.Path.Step(index=0)]),
+            )
+            for name, artifact in artifacts.items()
+        ]
+    )
+
+
+def delete(
+    store: metadata_store.MetadataStore, ids: Iterable[int]
+) -> list[metadata_store_pb2.Artifact]:
+    """Marks artifacts as gone: no stage reads them, no cache serves them. Returns them."""
+    found: list[metadata_store_pb2.Artifact] = store.get_artifacts_by_id(list(ids))
+    for artifact in found:
+        artifact.state = _Artifact.DELETED
+    store.put_artifacts(found)
+    return found
+
+
+def _milliseconds(execution: metadata_store_pb2.Execution) -> int:
+    started: int = execution.create_time_since_epoch
+    ended: int = execution.last_update_time_since_epoch
+    return ended - started

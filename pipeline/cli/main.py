@@ -1,0 +1,273 @@
+"""The command line: `ragline`, or `python -m ragline`.
+
+Exit codes: 0 done; 1 a defect; 2 bad configuration; 3 bad data; 4 not blessed, nothing pushed (of
+`check` and `rollback`: the contract does not hold); 75 another run holds the work directory.
+Progress goes to stderr, `--json` puts the summary on stdout. TensorFlow, Beam and TFX are imported
+only by the commands that need them.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ragline.components.contract import exits
+from ragline.components.contract.errors import ToldError, UsageError
+from ragline.pipeline.cli.arguments import parser
+
+if TYPE_CHECKING:
+    from ragline.pipeline.config import Config
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        return COMMANDS[options.command](options)
+    except ToldError as error:
+        _say(str(error))
+        return error.exit_code
+
+
+def _in_workdir(command: Callable[[argparse.Namespace, "Config"], int]) -> Command:
+    """A command that runs in a work directory: its configuration read, the disk's trouble told."""
+
+    def checked(options: argparse.Namespace) -> int:
+        from ragline.pipeline.config import load
+        from ragline.pipeline.runs.machine_errors import TroubleError, sentence
+
+        config = load(options.config, options.overrides, options.workdir)
+        try:
+            return command(options, config)
+        except OSError as error:  # Outside of the stages, as when the report is written.
+            if told := sentence(error, pathlib.Path(config.workdir)):
+                raise TroubleError(told) from error
+            raise
+
+    return checked
+
+
+@contextlib.contextmanager
+def _writing(output: pathlib.Path) -> Iterator[None]:
+    """What stands in the way of a file or folder that `--output` names."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"--output: expected a place to write to, received {output}: {error.strerror}"
+        ) from error
+
+
+@_in_workdir
+def _run(options: argparse.Namespace, config: "Config") -> int:
+    if options.spans is None:
+        return _run_once(options, config)
+    from ragline.pipeline.runs import spans
+
+    exit_code = exits.DONE
+    for of_span in spans.configurations(config, options.spans):
+        _say(f"span {of_span.input.span}")
+        if entry := spans.done(of_span):
+            _say(f"done before, by run {entry.run_id}, and nothing has changed: left alone")
+            exit_code = entry.exit_code
+        else:
+            exit_code = _run_once(options, of_span)
+        if exit_code not in (exits.DONE, exits.NOT_BLESSED):
+            break  # A later span's window would hold what is wrong with this one.
+    return exit_code
+
+
+def _run_once(options: argparse.Namespace, config: "Config") -> int:
+    from ragline.pipeline.cli import run_footer
+    from ragline.pipeline.runs import runner
+
+    outcome = runner.run(config, options.force_bless or "", verbose=options.verbose)
+    _say(run_footer.to_text(outcome.summary, outcome.folder))
+    if options.json:
+        print(json.dumps(outcome.summary, indent=2))
+    exit_code: int = outcome.summary["exit_code"]
+    return exit_code
+
+
+@_in_workdir
+def _list_spans(options: argparse.Namespace, config: "Config") -> int:
+    from ragline.pipeline.runs import spans
+
+    entries = spans.journal(config)
+    if options.json:
+        print(json.dumps([dataclasses.asdict(entry) for entry in entries], indent=2))
+    else:
+        print(spans.markdown(entries))
+    return exits.DONE
+
+
+def _init(options: argparse.Namespace) -> int:
+    from ragline.pipeline.onboard import init
+
+    with _writing(options.output):
+        written = init.write(options.input, options.output)
+    _say(written.to_text())
+    return exits.DONE
+
+
+@_in_workdir
+def _plan(options: argparse.Namespace, config: "Config") -> int:
+    from ragline.pipeline.onboard import plan, plan_text
+
+    found = plan.look(config)
+    print(
+        json.dumps(plan_text.to_dict(found), indent=2) if options.json else plan_text.to_text(found)
+    )
+    return exits.BAD_DATA if found.stops else exits.DONE
+
+
+@_in_workdir
+def _compare(options: argparse.Namespace, config: "Config") -> int:
+    from ragline.pipeline.report import comparison
+    from ragline.pipeline.runs import runner
+
+    rows = runner.compare(config, verbose=options.verbose)
+    print(json.dumps(rows, indent=2) if options.json else comparison.markdown(rows))
+    return exits.DONE
+
+
+@_in_workdir
+def _compile(options: argparse.Namespace, config: "Config") -> int:
+    from ragline.pipeline.runs import kubeflow
+
+    print(json.dumps(kubeflow.specification(config, options.kubeflow), indent=2))
+    return exits.DONE
+
+
+@_in_workdir
+def _versions(options: argparse.Namespace, config: "Config") -> int:
+    from ragline.pipeline.runs import versions
+
+    rows = versions.rows(config)
+    print(json.dumps(rows, indent=2) if options.json else versions.markdown(rows))
+    return exits.DONE
+
+
+@_in_workdir
+def _rollback(options: argparse.Namespace, config: "Config") -> int:
+    from ragline.pipeline.runs import versions
+
+    result, text = versions.roll_back(config, why=options.why, to=options.to)
+    _say(text)
+    if options.json:
+        print(json.dumps(result, indent=2))
+    return exits.DONE if result["pushed"] else exits.NOT_BLESSED
+
+
+def _check(options: argparse.Namespace) -> int:
+    from ragline.components.push.contract import check
+
+    checked = check.check(options.model)
+    if options.json:
+        print(json.dumps(checked.to_dict(options.model), indent=2))
+    else:
+        print(checked.to_text(options.model))
+    return exits.NOT_BLESSED if checked.violations else exits.DONE
+
+
+def _encode(options: argparse.Namespace) -> int:
+    from ragline.pipeline.bulk import encode_files
+
+    asked = encode_files.request(options.source, options.input, options.overrides, options.workdir)
+    found = encode_files.encode(asked, options.output)
+    _say(
+        f"{found['read']} records: {found['encoded']} encoded, {found['quarantined']} quarantined\n"
+        f"{found['sequences']} embeddings in {len(found['parts'])} parts: {options.output}"
+    )
+    if options.json:
+        print(json.dumps(found, indent=2))
+    return exits.DONE
+
+
+def _export(options: argparse.Namespace) -> int:
+    try:
+        from ragline.components.export import write
+    except ImportError as error:
+        raise UsageError(
+            f"export: expected {error.name}, which `pip install ragline[export]` brings"
+        ) from error
+    with _writing(options.output):
+        figure = write.onnx(options.encoder, options.output)
+    _say(f"{options.output}: in onnxruntime, at most {figure:.1e} from the SavedModel's embeddings")
+    return exits.DONE
+
+
+def _report(options: argparse.Namespace) -> int:
+    from ragline.pipeline.report import html_page
+    from ragline.pipeline.runs.machine_errors import TroubleError
+
+    try:
+        print(html_page.write_again(options.run))
+    except OSError as error:
+        raise TroubleError(f"{error.filename or options.run}: {error.strerror}") from error
+    return exits.DONE
+
+
+def _synth(options: argparse.Namespace) -> int:
+    from ragline.pipeline.demo import synth
+
+    with _writing(options.output):
+        made = synth.write(output=options.output, sequences=options.sequences, seed=options.seed)
+    _say(
+        f"{made.sequences} sequences, {made.steps} steps in {len(made.paths)} files: "
+        f"{options.output}"
+    )
+    return exits.DONE
+
+
+@_in_workdir
+def _worker(options: argparse.Namespace, config: "Config") -> int:
+    from ragline.components.train.loop import multiworker
+    from ragline.components.train.loop.cluster import of_environment
+    from ragline.pipeline.cache import cache_key
+
+    if config.train.strategy != "multi_worker":
+        raise UsageError(
+            f"train.strategy: expected 'multi_worker', received {config.train.strategy!r}"
+        )
+    cluster = of_environment(os.environ, leads=False)
+    _say(
+        f"worker {cluster.index} of {len(cluster.workers)}: waits for trainings in {config.workdir}"
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        source = cache_key.source("ragline.components.train")
+        multiworker.follow(pathlib.Path(config.workdir), source, _say)
+    return exits.DONE
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+COMMANDS: dict[str, Command] = {
+    "check": _check,
+    "compare": _compare,
+    "compile": _compile,
+    "encode": _encode,
+    "export": _export,
+    "init": _init,
+    "spans": _list_spans,
+    "plan": _plan,
+    "report": _report,
+    "rollback": _rollback,
+    "run": _run,
+    "synth": _synth,
+    "versions": _versions,
+    "worker": _worker,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,231 @@
+"""`ragline plan`: what a run would find and do, from a sample of the input, and what is wrong.
+
+Nothing here imports TensorFlow, Beam or TFX: an answer takes seconds. `plan_text.py` shows it.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ragline import schemas
+from ragline.components.contract.columns import SPLITS, Columns
+from ragline.components.evaluate.verdict.rules import Rules
+from ragline.components.ingest.preview import sampling
+from ragline.components.ingest.preview.preview_result import Preview
+from ragline.components.train.data import batching
+from ragline.components.train.options import HeadOptions, TrainOptions
+from ragline.pipeline.config import Config, load_rules
+
+# Two cores that train the demo's model (64 units, 6 features) see 100,000 valid steps a second, at
+# six floating-point operations a step and parameter, forwards and back.
+_OPERATIONS_A_SECOND = 2.5e10
+_OPERATIONS_A_PARAMETER = 6
+# What TFX's stages take around the training, whatever the data; and what Transform, statistics and
+# evaluation add for a million steps. The demo's 140,000 steps take 70 s in them.
+_SECONDS_AROUND = 60.0
+_SECONDS_A_MILLION_STEPS = 90.0
+# A batch of 32 sequences of 4,096 steps takes 400 MB of an LSTM of 64 units. TensorFlow and TFX
+# take 1 GB before the first stage, and 2.3 GB in the last, which asks the model in another process.
+_BYTES_A_STATE = 48
+_BYTES_BEFORE = 1_000_000_000
+_BYTES_AROUND = 2_300_000_000
+MOST_WORDS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """What training would be, for the whole input, as far as a sample tells.
+
+    Attributes:
+      sequences: split -> about how many.
+      steps: about how many, in both splits.
+      batches: how sequences are put into them.
+      waste: the share of padding in training batches.
+      updates: batches an epoch, about.
+      parameters: of the model.
+      seconds: roughly, of a whole run of all epochs, those of a search's trials among them.
+      bytes: roughly, of memory at the longest batch.
+    """
+
+    sequences: dict[str, int]
+    steps: int
+    batches: batching.Plan
+    waste: float
+    updates: int
+    parameters: int
+    seconds: float
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What `ragline plan` says.
+
+    Attributes:
+      found: the sample.
+      outlook: None if no sequence of the sample would be trained on.
+      stops: what would stop the run, a sentence each; or keep its model from being blessed.
+      notes: what a person should know.
+    """
+
+    found: Preview
+    outlook: Outlook | None
+    stops: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def look(config: Config) -> Plan:
+    """Reads a sample, and says what a run would make of it.
+
+    Raises:
+      BadDataError: what would stop a run before its first record.
+    """
+    schema = schemas.load(config.schema)
+    columns = Columns.from_schema(schema)
+    found = sampling.take(config.input, columns)
+    return Plan(
+        found=found,
+        outlook=_outlook(found, columns, config),
+        stops=tuple(_stops(found, config, load_rules(config), schema)),
+        notes=tuple(_notes(found, config)),
+    )
+
+
+def _outlook(found: Preview, columns: Columns, config: Config) -> Outlook | None:
+    options = config.train
+    train = found.lengths[found.split == SPLITS[0]]
+    if not len(train):
+        return None
+    whole = 1 / found.share
+    drawn = np.random.default_rng(options.seed).permutation(train)
+    batches = batching.of_training(options, drawn, len(columns.features))
+    epoch = batching.epoch_of(batches, drawn, batching.fixed_steps(options, drawn))
+    number = parameters(columns, options, config.heads)
+    steps = whole * int(found.lengths.sum())
+    epochs = options.epochs * (1 + config.tune.trials)
+    operations = _OPERATIONS_A_PARAMETER * number * epoch.padded_steps * whole * epochs
+    held = math.ceil(options.batch_size / options.micro_batches) * int(found.lengths.max())
+    layers = options.layers * (1.5 if options.bidirectional else 1)
+    trained = _BYTES_BEFORE + held * layers * options.units * _BYTES_A_STATE
+    return Outlook(
+        sequences={name: round(whole * int((found.split == name).sum())) for name in SPLITS},
+        steps=round(steps),
+        batches=batches,
+        waste=epoch.waste,
+        updates=max(1, round(whole * epoch.batches)),
+        parameters=number,
+        seconds=operations / _OPERATIONS_A_SECOND
+        + _SECONDS_AROUND
+        + _SECONDS_A_MILLION_STEPS * steps / 1e6,
+        bytes=round(max(_BYTES_AROUND, trained)),
+    )
+
+
+def parameters(columns: Columns, options: TrainOptions, heads: Iterable[HeadOptions] = ()) -> int:
+    """How many numbers the recurrent model has, about: layers, code, outputs and heads.
+
+    The linear path is left out, as it costs next to nothing a step, and so are the words of
+    categories, whose number only the whole data tells.
+    """
+    gates = {"lstm": 4, "gru": 3}[options.cell]
+    units, features, size = options.units, len(columns.features), options.embedding_size
+
+    def recurrent(inputs: int) -> int:
+        return gates * units * (inputs + units + 1)
+
+    directions = 2 if options.bidirectional else 1
+    encoder = directions * (
+        recurrent(features) + (options.layers - 1) * recurrent(directions * units)
+    )
+    given = size + (features if options.decoder == "teacher" else 0)
+    decoder = recurrent(given) + (options.layers - 1) * recurrent(units)
+    code = (directions * units + 1) * size
+    outputs = (units + 1) * features + sum((size + 1) * head.outputs for head in heads)
+    return encoder + decoder + code + outputs
+
+
+def _stops(found: Preview, config: Config, rules: Rules, schema: Any) -> Iterator[str]:
+    rejected = sum(found.reasons.values())
+    if not found.read:
+        yield "no_data: expected at least one record, the sample holds none"
+        return
+    if rejected > config.quarantine.max_share * found.read:
+        yield (
+            f"quarantine: {rejected} of {found.read} records would be rejected "
+            f"({rejected / found.read:.1%}), more than quarantine.max_share = "
+            f"{config.quarantine.max_share:.1%}"
+        )
+    counts = {name: int((found.split == name).sum()) for name in SPLITS}
+    for name, count in counts.items():
+        if not count and found.share == 1.0:
+            entities = sum(found.entities.values())
+            yield (
+                f"insufficient_data: the {name} split is empty: expected at least one sequence in "
+                f"it; {entities} {'entity falls' if entities == 1 else 'entities fall'} in the "
+                "other, and one entity always falls in one split"
+            )
+    if found.share == 1.0 and 0 < counts[SPLITS[1]] < rules.min_eval:
+        yield (
+            f"not blessed: the eval split has {counts[SPLITS[1]]} sequences, fewer than min_eval = "
+            f"{rules.min_eval} (input.eval_share, or a .verdict.toml beside the schema)"
+        )
+    yield from _outside(found, schema)
+    for place, head in enumerate(config.heads):
+        values = {str(value) for value in found.context[head.column] if value is not None}
+        if not values:
+            yield f"heads.{place}: no sequence has a {head.column!r}, which it is to learn"
+        elif head.type == "classification" and (unknown := sorted(values - {*head.classes})):
+            yield (
+                f"heads.{place}.classes: expected all classes of {head.column!r}, lacks "
+                f"{', '.join(unknown[:MOST_WORDS])}"
+            )
+
+
+def _outside(found: Preview, schema: Any) -> Iterator[str]:
+    """What the gate would stop: values outside of the schema's domains."""
+    contract = {feature.name: feature for feature in schema.feature}
+    for column in found.columns:
+        domain = contract[column.name].float_domain
+        if column.low is None or column.high is None:
+            continue
+        if domain.HasField("min") and column.low < domain.min:
+            yield f"schema: {column.name!r}: {column.low:g} is below its min of {domain.min:g}"
+        if domain.HasField("max") and column.high > domain.max:
+            yield f"schema: {column.name!r}: {column.high:g} is above its max of {domain.max:g}"
+    for name, counted in (*found.context.items(), *found.categories.items()):
+        known = {*contract[name].string_domain.value}
+        unknown = sorted(str(word) for word in counted if known and word and word not in known)
+        if unknown:
+            yield (
+                f"schema: {name!r}: expected one of its string_domain, received "
+                f"{', '.join(unknown[:MOST_WORDS])}"
+            )
+
+
+def _notes(found: Preview, config: Config) -> Iterator[str]:
+    if found.share < 1.0:
+        yield (
+            f"a sample of {found.share:.1%} of the bytes was read: what stands in the rest, such "
+            "as an id that stands twice, is not known"
+        )
+    if constant := [column.name for column in found.columns if column.is_constant]:
+        yield f"constant, and so of no use: {', '.join(constant)}; take them out of the schema"
+    for column in found.columns:
+        if column.steps and column.missing > column.steps / 2:
+            share = column.missing / column.steps
+            yield f"{column.name!r} is missing in {share:.0%} of all steps"
+    train = int((found.split == SPLITS[0]).sum())
+    if 0 < train < config.train.batch_size and found.share == 1.0:
+        yield (
+            f"train.batch_size = {config.train.batch_size} is more than the {train} sequences to "
+            "train on: an epoch is one update"
+        )
+    longest = int(found.lengths.max(initial=0))
+    if longest == config.input.steps.max_length and found.policies.get("windows"):
+        yield (
+            f"{found.policies['windows']} windows are cut of sequences longer than "
+            f"input.steps.max_length = {longest}"
+        )

@@ -1,0 +1,230 @@
+"""The report's plots, as Plotly figures: plain data, `{"data": [...], "layout": {...}}`.
+
+Pure. Colours are names of the page's CSS variables (`--model`), which its script looks up, so that
+a plot follows the page into the dark. Text of the data goes through `plain`: Plotly takes some tags
+in text for markup. What is missing or not finite is None, which is not drawn.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeGuard
+
+from ragline.components.contract.signatures import MODEL, TRAINING_MEAN
+from ragline.components.evaluate.metrics.formulas import MASKED_MSE
+from ragline.components.evaluate.verdict.rules import NEWEST
+
+Figure = dict[str, Any]
+
+CURVES = {
+    "masked_mse": ("eval, after the epoch", "--model", "solid"),
+    "loss": ("training loss, during it", "--other", "dash"),
+}
+_ROW = 26
+
+
+def is_number(value: float | None) -> TypeGuard[float]:
+    """Whether there is a value to write or to draw."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def plain(text: object) -> str:
+    """Text that Plotly shows as it is: it would take `<b>` or `<a href>` for markup."""
+    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def bars(table: Mapping[str, Any] | None, names: Mapping[str, str]) -> Figure | None:
+    """The eval masked MSE of the model and of each baseline.
+
+    Args:
+      table: predictor -> split -> metric -> value, as in the summary.
+      names: predictor -> how it is called.
+    """
+    # Not the newest blessed model's: its standardised units are others.
+    found = {
+        name: row["eval"][MASKED_MSE]
+        for name, row in (table or {}).items()
+        if name != NEWEST and is_number(row["eval"][MASKED_MSE])
+    }
+    if not found:
+        return None
+    colours = ["--model" if name == MODEL else "--other" for name in found]
+    return _horizontal([names[name] for name in found], [*found.values()], colours, ".4g")
+
+
+def seconds(stages: Mapping[str, Any] | None) -> Figure | None:
+    """How long each stage took."""
+    found = {name: stage["seconds"] for name, stage in (stages or {}).items()}
+    found = {name: value for name, value in found.items() if is_number(value)}
+    if not found:
+        return None
+    return _horizontal([*found], [*found.values()], ["--model"] * len(found), ".1f")
+
+
+def _horizontal(names: Iterable[str], values: list[float], colours: list[str], form: str) -> Figure:
+    rows = [plain(name) for name in names]
+    trace = {
+        "type": "bar",
+        "orientation": "h",
+        "x": values,
+        "y": rows,
+        "marker": {"color": colours},
+        "texttemplate": f"%{{x:{form}}}",
+        "textposition": "outside",
+        "cliponaxis": False,
+        "hovertemplate": f"%{{y}}: %{{x:{form}}}<extra></extra>",
+    }
+    layout = {
+        "height": len(rows) * _ROW + 40,
+        "margin": {"t": 8, "r": 56, "b": 28},
+        "xaxis": {"rangemode": "tozero"},
+        "yaxis": _categories(rows),
+        "bargap": 0.35,
+    }
+    return {"data": [trace], "layout": layout}
+
+
+def _categories(rows: Iterable[str]) -> dict[str, Any]:
+    """An axis of names, the first on top; a name such as `1-2` is no date."""
+    return {
+        "type": "category",
+        "autorange": "reversed",
+        "automargin": True,
+        "showgrid": False,
+        "categoryarray": list(rows),
+        "ticksuffix": " ",
+    }
+
+
+def intervals(slices: Mapping[str, Any]) -> Figure | None:
+    """The masked MSE of each slice with its 95% interval, beside the training mean's.
+
+    Args:
+      slices: slice -> metrics, with `baselines`.
+    """
+    rows = [plain(name) for name in slices]
+    values = [found[MASKED_MSE]["value"] for found in slices.values()]
+    if not any(map(is_number, values)):
+        return None
+
+    def reach(bound: str, sign: int) -> list[float]:
+        pairs = (
+            (found[MASKED_MSE][bound], found[MASKED_MSE]["value"]) for found in slices.values()
+        )
+        return [
+            max(0.0, sign * (at - value)) if is_number(at) and is_number(value) else 0.0
+            for at, value in pairs
+        ]
+
+    model = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "model, 95% interval",
+        "x": [value if is_number(value) else None for value in values],
+        "y": rows,
+        "marker": {"color": "--model", "size": 8},
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": reach("upper", 1),
+            "arrayminus": reach("lower", -1),
+            "color": "--model",
+            "thickness": 2,
+            "width": 0,
+        },
+        "hovertemplate": "%{y}: %{x:.4g}<extra></extra>",
+    }
+    mean = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "training mean",
+        "x": [found["baselines"][TRAINING_MEAN] for found in slices.values()],
+        "y": rows,
+        "marker": {"color": "--other", "symbol": "line-ns-open", "size": 12, "line": {"width": 2}},
+        "hovertemplate": "%{y}, training mean: %{x:.4g}<extra></extra>",
+    }
+    layout = {
+        "height": len(rows) * _ROW + 76,
+        "margin": {"b": 28},
+        "xaxis": {"rangemode": "tozero"},
+        "yaxis": _categories(rows),
+        **legend(),
+    }
+    return {"data": [model, mean], "layout": layout}
+
+
+def curves(train: Mapping[str, Any] | None) -> Figure | None:
+    """Training loss and eval masked MSE by epoch, with the best epoch's place."""
+    history = train["history"] if train else []
+    if not train or not any(is_number(e[kind]) for e in history for kind in CURVES):
+        return None
+    few = len(history) <= 30
+    data: list[dict[str, Any]] = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers" if few else "lines",
+            "name": name,
+            "x": [epoch["epoch"] for epoch in history],
+            "y": [epoch[kind] if is_number(epoch[kind]) else None for epoch in history],
+            "connectgaps": False,
+            "line": {"color": colour, "dash": dash, "width": 2},
+            "marker": {"color": colour, "size": 5},
+            "hovertemplate": "epoch %{x}: %{y:.4g}<extra></extra>",
+        }
+        for kind, (name, colour, dash) in CURVES.items()
+    ]
+    if is_number(train["masked_mse"]):
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": f"best: epoch {train['best_epoch']}",
+                "x": [train["best_epoch"]],
+                "y": [train["masked_mse"]],
+                "marker": {
+                    "color": "--page",
+                    "size": 10,
+                    "line": {"color": "--model", "width": 2},
+                },
+                "hoverinfo": "skip",
+            }
+        )
+    layout = {
+        "height": 320,
+        "xaxis": {"title": {"text": "epoch"}, "showgrid": False},
+        "yaxis": {"title": {"text": "masked MSE"}},
+        **legend(),
+    }
+    return {"data": data, "layout": layout}
+
+
+def lengths(by_split: Mapping[str, Mapping[str, int]]) -> Figure | None:
+    """How many sequences of each split have a length in each bucket."""
+    found = {bucket for counted in by_split.values() for bucket in counted}
+    buckets = sorted(found, key=lambda bucket: int(bucket.partition("-")[0]))
+    if not buckets:
+        return None
+    data = [
+        {
+            "type": "bar",
+            "name": split,
+            "x": buckets,
+            "y": [counted.get(bucket, 0) for bucket in buckets],
+            "marker": {"color": colour},
+            "hovertemplate": f"%{{x}} steps: %{{y:,}} {split}<extra></extra>",
+        }
+        for (split, counted), colour in zip(by_split.items(), ("--model", "--other"), strict=False)
+    ]
+    layout = {
+        "height": 300,
+        "barmode": "stack",
+        "xaxis": {"type": "category", "title": {"text": "steps"}, "showgrid": False},
+        "yaxis": {"title": {"text": "sequences"}},
+        "bargap": 0.15,
+        **legend(),
+    }
+    return {"data": data, "layout": layout}
+
+
+def legend() -> dict[str, Any]:
+    """Above the plot, where a narrow screen has room for it."""
+    return {"legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}}

@@ -1,0 +1,266 @@
+"""summary.json and exhibit.json -> report.html: one page that needs no network.
+
+`render` is pure. The page shows the summary's numbers as they are; all that is computed here is how
+they are written. `figures.py` has the plots, `report.js` draws them. Every text goes through the
+template, which escapes it. What is missing or not finite (null in the summary) is shown as a dash
+and not drawn.
+"""
+
+import functools
+import json
+import math
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jinja2
+import plotly.offline
+
+from ragline.components.contract.columns import LENGTH_BUCKET, SEQUENCE_ID
+from ragline.components.contract.errors import UsageError
+from ragline.components.contract.signatures import BASELINES, MODEL
+from ragline.components.evaluate.metrics.formulas import MASKED_MSE, NORMALISED_MSE
+from ragline.components.evaluate.verdict.rules import NEWEST, PCA, UNTRAINED
+from ragline.components.files.storage import read_json, standard, write_text
+from ragline.pipeline.report import comparison, figures, sample_figures
+from ragline.pipeline.report.figures import is_number
+from ragline.pipeline.runs.workdir import EXHIBIT_FILE, REPORT_FILE, RUNS, SUMMARY_FILE
+
+DASH = "—"
+_HEADLINES = {
+    "not_blessed": "Not blessed: nothing pushed",
+    "bad_data": "Stopped: bad data",
+    "failed": "Failed",
+}
+_WRITTEN = {PCA: "PCA", NEWEST: "Newest blessed"}
+_NOTHING: Mapping[str, float | None] = {"value": None}
+_DIGITS = 4
+_MILLISECONDS = 3
+
+
+class NoRunError(UsageError):
+    """There is no run to report on."""
+
+
+def render(
+    summary: Mapping[str, Any],
+    exhibit: Mapping[str, Any] | None = None,
+    *,
+    library: str | None = None,
+) -> str:
+    """The whole page.
+
+    Args:
+      summary: what summary.json holds; what a stopped run did not reach is None.
+      exhibit: what the training keeps of sequences of the eval split (`ragline.components.train.export.reconstruction_samples`);
+        None if it was not reached.
+      library: the script that draws; None for Plotly's own, of 5 MB.
+    """
+    tables = by_column(summary["metrics"], summary["baselines"])
+    plots = _plots(summary, exhibit, tables)
+    slices = tables.pop(LENGTH_BUCKET, {})
+    return _ENVIRONMENT.get_template("report.html.j2").render(
+        summary=summary,
+        headline=headline(summary),
+        baselines=BASELINES,
+        buckets=slices,
+        columns=tables,
+        normalised=NORMALISED_MSE,
+        embedding=described(summary["embedding"]),
+        comparison=summary["comparison"] and comparison.cells(summary["comparison"]),
+        reconstructions=exhibit["reconstructions"] if exhibit else [],
+        figures=plots,
+        library=_library() if library is None else library,
+    )
+
+
+def write(
+    folder: pathlib.Path, summary: Mapping[str, Any], exhibit: Mapping[str, Any] | None
+) -> pathlib.Path:
+    """Writes the page of a run into its folder, and the exhibit that it shows.
+
+    Raises:
+      OSError: the folder cannot be written to.
+    """
+    if exhibit is not None:
+        write_text(folder / EXHIBIT_FILE, json.dumps(standard(exhibit), allow_nan=False))
+    page = folder / REPORT_FILE
+    write_text(page, render(summary, exhibit))
+    return page
+
+
+def write_again(place: pathlib.Path) -> pathlib.Path:
+    """Writes the page of a run anew, from its summary.json and exhibit.json.
+
+    Args:
+      place: runs/<run id>, or the work directory, of which the newest run is taken.
+
+    Raises:
+      NoRunError: there is no run.
+      OSError: the folder cannot be written to.
+    """
+    found = [place / SUMMARY_FILE, *sorted((place / RUNS).glob(f"*/{SUMMARY_FILE}"), reverse=True)]
+    summary = next((file for file in found if file.is_file()), None)
+    if summary is None:
+        raise NoRunError(
+            f"{place}: expected the folder of a run, with {SUMMARY_FILE} in it, or a work "
+            f"directory with {RUNS}/ in it"
+        )
+    exhibit = summary.with_name(EXHIBIT_FILE)
+    try:
+        return write(
+            summary.parent, read_json(summary), read_json(exhibit) if exhibit.is_file() else None
+        )
+    except (KeyError, TypeError, ValueError) as error:  # By hand, or of another version.
+        raise NoRunError(f"{summary}: is no summary of this version of ragline: {error}") from error
+
+
+@functools.cache
+def _library() -> str:
+    script: str = plotly.offline.get_plotlyjs()
+    return script
+
+
+def _plots(
+    summary: Mapping[str, Any],
+    exhibit: Mapping[str, Any] | None,
+    tables: Mapping[str, Mapping[str, Any]],
+) -> dict[str, figures.Figure]:
+    """Id -> figure, of those that there is something to draw of."""
+    names = {name: words(name) for name in summary["baselines"] or ()}
+    found = {
+        "plot-baselines": figures.bars(summary["baselines"], names),
+        "plot-curves": figures.curves(summary["train"]),
+        "plot-stages": figures.seconds(summary["stages"]),
+    }
+    if summary["data"]:
+        found["plot-data-lengths"] = figures.lengths(summary["data"]["lengths"])
+    for column, rows in tables.items():
+        key = "plot-lengths" if column == LENGTH_BUCKET else f"plot-slice-{column}"
+        found[key] = figures.intervals(rows)
+    if exhibit:
+        ids = exhibit["sequences"][SEQUENCE_ID]
+        found["plot-errors"] = sample_figures.error_by_length(exhibit["sequences"], ids)
+        found["plot-embedding"] = sample_figures.embedding(exhibit, ids)
+        for shown in exhibit["reconstructions"]:
+            found[f"plot-{shown['which']}"] = sample_figures.reconstruction(shown)
+    return {name: figure for name, figure in found.items() if figure is not None}
+
+
+def headline(summary: Mapping[str, Any]) -> str:
+    """The verdict in a few words."""
+    if summary["status"] == "done" and summary["pushed"]:
+        return f"Pushed as version {summary['pushed']['version']}"
+    return _HEADLINES.get(summary["status"], words(summary["status"]))
+
+
+# How values are written.
+
+
+def present(value: Any) -> Any:
+    """What no filter has written: a dash for None and for what is not finite."""
+    missing = value is None or (isinstance(value, float) and not math.isfinite(value))
+    return DASH if missing else value
+
+
+def number(value: float | None, most_decimals: int = 8) -> str:
+    """4 significant digits, thousands separated: 0.7865, 39,550, 1.234e-12."""
+    if not is_number(value):
+        return DASH
+    # Of the rounded number, because 9.99996 has one digit more once it is rounded.
+    exponent = int(f"{value:.{_DIGITS - 1}e}".partition("e")[2])
+    if value and not -5 <= exponent <= 11:
+        return f"{value:.{_DIGITS - 1}e}"
+    decimals = _DIGITS - 1 - exponent if value else 0
+    return f"{round(value, decimals):,.{min(max(decimals, 0), most_decimals)}f}"
+
+
+def interval(metric: Mapping[str, float | None]) -> str:
+    """A metric's lower and upper bound."""
+    bounds = metric["lower"], metric["upper"]
+    return " to ".join(map(number, bounds)) if any(map(is_number, bounds)) else DASH
+
+
+def count(value: float | None) -> str:
+    """A whole number in full, thousands separated; sums arrive as floats."""
+    return f"{value:,.0f}" if is_number(value) else DASH
+
+
+def percent(share: float | None) -> str:
+    """A share of 1 as a percentage."""
+    return f"{number(100 * share)} %" if is_number(share) else DASH
+
+
+def seconds(value: float | None) -> str:
+    """Seconds, to the millisecond that ML Metadata measures."""
+    return number(value, most_decimals=_MILLISECONDS)
+
+
+def size(number_of_bytes: float | None) -> str:
+    """Bytes, as megabytes: 1,234 MB."""
+    return f"{number_of_bytes / 1e6:,.0f} MB" if is_number(number_of_bytes) else DASH
+
+
+def words(name: str) -> str:
+    """A key as a person reads it: `training_mean` -> Training mean."""
+    return _WRITTEN.get(name, name.replace("_", " ").capitalize())
+
+
+def by_column(
+    metrics: Mapping[str, Any] | None, baselines: Mapping[str, Any] | None
+) -> dict[str, dict[str, Any]]:
+    """Column -> value, such as `8-15` steps -> the slice's metrics; last `All`, the whole split.
+
+    Each slice also has `baselines`, baseline -> its masked MSE there.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    if not metrics or not baselines:
+        return found
+
+    def row(name: str) -> dict[str, Any]:
+        beside = {
+            baseline: baselines[baseline]["slices"].get(name, {}).get(MASKED_MSE, _NOTHING)["value"]
+            for baseline in BASELINES
+        }
+        return {**metrics[name], "baselines": beside}
+
+    for name in metrics:
+        column, equals, value = name.partition("=")
+        if equals:
+            found.setdefault(column, {})[value] = row(name)
+    return {column: rows | {"All": row("overall")} for column, rows in found.items()}
+
+
+def described(embedding: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """What is known of the embedding, if it was looked at: not if it is not finite.
+
+    The model's and the untrained one's also have `least` and `most`, of the variances.
+    """
+    if not embedding or not embedding["finite"]:
+        return None
+    found = dict(embedding)
+    for name in (MODEL, UNTRAINED):
+        variances = [value for value in embedding[name]["variance"] if is_number(value)]
+        bounds = {"least": min(variances, default=None), "most": max(variances, default=None)}
+        found[name] = {**embedding[name], **bounds}
+    return found
+
+
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.PackageLoader("pipeline", ""),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    finalize=present,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+_ENVIRONMENT.filters.update(
+    number=number,
+    interval=interval,
+    count=count,
+    percent=percent,
+    seconds=seconds,
+    size=size,
+    words=words,
+)

@@ -1,0 +1,80 @@
+"""A pipeline as Kubeflow Pipelines' specification, for `ragline compile`.
+
+TFX's compiler writes it. Nothing of the parser that Kubeflow ships minds a task that asks for an
+output which nobody makes, so every reference is resolved here.
+"""
+
+import contextlib
+import importlib.util
+import io
+import json
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ragline.pipeline.config import Config, ConfigError
+
+_SPEC = "pipelineSpec"
+
+
+def specification(config: Config, image: str) -> dict[str, Any]:
+    """The job: `pipelineSpec`, `runtimeConfig` and labels.
+
+    Args:
+      config: of the pipeline; its paths must be those that the containers see.
+      image: in which every stage runs; the Containerfile makes one.
+
+    Raises:
+      ConfigError: Kubeflow's libraries are not installed.
+      BadDataError: there are no input files, whose content is a part of the specification.
+    """
+    if importlib.util.find_spec("kfp") is None:
+        raise ConfigError(
+            "compile: expected kfp: uv pip install -e '.[kubeflow]' -c constraints.txt"
+        )
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets whoever imports it.
+    from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
+
+    from ragline.pipeline.runs import runner
+
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        kubeflow_v2_dag_runner.KubeflowV2DagRunner(
+            config=kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(default_image=image),
+            output_dir=folder,
+            output_filename="job.json",
+        ).run(runner.pipeline_of(config, pathlib.Path(config.workdir), force=""))
+        job: dict[str, Any] = json.loads(pathlib.Path(folder, "job.json").read_text("utf-8"))
+    if lines := list(dangling(job)):
+        raise AssertionError("TFX compiled references to nothing: " + "; ".join(lines))
+    return job
+
+
+def dangling(job: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each reference of a job that does not resolve."""
+    spec = job[_SPEC]
+    components, tasks = spec["components"], spec["root"]["dag"]["tasks"]
+    executors = spec["deploymentSpec"]["executors"]
+    for name, component in components.items():
+        if component["executorLabel"] not in executors:
+            yield f"component {name}: no executor {component['executorLabel']!r}"
+    for name, task in tasks.items():
+        if (component := task["componentRef"]["name"]) not in components:
+            yield f"task {name}: no component {component!r}"
+        for other in task.get("dependentTasks", ()):
+            if other not in tasks:
+                yield f"task {name}: no task {other!r} to wait for"
+        for key, given in task.get("inputs", {}).get("artifacts", {}).items():
+            asked = given["taskOutputArtifact"]
+            made = _outputs(tasks, components, asked["producerTask"])
+            if asked["outputArtifactKey"] not in made:
+                yield (
+                    f"task {name}: input {key!r}: task {asked['producerTask']!r} makes no "
+                    f"{asked['outputArtifactKey']!r}"
+                )
+
+
+def _outputs(tasks: Mapping[str, Any], components: Mapping[str, Any], task: str) -> set[str]:
+    component = components.get(tasks.get(task, {}).get("componentRef", {}).get("name"), {})
+    return set(component.get("outputDefinitions", {}).get("artifacts", {}))

@@ -1,0 +1,71 @@
+"""The machine's trouble in one sentence: a full disk, a folder that is read-only, no memory.
+
+It reaches us in many shapes: an OSError; its text inside a RuntimeError, from Beam; an error of
+TensorFlow's or of SQLite's own. It is nobody's defect, so what is said is the path and the cause.
+"""
+
+import errno
+import os
+import pathlib
+import re
+import shutil
+from collections.abc import Iterator
+
+from ragline.components.contract.errors import ToldError
+
+_CAUSES = {
+    errno.ENOSPC: r"No space left on device|database or disk is full",
+    errno.EDQUOT: r"Disk quota exceeded",
+    errno.EROFS: r"Read-only file system|readonly database",
+    errno.EACCES: r"Permission denied",
+    errno.EIO: r"Input/output error|disk I/O error",
+    errno.ENOMEM: r"Cannot allocate memory|OOM when allocating|MemoryError|bad_alloc|out of memory",
+}
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_PATH = re.compile(r"/[^\s'\";:,]+")
+
+
+class TroubleError(ToldError):
+    """The machine stopped the run; one sentence says where and why."""
+
+
+def sentence(error: BaseException, workdir: pathlib.Path) -> str | None:
+    """Path and cause, if an error is the machine's; None if it is anything else.
+
+    Args:
+      error: what stopped the run.
+      workdir: named where the error names no path.
+    """
+    for one in _chain(error):
+        for number, pattern in _CAUSES.items():
+            text = f"{type(one).__name__}: {one}"
+            if getattr(one, "errno", None) == number or re.search(pattern, text):
+                return _sentence(number, _line(text, pattern), one, workdir)
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _line(text: str, pattern: str) -> str:
+    """The line that names the cause; Beam's texts are whole tracebacks."""
+    lines = [line.strip() for line in text.splitlines() if re.search(pattern, line)]
+    return lines[-1] if lines else text.partition("\n")[0]
+
+
+def _sentence(number: int, line: str, error: BaseException, workdir: pathlib.Path) -> str:
+    if number == errno.ENOMEM:
+        return f"the machine ran out of memory: {line}"
+    named = getattr(error, "filename", None)
+    found = _PATH.search(line)
+    path = named or (found.group() if found else workdir)
+    told = f"{path}: {os.strerror(number)}"
+    if number in _FULL:
+        usage = shutil.disk_usage(workdir)
+        told += f" ({usage.free / 1e6:.1f} MB of {usage.total / 1e6:.1f} MB are free)"
+    return told

@@ -1,0 +1,104 @@
+"""What can be seen at once: room on the disk, folders that can be written, a sound database.
+
+It takes milliseconds, before anything is imported that takes seconds.
+"""
+
+import contextlib
+import glob
+import logging
+import os
+import pathlib
+import shutil
+import sqlite3
+import tempfile
+
+from ragline.components.train.loop.cluster import of_environment
+from ragline.pipeline.config import Config, ConfigError
+
+DATABASE = "metadata.sqlite"
+FOLDERS = ("artifacts", "checkpoints", "quarantine", "runs", "schemas", "seals", "serving")
+
+# Raw records and transformed ones, both compressed, need less than the raw files twice; the rest is
+# for models, checkpoints, statistics and logs.
+_TIMES_INPUT = 2
+_AT_LEAST_BYTES = 100_000_000
+_log = logging.getLogger("ragline.preflight")
+
+
+def check(config: Config) -> None:
+    """Checks the machine before a run; a database that cannot be used is moved aside.
+
+    The caller holds the work directory.
+
+    Raises:
+      ConfigError: a folder cannot be written to, or the disk has no room.
+      UsageError: TF_CONFIG is no cluster where the training wants one.
+    """
+    workdir = pathlib.Path(config.workdir)
+    if config.train.strategy == "multi_worker":
+        of_environment(os.environ, leads=True)
+    _check_writable(workdir)
+    _check_room(workdir, _input_bytes(config))
+    _check_database(workdir)
+
+
+def _check_writable(workdir: pathlib.Path) -> None:
+    for folder in (workdir, *(workdir / name for name in FOLDERS)):
+        try:
+            folder.mkdir(exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise ConfigError(
+                f"workdir: {folder}: expected a folder that can be written to: {error.strerror}"
+            ) from error
+
+
+def _check_room(workdir: pathlib.Path, input_bytes: int) -> None:
+    needed = _TIMES_INPUT * input_bytes + _AT_LEAST_BYTES
+    free = shutil.disk_usage(workdir).free
+    if free < needed:
+        raise ConfigError(
+            f"workdir: {workdir}: expected {needed / 1e6:.0f} MB of free disk space (twice the "
+            f"input's {input_bytes / 1e6:.0f} MB, and {_AT_LEAST_BYTES / 1e6:.0f} MB), "
+            f"received {free / 1e6:.0f} MB"
+        )
+
+
+def _input_bytes(config: Config) -> int:
+    """Of local files; what lies elsewhere is not measured."""
+    patterns = [pattern for pattern in (config.input.train, config.input.eval) if pattern]
+    files = {file for pattern in patterns for file in (pattern, *glob.glob(pattern))}
+    return sum(os.path.getsize(file) for file in files if os.path.isfile(file))
+
+
+def _check_database(workdir: pathlib.Path) -> None:
+    """Moves a database aside that is damaged; says so, and also when it is gone."""
+    database = workdir / DATABASE
+    if not database.exists():
+        if any((workdir / "artifacts").iterdir()):
+            _log.warning("%s: is gone; everything is made anew", database)
+        return
+    if damage := _damage(database):
+        number = 1
+        while (aside := workdir / f"{DATABASE}.damaged-{number}").exists():
+            number += 1
+        for suffix in ("-journal", "-wal", "-shm"):  # They would be taken for the new one's.
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(f"{database}{suffix}", f"{aside}{suffix}")
+        os.rename(database, aside)
+        _log.warning("%s: %s; moved to %s, everything is made anew", database, damage, aside.name)
+
+
+def _damage(database: pathlib.Path) -> str | None:
+    """What is wrong with a database; opening it rolls back what a killed run had begun."""
+    try:
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            [found] = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                return f"the database is damaged: {found}"
+            if not connection.execute("PRAGMA table_info(MLMDEnv)").fetchall():
+                return "the database is not one of ML Metadata"
+    except sqlite3.DatabaseError as error:
+        return f"the database is damaged: {error}"
+    return None

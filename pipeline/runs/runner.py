@@ -1,0 +1,246 @@
+"""Runs of the pipeline in a work directory: `run`, one of them, and `compare`, one a strategy."""
+
+import dataclasses
+import json
+import logging
+import os
+import pathlib
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, get_args
+
+from ragline import schemas
+from ragline.components.contract.columns import Columns
+from ragline.components.contract.errors import BadDataError, ToldError
+from ragline.components.files.storage import read_json, sha256, standard, write_json, write_text
+from ragline.components.runtime import progress
+from ragline.components.train.options import Padding, TuneOptions
+from ragline.pipeline.cache import cache_key
+from ragline.pipeline.config import Config, ConfigError, load_rules
+from ragline.pipeline.runs import machine_errors, preflight, spans, workdir
+from ragline.pipeline.runs.machine_errors import TroubleError
+from ragline.pipeline.runs.memory import Watch
+from ragline.pipeline.runs.workdir import COMPARISON_FILE, LOG_FILE, SUMMARY_FILE, Session
+
+if TYPE_CHECKING:
+    from ragline.components.evaluate.verdict.baseline_model import Blessed
+    from ragline.pipeline.cache.lineage import Stage
+
+
+class FailedError(ToldError):
+    """A stage of a comparison failed; says why, and where the traceback is."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+      summary: what summary.json holds, the exit code among it.
+      folder: runs/<run id>, with summary.json, report.html, config.toml and log.txt.
+    """
+
+    summary: dict[str, Any]
+    folder: pathlib.Path
+
+
+def run(config: Config, force: str = "", *, verbose: bool = False) -> Outcome:
+    """Runs the pipeline once, from raw files to a pushed encoder or a sentence why not.
+
+    Args:
+      config: of the run.
+      force: why to bless the model in any case (see `ragline.components.evaluate.verdict.judgement`); empty not to.
+      verbose: show the log, too.
+
+    Raises:
+      BusyError: another run holds the work directory; nothing was touched.
+      ConfigError: the work directory cannot be written to, or the disk has no room.
+      TroubleError: the machine stopped the run, and the summary could not be written either.
+    """
+    with workdir.opened(config, verbose=verbose) as session:
+        _prepare(config)
+        key = spans.key_before(config)
+        from ragline.components.contract.artifacts import EXHIBIT_FILE
+        from ragline.pipeline.report import html_page, summary
+
+        seen = Watch()
+        stages, failure = _execute(config, session, session.run_id, seen, force=force)
+        found = summary.collect(stages, session.run_id, failure, seen.peaks)
+        comparison = session.workdir / COMPARISON_FILE
+        found["comparison"] = read_json(comparison) if comparison.is_file() else None
+        found = standard(found)  # So that what is printed, kept and shown is the same.
+        try:
+            write_json(session.folder / SUMMARY_FILE, found)
+            exhibit = stages["train"].read("model_run", EXHIBIT_FILE) if "train" in stages else None
+            html_page.write(session.folder, found, exhibit)
+            spans.record(config, found, key)
+        except OSError:
+            if isinstance(failure, TroubleError):
+                raise failure from None
+            raise
+        return Outcome(summary=found, folder=session.folder)
+
+
+def compare(config: Config, *, verbose: bool = False) -> list[dict[str, Any]]:
+    """Trains every strategy of `train.padding` on the same data and seed; pushes nothing.
+
+    What the strategies share, from ingest to transform, runs once and is cached. `tune` is left
+    out: the strategies are compared with the same options.
+
+    Returns:
+      One row a strategy, also kept in the work directory, where the next report finds it.
+
+    Raises:
+      BusyError: another run holds the work directory; nothing was touched.
+      ConfigError: the work directory cannot be written to, or an option does not fit a strategy.
+      BadDataError: the data cannot be used.
+      FailedError: a stage failed for another reason.
+    """
+    try:
+        trainings = [
+            dataclasses.replace(config.train, padding=padding) for padding in get_args(Padding)
+        ]
+    except ValueError as error:
+        raise ConfigError(f"train.{error}; compare trains every strategy") from error
+    with workdir.opened(config, verbose=verbose) as session:
+        _prepare(config)
+        from ragline.pipeline.report import summary
+
+        rows = []
+        for options in trainings:
+            session.display.line(f"strategy {options.padding}")
+            stages, failure = _execute(
+                dataclasses.replace(config, train=options, tune=TuneOptions()),
+                session,
+                f"{session.run_id}-{options.padding}",
+                Watch(),
+                skip=("evaluate", "baselines", "verdict", "push"),
+            )
+            if isinstance(failure, ToldError):
+                raise failure
+            if failure is not None:
+                raise FailedError(
+                    f"failed: {summary.reason(failure)}\n"
+                    f"the traceback is in {session.folder / LOG_FILE}"
+                ) from failure
+            rows.append(standard(summary.comparison_row(stages)))
+        write_json(session.workdir / COMPARISON_FILE, rows)
+        return rows
+
+
+def _prepare(config: Config) -> None:
+    """Looks at the machine, and puts in order what an interrupted run left."""
+    preflight.check(config)
+    if config.train.strategy == "multi_worker":
+        # A process of its own trains, on the GPU of which this one would take all memory.
+        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    from ragline.pipeline.cache import recovery  # Late: it imports ML Metadata.
+
+    recovery.recover(pathlib.Path(config.workdir))
+
+
+def _execute(
+    config: Config,
+    session: Session,
+    run_id: str,
+    seen: Watch,
+    skip: Collection[str] = (),
+    force: str = "",
+) -> tuple[Mapping[str, "Stage"], Exception | None]:
+    """Runs the stages under a run id; what they did, and what stopped them, if anything did."""
+    # Late, because they take 10 to 25 seconds, and inside the log, because they chatter.
+    from ragline.components.runtime import cores
+    from ragline.pipeline.cache import artifact_manifests, cache_guard, lineage
+    from ragline.pipeline.runs import tfx_run, workers
+
+    cores.prepare()
+    database = session.workdir / preflight.DATABASE
+    reused = cache_guard.Reuse(
+        database, artifact_manifests.Seals(session.workdir), config.name, run_id
+    )
+
+    def stages() -> dict[str, lineage.Stage]:
+        return lineage.stages(database, config.name, run_id)
+
+    def say_start(place: int, total: int, stage: str) -> None:
+        seen.begin(stage)
+        session.display.start(place, total, stage)
+
+    def say_end(stage: str) -> None:
+        seen.end()
+        ended = stages()[stage]
+        session.display.end(ended.state, ended.seconds)
+
+    try:
+        compiled = tfx_run.compile_pipeline(
+            pipeline_of(config, session.workdir, force), run_id, cache_key.versions
+        )
+        with workers.ending_with_them(), seen.watching(), progress.told_to(session.display):
+            tfx_run.run(compiled, reused, skip=skip, on_start=say_start, on_end=say_end)
+    except Exception as error:
+        logging.getLogger("ragline").exception("the run failed")
+        told = _trouble(error, session.workdir)
+        try:
+            return stages(), TroubleError(told) if told else error
+        except Exception as unreadable:  # The machine's trouble is the database's, too.
+            return {}, TroubleError(told or f"{database}: {unreadable}")
+    return stages(), None
+
+
+def _trouble(error: Exception, folder: pathlib.Path) -> str | None:
+    """The machine's trouble; what is wrong with the data is never taken for it."""
+    return None if isinstance(error, BadDataError) else machine_errors.sentence(error, folder)
+
+
+def pipeline_of(config: Config, folder: pathlib.Path, force: str) -> Any:
+    """The stages, wired, for a work directory in `folder`; reads the input files to name them."""
+    from ragline.components.ingest.source import read_plan
+    from ragline.pipeline import dag
+
+    schema_file = schemas.locate(config.schema)
+    return dag.create_pipeline(
+        name=config.name,
+        places=dag.Places(
+            artifacts=folder / "artifacts",
+            metadata=folder / preflight.DATABASE,
+            checkpoints=folder / "checkpoints",
+            trials=folder / "trials",
+            quarantine=folder / "quarantine",
+            serving=folder / workdir.SERVING,
+        ),
+        columns=Columns.from_schema(schemas.load(schema_file)),
+        schema_file=_keep_by_content(schema_file, folder / "schemas"),
+        ingest_options=json.dumps(
+            {
+                "input": dataclasses.asdict(config.input),
+                "quarantine": dataclasses.asdict(config.quarantine),
+            }
+        ),
+        input_fingerprint=read_plan.fingerprint(config.input),
+        drift_options=json.dumps(dataclasses.asdict(config.drift)),
+        train_options=config.train,
+        tune_options=config.tune,
+        heads=config.heads,
+        rules=json.dumps(dataclasses.asdict(load_rules(config))),
+        newest=_newest(folder / workdir.SERVING),
+        force=force,
+        given_split=config.input.eval is not None,
+        push_options=config.push,
+        beam_arguments=config.beam.arguments,
+    )
+
+
+def _newest(serving: pathlib.Path) -> "Blessed | None":
+    """The newest version that the ledger knows: of no other is the model loaded."""
+    from ragline.components.evaluate.verdict import baseline_model
+    from ragline.components.push.release import ledger
+
+    version = ledger.newest(serving)
+    return None if version is None else baseline_model.of(version.number, version.path)
+
+
+def _keep_by_content(file: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+    """A copy whose path names its content, so that a cache that sees the path sees an edit."""
+    kept = folder / sha256(file)[:16] / file.name
+    if not kept.exists():
+        write_text(kept, file.read_text(encoding="utf-8"))
+    return kept

@@ -1,0 +1,119 @@
+"""Runs a pipeline by TFX's LocalDagRunner, stage by stage, under a run id of ours."""
+
+from collections.abc import Callable, Collection
+
+from tfx.dsl.compiler import compiler, constants
+from tfx.orchestration import data_types_utils, metadata
+from tfx.orchestration.local import runner_utils
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.pipeline import Pipeline
+from tfx.orchestration.portable import (
+    cache_utils,
+    inputs_utils,
+    outputs_utils,
+    runtime_parameter_utils,
+)
+from tfx.orchestration.portable.mlmd import context_lib
+from tfx.proto.orchestration import pipeline_pb2
+
+from ragline.pipeline.cache.cache_guard import Reuse
+
+_VERSIONS = "versions"
+
+
+def run(
+    compiled: pipeline_pb2.Pipeline,
+    reuse: Reuse,
+    *,
+    skip: Collection[str] = (),
+    on_start: Callable[[int, int, str], object],
+    on_end: Callable[[str], object],
+) -> None:
+    """Runs every stage in order; a stage's exception comes out as it is.
+
+    LocalDagRunner tells nobody which stage is at work, so it is asked for one stage at a time, by
+    the field with which TFX's own partial runs skip the others.
+
+    Args:
+      compiled: what to run.
+      reuse: asked before each stage whether what it would take from earlier runs is sound. If it is
+        not, the stage is run past the cache; a resolver looks further back.
+      skip: stages to leave out; nothing that runs may need them.
+      on_start: told of each stage before it starts: its place from 1, how many there are, its name.
+      on_end: told of each stage that ended well.
+    """
+    nodes = [node.pipeline_node for node in compiled.nodes]
+    wanted = [node for node in nodes if node.node_info.id not in skip]
+    for place, node in enumerate(wanted, start=1):
+        stage = node.node_info.id
+        for other in nodes:
+            other.execution_options.skip.SetInParent()
+        node.execution_options.ClearField("skip")
+        on_start(place, len(wanted), stage)
+        executed = _is_executed(compiled, stage)
+        while damaged := reuse.damaged(stage, _earlier(compiled, node)):
+            if executed:
+                node.execution_options.caching_options.enable_cache = False
+                break
+            reuse.discard(damaged)
+        LocalDagRunner().run_with_ir(compiled)
+        reuse.settle(stage)
+        on_end(stage)
+
+
+def compile_pipeline(
+    pipeline: Pipeline, run_id: str, versions: Callable[[str], str]
+) -> pipeline_pb2.Pipeline:
+    """The pipeline in TFX's intermediate form, with what its cache would not see by itself.
+
+    Args:
+      pipeline: to be compiled.
+      run_id: the run's name in ML Metadata.
+      versions: stage -> the versions that its result depends on. They become a parameter of the
+        stage: TFX's own stages have none that would take them.
+    """
+    compiled = compiler.Compiler().compile(pipeline)
+    runtime_parameter_utils.substitute_runtime_parameter(
+        compiled, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
+    )
+    for node in (node.pipeline_node for node in compiled.nodes):
+        if _is_executed(compiled, node.node_info.id):
+            parameter = node.parameters.parameters[_VERSIONS]
+            parameter.field_value.string_value = versions(node.node_info.id)
+    return compiled
+
+
+def _is_executed(compiled: pipeline_pb2.Pipeline, stage: str) -> bool:
+    """Whether a stage executes something; a resolver only looks things up."""
+    return stage in runner_utils.extract_local_deployment_config(compiled).executor_specs
+
+
+def _earlier(compiled: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode) -> dict[str, int]:
+    """What a stage would take from earlier runs: place -> id in ML Metadata.
+
+    Of a resolver, that is what it finds; of the others, what the cache has for them. It is found as
+    TFX's launcher finds it a moment later.
+    """
+    deployment = runner_utils.extract_local_deployment_config(compiled)
+    connection = deployment.metadata_connection_config.database_connection_config
+    with metadata.Metadata(connection) as handle:
+        context_lib.prepare_contexts(metadata_handle=handle, node_contexts=node.contexts)
+        resolved = inputs_utils.resolve_input_artifacts(pipeline_node=node, metadata_handle=handle)
+        [inputs] = resolved or [{}]
+        found = inputs
+        if _is_executed(compiled, node.node_info.id):
+            context = cache_utils.get_cache_context(
+                metadata_handle=handle,
+                pipeline_node=node,
+                pipeline_info=compiled.pipeline_info,
+                executor_spec=runner_utils.extract_executor_spec(deployment, node.node_info.id),
+                input_artifacts=inputs,
+                output_artifacts=outputs_utils.OutputsResolver(
+                    node, compiled.pipeline_info, compiled.runtime_spec
+                ).generate_output_artifacts(execution_id=0),
+                parameters=data_types_utils.build_parsed_value_dict(
+                    inputs_utils.resolve_parameters_with_schema(node.parameters)
+                ),
+            )
+            found = cache_utils.get_cached_outputs(handle, context) or {}
+    return {artifact.uri: artifact.id for artifacts in found.values() for artifact in artifacts}

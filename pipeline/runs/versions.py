@@ -1,0 +1,104 @@
+"""The versions of a work directory, for `ragline versions` and `ragline rollback`."""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from ragline.components.push.release import ledger, rollback
+from ragline.pipeline.config import Config, ConfigError
+from ragline.pipeline.runs import workdir
+
+_HEADS = ("version", "state", "pushed", "run", "model", "remarks")
+
+
+def rows(config: Config) -> list[dict[str, Any]]:
+    """Every version of a work directory, newest first.
+
+    Returns:
+      What the ledger holds of each, without the digests of its files; its `state`: `newest`,
+      `kept`, `removed`, `missing`, `damaged`, or `foreign`, which the ledger does not know; and its
+      `damage`, a sentence a file.
+
+    Raises:
+      LedgerError: the ledger cannot be read.
+    """
+    serving = pathlib.Path(config.workdir, workdir.SERVING)
+    entries = {entry.version: entry for entry in ledger.read(serving)}
+    there = {version.number: version for version in ledger.versions(serving)}
+    found = []
+    for number in sorted(entries.keys() | there.keys(), reverse=True):
+        row = {"version": number} | (
+            dataclasses.asdict(entries[number]) if number in entries else {}
+        )
+        row.pop("files", None)
+        version = there.get(number)
+        row["state"] = _state(entries.get(number), version, max(there, default=0))
+        row["damage"] = list(version.damage) if version else []
+        found.append(row)
+    return found
+
+
+def _state(entry: ledger.Entry | None, version: ledger.Version | None, top: int) -> str:
+    if version is None:
+        return "removed" if entry and entry.removed else "missing"
+    if entry is None:
+        return "foreign"
+    if version.damage:
+        return "damaged"
+    return "newest" if version.number == top else "kept"
+
+
+def markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows as a Markdown table; a model is shown by the first 12 digits of its fingerprint."""
+    lines = [f"| {' | '.join(_HEADS)} |", "|" + "---|" * len(_HEADS)]
+    for row in rows:
+        remarks = [row.get("note"), *row["damage"]]
+        remarks += [f"{key}: {row[key]}" for key in ("withdrawn", "removed") if row.get(key)]
+        cells = (
+            str(row["version"]),
+            row["state"],
+            row.get("time", ""),
+            row.get("run_id", ""),
+            row.get("fingerprint", "")[:12],
+            "; ".join(filter(None, remarks)),
+        )
+        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(lines)
+
+
+def roll_back(config: Config, *, why: str, to: int | None) -> tuple[dict[str, Any], str]:
+    """Makes an earlier version the newest, see `ragline.components.push.release.rollback`.
+
+    Returns:
+      What is printed with --json: `pushed` {version, path} or None, `from`, the version that was
+      copied, `withdrawn`, versions whose model was the newest, and `refusals`; and a text of it.
+
+    Raises:
+      BusyError: a run holds the work directory.
+      ConfigError: there is no such work directory.
+      NoVersionError: there is no such version.
+      LedgerError: the ledger cannot be read.
+    """
+    folder = pathlib.Path(config.workdir)
+    if not why.strip():
+        raise ConfigError("--why: expected a sentence, received none")
+    if not folder.is_dir():
+        raise ConfigError(f"workdir: expected a folder that holds runs, received {folder}")
+    with workdir.lock(folder):
+        done = rollback.rollback(folder / workdir.SERVING, why=why, to=to, keep=config.push.keep)
+    pushed = done.version and {"version": done.version.number, "path": str(done.version.path)}
+    result = {
+        "pushed": pushed,
+        "from": done.to,
+        "withdrawn": list(done.withdrawn),
+        "refusals": list(done.refusals),
+    }
+    if not done.version:
+        return result, "\n".join([f"version {done.to} does not pass its check", *done.refusals])
+    numbers = ", ".join(map(str, done.withdrawn))
+    return result, (
+        f"version {done.version.number} is version {done.to} again, and the newest\n"
+        f"withdrawn  {numbers}: no run pushes that model again, until `ragline rollback` to it\n"
+        f"encoder    {done.version.path}"
+    )

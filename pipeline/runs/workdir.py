@@ -1,0 +1,197 @@
+"""A work directory: one run at a time, a folder for each, a terminal kept free of chatter.
+
+What TFX, Beam and TensorFlow say goes to `runs/<run id>/log.txt`; what a person wants to know, to
+the terminal.
+"""
+
+import contextlib
+import datetime
+import fcntl
+import logging
+import os
+import pathlib
+import secrets
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+import tomli_w
+
+from ragline.components.contract import exits
+from ragline.components.contract.errors import ToldError
+from ragline.components.files.storage import write_text
+from ragline.pipeline.config import Config, ConfigError, to_dict
+from ragline.pipeline.runs import display
+from ragline.pipeline.runs.display import Display
+
+SUMMARY_FILE, REPORT_FILE, LOG_FILE = "summary.json", "report.html", "log.txt"
+RUNS = "runs"
+COMPARISON_FILE = "comparison.json"
+EXHIBIT_FILE = "exhibit.json"
+SERVING = "serving"
+_PAUSE = 0.2
+
+
+class BusyError(ToldError):
+    """Another run holds the work directory."""
+
+    exit_code = exits.BUSY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A run that holds its work directory.
+
+    Attributes:
+      workdir: the work directory.
+      run_id: of the run; sorts by time.
+      folder: runs/<run id>.
+      display: where progress goes.
+    """
+
+    workdir: pathlib.Path
+    run_id: str
+    folder: pathlib.Path
+    display: Display
+
+
+@contextlib.contextmanager
+def opened(config: Config, *, verbose: bool = False) -> Iterator[Session]:
+    """Takes the work directory, makes the run's folder, and keeps the terminal quiet.
+
+    Args:
+      config: of the run.
+      verbose: show the log in the terminal, too.
+
+    Raises:
+      BusyError: another run holds the work directory; nothing was touched.
+      ConfigError: the work directory cannot be made or written to.
+    """
+    workdir = pathlib.Path(config.workdir)
+    with contextlib.ExitStack() as stack:
+        try:
+            workdir.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(lock(workdir))
+            run_id = _new_run_id()
+            folder = workdir / RUNS / run_id
+            folder.mkdir(parents=True)
+            write_text(folder / "config.toml", tomli_w.dumps(to_dict(config)))
+        except OSError as error:
+            path = error.filename or workdir
+            raise ConfigError(f"workdir: {path}: {error.strerror}") from error
+        shown = stack.enter_context(quiet(folder / LOG_FILE, verbose=verbose))
+        shown.line(f"run {run_id} in {workdir}")
+        yield Session(workdir=workdir, run_id=run_id, folder=folder, display=shown)
+
+
+def _new_run_id() -> str:
+    now = datetime.datetime.now(datetime.UTC)
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+@contextlib.contextmanager
+def lock(workdir: pathlib.Path) -> Iterator[None]:
+    """Holds the work directory; the kernel lets go of it when the process dies, however it dies.
+
+    Raises:
+      BusyError: another process holds it.
+    """
+    with (workdir / ".lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise BusyError(f"{workdir}: another run holds it (process {file.read()})") from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+@contextlib.contextmanager
+def quiet(log: pathlib.Path, *, verbose: bool = False) -> Iterator[Display]:
+    """Sends stdout and stderr, of C++ code too, to a log; yields what shows in the terminal.
+
+    Lines of our own loggers (`ragline.*`) go to both; if verbose, so does everything.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = [os.dup(1), os.dup(2)]
+    with log.open("ab", buffering=0) as file, os.fdopen(os.dup(2), "w", buffering=1) as terminal:
+        shown = display.of(terminal, plain=verbose)
+        level = logging.getLogger().level
+        handlers = _handlers(shown)
+        try:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+            with _followed(log, terminal) if verbose else contextlib.nullcontext():
+                yield shown
+        finally:
+            shown.close()
+            for logger, handler in handlers:
+                logger.removeHandler(handler)
+            logging.getLogger().setLevel(level)
+            _flush_or_drop()
+            for target, source in zip((1, 2), saved, strict=True):
+                os.dup2(source, target)
+                os.close(source)
+
+
+def _flush_or_drop() -> None:
+    """Flushes stdout and stderr; what a full disk did not take must not reach the terminal."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
+            stream.flush()
+
+
+@contextlib.contextmanager
+def _followed(log: pathlib.Path, terminal: TextIO) -> Iterator[None]:
+    """Copies what is added to a log to the terminal; C++ code writes past every handler."""
+    over = threading.Event()
+
+    def copy() -> None:
+        with log.open(encoding="utf-8", errors="replace") as file:
+            last = False
+            while not last:
+                last = over.wait(_PAUSE)
+                terminal.write(file.read())
+
+    thread = threading.Thread(target=copy, name="log", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        over.set()
+        thread.join()
+
+
+class _Notes(logging.Handler):
+    """Hands what our own loggers say to a display."""
+
+    def __init__(self, shown: Display) -> None:
+        super().__init__()
+        self._shown = shown
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._shown.note(record)
+
+
+def _handlers(shown: Display) -> Sequence[tuple[logging.Logger, logging.Handler]]:
+    everything = logging.StreamHandler(sys.stderr)
+    everything.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    ours = _Notes(shown)
+    ours.addFilter(lambda record: record.exc_info is None)
+    root, ragline = logging.getLogger(), logging.getLogger("ragline")
+    root.setLevel(logging.INFO)
+    handlers: list[tuple[logging.Logger, logging.Handler]] = [(root, everything), (ragline, ours)]
+    for logger, handler in handlers:
+        logger.addHandler(handler)
+    return handlers
