@@ -90,7 +90,7 @@ class BeamOptions:
         # 3 seconds, and into 42 MB of the temporary folder that nobody removes.
         image = () if self._has_image else ("--sdk_container_image=none",)
         # Workers import it first, and with it the shim that TFDV needs on older systems.
-        return [f"--runner={runner}", "--beam_plugin=components", *image, *self.options]
+        return [f"--runner={runner}", "--beam_plugin=ragline.components", *image, *self.options]
 
     @property
     def _is_local(self) -> bool:

@@ -88,7 +88,7 @@ def create_pipeline(
         schema=schema.outputs["schema"],
         options=ingest_options,
         quarantine=str(places.quarantine),
-        fingerprint=f"{input_fingerprint} {_source('ingest')}",
+        fingerprint=f"{input_fingerprint} {cache_key.source()}",
     ).with_id("ingest")
     examples = ingest.outputs["examples"]
     statistics = StatisticsGen(examples=examples, schema=schema.outputs["schema"]).with_id(
@@ -101,7 +101,7 @@ def create_pipeline(
         anomalies=anomalies.outputs["anomalies"],
         account=ingest.outputs["account"],
         options=drift_options,
-        source=_source("validate"),
+        source=cache_key.source(),
     ).with_id("gate")
     transform = Transform(
         examples=examples,
@@ -113,7 +113,7 @@ def create_pipeline(
             "max_words": vocabulary.MAX_WORDS,
             "context": list(columns.context),
             "allow_missing": columns.allow_missing,
-            "source": _source("transform"),
+            "source": cache_key.source(),
         },
         disable_statistics=True,
     ).with_id("transform")
@@ -128,7 +128,7 @@ def create_pipeline(
     learned = {
         "options": dataclasses.asdict(train_options),
         "heads": [dataclasses.asdict(head) for head in heads],
-        "source": _source("train"),
+        "source": cache_key.source(),
     }
     searches = []
     if tune_options.trials:
@@ -155,7 +155,7 @@ def create_pipeline(
             heads=[(head.name, HEAD_METRICS[head.type]) for head in heads],
             categories=[category.name for category in columns.categories],
             slices=slices.columns_of(columns),
-            source=_source("evaluate"),
+            source=cache_key.source(),
         ),
     ).with_id("evaluate")
     baselines = Baselines(
@@ -166,14 +166,14 @@ def create_pipeline(
         schema=schema.outputs["schema"],
         newest=newest.to_json() if newest else "",
         given_split=int(given_split),
-        source=_source("evaluate"),
+        source=cache_key.source(),
     ).with_id("baselines")
     verdict = Verdict(
         evaluation=evaluate.outputs["evaluation"],
         baselines_report=baselines.outputs["report"],
         rules=rules,
         force=force,
-        source=_source("evaluate"),
+        source=cache_key.source(),
     ).with_id("verdict")
     push = Push(
         model=train.outputs["model"],
@@ -185,7 +185,7 @@ def create_pipeline(
         serving=str(places.serving),
         keep=push_options.keep,
         state=ledger.state(places.serving),
-        source=_source("push"),
+        source=cache_key.source(),
     ).with_id("push")
     return Pipeline(
         pipeline_name=name,
@@ -200,7 +200,3 @@ def create_pipeline(
         enable_cache=True,
         beam_pipeline_args=beam_arguments,
     )  # fmt: skip
-
-
-def _source(stage: str) -> str:
-    return cache_key.source(f"components.{stage}")

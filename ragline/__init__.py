@@ -1,16 +1,34 @@
-"""ragline in a notebook: a pushed encoder on arrays, and `ragline encode` as a function.
+"""Offer a pushed encoder on arrays, and `ragline encode` as a function.
 
-Importing it takes no time: TensorFlow is imported when an encoder is loaded.
+The stages, the pipeline around them and the schemas are `ragline.components`, `ragline.pipeline`
+and `ragline.schemas`; in the repository their folders stand at the top, and links lead to them.
+Importing ragline takes no time: what it offers is imported when it is first used.
 """
 
+import importlib
 import pathlib
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ragline.components.contract.errors import BadDataError, UsageError
-from ragline.components.serving.encoder import Encoder, NoEncoderError
+if TYPE_CHECKING:
+    from ragline.components.contract.errors import BadDataError, UsageError
+    from ragline.components.serving.encoder import Encoder, NoEncoderError
 
 __all__ = ["BadDataError", "Encoder", "NoEncoderError", "UsageError", "encode"]
+
+_HOMES = {
+    "BadDataError": "ragline.components.contract.errors",
+    "Encoder": "ragline.components.serving.encoder",
+    "NoEncoderError": "ragline.components.serving.encoder",
+    "UsageError": "ragline.components.contract.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for from its home."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ragline' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def encode(
@@ -20,7 +38,7 @@ def encode(
     output: str | pathlib.Path,
     overrides: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """Encodes raw files into a folder of Parquet files; `ragline encode` as a function.
+    """Encode raw files into a folder of Parquet files; `ragline encode` as a function.
 
     Args:
       source: a configuration, whose newest encoder is taken, or an encoder's folder or URI.
@@ -37,7 +55,7 @@ def encode(
       BadDataError: the files cannot be used.
       UsageError: there is no encoder, or an option is wrong; one line a mistake.
     """
-    from ragline.pipeline.bulk import encode_files as job
+    from ragline.pipeline.bulk import encode_files
 
-    asked = job.request(str(source), input, tuple(overrides))
-    return job.encode(asked, output)
+    request = encode_files.request(str(source), input, tuple(overrides))
+    return encode_files.encode(request, output)

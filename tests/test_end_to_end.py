@@ -259,7 +259,7 @@ answers = [
 ]
 assert [tuple(answer["embedding"].shape) for answer in answers] == [(3, 32)] * 3 + [(1, 32)]
 assert answers[2]["reconstruction_error"].shape == (3,)
-foreign = {{"components", "pipeline", "schemas", "tensorflow_transform", "tfx"}} & set(sys.modules)
+foreign = {{"ragline", "tensorflow_transform", "tfx"}} & set(sys.modules)
 assert not foreign, foreign
 print(sorted(call))
 """

@@ -1,6 +1,5 @@
-"""After the stages: sequences -> embeddings, by a pushed encoder.
+"""Load a pushed encoder, and batch sequences for it.
 
-batches.py   sequences in flat columns -> padded batches of about one length
-encoder.py   a pushed SavedModel, loaded once: features, categories, `score`
-parts.py     Parquet files of embeddings, whole or absent
+encoder.py  a pushed SavedModel, loaded once: features, categories, `score`
+batches.py  sequences in flat columns -> padded batches of about one length
 """

@@ -1,6 +1,6 @@
 """Stage 2: statistics, the curated schema, and the gate that stops bad data.
 
-StatisticsGen, ImportSchemaGen and ExampleValidator are TFX's own and stand in `ragline.pipeline.dag`.
+StatisticsGen, ImportSchemaGen and ExampleValidator are TFX's own and stand in pipeline/dag.py.
 ExampleValidator writes anomalies and stops nothing; the gate does.
 
     gate.py        anomalies -> one line each (pure)

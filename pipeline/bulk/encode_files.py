@@ -188,8 +188,7 @@ def _digest(asked: Request) -> str:
             repr(asked.columns),
             facts.version,
             *(f"{name} {model[name]['sha256']}" for name in sorted(model)),
-            cache_key.source("ragline.components.ingest"),
-            cache_key.source("ragline.components.serving"),
+            cache_key.source(),
         ]
     )
 

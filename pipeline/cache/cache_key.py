@@ -1,94 +1,68 @@
-"""What decides a stage's result beside its inputs and options: our own code, and others' versions.
+"""Digest what decides a stage's result beside its inputs and options: our code, others' versions.
 
-TFX's cache sees neither. The code is every module that the stage's package imports, however far
-down, so that an edit reruns the stages that run it and no others. The versions are those of the
-packages that do the stage's work.
+TFX's cache sees neither. The code is the whole package: an upgrade of ragline redoes every stage,
+because no list of what a stage runs stays true. The versions are those of every distribution that
+the package imports, however deep in it.
 """
 
 import ast
 import functools
 import importlib.metadata
+import os
 import pathlib
 import platform
+import sys
 from collections.abc import Iterator
 
 from ragline.components.files.storage import digest_of, sha256
 
-_TOP = pathlib.Path(__file__).resolve().parent.parent
-_OURS = ("components", "schemas")
-
-# numpy stands in every stage's arithmetic, protobuf in every record.
-_EVERYWHERE = ("numpy", "protobuf", "tensorflow", "tfx")
-_BEAM = ("apache-beam", "pyarrow", "tfx-bsl")
-_PACKAGES = {
-    "schema": (),
-    "ingest": (*_BEAM, "defusedxml", "isal", "orjson"),
-    "statistics": (*_BEAM, "tensorflow-data-validation"),
-    "anomalies": ("tensorflow-data-validation",),
-    "gate": (),
-    "transform": (*_BEAM, "tensorflow-data-validation", "tensorflow-transform"),
-    "tune": ("keras", "keras-tuner", "tensorflow-transform"),
-    "train": ("keras", "tensorflow-transform"),
-    "push": ("keras", "tensorflow-transform"),
-}
-_ALL = (*_BEAM, "keras", "scikit-learn", "scipy", "tensorflow-data-validation",
-        "tensorflow-model-analysis", "tensorflow-transform")  # fmt: skip
-
-
-def versions(stage: str) -> str:
-    """The versions that a stage's result may depend on, as text; all, for a stage not listed."""
-    packages = sorted({*_EVERYWHERE, *_PACKAGES.get(stage, _ALL)})
-    found = [f"{package} {importlib.metadata.version(package)}" for package in packages]
-    return ", ".join([f"python {platform.python_version()}", *found])
-
-
-def source(package: str) -> str:
-    """Digest of a package of ours, such as `ragline.components.train`, and of all of ours it imports."""
-    return digest_of(
-        part
-        for file in sources(package)
-        for part in (file.relative_to(_TOP).as_posix(), sha256(file))
-    )
-
-
-def sources(package: str) -> list[pathlib.Path]:
-    """The files that `source` is the digest of.
-
-    Raises:
-      FileNotFoundError: there is no such package.
-    """
-    found: set[pathlib.Path] = set()
-    waiting = sorted((_TOP / package.replace(".", "/")).rglob("*.py"))
-    if not waiting:
-        raise FileNotFoundError(f"no source below {_TOP / package.replace('.', '/')}")
-    while waiting:
-        file = waiting.pop()
-        if file not in found:
-            found.add(file)
-            waiting.extend(_imported(file, file.stat().st_mtime_ns))
-    return sorted(found)
+_PACKAGE = pathlib.Path(__file__).parents[2]
+# Modules, and push's list of operations; the report's template decides no stage's result.
+_SUFFIXES = (".py", ".txt")
+# A namespace of many distributions, of which we import one.
+_NAMESPACES = {"google": ("protobuf",)}
+# What TFX's own stages run and we never import ourselves.
+_BY_TFX_ALONE = ("tensorflow-data-validation",)
 
 
 @functools.cache
-def _imported(file: pathlib.Path, _modified: int) -> list[pathlib.Path]:
-    """Our files that one file's imports run, an `__init__.py` of each package on the way."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    return [path for name in _names(tree) for path in _files(name)]
+def source() -> str:
+    """Return the digest of every module of the package, and of the lists that they read."""
+    return digest_of(
+        part
+        for file in _files(_PACKAGE)
+        for part in (file.relative_to(_PACKAGE).as_posix(), sha256(file))
+    )
 
 
-def _names(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+@functools.cache
+def versions() -> str:
+    """Return Python's version and that of each distribution that the package imports."""
+    distributions = {**importlib.metadata.packages_distributions(), **_NAMESPACES}
+    imported = {name for file in _files(_PACKAGE) if file.suffix == ".py" for name in _names(file)}
+    names = {name for package in imported for name in distributions.get(package, ())}
+    names = names - {"ragline"} | {*_BY_TFX_ALONE}
+    known = [f"{name} {importlib.metadata.version(name)}" for name in sorted(names)]
+    return ", ".join([f"python {platform.python_version()}", *known])
+
+
+def _files(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The files whose content counts; in a checkout, the folders in the package are links."""
+    return sorted(
+        pathlib.Path(place, name)
+        for place, _, names in os.walk(folder, followlinks=True)
+        for name in names
+        if name.endswith(_SUFFIXES)
+    )
+
+
+def _names(file: pathlib.Path) -> Iterator[str]:
+    """The top-level packages that a module imports, the standard library's left out."""
+    for node in ast.walk(ast.parse(file.read_bytes())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def _files(name: str) -> Iterator[pathlib.Path]:
-    parts = name.split(".")
-    if parts[0] in _OURS:
-        for end in range(1, len(parts) + 1):
-            place = _TOP.joinpath(*parts[:end])
-            for file in (place / "__init__.py", place.with_suffix(".py")):
-                if file.is_file():
-                    yield file
+            names = [node.module]
+        else:
+            continue
+        yield from {name.partition(".")[0] for name in names} - sys.stdlib_module_names

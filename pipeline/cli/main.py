@@ -242,7 +242,7 @@ def _worker(options: argparse.Namespace, config: "Config") -> int:
         f"worker {cluster.index} of {len(cluster.workers)}: waits for trainings in {config.workdir}"
     )
     with contextlib.suppress(KeyboardInterrupt):
-        source = cache_key.source("ragline.components.train")
+        source = cache_key.source()
         multiworker.follow(pathlib.Path(config.workdir), source, _say)
     return exits.DONE
 
@@ -267,7 +267,3 @@ COMMANDS: dict[str, Command] = {
     "versions": _versions,
     "worker": _worker,
 }
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -52,7 +52,7 @@ def render(
 
     Args:
       summary: what summary.json holds; what a stopped run did not reach is None.
-      exhibit: what the training keeps of sequences of the eval split (`ragline.components.train.export.reconstruction_samples`);
+      exhibit: what the training keeps of sequences of the eval split (reconstruction_samples.py);
         None if it was not reached.
       library: the script that draws; None for Plotly's own, of 5 MB.
     """
@@ -247,7 +247,7 @@ def described(embedding: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
 
 
 _ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.PackageLoader("pipeline", ""),
+    loader=jinja2.PackageLoader("ragline.pipeline.report", ""),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
     finalize=present,

@@ -48,7 +48,7 @@ def run(config: Config, force: str = "", *, verbose: bool = False) -> Outcome:
 
     Args:
       config: of the run.
-      force: why to bless the model in any case (see `ragline.components.evaluate.verdict.judgement`); empty not to.
+      force: why to bless the model in any case (evaluate/verdict/judgement.py); empty not to.
       verbose: show the log, too.
 
     Raises:
@@ -172,7 +172,7 @@ def _execute(
 
     try:
         compiled = tfx_run.compile_pipeline(
-            pipeline_of(config, session.workdir, force), run_id, cache_key.versions
+            pipeline_of(config, session.workdir, force), run_id, cache_key.versions()
         )
         with workers.ending_with_them(), seen.watching(), progress.told_to(session.display):
             tfx_run.run(compiled, reused, skip=skip, on_start=say_start, on_end=say_end)

@@ -105,7 +105,7 @@ def key_of(config: Config) -> str:
             repr(options),
             *(file.read_text(encoding="utf-8") if file else "" for file in files),
             read_plan.fingerprint(config.input),
-            cache_key.source("components"),
+            cache_key.source(),
         ]
     )
 

@@ -61,16 +61,14 @@ def run(
         on_end(stage)
 
 
-def compile_pipeline(
-    pipeline: Pipeline, run_id: str, versions: Callable[[str], str]
-) -> pipeline_pb2.Pipeline:
+def compile_pipeline(pipeline: Pipeline, run_id: str, versions: str) -> pipeline_pb2.Pipeline:
     """The pipeline in TFX's intermediate form, with what its cache would not see by itself.
 
     Args:
       pipeline: to be compiled.
       run_id: the run's name in ML Metadata.
-      versions: stage -> the versions that its result depends on. They become a parameter of the
-        stage: TFX's own stages have none that would take them.
+      versions: of what our code imports. They become a parameter of each stage: TFX's own stages
+        have none that would take them.
     """
     compiled = compiler.Compiler().compile(pipeline)
     runtime_parameter_utils.substitute_runtime_parameter(
@@ -79,7 +77,7 @@ def compile_pipeline(
     for node in (node.pipeline_node for node in compiled.nodes):
         if _is_executed(compiled, node.node_info.id):
             parameter = node.parameters.parameters[_VERSIONS]
-            parameter.field_value.string_value = versions(node.node_info.id)
+            parameter.field_value.string_value = versions
     return compiled
 
 

@@ -318,7 +318,7 @@ def _many_units(patch: pytest.MonkeyPatch) -> None:
             "--runner=DirectRunner",
             "--direct_running_mode=multi_processing",
             "--direct_num_workers=2",
-            "--beam_plugin=components",
+            "--beam_plugin=ragline.components",
         ),
     ],
     ids=["in_memory", "two_processes"],

@@ -56,7 +56,7 @@ def _ragline(*arguments: object, command: str = "module") -> Done:
         stderr="".join(line for line in lines if line not in timings),
         imports=frozenset(line.rpartition("|")[2].strip().partition(".")[0] for line in timings),
     )
-    assert "pipeline" in found.imports, "the profile must show imports, or it shows nothing"
+    assert "ragline" in found.imports, "the profile must show imports, or it shows nothing"
     assert not found.imports & HEAVY
     assert "Traceback" not in found.stderr
     return found

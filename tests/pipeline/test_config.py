@@ -900,7 +900,7 @@ def test_dask_is_refused_under_every_name_that_beam_knows_it_by(
     ]
 
 
-PLUGIN, NO_IMAGE = "--beam_plugin=components", "--sdk_container_image=none"
+PLUGIN, NO_IMAGE = "--beam_plugin=ragline.components", "--sdk_container_image=none"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Clean exports: untrained models of several options and schemas, by the project's own exporter.
 
-`PYTHONPATH=tests:. python tests/push/clean_exports.py` derives components/push/contract/ops.txt from them.
+`PYTHONPATH=tests python tests/push/clean_exports.py` derives push/contract/ops.txt from them.
 """
 
 import pathlib

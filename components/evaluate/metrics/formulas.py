@@ -255,6 +255,6 @@ def _by_feature(sums: Sums, predictor: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _ratio(total: np.ndarray, count: np.ndarray) -> Fraction:
-    """(total / count, count); 0 where nothing was counted, as in `ragline.components.contract.masking`."""
+    """Return (total / count, count); 0 where nothing was counted, as `masking.masked_mean` does."""
     total, count = np.asarray(total, np.float64), np.asarray(count, np.float64)
     return np.where(count > 0, total / np.where(count > 0, count, 1.0), 0.0), count

@@ -1,6 +1,6 @@
 """The masked metrics as one TFMA metric: sums are added up once a slice, then divided.
 
-The model's `evaluate` signature returns float64 sums a sequence (`ragline.components.contract.signatures`). One
+The model's `evaluate` signature returns float64 sums a sequence (contract/signatures.py). One
 private combiner adds them all up, group by group (`totals.py`); `formulas.py` makes every metric
 and its interval of them. Adding up sums, instead of averaging averages, is what makes a metric
 independent of batches and of their order.

@@ -15,7 +15,7 @@
     against = "pca"                 # a baseline, or `newest`, the newest blessed model
     at_most = 1.0                   # their ratio, or with `by = "difference"` what lies between
 
-What cannot be configured away is in `verdict.py`.
+What cannot be configured away is in `judgement.py`.
 """
 
 from collections.abc import Collection, Iterator

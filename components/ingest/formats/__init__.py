@@ -2,13 +2,13 @@
 
 csv.py               long tables, a row a step
 parquet.py           long tables, or a row a sequence with lists in its cells
-table.py             what the two share
 jsonl.py             JSON Lines, a line a sequence
 ts.py                the UEA/UCR archive's .ts
 npz.py               NumPy archives
 tfrecord.py          TFRecord of tf.Example in the raw contract
 sequence_example.py  TFRecord of tf.SequenceExample
 xes.py               event logs, a trace a sequence
+parsing/             cells, arrays and messages, for several of them
 """
 
 import importlib

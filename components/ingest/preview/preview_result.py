@@ -1,4 +1,4 @@
-"""What a sample of the input holds, for `ragline plan`; `preview.py` reads it."""
+"""What a sample of the input holds, for `ragline plan`; `sampling.py` reads it."""
 
 from collections import Counter
 from collections.abc import Iterable

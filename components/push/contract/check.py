@@ -1,6 +1,6 @@
 """The padding contract of a SavedModel from anywhere: for the push, and for `ragline check`.
 
-The model is loaded in a process of its own (`saved_model.py`), which imports TensorFlow and no
+The model is loaded in a process of its own (`clean_process.py`), which imports TensorFlow and no
 training code, as a server would. What TensorFlow says there stays there, and so does a crash.
 """
 
@@ -15,8 +15,6 @@ from typing import Any
 
 from ragline.components.contract.errors import UsageError
 from ragline.components.push.contract.padding_contract import Violation
-
-_TOP = pathlib.Path(__file__).resolve().parents[2]
 
 
 class NoEncoderError(UsageError):
@@ -87,7 +85,7 @@ def check(
 
     Args:
       model: a SavedModel.
-      probes: `.npz` of the sequences to check it on, see `saved_model.py`; None for sequences made
+      probes: `.npz` of the sequences to check it on, see clean_process.py; None for sequences made
         from what the model's encoder.json states of its features, or of standard normal noise.
       strict: as a push demands it: a model of operations that are not in ops.txt is not even
         loaded, and one without golden inputs does not hold.
@@ -101,9 +99,7 @@ def check(
             f"{model}: expected a SavedModel, a folder with saved_model.pb, received "
             f"{'a folder without' if model.is_dir() else 'a file' if model.exists() else 'nothing'}"
         )
-    # The folder that the caller stands in may have a `components` of its own: -P, and ours first.
-    path = os.pathsep.join(filter(None, [str(_TOP), os.environ.get("PYTHONPATH")]))
-    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": path}
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
     arguments = [str(file.resolve()) for file in (model, probes) if file]
     demands = ["--strict"] if strict else []
     done = subprocess.run(  # noqa: S603 (this interpreter, our module, no shell)

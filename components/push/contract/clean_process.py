@@ -1,4 +1,6 @@
-"""`python -m ragline.components.push.contract.clean_process MODEL [PROBES] [--strict]`: a SavedModel and the contract.
+"""Hold a SavedModel to the contract, in a process of its own.
+
+    python -m ragline.components.push.contract.clean_process MODEL [PROBES] [--strict]
 
 It imports TensorFlow and NumPy alone, as a server would: what is served must need neither the
 project's training code nor tensorflow_transform. Both loaders are tried, since a SavedModel of a
@@ -8,7 +10,7 @@ Keras 3 model can load in Python and fail in a session, which TF Serving uses (k
     golden     the model still gives the embeddings that it gave when it was trained (golden.py)
     ops        strict alone: it is made of the operations of clean exports (graph.py)
 
-Prints one JSON object as the last line: what `ragline.components.push.contract.check` makes of it, or an `error`.
+Prints one JSON object as the last line: the checks that check.py reads, or an `error`.
 """
 
 import argparse

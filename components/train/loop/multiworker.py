@@ -1,7 +1,7 @@
 """Training by several processes: worker 0 leads, from within a run, and the others follow it.
 
 `tf.distribute` wants processes that have done nothing else before, and that end when one of them is
-lost. So every training has its own, `python -m ragline.components.train.loop.training_worker`, one on each machine. The
+lost. So every training has its own, training_worker.py, one on each machine. The
 run that leads posts the job as a file in its work directory, which all machines see under the same
 path; the others take part as long as it is there. The leader alone keeps checkpoints, and the last
 of them is all that it hands back to the run.
@@ -23,7 +23,6 @@ from ragline.components.files.storage import write_json
 from ragline.components.train.loop.cluster import Cluster
 
 JOB_FILE = "training.json"
-_TOP = pathlib.Path(__file__).resolve().parents[2]
 _PAUSE = 0.5
 Say = Callable[[str], object]
 
@@ -100,15 +99,12 @@ def _read(posted: pathlib.Path) -> str:
 @contextlib.contextmanager
 def _process(job: str, stdout: int) -> Iterator["subprocess.Popen[str]"]:
     """A process that trains; it ends with this block, and, by its stdin, with this process."""
-    path = os.pathsep.join(filter(None, [str(_TOP), os.environ.get("PYTHONPATH")]))
     with subprocess.Popen(
         [sys.executable, "-P", "-m", "ragline.components.train.loop.training_worker"],
         stdin=subprocess.PIPE,
         stdout=stdout,
         text=True,
-        env={"TF_CPP_MIN_LOG_LEVEL": "2"}
-        | os.environ
-        | {"PYTHONPATH": path, "TF_FORCE_GPU_ALLOW_GROWTH": "true"},
+        env={"TF_CPP_MIN_LOG_LEVEL": "2"} | os.environ | {"TF_FORCE_GPU_ALLOW_GROWTH": "true"},
     ) as process:
         try:
             stdin = cast("IO[str]", process.stdin)

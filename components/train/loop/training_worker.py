@@ -1,4 +1,6 @@
-"""One process of a training of several: `python -m ragline.components.train.loop.training_worker`, the job on stdin.
+"""Run one process of a training of several; the job comes on stdin.
+
+    python -m ragline.components.train.loop.training_worker
 
 It tells its epochs on stdout, and ends with 0 once training is over. It ends at once when its stdin
 is closed: whoever started it is gone then, however it ended.

@@ -1,7 +1,7 @@
 """The masked LSTM autoencoder: encoder -> code -> decoder -> Dense, cropped.
 
 Around the recurrence goes a linear path, which adds to the code and to the reconstruction: see
-`linear.py`.
+`linear_path.py`.
 
 A step's inputs are its F values and, of each category, the embedding of its code; what is missing
 is exactly 0 in both. A step's outputs are F values and, of each category, the logits of its codes.

@@ -122,7 +122,7 @@ def with_categories(
       weight: float32 [B, T] each; above 0 where it counts.
 
     Returns:
-      name (see `ragline.components.contract.signatures`) -> float64 [B]. Without categories, `sums` as they are.
+      name (see contract/signatures.py) -> float64 [B]. Without categories, `sums` as they are.
     """
     found = dict(sums)
     for vocabulary in vocabularies:

@@ -109,7 +109,7 @@ def head_sums_by_sequence(
       sample_weight: float32 [B]; 1, or 0 where the label is missing.
 
     Returns:
-      name (see `ragline.components.contract.signatures`) -> float64 [B].
+      name (see contract/signatures.py) -> float64 [B].
     """
     labelled = sample_weight > 0
     # Before the loss, so that its exponentials and logarithms are of float64, too.
@@ -160,7 +160,7 @@ def sums_by_sequence(
       sample_weight: [B, T] or [B, T, F].
 
     Returns:
-      name (see `ragline.components.contract.signatures`) -> float64 [B], or [B, F] of what is said of each feature.
+      name (see contract/signatures.py) -> float64 [B], or [B, F] of what is said of each feature.
     """
     counted = masking.counts(sample_weight, targets)
     values = masking.select(counted, tf.cast(targets, tf.float64))

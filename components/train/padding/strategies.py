@@ -1,4 +1,4 @@
-"""What each strategy of `train.padding` does to a batch; `model.py` has what it does to the model.
+"""Apply a strategy of `train.padding` to a batch; architecture.py applies it to the model.
 
 crop          batches of similar length; the padding's weight is 0
 equal_length  batches of one length each; there is no padding

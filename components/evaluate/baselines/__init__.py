@@ -1,0 +1,8 @@
+"""Score what else reconstructs the eval split, and probe the embedding.
+
+raw_records.py       raw records: names, lengths, slices
+served_model.py      a SavedModel of ours, called on raw records
+pca_baseline.py      the linear baseline (pure)
+embedding_probes.py  collapse, leakage, neighbours, probes (pure)
+baseline_scores.py   all baselines together
+"""

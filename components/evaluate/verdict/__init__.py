@@ -1,0 +1,6 @@
+"""Decide whether a model is blessed, in sentences.
+
+rules.py           what blesses a model, as a person writes it (pure)
+baseline_model.py  the newest blessed version, with which a candidate is compared
+judgement.py       metrics -> blessed or not (pure)
+"""

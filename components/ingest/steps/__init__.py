@@ -1,0 +1,7 @@
+"""Order the steps of each record and cut them into sequences.
+
+times.py       times of steps -> int64 nanoseconds, or rejected
+time_order.py  the steps of each record in the order of their times
+windowing.py   sessions at long pauses, and windows
+policies.py    order, sessions, windows and lengths together
+"""

@@ -1,0 +1,11 @@
+"""Hold a SavedModel to the padding contract, in a process of its own.
+
+padding_contract.py  the contract as one function: every violation with its figure
+sequences.py         a sequence padded with any content, or with one more step
+probes.py            sequences on which the contract is checked
+golden.py            the embeddings that the model gave when it was trained, computed again
+graph.py             what a SavedModel may be made of: the operations of clean exports, in ops.txt
+semantic_digest.py   one digest of what a SavedModel computes, equal for equal models
+clean_process.py     `python -m ragline.components.push.contract.clean_process MODEL`
+check.py             starts that process: for the push, and for `ragline check`
+"""

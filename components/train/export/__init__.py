@@ -1,0 +1,6 @@
+"""Export the trained model, with golden inputs and samples beside it.
+
+export_model.py            the SavedModel and its signatures
+golden_inputs.py           raw sequences with the embeddings of the model in memory
+reconstruction_samples.py  sequences of the eval split for the report and the projector
+"""

@@ -1,0 +1,9 @@
+"""Build the masked LSTM autoencoder.
+
+architecture.py   encoder -> embedding -> decoder -> Dense, cropped
+fused_lstm.py     Keras's LSTM, fast on a CPU
+recurrence.py     its loops over steps, as machine code
+linear_path.py    the linear path around the recurrence, started at a PCA
+grid_resample.py  sequences of any length <-> a grid of K steps
+shrinkage_pca.py  principal components of a covariance that is shrunk
+"""

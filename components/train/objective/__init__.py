@@ -1,0 +1,5 @@
+"""Sum losses and errors over valid, observed values.
+
+loss.py        the loss and every error sum, each a masked sum
+categories.py  embeddings and cross-entropies of categorical steps
+"""

@@ -1,0 +1,4 @@
+"""Simulate the demo's data.
+
+synth.py  a wearable on the wrist of people who draw gestures
+"""

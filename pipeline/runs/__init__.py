@@ -1,0 +1,14 @@
+"""Run the pipeline in a work directory.
+
+runner.py          `run` and `compare`
+workdir.py         one run at a time in a folder, a terminal kept free of chatter
+preflight.py       room on the disk, folders that can be written, a sound database
+tfx_run.py         a pipeline by TFX's LocalDagRunner, stage by stage
+display.py         progress, as one live line or as plain lines
+workers.py         a run ends when a Beam worker does
+memory.py          memory by stage
+machine_errors.py  a full disk, a read-only folder, no memory, in one sentence
+spans.py           runs over spans, and the journal of those that are done
+versions.py        `versions` and `rollback`
+kubeflow.py        `compile`: the pipeline for Kubeflow Pipelines
+"""

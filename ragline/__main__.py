@@ -1,0 +1,7 @@
+"""Run the command line: `python -m ragline`."""
+
+import sys
+
+from ragline.pipeline.cli.main import main
+
+sys.exit(main())
