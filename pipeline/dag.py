@@ -6,7 +6,6 @@ import pathlib
 # Each component from its own module: `tfx.v1` imports the cloud extensions too, in 6 seconds.
 from tfx.components.evaluator.component import Evaluator
 from tfx.components.example_validator.component import ExampleValidator
-from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.trainer.component import Trainer
 from tfx.components.transform.component import Transform
@@ -24,16 +23,20 @@ from ragline.components.evaluate.verdict.baseline_model import Blessed
 from ragline.components.ingest.component import Ingest
 from ragline.components.push.component import Push
 from ragline.components.push.options import PushOptions
-from ragline.components.push.release import ledger
 from ragline.components.train.options import HeadOptions, TrainOptions, TuneOptions
 from ragline.components.transform import vocabulary
 from ragline.components.validate.component import Gate
+from ragline.components.validate.schema import ImportSchema
 from ragline.pipeline.cache import cache_key
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """The folders of a work directory that stages write into."""
+    """The folders of a work directory that stages write into.
+
+    `artifacts` and `metadata` are absolute, the others as stages are given them: from the work
+    directory, so that TFX's cache, which sees them, holds wherever it stands.
+    """
 
     artifacts: pathlib.Path
     metadata: pathlib.Path
@@ -57,6 +60,7 @@ def create_pipeline(
     heads: tuple[HeadOptions, ...],
     rules: str,
     newest: Blessed | None,
+    state: str,
     force: str,
     given_split: bool,
     push_options: PushOptions,
@@ -78,12 +82,13 @@ def create_pipeline(
       heads: supervised outputs on the code.
       rules: what blesses a model, Rules as JSON.
       newest: the newest blessed model, which a candidate is compared with.
+      state: digest of what is served, which decides whether the push is taken from the cache.
       force: why to bless the candidate in any case; empty not to.
       given_split: whether train and eval are given, not drawn by entity.
       push_options: of the push.
       beam_arguments: of every Beam pipeline.
     """
-    schema = ImportSchemaGen(schema_file=str(schema_file)).with_id("schema")
+    schema = ImportSchema(schema_file=str(schema_file)).with_id("schema")
     ingest = Ingest(
         schema=schema.outputs["schema"],
         options=ingest_options,
@@ -184,7 +189,7 @@ def create_pipeline(
         schema=schema.outputs["schema"],
         serving=str(places.serving),
         keep=push_options.keep,
-        state=ledger.state(places.serving),
+        state=state,
         source=cache_key.source(),
     ).with_id("push")
     return Pipeline(

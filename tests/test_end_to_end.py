@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ from conftest import JAPANESE_VOWELS, ROOT, ragline
 from ragline import schemas
 from ragline.components.contract.columns import length_bucket
 from ragline.components.export import write
+from ragline.components.files.storage import sha256
 from ragline.components.ingest.records.splits import split_of
 from ragline.components.push.contract import check, probes
 from ragline.components.push.contract.sequences import Probe
@@ -357,6 +359,36 @@ def test_a_second_run_pushes_nothing_new_and_a_third_is_all_cached(gestures_run)
         assert again.summary["pushed"] == gestures_run.summary["pushed"]
         assert again.summary["metrics"] == gestures_run.summary["metrics"]
         assert again.summary["verdict"]["reasons"][-1] == told
+
+
+def test_a_copy_in_another_place_is_all_cached_and_keeps_what_it_holds(gestures_run, tmp_path):
+    """After the third run; the original is out of reach, and the copy is named by a link."""
+    original, hidden = gestures_run.workdir, gestures_run.workdir.with_name("hidden")
+    shutil.copytree(original, tmp_path / "copy", symlinks=True)
+    (tmp_path / "link").symlink_to("copy")
+    before = _contents(tmp_path / "copy")
+    original.rename(hidden)
+    try:
+        run = ragline(tmp_path / "link", *gestures_run.arguments)
+    finally:
+        hidden.rename(original)
+    assert run.exit_code == 0
+    assert {stage["state"] for stage in run.summary["stages"].values()} == {"cached"}
+    assert run.summary["pushed"] == {"version": 1, "path": str(tmp_path / "copy/serving/1")}
+    assert "the work directory has moved" in run.stderr
+    after = _contents(tmp_path / "copy")
+    assert {path for path in before if before[path] != after.get(path)} <= {"metadata.sqlite"}
+    added = {path for path in after if path not in before}
+    assert {path.split("/")[0] for path in added} == {"runs"}
+
+
+def _contents(folder: pathlib.Path) -> dict[str, str]:
+    """File, by its path below a folder -> its digest."""
+    return {
+        str(path.relative_to(folder)): sha256(path)
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
 
 
 def test_a_candidate_that_knows_nothing_is_not_blessed(gestures_run):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragline.components.files import storage
+from ragline.components.files import places, storage
 
 UNENCODABLE = "half a pair: \udc80"
 
@@ -120,3 +120,17 @@ def test_a_write_that_fails_names_the_file(tmp_path: pathlib.Path) -> None:
     with pytest.raises(OSError, match="file") as caught:
         storage.write_text(tmp_path / "file" / "note.txt", "x")
     assert caught.value.filename
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        ("serving", "/data/work/serving"),
+        ("serving/3", "/data/work/serving/3"),
+        ("/elsewhere/serving", "/elsewhere/serving"),
+        ("gs://bucket/serving", "gs://bucket/serving"),
+    ],
+)
+@pytest.mark.parametrize("end", ["", "/"])
+def test_a_path_from_the_work_directory_is_found_by_an_artifact(stated, expected, end) -> None:
+    assert places.in_workdir_of(f"/data/work/artifacts/push/report/12{end}", stated) == expected

@@ -1,5 +1,6 @@
 """The TFX components of the baselines and of the verdict; the metrics are TFX's own Evaluator's."""
 
+import dataclasses
 import json
 import logging
 import pathlib
@@ -29,6 +30,7 @@ from ragline.components.evaluate.metrics import slices, tfma_results
 from ragline.components.evaluate.verdict import judgement
 from ragline.components.evaluate.verdict.baseline_model import Blessed
 from ragline.components.evaluate.verdict.rules import Rules
+from ragline.components.files import places
 from ragline.components.files.storage import read_json, write_json
 
 # In full in the run's log; the command says it all at the end.
@@ -65,7 +67,7 @@ def Baselines(  # noqa: N802 (a TFX component is named as a class)
         baseline_scores.Inputs(
             candidate=pathlib.Path(path_utils.serving_model_path(model.uri)),
             untrained=pathlib.Path(model_run.uri, UNTRAINED_FOLDER),
-            newest=Blessed(**json.loads(newest)) if newest else None,
+            newest=_placed(newest, report.uri),
             train=read("train", baseline_scores.MOST_FITTED),
             evaluation=read("eval"),
             standardise=raw_records.standardiser(transform_graph.uri, contract, columns),
@@ -74,6 +76,14 @@ def Baselines(  # noqa: N802 (a TFX component is named as a class)
         )
     )
     write_json(pathlib.Path(report.uri) / BASELINES_FILE, found)
+
+
+def _placed(newest: str, artifact: str) -> Blessed | None:
+    """The newest blessed model where it is now; its path is stated from the work directory."""
+    if not newest:
+        return None
+    stated = Blessed(**json.loads(newest))
+    return dataclasses.replace(stated, path=places.in_workdir_of(artifact, stated.path))
 
 
 @component

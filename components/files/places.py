@@ -17,12 +17,26 @@ from typing import Any, BinaryIO
 
 Place = str | os.PathLike[str]
 
+# An artifact is `WORKDIR/artifacts/<stage>/<output>/<execution>`.
+ARTIFACTS = "artifacts"
+_BELOW_WORKDIR = 4
+
 _CHUNK_BYTES = 1 << 20
 
 
 def is_local(place: Place) -> bool:
     """Whether it is on a disk, not in a store."""
     return "://" not in os.fspath(place)
+
+
+def in_workdir_of(artifact: Place, path: Place) -> str:
+    """A path that a stage was given: as it is if absolute, else below its artifact's workdir.
+
+    Stages are given paths below the work directory as `checkpoints` or `serving`: TFX's cache sees
+    what they are given, and must not see where the work directory stands.
+    """
+    folders = os.fspath(artifact).rstrip("/").split("/")[:-_BELOW_WORKDIR]
+    return os.path.join("/".join(folders), path) if is_local(path) else os.fspath(path)
 
 
 def open(place: Place) -> BinaryIO:

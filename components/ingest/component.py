@@ -40,7 +40,8 @@ class Ingest(base_beam_component.BaseBeamComponent):
         Args:
           schema: the schema of the raw records.
           options: `{input: InputOptions, quarantine: QuarantineOptions}` as JSON.
-          quarantine: the folder that gets one folder of rejected records a run.
+          quarantine: the folder that gets one folder of rejected records a run; relative, it is
+            below the work directory, as of every stage.
           fingerprint: digest of the input files and of our source, so that the cache sees both.
         """
         super().__init__(

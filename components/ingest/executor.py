@@ -13,6 +13,7 @@ from tfx.types import artifact_utils
 from ragline import schemas
 from ragline.components.contract.artifacts import ACCOUNT_FILE
 from ragline.components.contract.columns import SPLITS, Columns
+from ragline.components.files import places
 from ragline.components.files.storage import write_json
 from ragline.components.ingest.options import InputOptions, QuarantineOptions, StepOptions
 from ragline.components.ingest.run import run
@@ -44,7 +45,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             columns=Columns.from_schema(schemas.load(schema_file)),
             folders={split: artifact_utils.get_split_uri([examples], split) for split in SPLITS},
             quarantine="/".join(
-                [exec_properties["quarantine"], self._context.pipeline_run_id, _QUARANTINE_FILE]
+                [
+                    places.in_workdir_of(account_artifact.uri, exec_properties["quarantine"]),
+                    self._context.pipeline_run_id,
+                    _QUARANTINE_FILE,
+                ]
             ),
             staging=os.path.join(self._get_tmp_dir(), "staging"),
         )

@@ -60,7 +60,7 @@ class Push(base_component.BaseComponent):
           examples: raw records; it is checked on those of the eval split.
           account: of ingest, for what stands beside the encoder.
           schema: of the raw records.
-          serving: the folder that is served.
+          serving: the folder that is served, from the work directory.
           keep: how many versions stay there.
           state: digest of the folder and its ledger, so that the cache sees when either changed.
           source: digest of our source, for the cache as well.

@@ -14,6 +14,7 @@ from ragline import schemas
 from ragline.components.contract.artifacts import ACCOUNT_FILE, PUSH_FILE, VERDICT_FILE
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.signatures import ENCODER_FILE
+from ragline.components.files import places
 from ragline.components.files.storage import digest_of, read_json, write_json
 from ragline.components.push.contract import check, probes
 from ragline.components.push.contract.semantic_digest import fingerprint
@@ -35,7 +36,7 @@ class Executor(base_executor.BaseExecutor):
         """Unpacks TFX's dictionaries once and calls `push`."""
         [report] = output_dict["report"]
         inputs = {name: artifact for name, [artifact] in input_dict.items()}
-        serving = pathlib.Path(exec_properties["serving"])
+        serving = pathlib.Path(places.in_workdir_of(report.uri, exec_properties["serving"]))
         done = release_version.Delivered()
         if inputs["blessing"].get_int_custom_property("blessed"):
             [schema_file] = pathlib.Path(inputs["schema"].uri).iterdir()
@@ -71,13 +72,15 @@ class Executor(base_executor.BaseExecutor):
                 probes.save(file, chosen, columns.names, columns.categories)
                 done = release_version.push(model, serving, origin, probes=file, complete=complete)
         tidied = release_version.tidy(serving, exec_properties["keep"])
-        write_json(pathlib.Path(report.uri) / PUSH_FILE, _report(done, tidied))
+        stated = _report(done, tidied, exec_properties["serving"])
+        write_json(pathlib.Path(report.uri) / PUSH_FILE, stated)
 
 
-def _report(done: release_version.Delivered, tidied: list[str]) -> dict[str, Any]:
-    version = done.version
+def _report(done: release_version.Delivered, tidied: list[str], serving: str) -> dict[str, Any]:
+    number = done.version and done.version.number
     return {
-        "pushed": version and {"version": version.number, "path": str(version.path)},
+        # As the stage was given the folder: what is relative holds when the work directory moves.
+        "pushed": number and {"version": number, "path": f"{serving}/{number}"},
         "refusals": list(done.refusals),
         "notes": [*done.notes, *tidied],
     }

@@ -27,8 +27,9 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
       fn_args: TFX's, as `records.job_of` takes them; `custom_config` holds, too, `tune`
         (TuneOptions as a dictionary) and `trials`, a folder that outlives the execution.
     """
-    task = Task.of(job_of(fn_args))
-    tune = TuneOptions(**fn_args.custom_config["tune"])
+    job = job_of(fn_args)
+    task, config = Task.of(job), job["config"]
+    tune = TuneOptions(**config["tune"])
     folder = pathlib.Path(fn_args.working_dir)
     train = task.splits[SPLITS[0]]
     records, held_out = divide(train, tune.held_out, folder)
@@ -51,7 +52,7 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
         )
         return fit_loop.best_epoch(history).error
 
-    known = pathlib.Path(fn_args.custom_config["trials"])
+    known = pathlib.Path(config["trials"])
     known.mkdir(parents=True, exist_ok=True)
     search = Search(
         options=task.options,

@@ -118,6 +118,18 @@ def link(
     )
 
 
+def share(store: metadata_store.MetadataStore, source: int, target: int) -> None:
+    """Makes the executions of one context executions of another, too; both by their ids."""
+    there = {execution.id for execution in store.get_executions_by_context(target)}
+    lacking = [e.id for e in store.get_executions_by_context(source) if e.id not in there]
+    if lacking:
+        links = [
+            metadata_store_pb2.Association(context_id=target, execution_id=execution)
+            for execution in lacking
+        ]
+        store.put_attributions_and_associations([], links)
+
+
 def delete(
     store: metadata_store.MetadataStore, ids: Iterable[int]
 ) -> list[metadata_store_pb2.Artifact]:

@@ -5,13 +5,16 @@ that ML Metadata takes for running, folders of outputs that no finished executio
 folders of TFX and Beam, and files under temporary names.
 """
 
+import contextlib
 import logging
 import pathlib
 import shutil
+import sqlite3
 
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
+from ragline.components.files.places import ARTIFACTS
 from ragline.components.push.release import publish
 from ragline.pipeline.cache.artifact_manifests import Seals
 from ragline.pipeline.cache.lineage import connect
@@ -25,8 +28,9 @@ _log = logging.getLogger("ragline.recovery")
 def recover(workdir: pathlib.Path) -> None:
     """Brings a work directory into the state that its last finished stage left."""
     owned: set[pathlib.Path] = set()
-    artifacts = workdir / "artifacts"
+    artifacts = workdir / ARTIFACTS
     if (workdir / DATABASE).exists():
+        rebase(workdir / DATABASE, artifacts)
         store = connect(workdir / DATABASE)
         _close_executions(store)
         owned = {
@@ -46,6 +50,29 @@ def recover(workdir: pathlib.Path) -> None:
     if left:
         names = ", ".join(str(path.relative_to(workdir)) for path in left)
         _log.info("removed what an interrupted run left: %s", names)
+
+
+def rebase(database: pathlib.Path, artifacts: pathlib.Path) -> None:
+    """Writes into ML Metadata where artifacts are now, if the work directory has moved since.
+
+    All that is known of them stays: they are the same, so what was made of them is cached.
+    """
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        stated = connection.execute("SELECT id, uri FROM Artifact").fetchall()
+        moved = [
+            (uri, number)
+            for number, former in stated
+            if (uri := _here(former, artifacts)) != former
+        ]
+        connection.executemany("UPDATE Artifact SET uri = ? WHERE id = ?", moved)
+    if moved:
+        _log.info("the work directory has moved: %d artifacts are now in %s", len(moved), artifacts)
+
+
+def _here(uri: str, artifacts: pathlib.Path) -> str:
+    """Where `.../artifacts/<stage>/<output>/<execution>` is; of anything else, as it is stated."""
+    parts = pathlib.PurePosixPath(uri).parts
+    return str(artifacts.joinpath(*parts[-3:])) if parts[-4:-3] == (ARTIFACTS,) else uri
 
 
 def _close_executions(store: metadata_store.MetadataStore) -> None:

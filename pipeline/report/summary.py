@@ -28,6 +28,7 @@ from ragline.components.contract.signatures import (
     SQUARED,
     error_sum,
 )
+from ragline.components.files import places
 from ragline.pipeline.cache.lineage import Stage
 from ragline.pipeline.report import feature_statistics
 
@@ -67,7 +68,7 @@ def collect(
     trials = read("tune", "tuner_results", TRIALS_FILE)
     training = read("train", "model_run", TRAINING_FILE)
     verdict = read("verdict", "verdict_report", VERDICT_FILE)
-    push = read("push", "report", PUSH_FILE)
+    push = _placed(read("push", "report", PUSH_FILE), stages)
     status, exit_code, reasons = _ending(failure, verdict, push)
     return {
         "run_id": run_id,
@@ -102,6 +103,14 @@ def collect(
         },
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
+
+
+def _placed(push: dict[str, Any] | None, stages: Mapping[str, Stage]) -> dict[str, Any] | None:
+    """The push's report; its path, which it states from the work directory, where that is now."""
+    if not push or not push["pushed"]:
+        return push
+    path = places.in_workdir_of(stages["push"].outputs["report"], push["pushed"]["path"])
+    return push | {"pushed": push["pushed"] | {"path": path}}
 
 
 def comparison_row(stages: Mapping[str, Stage]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def specification(config: Config, image: str) -> dict[str, Any]:
             config=kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(default_image=image),
             output_dir=folder,
             output_filename="job.json",
-        ).run(runner.pipeline_of(config, pathlib.Path(config.workdir), force=""))
+        ).run(runner.pipeline_of(config, pathlib.Path(config.workdir), force="", portable=False))
         job: dict[str, Any] = json.loads(pathlib.Path(folder, "job.json").read_text("utf-8"))
     if lines := list(dangling(job)):
         raise AssertionError("TFX compiled references to nothing: " + "; ".join(lines))

@@ -1,6 +1,7 @@
 """Runs of the pipeline in a work directory: `run`, one of them, and `compare`, one a strategy."""
 
 import dataclasses
+import hashlib
 import json
 import logging
 import os
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any, get_args
 from ragline import schemas
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import BadDataError, ToldError
-from ragline.components.files.storage import read_json, sha256, standard, write_json, write_text
+from ragline.components.files.storage import read_json, standard, write_bytes, write_json
+from ragline.components.push.release import ledger
 from ragline.components.runtime import progress
 from ragline.components.train.options import Padding, TuneOptions
 from ragline.pipeline.cache import cache_key
@@ -57,6 +59,7 @@ def run(config: Config, force: str = "", *, verbose: bool = False) -> Outcome:
       TroubleError: the machine stopped the run, and the summary could not be written either.
     """
     with workdir.opened(config, verbose=verbose) as session:
+        config = dataclasses.replace(config, workdir=str(session.workdir))
         _prepare(config)
         key = spans.key_before(config)
         from ragline.components.contract.artifacts import EXHIBIT_FILE
@@ -102,6 +105,7 @@ def compare(config: Config, *, verbose: bool = False) -> list[dict[str, Any]]:
     except ValueError as error:
         raise ConfigError(f"train.{error}; compare trains every strategy") from error
     with workdir.opened(config, verbose=verbose) as session:
+        config = dataclasses.replace(config, workdir=str(session.workdir))
         _prepare(config)
         from ragline.pipeline.report import summary
 
@@ -191,24 +195,33 @@ def _trouble(error: Exception, folder: pathlib.Path) -> str | None:
     return None if isinstance(error, BadDataError) else machine_errors.sentence(error, folder)
 
 
-def pipeline_of(config: Config, folder: pathlib.Path, force: str) -> Any:
-    """The stages, wired, for a work directory in `folder`; reads the input files to name them."""
+def pipeline_of(config: Config, folder: pathlib.Path, force: str, *, portable: bool = True) -> Any:
+    """The stages, wired, for a work directory in `folder`; reads the input files to name them.
+
+    Args:
+      config: of the run.
+      folder: the work directory.
+      force: see `run`.
+      portable: whether stages are given paths from the work directory, which they find by their
+        artifacts; without, absolute ones, for an engine that keeps artifacts elsewhere.
+    """
     from ragline.components.ingest.source import read_plan
     from ragline.pipeline import dag
 
-    schema_file = schemas.locate(config.schema)
+    schema_file = _keep_by_content(schemas.locate(config.schema), folder / "schemas")
+    stated = pathlib.Path() if portable else folder
     return dag.create_pipeline(
         name=config.name,
         places=dag.Places(
             artifacts=folder / "artifacts",
             metadata=folder / preflight.DATABASE,
-            checkpoints=folder / "checkpoints",
-            trials=folder / "trials",
-            quarantine=folder / "quarantine",
-            serving=folder / workdir.SERVING,
+            checkpoints=stated / "checkpoints",
+            trials=stated / "trials",
+            quarantine=stated / "quarantine",
+            serving=stated / workdir.SERVING,
         ),
         columns=Columns.from_schema(schemas.load(schema_file)),
-        schema_file=_keep_by_content(schema_file, folder / "schemas"),
+        schema_file=stated / schema_file.relative_to(folder),
         ingest_options=json.dumps(
             {
                 "input": dataclasses.asdict(config.input),
@@ -221,7 +234,8 @@ def pipeline_of(config: Config, folder: pathlib.Path, force: str) -> Any:
         tune_options=config.tune,
         heads=config.heads,
         rules=json.dumps(dataclasses.asdict(load_rules(config))),
-        newest=_newest(folder / workdir.SERVING),
+        newest=_newest(folder / workdir.SERVING, stated / workdir.SERVING),
+        state=ledger.state(folder / workdir.SERVING),
         force=force,
         given_split=config.input.eval is not None,
         push_options=config.push,
@@ -229,18 +243,24 @@ def pipeline_of(config: Config, folder: pathlib.Path, force: str) -> Any:
     )
 
 
-def _newest(serving: pathlib.Path) -> "Blessed | None":
-    """The newest version that the ledger knows: of no other is the model loaded."""
+def _newest(serving: pathlib.Path, stated: pathlib.Path) -> "Blessed | None":
+    """The newest version that the ledger knows, its path as a stage is given it.
+
+    Of no other is the model loaded.
+    """
     from ragline.components.evaluate.verdict import baseline_model
-    from ragline.components.push.release import ledger
 
     version = ledger.newest(serving)
-    return None if version is None else baseline_model.of(version.number, version.path)
+    if version is None:
+        return None
+    found = baseline_model.of(version.number, version.path)
+    return dataclasses.replace(found, path=str(stated / version.path.name))
 
 
 def _keep_by_content(file: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
     """A copy whose path names its content, so that a cache that sees the path sees an edit."""
-    kept = folder / sha256(file)[:16] / file.name
-    if not kept.exists():
-        write_text(kept, file.read_text(encoding="utf-8"))
+    content = file.read_bytes()
+    kept = folder / hashlib.sha256(content).hexdigest()[:16] / file.name
+    if not kept.is_file() or kept.read_bytes() != content:
+        write_bytes(kept, content)
     return kept

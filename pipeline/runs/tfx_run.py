@@ -1,7 +1,11 @@
 """Runs a pipeline by TFX's LocalDagRunner, stage by stage, under a run id of ours."""
 
-from collections.abc import Callable, Collection
+import copy
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
+from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration import data_types_utils, metadata
 from tfx.orchestration.local import runner_utils
@@ -16,6 +20,7 @@ from tfx.orchestration.portable import (
 from tfx.orchestration.portable.mlmd import context_lib
 from tfx.proto.orchestration import pipeline_pb2
 
+from ragline.pipeline.cache import lineage
 from ragline.pipeline.cache.cache_guard import Reuse
 
 _VERSIONS = "versions"
@@ -91,6 +96,9 @@ def _earlier(compiled: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode) -
 
     Of a resolver, that is what it finds; of the others, what the cache has for them. It is found as
     TFX's launcher finds it a moment later.
+
+    TFX's key holds where the inputs stand. So each execution has a second one, without that, and
+    what was executed under it in another place counts as executed here.
     """
     deployment = runner_utils.extract_local_deployment_config(compiled)
     connection = deployment.metadata_connection_config.database_connection_config
@@ -100,12 +108,12 @@ def _earlier(compiled: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode) -
         [inputs] = resolved or [{}]
         found = inputs
         if _is_executed(compiled, node.node_info.id):
-            context = cache_utils.get_cache_context(
+            key_of = functools.partial(
+                cache_utils.get_cache_context,
                 metadata_handle=handle,
                 pipeline_node=node,
                 pipeline_info=compiled.pipeline_info,
                 executor_spec=runner_utils.extract_executor_spec(deployment, node.node_info.id),
-                input_artifacts=inputs,
                 output_artifacts=outputs_utils.OutputsResolver(
                     node, compiled.pipeline_info, compiled.runtime_spec
                 ).generate_output_artifacts(execution_id=0),
@@ -113,5 +121,26 @@ def _earlier(compiled: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode) -
                     inputs_utils.resolve_parameters_with_schema(node.parameters)
                 ),
             )
+            context = key_of(input_artifacts=inputs)
+            placeless = key_of(input_artifacts=_placeless(inputs))
+            _add_context(node, placeless)
+            lineage.share(handle.store, placeless.id, context.id)
             found = cache_utils.get_cached_outputs(handle, context) or {}
     return {artifact.uri: artifact.id for artifacts in found.values() for artifact in artifacts}
+
+
+def _placeless(inputs: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """Artifacts as they would be if they stood nowhere."""
+    found = {name: [copy.deepcopy(artifact) for artifact in inputs[name]] for name in inputs}
+    for artifact in (artifact for artifacts in found.values() for artifact in artifacts):
+        artifact.uri = ""
+    return found
+
+
+def _add_context(node: pipeline_pb2.PipelineNode, context: metadata_store_pb2.Context) -> None:
+    """Lets TFX associate the execution that it is about to make with a context."""
+    spec = pipeline_pb2.ContextSpec()
+    spec.type.name = context_lib.CONTEXT_TYPE_EXECUTION_CACHE
+    spec.name.field_value.string_value = context.name
+    if spec not in node.contexts.contexts:
+        node.contexts.contexts.append(spec)

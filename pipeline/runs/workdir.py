@@ -45,7 +45,7 @@ class Session:
     """A run that holds its work directory.
 
     Attributes:
-      workdir: the work directory.
+      workdir: the work directory, all links in its path followed.
       run_id: of the run; sorts by time.
       folder: runs/<run id>.
       display: where progress goes.
@@ -69,7 +69,7 @@ def opened(config: Config, *, verbose: bool = False) -> Iterator[Session]:
       BusyError: another run holds the work directory; nothing was touched.
       ConfigError: the work directory cannot be made or written to.
     """
-    workdir = pathlib.Path(config.workdir)
+    workdir = pathlib.Path(os.path.realpath(config.workdir))
     with contextlib.ExitStack() as stack:
         try:
             workdir.mkdir(parents=True, exist_ok=True)

@@ -42,7 +42,7 @@ class Tree:
         with (self.top / place).open("ab") as file:
             file.write(b"\n")
 
-    def keys(self) -> dict[str, str]:
+    def keys(self, work: str = "work") -> dict[str, str]:
         """Stage -> what TFX's cache hashes of it, and of what stands upstream of it, not yet."""
         cache_key.source.cache_clear()
         cache_key.versions.cache_clear()
@@ -53,10 +53,10 @@ class Tree:
                 f"schema={self.top}/schemas/gestures.pbtxt",
                 *self.options,
             ),
-            str(self.top / "work"),
+            str(self.top / work),
         )
         compiled = tfx_run.compile_pipeline(
-            runner.pipeline_of(config, self.top / "work", ""), "run", cache_key.versions()
+            runner.pipeline_of(config, self.top / work, ""), "run", cache_key.versions()
         )
         deployment = pipeline_pb2.IntermediateDeploymentConfig()
         compiled.deployment_config.Unpack(deployment)
@@ -106,6 +106,10 @@ def test_a_byte_of_a_file_changes_the_keys_of_what_it_decides(tree, edited, expe
     tree.edit(edited)
     after = tree.keys()
     assert {stage for stage in STAGES if before[stage] != after[stage]} == expected
+
+
+def test_where_the_work_directory_stands_is_in_no_key(tree):
+    assert tree.keys("here/work") == tree.keys("there")
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,33 @@ def test_a_work_directory_in_order_is_left_as_it_is_without_a_word(run, tmp_path
     assert not _told(caplog)
 
 
+def test_artifacts_are_where_the_work_directory_is_now(run, tmp_path, caplog):
+    """Moved into a folder whose path looks like its own, and back: each artifact stays itself."""
+    artifact = run.finish("ingest", "kept")
+    [before] = run.store.get_artifacts_by_id([artifact])
+    first = tmp_path / "one"
+    first.mkdir()
+    for name in ("artifacts", "metadata.sqlite", "seals"):
+        (tmp_path / name).rename(first / name)
+    second = tmp_path / "artifacts" / "x" / "artifacts" / "work"
+    second.parent.mkdir(parents=True)
+    for here, there in ((first, second), (second, first)):
+        here.rename(there)
+        caplog.clear()
+        for _ in range(2):  # As after a kill.
+            with caplog.at_level(logging.INFO, logger="ragline"):
+                recovery.recover(there)
+        [told] = _told(caplog)
+        assert told == f"the work directory has moved: 1 artifacts are now in {there}/artifacts"
+        store = lineage.connect(there / "metadata.sqlite")
+        [after] = store.get_artifacts_by_id([artifact])
+        assert after.uri == f"{there}/artifacts/ingest/output/1"
+        assert (there / "artifacts/ingest/output/1/file").read_text() == "kept"
+        assert Seals(there).damage(there / "artifacts/ingest/output/1") is None
+        after.uri = before.uri
+        assert after == before  # TFX's key holds all of it.
+
+
 def test_an_output_whose_folder_is_gone_is_damaged(run, tmp_path):
     artifact = run.finish("ingest", "a")
     run.file(artifact).unlink()

@@ -15,11 +15,15 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from ragline import schemas
 from ragline.components.contract.columns import SPLITS, Columns
+from ragline.components.files import places
 from ragline.components.files.storage import digest_of, sha256
 from ragline.components.train.data import batching, input_pipeline
 from ragline.components.train.objective import categories
 from ragline.components.train.objective.categories import Vocabulary
 from ragline.components.train.options import HeadOptions, TrainOptions
+
+# Those of a custom_config that outlive an execution.
+FOLDERS = ("checkpoints", "trials")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,13 +105,22 @@ def job_of(fn_args: Any) -> dict[str, Any]:
       `files`, split -> patterns of its shards; `schema` and `transform_output`, paths; `config`,
       what `custom_config` holds, with what was found best among its options.
     """
-    config = fn_args.custom_config
+    config = _placed(fn_args.custom_config, fn_args.transform_graph_path)
     tuned = (fn_args.hyperparameters or {}).get("values", {})
     return {
         "files": dict(zip(SPLITS, (fn_args.train_files, fn_args.eval_files), strict=True)),
         "schema": fn_args.schema_path,
         "transform_output": fn_args.transform_graph_path,
         "config": {**config, "options": config["options"] | tuned},
+    }
+
+
+def _placed(config: Mapping[str, Any], artifact: str) -> dict[str, Any]:
+    """A custom_config with its folders, stated from the work directory, where they are now."""
+    folders = {name: config[name] for name in FOLDERS if name in config}
+    return {
+        **config,
+        **{name: places.in_workdir_of(artifact, path) for name, path in folders.items()},
     }
 
 
