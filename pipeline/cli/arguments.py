@@ -1,4 +1,4 @@
-"""What `ragline` takes on its command line; `__main__` has what it does with it.
+"""What `ragline` takes on its command line; main.py has what it does with it.
 
 Nothing is imported here that is not needed to print a help.
 """
@@ -7,10 +7,13 @@ import argparse
 import importlib.metadata
 import pathlib
 from collections.abc import Callable
+from typing import TypeAlias
+
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of all commands; `command` is the name of the one that is asked for."""
+    """Return the parser of all commands; `command` is the name of the one that is asked for."""
     parser = argparse.ArgumentParser(
         prog="ragline",
         description="Raw variable-length sequences in, a served encoder out.",
@@ -19,6 +22,27 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ragline {version}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
+    for add in (
+        _add_run,
+        _add_init,
+        _add_plan,
+        _add_spans,
+        _add_compare,
+        _add_compile,
+        _add_check,
+        _add_versions,
+        _add_rollback,
+        _add_encode,
+        _add_export,
+        _add_report,
+        _add_worker,
+        _add_synth,
+    ):
+        add(commands)
+    return parser
+
+
+def _add_run(commands: _Commands) -> None:
     run = commands.add_parser(
         "run",
         help="the whole pipeline, from raw files to a pushed encoder",
@@ -51,6 +75,8 @@ def parser() -> argparse.ArgumentParser:
     _add_verbose(run)
     run.set_defaults(command="run")
 
+
+def _add_init(commands: _Commands) -> None:
     init = commands.add_parser(
         "init",
         help="write a configuration and a schema for a folder of files",
@@ -64,6 +90,8 @@ def parser() -> argparse.ArgumentParser:
     )
     init.set_defaults(command="init")
 
+
+def _add_plan(commands: _Commands) -> None:
     plan = commands.add_parser(
         "plan",
         help="what a run would find and do, from a sample of the input, in seconds",
@@ -74,6 +102,8 @@ def parser() -> argparse.ArgumentParser:
     _add_config(plan)
     plan.set_defaults(command="plan")
 
+
+def _add_spans(commands: _Commands) -> None:
     spans = commands.add_parser(
         "spans",
         help="list every run over a span",
@@ -83,6 +113,8 @@ def parser() -> argparse.ArgumentParser:
     _add_config(spans)
     spans.set_defaults(command="spans")
 
+
+def _add_compare(commands: _Commands) -> None:
     compare = commands.add_parser(
         "compare",
         help="train every way to keep padding out, side by side",
@@ -93,6 +125,8 @@ def parser() -> argparse.ArgumentParser:
     _add_verbose(compare)
     compare.set_defaults(command="compare")
 
+
+def _add_compile(commands: _Commands) -> None:
     compiled = commands.add_parser(
         "compile",
         help="write the pipeline for Kubeflow Pipelines",
@@ -105,6 +139,8 @@ def parser() -> argparse.ArgumentParser:
     )
     compiled.set_defaults(command="compile")
 
+
+def _add_check(commands: _Commands) -> None:
     check = commands.add_parser(
         "check",
         help="prove that padding has no effect on an encoder",
@@ -116,6 +152,8 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--json", action="store_true", help="print the result as JSON")
     check.set_defaults(command="check")
 
+
+def _add_versions(commands: _Commands) -> None:
     versions = commands.add_parser(
         "versions",
         help="list every version that was ever pushed",
@@ -124,6 +162,8 @@ def parser() -> argparse.ArgumentParser:
     _add_config(versions)
     versions.set_defaults(command="versions")
 
+
+def _add_rollback(commands: _Commands) -> None:
     rollback = commands.add_parser(
         "rollback",
         help="make an earlier version the newest again",
@@ -141,6 +181,8 @@ def parser() -> argparse.ArgumentParser:
     )
     rollback.set_defaults(command="rollback")
 
+
+def _add_encode(commands: _Commands) -> None:
     encode = commands.add_parser(
         "encode",
         help="embeddings of raw files, as Parquet",
@@ -157,6 +199,8 @@ def parser() -> argparse.ArgumentParser:
     encode.add_argument("--output", required=True, metavar="DIR", help="where the parts go")
     encode.set_defaults(command="encode")
 
+
+def _add_export(commands: _Commands) -> None:
     export = commands.add_parser(
         "export",
         help="an encoder for another runtime",
@@ -170,6 +214,8 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--output", required=True, type=pathlib.Path, metavar="FILE")
     export.set_defaults(command="export")
 
+
+def _add_report(commands: _Commands) -> None:
     report = commands.add_parser(
         "report",
         help="write the report of a run anew",
@@ -181,6 +227,8 @@ def parser() -> argparse.ArgumentParser:
     )
     report.set_defaults(command="report")
 
+
+def _add_worker(commands: _Commands) -> None:
     worker = commands.add_parser(
         "worker",
         help="train with a run on another machine",
@@ -191,6 +239,8 @@ def parser() -> argparse.ArgumentParser:
     _add_config(worker)
     worker.set_defaults(command="worker")
 
+
+def _add_synth(commands: _Commands) -> None:
     synth = commands.add_parser(
         "synth",
         help="write the demo data",
@@ -200,7 +250,6 @@ def parser() -> argparse.ArgumentParser:
     synth.add_argument("--sequences", type=_positive, default=2000, metavar="N")
     synth.add_argument("--seed", type=_not_negative, default=0, metavar="N")
     synth.set_defaults(command="synth")
-    return parser
 
 
 def _add_config(
