@@ -5,7 +5,7 @@ import re
 import shlex
 
 import pytest
-from conftest import ROOT
+from commands import ROOT
 
 from ragline.pipeline.cli.arguments import parser
 

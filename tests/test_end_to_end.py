@@ -4,15 +4,14 @@ import json
 import pathlib
 import re
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import oracle
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
-from conftest import JAPANESE_VOWELS, ROOT, ragline
+from commands import ROOT, python, ragline, run_pipeline
+from conftest import JAPANESE_VOWELS
 
 from ragline import schemas
 from ragline.components.contract.columns import length_bucket
@@ -265,9 +264,7 @@ foreign = {{"ragline", "tensorflow_transform", "tfx"}} & set(sys.modules)
 assert not foreign, foreign
 print(sorted(call))
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd="/"
-    )
+    done = python("-c", code, cwd="/")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(SIGNATURES)
 
@@ -346,8 +343,8 @@ def test_nothing_but_our_progress_reaches_the_terminal(gestures_run):
 
 def test_a_second_run_pushes_nothing_new_and_a_third_is_all_cached(gestures_run):
     """The second is judged anew, as there is a blessed model now; that model is itself."""
-    second = ragline(gestures_run.workdir, *gestures_run.arguments)
-    third = ragline(gestures_run.workdir, *gestures_run.arguments)
+    second = run_pipeline(gestures_run.workdir, *gestures_run.arguments)
+    third = run_pipeline(gestures_run.workdir, *gestures_run.arguments)
     told = "version 1 is the newest and holds this very model: not pushed again"
     for again, ran in (second, ["baselines", "verdict", "push"]), (third, []):
         assert again.exit_code == 0
@@ -369,7 +366,7 @@ def test_a_copy_in_another_place_is_all_cached_and_keeps_what_it_holds(gestures_
     before = _contents(tmp_path / "copy")
     original.rename(hidden)
     try:
-        run = ragline(tmp_path / "link", *gestures_run.arguments)
+        run = run_pipeline(tmp_path / "link", *gestures_run.arguments)
     finally:
         hidden.rename(original)
     assert run.exit_code == 0
@@ -393,7 +390,7 @@ def _contents(folder: pathlib.Path) -> dict[str, str]:
 
 def test_a_candidate_that_knows_nothing_is_not_blessed(gestures_run):
     """What the changed option does not touch is cached, and what is served is left alone."""
-    run = ragline(gestures_run.workdir, *gestures_run.arguments, *IGNORANT)
+    run = run_pipeline(gestures_run.workdir, *gestures_run.arguments, *IGNORANT, anew=True)
     assert run.exit_code == 4
     assert run.summary["status"] == "not_blessed"
     assert run.summary["verdict"]["blessed"] is False
@@ -409,7 +406,7 @@ def test_a_candidate_that_knows_nothing_is_not_blessed(gestures_run):
 
 
 def test_the_textbook_model_is_stopped_by_the_contract_which_nobody_can_force(gestures_run):
-    run = ragline(
+    run = run_pipeline(
         gestures_run.workdir,
         *gestures_run.arguments,
         *("--set", "train.padding=keras", "--set", "train.epochs=3", "--force-bless", "let me"),
@@ -427,7 +424,7 @@ def test_anomalies_stop_the_run_before_training(gestures_run, tmp_path):
     """A label that the schema does not know, in a schema edited to know fewer."""
     schema = tmp_path / "strict.pbtxt"
     schema.write_text(schemas.locate("gestures").read_text().replace('value: "shake"', ""))
-    run = ragline(gestures_run.workdir, *gestures_run.arguments, "--set", f"schema={schema}")
+    run = run_pipeline(gestures_run.workdir, *gestures_run.arguments, "--set", f"schema={schema}")
     assert run.exit_code == 3
     assert run.summary["status"] == "bad_data"
     assert list(run.summary["stages"])[-1] == "gate"
@@ -439,7 +436,7 @@ def test_anomalies_stop_the_run_before_training(gestures_run, tmp_path):
 
 
 def test_too_many_rejected_records_stop_the_run(gestures_run, tmp_path):
-    run = ragline(
+    run = run_pipeline(
         tmp_path / "work",
         *gestures_run.arguments,
         *("--set", "quarantine.max_share=0.0"),
@@ -507,15 +504,9 @@ def test_a_head_is_scored_over_the_eval_split(vowels_run):
 
 def test_compare_tells_the_strategies_apart(vowels_run):
     """On the run's own work directory, so that only training and evaluation are new."""
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "ragline", "compare", *vowels_run.arguments, "--json"),
-            *("--workdir", str(vowels_run.workdir), "--set", "train.epochs=1"),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
+    done = ragline(
+        *("compare", *vowels_run.arguments, "--json"),
+        *("--workdir", vowels_run.workdir, "--set", "train.epochs=1"),
     )
     assert done.returncode == 0, done.stderr
     rows = {row["padding"]: row for row in json.loads(done.stdout)}
@@ -539,12 +530,7 @@ def test_ragline_check_passes_on_the_pushed_encoder(gestures_run, splits):
     for name, expected in ("mean", np.nanmean(rows, axis=0)), ("std", np.nanstd(rows, axis=0)):
         stated = [feature[name] for feature in facts["features"]]
         assert stated == pytest.approx(list(expected), rel=1e-9, abs=1e-12)
-    done = subprocess.run(
-        [sys.executable, "-m", "ragline", "check", pushed, "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = ragline("check", pushed, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     checked = json.loads(done.stdout)
     assert checked["violations"] == []
@@ -560,7 +546,7 @@ def test_a_version_that_is_damaged_is_restored_though_all_else_is_cached(gesture
     """Near the end, since it changes what is served."""
     file = gestures_run.workdir / "serving" / "1" / "variables" / "variables.index"
     file.write_bytes(file.read_bytes()[:-1])
-    run = ragline(gestures_run.workdir, *gestures_run.arguments)
+    run = run_pipeline(gestures_run.workdir, *gestures_run.arguments)
     assert run.exit_code == 0
     assert {name for name, stage in run.summary["stages"].items() if stage["state"] == "ran"} == {
         "push"
@@ -577,7 +563,7 @@ def test_a_version_that_is_damaged_is_restored_though_all_else_is_cached(gesture
 def test_a_person_may_bless_a_candidate_and_the_reason_is_kept(gestures_run):
     """Last, as it leaves another version behind."""
     why = "to have a version to roll back from"
-    run = ragline(
+    run = run_pipeline(
         gestures_run.workdir,
         *gestures_run.arguments,
         *IGNORANT,

@@ -12,7 +12,7 @@ import events
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import Run, ragline
+from commands import Run, run_pipeline
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
@@ -75,7 +75,7 @@ def run(tmp_path_factory) -> Run:
     _write_log(folder / "log.csv")
     (folder / "events.pbtxt").write_text(text_format.MessageToString(_schema()))
     (folder / "events.toml").write_text(CONFIG)
-    return ragline(folder / "work", str(folder / "events.toml"))
+    return run_pipeline(folder / "work", str(folder / "events.toml"))
 
 
 def test_the_events_become_a_blessed_encoder(run):

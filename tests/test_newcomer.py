@@ -5,7 +5,6 @@ import math
 import pathlib
 import random
 import subprocess
-import sys
 from typing import Any
 
 import numpy as np
@@ -14,22 +13,18 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from browser import CHROMIUM, started
-from conftest import ROOT
+from commands import ROOT, ragline
 
 WEARERS, RECORDINGS = 40, 5
 # Whatever of TensorFlow's, TFX's or Beam's chatter reaches the terminal has one of these in it.
 CHATTER = ("warning", "tensorflow", "deprecated", "absl", "cuda", "apache_beam", "tfx")
 
 
-def _ragline(folder: pathlib.Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "ragline", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(folder)},
-    )
+def _ragline(
+    folder: pathlib.Path, *arguments: str, anew: bool = False
+) -> subprocess.CompletedProcess[str]:
+    env = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(folder)}
+    return ragline(*arguments, anew=anew, cwd=folder, env=env)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +54,7 @@ def folder(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="module")
 def init(folder) -> subprocess.CompletedProcess[str]:
-    return _ragline(folder, "init", "--input", "data/*.csv")
+    return _ragline(folder, "init", "--input", "data/*.csv", anew=True)
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +156,8 @@ def test_report_writes_the_same_page_anew(folder, run_folder):
 def test_the_encoder_encodes_files_and_is_exported(folder, summary):
     """What is embedded is what was read; the file for onnxruntime gives the same embeddings."""
     asked = ("--input", "data/*.csv", "--output", "embeddings", "--json")
-    done = _ragline(folder, "encode", "ragline.toml", *asked, "--set", "quarantine.max_share=0.5")
+    loose = ("--set", "quarantine.max_share=0.5")
+    done = _ragline(folder, "encode", "ragline.toml", *asked, *loose, anew=True)
     assert done.returncode == 0, done.stderr
     assert "[ 1/1] encode" in done.stderr.splitlines()
     found = json.loads(done.stdout)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from commands import ROOT
 
 UNITS = sorted((ROOT / "examples" / "systemd").iterdir())
 

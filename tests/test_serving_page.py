@@ -11,7 +11,8 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT, write_jsonl
+from commands import ROOT
+from conftest import write_jsonl
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from ragline.components.contract.signatures import EMBEDDING

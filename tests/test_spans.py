@@ -5,14 +5,14 @@ import os
 import pathlib
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import oracle
 import pytest
-from conftest import ROOT, write_jsonl
+from commands import ROOT, ragline
+from conftest import write_jsonl
 
 from ragline.components.files.storage import read_json
 from ragline.components.ingest.records.splits import split_of
@@ -45,16 +45,9 @@ class Series:
         return self.data / f"span-{span}" / "a.jsonl"
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [
-                *(sys.executable, "-m", "ragline", *arguments),
-                *("examples/gestures.toml", *OPTIONS, "--workdir", str(self.workdir)),
-                *("--set", f"input.train={self.data}/span-{{SPAN}}/*.jsonl"),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=ROOT,
+        return ragline(
+            *(*arguments, "examples/gestures.toml", *OPTIONS, "--workdir", self.workdir),
+            *("--set", f"input.train={self.data}/span-{{SPAN}}/*.jsonl"),
         )
 
     @property

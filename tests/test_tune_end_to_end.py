@@ -4,10 +4,11 @@ import pathlib
 
 import pytest
 import tensorflow as tf
-from conftest import ragline, write_jsonl
+from commands import run_pipeline
+from conftest import write_jsonl
 
 
-@pytest.mark.heavy
+@pytest.mark.full
 def test_a_run_searches_once_and_trains_with_what_was_best(gestures, tmp_path):
     """The configured step size is one that no training survives."""
     write_jsonl(tmp_path / "data" / "a.jsonl", gestures)
@@ -20,7 +21,7 @@ def test_a_run_searches_once_and_trains_with_what_was_best(gestures, tmp_path):
         *("--set", "train.learning_rate=50.0"),
         *("--set", "tune.trials=2"),
     )
-    run = ragline(tmp_path / "work", *arguments)
+    run = run_pipeline(tmp_path / "work", *arguments)
     assert run.exit_code == 0, run.stderr
     assert [*run.summary["stages"]][5:8] == ["transform", "tune", "train"]
     found = run.summary["tune"]
@@ -31,7 +32,7 @@ def test_a_run_searches_once_and_trains_with_what_was_best(gestures, tmp_path):
     assert found["tried"][0]["error"] < found["tried"][1]["error"]
     assert "trial 2/2  error " in run.stderr
     assert _units(run.serving[0]) == found["best"]["units"]
-    again = ragline(tmp_path / "work", *arguments)
+    again = run_pipeline(tmp_path / "work", *arguments)
     assert again.exit_code == 0, again.stderr
     assert {again.summary["stages"][name]["state"] for name in ("tune", "train")} == {"cached"}
     assert again.summary["tune"] == found

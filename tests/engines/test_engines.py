@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 from apache_beam.runners.portability import prism_runner
-from conftest import ragline, write_jsonl
+from commands import run_pipeline
+from conftest import write_jsonl
 from engines import beam_parts
 from engines.beam_parts import PARTS, Engine
 
@@ -107,8 +108,8 @@ def test_fn_api_runner_is_another_name_of_it() -> None:
         ("loopback", PARTS),
         ("processes", ("transform",)),
         ("external", ("encode",)),
-        pytest.param("processes", PARTS, marks=pytest.mark.heavy),
-        pytest.param("external", PARTS, marks=pytest.mark.heavy),
+        pytest.param("processes", PARTS, marks=pytest.mark.full),
+        pytest.param("external", PARTS, marks=pytest.mark.full),
     ],
     ids=lambda value: value if isinstance(value, str) else "+".join(value),
 )
@@ -146,7 +147,7 @@ def _whole_run(data: pathlib.Path, workdir: pathlib.Path, engine: Engine) -> dic
     """
     settings = (f"input.train={data}", "train.epochs=1", *engine.overrides)
     asked = [word for setting in settings for word in ("--set", setting)]
-    run = ragline(workdir, "examples/gestures.toml", *asked, "--force-bless", "a test")
+    run = run_pipeline(workdir, "examples/gestures.toml", *asked, "--force-bless", "a test")
     assert run.exit_code == 0, run.stderr
     assert run.summary["pushed"]
     [examples] = (workdir / "artifacts" / "transform" / "transformed_examples").iterdir()
@@ -158,7 +159,7 @@ def _whole_run(data: pathlib.Path, workdir: pathlib.Path, engine: Engine) -> dic
     }
 
 
-@pytest.mark.heavy
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["processes", "loopback", "external"])
 def test_a_whole_run_counts_and_trains_on_the_same_records(
     name: str,

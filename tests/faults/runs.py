@@ -6,13 +6,14 @@ import pathlib
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
+import commands
 import numpy as np
 import tensorflow as tf
-from conftest import ROOT, write_jsonl
+from conftest import write_jsonl
 
 from ragline.pipeline.demo import synth
 
@@ -25,60 +26,56 @@ OPTIONS = (
 _STARTED = re.compile(r"\[ *\d+/\d+\] (\w+)")
 
 
-def command(workdir: pathlib.Path, *options: str, name: str = "run") -> list[str]:
+def arguments(workdir: pathlib.Path, *options: str, name: str = "run") -> list[str]:
+    """Of a command line, with its data beside the work directory."""
     data = workdir.parent / "data.jsonl"
     if not data.exists():
         write_jsonl(data, list(synth.gestures(sequences=200, seed=3)))
     return [
-        *(sys.executable, "-m", "ragline", name, "examples/gestures.toml", *OPTIONS),
+        *(name, "examples/gestures.toml", *OPTIONS),
         *("--workdir", str(workdir), "--set", f"input.train={data}", *options),
     ]
 
 
-def finish(workdir: pathlib.Path, *options: str, name: str = "run") -> subprocess.CompletedProcess:
-    """A run that is left alone."""
-    return subprocess.run(
-        command(workdir, *options, name=name), capture_output=True, text=True, check=False, cwd=ROOT
-    )
+def finish(
+    workdir: pathlib.Path, *options: str, name: str = "run", **how: Any
+) -> subprocess.CompletedProcess:
+    """A run that is left alone; `how` it starts: `commands.start`."""
+    return commands.ragline(*arguments(workdir, *options, name=name), **how)
 
 
 def disturb(
     workdir: pathlib.Path,
     stage: str,
-    do: Callable[[subprocess.Popen], object],
+    do: Callable[[commands.Process], object],
     *options: str,
     after: float = 0.0,
     name: str = "run",
+    anew: bool = False,
 ) -> tuple[int, str]:
     """A run to which something is done so many seconds after a stage started.
 
     Returns:
       Its exit code, and what it said on stderr.
     """
-    with subprocess.Popen(
-        command(workdir, *options, name=name),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        start_new_session=True,
-    ) as process:
-        said = []
-        for line in process.stderr:
-            said.append(line)
-            if (found := _STARTED.match(line)) and found.group(1) == stage:
-                time.sleep(after)
-                do(process)
-        process.wait()
+    words = arguments(workdir, *options, name=name)
+    process = commands.start(*words, anew=anew, start_new_session=True)
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if (found := _STARTED.match(line)) and found.group(1) == stage:
+            time.sleep(after)
+            do(process)
+    process.communicate()
     return process.returncode, "".join(said)
 
 
-def kill(process: subprocess.Popen) -> None:
+def kill(process: commands.Process) -> None:
     """The process alone, as the kernel does when memory is short."""
     process.send_signal(signal.SIGKILL)
 
 
-def kill_group(process: subprocess.Popen) -> None:
+def kill_group(process: commands.Process) -> None:
     """With everything that it started, as a power cut does."""
     os.killpg(process.pid, signal.SIGKILL)
 

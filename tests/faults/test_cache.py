@@ -10,7 +10,8 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from conftest import ROOT, write_jsonl
+from commands import ROOT
+from conftest import write_jsonl
 from faults import runs
 from tfx.proto.orchestration import pipeline_pb2
 

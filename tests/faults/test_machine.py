@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 
+import commands
 import pytest
 from faults import runs
 
@@ -48,12 +49,12 @@ def test_a_disk_without_room_is_seen_at_once(tmp_path):
         assert not list((tmp_path / "work" / "artifacts").iterdir())
 
 
-@pytest.mark.heavy
+@pytest.mark.full
 @pytest.mark.parametrize("stage", ["ingest", "train"])
 def test_a_disk_that_fills_up_stops_the_run_and_the_next_one_works(undisturbed, stage):
     filler = undisturbed.workdir / "filler"
 
-    def fill(_: subprocess.Popen) -> None:
+    def fill(_: commands.Process) -> None:
         with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
             while file.write(bytes(4096)):
                 pass
@@ -98,10 +99,10 @@ def test_a_folder_that_becomes_read_only_stops_the_push_and_the_next_run_works(u
         assert runs.versions(workdir) == [1]
 
 
-def _kill_child(words: str) -> Callable[[subprocess.Popen], None]:
+def _kill_child(words: str) -> Callable[[commands.Process], None]:
     """Waits for child processes whose command line has the words in it, and kills them."""
 
-    def kill(process: subprocess.Popen) -> None:
+    def kill(process: commands.Process) -> None:
         found: list[int] = []
         while not found and process.poll() is None:
             time.sleep(0.01)
@@ -128,7 +129,7 @@ def _descendants(pid: int) -> Iterator[int]:
                 yield from _descendants(child)
 
 
-@pytest.mark.heavy
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["run", "compare"])
 def test_a_worker_that_is_killed_stops_the_run_and_the_next_one_works(undisturbed, name):
     workdir = undisturbed.restore("ingest")
@@ -154,14 +155,13 @@ def test_a_check_that_is_killed_pushes_nothing_and_the_next_run_works(undisturbe
     assert runs.versions(workdir) == [1]
 
 
-@pytest.mark.heavy
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["run", "compare"])
 def test_memory_that_runs_out_is_told_and_a_smaller_model_works(undisturbed, name):
     """An initial weight of 160 GB, under a limit of 32 GB."""
     workdir = undisturbed.restore("train")
     limit = ["prlimit", f"--as={32 * 1000 * MB}"]
-    command = [*limit, *runs.command(workdir, "--set", "train.units=200000", name=name)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=runs.ROOT)
+    done = runs.finish(workdir, "--set", "train.units=200000", name=name, prefix=limit)
     _assert_told(done.returncode, done.stderr, "the machine ran out of memory")
     assert runs.finish(workdir).returncode == 0
 
@@ -169,7 +169,7 @@ def test_memory_that_runs_out_is_told_and_a_smaller_model_works(undisturbed, nam
 def test_a_second_process_is_turned_away_and_touches_nothing(undisturbed):
     workdir = undisturbed.restore("push")
 
-    def try_another(first: subprocess.Popen) -> None:
+    def try_another(first: commands.Process) -> None:
         first.send_signal(signal.SIGSTOP)
         before = _files(workdir)
         second = runs.finish(workdir)
@@ -182,7 +182,7 @@ def test_a_second_process_is_turned_away_and_touches_nothing(undisturbed):
     assert exit_code == 0, said
 
 
-@pytest.mark.parametrize("kind", ["garbage", pytest.param("gone", marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("kind", ["garbage", pytest.param("gone", marks=pytest.mark.full)])
 def test_a_database_that_is_lost_is_made_anew_and_what_is_served_stays(undisturbed, kind):
     workdir = undisturbed.restore("end")
     database = workdir / "metadata.sqlite"

@@ -2,16 +2,13 @@
 
 import ast
 import importlib.metadata
-import os
 import re
-import shutil
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 
+import cut_off
 import pytest
-from conftest import ROOT, write_jsonl
+from commands import ROOT, python
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -103,54 +100,6 @@ def test_the_security_floors_are_declared_pinned_and_installed(package):
     assert Version(importlib.metadata.version(package)) >= floor
 
 
-# In a Python that runs this at its start, and in all its children, nothing reaches another machine.
-NO_NETWORK = """
-import os, socket
-real = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
-
-def local(address):
-    host = address[0] if isinstance(address, tuple) else address
-    return host in ("localhost", "::1", None, "") or str(host).startswith("127.")
-
-def refuse(what):
-    with open(os.environ["RAGLINE_CALLS_OUT"], "a") as file:
-        file.write(f"{what}\\n")
-    raise OSError(101, f"Network is unreachable (refused by a test): {what}")
-
-def guarded(call):
-    def connect(self, address):
-        if self.family in (socket.AF_INET, socket.AF_INET6) and not local(address):
-            refuse(address)
-        return call(self, address)
-    return connect
-
-socket.socket.connect, socket.socket.connect_ex = map(guarded, real[:2])
-socket.getaddrinfo = lambda host, *rest, **more: (
-    real[2](host, *rest, **more) if local(host) else refuse(host)
-)
-"""
-
-
-@pytest.fixture
-def cut_off(tmp_path) -> dict[str, str]:
-    """The environment of a process whose Python cannot call out; attempts go to calls_out."""
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(NO_NETWORK, encoding="utf-8")
-    path = os.pathsep.join(filter(None, [str(tmp_path / "site"), os.environ.get("PYTHONPATH")]))
-    return os.environ | {"PYTHONPATH": path, "RAGLINE_CALLS_OUT": str(tmp_path / "calls_out")}
-
-
-def _without_network() -> list[str]:
-    """A prefix that takes the kernel's network away as well, where this user may do that."""
-    prefix = ["unshare", "--user", "--map-root-user", "--net"]
-    if shutil.which("unshare") is None:
-        return []
-    if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
-        return []
-    # What runs in one machine may talk over its loopback device, which starts switched off.
-    return [*prefix, "sh", "-c", 'ip link set lo up 2>/dev/null; exec "$@"', "-"]
-
-
 @pytest.mark.parametrize(
     "code",
     [
@@ -159,28 +108,15 @@ def _without_network() -> list[str]:
         "import urllib.request; urllib.request.urlopen('https://example.org', timeout=1)",
     ],
 )
-def test_the_wall_holds(cut_off, tmp_path, code):
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=cut_off)
+def test_the_wall_holds(tmp_path, code):
+    done = python("-c", code, env=cut_off.environment(tmp_path))
     assert done.returncode == 1
     assert "refused by a test" in done.stderr
-    assert (tmp_path / "calls_out").read_text()
+    assert cut_off.calls(tmp_path)
 
 
-def test_a_run_needs_no_network_and_does_not_try(cut_off, gestures, tmp_path):
+def test_a_run_needs_no_network_and_does_not_try(gestures_run):
     """From raw files to a pushed encoder; Beam's own DirectRunner would look for a download."""
-    write_jsonl(tmp_path / "data" / "a.jsonl", gestures)
-    arguments = [
-        "examples/gestures.toml", "--workdir", str(tmp_path / "work"),
-        "--set", f"input.train={tmp_path}/data/*.jsonl", "--set", "train.epochs=2",
-    ]  # fmt: skip
-    done = subprocess.run(
-        [*_without_network(), sys.executable, "-m", "ragline", "run", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=cut_off,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "] push\n" in done.stderr
-    calls = tmp_path / "calls_out"
-    assert not calls.exists(), calls.read_text()
+    assert gestures_run.exit_code == 0, gestures_run.stderr
+    assert "] push\n" in gestures_run.stderr
+    assert cut_off.calls(gestures_run.workdir.parent) == ""

@@ -5,13 +5,12 @@ import os
 import pathlib
 import signal
 import socket
-import subprocess
 import time
 
+import commands
 import numpy as np
 import psutil
 import pytest
-from conftest import ROOT
 from faults import runs
 
 TOGETHER = ("--set", "train.strategy=multi_worker")
@@ -31,32 +30,29 @@ def _free_ports(number: int) -> list[int]:
     return ports
 
 
-def _kill_what_trains(worker: subprocess.Popen, workdir: pathlib.Path) -> None:
+def _kill_what_trains(worker: commands.Process, workdir: pathlib.Path) -> None:
     while not list(workdir.glob("checkpoints/*/epoch-*.npz")):
         time.sleep(0.01)
     [training] = psutil.Process(worker.pid).children()
     training.kill()
 
 
-@pytest.mark.heavy
+@pytest.mark.full
 def test_the_next_run_goes_on_and_the_other_machine_joins_it(undisturbed, monkeypatch):
     workdir = undisturbed.restore("train")
     ports = _free_ports(2)
     monkeypatch.setenv("TF_CONFIG", _cluster(0, ports))
-    with subprocess.Popen(
-        runs.command(workdir, *TOGETHER, name="worker"),
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
+    worker = commands.start(
+        *runs.arguments(workdir, *TOGETHER, name="worker"),
         env=os.environ | {"TF_CONFIG": _cluster(1, ports)},
-    ) as worker:
-        try:
-            exit_code, said = runs.disturb(
-                workdir, "train", lambda _: _kill_what_trains(worker, workdir), *TOGETHER
-            )
-            again = runs.finish(workdir, *TOGETHER)
-        finally:
-            worker.send_signal(signal.SIGINT)
+    )
+    try:
+        exit_code, said = runs.disturb(
+            workdir, "train", lambda _: _kill_what_trains(worker, workdir), *TOGETHER
+        )
+        again = runs.finish(workdir, *TOGETHER)
+    finally:
+        worker.send_signal(signal.SIGINT)
         _, told = worker.communicate()
     assert exit_code == 1, said
     assert "worker 0 of 2 ended with 1, after: another worker was lost: " in said

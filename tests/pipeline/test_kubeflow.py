@@ -2,11 +2,9 @@
 
 import copy
 import json
-import subprocess
-import sys
 
 import pytest
-from conftest import ROOT
+from commands import ragline
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
@@ -19,16 +17,9 @@ IMAGE = "ragline:1"
 def job(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kubeflow")
     (folder / "a.jsonl").write_text("{}\n")
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "ragline", "compile", "examples/gestures.toml"),
-            *("--kubeflow", IMAGE, "--workdir", str(folder / "work")),
-            *("--set", f"input.train={folder}/a.jsonl"),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
+    done = ragline(
+        *("compile", "examples/gestures.toml", "--kubeflow", IMAGE),
+        *("--workdir", folder / "work", "--set", f"input.train={folder}/a.jsonl"),
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

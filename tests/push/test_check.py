@@ -9,19 +9,19 @@ import os
 import pathlib
 import re
 import subprocess
-import sys
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from commands import ROOT, python, ragline
 
 from ragline.components.push.contract import check, clean_process, padding_contract
 from ragline.components.train.model.architecture import MaskedAutoencoder, TextbookAutoencoder
 from ragline.components.train.options import TrainOptions
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 F, E = 3, 5
 OPTIONS = TrainOptions(units=8, embedding_size=E)
 MEAN = [50.0, 0.1, -1.0]
@@ -83,17 +83,8 @@ def _violations(model: pathlib.Path) -> list[padding_contract.Violation]:
     ]
 
 
-def _ragline_check(
-    *arguments: object, cwd: pathlib.Path = ROOT
-) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "ragline", "check", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+def _ragline_check(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    done = ragline("check", *arguments, **options)
     assert "Traceback" not in done.stderr
     return done
 
@@ -103,7 +94,8 @@ def test_a_sound_encoder_ends_with_0_and_what_was_checked(masked, tmp_path):
     _export(tmp_path / "model", masked, masked.encode)
     (tmp_path / "components").mkdir()
     (tmp_path / "components" / "__init__.py").write_text("raise SystemExit('not yours')")
-    done = _ragline_check("model", cwd=tmp_path)
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = _ragline_check("model", cwd=tmp_path, env=env, anew=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "the padding contract holds: model",
@@ -317,13 +309,7 @@ def test_what_is_no_saved_model_is_refused_without_tensorflow(tmp_path):
     file = tmp_path / "file"
     file.write_text("mine")
     for path, received in ((file, "a file"), (tmp_path, "a folder without"), ("none", "nothing")):
-        done = subprocess.run(
-            [sys.executable, "-X", "importtime", "-m", "ragline", "check", path],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=ROOT,
-        )
+        done = python("-X", "importtime", "-m", "ragline", "check", path)
         assert (done.returncode, done.stdout) == (2, "")
         lines = done.stderr.splitlines()
         assert [line for line in lines if not line.startswith("import time:")] == [
@@ -334,20 +320,10 @@ def test_what_is_no_saved_model_is_refused_without_tensorflow(tmp_path):
 
 def test_the_check_needs_tensorflow_alone():
     """No training code and no Transform, as a server has neither."""
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-X",
-            "importtime",
-            "-m",
-            "ragline.components.push.contract.clean_process",
-            "none",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
+    done = python(
+        "-X", "importtime", "-m", "ragline.components.push.contract.clean_process", "none"
     )
+    assert done.returncode == 0, done.stderr
     assert "error" in json.loads(done.stdout)
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "tensorflow" in imported
