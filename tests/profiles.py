@@ -10,6 +10,6 @@ FULL = os.environ.get("RAGLINE_TESTS") == "full"
 _LEAST = 10
 
 
-def cases(number: int) -> int:
+def sampled(number: int) -> int:
     """How many of the cases of the full profile a test draws."""
     return number if FULL else max(min(number, _LEAST), number // 5)

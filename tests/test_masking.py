@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import sampled
 
 from ragline.components.contract import masking
 
@@ -65,7 +66,7 @@ def _mean_and_gradient(case: Case) -> tuple[float, np.ndarray]:
 
 
 @given(cases())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=sampled(100), deadline=None)
 def test_sum_count_and_mean_are_those_without_the_padding(case: Case) -> None:
     total, count = masking.masked_sum(tf.constant(case.values), tf.constant(case.weight))
     expected_total, expected_count = _oracle(case)
@@ -79,7 +80,7 @@ def test_sum_count_and_mean_are_those_without_the_padding(case: Case) -> None:
 
 
 @given(cases())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=sampled(100), deadline=None)
 def test_gradient_is_weight_by_count_and_exactly_zero_where_nothing_counts(case: Case) -> None:
     _, gradient = _mean_and_gradient(case)
     _, count = _oracle(case)
@@ -89,7 +90,7 @@ def test_gradient_is_weight_by_count_and_exactly_zero_where_nothing_counts(case:
 
 
 @given(cases(), st.integers(1, 3), st.sampled_from(FILLS))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=sampled(50), deadline=None)
 def test_extra_padding_changes_nothing(case: Case, extra: int, fill: float) -> None:
     def pad(array: np.ndarray, content: float) -> np.ndarray:
         widths = [(0, 0), (0, extra)] + [(0, 0)] * (array.ndim - 2)
@@ -130,7 +131,7 @@ def test_dtype_is_that_of_the_values(dtype: tf.DType) -> None:
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=5), st.integers(6, 8))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=sampled(25), deadline=None)
 def test_mask_is_true_where_a_step_is_valid(lengths: list[int], steps: int) -> None:
     mask = masking.mask_of(tf.constant(lengths), steps).numpy()
     expected = [[step < length for step in range(steps)] for length in lengths]

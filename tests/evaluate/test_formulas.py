@@ -4,6 +4,7 @@ import pytest
 from evaluate.samples import FEATURES, Made, make
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import sampled
 from scipy import stats
 
 from ragline.components.contract.signatures import BASELINES, category_sum, head_sum
@@ -18,7 +19,7 @@ def _estimates(made: Made, heads=()):
     return formulas.model_estimates(_totals(made), FEATURES, heads, ())
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=sampled(50))
 @given(
     seed=st.integers(0, 2**16),
     number=st.integers(1, 60),

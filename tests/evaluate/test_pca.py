@@ -4,11 +4,12 @@ import pytest
 from conftest import JAPANESE_VOWELS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import sampled
 
 from ragline.components.evaluate.baselines import pca_baseline
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=sampled(50))
 @given(seed=st.integers(0, 2**16), length=st.integers(1, 40))
 def test_resampling_interpolates_between_observed_values(seed, length):
     """Straight lines over time come back exactly, whatever is missing between their ends."""

@@ -1,9 +1,5 @@
-"""A pusher that is killed, a watcher that never sleeps, a disk that loses what was served.
+"""A pusher that is killed, a watcher that never sleeps, a disk that loses what was served."""
 
-RAGLINE_KILLS says how often the pusher is killed, 20 times by default.
-"""
-
-import os
 import pathlib
 import random
 import signal
@@ -13,11 +9,12 @@ import time
 
 import pytest
 import tensorflow as tf
+from profiles import sampled
 
 from ragline.components.push.release import ledger
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-KILLS = int(os.environ.get("RAGLINE_KILLS", "20"))
+KILLS = sampled(20)
 
 # Pushes a real SavedModel for ever, each time under another fingerprint, a pause after each piece
 # of a file, so that a copy takes long. The check in a clean process has its own tests.

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from profiles import sampled
 
 from ragline.components.contract.columns import Category, Columns, Feature
 from ragline.components.contract.errors import BadDataError
@@ -343,7 +344,7 @@ def mutated(block, mutations):
     return block
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=sampled(400), deadline=None)
 @given(block=BLOCK, mutations=st.lists(MUTATION, max_size=3))
 @example(block=b'a,"1",2,x\n', mutations=[])
 @example(block=b"a,1,2,x\n\n", mutations=[])
@@ -362,7 +363,7 @@ def test_what_is_read_fast_is_read_exactly_so(block, mutations):
     assert raw[: len(raw) // 2] == raw[len(raw) // 2 :]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=sampled(50), deadline=None)
 @given(rows=st.lists(st.lists(st.text('ab1,\n"é', max_size=5), min_size=4, max_size=4), min_size=1))
 def test_what_the_standard_library_writes_is_read(rows):
     rows = [["i", *row[1:]] for row in rows]
@@ -378,7 +379,7 @@ def test_plain_and_plainly_quoted_blocks_are_read_fast():
         assert csv_lines.read_clean(block, 1, HEADER, LAYOUT) is not None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=sampled(300), deadline=None)
 @given(block=BLOCK, mutations=st.lists(MUTATION, max_size=4))
 def test_every_line_is_accounted_for(block, mutations):
     block = mutated(block, mutations)
@@ -404,7 +405,7 @@ NUMBER = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=sampled(400), deadline=None)
 @given(cells=st.lists(NUMBER, min_size=1, max_size=3))
 def test_numbers_are_those_of_the_strict_grammar(cells):
     faults = Faults(records=len(cells))
@@ -421,7 +422,7 @@ def test_numbers_are_those_of_the_strict_grammar(cells):
             assert found[place] == expected or (math.isnan(expected) and math.isnan(found[place]))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=sampled(300), deadline=None)
 @given(cells=st.lists(NUMBER, min_size=1, max_size=3))
 def test_integers_are_decimal_and_fit(cells):
     faults = Faults(records=len(cells))

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import sampled
 
 from ragline.components.contract.columns import SPLITS, Category, Columns, Feature, length_bucket
 from ragline.components.contract.errors import BadDataError
@@ -81,7 +82,7 @@ def _expected(record: Record) -> bytes:
 
 
 @given(st.lists(_records(), max_size=4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=sampled(60), deadline=None)
 def test_the_examples_are_protobufs_own(records: list[Record]) -> None:
     encoded = encode_chunk(of_records(records, COLUMNS), COLUMNS)
     for found, record in zip(encoded, records, strict=True):
@@ -189,7 +190,7 @@ def _buckets(found: list[dict[str, list[Any]]], columns: Columns = PARTLY) -> li
 
 
 @given(st.lists(_holes(), max_size=4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=sampled(60), deadline=None)
 def test_the_missing_bucket_is_counted_value_by_value(found: list[dict[str, list[Any]]]) -> None:
     assert _buckets(found) == [_bucket(columns) for columns in found]
 

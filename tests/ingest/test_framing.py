@@ -9,6 +9,7 @@ import pytest
 from apache_beam.io.tfrecordio import _TFRecordUtil
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import sampled
 
 from ragline.components.contract.errors import BadDataError
 from ragline.components.ingest.source import framing, raw_files
@@ -121,7 +122,7 @@ def test_a_truncated_compressed_file_is_named(tmp_path: Path) -> None:
     st.integers(0, 20),
     st.booleans(),
 )
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=sampled(1000), deadline=None)
 def test_a_mutant_is_refused_or_read_as_far_as_it_is_sound(
     inserted: bytes, place: int, removed: int, size_is_known: bool
 ) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import sampled
 
 from ragline.components.contract.columns import Columns, Feature
 from ragline.components.ingest.beam import grouping
@@ -171,7 +172,7 @@ def tables(draw: st.DrawFn) -> tuple[list[Row], list[Rows]]:
     return rows, draw(st.permutations([rows_of(part) for part in parts]))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=sampled(400), deadline=None)
 @given(tables(), st.sampled_from([1, 3, 100]))
 def test_rows_are_grouped_as_a_loop_groups_them(
     table: tuple[list[Row], list[Rows]], chunk_steps: int

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from profiles import sampled
 
 from ragline.components.contract.columns import Category, Columns, Feature
 from ragline.components.ingest.formats import jsonl
@@ -299,7 +300,7 @@ RECORDS = st.fixed_dictionaries(
 
 @given(st.binary(max_size=20) | JSON_VALUES.map(json.dumps) | RECORDS.map(json.dumps))
 @example(_one_step())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=sampled(500), deadline=None)
 def test_any_line_is_a_sequence_that_can_be_written_or_a_reject(text: bytes | str) -> None:
     try:
         chunk = _parse(text)
@@ -314,7 +315,7 @@ def test_any_line_is_a_sequence_that_can_be_written_or_a_reject(text: bytes | st
 
 
 @given(RECORDS.map(json.dumps) | st.binary(max_size=20))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=sampled(500), deadline=None)
 def test_the_quick_decoder_reads_what_the_exact_one_reads(text: bytes | str) -> None:
     data = text.encode() if isinstance(text, str) else text
     with pytest.MonkeyPatch.context() as patch:

@@ -20,6 +20,7 @@ from ingest.random_records import (
     samples,
 )
 from ingest.written import flat_arrays
+from profiles import sampled
 
 from ragline.components.contract.columns import Category, Columns, Feature
 from ragline.components.contract.errors import BadDataError
@@ -363,7 +364,7 @@ PLACES = st.floats(0, 1, exclude_max=True)
     st.lists(st.tuples(PLACES, st.integers(0, 255)), min_size=1, max_size=4),
     st.booleans(),
 )
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=sampled(1500), deadline=None)
 def test_a_mutant_is_refused_or_read(
     tmp_path_factory: pytest.TempPathFactory,
     whole: bytes,

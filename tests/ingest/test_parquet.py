@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import sampled
 
 from ragline.components.contract.columns import TIME_DELTA, Category, Columns, Feature
 from ragline.components.contract.errors import BadDataError
@@ -355,7 +356,7 @@ SEQUENCES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=sampled(60), deadline=None)
 @given(sequences=SEQUENCES)
 def test_nested_long_and_csv_agree(tmp_path_factory, sequences):
     folder = tmp_path_factory.mktemp("shapes")
@@ -404,7 +405,7 @@ CELL = st.one_of(st.none(), st.floats(-1e3, 1e3))
 LIST = st.one_of(st.none(), st.lists(CELL, max_size=3))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=sampled(150), deadline=None)
 @given(
     records=st.lists(
         st.tuples(LIST, LIST, st.one_of(st.none(), st.integers(0, 3))), min_size=1, max_size=8

@@ -521,6 +521,7 @@ def test_a_shard_cut_between_two_records_is_not_read(tmp_path: pathlib.Path) -> 
         shard_manifest.shards(place.read_account(), "train", shard.parent)
 
 
+@pytest.mark.full
 def test_a_million_steps_take_less_than_4_gib(tmp_path: pathlib.Path) -> None:
     # In a process of its own, whose peak is not that of other tests.
     given = jsonl(long_record()).write(tmp_path)

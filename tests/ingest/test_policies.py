@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from profiles import sampled
 
 from ragline.components.contract.columns import Category, Columns, Feature
 from ragline.components.ingest.options import StepOptions
@@ -207,7 +208,7 @@ def as_read(chunk: Chunk) -> list[tuple[str | None, list[float], list[str], list
     return list(zip(chunk.sequence_id, *columns, strict=False))[: len(chunk)]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=sampled(500), deadline=None)
 @given(records, step_options(), st.booleans(), st.integers(1, 40))
 @example([list(range(7))], OVERLAP, True, 6)
 def test_the_policies_do_what_a_loop_does(
@@ -254,7 +255,7 @@ def test_the_policies_do_what_a_loop_does(
         assert made.values["time_delta"].tolist() == deltas
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=sampled(300), deadline=None)
 @given(records, step_options(), st.booleans())
 @example([list(range(7))], OVERLAP, True)
 def test_no_step_is_lost_without_a_number(
@@ -270,7 +271,7 @@ def test_no_step_is_lost_without_a_number(
     assert sorted([*refused, *set(applied.record.tolist())]) == list(range(len(given_records)))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=sampled(100), deadline=None)
 @given(st.lists(one_record, min_size=2, max_size=5), step_options())
 def test_a_record_does_not_depend_on_its_neighbours(
     given_records: list[list[int]], options: StepOptions

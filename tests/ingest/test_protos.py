@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from ingest.random_records import COLUMNS, check_columns, file_at, joined, samples
 from ingest.written import message, message_of
+from profiles import sampled
 
 from ragline.components.contract.columns import Category, Columns, Feature
 from ragline.components.contract.errors import BadDataError
@@ -244,7 +245,7 @@ RECORDS = st.lists(
 
 @BOTH
 @given(records=RECORDS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=sampled(300), deadline=None)
 def test_a_record_is_judged_alike_alone_and_among_others(
     tmp_path_factory: pytest.TempPathFactory, name: str, records: list[Any]
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingest.random_records import NUMBERS_ONLY, check_numbers, file_at, joined, samples
+from profiles import sampled
 
 from ragline.components.contract.columns import Columns, ContextKind, Feature
 from ragline.components.contract.errors import BadDataError
@@ -208,7 +209,7 @@ PIECES = st.sampled_from(
     st.sampled_from([None, "target"]),
     st.sampled_from(["bytes", "int", "float"]),
 )
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=sampled(2000), deadline=None)
 def test_lines_at_once_are_what_each_is_by_itself(
     lines: list[bytes], context: str | None, kind: ContextKind
 ) -> None:
@@ -312,7 +313,7 @@ def test_there_is_no_place_for_times_and_entities(
 
 
 @given(st.integers(0, 2000), st.binary(max_size=3), st.integers(0, 5))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=sampled(500), deadline=None)
 def test_a_mutant_is_refused_or_read(
     tmp_path_factory: pytest.TempPathFactory, place: int, inserted: bytes, removed: int
 ) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingest.random_records import COLUMNS, check_columns, file_at, joined, samples
 from ingest.written import attribute, log, trace_of
+from profiles import sampled
 
 from ragline.components.contract.columns import Category, Columns, Feature
 from ragline.components.contract.errors import BadDataError
@@ -192,7 +193,7 @@ WHOLE = log(*map(trace_of, samples(3)))
 
 
 @given(st.integers(0, len(WHOLE) - 1), st.binary(max_size=3), st.integers(0, 5))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=sampled(500), deadline=None)
 def test_a_mutant_is_refused_or_read(
     tmp_path_factory: pytest.TempPathFactory, place: int, inserted: bytes, removed: int
 ) -> None:

@@ -16,6 +16,7 @@ import tomli_w
 from google.protobuf import text_format
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from profiles import sampled
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from ragline import schemas
@@ -998,7 +999,7 @@ def _loads_or_refuses(path: pathlib.Path, overrides: list[str]) -> Config | None
 @example(document=FULL, junk={}, overrides=["beam.options=[]"])
 @example(document=SMALLEST, junk={"schema": "s" * 300}, overrides=["name=\udcff"])
 @example(document=FULL, junk={}, overrides=["name=" + "[" * 9000, "train.seed=" + "9" * 5000])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=sampled(300), deadline=None)
 def test_any_junk_under_known_keys_loads_or_is_refused(
     folder: pathlib.Path, document: dict, junk: dict[str, object], overrides: list[str]
 ) -> None:
@@ -1008,7 +1009,7 @@ def test_any_junk_under_known_keys_loads_or_is_refused(
 
 
 @given(content=st.binary(max_size=60) | st.text(max_size=60))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=sampled(100), deadline=None)
 def test_any_junk_of_a_file_is_refused(folder: pathlib.Path, content: bytes | str) -> None:
     assert _loads_or_refuses(_write(folder, content), []) is None
 
@@ -1025,7 +1026,7 @@ def test_any_junk_of_a_file_is_refused(folder: pathlib.Path, content: bytes | st
         },
     )
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=sampled(50), deadline=None)
 def test_whatever_is_possible_loads_exactly(folder: pathlib.Path, table: dict) -> None:
     config = _loads_or_refuses(_write(folder, SMALLEST | {"train": table}), [])
     assert config is not None

@@ -6,6 +6,7 @@ import pathlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import sampled
 
 from ragline.components.push.release import ledger, publish, release_version
 from ragline.components.push.release.ledger import LedgerError
@@ -53,7 +54,7 @@ def test_what_is_released_is_known_and_newest(serving):
     assert (entry.run_id, entry.reasons, entry.source) == ("run", ("good",), "model")
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=sampled(20))
 @given(on_disk=st.sets(st.integers(0, 10**12)), in_ledger=st.integers(0, 10**12))
 def test_the_next_version_is_above_every_other(tmp_path_factory, on_disk, in_ledger):
     serving = tmp_path_factory.mktemp("w") / "serving"

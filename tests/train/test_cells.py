@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import sampled
 from train import samples
 from train.samples import FILLS, F
 
@@ -85,7 +86,7 @@ def test_code_and_outputs_equal_the_oracle_whatever_the_padding(shape, strategy)
     _assert_equals_the_oracle(options, _sequences(1, LENGTHS), extra=2)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=sampled(15))
 @given(
     seed=st.integers(0, 2**16),
     lengths=st.lists(st.integers(1, 8), min_size=1, max_size=5),
@@ -266,7 +267,7 @@ def test_the_textbook_model_takes_a_step_of_zeros_for_padding():
     assert np.abs(cropped[1] - cropped[0]).max() > 1e-3
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=sampled(15))
 @given(lengths=st.lists(st.integers(1, 8), min_size=1, max_size=30), size=st.integers(1, 5))
 def test_equal_length_batches_hold_one_length_and_no_padding(tmp_path_factory, lengths, size):
     """Small batches that are left over are kept: every sequence comes exactly once."""

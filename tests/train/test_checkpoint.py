@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import sampled
 
 from ragline.components.train.loop.checkpoint import Checkpoint, Checkpoints
 
@@ -112,7 +113,7 @@ def test_a_checkpoint_of_another_training_is_refused_even_in_this_ones_folder(tm
     assert "of another training" in caplog.text
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=sampled(200), deadline=None)
 @given(st.data())
 def test_no_torn_or_flipped_checkpoint_is_ever_resumed_from(data):
     """Cut anywhere, or any bit of it flipped."""

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import sampled
 from train import samples
 from train.samples import KIND, SCORE, F
 
@@ -99,7 +100,7 @@ def test_an_update_depends_only_on_the_sequences(folder, records, average, chang
     _assert_same(_update(batches, micro_batches), expected)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=sampled(15))
 @given(
     seed=st.integers(0, 2**16),
     lengths=st.lists(st.integers(1, 12), min_size=1, max_size=9),

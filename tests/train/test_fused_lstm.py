@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import sampled
 
 from ragline.components.train.model import fused_lstm
 
@@ -54,7 +55,7 @@ def _tensors(seed: int, length: np.ndarray, extra: int, features: int, constant:
     return tensors
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=sampled(20))
 @given(
     seed=st.integers(0, 2**16),
     lengths=st.lists(st.integers(1, 9), min_size=1, max_size=4),

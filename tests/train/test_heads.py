@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import sampled
 from train import samples
 from train.samples import GRADE, KIND, SCORE, F, Sample
 
@@ -79,7 +80,7 @@ def _expected(head: HeadOptions, made: list[Sample]) -> tuple[float, int, int]:
     return (float(np.mean(losses)) if losses else 0.0), len(losses), right
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=sampled(15))
 @given(seed=st.integers(0, 2**16), lengths=some_lengths, batch_size=st.sampled_from([1, 3, 7, 256]))
 def test_what_is_reported_in_training_is_the_metric_and_the_oracles_mean(
     path, seed, lengths, batch_size

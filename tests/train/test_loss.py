@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import sampled
 
 from ragline.components.contract.signatures import (
     ABSOLUTE,
@@ -38,7 +39,7 @@ def _batch(seed: int, lengths: list[int], fill: float, extra: int = 0, features:
 lengths_of_batches = st.lists(st.integers(1, 9), min_size=1, max_size=6)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=sampled(60))
 @given(
     seed=st.integers(0, 2**16),
     lengths=lengths_of_batches,
@@ -55,7 +56,7 @@ def test_loss_is_the_mean_over_valid_values_whatever_the_padding(seed, lengths, 
     assert float(total) / float(count) == pytest.approx(expected, rel=1e-6)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=sampled(60))
 @given(seed=st.integers(0, 2**16), lengths=lengths_of_batches, fill=st.sampled_from(FILLS))
 def test_gradient_at_padding_is_exactly_zero_and_finite_elsewhere(seed, lengths, fill):
     *_, padded, padded_outputs, weight = _batch(seed, lengths, fill, extra=2)
@@ -165,7 +166,7 @@ def test_finite_sequences_sees_every_value_that_counts_and_no_other(where):
     assert sums["finite_sequences"].numpy().tolist() == [1.0, float(where == "padding")]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=sampled(60))
 @given(
     seed=st.integers(0, 2**16),
     lengths=lengths_of_batches,

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import sampled
 
 from ragline.components.train.model.architecture import MaskedAutoencoder
 from ragline.components.train.options import TrainOptions
@@ -36,7 +37,7 @@ def _pad(sequences: list[np.ndarray], fill: float = 0.0, extra: int = 0):
 lengths_of_batches = st.lists(st.integers(1, 12), min_size=1, max_size=6)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=sampled(30))
 @given(seed=st.integers(0, 2**16), lengths=lengths_of_batches)
 def test_embedding_and_reconstruction_equal_the_oracle_without_padding(model, seed, lengths):
     sequences = _sequences(seed, lengths)
@@ -51,7 +52,7 @@ def test_embedding_and_reconstruction_equal_the_oracle_without_padding(model, se
         assert (outputs[row, len(sequence) :] == 0.0).all()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=sampled(30))
 @given(
     seed=st.integers(0, 2**16),
     lengths=lengths_of_batches,
@@ -63,7 +64,7 @@ def test_embedding_is_bit_equal_whatever_stands_in_the_padding(model, seed, leng
     assert (model.encode(*_pad(sequences, fill, extra=1)).numpy() == plain).all()
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=sampled(20))
 @given(seed=st.integers(0, 2**16), lengths=lengths_of_batches, extra=st.integers(1, 40))
 def test_embedding_is_the_same_alone_and_with_more_padding(model, seed, lengths, extra):
     sequences = _sequences(seed, lengths)

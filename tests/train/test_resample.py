@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import sampled
 from train import samples
 
 from ragline.components.train.model import grid_resample
@@ -19,7 +20,7 @@ def _sequences(seed: int, lengths) -> list[np.ndarray]:
     return [sample.values for sample in samples.make(seed, lengths)]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=sampled(40))
 @given(seed=st.integers(0, 2**16), lengths=some_lengths, steps=some_steps, extra=st.integers(0, 9))
 def test_a_grid_is_numpys_interpolation_and_back(seed, lengths, steps, extra):
     """Of more steps than the grid and of fewer, of a single one, and whatever the padding is."""
@@ -53,7 +54,7 @@ def test_the_weights_stay_exact_in_a_very_long_sequence():
     np.testing.assert_allclose(grid[0, :, 0], np.linspace(0.0, 1.0, 32), rtol=0, atol=1e-6)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=sampled(40))
 @given(
     seed=st.integers(0, 2**16),
     lengths=some_lengths,
