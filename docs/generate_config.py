@@ -43,6 +43,7 @@ train = "data/*.jsonl"
 - `--workdir DIR` replaces `workdir`.
 - Every mistake is refused before anything runs, with exit code 2 and one line: the file, the key,
   what was expected and what was received. Types are strict: `"5"` and `5.0` are no integers.
+- Exit codes of all commands are in the [README](../README.md#how-a-run-ends).
 - A run keeps the configuration as it was resolved, in `runs/<run id>/config.toml`.
 - [ingest.md](ingest.md) has an example of `[input]` for each format, and the policies side by side.
 """

@@ -2,6 +2,6 @@
 
 import sys
 
-from ragline.pipeline.cli.main import main
+from ragline.pipeline.cli.main import process
 
-sys.exit(main())
+sys.exit(process())

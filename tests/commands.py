@@ -44,7 +44,6 @@ PRELOADED = (
     "ragline.pipeline.runs.runner",
     "ragline.pipeline.report.summary",
     "ragline.pipeline.runs.tfx_run",
-    "ragline.pipeline.runs.workers",
 )
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(list(PRELOADED))

@@ -28,7 +28,7 @@ def test_the_exit_codes_of_the_service_are_those_of_the_command():
     service = configparser.ConfigParser(strict=False, interpolation=None)
     service.optionxform = str
     service.read(ROOT / "examples" / "systemd" / "ragline.service")
-    assert service["Service"]["SuccessExitStatus"] == "4"
+    assert service["Service"]["SuccessExitStatus"] == "4 143"
     assert service["Service"]["RestartPreventExitStatus"] == "2 3"
 
 

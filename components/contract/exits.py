@@ -6,3 +6,4 @@ BAD_CONFIG = 2
 BAD_DATA = 3
 NOT_BLESSED = 4
 BUSY = 75
+HUNG_UP, INTERRUPTED, TERMINATED = 129, 130, 143  # 128 + the number of the signal.

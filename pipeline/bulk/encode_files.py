@@ -213,7 +213,6 @@ def _run(asked: Request, work: Work) -> dict[str, Any]:
     from ragline.components.ingest.output import ingest_report
     from ragline.components.ingest.source import read_plan, units
     from ragline.pipeline.bulk import encode_job
-    from ragline.pipeline.runs import workers
 
     job = process.Job(
         columns=asked.columns, options=asked.input, files=(), folders={}, staging=work.staging
@@ -222,15 +221,14 @@ def _run(asked: Request, work: Work) -> dict[str, Any]:
     job = dataclasses.replace(job, files=planned.files)
     grouped = bool(asked.input.group_by)
     progress.expect(sum(piece.size for unit in planned.units for piece in unit.pieces), "B")
-    with workers.ending_with_them():
-        encode_job.run(
-            beam.Pipeline(options=PipelineOptions(asked.beam.arguments)),
-            planned.units,
-            job,
-            shards=spill.shard_count(planned.units, units.UNIT_BYTES) if grouped else None,
-            facts=asked.facts,
-            folder=work.folder,
-        )
+    encode_job.run(
+        beam.Pipeline(options=PipelineOptions(asked.beam.arguments)),
+        planned.units,
+        job,
+        shards=spill.shard_count(planned.units, units.UNIT_BYTES) if grouped else None,
+        facts=asked.facts,
+        folder=work.folder,
+    )
     reports = ingest_report.reports(work.staging, planned.units, grouped=grouped)
     rejected = [process.quarantine_file(work.staging, report["unit"]) for report in reports]
     quarantine = f"{work.folder}/{REJECTED_FILE}"

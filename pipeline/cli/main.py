@@ -1,9 +1,9 @@
 """The command line: `ragline`, or `python -m ragline`.
 
 Exit codes: 0 done; 1 a defect; 2 bad configuration; 3 bad data; 4 not blessed, nothing pushed (of
-`check` and `rollback`: the contract does not hold); 75 another run holds the work directory.
-Progress goes to stderr, `--json` puts the summary on stdout. TensorFlow, Beam and TFX are imported
-only by the commands that need them.
+`check` and `rollback`: the contract does not hold); 75 another run holds the work directory; 129,
+130 and 143 ended by SIGHUP, SIGINT (Ctrl-C) and SIGTERM. Progress goes to stderr, `--json` puts the
+summary on stdout. TensorFlow, Beam and TFX are imported only by the commands that need them.
 """
 
 import argparse
@@ -12,18 +12,29 @@ import dataclasses
 import json
 import os
 import pathlib
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ragline.components.contract import exits
 from ragline.components.contract.errors import ToldError, UsageError
 from ragline.pipeline.cli.arguments import parser
+from ragline.pipeline.runs import interrupts, terminal
+from ragline.pipeline.runs.terminal import say, show
 
 if TYPE_CHECKING:
     from ragline.pipeline.config import Config
 
 Command = Callable[[argparse.Namespace], int]
+
+
+def process() -> int:
+    """Is the process of a command: runs it, and returns its exit code."""
+    terminal.open_streams()
+    with interrupts.ending_the_process():
+        try:
+            return main()
+        finally:
+            terminal.flush_or_drop()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return COMMANDS[options.command](options)
     except ToldError as error:
-        _say(str(error))
+        say(str(error))
         return error.exit_code
 
 
@@ -73,9 +84,9 @@ def _run(options: argparse.Namespace, config: "Config") -> int:
 
     exit_code = exits.DONE
     for of_span in spans.configurations(config, options.spans):
-        _say(f"span {of_span.input.span}")
+        say(f"span {of_span.input.span}")
         if entry := spans.done(of_span):
-            _say(f"done before, by run {entry.run_id}, and nothing has changed: left alone")
+            say(f"done before, by run {entry.run_id}, and nothing has changed: left alone")
             exit_code = entry.exit_code
         else:
             exit_code = _run_once(options, of_span)
@@ -89,9 +100,9 @@ def _run_once(options: argparse.Namespace, config: "Config") -> int:
     from ragline.pipeline.runs import runner
 
     outcome = runner.run(config, options.force_bless or "", verbose=options.verbose)
-    _say(run_footer.to_text(outcome.summary, outcome.folder))
+    say(run_footer.to_text(outcome.summary, outcome.folder))
     if options.json:
-        print(json.dumps(outcome.summary, indent=2))
+        show(json.dumps(outcome.summary, indent=2))
     exit_code: int = outcome.summary["exit_code"]
     return exit_code
 
@@ -102,9 +113,9 @@ def _list_spans(options: argparse.Namespace, config: "Config") -> int:
 
     entries = spans.journal(config)
     if options.json:
-        print(json.dumps([dataclasses.asdict(entry) for entry in entries], indent=2))
+        show(json.dumps([dataclasses.asdict(entry) for entry in entries], indent=2))
     else:
-        print(spans.markdown(entries))
+        show(spans.markdown(entries))
     return exits.DONE
 
 
@@ -113,7 +124,7 @@ def _init(options: argparse.Namespace) -> int:
 
     with _writing(options.output):
         written = init.write(options.input, options.output)
-    _say(written.to_text())
+    say(written.to_text())
     return exits.DONE
 
 
@@ -122,7 +133,7 @@ def _plan(options: argparse.Namespace, config: "Config") -> int:
     from ragline.pipeline.onboard import plan, plan_text
 
     found = plan.look(config)
-    print(
+    show(
         json.dumps(plan_text.to_dict(found), indent=2) if options.json else plan_text.to_text(found)
     )
     return exits.BAD_DATA if found.stops else exits.DONE
@@ -134,7 +145,7 @@ def _compare(options: argparse.Namespace, config: "Config") -> int:
     from ragline.pipeline.runs import runner
 
     rows = runner.compare(config, verbose=options.verbose)
-    print(json.dumps(rows, indent=2) if options.json else comparison.markdown(rows))
+    show(json.dumps(rows, indent=2) if options.json else comparison.markdown(rows))
     return exits.DONE
 
 
@@ -142,7 +153,7 @@ def _compare(options: argparse.Namespace, config: "Config") -> int:
 def _compile(options: argparse.Namespace, config: "Config") -> int:
     from ragline.pipeline.runs import kubeflow
 
-    print(json.dumps(kubeflow.specification(config, options.kubeflow), indent=2))
+    show(json.dumps(kubeflow.specification(config, options.kubeflow), indent=2))
     return exits.DONE
 
 
@@ -151,7 +162,7 @@ def _versions(options: argparse.Namespace, config: "Config") -> int:
     from ragline.pipeline.runs import versions
 
     rows = versions.rows(config)
-    print(json.dumps(rows, indent=2) if options.json else versions.markdown(rows))
+    show(json.dumps(rows, indent=2) if options.json else versions.markdown(rows))
     return exits.DONE
 
 
@@ -160,9 +171,9 @@ def _rollback(options: argparse.Namespace, config: "Config") -> int:
     from ragline.pipeline.runs import versions
 
     result, text = versions.roll_back(config, why=options.why, to=options.to)
-    _say(text)
+    say(text)
     if options.json:
-        print(json.dumps(result, indent=2))
+        show(json.dumps(result, indent=2))
     return exits.DONE if result["pushed"] else exits.NOT_BLESSED
 
 
@@ -171,9 +182,9 @@ def _check(options: argparse.Namespace) -> int:
 
     checked = check.check(options.model)
     if options.json:
-        print(json.dumps(checked.to_dict(options.model), indent=2))
+        show(json.dumps(checked.to_dict(options.model), indent=2))
     else:
-        print(checked.to_text(options.model))
+        show(checked.to_text(options.model))
     return exits.NOT_BLESSED if checked.violations else exits.DONE
 
 
@@ -182,12 +193,12 @@ def _encode(options: argparse.Namespace) -> int:
 
     asked = encode_files.request(options.source, options.input, options.overrides, options.workdir)
     found = encode_files.encode(asked, options.output)
-    _say(
+    say(
         f"{found['read']} records: {found['encoded']} encoded, {found['quarantined']} quarantined\n"
         f"{found['sequences']} embeddings in {len(found['parts'])} parts: {options.output}"
     )
     if options.json:
-        print(json.dumps(found, indent=2))
+        show(json.dumps(found, indent=2))
     return exits.DONE
 
 
@@ -200,7 +211,7 @@ def _export(options: argparse.Namespace) -> int:
         ) from error
     with _writing(options.output):
         figure = write.onnx(options.encoder, options.output)
-    _say(f"{options.output}: in onnxruntime, at most {figure:.1e} from the SavedModel's embeddings")
+    say(f"{options.output}: in onnxruntime, at most {figure:.1e} from the SavedModel's embeddings")
     return exits.DONE
 
 
@@ -209,7 +220,7 @@ def _report(options: argparse.Namespace) -> int:
     from ragline.pipeline.runs.machine_errors import TroubleError
 
     try:
-        print(html_page.write_again(options.run))
+        show(str(html_page.write_again(options.run)))
     except OSError as error:
         raise TroubleError(f"{error.filename or options.run}: {error.strerror}") from error
     return exits.DONE
@@ -220,7 +231,7 @@ def _synth(options: argparse.Namespace) -> int:
 
     with _writing(options.output):
         made = synth.write(output=options.output, sequences=options.sequences, seed=options.seed)
-    _say(
+    say(
         f"{made.sequences} sequences, {made.steps} steps in {len(made.paths)} files: "
         f"{options.output}"
     )
@@ -238,17 +249,11 @@ def _worker(options: argparse.Namespace, config: "Config") -> int:
             f"train.strategy: expected 'multi_worker', received {config.train.strategy!r}"
         )
     cluster = of_environment(os.environ, leads=False)
-    _say(
+    say(
         f"worker {cluster.index} of {len(cluster.workers)}: waits for trainings in {config.workdir}"
     )
-    with contextlib.suppress(KeyboardInterrupt):
-        source = cache_key.source()
-        multiworker.follow(pathlib.Path(config.workdir), source, _say)
-    return exits.DONE
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+    source = cache_key.source()
+    multiworker.follow(pathlib.Path(config.workdir), source, say)
 
 
 COMMANDS: dict[str, Command] = {

@@ -5,7 +5,8 @@ workdir.py         one run at a time in a folder, a terminal kept free of chatte
 preflight.py       room on the disk, folders that can be written, a sound database
 tfx_run.py         a pipeline by TFX's LocalDagRunner, stage by stage
 display.py         progress, as one live line or as plain lines
-workers.py         a run ends when a Beam worker does
+interrupts.py      a command and Ctrl-C, SIGTERM
+terminal.py        streams that may be closed or full
 memory.py          memory by stage
 machine_errors.py  a full disk, a read-only folder, no memory, in one sentence
 spans.py           runs over spans, and the journal of those that are done

@@ -154,7 +154,7 @@ def _execute(
     # Late, because they take 10 to 25 seconds, and inside the log, because they chatter.
     from ragline.components.runtime import cores
     from ragline.pipeline.cache import artifact_manifests, cache_guard, lineage
-    from ragline.pipeline.runs import tfx_run, workers
+    from ragline.pipeline.runs import tfx_run
 
     cores.prepare()
     database = session.workdir / preflight.DATABASE
@@ -178,7 +178,7 @@ def _execute(
         compiled = tfx_run.compile_pipeline(
             pipeline_of(config, session.workdir, force), run_id, cache_key.versions()
         )
-        with workers.ending_with_them(), seen.watching(), progress.told_to(session.display):
+        with seen.watching(), progress.told_to(session.display):
             tfx_run.run(compiled, reused, skip=skip, on_start=say_start, on_end=say_end)
     except Exception as error:
         logging.getLogger("ragline").exception("the run failed")

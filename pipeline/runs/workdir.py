@@ -25,6 +25,7 @@ from ragline.components.files.storage import write_text
 from ragline.pipeline.config import Config, ConfigError, to_dict
 from ragline.pipeline.runs import display
 from ragline.pipeline.runs.display import Display
+from ragline.pipeline.runs.terminal import flush_or_drop, lossy
 
 SUMMARY_FILE, REPORT_FILE, LOG_FILE = "summary.json", "report.html", "log.txt"
 RUNS = "runs"
@@ -114,12 +115,12 @@ def lock(workdir: pathlib.Path) -> Iterator[None]:
 def quiet(log: pathlib.Path, *, verbose: bool = False) -> Iterator[Display]:
     """Sends stdout and stderr, of C++ code too, to a log; yields what shows in the terminal.
 
-    Lines of our own loggers (`ragline.*`) go to both; if verbose, so does everything.
+    Lines of our own loggers (`ragline.*`) go to both; if verbose, so does everything. A terminal
+    that takes nothing any more changes nothing.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    flush_or_drop()
     saved = [os.dup(1), os.dup(2)]
-    with log.open("ab", buffering=0) as file, os.fdopen(os.dup(2), "w", buffering=1) as terminal:
+    with log.open("ab", buffering=0) as file, lossy(os.dup(2)) as terminal:
         shown = display.of(terminal, plain=verbose)
         level = logging.getLogger().level
         handlers = _handlers(shown)
@@ -133,21 +134,10 @@ def quiet(log: pathlib.Path, *, verbose: bool = False) -> Iterator[Display]:
             for logger, handler in handlers:
                 logger.removeHandler(handler)
             logging.getLogger().setLevel(level)
-            _flush_or_drop()
+            flush_or_drop()  # What a full disk did not take must not reach the terminal.
             for target, source in zip((1, 2), saved, strict=True):
                 os.dup2(source, target)
                 os.close(source)
-
-
-def _flush_or_drop() -> None:
-    """Flushes stdout and stderr; what a full disk did not take must not reach the terminal."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:
-            with open(os.devnull, "wb") as nowhere:
-                os.dup2(nowhere.fileno(), stream.fileno())
-            stream.flush()
 
 
 @contextlib.contextmanager
@@ -167,8 +157,7 @@ def _followed(log: pathlib.Path, terminal: TextIO) -> Iterator[None]:
     try:
         yield
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        flush_or_drop()
         over.set()
         thread.join()
 

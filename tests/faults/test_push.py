@@ -20,7 +20,7 @@ KILLS = sampled(20)
 # of a file, so that a copy takes long. The check in a clean process has its own tests.
 PUSHER = """
 import functools, itertools, os, pathlib, shutil, sys, time, types
-from ragline.components.push import delivery, publish
+from ragline.components.push.release import publish, release_version
 
 def slowly(source, target, *, follow_symlinks=True):
     with open(source, "rb") as read, open(target, "wb") as write:
@@ -36,11 +36,11 @@ publish.shutil = types.SimpleNamespace(
 )
 for number in itertools.count():
     staged = publish.stage(model, serving)
-    origin = delivery.Origin(
+    origin = release_version.Origin(
         fingerprint=f"{os.getpid()}-{number}", run_id="r", reasons=(), source=str(model)
     )
-    delivery.release(staged, origin)
-    delivery.tidy(serving, keep=3)
+    release_version.release(staged, origin)
+    release_version.tidy(serving, keep=3)
     print(number, flush=True)
 """
 

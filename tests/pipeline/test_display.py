@@ -12,7 +12,8 @@ from rich.console import Console
 
 from ragline.components.contract import exits
 from ragline.components.runtime import progress
-from ragline.pipeline.runs import display, run_footer
+from ragline.pipeline.cli import run_footer
+from ragline.pipeline.runs import display
 from ragline.pipeline.runs.memory import Watch
 
 

@@ -72,7 +72,7 @@ def _chatter(config: Config, **options: bool) -> subprocess.CompletedProcess[str
     code = f"""
 import logging, os, sys
 from ragline.components.ingest.options import InputOptions
-from pipeline import workdir
+from ragline.pipeline.runs import workdir
 from ragline.pipeline.config import Config
 
 config = Config(

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import IO, Any, cast
+from typing import IO, Any, NoReturn, cast
 
 from ragline.components.contract.errors import ToldError
 from ragline.components.files.storage import write_json
@@ -62,7 +62,7 @@ def lead(job: Mapping[str, Any], cluster: Cluster, say: Say) -> None:
         )
 
 
-def follow(workdir: pathlib.Path, source: str, say: Say) -> None:
+def follow(workdir: pathlib.Path, source: str, say: Say) -> NoReturn:
     """Takes part in every training of a work directory, until the process is ended.
 
     Args:
@@ -104,6 +104,7 @@ def _process(job: str, stdout: int) -> Iterator["subprocess.Popen[str]"]:
         stdin=subprocess.PIPE,
         stdout=stdout,
         text=True,
+        process_group=0,  # A Ctrl-C is for this process, which then ends that one.
         env={"TF_CPP_MIN_LOG_LEVEL": "2"} | os.environ | {"TF_FORCE_GPU_ALLOW_GROWTH": "true"},
     ) as process:
         try:

@@ -6,6 +6,7 @@ It tells its epochs on stdout, and ends with 0 once training is over. It ends at
 is closed: whoever started it is gone then, however it ended.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -84,5 +85,6 @@ if __name__ == "__main__":
     exit_code = take_part(
         lambda strategy: training.fit(Task.of(job), job, strategy, lambda: training.curves_of(job))
     )
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):  # Nobody may be there to read it any more.
+        sys.stdout.flush()
     os._exit(exit_code)
