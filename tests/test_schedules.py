@@ -52,7 +52,7 @@ def test_the_command_asks_for_yesterdays_span(tmp_path: pathlib.Path, name: str)
     )
     command = _commands()[name]
     command = command.replace(
-        "/opt/ragline/.venv/bin/ragline", f"{sys.executable} -m pipeline"
+        "/opt/ragline/.venv/bin/ragline", f"{sys.executable} -m ragline"
     ).replace("/etc/ragline/nightly.toml", f"{tmp_path}/nightly.toml")
     assert str(tmp_path) in command
     done = _run(["/bin/sh", "-c", command])

@@ -12,7 +12,7 @@ from conftest import ROOT, write_jsonl
 from ragline.pipeline.demo import synth
 from ragline.pipeline.runs import terminal, workdir
 
-RAGLINE = f"{sys.executable} -m pipeline"
+RAGLINE = f"{sys.executable} -m ragline"
 
 
 @pytest.fixture(scope="module")
