@@ -5,10 +5,9 @@ import os
 import pathlib
 from typing import Any
 
-import cut_off
 import hypothesis
 import pytest
-from commands import ROOT, Run, run_pipeline
+from commands import ROOT
 from profiles import FULL, sampled
 
 # The same cases in every run, so that a commit's tests pass or fail for what it changes;
@@ -16,10 +15,6 @@ from profiles import FULL, sampled
 hypothesis.settings.register_profile("same", derandomize=True, max_examples=sampled(100))
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
-SPEAKER = (
-    '{name = "speaker", column = "label", type = "classification", weight = 0.1, '
-    'classes = ["1", "2", "3", "4", "5", "6", "7", "8", "9"]}'
-)
 JAPANESE_VOWELS = ROOT.parent / "shared" / "data" / "japanese_vowels"
 
 
@@ -66,44 +61,8 @@ def gestures() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def gestures_run(gestures, tmp_path_factory) -> Run:
-    """The pipeline on 400 gestures, of which one record more is bad and is quarantined.
-
-    By a true command line, cut off from the network, with all that Python would warn of.
-    """
-    folder = tmp_path_factory.mktemp("gestures")
-    bad = {"sequence_id": "bad", "features": {"ax": []}}
-    write_jsonl(folder / "data" / "a.jsonl", [*gestures[:200], bad])
-    write_jsonl(folder / "data" / "b.jsonl", gestures[200:])
-    return run_pipeline(
-        folder / "work",
-        "examples/gestures.toml",
-        *("--set", f"input.train={folder}/data/*.jsonl"),
-        *("--set", "train.epochs=2"),
-        anew=True,
-        prefix=cut_off.prefix(),
-        env=cut_off.environment(folder) | {"PYTHONWARNINGS": "default"},
-    )
-
-
-@pytest.fixture(scope="session")
 def encoder(tmp_path_factory) -> pathlib.Path:
     """A pushed encoder of gestures, version 1; version 2 is beside it."""
     import pushed
 
     return pushed.gestures(tmp_path_factory.mktemp("encoder"))
-
-
-@pytest.fixture(scope="session")
-def vowels_run(tmp_path_factory) -> Run:
-    """The pipeline on the official split of Japanese Vowels, with a head on the speaker."""
-    if not JAPANESE_VOWELS.is_dir():
-        pytest.skip(f"the Japanese Vowels data is not in {JAPANESE_VOWELS}")
-    return run_pipeline(
-        tmp_path_factory.mktemp("vowels"),
-        "examples/japanese_vowels.toml",
-        *("--set", f"input.train={JAPANESE_VOWELS}/JapaneseVowels_TRAIN.ts"),
-        *("--set", f"input.eval={JAPANESE_VOWELS}/JapaneseVowels_TEST.ts"),
-        *("--set", "train.epochs=4"),
-        *("--set", f"heads=[{SPEAKER}]"),
-    )

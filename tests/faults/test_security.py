@@ -113,10 +113,3 @@ def test_the_wall_holds(tmp_path, code):
     assert done.returncode == 1
     assert "refused by a test" in done.stderr
     assert cut_off.calls(tmp_path)
-
-
-def test_a_run_needs_no_network_and_does_not_try(gestures_run):
-    """From raw files to a pushed encoder; Beam's own DirectRunner would look for a download."""
-    assert gestures_run.exit_code == 0, gestures_run.stderr
-    assert "] push\n" in gestures_run.stderr
-    assert cut_off.calls(gestures_run.workdir.parent) == ""

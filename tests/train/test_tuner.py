@@ -1,6 +1,6 @@
 """TFX's own Tuner with our tuner_fn, on records that a real Transform wrote.
 
-Only TFX's launcher is missing, which tests/test_tune_end_to_end.py has.
+Only TFX's launcher is missing, which tests/end_to_end/test_tune.py has.
 """
 
 import dataclasses

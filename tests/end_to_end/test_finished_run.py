@@ -1,39 +1,24 @@
 """One command, from raw files to a pushed encoder; every number beside the oracle's."""
 
 import json
-import pathlib
 import re
-import shutil
 
+import cut_off
 import numpy as np
 import oracle
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
-from commands import ROOT, Run, python, ragline, run_pipeline
-from conftest import JAPANESE_VOWELS
+from commands import ROOT, python, ragline
+from end_to_end import looks
 
-from ragline import schemas
 from ragline.components.contract.columns import length_bucket
 from ragline.components.export import write
-from ragline.components.files.storage import sha256
 from ragline.components.ingest.records.splits import split_of
-from ragline.components.push.contract import check, probes
-from ragline.components.push.contract.sequences import Probe
 from ragline.pipeline.bulk import encode_files
 from ragline.pipeline.config import ConfigError
 from ragline.pipeline.demo.synth import FEATURES
 
-STAGES = [
-    "schema", "ingest", "statistics", "anomalies", "gate", "transform", "train", "baselines",
-    "evaluate", "verdict", "push",
-]  # fmt: skip
-# Epoch 0 is a model drawn at random, and the one epoch after it makes it worse.
-IGNORANT = (
-    *("--set", "train.linear_steps=0"),
-    *("--set", "train.learning_rate=50.0"),
-    *("--set", "train.epochs=1"),
-)
 SIGNATURES = ["encode", "encode_flat", "evaluate", "score", "serving_default"]
 
 
@@ -54,29 +39,22 @@ def standardised(splits) -> dict[str, list[np.ndarray]]:
 
 @pytest.fixture(scope="module")
 def weights(gestures_run) -> list[np.ndarray]:
-    return _weights(gestures_run.serving[0])
-
-
-def _weights(model: pathlib.Path) -> list[np.ndarray]:
-    """A pushed model's own weights, in its order, without the state of random generators."""
-    path = model / "variables" / "variables"
-    reader = tf.train.load_checkpoint(str(path))
-    names = [name for name in reader.get_variable_to_shape_map() if name.startswith("variables/")]
-    in_order = sorted(names, key=lambda name: int(name.split("/")[1]))
-    tensors = [reader.get_tensor(name) for name in in_order]
-    return [tensor.astype(np.float64) for tensor in tensors if tensor.dtype == np.float32]
-
-
-def _metric(run, name: str, slice_name: str = "overall") -> float:
-    return run.summary["metrics"][slice_name][name]["value"]
+    return looks.weights(gestures_run.serving[0])
 
 
 def test_the_run_is_done_and_every_stage_ran(gestures_run):
     assert gestures_run.exit_code == 0, gestures_run.stderr
     assert gestures_run.summary["status"] == "done"
-    assert list(gestures_run.summary["stages"]) == STAGES
+    assert list(gestures_run.summary["stages"]) == looks.STAGES
     assert {stage["state"] for stage in gestures_run.summary["stages"].values()} == {"ran"}
     assert gestures_run.summary["verdict"]["blessed"] is True
+
+
+def test_a_run_needs_no_network_and_does_not_try(gestures_run):
+    """From raw files to a pushed encoder; Beam's own DirectRunner would look for a download."""
+    assert gestures_run.exit_code == 0, gestures_run.stderr
+    assert "] push\n" in gestures_run.stderr
+    assert cut_off.calls(gestures_run.workdir.parent) == ""
 
 
 def test_every_record_is_accounted_for(gestures_run, gestures, splits):
@@ -115,7 +93,7 @@ def test_the_baselines_equal_the_oracle(gestures_run, splits, standardised):
             for metric, value in expected.items() if split == "eval" else ():
                 found = row["slices"]["overall"][metric]["value"]
                 assert found == pytest.approx(value, rel=1e-6, abs=1e-6)
-    assert _metric(gestures_run, "values") == sum(seen.sum() for seen in observed)
+    assert looks.metric(gestures_run, "values") == sum(seen.sum() for seen in observed)
 
 
 def test_the_masked_mse_equals_the_oracle(gestures_run, splits, standardised, weights):
@@ -129,11 +107,11 @@ def test_the_masked_mse_equals_the_oracle(gestures_run, splits, standardised, we
         expected = oracle.mean_squared_error(standardised[split], outputs, observed)
         found = gestures_run.summary["baselines"]["model"][split]["masked_mse"]
         assert found == pytest.approx(expected, rel=1e-6)
-    assert _metric(gestures_run, "masked_mse") == pytest.approx(expected, rel=1e-6)
+    assert looks.metric(gestures_run, "masked_mse") == pytest.approx(expected, rel=1e-6)
     assert gestures_run.summary["train"]["masked_mse"] == pytest.approx(expected, rel=1e-5)
     every = oracle.reconstruction_metrics(standardised["eval"], outputs, observed)
     for metric, value in every.items():
-        assert _metric(gestures_run, metric) == pytest.approx(value, rel=1e-6, abs=1e-6)
+        assert looks.metric(gestures_run, metric) == pytest.approx(value, rel=1e-6, abs=1e-6)
     assert gestures_run.summary["constant_features"] == ["saturation"]
 
 
@@ -154,8 +132,8 @@ def test_every_slice_holds_its_own_sequences(gestures_run, splits, standardised,
             [oracle.reconstruct(z, weights, observed=np.isfinite(raw)) for raw, z in pairs],
             [np.isfinite(raw) for raw, _ in pairs],
         )
-        assert _metric(gestures_run, "sequences", slices[bucket]) == len(pairs)
-        assert _metric(gestures_run, "masked_mse", slices[bucket]) == pytest.approx(
+        assert looks.metric(gestures_run, "sequences", slices[bucket]) == len(pairs)
+        assert looks.metric(gestures_run, "masked_mse", slices[bucket]) == pytest.approx(
             expected, rel=1e-6
         )
 
@@ -168,7 +146,7 @@ def test_labels_and_baselines_are_sliced_too(gestures_run, gestures):
     ]
     metrics, baselines = (gestures_run.summary[key] for key in ("metrics", "baselines"))
     for label in set(labels):
-        assert _metric(gestures_run, "sequences", f"label={label}") == labels.count(label)
+        assert looks.metric(gestures_run, "sequences", f"label={label}") == labels.count(label)
     for name in ("training_mean", "sequence_mean", "last_value", "pca", "untrained"):
         assert baselines[name]["slices"].keys() == metrics.keys()
     # The model before training, scored by another road than TFMA's, in the same units.
@@ -186,7 +164,7 @@ def test_what_the_embedding_is_like(gestures_run):
         assert found[name]["size"] == len(found[name]["variance"]) == 32
         assert 1.0 < found[name]["effective_rank"] < 32.0
     assert found["probes"]["label"].keys() >= {"majority", "model", "untrained", "length"}
-    rank = _metric(gestures_run, "embedding/effective_rank")
+    rank = looks.metric(gestures_run, "embedding/effective_rank")
     assert rank == found["model"]["effective_rank"]
 
 
@@ -260,7 +238,7 @@ answers = [
 ]
 assert [tuple(answer["embedding"].shape) for answer in answers] == [(3, 32)] * 3 + [(1, 32)]
 assert answers[2]["reconstruction_error"].shape == (3,)
-foreign = {{"ragline", "tensorflow_transform", "tfx"}} & set(sys.modules)
+foreign = {{"components", "pipeline", "schemas", "tensorflow_transform", "tfx"}} & set(sys.modules)
 assert not foreign, foreign
 print(sorted(call))
 """
@@ -270,25 +248,7 @@ print(sorted(call))
 
 
 def test_the_padding_contract_holds_on_the_pushed_encoder(gestures_run, tmp_path):
-    _assert_it_holds(gestures_run, tmp_path)
-
-
-def test_the_padding_contract_holds_on_that_of_japanese_vowels(vowels_run, tmp_path):
-    _assert_it_holds(vowels_run, tmp_path)
-
-
-def _assert_it_holds(run: Run, folder: pathlib.Path) -> None:
-    pushed = run.serving[0]
-    features = json.loads((pushed / "assets.extra" / "encoder.json").read_text())["features"]
-    names = tuple(feature["name"] for feature in features)
-    rng = np.random.default_rng(0)
-    sequences = [
-        Probe(values=rng.normal(size=(t, len(names))).astype(np.float32)) for t in (1, 2, 5, 17, 60)
-    ]
-    probes.save(folder / "probes.npz", probes.choose(sequences), names)
-    checked = check.check(pushed, folder / "probes.npz", strict=True)
-    assert (checked.violations, checked.embedding_size) == ((), 32)
-    assert {"golden", "ops"} <= set(checked.clauses_checked)
+    looks.assert_the_contract_holds(gestures_run, tmp_path)
 
 
 def test_a_wrong_length_is_an_error_and_no_clip(gestures_run):
@@ -304,7 +264,7 @@ def test_what_stands_beside_the_encoder(gestures_run):
     assert [feature["name"] for feature in facts["features"]] == list(FEATURES)
     assert facts["features"][0]["unit"] == "m/s^2"
     assert facts["embedding_size"] == 32
-    assert facts["metrics"]["masked_mse"]["value"] == _metric(gestures_run, "masked_mse")
+    assert facts["metrics"]["masked_mse"]["value"] == looks.metric(gestures_run, "masked_mse")
     assert facts["versions"]["tensorflow"] == tf.__version__
     assert len(facts["training_data"]["fingerprint"]) == 64
 
@@ -348,187 +308,6 @@ def test_nothing_but_our_progress_reaches_the_terminal(gestures_run):
         assert noise not in gestures_run.stderr
 
 
-def test_a_second_run_pushes_nothing_new_and_a_third_is_all_cached(gestures_run):
-    """The second is judged anew, as there is a blessed model now; that model is itself."""
-    second = run_pipeline(gestures_run.workdir, *gestures_run.arguments)
-    third = run_pipeline(gestures_run.workdir, *gestures_run.arguments)
-    told = "version 1 is the newest and holds this very model: not pushed again"
-    for again, ran in (second, ["baselines", "verdict", "push"]), (third, []):
-        assert again.exit_code == 0
-        assert {
-            name: stage["state"] for name, stage in again.summary["stages"].items()
-        } == dict.fromkeys(STAGES, "cached") | dict.fromkeys(ran, "ran")
-        assert again.summary["newest"]["state"] == "same"
-        assert [path.name for path in again.serving] == ["1"]
-        assert again.summary["pushed"] == gestures_run.summary["pushed"]
-        assert again.summary["metrics"] == gestures_run.summary["metrics"]
-        assert again.summary["verdict"]["reasons"][-1] == told
-
-
-def test_a_copy_in_another_place_is_all_cached_and_keeps_what_it_holds(gestures_run, tmp_path):
-    """After the third run; the original is out of reach, and the copy is named by a link."""
-    original, hidden = gestures_run.workdir, gestures_run.workdir.with_name("hidden")
-    shutil.copytree(original, tmp_path / "copy", symlinks=True)
-    (tmp_path / "link").symlink_to("copy")
-    before = _contents(tmp_path / "copy")
-    original.rename(hidden)
-    try:
-        run = run_pipeline(tmp_path / "link", *gestures_run.arguments)
-    finally:
-        hidden.rename(original)
-    assert run.exit_code == 0
-    assert {stage["state"] for stage in run.summary["stages"].values()} == {"cached"}
-    assert run.summary["pushed"] == {"version": 1, "path": str(tmp_path / "copy/serving/1")}
-    assert "the work directory has moved" in run.stderr
-    after = _contents(tmp_path / "copy")
-    assert {path for path in before if before[path] != after.get(path)} <= {"metadata.sqlite"}
-    added = {path for path in after if path not in before}
-    assert {path.split("/")[0] for path in added} == {"runs"}
-
-
-def _contents(folder: pathlib.Path) -> dict[str, str]:
-    """File, by its path below a folder -> its digest."""
-    return {
-        str(path.relative_to(folder)): sha256(path)
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != ".lock"
-    }
-
-
-def test_a_candidate_that_knows_nothing_is_not_blessed(gestures_run):
-    """What the changed option does not touch is cached, and what is served is left alone."""
-    run = run_pipeline(gestures_run.workdir, *gestures_run.arguments, *IGNORANT, anew=True)
-    assert run.exit_code == 4
-    assert run.summary["status"] == "not_blessed"
-    assert run.summary["verdict"]["blessed"] is False
-    mean, newest, *_ = run.summary["verdict"]["reasons"]
-    assert "is not below the training mean's" in mean
-    assert "is above the newest blessed model's" in newest
-    assert mean in run.stderr
-    assert run.summary["pushed"] is None
-    states = {name: stage["state"] for name, stage in run.summary["stages"].items()}
-    assert states["transform"] == "cached"
-    assert states["train"] == "ran"
-    assert [path.name for path in run.serving] == ["1"]
-
-
-def test_the_textbook_model_is_stopped_by_the_contract_which_nobody_can_force(gestures_run):
-    run = run_pipeline(
-        gestures_run.workdir,
-        *gestures_run.arguments,
-        *("--set", "train.padding=keras", "--set", "train.epochs=3", "--force-bless", "let me"),
-    )
-    assert run.exit_code == 4
-    assert run.summary["metrics"]["overall"]["masked_mse"]["value"] < 0.95
-    [reason] = run.summary["verdict"]["reasons"]
-    assert reason.startswith("padding contract: missing_step: encode.embedding")
-    assert run.summary["pushed"] is None
-    assert [path.name for path in run.serving] == ["1"]
-    assert not list((run.workdir / "serving").glob(".*"))
-
-
-def test_anomalies_stop_the_run_before_training(gestures_run, tmp_path):
-    """A label that the schema does not know, in a schema edited to know fewer."""
-    schema = tmp_path / "strict.pbtxt"
-    schema.write_text(schemas.locate("gestures").read_text().replace('value: "shake"', ""))
-    run = run_pipeline(gestures_run.workdir, *gestures_run.arguments, "--set", f"schema={schema}")
-    assert run.exit_code == 3
-    assert run.summary["status"] == "bad_data"
-    assert list(run.summary["stages"])[-1] == "gate"
-    assert run.summary["stages"]["gate"]["state"] == "failed"
-    assert any("feature 'label'" in reason for reason in run.summary["verdict"]["reasons"])
-    assert "Traceback" not in run.stderr
-    assert run.summary["train"] is None
-    assert [path.name for path in run.serving] == ["1"]
-
-
-def test_too_many_rejected_records_stop_the_run(gestures_run, tmp_path):
-    run = run_pipeline(
-        tmp_path / "work",
-        *gestures_run.arguments,
-        *("--set", "quarantine.max_share=0.0"),
-    )
-    assert run.exit_code == 3
-    assert list(run.summary["stages"]) == ["schema", "ingest"]
-    assert "1 of 401 records were rejected" in run.stderr
-    assert "data/a.jsonl, line 201" in run.stderr
-    [quarantine] = (tmp_path / "work" / "quarantine").rglob("rejected.jsonl")
-    assert str(quarantine) in run.stderr
-    assert run.serving == []
-
-
-def test_the_official_split_of_japanese_vowels(vowels_run):
-    assert vowels_run.exit_code == 0, vowels_run.stderr
-    found = vowels_run.summary["input"]
-    assert found["by_split"] == {
-        "train": {"sequences": 270, "steps": 4274},
-        "eval": {"sequences": 370, "steps": 5687},
-    }
-    assert found["quarantined"] == 0
-    baselines = vowels_run.summary["baselines"]
-    # 0.5458 and 0.5364 would mean that padding was counted.
-    assert baselines["training_mean"]["train"]["masked_mse"] == pytest.approx(1.0, abs=1e-6)
-    assert baselines["training_mean"]["eval"]["masked_mse"] == pytest.approx(1.0121, abs=5e-5)
-    assert baselines["sequence_mean"]["train"]["masked_mse"] == pytest.approx(0.4606, abs=5e-5)
-    assert baselines["sequence_mean"]["eval"]["masked_mse"] == pytest.approx(0.4643, abs=5e-5)
-
-
-def test_the_other_baselines_of_japanese_vowels(vowels_run):
-    """The PCA has 32 components, as many as the code has numbers."""
-    baselines = vowels_run.summary["baselines"]
-    assert baselines["pca"]["eval"]["masked_mse"] == pytest.approx(0.0380, abs=5e-5)
-    assert baselines["last_value"]["eval"]["masked_mse"] == pytest.approx(0.1631, abs=5e-5)
-    probes = vowels_run.summary["embedding"]["probes"]["label"]
-    assert probes["labelled"] == 370
-    for method in ("nearest_neighbour", "logistic_regression"):
-        assert probes["model"][method] > 2 * probes["length"][method]
-
-
-def test_a_head_is_scored_over_the_eval_split(vowels_run):
-    """By the same weights, beside the oracle, from the raw files on."""
-    splits, labels = {}, []
-    for split in ("TRAIN", "TEST"):
-        text = (JAPANESE_VOWELS / f"JapaneseVowels_{split}.ts").read_text()
-        lines = [line.split(":") for line in text.partition("@data\n")[2].splitlines()]
-        splits[split] = [
-            np.array([column.split(",") for column in columns], np.float32).T
-            for *columns, _ in lines
-        ]
-        labels = [label for *_, label in lines]
-    weights = _weights(vowels_run.serving[0])
-    values = oracle.standardise(splits["TRAIN"], splits["TEST"])
-    kernel, bias = weights[-2:]
-    logits = [oracle.encode(sequence, weights) @ kernel + bias for sequence in values]
-    losses = [oracle.cross_entropy(z, int(y) - 1) for z, y in zip(logits, labels, strict=True)]
-    right = [int(z.argmax()) == int(y) - 1 for z, y in zip(logits, labels, strict=True)]
-    loss = vowels_run.summary["metrics"]["overall"]["head/speaker/loss"]
-    assert loss["value"] == pytest.approx(np.mean(losses), rel=1e-5)
-    assert loss["count"] == len(labels)
-    assert _metric(vowels_run, "head/speaker/accuracy") == pytest.approx(np.mean(right))
-    trained = vowels_run.summary["train"]["heads"]["speaker"]
-    assert _metric(vowels_run, "head/speaker/loss") == pytest.approx(trained["eval_loss"], rel=1e-5)
-
-
-def test_compare_tells_the_strategies_apart(vowels_run):
-    """On the run's own work directory, so that only training and evaluation are new."""
-    done = ragline(
-        *("compare", *vowels_run.arguments, "--json"),
-        *("--workdir", vowels_run.workdir, "--set", "train.epochs=1"),
-    )
-    assert done.returncode == 0, done.stderr
-    rows = {row["padding"]: row for row in json.loads(done.stdout)}
-    assert list(rows) == ["crop", "equal_length", "remask", "keras"]
-    for name in ("crop", "equal_length", "remask"):
-        assert rows[name]["loss_share"] == rows[name]["gradient_share"] == 0.0
-        assert rows[name]["reported_loss"] == pytest.approx(rows[name]["train_mse"], rel=1e-6)
-    assert rows["remask"]["train_mse"] == pytest.approx(rows["crop"]["train_mse"], rel=1e-5)
-    assert rows["equal_length"]["padding_waste"] == rows["equal_length"]["bias"] == 0.0
-    assert rows["keras"]["loss_share"] > 0.01
-    assert rows["keras"]["gradient_share"] > 0.01
-    assert rows["keras"]["reported_loss"] != pytest.approx(rows["keras"]["train_mse"], rel=0.01)
-    assert [path.name for path in vowels_run.serving] == ["1"]
-
-
 def test_ragline_check_passes_on_the_pushed_encoder(gestures_run, splits):
     """On probes made from what encoder.json states: the moments of the eval split, and no data."""
     pushed = gestures_run.serving[0]
@@ -547,42 +326,3 @@ def test_ragline_check_passes_on_the_pushed_encoder(gestures_run, splits):
         "session", "golden",
     ]  # fmt: skip
     assert checked["probes"].endswith("noise with the means and stds of encoder.json")
-
-
-def test_a_version_that_is_damaged_is_restored_though_all_else_is_cached(gestures_run):
-    """Near the end, since it changes what is served."""
-    file = gestures_run.workdir / "serving" / "1" / "variables" / "variables.index"
-    file.write_bytes(file.read_bytes()[:-1])
-    run = run_pipeline(gestures_run.workdir, *gestures_run.arguments)
-    assert run.exit_code == 0
-    assert {name for name, stage in run.summary["stages"].items() if stage["state"] == "ran"} == {
-        "push"
-    }
-    assert [path.name for path in run.serving] == [".damaged-1", "2"]
-    assert run.summary["pushed"]["version"] == 2
-    changed = "(variables/variables.index: changed since it was pushed)"
-    assert run.summary["verdict"]["reasons"][-2:] == [
-        f"version 1, of the same model, is damaged {changed}: restored as a new version",
-        f"version 1 is damaged {changed}: moved to .damaged-1",
-    ]
-
-
-def test_a_person_may_bless_a_candidate_and_the_reason_is_kept(gestures_run):
-    """Last, as it leaves another version behind."""
-    why = "to have a version to roll back from"
-    run = run_pipeline(
-        gestures_run.workdir,
-        *gestures_run.arguments,
-        *IGNORANT,
-        *("--force-bless", why),
-    )
-    assert run.exit_code == 0, run.stderr
-    assert run.summary["verdict"]["forced"] == why
-    forced, *broken = run.summary["verdict"]["reasons"]
-    assert forced == f'blessed by force: "{why}"'
-    assert "is not below the training mean's" in broken[0]
-    assert forced in run.stderr
-    folder = run.workdir / "runs" / run.summary["run_id"]
-    assert forced in (folder / "log.txt").read_text()
-    assert why in (folder / "report.html").read_text()
-    assert [path.name for path in run.serving] == [".damaged-1", "2", "3"]

@@ -1,6 +1,6 @@
 """A table of events, a row a step, through the whole pipeline to a served encoder, by the command.
 
-Words, codes, times and missing values take the road that the gestures take in test_end_to_end.py.
+Words, codes, times and missing values take the road that the gestures take in test_finished_run.py.
 """
 
 import csv

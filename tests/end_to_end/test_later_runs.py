@@ -1,0 +1,165 @@
+"""Runs in the work directory of one that is finished, in this order; after all that looks at it."""
+
+import pathlib
+import shutil
+
+from commands import run_pipeline
+from end_to_end import looks
+
+from ragline import schemas
+from ragline.components.files.storage import sha256
+
+# Epoch 0 is a model drawn at random, and the one epoch after it makes it worse.
+IGNORANT = (
+    *("--set", "train.linear_steps=0"),
+    *("--set", "train.learning_rate=50.0"),
+    *("--set", "train.epochs=1"),
+)
+
+
+def test_a_second_run_pushes_nothing_new_and_a_third_is_all_cached(gestures_run):
+    """The second is judged anew, as there is a blessed model now; that model is itself."""
+    second = run_pipeline(gestures_run.workdir, *gestures_run.arguments)
+    third = run_pipeline(gestures_run.workdir, *gestures_run.arguments)
+    told = "version 1 is the newest and holds this very model: not pushed again"
+    for again, ran in (second, ["baselines", "verdict", "push"]), (third, []):
+        assert again.exit_code == 0
+        assert {
+            name: stage["state"] for name, stage in again.summary["stages"].items()
+        } == dict.fromkeys(looks.STAGES, "cached") | dict.fromkeys(ran, "ran")
+        assert again.summary["newest"]["state"] == "same"
+        assert [path.name for path in again.serving] == ["1"]
+        assert again.summary["pushed"] == gestures_run.summary["pushed"]
+        assert again.summary["metrics"] == gestures_run.summary["metrics"]
+        assert again.summary["verdict"]["reasons"][-1] == told
+
+
+def test_a_copy_in_another_place_is_all_cached_and_keeps_what_it_holds(gestures_run, tmp_path):
+    """After the third run; the original is out of reach, and the copy is named by a link."""
+    original, hidden = gestures_run.workdir, gestures_run.workdir.with_name("hidden")
+    shutil.copytree(original, tmp_path / "copy", symlinks=True)
+    (tmp_path / "link").symlink_to("copy")
+    before = _contents(tmp_path / "copy")
+    original.rename(hidden)
+    try:
+        run = run_pipeline(tmp_path / "link", *gestures_run.arguments)
+    finally:
+        hidden.rename(original)
+    assert run.exit_code == 0
+    assert {stage["state"] for stage in run.summary["stages"].values()} == {"cached"}
+    assert run.summary["pushed"] == {"version": 1, "path": str(tmp_path / "copy/serving/1")}
+    assert "the work directory has moved" in run.stderr
+    after = _contents(tmp_path / "copy")
+    assert {path for path in before if before[path] != after.get(path)} <= {"metadata.sqlite"}
+    added = {path for path in after if path not in before}
+    assert {path.split("/")[0] for path in added} == {"runs"}
+
+
+def _contents(folder: pathlib.Path) -> dict[str, str]:
+    """File, by its path below a folder -> its digest."""
+    return {
+        str(path.relative_to(folder)): sha256(path)
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+def test_a_candidate_that_knows_nothing_is_not_blessed(gestures_run):
+    """What the changed option does not touch is cached, and what is served is left alone."""
+    run = run_pipeline(gestures_run.workdir, *gestures_run.arguments, *IGNORANT, anew=True)
+    assert run.exit_code == 4
+    assert run.summary["status"] == "not_blessed"
+    assert run.summary["verdict"]["blessed"] is False
+    mean, newest, *_ = run.summary["verdict"]["reasons"]
+    assert "is not below the training mean's" in mean
+    assert "is above the newest blessed model's" in newest
+    assert mean in run.stderr
+    assert run.summary["pushed"] is None
+    states = {name: stage["state"] for name, stage in run.summary["stages"].items()}
+    assert states["transform"] == "cached"
+    assert states["train"] == "ran"
+    assert [path.name for path in run.serving] == ["1"]
+
+
+def test_the_textbook_model_is_stopped_by_the_contract_which_nobody_can_force(gestures_run):
+    run = run_pipeline(
+        gestures_run.workdir,
+        *gestures_run.arguments,
+        *("--set", "train.padding=keras", "--set", "train.epochs=3", "--force-bless", "let me"),
+    )
+    assert run.exit_code == 4
+    assert run.summary["metrics"]["overall"]["masked_mse"]["value"] < 0.95
+    [reason] = run.summary["verdict"]["reasons"]
+    assert reason.startswith("padding contract: missing_step: encode.embedding")
+    assert run.summary["pushed"] is None
+    assert [path.name for path in run.serving] == ["1"]
+    assert not list((run.workdir / "serving").glob(".*"))
+
+
+def test_anomalies_stop_the_run_before_training(gestures_run, tmp_path):
+    """A label that the schema does not know, in a schema edited to know fewer."""
+    schema = tmp_path / "strict.pbtxt"
+    schema.write_text(schemas.locate("gestures").read_text().replace('value: "shake"', ""))
+    run = run_pipeline(gestures_run.workdir, *gestures_run.arguments, "--set", f"schema={schema}")
+    assert run.exit_code == 3
+    assert run.summary["status"] == "bad_data"
+    assert list(run.summary["stages"])[-1] == "gate"
+    assert run.summary["stages"]["gate"]["state"] == "failed"
+    assert any("feature 'label'" in reason for reason in run.summary["verdict"]["reasons"])
+    assert "Traceback" not in run.stderr
+    assert run.summary["train"] is None
+    assert [path.name for path in run.serving] == ["1"]
+
+
+def test_too_many_rejected_records_stop_the_run(gestures_run, tmp_path):
+    run = run_pipeline(
+        tmp_path / "work",
+        *gestures_run.arguments,
+        *("--set", "quarantine.max_share=0.0"),
+    )
+    assert run.exit_code == 3
+    assert list(run.summary["stages"]) == ["schema", "ingest"]
+    assert "1 of 401 records were rejected" in run.stderr
+    assert "data/a.jsonl, line 201" in run.stderr
+    [quarantine] = (tmp_path / "work" / "quarantine").rglob("rejected.jsonl")
+    assert str(quarantine) in run.stderr
+    assert run.serving == []
+
+
+def test_a_version_that_is_damaged_is_restored_though_all_else_is_cached(gestures_run):
+    """Near the end, since it changes what is served."""
+    file = gestures_run.workdir / "serving" / "1" / "variables" / "variables.index"
+    file.write_bytes(file.read_bytes()[:-1])
+    run = run_pipeline(gestures_run.workdir, *gestures_run.arguments)
+    assert run.exit_code == 0
+    assert {name for name, stage in run.summary["stages"].items() if stage["state"] == "ran"} == {
+        "push"
+    }
+    assert [path.name for path in run.serving] == [".damaged-1", "2"]
+    assert run.summary["pushed"]["version"] == 2
+    changed = "(variables/variables.index: changed since it was pushed)"
+    assert run.summary["verdict"]["reasons"][-2:] == [
+        f"version 1, of the same model, is damaged {changed}: restored as a new version",
+        f"version 1 is damaged {changed}: moved to .damaged-1",
+    ]
+
+
+def test_a_person_may_bless_a_candidate_and_the_reason_is_kept(gestures_run):
+    """Last, as it leaves another version behind."""
+    why = "to have a version to roll back from"
+    run = run_pipeline(
+        gestures_run.workdir,
+        *gestures_run.arguments,
+        *IGNORANT,
+        *("--force-bless", why),
+    )
+    assert run.exit_code == 0, run.stderr
+    assert run.summary["verdict"]["forced"] == why
+    forced, *broken = run.summary["verdict"]["reasons"]
+    assert forced == f'blessed by force: "{why}"'
+    assert "is not below the training mean's" in broken[0]
+    assert forced in run.stderr
+    folder = run.workdir / "runs" / run.summary["run_id"]
+    assert forced in (folder / "log.txt").read_text()
+    assert why in (folder / "report.html").read_text()
+    assert [path.name for path in run.serving] == [".damaged-1", "2", "3"]
