@@ -4,8 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install demo test test-airflow test-engines test-faults test-flink test-tune lint bench bench-encode \
-	bench-growth bench-ingest bench-quality clean
+.PHONY: install demo test test-airflow test-flink test-full lint bench bench-encode bench-growth \
+	bench-ingest bench-quality clean
 
 install: $(INSTALLED)
 
@@ -20,20 +20,16 @@ demo: install
 	$(BIN)/ragline synth --output demo/data
 	$(BIN)/ragline run examples/gestures.toml
 
+# Two workers; tests/conftest.py says what each does in a row.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+
 test: install
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not heavy"
+	$(PYTEST)
 
-# Real kills, full disks, damaged databases; `make test` holds a sample (docs/reliability.md).
-test-faults: install
-	RAGLINE_KILLS=20 $(BIN)/python -m pytest tests/faults -v --durations=0
-
-# A search by the command itself, twice; `make test` holds its parts.
-test-tune: install
-	$(BIN)/python -m pytest tests/test_tune_end_to_end.py -v
-
-# Whole runs on every engine that can be started here; `make test` holds the Beam parts (docs/engines.md).
-test-engines: install
-	$(BIN)/python -m pytest tests/engines -v --durations=0
+# All there is: every case that is drawn, twenty kills, full disks, whole runs on every engine, a
+# search, the memory of a long sequence (tests/profiles.py).
+test-full: install
+	RAGLINE_TESTS=full $(PYTEST) --durations=20
 
 # The Beam parts on Flink's local cluster, where Java and Beam's job server for Flink are.
 test-flink: install

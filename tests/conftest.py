@@ -8,19 +8,20 @@ from typing import Any
 import hypothesis
 import pytest
 from commands import ROOT
-from profiles import FULL, sampled
+from profiles import COLLECTED, FULL, sampled
 
 # The same cases in every run, so that a commit's tests pass or fail for what it changes;
 # HYPOTHESIS_PROFILE=default draws new ones.
 hypothesis.settings.register_profile("same", derandomize=True, max_examples=sampled(100))
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
+DEMO = pathlib.Path(os.environ["RAGLINE_DEMO"]) if "RAGLINE_DEMO" in os.environ else None
 JAPANESE_VOWELS = ROOT.parent / "shared" / "data" / "japanese_vowels"
 
 
 # What one worker does in a row: all that looks at the same run, else a file. The long ones, with
 # their seconds on two quiet cores, go first, so that the short ones fill what is left.
-_SHARED = ("gestures_run", "vowels_run", "undisturbed")
+_SHARED = ("gestures_run", "finished", "vowels_run", "undisturbed", "encoder")
 _SECONDS: dict[str, int] = {}
 
 
@@ -31,6 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(_group(item)))
     items.sort(key=_place)
+    config.stash[COLLECTED] = list(items)
     if not FULL:
         full = [item for item in items if item.get_closest_marker("full")]
         items[:] = [item for item in items if not item.get_closest_marker("full")]
@@ -39,6 +41,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _group(item: pytest.Item) -> str:
     of_run = [name for name in _SHARED if name in getattr(item, "fixturenames", ())]
+    if of_run == ["finished"] and DEMO is None:
+        return "gestures_run"
     return of_run[0] if of_run else str(item.path.relative_to(ROOT / "tests"))
 
 

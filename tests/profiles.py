@@ -6,6 +6,10 @@ them in the first. test_profiles.py holds that no test is in neither.
 
 import os
 
+import pytest
+
+# Every test of a session, those among them that it leaves out.
+COLLECTED = pytest.StashKey[list[pytest.Item]]()
 FULL = os.environ.get("RAGLINE_TESTS") == "full"
 _LEAST = 10
 

@@ -1,9 +1,11 @@
 """Runs that several tests look at, by the real command, in processes of their own."""
 
+import pathlib
+
 import cut_off
 import pytest
 from commands import Run, run_pipeline
-from conftest import JAPANESE_VOWELS, write_jsonl
+from conftest import DEMO, JAPANESE_VOWELS, write_jsonl
 
 SPEAKER = (
     '{name = "speaker", column = "label", type = "classification", weight = 0.1, '
@@ -30,6 +32,12 @@ def gestures_run(gestures, tmp_path_factory) -> Run:
         prefix=cut_off.prefix(),
         env=cut_off.environment(folder) | {"PYTHONWARNINGS": "default"},
     )
+
+
+@pytest.fixture(scope="session")
+def finished(request) -> pathlib.Path:
+    """A work directory with a finished run: the demo's, where `.ci/run` has just made one."""
+    return DEMO or request.getfixturevalue("gestures_run").workdir
 
 
 @pytest.fixture(scope="session")

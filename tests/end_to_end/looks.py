@@ -30,8 +30,7 @@ def metric(run: Run, name: str, slice_name: str = "overall") -> float:
     return run.summary["metrics"][slice_name][name]["value"]
 
 
-def assert_the_contract_holds(run: Run, folder: pathlib.Path) -> None:
-    pushed = run.serving[0]
+def assert_the_contract_holds(pushed: pathlib.Path, folder: pathlib.Path) -> None:
     features = json.loads((pushed / "assets.extra" / "encoder.json").read_text())["features"]
     names = tuple(feature["name"] for feature in features)
     rng = np.random.default_rng(0)

@@ -200,15 +200,15 @@ def test_the_embedding_equals_the_oracle(gestures_run, splits, standardised, wei
         assert answer["reconstruction_error"].numpy()[0] == pytest.approx(error, rel=1e-5)
 
 
-def test_the_snippet_of_the_readme_runs(gestures_run):
-    """On this run's encoder instead of the demo's; the shapes are those of its comments."""
+def test_the_snippet_of_the_readme_runs(finished):
+    """On the demo's encoder, or one like it; the shapes are those of its comments."""
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     [snippet] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     path = "demo/run/serving/1"
     assert path in snippet
     found: dict[str, object] = {}
     shapes = 0
-    for line in snippet.replace(path, str(gestures_run.serving[0])).splitlines():
+    for line in snippet.replace(path, str(finished / "serving" / "1")).splitlines():
         if shown := re.fullmatch(r"(encoder\..*)  # (\[[\d, ]+\])", line):
             assert list(eval(shown[1], found).shape) == json.loads(shown[2])
             shapes += 1
@@ -217,12 +217,12 @@ def test_the_snippet_of_the_readme_runs(gestures_run):
     assert shapes == 2
 
 
-def test_the_encoder_loads_with_tensorflow_alone(gestures_run):
+def test_the_encoder_loads_with_tensorflow_alone(finished):
     """In a fresh process that imports neither ragline nor tensorflow_transform."""
     code = f"""
 import sys
 import tensorflow as tf
-model = tf.saved_model.load({str(gestures_run.serving[0])!r})
+model = tf.saved_model.load({str(finished / "serving" / "1")!r})
 values = tf.random.normal([3, 7, 6], seed=1)
 length = tf.constant([7, 1, 4], tf.int64)
 flat = tf.boolean_mask(values, tf.sequence_mask(length, 7))
@@ -247,12 +247,12 @@ print(sorted(call))
     assert done.stdout.strip() == str(SIGNATURES)
 
 
-def test_the_padding_contract_holds_on_the_pushed_encoder(gestures_run, tmp_path):
-    looks.assert_the_contract_holds(gestures_run, tmp_path)
+def test_the_padding_contract_holds_on_the_pushed_encoder(finished, tmp_path):
+    looks.assert_the_contract_holds(finished / "serving" / "1", tmp_path)
 
 
-def test_a_wrong_length_is_an_error_and_no_clip(gestures_run):
-    encode = tf.saved_model.load(str(gestures_run.serving[0])).signatures["encode"]
+def test_a_wrong_length_is_an_error_and_no_clip(finished):
+    encode = tf.saved_model.load(str(finished / "serving" / "1")).signatures["encode"]
     values = tf.zeros([2, 5, len(FEATURES)])
     for length, message in ([5, 6], "at most T"), ([5, 0], "at least 1"), ([5], "one for each"):
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):

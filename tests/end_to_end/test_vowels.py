@@ -11,7 +11,7 @@ from end_to_end import looks
 
 
 def test_the_padding_contract_holds_on_that_of_japanese_vowels(vowels_run, tmp_path):
-    looks.assert_the_contract_holds(vowels_run, tmp_path)
+    looks.assert_the_contract_holds(vowels_run.serving[0], tmp_path)
 
 
 def test_the_official_split_of_japanese_vowels(vowels_run):

@@ -1,0 +1,66 @@
+"""Which tests `make test` leaves to `make test-full`, and that there is none that neither runs."""
+
+import re
+
+import pytest
+from commands import ROOT
+from profiles import COLLECTED
+
+# Whole functions; of those with a `[...]`, these cases alone.
+FULL_ALONE = {
+    "end_to_end/test_tune.py": {"test_a_run_searches_once_and_trains_with_what_was_best": 1},
+    "engines/test_engines.py": {
+        "test_a_part_gives_the_same_records": 2,
+        "test_a_whole_run_counts_and_trains_on_the_same_records": 3,
+    },
+    "faults/test_kills.py": {"test_the_next_run_ends_as_an_undisturbed_one": 19},
+    "faults/test_machine.py": {
+        "test_a_disk_that_fills_up_stops_the_run_and_the_next_one_works": 2,
+        "test_a_worker_that_is_killed_stops_the_run_and_the_next_one_works": 2,
+        "test_memory_that_runs_out_is_told_and_a_smaller_model_works": 2,
+        "test_a_database_that_is_lost_is_made_anew_and_what_is_served_stays": 1,
+    },
+    "faults/test_workers.py": {"test_the_next_run_goes_on_and_the_other_machine_joins_it": 1},
+    "ingest/test_poison.py": {"test_a_million_steps_take_less_than_4_gib": 1},
+}
+
+
+@pytest.fixture
+def collected(request) -> list[pytest.Item]:
+    """Every test, those among them that this session leaves out."""
+    items = request.config.stash[COLLECTED]
+    files = {item.path for item in items}
+    if not files >= {ROOT / "tests" / name for name in FULL_ALONE}:
+        pytest.skip("a part of the tests was asked for")
+    return items
+
+
+def test_what_is_left_to_the_full_profile_is_that_and_no_more(collected):
+    left: dict[str, dict[str, int]] = {}
+    for item in collected:
+        if item.get_closest_marker("full"):
+            of_file = left.setdefault(str(item.path.relative_to(ROOT / "tests")), {})
+            name = item.originalname
+            of_file[name] = of_file.get(name, 0) + 1
+    assert left == FULL_ALONE
+
+
+def test_every_test_of_every_file_is_in_a_profile(collected):
+    names = {(item.path, item.originalname) for item in collected}
+    for file in sorted((ROOT / "tests").rglob("test_*.py")):
+        text = file.read_text(encoding="utf-8")
+        defined = re.findall(r"^def (test_\w+)", text, re.MULTILINE)
+        assert defined, f"{file} defines none"
+        assert {(file, name) for name in defined} <= names
+
+
+def test_no_profile_filters_by_itself():
+    """Both run what there is; the marker is taken out by conftest.py alone."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    [shared] = re.findall(r"^PYTEST := .* pytest (.*)$", makefile, re.MULTILINE)
+    assert shared == "-n 2 --dist loadgroup --no-loadscope-reorder"
+    recipes = re.findall(r"^(test|test-full): install\n\t(.*)$", makefile, re.MULTILINE)
+    assert recipes == [
+        ("test", "$(PYTEST)"),
+        ("test-full", "RAGLINE_TESTS=full $(PYTEST) --durations=20"),
+    ]
