@@ -4,8 +4,11 @@ import hashlib
 import json
 import math
 import pathlib
+import subprocess
+import sys
 
 import pytest
+from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -134,3 +137,54 @@ def test_a_write_that_fails_names_the_file(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize("end", ["", "/"])
 def test_a_path_from_the_work_directory_is_found_by_an_artifact(stated, expected, end) -> None:
     assert places.in_workdir_of(f"/data/work/artifacts/push/report/12{end}", stated) == expected
+
+
+def test_a_file_under_way_has_a_name_that_nobody_foresees_and_is_no_link(tmp_path) -> None:
+    names = set()
+    for _ in range(20):
+        staged = storage.Staged(tmp_path / "note.txt")
+        assert staged.file.stat().st_size == 0
+        names.add(staged.file.name)
+        staged.discard()
+    assert len(names) == 20
+    assert all(len(name) == len(f".ragline-{'0' * 32}.tmp") for name in names)
+
+
+def test_a_link_that_is_planted_is_not_followed(tmp_path, monkeypatch) -> None:
+    """Even if somebody did foresee the name."""
+    (tmp_path / "theirs").write_text("theirs")
+    monkeypatch.setattr(storage.secrets, "token_hex", lambda size: "0" * 2 * size)
+    (tmp_path / f".ragline-{'0' * 32}.tmp").symlink_to(tmp_path / "theirs")
+    with pytest.raises(FileExistsError):
+        storage.write_text(tmp_path / "note.txt", "ours")
+    assert (tmp_path / "theirs").read_text() == "theirs"
+    assert not (tmp_path / "note.txt").exists()
+
+
+def test_a_journal_names_what_a_killed_process_had_under_way(tmp_path) -> None:
+    """Below its folder, and nowhere else; what came to its end is not there to be removed."""
+    work, journal = tmp_path / "work", tmp_path / "work" / ".temporaries-7"
+    code = f"""
+import os, pathlib
+from components import storage
+work = pathlib.Path({str(work)!r})
+with storage.journal(work / ".temporaries-7"):
+    storage.write_text(work / "runs" / "note.txt", "whole")
+    storage.Staged(work / "runs" / "summary.json").file.write_text("half")
+    storage.Staged(work.with_name("elsewhere") / "x")
+    os.kill(os.getpid(), 9)
+"""
+    work.mkdir()
+    done = subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT)
+    assert done.returncode == -9
+    [half] = (work / "runs").glob(".*")
+    assert half.read_text() == "half"
+    (work / "runs" / f".ragline-{'0' * 32}.tmp").write_text("mine")
+    assert storage.clear(journal) == [half]
+    assert {path.name for path in (work / "runs").iterdir()} == {
+        "note.txt", f".ragline-{'0' * 32}.tmp",
+    }  # fmt: skip
+    assert storage.clear(journal) == []
+    with storage.journal(journal):
+        storage.write_text(work / "note.txt", "whole")
+    assert not journal.exists()

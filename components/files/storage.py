@@ -1,7 +1,9 @@
 """Files that are whole or absent, and digests that name their content.
 
-A file that is under way is a local one under another name; when it is whole it gets its own, or is
-copied into a store in one go (see `places`).
+A file that is under way is a local one under a random name, which nobody can foresee, and which no
+link can stand for; when it is whole it gets its own, or is copied into a store in one go (see
+`places`). A work directory keeps a journal of these names, so that those that a killed process left
+are known, and no pattern is needed to find them.
 """
 
 import contextlib
@@ -10,9 +12,10 @@ import json
 import math
 import os
 import pathlib
+import re
 import secrets
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -20,6 +23,10 @@ from ragline.components.files import places
 from ragline.components.files.places import Place
 
 _CHUNK_BYTES = 1 << 20
+# What begins with a dot is in no pattern of TFX's, and no part of a Parquet data set.
+_NAME = ".ragline-{}.tmp"
+_OURS = re.compile(r"\.ragline-[0-9a-f]{32}\.tmp")
+_journals: dict[str, int] = {}  # Folder -> descriptor of its journal.
 
 
 def sha256(path: Place) -> str:
@@ -75,16 +82,15 @@ class Staged:
     def __init__(self, place: Place) -> None:
         """Begins with nothing; a folder on a disk is made if it is not there."""
         self._place = os.fspath(place)
-        name = os.path.basename(self._place)
-        # What begins with a dot is in no pattern of TFX's, and no part of a Parquet data set. Of
-        # machines that share a disk, two may do the same work at once, with the same process id.
-        name = f".{name}.{secrets.token_hex(4)}.tmp"
         if places.is_local(self._place):
             folder = pathlib.Path(self._place).parent
             folder.mkdir(parents=True, exist_ok=True)
         else:
             folder = pathlib.Path(tempfile.gettempdir())
-        self.file = folder / name
+        self.file = folder / _NAME.format(secrets.token_hex(16))
+        _note(self.file)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        os.close(os.open(self.file, flags, 0o666))
 
     def __enter__(self) -> pathlib.Path:
         return self.file
@@ -113,6 +119,52 @@ class Staged:
         """Leaves nothing of it but what is published."""
         with contextlib.suppress(OSError):  # Of a folder that cannot be written to.
             self.file.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def journal(file: pathlib.Path) -> Iterator[None]:
+    """Keeps, in a file, the names of all that this process has under way in its folder and below.
+
+    The file is gone afterwards, unless the process is killed: see `clear`.
+    """
+    top = str(file.parent)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    _journals[top] = os.open(file, flags, 0o666)
+    try:
+        yield
+    finally:
+        os.close(_journals.pop(top))
+        file.unlink(missing_ok=True)
+
+
+def _note(file: pathlib.Path) -> None:
+    for top, descriptor in list(_journals.items()):
+        if file.is_relative_to(top):
+            os.write(descriptor, f"{file.relative_to(top)}\n".encode("utf-8", "surrogateescape"))
+
+
+def clear(file: pathlib.Path) -> list[pathlib.Path]:
+    """Removes the files that a journal names, since whoever had them under way was killed.
+
+    Nobody may have one under way now.
+
+    Returns:
+      Those that were there.
+    """
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return []
+    cleared = []
+    with os.fdopen(descriptor, "r+", encoding="utf-8", errors="surrogateescape") as opened:
+        for name in opened.read().splitlines():
+            path = file.parent / name
+            if _OURS.fullmatch(path.name) and ".." not in path.parts:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                    cleared.append(path)
+        opened.truncate(0)
+    return cleared
 
 
 def write_bytes(path: Place, data: bytes) -> None:

@@ -33,8 +33,12 @@ def _number(checkpoint: Checkpoint | None) -> float | None:
     return None if checkpoint is None else float(checkpoint.weights[0][0, 0])
 
 
+def _files(tmp_path):
+    return [path for path in (tmp_path / "fingerprint").iterdir() if path.suffix == ".npz"]
+
+
 def _newest(tmp_path):
-    return max((tmp_path / "fingerprint").iterdir())
+    return max(_files(tmp_path))
 
 
 def test_a_checkpoint_comes_back_as_it_was(checkpoints):
@@ -55,7 +59,7 @@ def test_without_a_checkpoint_training_starts_from_the_beginning(checkpoints):
 def test_the_last_two_are_kept(checkpoints, tmp_path):
     for epoch in range(1, 5):
         checkpoints.save(epoch, _checkpoint(epoch))
-    kept = sorted(path.name.split(".")[0] for path in (tmp_path / "fingerprint").iterdir())
+    kept = sorted(path.name.split(".")[0] for path in _files(tmp_path))
     assert kept == ["epoch-000003", "epoch-000004"]
 
 
@@ -106,7 +110,7 @@ def test_a_checkpoint_of_fewer_or_more_weights_is_refused(checkpoints, caplog, w
 def test_a_checkpoint_of_another_training_is_refused_even_in_this_ones_folder(tmp_path, caplog):
     other = Checkpoints(tmp_path / "other", "another")
     other.save(1, _checkpoint(1))
-    [file] = (tmp_path / "other" / "another").iterdir()
+    [file] = (tmp_path / "other" / "another").glob("*.npz")
     checkpoints = Checkpoints(tmp_path / "ours", "fingerprint")
     shutil.copy(file, tmp_path / "ours" / "fingerprint" / file.name)
     assert checkpoints.load(like=_checkpoint(0)) is None
@@ -139,3 +143,50 @@ def test_another_training_finds_nothing_and_clears_what_was_left(checkpoints, tm
     other = Checkpoints(tmp_path, "another")
     assert other.load(like=_checkpoint(0)) is None
     assert [path.name for path in tmp_path.iterdir()] == ["another"]
+
+
+def _content(folder: pathlib.Path) -> dict[pathlib.Path, bytes | None]:
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+def test_what_is_not_ours_is_never_removed_whatever_it_is_called(checkpoints, tmp_path, caplog):
+    """In the folder of this training, in that of another, and beside them."""
+    checkpoints.save(1, _checkpoint(1))
+    name = f"epoch-000009.{'0' * 64}.npz"
+    foreign = [
+        tmp_path / "notes.txt",
+        tmp_path / "of-mine" / "epoch-000001.npz",
+        tmp_path / "of-mine" / "checkpoints.json",
+        tmp_path / "fingerprint" / name,
+        tmp_path / "fingerprint" / "epoch-000000.abc.npz",
+        tmp_path / "fingerprint" / ".epoch-000002.tmp",
+        tmp_path / "another" / name,
+    ]
+    for path in foreign:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"mine")
+    (tmp_path / "fingerprint" / f"epoch-000008.{'0' * 64}.npz").mkdir()
+    before = {path: content for path, content in _content(tmp_path).items() if path in foreign}
+    with caplog.at_level(logging.WARNING):
+        assert _number(checkpoints.load(like=_checkpoint(0))) == 1
+    assert f"checkpoint refused: {tmp_path}/fingerprint/{name}: torn or changed" in caplog.text
+    for epoch in range(2, 6):
+        checkpoints.save(epoch, _checkpoint(epoch))
+    Checkpoints(tmp_path, "another").save(1, _checkpoint(1))
+    Checkpoints(tmp_path, "third")
+    after = _content(tmp_path)
+    assert {path: after.get(path) for path in foreign} == before
+    assert (tmp_path / "fingerprint" / f"epoch-000008.{'0' * 64}.npz").is_dir()
+    ours = {path for path in after if path.suffix == ".npz"} - {*foreign}
+    assert [path.name for path in ours] == [f"epoch-000008.{'0' * 64}.npz"]
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"ragline": 1}', "[" * 100_000])
+def test_a_list_that_is_none_costs_no_checkpoint(checkpoints, tmp_path, text):
+    checkpoints.save(1, _checkpoint(1))
+    (tmp_path / "fingerprint" / "checkpoints.json").write_text(text)
+    assert _number(checkpoints.load(like=_checkpoint(0))) == 1
+    checkpoints.save(2, _checkpoint(2))
+    assert _number(checkpoints.load(like=_checkpoint(0))) == 2
+    [kept] = (tmp_path / "fingerprint").glob("*.set-aside-1")
+    assert kept.read_text() == text

@@ -5,21 +5,29 @@ SHA-256 of its content, so that a file that is torn, or of which one bit is flip
 for what was written. A folder belongs to one fingerprint of everything that decides the result
 (data, options, source, versions), and each file names it, too, so that no run resumes from
 another's weights. What is refused is told, and the one before it is used.
+
+`checkpoints.json` in each folder lists the files that were written there. Those are removed in
+time, and nothing else.
 """
 
+import contextlib
 import json
 import logging
 import pathlib
-import shutil
+import re
 import zipfile
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ragline.components.files.storage import rename, sha256
+from ragline.components import state
+from ragline.components.files.storage import Staged, rename, sha256
+from ragline.components.state import StateError
 
 _KEPT = 2
+_LIST, _KIND = "checkpoints.json", "list of checkpoints"
+_FILE = re.compile(r"epoch-[0-9]{6}\.[0-9a-f]{64}\.npz")
 _STATE = "state"
 _FINGERPRINT = "fingerprint"
 _GROUPS = ("weights", "averages", "best", "optimizer")
@@ -53,7 +61,7 @@ class Checkpoints:
     """The checkpoints of one training, in `folder/<fingerprint>/`."""
 
     def __init__(self, folder: pathlib.Path, fingerprint: str, *, keep: bool = True) -> None:
-        """Opens the folder, and removes those of other trainings, which no run will ask for.
+        """Opens the folder, and removes checkpoints of other trainings, which no run will ask for.
 
         Args:
           folder: of the checkpoints of all trainings.
@@ -68,7 +76,7 @@ class Checkpoints:
             self._folder.mkdir(parents=True, exist_ok=True)
             for other in folder.iterdir():
                 if other != self._folder:
-                    shutil.rmtree(other)
+                    _remove(other)
 
     def save(self, epoch: int, checkpoint: Checkpoint) -> None:
         """Writes the checkpoint of an epoch (from 1) and keeps the last two."""
@@ -80,13 +88,18 @@ class Checkpoints:
             for index, array in enumerate(getattr(checkpoint, group))
         }
         texts = {_FINGERPRINT: self.fingerprint, _STATE: json.dumps(checkpoint.state)}
-        staged = self._folder / f".epoch-{epoch:06d}.tmp"
-        with staged.open("wb") as file:
-            np.savez(file, **arrays, **{name: np.array(text) for name, text in texts.items()})
-        path = self._folder / f"epoch-{epoch:06d}.{sha256(staged)}.npz"
-        rename(staged, path)
-        for old in self._newest_first()[_KEPT:]:
-            old.unlink()
+        staged = Staged(self._folder / f"epoch-{epoch:06d}")
+        try:
+            with staged.file.open("wb") as file:
+                np.savez(file, **arrays, **{name: np.array(text) for name, text in texts.items()})
+            path = self._folder / f"epoch-{epoch:06d}.{sha256(staged.file)}.npz"
+            written = sorted({path.name, *_listed(self._folder)}, reverse=True)
+            state.write(self._folder / _LIST, _KIND, written[: _KEPT + 1])
+            rename(staged.file, path)
+        finally:
+            staged.discard()
+        for old in written[_KEPT:]:
+            (self._folder / old).unlink(missing_ok=True)
 
     def load(self, like: Checkpoint) -> Checkpoint | None:
         """The newest checkpoint that is whole and fits, or None to start from the beginning.
@@ -99,14 +112,17 @@ class Checkpoints:
             try:
                 return self._read(path, like)
             except RefusedError as error:
-                if self._keep:
-                    _log.warning("checkpoint refused and removed: %s: %s", path, error)
+                ours = self._keep and path.name in _listed(self._folder)
+                what = "refused and removed" if ours else "refused"
+                _log.warning("checkpoint %s: %s: %s", what, path, error)
+                if ours:
                     path.unlink()
         if found:
             _log.warning("no checkpoint is left: training starts from the beginning")
         return None
 
     def _newest_first(self) -> list[pathlib.Path]:
+        """All that are named as ours are; whether one is decides its content."""
         return sorted(self._folder.glob("epoch-*.npz"), reverse=True)
 
     def _read(self, path: pathlib.Path, like: Checkpoint) -> Checkpoint:
@@ -138,6 +154,25 @@ class Checkpoints:
             for group in _GROUPS
         }
         return Checkpoint(**groups, state=state)
+
+
+def _listed(folder: pathlib.Path) -> list[str]:
+    """The names of the files that were written into a folder; none if there is no such list."""
+    try:
+        names: list[str] = state.read(folder / _LIST, _KIND, list[str])
+    except (OSError, StateError):
+        return []
+    return [name for name in names if _FILE.fullmatch(name)]
+
+
+def _remove(folder: pathlib.Path) -> None:
+    """Removes the checkpoints of a training, and its folder, if nothing else is in it."""
+    if folder.is_symlink() or not (names := _listed(folder)):
+        return
+    for name in (*names, _LIST):
+        (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _name(group: str, index: int) -> str:
