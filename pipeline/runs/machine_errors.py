@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Iterator
 
+from ragline.components.contract import exits
 from ragline.components.contract.errors import ToldError
 
 _CAUSES = {
@@ -19,10 +20,18 @@ _CAUSES = {
     errno.EROFS: r"Read-only file system|readonly database",
     errno.EACCES: r"Permission denied",
     errno.EIO: r"Input/output error|disk I/O error",
+    errno.ENOTDIR: r"Not a directory",
+    errno.EBUSY: r"database is locked",
     errno.ENOMEM: r"Cannot allocate memory|OOM when allocating|MemoryError|bad_alloc|out of memory",
 }
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _PATH = re.compile(r"/[^\s'\";:,]+")
+
+
+class BusyError(ToldError):
+    """Another process holds the work directory, or its database."""
+
+    exit_code = exits.BUSY
 
 
 class TroubleError(ToldError):

@@ -13,7 +13,9 @@ import sqlite3
 import tempfile
 
 from ragline.components.train.loop.cluster import of_environment
+from ragline.pipeline import aside
 from ragline.pipeline.config import Config, ConfigError
+from ragline.pipeline.runs.machine_errors import BusyError, TroubleError
 
 DATABASE = "metadata.sqlite"
 FOLDERS = ("artifacts", "checkpoints", "quarantine", "runs", "schemas", "seals", "serving")
@@ -22,6 +24,7 @@ FOLDERS = ("artifacts", "checkpoints", "quarantine", "runs", "schemas", "seals",
 # for models, checkpoints, statistics and logs.
 _TIMES_INPUT = 2
 _AT_LEAST_BYTES = 100_000_000
+_PATIENCE = 30  # Seconds, for whoever copies or looks at the database.
 _log = logging.getLogger("ragline.preflight")
 
 
@@ -32,6 +35,7 @@ def check(config: Config) -> None:
 
     Raises:
       ConfigError: a folder cannot be written to, or the disk has no room.
+      BusyError, TroubleError: the database is locked, or cannot be read.
       UsageError: TF_CONFIG is no cluster where the training wants one.
     """
     workdir = pathlib.Path(config.workdir)
@@ -75,30 +79,43 @@ def _input_bytes(config: Config) -> int:
 def _check_database(workdir: pathlib.Path) -> None:
     """Moves a database aside that is damaged; says so, and also when it is gone."""
     database = workdir / DATABASE
-    if not database.exists():
+    if not os.path.lexists(database):
         if any((workdir / "artifacts").iterdir()):
             _log.warning("%s: is gone; everything is made anew", database)
         return
     if damage := _damage(database):
-        number = 1
-        while (aside := workdir / f"{DATABASE}.damaged-{number}").exists():
-            number += 1
+        moved = aside.move(workdir, database, f"{damage}; everything is made anew")
         for suffix in ("-journal", "-wal", "-shm"):  # They would be taken for the new one's.
             with contextlib.suppress(FileNotFoundError):
-                os.rename(f"{database}{suffix}", f"{aside}{suffix}")
-        os.rename(database, aside)
-        _log.warning("%s: %s; moved to %s, everything is made anew", database, damage, aside.name)
+                os.rename(f"{database}{suffix}", f"{moved}{suffix}")
 
 
 def _damage(database: pathlib.Path) -> str | None:
-    """What is wrong with a database; opening it rolls back what a killed run had begun."""
+    """What is proven to be wrong with a database; of what cannot be read, nothing is.
+
+    Opening it rolls back what a killed run had begun.
+
+    Raises:
+      BusyError: another process has locked it, and does not let go of it.
+      TroubleError: it cannot be read.
+    """
+    if not database.is_file():
+        return "the database is a folder, or a link to nothing"
     try:
-        with contextlib.closing(sqlite3.connect(database)) as connection:
-            [found] = connection.execute("PRAGMA quick_check(1)").fetchone()
+        with contextlib.closing(sqlite3.connect(database, timeout=_PATIENCE)) as connection:
+            [found] = connection.execute("PRAGMA integrity_check(1)").fetchone()
             if found != "ok":
                 return f"the database is damaged: {found}"
             if not connection.execute("PRAGMA table_info(MLMDEnv)").fetchall():
                 return "the database is not one of ML Metadata"
     except sqlite3.DatabaseError as error:
-        return f"the database is damaged: {error}"
+        code = error.sqlite_errorcode & 0xFF  # Of an extended code, the primary one.
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return f"the database is damaged: {error}"
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise BusyError(
+                f"{database}: another process has locked it for {_PATIENCE} seconds; nothing was "
+                "touched, run again once it has ended"
+            ) from error
+        raise TroubleError(f"{database}: {error}; nothing was touched") from error
     return None

@@ -1,7 +1,10 @@
+import contextlib
 import dataclasses
 import logging
 import shutil
 import sqlite3
+import threading
+import time
 import types
 
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from ragline.components.ingest.options import InputOptions
 from ragline.pipeline.config import Config, ConfigError
 from ragline.pipeline.runs import preflight
+from ragline.pipeline.runs.machine_errors import BusyError, TroubleError
 
 
 @pytest.fixture
@@ -92,10 +96,12 @@ def test_a_damaged_database_is_moved_aside_and_told(config, database, caplog, da
         with caplog.at_level(logging.WARNING):
             preflight.check(config)
         assert not database.exists()
-        aside = database.with_name(f"metadata.sqlite.damaged-{number}")
+        [*_, aside] = sorted(database.parent.glob("set-aside/*/metadata.sqlite"))
+        assert len(list(aside.parents[1].iterdir())) == number
         assert aside.read_bytes() == content
         assert caplog.messages[-1].startswith(f"{database}: the database is ")
-        assert caplog.messages[-1].endswith(f"moved to {aside.name}, everything is made anew")
+        where = aside.relative_to(database.parent)
+        assert caplog.messages[-1].endswith(f"everything is made anew; moved to {where}")
 
 
 def test_a_database_that_is_gone_is_told(config, tmp_path, caplog):
@@ -106,3 +112,61 @@ def test_a_database_that_is_gone_is_told(config, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         preflight.check(config)
     assert caplog.messages == [f"{workdir}/metadata.sqlite: is gone; everything is made anew"]
+
+
+def _files(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def kept(tmp_path, database):
+    """What must be there afterwards, whatever becomes of the database."""
+    file = tmp_path / "work/artifacts/ingest/examples/1/shard"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"x")
+    return file
+
+
+def test_a_database_that_another_process_has_locked_is_waited_for(
+    config, database, kept, monkeypatch, caplog
+):
+    monkeypatch.setattr(preflight, "_PATIENCE", 0.5)
+    before = _files(kept.parents[4])
+    with contextlib.closing(sqlite3.connect(database, check_same_thread=False)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        started = time.monotonic()
+        with pytest.raises(BusyError, match="another process has locked it") as raised:
+            preflight.check(config)
+        assert time.monotonic() - started >= 0.5
+        assert raised.value.exit_code == 75
+        monkeypatch.setattr(preflight, "_PATIENCE", 30)
+        release = threading.Timer(0.5, other.rollback)
+        release.start()
+        preflight.check(config)
+        release.join()
+    assert _files(kept.parents[4]) == before
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN])
+def test_a_database_that_cannot_be_read_is_not_taken_for_damaged(config, kept, monkeypatch, code):
+    """Whoever runs the tests may read everything, so the disk's part is played here."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = code | 1 << 8
+
+    def connect(*_: object, **__: object) -> None:
+        raise error
+
+    before = _files(kept.parents[4])
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    with pytest.raises(TroubleError, match=r"metadata.sqlite: disk I/O error; nothing was touched"):
+        preflight.check(config)
+    assert _files(kept.parents[4]) == before
+
+
+def test_a_folder_in_the_databases_place_is_moved_aside(config, database, caplog):
+    database.unlink()
+    (database / "mine").mkdir(parents=True)
+    preflight.check(config)
+    assert not database.exists()
+    [_] = database.parent.glob("set-aside/*/metadata.sqlite/mine")
