@@ -2,15 +2,25 @@
 
 TFX reuses an artifact whose folder exists, whatever is in it. So each output of a stage that ran is
 sealed: the size and the SHA-256 of every file, in a file of its own beside the artifacts. A file
-that changed, is gone, or was not there then, is damage.
+that changed, is gone, or was not there then, is damage. What is damaged is set aside, since what is
+in it may be somebody's.
 """
 
+import contextlib
 import os
 import pathlib
 import shutil
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Literal
 
-from ragline.components.files.storage import manifest, read_json, write_json
+from ragline.components import state
+from ragline.components.files.places import ARTIFACTS
+from ragline.components.files.storage import manifest
+from ragline.components.state import StateError
+from ragline.pipeline import aside
+
+_KIND = "seal"
+_SHAPE = dict[str, dict[Literal["bytes", "sha256"], int | str]]
 
 
 class Seals:
@@ -18,12 +28,13 @@ class Seals:
 
     def __init__(self, workdir: pathlib.Path) -> None:
         """Args: the work directory."""
-        self._artifacts = workdir / "artifacts"
+        self._workdir = workdir
+        self._artifacts = workdir / ARTIFACTS
         self._folder = workdir / "seals"
 
     def seal(self, artifact: pathlib.Path) -> None:
         """Keeps what stands in an artifact now."""
-        write_json(self._file(artifact), manifest(artifact))
+        state.write(self._file(artifact), _KIND, manifest(artifact))
 
     def damage(self, artifact: pathlib.Path) -> str | None:
         """What is wrong with an artifact, in a sentence; None if it is as it was sealed."""
@@ -47,37 +58,56 @@ class Seals:
 
     def same(self, one: pathlib.Path, other: pathlib.Path) -> bool:
         """Whether two artifacts were sealed with the same content."""
-        sealed = self._read(one)
         if self._artifacts not in one.parents:
             return False
         sealed = self._read(one)
         return sealed is not None and sealed == self._read(other)
 
     def remove(self, artifact: pathlib.Path) -> None:
-        """Removes an artifact of this work directory, and its seal."""
+        """Takes an artifact of this work directory out of it, and removes its seal.
+
+        What is as it was sealed is removed, and all else is set aside.
+        """
         if self._artifacts in artifact.parents:
-            shutil.rmtree(artifact, ignore_errors=True)
-            self._file(artifact).unlink(missing_ok=True)
+            if self.damage(artifact) is None:
+                shutil.rmtree(artifact)
+            else:
+                self._set_aside(artifact)
+            self.forget(artifact)
 
     def replace(self, damaged: pathlib.Path, sound: pathlib.Path) -> None:
         """Moves a sound artifact of the same content to a damaged one's place."""
-        shutil.rmtree(damaged)
+        self._set_aside(damaged)
         os.rename(sound, damaged)
-        self._file(sound).unlink()
+        self.forget(sound)
 
-    def keep_only(self, artifacts: set[pathlib.Path]) -> None:
-        """Removes the seals of all other artifacts."""
-        kept = {self._file(artifact) for artifact in artifacts}
-        for file in self._folder.rglob("*.json"):
-            if file not in kept:
-                file.unlink()
+    def sealed(self, but: Collection[pathlib.Path]) -> set[pathlib.Path]:
+        """All artifacts but these that have a seal, whether they are there or not."""
+        files = self._folder.glob("*/*/*.json")
+        artifacts = {self._artifacts / f.relative_to(self._folder).with_suffix("") for f in files}
+        return {one for one in artifacts.difference(but) if self._read(one) is not None}
+
+    def forget(self, artifact: pathlib.Path) -> None:
+        """Removes an artifact's seal; what is none is left."""
+        if self._read(artifact) is not None:
+            self._file(artifact).unlink()
+
+    def _set_aside(self, artifact: pathlib.Path) -> None:
+        with contextlib.suppress(OSError):
+            artifact.rmdir()  # Of one that is gone, there is but an empty folder.
+        if os.path.lexists(artifact):
+            aside.move(self._workdir, artifact, "is not what the stage wrote")
 
     def _read(self, artifact: pathlib.Path) -> dict[str, Any] | None:
         try:
-            sealed: dict[str, Any] = read_json(self._file(artifact))
-        except (FileNotFoundError, ValueError):
+            sealed: dict[str, Any] = state.read(self._file(artifact), _KIND, _SHAPE)
+        except (OSError, StateError):
             return None
         return sealed
+
+    def is_free(self, artifact: pathlib.Path) -> bool:
+        """Whether nothing stands where an artifact and its seal would."""
+        return not (os.path.lexists(artifact) or os.path.lexists(self._file(artifact)))
 
     def _file(self, artifact: pathlib.Path) -> pathlib.Path:
         place = artifact.relative_to(self._artifacts)

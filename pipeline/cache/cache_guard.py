@@ -7,11 +7,12 @@ so that what depends on it stays cached; otherwise what depends on it runs, too.
 
 import logging
 import pathlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
+from ragline.components.files.places import ARTIFACTS
 from ragline.pipeline.cache import lineage
 from ragline.pipeline.cache.artifact_manifests import Seals
 
@@ -53,6 +54,19 @@ class Reuse:
     def discard(self, ids: Collection[int]) -> None:
         """Removes artifacts: no stage finds them, no cache serves them."""
         self._discard(lineage.connect(self._database), ids)
+
+    def make_way(self, stage: str, outputs: Iterable[str]) -> None:
+        """Lets a stage write into folders that are not there yet.
+
+        Args:
+          stage: that is about to run.
+          outputs: the names of what it makes.
+        """
+        places = [self._database.parent / ARTIFACTS / stage / output for output in outputs]
+        lineage.next_execution(
+            self._database,
+            lambda number: all(self._seals.is_free(place / str(number)) for place in places),
+        )
 
     def settle(self, stage: str) -> None:
         """Seals what a stage made, if it ran, and settles what is used of that and of the damaged.

@@ -4,8 +4,10 @@ Everything is found by the context of that very run, never by "the newest artifa
 stage, the newest is not the one that was used.
 """
 
+import contextlib
 import pathlib
-from collections.abc import Iterable, Mapping
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,7 @@ from ragline.components.files.storage import read_json
 _Execution = metadata_store_pb2.Execution
 _Artifact = metadata_store_pb2.Artifact
 _Event = metadata_store_pb2.Event
+_OUTPUTS = "ragline_outputs"  # A property of a context.
 _STATES = {_Execution.COMPLETE: "ran", _Execution.CACHED: "cached"}
 
 
@@ -116,6 +119,41 @@ def link(
             for name, artifact in artifacts.items()
         ]
     )
+
+
+def expect(
+    store: metadata_store.MetadataStore, context: metadata_store_pb2.Context, outputs: Iterable[str]
+) -> None:
+    """Keeps which outputs the executions of a context make: before that, they are not known."""
+    names = " ".join(sorted(outputs))
+    if context.custom_properties[_OUTPUTS].string_value != names:
+        context.custom_properties[_OUTPUTS].string_value = names
+        store.put_contexts([context])
+
+
+def outputs_under_way(
+    store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution
+) -> list[str]:
+    """The names of the outputs that an execution makes, finished or not."""
+    contexts = store.get_contexts_by_execution(execution.id)
+    found = [c.custom_properties[_OUTPUTS].string_value.split() for c in contexts]
+    return sorted({name for names in found for name in names})
+
+
+def next_execution(database: pathlib.Path, is_free: Callable[[int], bool]) -> None:
+    """Lets the next execution have a number whose folders are free: they are named by it.
+
+    They are not where the database was lost, or is an older one than what stands beside it.
+    """
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'Execution'")
+        [last] = found.fetchone() or [0]
+        number = last + 1
+        while not is_free(number):
+            number += 1
+        if number > last + 1:
+            connection.execute("DELETE FROM sqlite_sequence WHERE name = 'Execution'")
+            connection.execute("INSERT INTO sqlite_sequence VALUES ('Execution', ?)", (number - 1,))
 
 
 def share(store: metadata_store.MetadataStore, source: int, target: int) -> None:

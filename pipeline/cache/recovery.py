@@ -2,7 +2,9 @@
 
 The work directory is held, so nothing of it is in use. A run that was killed leaves an execution
 that ML Metadata takes for running, folders of outputs that no finished execution owns, working
-folders of TFX and Beam, and files under temporary names.
+folders of TFX and Beam, and files under temporary names. Each is known by its path: from ML
+Metadata, which has an execution before it has a folder, and from the journal of files under way.
+What is in none of them is not ours, whatever it is called, and stays.
 """
 
 import contextlib
@@ -10,43 +12,54 @@ import logging
 import pathlib
 import shutil
 import sqlite3
+from collections.abc import Iterator
 
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
+from ragline.components.files import storage
 from ragline.components.files.places import ARTIFACTS
-from ragline.components.push.release import publish
+from ragline.pipeline import aside
+from ragline.pipeline.cache import lineage
 from ragline.pipeline.cache.artifact_manifests import Seals
-from ragline.pipeline.cache.lineage import connect
 from ragline.pipeline.runs.preflight import DATABASE
 
-_EXECUTION = metadata_store_pb2.Execution
+_EXECUTION, _ARTIFACT = metadata_store_pb2.Execution, metadata_store_pb2.Artifact
 _OPEN = (_EXECUTION.NEW, _EXECUTION.RUNNING)
+_DONE = (_EXECUTION.COMPLETE, _EXECUTION.CACHED)
+_SYSTEM = ".system"  # TFX's: `<stage>/.system/<what>/<which>`.
+_WORKING_FOLDER = "__stateful_working_dir_index__"  # A property of an execution.
 _log = logging.getLogger("ragline.recovery")
 
 
-def recover(workdir: pathlib.Path) -> None:
-    """Brings a work directory into the state that its last finished stage left."""
+def recover(workdir: pathlib.Path, journal: str) -> None:
+    """Brings a work directory into the state that its last finished stage left.
+
+    Args:
+      workdir: the work directory.
+      journal: the name of its journal of files under way.
+    """
     owned: set[pathlib.Path] = set()
-    artifacts = workdir / ARTIFACTS
+    artifacts, seals = workdir / ARTIFACTS, Seals(workdir)
+    left = storage.clear(workdir / journal)
     if (workdir / DATABASE).exists():
         rebase(workdir / DATABASE, artifacts)
-        store = connect(workdir / DATABASE)
+        store = lineage.connect(workdir / DATABASE)
+        left += _clear_executions(store, artifacts)
         _close_executions(store)
-        owned = {
-            path
-            for artifact in store.get_artifacts()
-            if artifact.state == metadata_store_pb2.Artifact.LIVE
-            and artifacts in (path := pathlib.Path(artifact.uri)).parents
-        }
+        for artifact in store.get_artifacts():
+            path = pathlib.Path(artifact.uri)
+            if artifacts in path.parents:
+                if artifact.state == _ARTIFACT.LIVE:
+                    owned.add(path)
+                elif artifact.state == _ARTIFACT.DELETED:
+                    seals.remove(path)  # A kill may have come between.
     for path in owned:  # One that is gone is then found damaged, as one that is empty is.
         path.mkdir(parents=True, exist_ok=True)
-    left = [*_orphans(artifacts, owned), *_temporary(workdir)]
-    for path in left:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for folder in artifacts.glob("*/.system"):  # Of finished stages, too: all empty.
-        shutil.rmtree(folder)
-    Seals(workdir).keep_only(owned)
+    for path in sorted(seals.sealed(but=owned)):
+        if path.exists():
+            aside.move(workdir, path, "no run that is known made it")
+        seals.forget(path)
     if left:
         names = ", ".join(str(path.relative_to(workdir)) for path in left)
         _log.info("removed what an interrupted run left: %s", names)
@@ -75,6 +88,48 @@ def _here(uri: str, artifacts: pathlib.Path) -> str:
     return str(artifacts.joinpath(*parts[-3:])) if parts[-4:-3] == (ARTIFACTS,) else uri
 
 
+def _clear_executions(
+    store: metadata_store.MetadataStore, artifacts: pathlib.Path
+) -> list[pathlib.Path]:
+    """Removes the folders of executions that did not come to their end, and all empty ones."""
+    cleared = []
+    for node in store.get_contexts_by_type("node"):
+        # Named `<pipeline>.<stage>`; no stage has a dot in its name.
+        stage = artifacts / node.name.rpartition(".")[2]
+        for execution in store.get_executions_by_context(node.id):
+            if execution.last_known_state not in _DONE:
+                for path in _folders(store, execution, stage):
+                    if path.is_dir() and not path.is_symlink():
+                        shutil.rmtree(path)
+                        cleared.append(path)
+            _remove_if_empty(_executor_folder(stage, execution))
+        for name in ("executor_execution", "stateful_working_dir", ""):
+            _remove_if_empty(stage / _SYSTEM / name)
+    return cleared
+
+
+def _folders(
+    store: metadata_store.MetadataStore,
+    execution: metadata_store_pb2.Execution,
+    stage: pathlib.Path,
+) -> Iterator[pathlib.Path]:
+    """Those that TFX makes for an execution."""
+    for output in lineage.outputs_under_way(store, execution):
+        yield stage / output / str(execution.id)
+    yield _executor_folder(stage, execution)
+    if index := execution.custom_properties[_WORKING_FOLDER].string_value:
+        yield stage / _SYSTEM / "stateful_working_dir" / index
+
+
+def _executor_folder(stage: pathlib.Path, execution: metadata_store_pb2.Execution) -> pathlib.Path:
+    return stage / _SYSTEM / "executor_execution" / str(execution.id)
+
+
+def _remove_if_empty(folder: pathlib.Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
 def _close_executions(store: metadata_store.MetadataStore) -> None:
     still_open = [e for e in store.get_executions() if e.last_known_state in _OPEN]
     for execution in still_open:
@@ -82,21 +137,3 @@ def _close_executions(store: metadata_store.MetadataStore) -> None:
     if still_open:
         store.put_executions(still_open)
         _log.info("a run was interrupted; the stage that it was at is redone")
-
-
-def _orphans(artifacts: pathlib.Path, owned: set[pathlib.Path]) -> list[pathlib.Path]:
-    """Folders `<stage>/<output>/<execution>` that nothing refers to."""
-    return [
-        folder
-        for folder in sorted(artifacts.glob("*/*/*"))
-        if folder.parent.name != ".system" and folder not in owned
-    ]
-
-
-def _temporary(workdir: pathlib.Path) -> list[pathlib.Path]:
-    files = [
-        file
-        for file in sorted(workdir.rglob(".*.tmp"))
-        if workdir / "artifacts" not in file.parents
-    ]
-    return [*files, *publish.left_over(workdir / "serving")]

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ragline.pipeline.config import Config, ConfigError
+from ragline.pipeline.runs import workdir
 
 _SPEC = "pipelineSpec"
 
@@ -39,7 +40,11 @@ def specification(config: Config, image: str) -> dict[str, Any]:
 
     from ragline.pipeline.runs import runner
 
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+    with (
+        workdir.held(config),  # It keeps a copy of the schema there.
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
         kubeflow_v2_dag_runner.KubeflowV2DagRunner(
             config=kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(default_image=image),
             output_dir=folder,

@@ -60,7 +60,7 @@ def run(config: Config, force: str = "", *, verbose: bool = False) -> Outcome:
     """
     with workdir.opened(config, verbose=verbose) as session:
         config = dataclasses.replace(config, workdir=str(session.workdir))
-        _prepare(config)
+        _prepare(config, session)
         key = spans.key_before(config)
         from ragline.components.contract.artifacts import EXHIBIT_FILE
         from ragline.pipeline.report import html_page, summary
@@ -106,7 +106,7 @@ def compare(config: Config, *, verbose: bool = False) -> list[dict[str, Any]]:
         raise ConfigError(f"train.{error}; compare trains every strategy") from error
     with workdir.opened(config, verbose=verbose) as session:
         config = dataclasses.replace(config, workdir=str(session.workdir))
-        _prepare(config)
+        _prepare(config, session)
         from ragline.pipeline.report import summary
 
         rows = []
@@ -131,7 +131,7 @@ def compare(config: Config, *, verbose: bool = False) -> list[dict[str, Any]]:
         return rows
 
 
-def _prepare(config: Config) -> None:
+def _prepare(config: Config, session: Session) -> None:
     """Looks at the machine, and puts in order what an interrupted run left."""
     preflight.check(config)
     if config.train.strategy == "multi_worker":
@@ -139,7 +139,7 @@ def _prepare(config: Config) -> None:
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     from ragline.pipeline.cache import recovery  # Late: it imports ML Metadata.
 
-    recovery.recover(pathlib.Path(config.workdir))
+    recovery.recover(session.workdir, session.journal)
 
 
 def _execute(

@@ -61,6 +61,7 @@ def run(
                 node.execution_options.caching_options.enable_cache = False
                 break
             reuse.discard(damaged)
+        reuse.make_way(stage, node.outputs.outputs)
         LocalDagRunner().run_with_ir(compiled)
         reuse.settle(stage)
         on_end(stage)
@@ -125,6 +126,7 @@ def _earlier(compiled: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode) -
             placeless = key_of(input_artifacts=_placeless(inputs))
             _add_context(node, placeless)
             lineage.share(handle.store, placeless.id, context.id)
+            lineage.expect(handle.store, placeless, node.outputs.outputs)
             found = cache_utils.get_cached_outputs(handle, context) or {}
     return {artifact.uri: artifact.id for artifacts in found.values() for artifact in artifacts}
 

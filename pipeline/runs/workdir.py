@@ -19,12 +19,13 @@ from typing import TextIO
 
 import tomli_w
 
-from ragline.components.contract import exits
-from ragline.components.contract.errors import ToldError
+from ragline.components.files import storage
 from ragline.components.files.storage import write_text
+from ragline.pipeline import marker
 from ragline.pipeline.config import Config, ConfigError, to_dict
 from ragline.pipeline.runs import display
 from ragline.pipeline.runs.display import Display
+from ragline.pipeline.runs.machine_errors import BusyError
 from ragline.pipeline.runs.terminal import flush_or_drop, lossy
 
 SUMMARY_FILE, REPORT_FILE, LOG_FILE = "summary.json", "report.html", "log.txt"
@@ -35,24 +36,20 @@ SERVING = "serving"
 _PAUSE = 0.2
 
 
-class BusyError(ToldError):
-    """Another run holds the work directory."""
-
-    exit_code = exits.BUSY
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """A run that holds its work directory.
 
     Attributes:
       workdir: the work directory, all links in its path followed.
+      journal: the name of its journal of files under way.
       run_id: of the run; sorts by time.
       folder: runs/<run id>.
       display: where progress goes.
     """
 
     workdir: pathlib.Path
+    journal: str
     run_id: str
     folder: pathlib.Path
     display: Display
@@ -67,24 +64,46 @@ def opened(config: Config, *, verbose: bool = False) -> Iterator[Session]:
       verbose: show the log in the terminal, too.
 
     Raises:
-      BusyError: another run holds the work directory; nothing was touched.
-      ConfigError: the work directory cannot be made or written to.
+      BusyError, ConfigError, ForeignError: as of `held`.
     """
-    workdir = pathlib.Path(os.path.realpath(config.workdir))
     with contextlib.ExitStack() as stack:
+        workdir, journal = stack.enter_context(held(config))
         try:
-            workdir.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(lock(workdir))
             run_id = _new_run_id()
             folder = workdir / RUNS / run_id
             folder.mkdir(parents=True)
             write_text(folder / "config.toml", tomli_w.dumps(to_dict(config)))
         except OSError as error:
-            path = error.filename or workdir
-            raise ConfigError(f"workdir: {path}: {error.strerror}") from error
+            raise _refused(error, workdir) from error
         shown = stack.enter_context(quiet(folder / LOG_FILE, verbose=verbose))
         shown.line(f"run {run_id} in {workdir}")
-        yield Session(workdir=workdir, run_id=run_id, folder=folder, display=shown)
+        yield Session(workdir=workdir, journal=journal, run_id=run_id, folder=folder, display=shown)
+
+
+@contextlib.contextmanager
+def held(config: Config) -> Iterator[tuple[pathlib.Path, str]]:
+    """Makes or takes the work directory of a pipeline; yields it, and the name of its journal.
+
+    Raises:
+      BusyError: another run holds it; nothing was touched.
+      ConfigError: it cannot be made or written to.
+      ForeignError: it is somebody's, or another pipeline's; nothing was touched.
+    """
+    workdir = pathlib.Path(os.path.realpath(config.workdir))
+    with contextlib.ExitStack() as stack:
+        try:
+            marker.check(workdir, config.name)
+            workdir.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(lock(workdir))
+            mark = marker.claim(workdir, config.name)
+            stack.enter_context(storage.journal(workdir / mark.journal))
+        except OSError as error:
+            raise _refused(error, workdir) from error
+        yield workdir, mark.journal
+
+
+def _refused(error: OSError, workdir: pathlib.Path) -> ConfigError:
+    return ConfigError(f"workdir: {error.filename or workdir}: {error.strerror}")
 
 
 def _new_run_id() -> str:
@@ -99,11 +118,12 @@ def lock(workdir: pathlib.Path) -> Iterator[None]:
     Raises:
       BusyError: another process holds it.
     """
-    with (workdir / ".lock").open("a+") as file:
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+    descriptor = os.open(workdir / ".lock", flags, 0o666)
+    with os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            file.seek(0)
             raise BusyError(f"{workdir}: another run holds it (process {file.read()})") from error
         file.truncate(0)
         file.write(str(os.getpid()))

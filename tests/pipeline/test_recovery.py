@@ -1,6 +1,7 @@
 """On a real database of ML Metadata, filled by hand with what a killed run leaves."""
 
 import logging
+import pathlib
 
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -9,7 +10,7 @@ from ragline.pipeline.cache import lineage, recovery
 from ragline.pipeline.cache.artifact_manifests import Seals
 from ragline.pipeline.cache.cache_guard import Reuse
 
-STATES = mlmd.Execution
+STATES, JOURNAL = mlmd.Execution, ".temporaries-0"
 
 
 class Run:
@@ -59,6 +60,19 @@ class Run:
             )
         return artifact
 
+    def start(self, stage: str, *outputs: str) -> None:
+        """An execution under way, as TFX and `tfx_run` register it."""
+        context = self._context("node", f"key-{stage}")
+        [known] = self.store.get_contexts_by_id([context])
+        lineage.expect(self.store, known, outputs)
+        self.execute(stage, STATES.RUNNING)
+        execution = self.store.get_executions()[-1]
+        index = execution.custom_properties["__stateful_working_dir_index__"]
+        index.string_value = "uuid"
+        self.store.put_executions([execution])
+        link = mlmd.Association(context_id=context, execution_id=execution.id)
+        self.store.put_attributions_and_associations([], [link])
+
     def finish(self, stage: str, content: str) -> int:
         artifact = self.execute(stage, STATES.COMPLETE, content)
         self.reuse.settle(stage)
@@ -86,40 +100,112 @@ def _told(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [one.getMessage() for one in caplog.records if one.name.startswith("ragline")]
 
 
+def _write(*paths: pathlib.Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+
+
 def test_what_a_killed_run_left_is_removed_and_the_rest_is_kept(run, tmp_path, caplog):
     kept = run.finish("ingest", "kept")
-    run.execute("train", STATES.RUNNING)
+    run.start("train", "model")
+    temporary = f"runs/r/.ragline-{'0' * 32}.tmp"
     left = [
         tmp_path / "artifacts/train/model/2/Format-Serving/variables.index",
         tmp_path / "artifacts/train/.system/executor_execution/2/.temp/x",
         tmp_path / "artifacts/train/.system/stateful_working_dir/uuid/x",
-        tmp_path / "serving/.staged-77/saved_model.pb",
-        tmp_path / "checkpoints/f/.epoch-000001.tmp",
-        tmp_path / "runs/r/.summary.json.77.tmp",
-        tmp_path / "seals/train/model/2.json",
+        tmp_path / temporary,
     ]
-    stays = [tmp_path / "runs/r/log.txt", tmp_path / "serving/1/x", tmp_path / "serving/ledger"]
-    for path in left + stays:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("x")
+    _write(*left)
+    (tmp_path / JOURNAL).write_text(f"runs/r/.ragline-{'f' * 32}.tmp\n{temporary}\n")
     with caplog.at_level(logging.INFO, logger="ragline"):
-        recovery.recover(tmp_path)
+        recovery.recover(tmp_path, JOURNAL)
     assert not [path for path in left if path.exists()]
-    assert all(path.exists() for path in stays)
+    assert not (tmp_path / "artifacts/train/.system").exists()
     assert run.file(kept).read_text() == "kept"
     assert not run.damaged(kept)
     states = [execution.last_known_state for execution in run.store.get_executions()]
     assert states == [STATES.COMPLETE, STATES.CANCELED]
     first, second = _told(caplog)
     assert "a run was interrupted" in first
-    for name in ("artifacts/train/model/2", "serving/.staged-77", "runs/r/.summary.json.77.tmp"):
+    for name in ("artifacts/train/model/2", temporary):
         assert name in second
+    assert not (tmp_path / JOURNAL).read_text()
+
+
+def test_what_is_not_ours_stays_whatever_it_is_called(run, tmp_path):
+    """Beside what a killed run left, and beside what is in order."""
+    run.finish("ingest", "kept")
+    run.start("train", "model")
+    foreign = [
+        tmp_path / place
+        for place in (
+            ".thesis.tmp", "notes.txt", "metadata.sqlite.bak", ".summary.json.77.tmp",
+            f".ragline-{'0' * 32}.tmp", "temporaries.txt", ".temporaries-1",
+            "artifacts/models/prod/v1/weights.h5", "artifacts/train/model/3/x",
+            "artifacts/train/other/2/x", "artifacts/ingest/output/99/x", "artifacts/x/y/z",
+            "artifacts/train/.system/executor_execution/77/x", "artifacts/mine/.system/x",
+            "artifacts/train/.system/stateful_working_dir/mine/x",
+            "seals/ingest/output/99.json", "seals/mine.json", "seals/a/b/c.json",
+            "checkpoints/mine/epoch-000001.npz", "checkpoints/f/.epoch-000001.tmp",
+            "runs/r/log.txt", "runs/mine/.x.tmp", "serving/.staged-77/x", "serving/.removed-1/x",
+            "quarantine/mine/x", "trials/mine.json", "schemas/mine/x", "set-aside/mine/x",
+        )
+    ]  # fmt: skip
+    _write(*foreign)
+    (tmp_path / "artifacts/ingest/output/98").mkdir()
+    (tmp_path / "artifacts/link").symlink_to(tmp_path / "elsewhere")
+    lines = [".thesis.tmp", "../x.tmp", f"../.ragline-{'0' * 32}.tmp", "", "a/" * 5000, "\0"]
+    (tmp_path / JOURNAL).write_text("\n".join(lines))
+    outside = tmp_path.with_name(f".ragline-{'0' * 32}.tmp")
+    outside.write_text("x")
+    for _ in range(2):
+        recovery.recover(tmp_path, JOURNAL)
+        assert [path for path in (*foreign, outside) if path.read_text() != "x"] == []
+        assert (tmp_path / "artifacts/ingest/output/98").is_dir()
+        assert (tmp_path / "artifacts/link").is_symlink()
+    outside.unlink()
+
+
+def test_artifacts_of_a_database_that_is_lost_are_set_aside(run, tmp_path, caplog):
+    """Those that have a seal; and the next execution gets a number that nothing stands under."""
+    run.finish("ingest", "kept")
+    _write(tmp_path / "artifacts/ingest/output/2/cut-off", tmp_path / "seals/ingest/output/3.json")
+    (tmp_path / "metadata.sqlite").unlink()
+    with caplog.at_level(logging.INFO, logger="ragline"):
+        recovery.recover(tmp_path, JOURNAL)
+    [aside] = (tmp_path / "set-aside").glob("*/artifacts/ingest/output/1/file")
+    assert aside.read_text() == "kept"
+    assert "no run that is known made it; moved to set-aside/" in _told(caplog)[0]
+    assert not (tmp_path / "seals/ingest/output/1.json").exists()
+    anew = Run(tmp_path)
+    _write(tmp_path / "artifacts/ingest/output/1/mine")
+    anew.reuse.make_way("ingest", ["output"])
+    fresh = anew.finish("ingest", "fresh")
+    assert anew.file(fresh).parent.name == "4"
+    assert not anew.damaged(fresh)
+    assert (tmp_path / "artifacts/ingest/output/1/mine").read_text() == "x"
+    assert (tmp_path / "artifacts/ingest/output/2/cut-off").read_text() == "x"
+    anew.reuse.make_way("ingest", ["output"])
+    assert anew.file(anew.finish("ingest", "again")).parent.name == "5"
+
+
+def test_artifacts_that_a_restored_database_does_not_know_are_set_aside(run, tmp_path):
+    first = run.finish("ingest", "first")
+    backup = (tmp_path / "metadata.sqlite").read_bytes()
+    second = run.finish("ingest", "second")
+    (tmp_path / "metadata.sqlite").write_bytes(backup)
+    recovery.recover(tmp_path, JOURNAL)
+    assert (tmp_path / "artifacts/ingest/output/1/file").read_text() == "first"
+    [aside] = (tmp_path / "set-aside").glob("*/artifacts/ingest/output/*/file")
+    assert (aside.read_text(), aside.parent.name) == ("second", str(second))
+    assert first != second
 
 
 def test_a_work_directory_in_order_is_left_as_it_is_without_a_word(run, tmp_path, caplog):
     run.finish("ingest", "kept")
     with caplog.at_level(logging.INFO, logger="ragline"):
-        recovery.recover(tmp_path)
+        recovery.recover(tmp_path, JOURNAL)
     assert not _told(caplog)
 
 
@@ -138,7 +224,7 @@ def test_artifacts_are_where_the_work_directory_is_now(run, tmp_path, caplog):
         caplog.clear()
         for _ in range(2):  # As after a kill.
             with caplog.at_level(logging.INFO, logger="ragline"):
-                recovery.recover(there)
+                recovery.recover(there, JOURNAL)
         [told] = _told(caplog)
         assert told == f"the work directory has moved: 1 artifacts are now in {there}/artifacts"
         store = lineage.connect(there / "metadata.sqlite")
@@ -154,7 +240,7 @@ def test_an_output_whose_folder_is_gone_is_damaged(run, tmp_path):
     artifact = run.finish("ingest", "a")
     run.file(artifact).unlink()
     run.file(artifact).parent.rmdir()
-    recovery.recover(tmp_path)
+    recovery.recover(tmp_path, JOURNAL)
     assert run.damaged(artifact) == [artifact]
 
 
@@ -169,6 +255,8 @@ def test_a_damaged_output_is_replaced_in_its_place_only_by_its_own_content(run, 
     assert (run.is_live(used), run.is_live(gone)) == (True, False)
     assert run.file(used).read_text() == again
     assert not run.file(gone).parent.exists()
+    [aside] = (run.workdir / "set-aside").rglob("file")
+    assert aside.read_text() == "damaged"
     stage = lineage.stages(run.workdir / "metadata.sqlite", "p", "r")["ingest"]
     assert stage.state == "ran"
     assert stage.outputs == {"output": str(run.file(used).parent)}

@@ -88,8 +88,43 @@ def test_what_is_removed_leaves_no_seal_and_nothing_outside_is_touched(seals, ar
     assert (tmp_path / "elsewhere").is_dir()
 
 
-def test_seals_of_what_is_gone_are_removed(seals, artifact, tmp_path):
-    seals.keep_only({artifact})
+def test_what_has_a_seal_is_known_and_what_only_looks_like_one_is_not(seals, artifact, tmp_path):
+    others = [tmp_path / "seals/ingest/examples/3.json", tmp_path / "seals/a/b/c.json"]
+    for other in others:
+        other.parent.mkdir(parents=True, exist_ok=True)
+        other.write_text("{}")
+    assert seals.sealed(but=[]) == {artifact}
+    assert seals.sealed(but=[artifact]) == set()
+    for path in (artifact, artifact.with_name("3")):
+        seals.forget(path)
+    assert seals.sealed(but=[]) == set()
+    assert all(other.exists() for other in others)
+
+
+def test_what_somebody_put_into_an_artifact_is_not_removed_with_it(seals, artifact, tmp_path):
+    (artifact / "Split-eval" / "notes.txt").write_text("mine")
+    seals.remove(artifact)
+    assert not artifact.exists()
+    [kept] = (tmp_path / "set-aside").rglob("notes.txt")
+    assert kept.read_text() == "mine"
+
+
+@pytest.mark.parametrize("seal", ["{}", "[]", "[" * 100_000, "garbage", "null", '"x"', ""])
+def test_a_seal_that_is_none_seals_nothing(seals, artifact, tmp_path, seal):
+    [file] = (tmp_path / "seals").rglob("2.json")
+    file.write_text(seal)
+    assert "was cut off before it was sealed" in seals.damage(artifact)
+    seals.seal(artifact)
     assert seals.damage(artifact) is None
-    seals.keep_only(set())
-    assert not list((tmp_path / "seals").rglob("*.json"))
+
+
+def test_a_folder_or_a_link_in_a_seals_place_seals_nothing(seals, artifact, tmp_path):
+    [file] = (tmp_path / "seals").rglob("2.json")
+    file.rename(tmp_path / "elsewhere")
+    for make in (lambda: file.symlink_to(tmp_path / "elsewhere"), file.mkdir):
+        make()
+        assert "was cut off before it was sealed" in seals.damage(artifact)
+        seals.seal(artifact)
+        assert seals.damage(artifact) is None
+        file.unlink()
+    assert (tmp_path / "elsewhere").read_text().startswith("{")

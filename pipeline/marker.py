@@ -1,0 +1,153 @@
+"""The file that makes a folder a work directory, and says of which pipeline.
+
+    WORKDIR/workdir.json
+
+It is written into a new or empty folder, before anything else. A folder that holds things and has
+no such file is somebody's, and is refused; but for one that an earlier ragline made, which its
+database proves.
+"""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import secrets
+import sqlite3
+
+from ragline.components import state
+from ragline.components.contract.errors import UsageError
+from ragline.components.files.storage import fsync
+from ragline.components.state import StateError
+from ragline.pipeline import aside
+from ragline.pipeline.runs.preflight import DATABASE, FOLDERS
+
+FILE = "workdir.json"
+_KIND = "work directory"
+_LOCK = ".lock"
+_SHOWN = 3
+# TFX, TensorFlow and Beam take paths for patterns, and would read those that match, too.
+_WILD = "*?[]\\"
+_PROOF = """
+    SELECT 1 FROM Context JOIN Type ON Context.type_id = Type.id
+    WHERE Type.name = 'node' AND Context.name = ?
+"""
+
+
+class ForeignError(UsageError):
+    """A folder that is no work directory of this pipeline; says what to do."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Marker:
+    """What a work directory says of itself.
+
+    Attributes:
+      id: names it, wherever it is; a copy has the same.
+      pipeline: the name of the pipeline that it belongs to.
+    """
+
+    id: str
+    pipeline: str
+
+    @property
+    def journal(self) -> str:
+        """The name of the journal of files under way (`storage.journal`), which is only ours."""
+        return f".temporaries-{self.id}"
+
+
+def check(folder: pathlib.Path, pipeline: str) -> Marker | None:
+    """Whether a folder may be a pipeline's work directory; nothing is touched.
+
+    Args:
+      folder: all links in its path followed; it need not be there.
+      pipeline: its name.
+
+    Returns:
+      Its marker; None if it has none yet, because it is new, empty or of an earlier ragline.
+
+    Raises:
+      ForeignError: it is somebody else's, another pipeline's, or its path cannot be used.
+    """
+    if wild := sorted({character for character in str(folder) if character in _WILD}):
+        raise ForeignError(
+            f"workdir: {folder}: expected a path without {' '.join(_WILD)}, which others take for "
+            f"patterns, received {' '.join(wild)}"
+        )
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError as error:
+        raise ForeignError(f"workdir: {folder!r}: expected a path in UTF-8") from error
+    try:
+        marker: Marker = state.read(folder / FILE, _KIND, Marker)
+    except (FileNotFoundError, NotADirectoryError, StateError):
+        _check_unmarked(folder, pipeline)
+        return None
+    if marker.pipeline != pipeline:
+        raise ForeignError(
+            f"workdir: {folder}: expected the work directory of pipeline {pipeline!r}, received "
+            f"that of {marker.pipeline!r}; name another folder, by `workdir` or --workdir: nothing "
+            "was touched"
+        )
+    return marker
+
+
+def claim(folder: pathlib.Path, pipeline: str) -> Marker:
+    """Marks a folder as a pipeline's, if it is not yet; the caller holds its lock.
+
+    Raises:
+      ForeignError: as of `check`.
+    """
+    if (there := check(folder, pipeline)) is not None:
+        return there
+    file = folder / FILE
+    if os.path.lexists(file) and file.lstat().st_size:
+        aside.move(folder, file, "is no marker of a work directory")
+    marker = Marker(id=secrets.token_hex(16), pipeline=pipeline)
+    text = state.text_of(_KIND, dataclasses.asdict(marker))
+    # Not under another name first, which a kill would leave in a folder that is not ours yet; an
+    # empty one is written again.
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o666), "w") as opened:
+        opened.write(text)
+        opened.flush()
+        os.fsync(opened.fileno())
+    fsync(folder)
+    return marker
+
+
+def _check_unmarked(folder: pathlib.Path, pipeline: str) -> None:
+    if not folder.is_dir():
+        return
+    there = [path for path in sorted(folder.iterdir()) if not _is_no_matter(path)]
+    if not there or _is_of_earlier_ragline(folder, pipeline):
+        return
+    names = ", ".join(path.name for path in there[:_SHOWN])
+    more = f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else ""
+    raise ForeignError(
+        f"workdir: {folder}: expected a new or empty folder, or one that ragline made and that has "
+        f"its {FILE}, received one that holds {names}{more}; name another folder, by `workdir` or "
+        "--workdir: nothing was touched"
+    )
+
+
+def _is_no_matter(path: pathlib.Path) -> bool:
+    """What a work directory in the making has, or a folder of ours that awaits its content."""
+    if path.name in (_LOCK, FILE):
+        return path.is_file() and (
+            path.lstat().st_size == 0 or (path.name == _LOCK and path.read_bytes().isdigit())
+        )
+    if path.name == "lost+found":  # Of a file system of its own.
+        return path.is_dir()
+    return path.name in FOLDERS and path.is_dir() and not any(path.iterdir())
+
+
+def _is_of_earlier_ragline(folder: pathlib.Path, pipeline: str) -> bool:
+    """Whether the database there knows this pipeline's stages."""
+    database = folder / DATABASE
+    if not database.is_file():
+        return False
+    with contextlib.suppress(sqlite3.Error):
+        uri = f"{database.as_uri()}?immutable=1"  # A journal that a kill left is not played back.
+        with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+            names = (f"{pipeline}.{stage}" for stage in ("schema", "ingest"))
+            return all(connection.execute(_PROOF, (name,)).fetchone() for name in names)
+    return False
