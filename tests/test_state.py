@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragline.components import state
-from ragline.components.state import StateError
+from ragline.components.files import state
+from ragline.components.files.state import StateError
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

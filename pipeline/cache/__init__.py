@@ -5,4 +5,6 @@ artifact_manifests.py  size and SHA-256 of every file of an artifact
 cache_guard.py         what is reused is held against its manifest
 lineage.py             what ML Metadata knows of a run
 recovery.py            what an interrupted run left
+marker.py              the file that says whose a work directory is
+aside.py               what is set aside: moved to a dated folder, never deleted
 """

@@ -13,11 +13,11 @@ import shutil
 from collections.abc import Collection
 from typing import Any, Literal
 
-from ragline.components import state
+from ragline.components.files import state
 from ragline.components.files.places import ARTIFACTS
+from ragline.components.files.state import StateError
 from ragline.components.files.storage import manifest
-from ragline.components.state import StateError
-from ragline.pipeline import aside
+from ragline.pipeline.cache import aside
 
 _KIND = "seal"
 _SHAPE = dict[str, dict[Literal["bytes", "sha256"], int | str]]

@@ -19,8 +19,7 @@ from ml_metadata.proto import metadata_store_pb2
 
 from ragline.components.files import storage
 from ragline.components.files.places import ARTIFACTS
-from ragline.pipeline import aside
-from ragline.pipeline.cache import lineage
+from ragline.pipeline.cache import aside, lineage
 from ragline.pipeline.cache.artifact_manifests import Seals
 from ragline.pipeline.runs.preflight import DATABASE
 

@@ -13,7 +13,7 @@ import sqlite3
 import tempfile
 
 from ragline.components.train.loop.cluster import of_environment
-from ragline.pipeline import aside
+from ragline.pipeline.cache import aside
 from ragline.pipeline.config import Config, ConfigError
 from ragline.pipeline.runs.machine_errors import BusyError, TroubleError
 

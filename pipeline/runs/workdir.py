@@ -21,7 +21,7 @@ import tomli_w
 
 from ragline.components.files import storage
 from ragline.components.files.storage import write_text
-from ragline.pipeline import marker
+from ragline.pipeline.cache import marker
 from ragline.pipeline.config import Config, ConfigError, to_dict
 from ragline.pipeline.runs import display
 from ragline.pipeline.runs.display import Display

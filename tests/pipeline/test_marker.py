@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragline.components import state
+from ragline.components.files import state
 from ragline.components.ingest.options import InputOptions
-from ragline.pipeline import marker
+from ragline.pipeline.cache import marker
+from ragline.pipeline.cache.marker import ForeignError
 from ragline.pipeline.config import Config, ConfigError
-from ragline.pipeline.marker import ForeignError
 from ragline.pipeline.runs import preflight, workdir
 
 

@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from ragline.components import state
+from ragline.components.files import state
+from ragline.components.files.state import StateError
 from ragline.components.files.storage import Staged, rename, sha256
-from ragline.components.state import StateError
 
 _KEPT = 2
 _LIST, _KIND = "checkpoints.json", "list of checkpoints"

@@ -14,11 +14,11 @@ import pathlib
 import secrets
 import sqlite3
 
-from ragline.components import state
 from ragline.components.contract.errors import UsageError
+from ragline.components.files import state
+from ragline.components.files.state import StateError
 from ragline.components.files.storage import fsync
-from ragline.components.state import StateError
-from ragline.pipeline import aside
+from ragline.pipeline.cache import aside
 from ragline.pipeline.runs.preflight import DATABASE, FOLDERS
 
 FILE = "workdir.json"
