@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install demo test test-airflow test-flink test-full lint bench bench-encode bench-growth \
+.PHONY: install demo test test-airflow test-faults test-flink test-full lint bench bench-encode bench-growth \
 	bench-ingest bench-quality clean
 
 install: $(INSTALLED)
@@ -30,6 +30,10 @@ test: install
 # search, the memory of a long sequence (tests/profiles.py).
 test-full: install
 	RAGLINE_TESTS=full $(PYTEST) --durations=20
+
+# Of these, real kills, full disks, damaged databases, a kill after every call that changes a file.
+test-faults: install
+	RAGLINE_TESTS=full $(PYTEST) tests/faults tests/push/test_transaction.py
 
 # The Beam parts on Flink's local cluster, where Java and Beam's job server for Flink are.
 test-flink: install

@@ -19,7 +19,7 @@ from ragline.components.files.storage import digest_of, read_json, write_json
 from ragline.components.push.contract import check, probes
 from ragline.components.push.contract.semantic_digest import fingerprint
 from ragline.components.push.contract.sequences import Probe
-from ragline.components.push.release import release_version
+from ragline.components.push.release import publish, release_version
 
 _PACKAGES = ("ragline", "tensorflow", "keras", "tensorflow-transform")
 
@@ -50,6 +50,7 @@ class Executor(base_executor.BaseExecutor):
 
             def complete(staged: pathlib.Path, checked: check.Checked) -> None:
                 facts = encoder_facts(
+                    pipeline=self._context.pipeline_info.id,
                     columns=columns,
                     moments=probes.moments(sequences),
                     vocabularies=[probes.vocabulary(staged, one) for one in columns.categories],
@@ -58,7 +59,7 @@ class Executor(base_executor.BaseExecutor):
                     account=account,
                     span=inputs["examples"].span,
                 )
-                write_json(staged / ENCODER_FILE, facts)
+                publish.put(staged, ENCODER_FILE, facts)
 
             origin = release_version.Origin(
                 fingerprint=fingerprint(model),
@@ -88,6 +89,7 @@ def _report(done: release_version.Delivered, tidied: list[str], serving: str) ->
 
 def encoder_facts(
     *,
+    pipeline: str,
     columns: Columns,
     moments: list[dict[str, float | None]],
     vocabularies: list[list[bytes]],
@@ -104,6 +106,7 @@ def encoder_facts(
     """
     shards = [shard["sha256"] for shard in account["splits"]["train"]["shards"]]
     return {
+        "pipeline": pipeline,
         "features": [
             {
                 "name": feature.name,

@@ -1,59 +1,43 @@
 """The ledger: every version that was ever pushed, beside the folder that is served.
 
-    WORKDIR/ledger.json      a list of entries, oldest first, written whole or not at all
+    WORKDIR/ledger.json      schema, version, checksum; intent; versions, oldest first
     WORKDIR/serving/3/       version 3
 
-An entry is written before its version becomes visible, so nothing of ours is visible that the
-ledger does not know; one whose push was killed in between is an entry without a folder. The ledger
-says what a version's files are; what is on the disk is compared with it, and decides.
+The ledger says what a version's files are; what is on the disk is compared with it, and decides. A
+ledger that is not what was written is not believed: `transaction.recover` rebuilds it.
 
 It imports neither TensorFlow nor TFX. Whoever changes it holds the work directory's lock.
 """
 
 import dataclasses
 import json
+import os
 import pathlib
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import pydantic
+
+from ragline.components import versions as folders
 from ragline.components.contract.errors import UsageError
-from ragline.components.files.storage import digest_of, read_json, sha256, write_json
+from ragline.components.files.storage import digest_of, write_json
+from ragline.components.push.entries import Entry, Ledger, Release, Removal
+from ragline.components.push.release import publish
 
 LEDGER_FILE = "ledger.json"
+_LEDGER = pydantic.TypeAdapter(Ledger)
+_ENTRIES = pydantic.TypeAdapter(tuple[Entry, ...])
+_SCHEMA, _FORMAT = "ragline.ledger", 2  # Format 1 was the list of entries alone.
 
 
 class LedgerError(UsageError):
     """A ledger that cannot be read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One version that was pushed.
-
-    Attributes:
-      version: its number; none is ever used again.
-      fingerprint: of the model; equal for equal models.
-      files: relative path -> hex SHA-256.
-      run_id: of the run that pushed it, or `rollback`.
-      time: when, in UTC; for people, nothing is decided by it.
-      reasons: the sentences by which it was blessed.
-      source: path of the model that was copied.
-      note: why it was pushed, if not by a blessing alone.
-      withdrawn: why a rollback withdrew its model; None if none did.
-      removed: why it is no longer in the folder that is served; None if it should be there.
-    """
-
-    version: int
-    fingerprint: str
-    files: dict[str, str]
-    run_id: str
-    time: str
-    reasons: tuple[str, ...]
-    source: str
-    note: str | None = None
-    withdrawn: str | None = None
-    removed: str | None = None
+class DamagedLedgerError(LedgerError):
+    """A ledger that is not what was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,44 +62,88 @@ class Version:
         return self.entry.fingerprint if self.entry and not self.damage else None
 
 
-def read(serving: pathlib.Path) -> tuple[Entry, ...]:
-    """Every entry, oldest first; none if nothing was ever pushed.
+def load(serving: pathlib.Path) -> Ledger:
+    """Read the ledger, with what was begun; it is empty if nothing was ever pushed.
 
     Raises:
-      LedgerError: the file is no ledger.
+      DamagedLedgerError: the file is not what was written.
+      LedgerError: what stands there is no file, or a later ragline's.
     """
     file = serving.with_name(LEDGER_FILE)
     try:
-        return tuple(
-            Entry(**entry | {"reasons": tuple(entry["reasons"])}) for entry in read_json(file)
-        )
+        mode = file.lstat().st_mode
     except FileNotFoundError:
-        return ()
-    except (KeyError, TypeError, ValueError) as error:
+        return Ledger()
+    if not stat.S_ISREG(mode):
+        received = "a folder" if stat.S_ISDIR(mode) else "a link" if stat.S_ISLNK(mode) else "none"
         raise LedgerError(
-            f"{file}: expected the list of versions that ragline keeps, received something else "
-            f"({error}); bring it back from a copy, or move it away: versions are then counted "
-            "from those in serving/"
-        ) from error
+            f"{file}: expected the file that ragline keeps, received {received}; move it away: the "
+            "next run rebuilds the ledger from the versions in serving/"
+        )
+    try:
+        return _parse(file, file.read_bytes())
+    except pydantic.ValidationError as error:
+        mistake = folders.first(error)
+    except (RecursionError, ValueError) as error:
+        mistake = f"{type(error).__name__}: {error}"
+    raise DamagedLedgerError(
+        f"{file}: expected the list of versions that ragline keeps, received something else "
+        f"({mistake}); bring it back from a copy, or leave it to `ragline run` or `ragline "
+        "rollback`: they set it aside and rebuild it from the versions in serving/"
+    )
+
+
+def _parse(file: pathlib.Path, text: bytes) -> Ledger:
+    content = json.loads(text)
+    if isinstance(content, list) and content:  # No ledger of format 1 was ever empty.
+        entries = _ENTRIES.validate_json(text)
+        return Ledger(versions=entries)
+    if not isinstance(content, dict) or content.pop("schema", None) != _SCHEMA:
+        raise ValueError(f"it lacks the schema {_SCHEMA!r}")
+    version, checksum = content.pop("version", None), content.pop("sha256", None)
+    if isinstance(version, int) and version > _FORMAT:
+        raise LedgerError(
+            f"{file}: expected a ledger of format {_FORMAT} at most, received {version}: a later "
+            "ragline wrote it; use that"
+        )
+    if version != _FORMAT or checksum != _checksum(content):
+        raise ValueError("its checksum is not that of its content")
+    return _LEDGER.validate_json(json.dumps(content))
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    return digest_of([json.dumps(content, sort_keys=True)])
+
+
+def save(serving: pathlib.Path, ledger: Ledger) -> None:
+    """Replace the ledger, atomically."""
+    content = json.loads(json.dumps(dataclasses.asdict(ledger)))
+    head = {"schema": _SCHEMA, "version": _FORMAT, "sha256": _checksum(content)}
+    write_json(serving.with_name(LEDGER_FILE), head | content)
+
+
+def read(serving: pathlib.Path) -> tuple[Entry, ...]:
+    """Return every entry, oldest first; what was begun counts once its folder was renamed.
+
+    Raises:
+      LedgerError: the ledger cannot be read.
+    """
+    ledger = load(serving)
+    match ledger.intent:
+        case Release(folder=folder, entry=entry):
+            renamed = not publish.is_folder(serving / folder) and publish.is_folder(
+                serving / str(entry.version)
+            )
+        case Removal(folder=folder, version=version):
+            renamed = not publish.is_folder(serving / str(version))
+        case _:
+            renamed = False
+    return ledger.done().versions if renamed else ledger.versions
 
 
 def write(serving: pathlib.Path, entries: Iterable[Entry]) -> None:
-    """Replaces the ledger, atomically."""
-    write_json(serving.with_name(LEDGER_FILE), [dataclasses.asdict(entry) for entry in entries])
-
-
-def mark(serving: pathlib.Path, numbers: Iterable[int], **changes: Any) -> None:
-    """Changes fields of the entries with these numbers; does nothing if there are none."""
-    wanted = frozenset(numbers)
-    entries = read(serving)
-    if wanted & {entry.version for entry in entries}:
-        write(
-            serving,
-            (
-                dataclasses.replace(entry, **changes) if entry.version in wanted else entry
-                for entry in entries
-            ),
-        )
+    """Replace the ledger by one in which nothing was begun."""
+    save(serving, Ledger(versions=tuple(entries)))
 
 
 def versions(serving: pathlib.Path) -> list[Version]:
@@ -125,8 +153,11 @@ def versions(serving: pathlib.Path) -> list[Version]:
       LedgerError: the ledger cannot be read.
     """
     entries = {entry.version: entry for entry in read(serving)}
-    paths = {int(path.name): path for path in _numeric(serving)}
-    return [_version(number, paths[number], entries.get(number)) for number in sorted(paths)]
+    return [
+        _version(number, serving / str(number), entries.get(number))
+        for number in numbers(serving)
+        if (serving / str(number)).is_dir()
+    ]
 
 
 def newest(serving: pathlib.Path) -> Version | None:
@@ -140,20 +171,27 @@ def known(path: pathlib.Path) -> Version | None:
 
     Whoever loads a model that no person named asks this first: a SavedModel is a program.
     """
-    entries = read(path.parent)
-    number = int(path.name) if path.name.isdecimal() else None
-    entry = next((entry for entry in entries if entry.version == number), None)
+    number = folders.number_of(path.name)
+    entry = next((entry for entry in read(path.parent) if entry.version == number), None)
     if entry is None or not path.is_dir():
         return None
     version = _version(entry.version, path, entry)
-    return None if version.damage else version
+    return version if version.fingerprint else None
 
 
 def next_version(serving: pathlib.Path) -> int:
-    """One more than every number on the disk and in the ledger; the clock has no say."""
-    numbers = [entry.version for entry in read(serving)]
-    numbers += [int(path.name) for path in _numeric(serving)]
-    return max(numbers, default=0) + 1
+    """One more than every number on the disk and in the ledger; the clock has no say.
+
+    Raises:
+      LedgerError: there is none, as a server could not count on.
+    """
+    number = max([*(entry.version for entry in read(serving)), *numbers(serving)], default=0)
+    if number >= folders.MOST:
+        raise LedgerError(
+            f"{serving / str(number)}: expected numbers of versions below {folders.MOST}, the "
+            "largest that a server reads; move it away"
+        )
+    return number + 1
 
 
 def state(serving: pathlib.Path) -> str:
@@ -165,23 +203,15 @@ def state(serving: pathlib.Path) -> str:
     return digest_of([json.dumps([entries, found], sort_keys=True)])
 
 
-def _numeric(serving: pathlib.Path) -> list[pathlib.Path]:
+def numbers(serving: pathlib.Path) -> list[int]:
+    """Every name in a folder that is a version's number, in order; not all are folders of ours."""
     if not serving.is_dir():
         return []
-    return [path for path in serving.iterdir() if path.name.isdecimal()]
+    return sorted(filter(None, map(folders.number_of, os.listdir(serving))))
 
 
 def _version(number: int, path: pathlib.Path, entry: Entry | None) -> Version:
-    damage = tuple(_damage(path, entry.files)) if entry else ()
-    return Version(number=number, path=path, entry=entry, damage=damage)
-
-
-def _damage(folder: pathlib.Path, files: dict[str, str]) -> list[str]:
-    found = []
-    for name, expected in files.items():
-        try:
-            if sha256(folder / name) != expected:
-                found.append(f"{name}: changed since it was pushed")
-        except OSError as error:
-            found.append(f"{name}: {error.strerror}")
-    return found
+    """A version; a link is no folder of ours, wherever it leads."""
+    ours = None if path.is_symlink() else entry
+    damage = tuple(folders.damage(path, ours.files)) if ours else ()
+    return Version(number=number, path=path, entry=ours, damage=damage)

@@ -1,36 +1,17 @@
 """The road to a new version, of a push and of a rollback: stage, check there, seal, rename."""
 
 import dataclasses
-import datetime
 import pathlib
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ragline.components.push import transaction
 from ragline.components.push.contract import check
-from ragline.components.push.release import ledger, publish
-from ragline.components.push.release.ledger import Entry, Version
+from ragline.components.push.entries import Entry, Origin
+from ragline.components.push.release import ledger
+from ragline.components.push.release.ledger import Version
 
 _OF_ITS_FILES = ("golden", "ops")  # Clauses that are not about padding.
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """Where a version comes from; what its entry in the ledger says beside its files.
-
-    Attributes:
-      fingerprint: of the model.
-      run_id: of the run that pushes it.
-      reasons: the sentences by which it was blessed.
-      source: path of the model that was trained.
-      note: why it is pushed, if not by a blessing alone.
-    """
-
-    fingerprint: str
-    run_id: str
-    reasons: tuple[str, ...]
-    source: str
-    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +46,7 @@ def push(
       probes: the sequences to check it on, see `check.check`.
       complete: adds files to the staged model once it has passed.
     """
+    transaction.recover(serving)
     there = ledger.versions(serving)
     if there and there[-1].fingerprint == origin.fingerprint:
         note = (
@@ -118,8 +100,8 @@ def deliver(
       complete: adds files to the staged model once it has passed.
       withdraw: see `release`.
     """
-    staged = publish.stage(model, serving)
     try:
+        staged = transaction.stage(model, serving)
         checked = check.check(staged, probes, strict=True)
         refusals = tuple(
             f"{'model' if violation.clause in _OF_ITS_FILES else 'padding contract'}: {violation}"
@@ -133,52 +115,33 @@ def deliver(
     except check.NoEncoderError as error:
         return Delivered(refusals=(str(error),))
     finally:
-        shutil.rmtree(staged, ignore_errors=True)  # It is there only if it was not released.
+        transaction.abandon(serving)
 
 
 def release(
     staged: pathlib.Path, origin: Origin, withdraw: Mapping[str, str | None] | None = None
 ) -> Version:
-    """Seals a staged model, enters it into the ledger and makes it visible, in this order.
-
-    Args:
-      staged: a model in a dot-folder of the folder that is served.
-      origin: for the ledger.
-      withdraw: fingerprint -> why its versions are withdrawn; None if they are not any more.
-    """
-    serving = staged.parent
-    before = [
-        dataclasses.replace(entry, withdrawn=withdraw[entry.fingerprint])
-        if withdraw and entry.fingerprint in withdraw
-        else entry
-        for entry in ledger.read(serving)
-    ]
-    entry = Entry(
-        version=ledger.next_version(serving),
-        files=publish.seal(staged, origin.fingerprint),
-        time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        **{field.name: getattr(origin, field.name) for field in dataclasses.fields(origin)},
-    )
-    ledger.write(serving, [*before, entry])
-    path = publish.publish(staged, entry.version)
+    """Makes a staged model the newest version, see `transaction.release`."""
+    entry = transaction.release(staged, origin, withdraw)
+    path = staged.with_name(str(entry.version))
     return Version(number=entry.version, path=path, entry=entry, damage=())
 
 
 def tidy(serving: pathlib.Path, keep: int) -> list[str]:
     """Sets damaged versions aside, then removes all but the newest `keep` that the ledger knows.
 
+    A version that was removed and that somebody brought back is theirs.
+
     Returns:
       A sentence for each version that was set aside.
     """
     notes = []
-    for version in ledger.versions(serving):
+    ours = [v for v in ledger.versions(serving) if v.entry and v.entry.removed is None]
+    for version in ours:
         if version.damage:
-            aside = publish.set_aside(version.path)
-            removed = f"damaged ({'; '.join(version.damage)}): moved to {aside.name}"
-            ledger.mark(serving, [version.number], removed=removed)
-            notes.append(f"version {version.number} is {removed}")
-    ours = [version for version in ledger.versions(serving) if version.entry]
-    for version in ours[:-keep]:
-        publish.remove(version.path)
-        ledger.mark(serving, [version.number], removed=f"{keep} newer versions are kept")
+            damaged = f"damaged ({'; '.join(version.damage)})"
+            told = transaction.set_aside(serving, version.number, damaged)
+            notes.append(f"version {version.number} is {told}")
+    for version in [version for version in ours if not version.damage][:-keep]:
+        transaction.remove(serving, version.number, f"{keep} newer versions are kept")
     return notes
