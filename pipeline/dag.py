@@ -62,6 +62,7 @@ def create_pipeline(
     newest: Blessed | None,
     state: str,
     force: str,
+    new_signature: str,
     given_split: bool,
     push_options: PushOptions,
     beam_arguments: list[str],
@@ -84,6 +85,7 @@ def create_pipeline(
       newest: the newest blessed model, which a candidate is compared with.
       state: digest of what is served, which decides whether the push is taken from the cache.
       force: why to bless the candidate in any case; empty not to.
+      new_signature: the sentence on a signature that is not that of what is served; empty if it is.
       given_split: whether train and eval are given, not drawn by entity.
       push_options: of the push.
       beam_arguments: of every Beam pipeline.
@@ -178,7 +180,12 @@ def create_pipeline(
         baselines_report=baselines.outputs["report"],
         rules=rules,
         force=force,
+<<<<<<< HEAD
         source=cache_key.source(),
+=======
+        new_signature=new_signature,
+        source=_source("evaluate"),
+>>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason)
     ).with_id("verdict")
     push = Push(
         model=train.outputs["model"],

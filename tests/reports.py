@@ -146,6 +146,7 @@ def summary() -> dict[str, Any]:
         "verdict": {
             "blessed": True,
             "forced": None,
+            "new_signature": None,
             "reasons": ["all sequences are finite", "below the mean"],
         },
         "newest": {"state": "compared", "version": 41, "why": None},

@@ -94,6 +94,7 @@ def Verdict(  # noqa: N802 (a TFX component is named as a class)
     blessing: OutputArtifact[ModelBlessing],
     rules: Parameter[str],
     force: Parameter[str],
+    new_signature: Parameter[str],
     source: Parameter[str],
 ) -> None:
     """Blesses the candidate, or not; a candidate that is not blessed is a sound result."""
@@ -106,6 +107,7 @@ def Verdict(  # noqa: N802 (a TFX component is named as a class)
         beside["newest"],
         pydantic.TypeAdapter(Rules).validate_json(rules),
         force or None,
+        new_signature or None,
     )
     for reason in (*judged.reasons, *left_out):
         _log.info("verdict: %s", reason)

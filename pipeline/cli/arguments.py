@@ -56,6 +56,13 @@ def _add_run(commands: _Commands) -> None:
         help="bless the model though rules do not hold; the reason is kept with it. A model that "
         "answers with numbers that are not finite, or that fails the padding contract, never is",
     )
+    run.add_argument(
+        "--new-signature",
+        type=_reason,
+        metavar="WHY",
+        help="let the encoder take other features or categories, or give an embedding of another "
+        "size, than the one that is served; the reason is kept with it",
+    )
     newest = run.add_mutually_exclusive_group()
     newest.add_argument(
         "--span",

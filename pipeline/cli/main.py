@@ -99,8 +99,15 @@ def _run_once(options: argparse.Namespace, config: "Config") -> int:
     from ragline.pipeline.cli import run_footer
     from ragline.pipeline.runs import runner
 
+<<<<<<< HEAD
     outcome = runner.run(config, options.force_bless or "", verbose=options.verbose)
     say(run_footer.to_text(outcome.summary, outcome.folder))
+=======
+    outcome = runner.run(
+        config, options.force_bless or "", options.new_signature or "", verbose=options.verbose
+    )
+    _say(run_footer.to_text(outcome.summary, outcome.folder))
+>>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason)
     if options.json:
         show(json.dumps(outcome.summary, indent=2))
     exit_code: int = outcome.summary["exit_code"]

@@ -85,6 +85,7 @@ def collect(
         "verdict": {
             "blessed": status == "done",
             "forced": verdict and verdict["forced"],
+            "new_signature": verdict and verdict["new_signature"],
             "reasons": reasons,
         },
         "newest": verdict and verdict["newest"],

@@ -16,6 +16,7 @@ from ragline.components.files.storage import read_json, standard, write_bytes, w
 from ragline.components.push.release import ledger
 from ragline.components.runtime import progress
 from ragline.components.train.options import Padding, TuneOptions
+from ragline.pipeline import signature
 from ragline.pipeline.cache import cache_key
 from ragline.pipeline.config import Config, ConfigError, load_rules
 from ragline.pipeline.runs import machine_errors, preflight, spans, workdir
@@ -45,19 +46,29 @@ class Outcome:
     folder: pathlib.Path
 
 
-def run(config: Config, force: str = "", *, verbose: bool = False) -> Outcome:
+def run(
+    config: Config, force: str = "", new_signature: str = "", *, verbose: bool = False
+) -> Outcome:
     """Runs the pipeline once, from raw files to a pushed encoder or a sentence why not.
 
     Args:
       config: of the run.
+<<<<<<< HEAD
       force: why to bless the model in any case (evaluate/verdict/judgement.py); empty not to.
+=======
+      force: why to bless the model in any case (see `ragline.components.evaluate.verdict.judgement`); empty not to.
+      new_signature: why the encoder may take or give something else than the one that is served;
+        empty if it may not.
+>>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason)
       verbose: show the log, too.
 
     Raises:
       BusyError: another run holds the work directory; nothing was touched.
-      ConfigError: the work directory cannot be written to, or the disk has no room.
+      ConfigError: the work directory is another pipeline's, or cannot be written to, or the disk
+        has no room.
       TroubleError: the machine stopped the run, and the summary could not be written either.
     """
+    changed = signature.check(config, new_signature)
     with workdir.opened(config, verbose=verbose) as session:
         config = dataclasses.replace(config, workdir=str(session.workdir))
         _prepare(config, session)
@@ -66,7 +77,9 @@ def run(config: Config, force: str = "", *, verbose: bool = False) -> Outcome:
         from ragline.pipeline.report import html_page, summary
 
         seen = Watch()
-        stages, failure = _execute(config, session, session.run_id, seen, force=force)
+        stages, failure = _execute(
+            config, session, session.run_id, seen, force=force, changed=changed
+        )
         found = summary.collect(stages, session.run_id, failure, seen.peaks)
         comparison = session.workdir / COMPARISON_FILE
         found["comparison"] = read_json(comparison) if comparison.is_file() else None
@@ -104,6 +117,7 @@ def compare(config: Config, *, verbose: bool = False) -> list[dict[str, Any]]:
         ]
     except ValueError as error:
         raise ConfigError(f"train.{error}; compare trains every strategy") from error
+    signature.check_pipeline(config)
     with workdir.opened(config, verbose=verbose) as session:
         config = dataclasses.replace(config, workdir=str(session.workdir))
         _prepare(config, session)
@@ -137,9 +151,15 @@ def _prepare(config: Config, session: Session) -> None:
     if config.train.strategy == "multi_worker":
         # A process of its own trains, on the GPU of which this one would take all memory.
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    from ragline.components.push.release import ledger
     from ragline.pipeline.cache import recovery  # Late: it imports ML Metadata.
 
+<<<<<<< HEAD
     recovery.recover(session.workdir, session.journal)
+=======
+    recovery.recover(pathlib.Path(config.workdir))
+    ledger.next_version(pathlib.Path(config.workdir, workdir.SERVING))  # If there is none, now.
+>>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason)
 
 
 def _execute(
@@ -149,6 +169,7 @@ def _execute(
     seen: Watch,
     skip: Collection[str] = (),
     force: str = "",
+    changed: str = "",
 ) -> tuple[Mapping[str, "Stage"], Exception | None]:
     """Runs the stages under a run id; what they did, and what stopped them, if anything did."""
     # Late, because they take 10 to 25 seconds, and inside the log, because they chatter.
@@ -176,7 +197,11 @@ def _execute(
 
     try:
         compiled = tfx_run.compile_pipeline(
+<<<<<<< HEAD
             pipeline_of(config, session.workdir, force), run_id, cache_key.versions()
+=======
+            pipeline_of(config, session.workdir, force, changed), run_id, cache_key.versions
+>>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason)
         )
         with seen.watching(), progress.told_to(session.display):
             tfx_run.run(compiled, reused, skip=skip, on_start=say_start, on_end=say_end)
@@ -195,15 +220,24 @@ def _trouble(error: Exception, folder: pathlib.Path) -> str | None:
     return None if isinstance(error, BadDataError) else machine_errors.sentence(error, folder)
 
 
+<<<<<<< HEAD
 def pipeline_of(config: Config, folder: pathlib.Path, force: str, *, portable: bool = True) -> Any:
+=======
+def pipeline_of(config: Config, folder: pathlib.Path, force: str = "", changed: str = "") -> Any:
+>>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason)
     """The stages, wired, for a work directory in `folder`; reads the input files to name them.
 
     Args:
       config: of the run.
       folder: the work directory.
+<<<<<<< HEAD
       force: see `run`.
       portable: whether stages are given paths from the work directory, which they find by their
         artifacts; without, absolute ones, for an engine that keeps artifacts elsewhere.
+=======
+      force: why to bless the model in any case; empty not to.
+      changed: the sentence on a new signature; empty if it is that of what is served.
+>>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason)
     """
     from ragline.components.ingest.source import read_plan
     from ragline.pipeline import dag
@@ -234,27 +268,41 @@ def pipeline_of(config: Config, folder: pathlib.Path, force: str, *, portable: b
         tune_options=config.tune,
         heads=config.heads,
         rules=json.dumps(dataclasses.asdict(load_rules(config))),
+<<<<<<< HEAD
         newest=_newest(folder / workdir.SERVING, stated / workdir.SERVING),
         state=ledger.state(folder / workdir.SERVING),
+=======
+        newest=_newest(config, folder / workdir.SERVING),
+>>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason)
         force=force,
+        new_signature=changed,
         given_split=config.input.eval is not None,
         push_options=config.push,
         beam_arguments=config.beam.arguments,
     )
 
 
+<<<<<<< HEAD
 def _newest(serving: pathlib.Path, stated: pathlib.Path) -> "Blessed | None":
     """The newest version that the ledger knows, its path as a stage is given it.
 
     Of no other is the model loaded.
     """
+=======
+def _newest(config: Config, serving: pathlib.Path) -> "Blessed | None":
+    """The newest version that the ledger knows: of no other is the model loaded."""
+>>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason)
     from ragline.components.evaluate.verdict import baseline_model
 
     version = ledger.newest(serving)
     if version is None:
         return None
+<<<<<<< HEAD
     found = baseline_model.of(version.number, version.path)
     return dataclasses.replace(found, path=str(stated / version.path.name))
+=======
+    return baseline_model.of(version.number, version.path, signature.unlike(config, version.path))
+>>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason)
 
 
 def _keep_by_content(file: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:

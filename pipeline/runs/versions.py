@@ -5,7 +5,9 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
+from ragline.components.push.entries import Entry
 from ragline.components.push.release import ledger, rollback
+from ragline.pipeline import signature
 from ragline.pipeline.config import Config, ConfigError
 from ragline.pipeline.runs import workdir
 
@@ -39,7 +41,7 @@ def rows(config: Config) -> list[dict[str, Any]]:
     return found
 
 
-def _state(entry: ledger.Entry | None, version: ledger.Version | None, top: int) -> str:
+def _state(entry: Entry | None, version: ledger.Version | None, top: int) -> str:
     if version is None:
         return "removed" if entry and entry.removed else "missing"
     if entry is None:
@@ -72,11 +74,12 @@ def roll_back(config: Config, *, why: str, to: int | None) -> tuple[dict[str, An
 
     Returns:
       What is printed with --json: `pushed` {version, path} or None, `from`, the version that was
-      copied, `withdrawn`, versions whose model was the newest, and `refusals`; and a text of it.
+      copied, `withdrawn`, versions whose model was the newest, `refusals` and `notes`; and a text
+      of it.
 
     Raises:
       BusyError: a run holds the work directory.
-      ConfigError: there is no such work directory.
+      ConfigError: there is no such work directory, or it is another pipeline's.
       NoVersionError: there is no such version.
       LedgerError: the ledger cannot be read.
     """
@@ -85,6 +88,7 @@ def roll_back(config: Config, *, why: str, to: int | None) -> tuple[dict[str, An
         raise ConfigError("--why: expected a sentence, received none")
     if not folder.is_dir():
         raise ConfigError(f"workdir: expected a folder that holds runs, received {folder}")
+    signature.check_pipeline(config)
     with workdir.lock(folder):
         done = rollback.rollback(folder / workdir.SERVING, why=why, to=to, keep=config.push.keep)
     pushed = done.version and {"version": done.version.number, "path": str(done.version.path)}
@@ -93,12 +97,15 @@ def roll_back(config: Config, *, why: str, to: int | None) -> tuple[dict[str, An
         "from": done.to,
         "withdrawn": list(done.withdrawn),
         "refusals": list(done.refusals),
+        "notes": list(done.notes),
     }
     if not done.version:
         return result, "\n".join([f"version {done.to} does not pass its check", *done.refusals])
     numbers = ", ".join(map(str, done.withdrawn))
-    return result, (
-        f"version {done.version.number} is version {done.to} again, and the newest\n"
-        f"withdrawn  {numbers}: no run pushes that model again, until `ragline rollback` to it\n"
-        f"encoder    {done.version.path}"
-    )
+    lines = [
+        *done.notes,
+        f"version {done.version.number} is version {done.to} again, and the newest",
+        f"withdrawn  {numbers}: no run pushes that model again, until `ragline rollback` to it",
+        f"encoder    {done.version.path}",
+    ]
+    return result, "\n".join(lines)

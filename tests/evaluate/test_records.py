@@ -95,6 +95,13 @@ def test_a_blessed_model_that_cannot_answer_is_told_and_stops_nothing(folder, tm
     assert "\n" not in state["why"]
 
 
+def test_a_blessed_model_of_other_columns_is_not_even_loaded(folder, tmp_path):
+    found = raw_records.read(folder, COLUMNS)
+    newest = baseline_model.Blessed(version=7, path="gone", digest="x", unlike="it takes b")
+    state, answer = baseline_scores.ask_newest(newest, tmp_path, found, found)
+    assert (state, answer) == ({"state": "not_compared", "version": 7, "why": "it takes b"}, None)
+
+
 def test_a_model_is_not_compared_with_itself(folder, tmp_path):
     found = raw_records.read(folder, COLUMNS)
     newest = baseline_model.Blessed(version=7, path="gone", digest=baseline_model.digest(tmp_path))

@@ -235,6 +235,16 @@ def test_force_that_was_not_needed_leaves_no_mark_but_a_sentence():
     assert judged.reasons[-1] == 'nothing had to be forced ("to be sure")'
 
 
+@pytest.mark.parametrize(("error", "force"), [(0.4, None), (2.0, None), (2.0, "let me")])
+def test_a_new_signature_is_said_last_and_decides_nothing(error, force):
+    sentence = 'new signature: "we bought a sensor" (features a, b; version 1 has features a)'
+    plain = judge(_table(error=error), FIRST, Rules(), force)
+    judged = judge(_table(error=error), FIRST, Rules(), force, sentence)
+    assert (judged.blessed, judged.forced) == (plain.blessed, plain.forced)
+    assert judged.reasons == (*plain.reasons, sentence)
+    assert (plain.new_signature, judged.new_signature) == (None, sentence)
+
+
 BESIDE = {
     "baselines": {"untrained": {"overall": {"masked_mse": _numbers(1.1)}, "label=rare": {}}},
     "newest": FIRST,

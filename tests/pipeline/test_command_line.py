@@ -112,7 +112,8 @@ def test_help_of_run_lists_its_options(command: str) -> None:
     done = _ragline("run", "--help", command=command)
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.startswith("usage: ragline run ")
-    for option in ("CONFIG", "--set KEY=VALUE", "--workdir DIR", "--json", "--force-bless WHY"):
+    options = ("CONFIG", "--set KEY=VALUE", "--workdir DIR", "--json", "--force-bless WHY")
+    for option in (*options, "--new-signature WHY"):
         assert option in done.stdout
 
 

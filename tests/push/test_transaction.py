@@ -154,7 +154,7 @@ def _count(command: str, before, models, folder) -> int:
     return len(seen.made)
 
 
-SAMPLES = [pytest.param(1, marks=pytest.mark.heavy, id="all"), pytest.param(7, id="sample")]
+SAMPLES = [pytest.param(1, marks=pytest.mark.full, id="all"), pytest.param(7, id="sample")]
 
 
 @pytest.mark.parametrize("step", SAMPLES)
@@ -183,7 +183,7 @@ def test_cut_off_after_every_call_the_same_command_ends_as_if_nothing_had_been(
         shutil.rmtree(work.folder)
 
 
-@pytest.mark.heavy
+@pytest.mark.full
 @pytest.mark.parametrize("command", COMMANDS)
 def test_cut_off_twice_the_recovery_itself_is_finished(command, before, models, tmp_path):
     """The second kill comes while the first one's is recovered, at each of its first calls."""

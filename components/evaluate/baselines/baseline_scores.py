@@ -115,6 +115,8 @@ def ask_newest(
     state = {"state": "compared", "version": newest.version, "why": None}
     if digest(candidate) == newest.digest:
         return state | {"state": "same"}, None
+    if newest.unlike is not None:
+        return state | {"state": "not_compared", "why": newest.unlike}, None
     try:
         return state, _ask(pathlib.Path(newest.path), evaluation, sample)
     except Exception as error:  # Of another schema, of another ragline, or damaged: in many ways.

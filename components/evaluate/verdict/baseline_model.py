@@ -15,20 +15,22 @@ class Blessed:
       version: its number.
       path: its folder.
       digest: of the model in it; see `digest`.
+      unlike: why it cannot answer the records of today; None if it can.
     """
 
     version: int
     path: str
     digest: str
+    unlike: str | None = None
 
     def to_json(self) -> str:
         """As a parameter of a stage, so that the stage's cache key names the model."""
         return json.dumps(asdict(self))
 
 
-def of(version: int, path: pathlib.Path) -> Blessed:
+def of(version: int, path: pathlib.Path, unlike: str | None = None) -> Blessed:
     """A version by its number and its folder."""
-    return Blessed(version=version, path=str(path), digest=digest(path))
+    return Blessed(version=version, path=str(path), digest=digest(path), unlike=unlike)
 
 
 def digest(model: pathlib.Path) -> str:

@@ -16,6 +16,7 @@ model that answers NaN is of no use to anybody. Nor is the padding contract, whi
 ever forced.
 """
 
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,11 +41,14 @@ class Verdict:
       reasons: the rules that do not hold, one sentence each, or, if all hold, what held; then what
         was not judged, and why.
       forced: why a person blessed it over rules that do not hold; None if nobody did.
+      new_signature: what it takes and gives that the served one does not, and why a person wants
+        that; None if it is the same.
     """
 
     blessed: bool
     reasons: tuple[str, ...]
     forced: str | None = None
+    new_signature: str | None = None
 
 
 class _Finding(NamedTuple):
@@ -56,7 +60,11 @@ class _Finding(NamedTuple):
 
 
 def judge(
-    table: Table, newest: Mapping[str, Any], rules: Rules, force: str | None = None
+    table: Table,
+    newest: Mapping[str, Any],
+    rules: Rules,
+    force: str | None = None,
+    new_signature: str | None = None,
 ) -> Verdict:
     """Applies the rules that are always on, and those that are configured.
 
@@ -65,7 +73,16 @@ def judge(
       newest: `state`, `version` and `why`: see `baselines.compute`.
       rules: as configured.
       force: why to bless the candidate in any case; None not to.
+      new_signature: the sentence on a changed signature; None if it is that of what is served.
     """
+    judged = _judge(table, newest, rules, force)
+    if new_signature is None:
+        return judged
+    reasons = (*judged.reasons, new_signature)
+    return dataclasses.replace(judged, reasons=reasons, new_signature=new_signature)
+
+
+def _judge(table: Table, newest: Mapping[str, Any], rules: Rules, force: str | None) -> Verdict:
     findings = [*_always(table, newest, rules)]
     for rule in rules.rules:
         findings += _apply(rule, table, newest)
@@ -264,6 +281,7 @@ def to_dict(
     return {
         "blessed": verdict.blessed,
         "forced": verdict.forced,
+        "new_signature": verdict.new_signature,
         "reasons": [*verdict.reasons, *left_out],
         "metrics": table[MODEL],
         "baselines": {name: found for name, found in table.items() if name != MODEL},

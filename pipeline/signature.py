@@ -1,0 +1,150 @@
+"""What a work directory serves, held against what a configuration would push into it.
+
+A work directory belongs to one pipeline, and whoever calls an encoder relies on what it takes and
+gives. Only the facts beside the newest version are read: no model is loaded, nothing is written.
+"""
+
+import pathlib
+from dataclasses import dataclass
+
+from ragline import schemas
+from ragline.components.contract.columns import Columns
+from ragline.components.contract.signatures import ENCODER_FILE
+from ragline.components.files.storage import read_json
+from ragline.components.push.release import ledger
+from ragline.pipeline.config import Config, ConfigError
+from ragline.pipeline.runs import workdir
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """What an encoder takes and gives.
+
+    Attributes:
+      pipeline: its name; None of an encoder that does not state it.
+      features: their names, in order.
+      categories: name -> kind, in order.
+      embedding_size: E; None if it is not stated.
+    """
+
+    pipeline: str | None
+    features: tuple[str, ...]
+    categories: dict[str, str]
+    embedding_size: int | None
+
+    def differs(self, other: "Signature") -> bool:
+        """Return whether a caller of one could not call the other; the name is not looked at."""
+        known = None not in (self.embedding_size, other.embedding_size)
+        return (
+            self.features != other.features
+            or [*self.categories.items()] != [*other.categories.items()]
+            or (known and self.embedding_size != other.embedding_size)
+        )
+
+    def lacks(self, other: "Signature") -> list[str]:
+        """Return the columns that another takes, and this one's records have not."""
+        missing = [name for name in other.features if name not in self.features]
+        return missing + [
+            name for name, kind in other.categories.items() if self.categories.get(name) != kind
+        ]
+
+    def __str__(self) -> str:
+        parts = [f"features {', '.join(self.features)}"]
+        if self.categories:
+            parts.append(f"categories {', '.join(self.categories)}")
+        if self.embedding_size is not None:
+            parts.append(f"an embedding of {self.embedding_size} numbers")
+        return ", ".join(parts)
+
+
+def configured(config: Config) -> Signature:
+    """Return the signature of what a configuration would push."""
+    columns = Columns.from_schema(schemas.load(config.schema))
+    return Signature(
+        pipeline=config.name,
+        features=columns.names,
+        categories={category.name: category.kind for category in columns.categories},
+        embedding_size=config.train.embedding_size,
+    )
+
+
+def stated(model: pathlib.Path) -> Signature | None:
+    """Return the signature that the facts beside a pushed model state; None if they do not."""
+    try:
+        facts = read_json(model / ENCODER_FILE)
+        return Signature(
+            pipeline=facts.get("pipeline"),
+            features=tuple(str(feature["name"]) for feature in facts["features"]),
+            categories={
+                str(category["name"]): str(category["kind"])
+                for category in facts.get("categories", ())
+            },
+            embedding_size=facts.get("embedding_size"),
+        )
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        return None  # Damaged; what is to become of it, the ledger says.
+
+
+def check_pipeline(config: Config) -> None:
+    """Turn another pipeline's work directory away.
+
+    Raises:
+      ConfigError: it serves another pipeline's encoder.
+    """
+    served = _served(config)
+    if served is None or served[1].pipeline in (None, config.name):
+        return
+    number, signature = served
+    raise ConfigError(
+        f"workdir: {config.workdir} belongs to pipeline {signature.pipeline!r}, whose version "
+        f"{number} it serves ({signature}); expected that one, received pipeline {config.name!r} "
+        f"({configured(config)}); give it a work directory of its own (--workdir)"
+    )
+
+
+def check(config: Config, why: str) -> str:
+    """Turn away what would change the signature that is served, unless a person says why.
+
+    Args:
+      config: of the run.
+      why: the reason that was given for a new signature; empty for none.
+
+    Returns:
+      The sentence on the change for the verdict; empty if nothing changes.
+
+    Raises:
+      ConfigError: the work directory is another pipeline's, or no reason was given.
+    """
+    check_pipeline(config)
+    served, wanted = _served(config), configured(config)
+    if served is None or not wanted.differs(served[1]):
+        return ""
+    number, signature = served
+    if not why:
+        of_whom = "" if signature.pipeline is None else f" of pipeline {signature.pipeline!r}"
+        raise ConfigError(
+            f"workdir: {config.workdir} serves version {number}{of_whom}: expected its "
+            f"{signature}, received, of pipeline {config.name!r}, {wanted}; another pipeline needs "
+            "a work directory of its own (--workdir); if what this one takes or gives is to "
+            'change, say why: ragline run --new-signature "why"'
+        )
+    return f'new signature: "{why}" ({wanted}; version {number} has {signature})'
+
+
+def unlike(config: Config, model: pathlib.Path) -> str | None:
+    """Return why a pushed model cannot answer a configuration's records; None if it can."""
+    signature, wanted = stated(model), configured(config)
+    if signature is None or not (missing := wanted.lacks(signature)):
+        return None
+    return f"it takes {', '.join(missing)}, which the records do not have any more"
+
+
+def _served(config: Config) -> tuple[int, Signature] | None:
+    """The newest version that states its signature, whoever put it there."""
+    serving = pathlib.Path(config.workdir, workdir.SERVING)
+    for number in reversed(ledger.numbers(serving)):
+        if (found := stated(serving / str(number))) is not None:
+            return number, found
+    return None
