@@ -180,12 +180,8 @@ def create_pipeline(
         baselines_report=baselines.outputs["report"],
         rules=rules,
         force=force,
-<<<<<<< HEAD
-        source=cache_key.source(),
-=======
         new_signature=new_signature,
-        source=_source("evaluate"),
->>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason)
+        source=cache_key.source(),
     ).with_id("verdict")
     push = Push(
         model=train.outputs["model"],

@@ -17,13 +17,10 @@ from collections.abc import Iterator
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
-<<<<<<< HEAD
 from ragline.components.files import storage
 from ragline.components.files.places import ARTIFACTS
+from ragline.components.push.release import transaction
 from ragline.pipeline.cache import aside, lineage
-=======
-from ragline.components.push import transaction
->>>>>>> 2d6948b (Ledger and folder change together: intent, rename, done; what a kill cut off is finished or undone)
 from ragline.pipeline.cache.artifact_manifests import Seals
 from ragline.pipeline.runs.preflight import DATABASE
 
@@ -35,7 +32,6 @@ _WORKING_FOLDER = "__stateful_working_dir_index__"  # A property of an execution
 _log = logging.getLogger("ragline.recovery")
 
 
-<<<<<<< HEAD
 def recover(workdir: pathlib.Path, journal: str) -> None:
     """Brings a work directory into the state that its last finished stage left.
 
@@ -43,11 +39,7 @@ def recover(workdir: pathlib.Path, journal: str) -> None:
       workdir: the work directory.
       journal: the name of its journal of files under way.
     """
-=======
-def recover(workdir: pathlib.Path) -> None:
-    """Brings a work directory into the state that its last finished stage left."""
     transaction.recover(workdir / "serving")
->>>>>>> 2d6948b (Ledger and folder change together: intent, rename, done; what a kill cut off is finished or undone)
     owned: set[pathlib.Path] = set()
     artifacts, seals = workdir / ARTIFACTS, Seals(workdir)
     left = storage.clear(workdir / journal)
@@ -146,23 +138,3 @@ def _close_executions(store: metadata_store.MetadataStore) -> None:
     if still_open:
         store.put_executions(still_open)
         _log.info("a run was interrupted; the stage that it was at is redone")
-<<<<<<< HEAD
-=======
-
-
-def _orphans(artifacts: pathlib.Path, owned: set[pathlib.Path]) -> list[pathlib.Path]:
-    """Folders `<stage>/<output>/<execution>` that nothing refers to."""
-    return [
-        folder
-        for folder in sorted(artifacts.glob("*/*/*"))
-        if folder.parent.name != ".system" and folder not in owned
-    ]
-
-
-def _temporary(workdir: pathlib.Path) -> list[pathlib.Path]:
-    return [
-        file
-        for file in sorted(workdir.rglob(".*.tmp"))
-        if workdir / "artifacts" not in file.parents
-    ]
->>>>>>> 2d6948b (Ledger and folder change together: intent, rename, done; what a kill cut off is finished or undone)

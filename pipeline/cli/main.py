@@ -99,15 +99,10 @@ def _run_once(options: argparse.Namespace, config: "Config") -> int:
     from ragline.pipeline.cli import run_footer
     from ragline.pipeline.runs import runner
 
-<<<<<<< HEAD
-    outcome = runner.run(config, options.force_bless or "", verbose=options.verbose)
-    say(run_footer.to_text(outcome.summary, outcome.folder))
-=======
     outcome = runner.run(
         config, options.force_bless or "", options.new_signature or "", verbose=options.verbose
     )
-    _say(run_footer.to_text(outcome.summary, outcome.folder))
->>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason)
+    say(run_footer.to_text(outcome.summary, outcome.folder))
     if options.json:
         show(json.dumps(outcome.summary, indent=2))
     exit_code: int = outcome.summary["exit_code"]
@@ -166,7 +161,7 @@ def _compile(options: argparse.Namespace, config: "Config") -> int:
 
 @_in_workdir
 def _versions(options: argparse.Namespace, config: "Config") -> int:
-    from ragline.pipeline.runs import versions
+    from ragline.pipeline.served import versions
 
     rows = versions.rows(config)
     show(json.dumps(rows, indent=2) if options.json else versions.markdown(rows))
@@ -175,7 +170,7 @@ def _versions(options: argparse.Namespace, config: "Config") -> int:
 
 @_in_workdir
 def _rollback(options: argparse.Namespace, config: "Config") -> int:
-    from ragline.pipeline.runs import versions
+    from ragline.pipeline.served import versions
 
     result, text = versions.roll_back(config, why=options.why, to=options.to)
     say(text)

@@ -10,6 +10,5 @@ terminal.py        streams that may be closed or full
 memory.py          memory by stage
 machine_errors.py  a full disk, a read-only folder, no memory, in one sentence
 spans.py           runs over spans, and the journal of those that are done
-versions.py        `versions` and `rollback`
 kubeflow.py        `compile`: the pipeline for Kubeflow Pipelines
 """

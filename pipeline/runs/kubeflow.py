@@ -49,11 +49,7 @@ def specification(config: Config, image: str) -> dict[str, Any]:
             config=kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(default_image=image),
             output_dir=folder,
             output_filename="job.json",
-<<<<<<< HEAD
-        ).run(runner.pipeline_of(config, pathlib.Path(config.workdir), force="", portable=False))
-=======
-        ).run(runner.pipeline_of(config, pathlib.Path(config.workdir)))
->>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason)
+        ).run(runner.pipeline_of(config, pathlib.Path(config.workdir), portable=False))
         job: dict[str, Any] = json.loads(pathlib.Path(folder, "job.json").read_text("utf-8"))
     if lines := list(dangling(job)):
         raise AssertionError("TFX compiled references to nothing: " + "; ".join(lines))

@@ -16,13 +16,13 @@ from ragline.components.files.storage import read_json, standard, write_bytes, w
 from ragline.components.push.release import ledger
 from ragline.components.runtime import progress
 from ragline.components.train.options import Padding, TuneOptions
-from ragline.pipeline import signature
 from ragline.pipeline.cache import cache_key
 from ragline.pipeline.config import Config, ConfigError, load_rules
 from ragline.pipeline.runs import machine_errors, preflight, spans, workdir
 from ragline.pipeline.runs.machine_errors import TroubleError
 from ragline.pipeline.runs.memory import Watch
 from ragline.pipeline.runs.workdir import COMPARISON_FILE, LOG_FILE, SUMMARY_FILE, Session
+from ragline.pipeline.served import signature
 
 if TYPE_CHECKING:
     from ragline.components.evaluate.verdict.baseline_model import Blessed
@@ -53,13 +53,9 @@ def run(
 
     Args:
       config: of the run.
-<<<<<<< HEAD
       force: why to bless the model in any case (evaluate/verdict/judgement.py); empty not to.
-=======
-      force: why to bless the model in any case (see `ragline.components.evaluate.verdict.judgement`); empty not to.
       new_signature: why the encoder may take or give something else than the one that is served;
         empty if it may not.
->>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason)
       verbose: show the log, too.
 
     Raises:
@@ -151,15 +147,10 @@ def _prepare(config: Config, session: Session) -> None:
     if config.train.strategy == "multi_worker":
         # A process of its own trains, on the GPU of which this one would take all memory.
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    from ragline.components.push.release import ledger
     from ragline.pipeline.cache import recovery  # Late: it imports ML Metadata.
 
-<<<<<<< HEAD
     recovery.recover(session.workdir, session.journal)
-=======
-    recovery.recover(pathlib.Path(config.workdir))
-    ledger.next_version(pathlib.Path(config.workdir, workdir.SERVING))  # If there is none, now.
->>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason)
+    ledger.next_version(session.workdir / workdir.SERVING)  # If there is none, now.
 
 
 def _execute(
@@ -197,11 +188,7 @@ def _execute(
 
     try:
         compiled = tfx_run.compile_pipeline(
-<<<<<<< HEAD
-            pipeline_of(config, session.workdir, force), run_id, cache_key.versions()
-=======
-            pipeline_of(config, session.workdir, force, changed), run_id, cache_key.versions
->>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason)
+            pipeline_of(config, session.workdir, force, changed), run_id, cache_key.versions()
         )
         with seen.watching(), progress.told_to(session.display):
             tfx_run.run(compiled, reused, skip=skip, on_start=say_start, on_end=say_end)
@@ -220,24 +207,23 @@ def _trouble(error: Exception, folder: pathlib.Path) -> str | None:
     return None if isinstance(error, BadDataError) else machine_errors.sentence(error, folder)
 
 
-<<<<<<< HEAD
-def pipeline_of(config: Config, folder: pathlib.Path, force: str, *, portable: bool = True) -> Any:
-=======
-def pipeline_of(config: Config, folder: pathlib.Path, force: str = "", changed: str = "") -> Any:
->>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason)
+def pipeline_of(
+    config: Config,
+    folder: pathlib.Path,
+    force: str = "",
+    changed: str = "",
+    *,
+    portable: bool = True,
+) -> Any:
     """The stages, wired, for a work directory in `folder`; reads the input files to name them.
 
     Args:
       config: of the run.
       folder: the work directory.
-<<<<<<< HEAD
-      force: see `run`.
-      portable: whether stages are given paths from the work directory, which they find by their
-        artifacts; without, absolute ones, for an engine that keeps artifacts elsewhere.
-=======
       force: why to bless the model in any case; empty not to.
       changed: the sentence on a new signature; empty if it is that of what is served.
->>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason)
+      portable: whether stages are given paths from the work directory, which they find by their
+        artifacts; without, absolute ones, for an engine that keeps artifacts elsewhere.
     """
     from ragline.components.ingest.source import read_plan
     from ragline.pipeline import dag
@@ -268,12 +254,8 @@ def pipeline_of(config: Config, folder: pathlib.Path, force: str = "", changed: 
         tune_options=config.tune,
         heads=config.heads,
         rules=json.dumps(dataclasses.asdict(load_rules(config))),
-<<<<<<< HEAD
-        newest=_newest(folder / workdir.SERVING, stated / workdir.SERVING),
+        newest=_newest(config, folder / workdir.SERVING, stated / workdir.SERVING),
         state=ledger.state(folder / workdir.SERVING),
-=======
-        newest=_newest(config, folder / workdir.SERVING),
->>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason)
         force=force,
         new_signature=changed,
         given_split=config.input.eval is not None,
@@ -282,27 +264,19 @@ def pipeline_of(config: Config, folder: pathlib.Path, force: str = "", changed: 
     )
 
 
-<<<<<<< HEAD
-def _newest(serving: pathlib.Path, stated: pathlib.Path) -> "Blessed | None":
+def _newest(config: Config, serving: pathlib.Path, stated: pathlib.Path) -> "Blessed | None":
     """The newest version that the ledger knows, its path as a stage is given it.
 
     Of no other is the model loaded.
     """
-=======
-def _newest(config: Config, serving: pathlib.Path) -> "Blessed | None":
-    """The newest version that the ledger knows: of no other is the model loaded."""
->>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason)
     from ragline.components.evaluate.verdict import baseline_model
 
     version = ledger.newest(serving)
     if version is None:
         return None
-<<<<<<< HEAD
-    found = baseline_model.of(version.number, version.path)
-    return dataclasses.replace(found, path=str(stated / version.path.name))
-=======
-    return baseline_model.of(version.number, version.path, signature.unlike(config, version.path))
->>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason)
+    unlike = signature.unlike(config, version.path)
+    blessed = baseline_model.of(version.number, version.path, unlike)
+    return dataclasses.replace(blessed, path=str(stated / version.path.name))
 
 
 def _keep_by_content(file: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:

@@ -15,12 +15,6 @@ from end_to_end import looks
 from ragline.components.contract.columns import length_bucket
 from ragline.components.export import write
 from ragline.components.ingest.records.splits import split_of
-<<<<<<< HEAD:tests/end_to_end/test_finished_run.py
-=======
-from ragline.components.push.contract import check, probes
-from ragline.components.push.contract.sequences import Probe
-from ragline.components.push.release import ledger
->>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason):tests/test_end_to_end.py
 from ragline.pipeline.bulk import encode_files
 from ragline.pipeline.config import ConfigError
 from ragline.pipeline.demo.synth import FEATURES
@@ -332,55 +326,3 @@ def test_ragline_check_passes_on_the_pushed_encoder(gestures_run, splits):
         "session", "golden",
     ]  # fmt: skip
     assert checked["probes"].endswith("noise with the means and stds of encoder.json")
-<<<<<<< HEAD:tests/end_to_end/test_finished_run.py
-=======
-
-
-def test_a_version_that_is_damaged_is_restored_though_all_else_is_cached(gestures_run):
-    """Near the end, since it changes what is served."""
-    file = gestures_run.workdir / "serving" / "1" / "variables" / "variables.index"
-    file.write_bytes(file.read_bytes()[:-1])
-    run = ragline(gestures_run.workdir, *gestures_run.arguments)
-    assert run.exit_code == 0
-    assert {name for name, stage in run.summary["stages"].items() if stage["state"] == "ran"} == {
-        "push"
-    }
-    assert [path.name for path in run.serving] == [".damaged-1", "2"]
-    assert run.summary["pushed"]["version"] == 2
-    changed = "(variables/variables.index: changed since it was pushed)"
-    assert run.summary["verdict"]["reasons"][-2:] == [
-        f"version 1, of the same model, is damaged {changed}: restored as a new version",
-        f"version 1 is damaged {changed}: moved to .damaged-1",
-    ]
-
-
-def test_a_person_may_bless_a_candidate_and_the_reason_is_kept(gestures_run):
-    """Last, as it leaves another version behind; of another size, which needs a reason, too."""
-    why, new = "to have a version to roll back from", "fewer numbers are enough"
-    run = ragline(
-        gestures_run.workdir,
-        *gestures_run.arguments,
-        *IGNORANT,
-        *("--set", "train.embedding_size=7", "--new-signature", new, "--force-bless", why),
-    )
-    assert run.exit_code == 0, run.stderr
-    assert run.summary["verdict"]["forced"] == why
-    forced, *broken = run.summary["verdict"]["reasons"]
-    assert forced == f'blessed by force: "{why}"'
-    assert "is not below the training mean's" in broken[0]
-    assert forced in run.stderr
-    folder = run.workdir / "runs" / run.summary["run_id"]
-    assert forced in (folder / "log.txt").read_text()
-    assert why in (folder / "report.html").read_text()
-    changed = run.summary["verdict"]["new_signature"]
-    assert changed.startswith(f'new signature: "{new}" (features ax, ay, az, gz, heart_rate, ')
-    assert "an embedding of 7 numbers; version 2 has features" in changed
-    assert broken[-1] == changed
-    assert new in (folder / "report.html").read_text()
-    assert changed in ledger.newest(run.workdir / "serving").entry.reasons
-    facts = json.loads(
-        (run.workdir / "serving" / "3" / "assets.extra" / "encoder.json").read_text()
-    )
-    assert (facts["pipeline"], facts["embedding_size"]) == ("gestures", 7)
-    assert [path.name for path in run.serving] == [".damaged-1", "2", "3"]
->>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason):tests/test_end_to_end.py

@@ -1,5 +1,6 @@
 """Runs in the work directory of one that is finished, in this order; after all that looks at it."""
 
+import json
 import pathlib
 import shutil
 
@@ -8,6 +9,7 @@ from end_to_end import looks
 
 from ragline import schemas
 from ragline.components.files.storage import sha256
+from ragline.components.push.release import ledger
 
 # Epoch 0 is a model drawn at random, and the one epoch after it makes it worse.
 IGNORANT = (
@@ -145,13 +147,13 @@ def test_a_version_that_is_damaged_is_restored_though_all_else_is_cached(gesture
 
 
 def test_a_person_may_bless_a_candidate_and_the_reason_is_kept(gestures_run):
-    """Last, as it leaves another version behind."""
-    why = "to have a version to roll back from"
+    """Last, as it leaves another version behind; of another size, which needs a reason, too."""
+    why, new = "to have a version to roll back from", "fewer numbers are enough"
     run = run_pipeline(
         gestures_run.workdir,
         *gestures_run.arguments,
         *IGNORANT,
-        *("--force-bless", why),
+        *("--set", "train.embedding_size=7", "--new-signature", new, "--force-bless", why),
     )
     assert run.exit_code == 0, run.stderr
     assert run.summary["verdict"]["forced"] == why
@@ -162,4 +164,14 @@ def test_a_person_may_bless_a_candidate_and_the_reason_is_kept(gestures_run):
     folder = run.workdir / "runs" / run.summary["run_id"]
     assert forced in (folder / "log.txt").read_text()
     assert why in (folder / "report.html").read_text()
+    changed = run.summary["verdict"]["new_signature"]
+    assert changed.startswith(f'new signature: "{new}" (features ax, ay, az, gz, heart_rate, ')
+    assert "an embedding of 7 numbers; version 2 has features" in changed
+    assert broken[-1] == changed
+    assert new in (folder / "report.html").read_text()
+    assert changed in ledger.newest(run.workdir / "serving").entry.reasons
+    facts = json.loads(
+        (run.workdir / "serving" / "3" / "assets.extra" / "encoder.json").read_text()
+    )
+    assert (facts["pipeline"], facts["embedding_size"]) == ("gestures", 7)
     assert [path.name for path in run.serving] == [".damaged-1", "2", "3"]

@@ -14,14 +14,10 @@ def _version(serving, name: str, weights: str = "w"):
 def test_a_version_is_a_parameter_that_names_its_model(tmp_path):
     found = baseline_model.of(10, _version(tmp_path, "10"))
     assert json.loads(found.to_json()) == {
-<<<<<<< HEAD
         "version": 10,
         "path": str(tmp_path / "10"),
         "digest": baseline_model.digest(tmp_path / "10"),
-=======
-        "version": 10, "path": str(tmp_path / "10"), "digest": baseline_model.digest(tmp_path / "10"),
         "unlike": None,
->>>>>>> 5fb521b (Another pipeline's work directory is turned away; a new signature needs a reason)
     }  # fmt: skip
 
 

@@ -19,13 +19,9 @@ KILLS = sampled(20)
 # Pushes a real SavedModel for ever, each time under another fingerprint, a pause after each piece
 # of a file, so that a copy takes long. The check in a clean process has its own tests.
 PUSHER = """
-<<<<<<< HEAD
-import functools, itertools, os, pathlib, shutil, sys, time, types
-from ragline.components.push.release import publish, release_version
-=======
 import functools, itertools, os, pathlib, shutil, sys, time
-from ragline.components.push import delivery, publish, transaction
->>>>>>> 2d6948b (Ledger and folder change together: intent, rename, done; what a kill cut off is finished or undone)
+from ragline.components.push.release import transaction
+from ragline.components.push.release import publish, release_version
 
 def slowly(source, target, *, follow_symlinks=True):
     with open(source, "rb") as read, open(target, "wb") as write:
@@ -38,13 +34,8 @@ def slowly(source, target, *, follow_symlinks=True):
 model, serving = map(pathlib.Path, sys.argv[1:])
 publish.copy = functools.partial(shutil.copytree, copy_function=slowly)
 for number in itertools.count():
-<<<<<<< HEAD
-    staged = publish.stage(model, serving)
-    origin = release_version.Origin(
-=======
     staged = transaction.stage(model, serving)
-    origin = delivery.Origin(
->>>>>>> 2d6948b (Ledger and folder change together: intent, rename, done; what a kill cut off is finished or undone)
+    origin = release_version.Origin(
         fingerprint=f"{os.getpid()}-{number}", run_id="r", reasons=(), source=str(model)
     )
     release_version.release(staged, origin)

@@ -114,22 +114,10 @@ def test_what_a_killed_run_left_is_removed_and_the_rest_is_kept(run, tmp_path, c
         tmp_path / "artifacts/train/model/2/Format-Serving/variables.index",
         tmp_path / "artifacts/train/.system/executor_execution/2/.temp/x",
         tmp_path / "artifacts/train/.system/stateful_working_dir/uuid/x",
-<<<<<<< HEAD
         tmp_path / temporary,
     ]
     _write(*left)
     (tmp_path / JOURNAL).write_text(f"runs/r/.ragline-{'f' * 32}.tmp\n{temporary}\n")
-=======
-        tmp_path / "checkpoints/f/.epoch-000001.tmp",
-        tmp_path / "runs/r/.summary.json.77.tmp",
-        tmp_path / "seals/train/model/2.json",
-    ]
-    stays = ["runs/r/log.txt", "serving/1/x", "serving/ledger", "serving/.staged-77/saved_model.pb"]
-    stays = [tmp_path / name for name in stays]
-    for path in left + stays:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("x")
->>>>>>> 2d6948b (Ledger and folder change together: intent, rename, done; what a kill cut off is finished or undone)
     with caplog.at_level(logging.INFO, logger="ragline"):
         recovery.recover(tmp_path, JOURNAL)
     assert not [path for path in left if path.exists()]
@@ -140,11 +128,7 @@ def test_what_a_killed_run_left_is_removed_and_the_rest_is_kept(run, tmp_path, c
     assert states == [STATES.COMPLETE, STATES.CANCELED]
     first, second = _told(caplog)
     assert "a run was interrupted" in first
-<<<<<<< HEAD
     for name in ("artifacts/train/model/2", temporary):
-=======
-    for name in ("artifacts/train/model/2", "runs/r/.summary.json.77.tmp"):
->>>>>>> 2d6948b (Ledger and folder change together: intent, rename, done; what a kill cut off is finished or undone)
         assert name in second
     assert not (tmp_path / JOURNAL).read_text()
 

@@ -10,8 +10,7 @@ import sys
 
 import pytest
 
-from ragline.components.push import transaction
-from ragline.components.push.release import ledger, release_version
+from ragline.components.push.release import ledger, release_version, transaction
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

@@ -8,10 +8,10 @@ import pytest
 
 from ragline.components.contract.signatures import ENCODER_FILE
 from ragline.pipeline import config as configuration
-from ragline.pipeline import signature
 from ragline.pipeline.cli.main import main
 from ragline.pipeline.config import ConfigError
-from ragline.pipeline.runs import runner, versions
+from ragline.pipeline.runs import runner
+from ragline.pipeline.served import signature, versions
 
 FEATURES = ("ax", "ay", "az", "gz", "heart_rate", "saturation")
 

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles import sampled
 
-from ragline.components.push import transaction
-from ragline.components.push.release import ledger, release_version
+from ragline.components.push.release import ledger, release_version, transaction
 from ragline.components.push.release.ledger import LedgerError
 from ragline.components.push.release.release_version import Origin, tidy
 
@@ -56,13 +55,8 @@ def test_what_is_released_is_known_and_newest(serving):
     assert (entry.run_id, entry.reasons, entry.source) == ("run", ("good",), "model")
 
 
-<<<<<<< HEAD
 @settings(deadline=None, max_examples=sampled(20))
-@given(on_disk=st.sets(st.integers(0, 10**12)), in_ledger=st.integers(0, 10**12))
-=======
-@settings(deadline=None, max_examples=20)
 @given(on_disk=st.sets(st.integers(1, 10**12)), in_ledger=st.integers(1, 10**12))
->>>>>>> 2d6948b (Ledger and folder change together: intent, rename, done; what a kill cut off is finished or undone)
 def test_the_next_version_is_above_every_other(tmp_path_factory, on_disk, in_ledger):
     serving = tmp_path_factory.mktemp("w") / "serving"
     entry = ledger.Entry(

@@ -8,9 +8,8 @@ import pathlib
 import pytest
 
 from ragline.components import versions
-from ragline.components.push import transaction
-from ragline.components.push.entries import Entry
-from ragline.components.push.release import publish
+from ragline.components.push.release import publish, transaction
+from ragline.components.push.release.entries import Entry
 
 
 @pytest.fixture

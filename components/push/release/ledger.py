@@ -23,8 +23,8 @@ import pydantic
 from ragline.components import versions as folders
 from ragline.components.contract.errors import UsageError
 from ragline.components.files.storage import digest_of, write_json
-from ragline.components.push.entries import Entry, Ledger, Release, Removal
 from ragline.components.push.release import publish
+from ragline.components.push.release.entries import Entry, Ledger, Release, Removal
 
 LEDGER_FILE = "ledger.json"
 _LEDGER = pydantic.TypeAdapter(Ledger)

@@ -18,7 +18,7 @@ from collections.abc import Collection
 from typing import Any
 
 from ragline.components.files.storage import fsync, sha256, standard
-from ragline.components.push.entries import Entry
+from ragline.components.push.release.entries import Entry
 from ragline.components.versions import MANIFEST_FILE, Manifest, Withdrawn
 
 _STAGED, _REMOVED, _DAMAGED = ".staged-", ".removed-", ".damaged-"

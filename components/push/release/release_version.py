@@ -5,10 +5,9 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ragline.components.push import transaction
 from ragline.components.push.contract import check
-from ragline.components.push.entries import Entry, Origin
-from ragline.components.push.release import ledger
+from ragline.components.push.release import ledger, transaction
+from ragline.components.push.release.entries import Entry, Origin
 from ragline.components.push.release.ledger import Version
 
 _OF_ITS_FILES = ("golden", "ops")  # Clauses that are not about padding.

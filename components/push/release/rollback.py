@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ragline.components.contract.errors import UsageError
-from ragline.components.push import transaction
-from ragline.components.push.entries import Entry, Origin, Release
-from ragline.components.push.release import ledger, release_version
+from ragline.components.push.release import ledger, release_version, transaction
+from ragline.components.push.release.entries import Entry, Origin, Release
 from ragline.components.push.release.ledger import Version
 
 

@@ -5,11 +5,11 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from ragline.components.push.entries import Entry
 from ragline.components.push.release import ledger, rollback
-from ragline.pipeline import signature
+from ragline.components.push.release.entries import Entry
 from ragline.pipeline.config import Config, ConfigError
 from ragline.pipeline.runs import workdir
+from ragline.pipeline.served import signature
 
 _HEADS = ("version", "state", "pushed", "run", "model", "remarks")
 

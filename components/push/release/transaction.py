@@ -13,8 +13,8 @@ from collections.abc import Mapping
 
 from ragline.components import versions
 from ragline.components.contract.signatures import ENCODER_FILE
-from ragline.components.push.entries import Entry, Ledger, Origin, Release, Removal, Staging
 from ragline.components.push.release import ledger, publish
+from ragline.components.push.release.entries import Entry, Ledger, Origin, Release, Removal, Staging
 from ragline.components.versions import MANIFEST_FILE
 
 _log = logging.getLogger("ragline.push")
