@@ -7,9 +7,9 @@ import pathlib
 
 import pytest
 
-from ragline.components import versions
 from ragline.components.push.release import publish, transaction
 from ragline.components.push.release.entries import Entry
+from ragline.components.serving import versions
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ import shutil
 import pytest
 from faults import calls
 
-from ragline.components import versions
 from ragline.components.push.contract import check
 from ragline.components.push.release import ledger, publish, release_version, rollback
 from ragline.components.push.release.release_version import Origin
+from ragline.components.serving import versions
 
 CHECKED = check.Checked(
     violations=(),

@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar, Literal
 
 import pydantic
 
-from ragline.components.versions import STRICT, FileName, Number, Withdrawn
+from ragline.components.serving.versions import STRICT, FileName, Number, Withdrawn
 
 
 def _dotted(name: str) -> str:

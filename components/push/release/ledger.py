@@ -20,11 +20,11 @@ from typing import Any
 
 import pydantic
 
-from ragline.components import versions as folders
 from ragline.components.contract.errors import UsageError
 from ragline.components.files.storage import digest_of, write_json
 from ragline.components.push.release import publish
 from ragline.components.push.release.entries import Entry, Ledger, Release, Removal
+from ragline.components.serving import versions as folders
 
 LEDGER_FILE = "ledger.json"
 _LEDGER = pydantic.TypeAdapter(Ledger)

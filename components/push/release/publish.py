@@ -19,7 +19,7 @@ from typing import Any
 
 from ragline.components.files.storage import fsync, sha256, standard
 from ragline.components.push.release.entries import Entry
-from ragline.components.versions import MANIFEST_FILE, Manifest, Withdrawn
+from ragline.components.serving.versions import MANIFEST_FILE, Manifest, Withdrawn
 
 _STAGED, _REMOVED, _DAMAGED = ".staged-", ".removed-", ".damaged-"
 _SAVED_MODEL_FOLDERS = ("assets", "assets.extra", "variables")  # Also where they are empty.

@@ -11,11 +11,12 @@ import os
 import pathlib
 from collections.abc import Mapping
 
-from ragline.components import versions
 from ragline.components.contract.signatures import ENCODER_FILE
+from ragline.components.files.storage import sha256
 from ragline.components.push.release import ledger, publish
 from ragline.components.push.release.entries import Entry, Ledger, Origin, Release, Removal, Staging
-from ragline.components.versions import MANIFEST_FILE
+from ragline.components.serving import versions
+from ragline.components.serving.versions import MANIFEST_FILE
 
 _log = logging.getLogger("ragline.push")
 
@@ -133,14 +134,15 @@ def finish(serving: pathlib.Path) -> Release | None:
             ledger.save(serving, begun.done())
             return intent
         case Removal(folder=name, version=version, delete=delete):
-            path, aside, files = serving / str(version), serving / name, begun.entry(version).files
+            path, aside = serving / str(version), serving / name
+            sealed = begun.entry(version).files
             if publish.is_folder(path) and not os.path.lexists(aside):
-                if delete and versions.damage(path, files):  # It is somebody else's by now.
+                if delete and versions.damage(path, sealed):  # It is somebody else's by now.
                     ledger.save(serving, Ledger(versions=begun.versions))
                     return None
                 publish.rename(path, name)
             if delete:
-                publish.discard(aside, files)
+                publish.discard(aside, sealed)
     ledger.save(serving, begun.done())
     return None
 
@@ -224,7 +226,7 @@ def _of_manifest(
     entry = Entry(
         version=version,
         fingerprint=manifest.fingerprint,
-        files=manifest.files | {MANIFEST_FILE: versions.sha256(path / MANIFEST_FILE)},
+        files=manifest.files | {MANIFEST_FILE: sha256(path / MANIFEST_FILE)},
         run_id=manifest.run_id,
         time=manifest.time,
         reasons=manifest.reasons,
