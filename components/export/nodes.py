@@ -9,6 +9,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from ragline.components.export.network import Dense
+
 
 class Nodes:
     """The nodes and constants of a graph, in order."""
@@ -50,6 +52,12 @@ class Nodes:
             name = f"constant_{len(self.constants)}"
             self.constants[key] = numpy_helper.from_array(array, name)
         return self.constants[key].name
+
+    def affine(self, tensor: str, dense: Dense) -> Any:
+        """A dense map, float32 [B, outputs], summed in float64: see components/train/dense.py."""
+        rows, kernel = self.cast(tensor, "DOUBLE"), dense.kernel.astype(np.float64)
+        product = self.call("MatMul", rows, kernel)
+        return self.cast(self.call("Add", product, dense.bias.astype(np.float64)), "FLOAT")
 
     def cast(self, tensor: str, kind: str) -> Any:
         """To `FLOAT`, `DOUBLE`, `INT32` or `INT64`."""

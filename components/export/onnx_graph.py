@@ -46,7 +46,7 @@ def build(network: Network) -> onnx.ModelProto:
     last = ""
     for layer in network.layers:
         states, last = _recurrent(nodes, network.cell, layer, states, lengths)
-    code = nodes.call("Add", nodes.call("MatMul", last, network.code.kernel), network.code.bias)
+    code = nodes.affine(last, network.code)
     if network.linear:
         part = onnx_linear_path.code(nodes, network.linear, values, observed, LENGTH, mask)
         code = nodes.call("Add", code, part)

@@ -42,8 +42,7 @@ def code(nodes: Nodes, linear: Linear, values: str, observed: str, length: str, 
     grid = nodes.call("MatMul", nodes.cast(share, "FLOAT"), values)
     # Of an empty batch, the second size cannot be inferred.
     flat = nodes.call("Reshape", grid, np.array([-1, len(linear.to_code.kernel)], np.int64))
-    product = nodes.call("MatMul", flat, linear.to_code.kernel)
-    return str(nodes.call("Add", product, linear.to_code.bias))
+    return str(nodes.affine(flat, linear.to_code))
 
 
 def _fill(nodes: Nodes, values: str, observed: str) -> str:

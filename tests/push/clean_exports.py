@@ -50,9 +50,11 @@ _HEADER = """\
 """
 
 
-def transform_output(name: str, folder: pathlib.Path, seed: int = 0) -> tft.TFTransformOutput:
+def transform_output(
+    name: str | schema_pb2.Schema, folder: pathlib.Path, seed: int = 0
+) -> tft.TFTransformOutput:
     """A schema's Transform graph, analysed by TFT on a few sequences of noise."""
-    schema = schemas.load(name)
+    schema = schema_of(name)
     columns = Columns.from_schema(schema)
     rng = np.random.default_rng(seed)
     length = np.array([3, 4, 5])
@@ -90,11 +92,38 @@ def transform_output(name: str, folder: pathlib.Path, seed: int = 0) -> tft.TFTr
     return tft.TFTransformOutput(str(folder))
 
 
+def schema_of(name: str | schema_pb2.Schema) -> schema_pb2.Schema:
+    """One of the curated schemas, that of `events`, or the one that is given."""
+    if isinstance(name, schema_pb2.Schema):
+        return name
+    return events.schema() if name == "events" else schemas.load(name)
+
+
+def wide(features: int) -> schema_pb2.Schema:
+    """So many features, in which values can be missing."""
+    schema = schemas.load("gestures")
+    [first, *others] = [one for one in schema.feature if one.type == schema_pb2.FLOAT]
+    shown = schema.tensor_representation_group[""].tensor_representation
+    for one in others:
+        schema.feature.remove(one)
+        shown.pop(one.name)
+    for number in range(1, features):
+        schema.feature.add().CopyFrom(first)
+        schema.feature[-1].name = f"f{number}"
+        shown[f"f{number}"].CopyFrom(shown[first.name])
+        shown[f"f{number}"].ragged_tensor.feature_path.step[:] = [f"f{number}"]
+    return schema
+
+
 def write(
-    name: str, transform: tft.TFTransformOutput, folder: pathlib.Path, seed: int = 0, **options
+    name: str | schema_pb2.Schema,
+    transform: tft.TFTransformOutput,
+    folder: pathlib.Path,
+    seed: int = 0,
+    **options,
 ) -> pathlib.Path:
     """Exports an untrained model of a schema, with its golden inputs."""
-    schema: schema_pb2.Schema = events.schema() if name == "events" else schemas.load(name)
+    schema = schema_of(name)
     columns = Columns.from_schema(schema)
     heads = (HEAD,) if options and "label" in columns.context else ()
     vocabularies = categories.vocabularies_of(transform, columns)

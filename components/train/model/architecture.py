@@ -28,6 +28,7 @@ import numpy as np
 import tensorflow as tf
 
 from ragline.components.contract import masking
+from ragline.components.train.dense import Dense
 from ragline.components.train.model import fused_lstm
 from ragline.components.train.model.linear_path import LinearPath, grid_steps
 from ragline.components.train.objective.categories import Vocabulary
@@ -76,13 +77,15 @@ class MaskedAutoencoder(keras.Model):
           vocabularies: of the categories.
           use_cudnn: False for a graph that must run where no GPU is: the choice is made when a
             function is traced, so a model exported on a GPU machine would hold CudnnRNN for ever.
+            Its dense layers are exact (`dense.py`), so that a row does not depend on its company.
         """
         super().__init__()
         self._teacher = options.decoder == "teacher"
         self._names = [vocabulary.name for vocabulary in vocabularies]
         inputs = features + sum(vocabulary.embedding_size for vocabulary in vocabularies)
         read = options.units * (2 if options.bidirectional else 1)
-        self.linear = _linear(features, options)
+        exact = use_cudnn is False
+        self.linear = _linear(features, options, exact)
         written = options.embedding_size + (features if self.linear else 0)
         written += inputs if self._teacher else 0
         sizes = [inputs] + [read] * (options.layers - 1)
@@ -90,16 +93,18 @@ class MaskedAutoencoder(keras.Model):
         self.backward = (
             _stack("backward", options, sizes, use_cudnn) if options.bidirectional else []
         )
-        self.code = _dense("code", read, options.embedding_size)
+        self.code = _dense("code", read, options.embedding_size, exact)
         sizes = [written] + [options.units] * (options.layers - 1)
         self.decoder = _stack("decoder", options, sizes, use_cudnn)
-        self.reconstruction = _dense("reconstruction", options.units, features)
+        self.reconstruction = _dense("reconstruction", options.units, features, exact)
         self.tables = [_table(index, one) for index, one in enumerate(vocabularies)]
         self.words = [
-            _dense(f"words_{index}", options.units, vocabulary.size)
+            _dense(f"words_{index}", options.units, vocabulary.size, exact=False)
             for index, vocabulary in enumerate(vocabularies)
         ]
-        self.heads = [_dense(head.name, options.embedding_size, head.outputs) for head in heads]
+        self.heads = [
+            _dense(head.name, options.embedding_size, head.outputs, exact) for head in heads
+        ]
         # Of a whole sequence, not of a step: its draw has no T in its shape, which padding would
         # change.
         self.dropout = keras.layers.Dropout(
@@ -376,12 +381,12 @@ def _stack(
     return layers
 
 
-def _linear(features: int, options: TrainOptions) -> LinearPath | None:
+def _linear(features: int, options: TrainOptions, exact: bool) -> LinearPath | None:
     """The linear path, if there is one."""
     steps = grid_steps(options.linear_steps, features)
     if not steps or options.padding == "keras":
         return None
-    return LinearPath(features=features, steps=steps, size=options.embedding_size)
+    return LinearPath(features=features, steps=steps, size=options.embedding_size, exact=exact)
 
 
 def _table(index: int, vocabulary: Vocabulary) -> keras.layers.Embedding:
@@ -392,7 +397,7 @@ def _table(index: int, vocabulary: Vocabulary) -> keras.layers.Embedding:
     return layer
 
 
-def _dense(name: str, inputs: int, outputs: int) -> keras.layers.Dense:
-    layer = keras.layers.Dense(outputs, dtype="float32", name=name)
+def _dense(name: str, inputs: int, outputs: int, exact: bool) -> Dense:
+    layer = Dense(outputs, exact=exact, name=name)
     layer.build((None, inputs))
     return layer

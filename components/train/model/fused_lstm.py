@@ -34,6 +34,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from ragline.components.train import dense
 from ragline.components.train.model import recurrence
 
 
@@ -77,6 +78,23 @@ def run(
     Returns:
       [B, T, H].
     """
+    # Of an exported graph, at least four rows at a time: see `dense.py`.
+    rows = tf.shape(sequences)[0]
+    if not layer.use_cudnn:
+        lacking = dense.padded_rows(rows)
+        sequences = tf.pad(sequences, [[0, lacking], [0, 0], [0, 0]])
+        constant = None if constant is None else tf.pad(constant, [[0, lacking], [0, 0]])
+        mask = None if mask is None else tf.pad(mask, [[0, lacking], [0, 0]], constant_values=True)
+    return _run(layer, sequences, constant, mask, training)[:rows]
+
+
+def _run(
+    layer: keras.layers.Layer,
+    sequences: tf.Tensor,
+    constant: tf.Tensor | None,
+    mask: tf.Tensor | None,
+    training: bool,
+) -> tf.Tensor:
     if mask is not None or not serves(layer):
         if constant is not None:
             repeated = tf.repeat(constant[:, tf.newaxis], tf.shape(sequences)[1], axis=1)
@@ -111,8 +129,7 @@ def _portable_outputs(
     peephole = tf.zeros([units])
     outputs = []
     # It warns, at each call, of strips of an odd number of rows.
-    even = tf.pad(sequences, [[0, 0], [0, -rows % 4], [0, 0]])
-    for strip in tf.split(even, 2, axis=1):
+    for strip in tf.split(sequences, 2, axis=1):
         zero = tf.zeros([tf.shape(strip)[1], units])
         found = tf.raw_ops.BlockLSTM(
             seq_len_max=tf.cast(steps, tf.int64),
@@ -129,7 +146,7 @@ def _portable_outputs(
             use_peephole=False,
         )
         outputs.append(found.h)
-    return tf.concat(outputs, axis=1)[:, :rows]
+    return tf.concat(outputs, axis=1)
 
 
 def _reordered(weights: tf.Tensor) -> tf.Tensor:

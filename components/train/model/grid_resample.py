@@ -1,12 +1,15 @@
 """Sequences of any length <-> a grid of K steps, by linear interpolation within each one's length.
 
 Grid step k stands at k (L - 1) / (K - 1) steps of a sequence of length L: the first at its first
-step, the last at its last. Both ways are products with a matrix that the lengths alone decide, from
-one table of integers, so that its weights are exact to a rounding at any length:
+step, the last at its last. The weights of both ways are decided by the lengths alone, from one
+table of integers, so that they are exact to a rounding at any length:
 
     d[k, t] = |k (L - 1) - t (K - 1)|
     to the grid     max(0, K - 1 - d[k, t]) / (K - 1)   [K, T]
     from the grid   max(0, L - 1 - d[k, t]) / (L - 1)   [T, K]
+
+To the grid, at most two of a row are above 0, and their steps are gathered: a product with all T
+would be summed in an order, and take a memory, that the padding decides.
 
 A single step (L = 1) fills the whole grid, and is read from the grid's middle.
 """
@@ -27,9 +30,15 @@ def to_grid(values: tf.Tensor, length: tf.Tensor, steps: int) -> tf.Tensor:
     Returns:
       float32 [B, K, F].
     """
-    places = tf.range(tf.shape(values)[1])[tf.newaxis]
-    weight = tf.maximum(steps - 1 - _distance(places, length, steps), 0) / (steps - 1)
-    return tf.matmul(tf.cast(weight, values.dtype), values)
+    last = tf.cast(length, tf.int64)[:, tf.newaxis] - 1
+    place = tf.range(steps, dtype=tf.int64) * last  # In (K - 1)ths of a step.
+    before = place // (steps - 1)
+    way = (place - before * (steps - 1))[..., tf.newaxis]
+    low, high = (
+        tf.gather(values, step, batch_dims=1) for step in (before, tf.minimum(before + 1, last))
+    )
+    of_low, of_high = (tf.cast(part / (steps - 1), values.dtype) for part in (steps - 1 - way, way))
+    return of_low * low + of_high * high
 
 
 def from_grid(grid: tf.Tensor, length: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:

@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from ragline.components.contract import masking
 from ragline.components.train.data.input_pipeline import Batch, one_pass
+from ragline.components.train.dense import Dense
 from ragline.components.train.model import grid_resample, shrinkage_pca
 
 # K F, so that the covariance of the grids has at most 32 MiB, and its components take seconds.
@@ -38,19 +39,20 @@ def grid_steps(wanted: int, features: int) -> int:
 class LinearPath(keras.Layer):
     """Two dense maps, between the grid of a sequence [K F] and its code [E]."""
 
-    def __init__(self, *, features: int, steps: int, size: int) -> None:
+    def __init__(self, *, features: int, steps: int, size: int, exact: bool = False) -> None:
         """Builds both maps.
 
         Args:
           features: F.
           steps: K, see `grid_steps`.
           size: E.
+          exact: see `Dense`.
         """
         super().__init__(dtype="float32", name="linear")
         self.steps, self._features = steps, features
-        self.to_code = keras.layers.Dense(size, dtype="float32", name="to_code")
+        self.to_code = Dense(size, exact=exact, name="to_code")
         self.to_code.build((None, steps * features))
-        self.to_grid = keras.layers.Dense(steps * features, dtype="float32", name="to_grid")
+        self.to_grid = Dense(steps * features, exact=exact, name="to_grid")
         self.to_grid.build((None, size))
         self.built = True
 
