@@ -21,6 +21,7 @@ import pydantic
 from ragline import schemas
 from ragline.components.contract.columns import TIME_DELTA, Columns
 from ragline.components.contract.errors import UsageError
+from ragline.components.contract.signatures import collisions, legal
 from ragline.components.evaluate.metrics.formulas import HEAD_METRICS
 from ragline.components.evaluate.verdict.rules import Rules, unknown
 from ragline.components.ingest.options import InputOptions, QuarantineOptions
@@ -154,6 +155,11 @@ class Config:
         names = [head.name for head in self.heads]
         if len(set(names)) < len(names):
             mistakes.append(f"heads: expected each name once, received {', '.join(names)}")
+        mistakes += [
+            f"heads: the encoder would have two outputs {legal(name)!r}, of {other!r} and of "
+            f"{name!r}; expected names that differ in their letters and digits"
+            for name, other in collisions(names)
+        ]
         if mistakes:
             raise ValueError("\n".join(mistakes))
 

@@ -1,6 +1,7 @@
 """Tests of what a schema says of the columns, of schemas as files, and of the length buckets."""
 
 import pathlib
+import re
 
 import pytest
 from google.protobuf import text_format
@@ -145,7 +146,18 @@ def test_ragged_words_and_codes_are_categories() -> None:
 
 @pytest.mark.parametrize(
     ("name", "key"),
-    [("activity", "activity"), ("concept:name", "concept_name"), ("a b-c", "a_b_c")],
+    [
+        ("activity", "activity"),
+        ("concept:name", "concept_name"),
+        ("a b-c", "a_b_c"),
+        ("7up", "x_7up"),
+        ("class", "class_"),
+        ("self", "self_"),
+        ("_x", "x__x"),
+        ("é", "u00e9"),
+        ("温度", "u6e29u5ea6"),
+        ("\U0001f600", "u1f600"),
+    ],
 )
 def test_a_category_has_a_name_that_signatures_can_bear(name: str, key: str) -> None:
     category = Category(name=name, kind="bytes")
@@ -155,18 +167,35 @@ def test_a_category_has_a_name_that_signatures_can_bear(name: str, key: str) -> 
 @pytest.mark.parametrize(
     ("names", "told"),
     [
-        (("values",), "'values': the encoder would have two inputs 'values'"),
+        (("values",), "'values': expected another name, since ragline's own records have"),
         (("row:lengths",), "'row:lengths': the encoder would have two inputs 'row_lengths'"),
-        (("a:b", "a_b"), "'a_b': .* two inputs 'a_b'; expected another name than 'a:b' has"),
-        (("7up",), "'7up': expected a name that begins with a letter and is no word of Python"),
-        (("class",), "'class': expected a name that begins with a letter"),
-        (("_x",), "'_x': expected a name that begins with a letter"),
+        (("a:b", "a_b"), "'a_b': .* two inputs 'a_b', for 'a:b', too; expected names that differ"),
+        (("a b", "a-b"), "'a-b': .* two inputs 'a_b', for 'a b', too"),
+        (("observed",), "'observed': expected another name, since ragline's own records have"),
     ],
 )
 def test_a_category_that_cannot_be_an_input_is_refused(names: tuple[str, ...], told: str) -> None:
     blocks = [f"name: '{name}' type: BYTES" for name in names]
     with pytest.raises(SchemaError, match=f"^feature {told}"):
         Columns.from_schema(_schema("name: 'x' type: FLOAT", *blocks, ragged=("x", *names)))
+
+
+@pytest.mark.parametrize("name", ["values", "observed", "values$ragged_values"])
+def test_a_context_column_is_not_called_what_transformed_records_have(name: str) -> None:
+    with pytest.raises(SchemaError, match=re.escape(f"feature {name!r}: expected another name")):
+        Columns.from_schema(
+            _schema("name: 'x' type: FLOAT", f"name: '{name}' type: BYTES", ragged=("x",))
+        )
+
+
+@pytest.mark.parametrize("name", ["", " ", "\u3000"])
+@pytest.mark.parametrize("ragged", [("x",), ("x", "name")])
+def test_a_column_without_a_name_is_refused(name: str, ragged: tuple[str, ...]) -> None:
+    ragged = tuple(name if one == "name" else one for one in ragged)
+    with pytest.raises(SchemaError, match="has no name: expected one"):
+        Columns.from_schema(
+            _schema("name: 'x' type: FLOAT", f"name: '{name}' type: BYTES", ragged=ragged)
+        )
 
 
 def test_what_is_not_ragged_is_context() -> None:

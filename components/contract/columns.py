@@ -9,8 +9,6 @@ This module is the only place where a key of a record is written out.
 """
 
 import collections
-import keyword
-import re
 from collections.abc import Mapping
 from collections.abc import Sequence as Collection
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from typing import Literal
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from ragline.components.contract.signatures import ROW_LENGTHS
+from ragline.components.contract.signatures import ROW_LENGTHS, collisions, legal
 from ragline.schemas import SchemaError
 
 # Keys of the raw record, beside one column a feature under its own name.
@@ -91,8 +89,8 @@ class Category:
 
     @property
     def key(self) -> str:
-        """The name as the inputs and outputs of signatures can bear it: `concept_name`."""
-        return re.sub(r"\W", "_", self.name, flags=re.ASCII)
+        """The name as the inputs of signatures can bear it: `concept_name` of `concept:name`."""
+        return legal(self.name)
 
     @property
     def vocabulary(self) -> str:
@@ -177,7 +175,7 @@ class Columns:
                 "the schema has no feature: expected at least one FLOAT feature with a "
                 "ragged_tensor representation"
             )
-        _check_keys(categories)
+        _check_names(categories, context, columns=[feature.name for feature in schema.feature])
         return cls(
             features=tuple(features),
             context=context,
@@ -187,26 +185,29 @@ class Columns:
         )
 
 
-def _check_keys(categories: Collection[Category]) -> None:
-    """Each category is an input of the encoder's signatures, beside those that are always there.
+def _check_names(
+    categories: Collection[Category], context: Collection[str], columns: Collection[str]
+) -> None:
+    """Refuses what cannot be told apart, in transformed records or in the encoder's signatures.
 
     Raises:
-      SchemaError: if TensorFlow cannot name an input so, or two inputs would have one name.
+      SchemaError: a column without a name; a category or a context column that is called what
+        transformed records or signatures call something else; two categories of one legal name.
     """
-    taken = {VALUES: VALUES, OBSERVED: OBSERVED, LENGTH: LENGTH, ROW_LENGTHS: ROW_LENGTHS}
-    for category in categories:
-        key = category.key
-        if not key[:1].isalpha() or keyword.iskeyword(key):
+    if any(not name.strip() for name in columns):
+        raise SchemaError("a feature of the schema has no name: expected one")
+    for name in (*context, *(category.name for category in categories)):
+        if name.partition("$")[0] in (VALUES, OBSERVED):
             raise SchemaError(
-                f"feature {category.name!r}: expected a name that begins with a letter and is no "
-                "word of Python, since the encoder has an input of that name"
+                f"feature {name!r}: expected another name, since ragline's own records have a "
+                f"column {name!r}; rename it in the data and in the schema"
             )
-        if key in taken:
-            raise SchemaError(
-                f"feature {category.name!r}: the encoder would have two inputs {key!r}; expected "
-                f"another name than {taken[key]!r} has"
-            )
-        taken[key] = category.name
+    reserved = (VALUES, OBSERVED, LENGTH, ROW_LENGTHS)
+    for name, other in collisions([*reserved, *(category.name for category in categories)]):
+        raise SchemaError(
+            f"feature {name!r}: the encoder would have two inputs {legal(name)!r}, for {other!r}, "
+            f"too; expected names that differ in their letters and digits"
+        )
 
 
 def _feature(feature: schema_pb2.Feature) -> Feature:

@@ -23,16 +23,18 @@ ROWS = 4
 class Dense(keras.layers.Dense):
     """`keras.layers.Dense` without an activation; exact: summed in float64, given in float32."""
 
-    def __init__(self, units: int, *, exact: bool, name: str) -> None:
-        """Makes the layer.
+    def __init__(self, inputs: int, units: int, *, exact: bool, name: str) -> None:
+        """Builds the layer.
 
         Args:
-          units: outputs.
+          inputs: of a row.
+          units: outputs of a row.
           exact: whether to sum in float64; of a model that is exported.
           name: of the layer.
         """
         super().__init__(units, dtype="float32", name=name)
         self._exact = exact
+        self.build((None, inputs))
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """The affine map of `inputs`, [..., inputs] -> float32 [..., units]."""

@@ -180,8 +180,8 @@ class HeadOptions:
 
     def __post_init__(self) -> None:
         mistakes = []
-        if not self.name.isidentifier():
-            mistakes.append(f"name: expected letters, digits and '_', received {self.name!r}")
+        if not self.name.strip():
+            mistakes.append(f"name: expected one, received {self.name!r}")
         if self.type == "classification" and len(set(self.classes)) < 2:
             mistakes.append(
                 f"classes: expected at least 2 different ones, received {list(self.classes)}"

@@ -20,6 +20,7 @@ from ragline.components.contract.columns import LENGTH_BUCKET, SEQUENCE_ID
 from ragline.components.contract.errors import UsageError
 from ragline.components.contract.signatures import BASELINES, MODEL
 from ragline.components.evaluate.metrics.formulas import MASKED_MSE, NORMALISED_MSE
+from ragline.components.evaluate.metrics.slices import OVERALL, parts_of
 from ragline.components.evaluate.verdict.rules import NEWEST, PCA, UNTRAINED
 from ragline.components.files.storage import read_json, standard, write_text
 from ragline.pipeline.report import comparison, figures, sample_figures
@@ -225,8 +226,8 @@ def by_column(
         return {**metrics[name], "baselines": beside}
 
     for name in metrics:
-        column, equals, value = name.partition("=")
-        if equals:
+        column, value = parts_of(name)
+        if name != OVERALL:
             found.setdefault(column, {})[value] = row(name)
     return {column: rows | {"All": row("overall")} for column, rows in found.items()}
 

@@ -3,9 +3,10 @@
 `PYTHONPATH=tests python tests/push/clean_exports.py` derives push/contract/ops.txt from them.
 """
 
+import dataclasses
 import pathlib
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import apache_beam as beam
 import events
@@ -68,11 +69,20 @@ def transform_output(
         time=None,
         context={column: [None] * len(ids) for column in columns.context},
     )
+    return analyse(schema, examples.encode_chunk(chunk, columns), folder)
+
+
+def analyse(
+    schema: schema_pb2.Schema, records: Collection[bytes], folder: pathlib.Path
+) -> tft.TFTransformOutput:
+    """A schema's Transform graph, analysed by TFT on raw records."""
+    columns = Columns.from_schema(schema)
     config = {
         "features": list(columns.names),
         "context": list(columns.context),
         "allow_missing": columns.allow_missing,
-        "categories": [],
+        "categories": [dataclasses.asdict(category) for category in columns.categories],
+        "max_words": 100,
     }
     source = tfxio.TFExampleBeamRecord(
         physical_format="inmem", telemetry_descriptors=["test"], schema=schema
@@ -82,9 +92,7 @@ def transform_output(
         beam.Pipeline(runner="FnApiRunner") as pipeline,
         tft_beam.Context(temp_dir=temporary, force_tf_compat_v1=False),
     ):
-        batches = (
-            pipeline | beam.Create(examples.encode_chunk(chunk, columns)) | source.BeamSource()
-        )
+        batches = pipeline | beam.Create(records) | source.BeamSource()
         analysed = (batches, source.TensorAdapterConfig()) | tft_beam.AnalyzeDataset(
             lambda inputs: preprocessing_fn(inputs, config)
         )
@@ -120,12 +128,13 @@ def write(
     transform: tft.TFTransformOutput,
     folder: pathlib.Path,
     seed: int = 0,
+    heads: Collection[HeadOptions] = (),
     **options,
 ) -> pathlib.Path:
     """Exports an untrained model of a schema, with its golden inputs."""
     schema = schema_of(name)
     columns = Columns.from_schema(schema)
-    heads = (HEAD,) if options and "label" in columns.context else ()
+    heads = heads or ((HEAD,) if options and "label" in columns.context else ())
     vocabularies = categories.vocabularies_of(transform, columns)
     keras.utils.set_random_seed(seed)
     built = architecture.build(

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from push import clean_exports, runtimes
 
-from ragline.components.contract.columns import Columns
 from ragline.components.push.contract import clean_process, padding_contract
 
 # The last digits of float32 (2^-24 of a number, or of 1), four times: a quarter of the contract's
@@ -123,7 +122,7 @@ def test_the_contract_holds_as_a_push_demands_it(loaded, kind):
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.id.startswith("60")])
 def test_onnx_gives_one_answer_too(loaded, kind, tmp_path):
-    path, model = loaded(kind)
+    path, _ = loaded(kind)
     session = runtimes.written(path, tmp_path / "encoder.onnx")
     request = _request(0, 20, 50, MODELS[kind][0], {})
     [together] = session.run(["embedding"], request)

@@ -23,7 +23,7 @@ from ragline.components.evaluate.metrics.totals import Totals
 
 # TFMA leaves out of its results what begins with an underscore.
 _TOTALS = metric_types.MetricKey(name="_ragline_totals")
-_COUNT = "#count"
+_COUNT = "count/"  # No metric begins so, whatever a feature is called.
 
 
 class MaskedMetrics(metric_types.Metric):
@@ -56,12 +56,12 @@ def key_of(predictor: str, metric: str) -> str:
 
 def count_of(key: str) -> str:
     """The name in TFMA's results under which a metric's count stands."""
-    return f"{key}{_COUNT}"
+    return f"{_COUNT}{key}"
 
 
 def is_count(key: str) -> bool:
     """Whether a name in TFMA's results is one of `count_of`."""
-    return key.endswith(_COUNT)
+    return key.startswith(_COUNT)
 
 
 def _computations(

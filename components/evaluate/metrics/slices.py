@@ -6,12 +6,14 @@ column of text or integers. TFMA makes a slice of each value it meets; a column 
 keeps the 20 with the most sequences, and a sentence says that there were more.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ragline.components.contract.columns import LENGTH_BUCKET, MISSING_BUCKET, Columns
 
 OVERALL = "overall"
+_PARTS = re.compile(r"((?:\\.|[^=\\])*\\?)(?:=(.*))?", re.DOTALL)
 MOST = 20  # Of a column: as many as a person reads, and a verdict can have an opinion on.
 
 
@@ -27,7 +29,8 @@ def columns_of(columns: Columns) -> tuple[str, ...]:
 
 def name_of(column: str, value: Any) -> str:
     """The slice of a value, as records hold it: bytes or an integer."""
-    return f"{column}={text_of(value)}"
+    written = column.replace("\\", "\\\\").replace("=", "\\=")
+    return f"{written}={text_of(value)}"
 
 
 def text_of(value: Any) -> str:
@@ -37,7 +40,16 @@ def text_of(value: Any) -> str:
 
 def column_of(name: str) -> str:
     """The column of a slice; `overall` of the whole split."""
-    return name.partition("=")[0]
+    return parts_of(name)[0]
+
+
+def parts_of(name: str) -> tuple[str, str]:
+    r"""Column and value of a slice; `overall` and "" of the whole split.
+
+    A column's own `=` is written `\=`, and its `\` twice.
+    """
+    column, value = _PARTS.fullmatch(name).groups()  # type: ignore[union-attr]  # Any text fits.
+    return re.sub(r"\\(.)", r"\1", column, flags=re.DOTALL), value or ""
 
 
 def most_common(sequences: Mapping[str, float]) -> tuple[list[str], list[str]]:
@@ -67,6 +79,6 @@ def most_common(sequences: Mapping[str, float]) -> tuple[list[str], list[str]]:
 
 def _order(name: str) -> tuple[float, str]:
     """By the number that a value begins with, then as text."""
-    value = name.partition("=")[2]
+    value = parts_of(name)[1]
     digits = value[: next((i for i, c in enumerate(value) if not c.isdigit()), len(value))]
     return (float(digits) if digits else float("inf"), value)

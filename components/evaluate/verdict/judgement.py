@@ -193,7 +193,9 @@ def _both(rule: Rule, name: str, table: Table) -> tuple[Numbers, float]:
     if rule.against != NEWEST:
         return numbers, _value(other.get(rule.metric, {}))
     prefix = formulas.of_feature(NORMALISED_MSE, "")
-    theirs = {key.removeprefix(prefix): _value(n) for key, n in other.items() if prefix in key}
+    theirs = {
+        key.removeprefix(prefix): _value(n) for key, n in other.items() if key.startswith(prefix)
+    }
     ours = formulas.normalised_by_feature({key: _value(n) for key, n in table[MODEL][name].items()})
     common = sorted(ours.keys() & theirs.keys())
     if not common:

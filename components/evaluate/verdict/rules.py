@@ -143,8 +143,8 @@ def unknown(rules: Rules, columns: Columns, heads: Collection[Head]) -> Iterator
                 f"rules.{place}.metric: expected one of {', '.join(metrics)}, "
                 f"received {rule.metric!r}"
             )
-        column, equals, value = rule.slice.partition("=")
-        if rule.slice != slices.OVERALL and not (column in sliced and equals and value):
+        column, value = slices.parts_of(rule.slice)
+        if rule.slice != slices.OVERALL and not (column in sliced and value):
             wanted = ", ".join(f"{name}=..." for name in sliced)
             yield (
                 f"rules.{place}.slice: expected {slices.OVERALL} or one of {wanted}, "

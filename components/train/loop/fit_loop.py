@@ -25,6 +25,8 @@ from ragline.components.train.loop.trainer import (
     Sums,
     Trainer,
     category_term,
+    head_right,
+    head_term,
     mean_of,
 )
 from ragline.components.train.options import HeadOptions, TrainOptions
@@ -190,10 +192,10 @@ def _one_epoch(
 
 
 def _head_metrics(head: HeadOptions, train: Sums, evaluated: Sums) -> dict[str, float]:
-    name = f"{head.name}_loss"
+    name = head_term(head.name)
     metrics = {"loss": mean_of(train, name), "eval_loss": mean_of(evaluated, name)}
     if head.type == "classification":
-        right, count = evaluated[f"{head.name}_right"], evaluated[f"{name}_count"]
+        right, count = evaluated[head_right(head.name)], evaluated[f"{name}_count"]
         metrics["eval_accuracy"] = masked_mean_of(right, count)
     return metrics
 

@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from ragline.components.contract.masking import masked_mean, masked_mean_of, total_weight
+from ragline.components.contract.signatures import legal
 from ragline.components.files.storage import digest_of
 from ragline.components.runtime import cores, progress
 from ragline.components.train.data.input_pipeline import Batch, sums_over
@@ -58,8 +59,18 @@ def leads(strategy: tf.distribute.Strategy) -> bool:
 
 
 def category_term(name: str) -> str:
-    """The key of a category's cross-entropy among the sums; no head has such a name."""
-    return f"category:{name}"
+    """The key of a category's cross-entropy among the sums."""
+    return f"category:{name}:entropy"
+
+
+def head_term(name: str) -> str:
+    """The key of a head's loss among the sums; no category has such a one, with its colons."""
+    return f"{legal(name)}_loss"
+
+
+def head_right(name: str) -> str:
+    """The key of how many labels a head has right, likewise."""
+    return f"{legal(name)}_right"
 
 
 def mean_of(sums: Sums, name: str) -> float:
@@ -287,10 +298,11 @@ class Trainer:
         for head, answer in zip(self.heads, answers, strict=True):
             label, weight = batch.labels[head.name], batch.label_weight[head.name]
             total, count = loss.head_sums(head, label, answer, weight)
-            sums |= {f"{head.name}_loss": total, f"{head.name}_loss_count": count}
+            term = head_term(head.name)
+            sums |= {term: total, f"{term}_count": count}
             if head.type == "classification":
                 right = tf.cast(tf.equal(tf.argmax(answer, axis=1), label), tf.float32)
-                sums[f"{head.name}_right"] = tf.reduce_sum(weight * right)
+                sums[head_right(head.name)] = tf.reduce_sum(weight * right)
         for name, logits in outputs.logits.items():
             term, codes = category_term(name), batch.codes[name]
             weight = tf.cast(batch.code_weight[name] > 0, tf.float32)
@@ -315,7 +327,7 @@ class Trainer:
         """Of the terms of the objective: the reconstruction, each head and each category."""
         return (
             LOSS,
-            *(f"{head.name}_loss" for head in self.heads),
+            *(head_term(head.name) for head in self.heads),
             *(category_term(name) for name in self.categories),
         )
 

@@ -28,6 +28,7 @@ import numpy as np
 import tensorflow as tf
 
 from ragline.components.contract import masking
+from ragline.components.contract.signatures import legal
 from ragline.components.train.dense import Dense
 from ragline.components.train.model import fused_lstm
 from ragline.components.train.model.linear_path import LinearPath, grid_steps
@@ -93,17 +94,19 @@ class MaskedAutoencoder(keras.Model):
         self.backward = (
             _stack("backward", options, sizes, use_cudnn) if options.bidirectional else []
         )
-        self.code = _dense("code", read, options.embedding_size, exact)
+        self.code = Dense(read, options.embedding_size, exact=exact, name="code")
         sizes = [written] + [options.units] * (options.layers - 1)
         self.decoder = _stack("decoder", options, sizes, use_cudnn)
-        self.reconstruction = _dense("reconstruction", options.units, features, exact)
+        self.reconstruction = Dense(options.units, features, exact=exact, name="reconstruction")
         self.tables = [_table(index, one) for index, one in enumerate(vocabularies)]
         self.words = [
-            _dense(f"words_{index}", options.units, vocabulary.size, exact=False)
+            Dense(options.units, vocabulary.size, exact=False, name=f"words_{index}")
             for index, vocabulary in enumerate(vocabularies)
         ]
+        size = options.embedding_size
         self.heads = [
-            _dense(head.name, options.embedding_size, head.outputs, exact) for head in heads
+            Dense(size, head.outputs, exact=exact, name=f"head_{legal(head.name)}")
+            for head in heads
         ]
         # Of a whole sequence, not of a step: its draw has no T in its shape, which padding would
         # change.
@@ -394,10 +397,4 @@ def _table(index: int, vocabulary: Vocabulary) -> keras.layers.Embedding:
         vocabulary.size, vocabulary.embedding_size, dtype="float32", name=f"table_{index}"
     )
     layer.build()
-    return layer
-
-
-def _dense(name: str, inputs: int, outputs: int, exact: bool) -> Dense:
-    layer = Dense(outputs, exact=exact, name=name)
-    layer.build((None, inputs))
     return layer

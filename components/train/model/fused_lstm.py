@@ -120,7 +120,7 @@ def _portable_outputs(
     BlockLSTM is the whole recurrence in one operation: one product of (x[t], h[t-1]) a step,
     where a loop of operations would do with that of h[t-1], but pays 1 to 2 us for each of some 30.
     """
-    steps, rows = tf.unstack(tf.shape(sequences)[:2])
+    steps = tf.shape(sequences)[0]
     if constant is not None:
         repeated = tf.tile(constant[tf.newaxis], [steps, 1, 1])
         sequences = tf.concat([repeated, sequences], axis=2)

@@ -50,10 +50,8 @@ class LinearPath(keras.Layer):
         """
         super().__init__(dtype="float32", name="linear")
         self.steps, self._features = steps, features
-        self.to_code = Dense(size, exact=exact, name="to_code")
-        self.to_code.build((None, steps * features))
-        self.to_grid = Dense(steps * features, exact=exact, name="to_grid")
-        self.to_grid.build((None, size))
+        self.to_code = Dense(steps * features, size, exact=exact, name="to_code")
+        self.to_grid = Dense(size, steps * features, exact=exact, name="to_grid")
         self.built = True
 
     def grid(self, values: tf.Tensor, length: tf.Tensor, weight: tf.Tensor | None) -> tf.Tensor:

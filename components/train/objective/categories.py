@@ -126,7 +126,7 @@ def with_categories(
     """
     found = dict(sums)
     for vocabulary in vocabularies:
-        name, key = vocabulary.name, vocabulary.category.key
+        name = vocabulary.name
         counted = weight[name] > 0
         parts = {
             CROSS_ENTROPY: cross_entropy(codes[name], logits[name], weight[name]),
@@ -135,7 +135,7 @@ def with_categories(
         }
         for sum_, part in parts.items():
             by_sequence = tf.reduce_sum(tf.cast(part, tf.float64), axis=1)
-            found[category_sum(key, sum_)] = by_sequence
+            found[category_sum(name, sum_)] = by_sequence
         finite = tf.math.is_finite(masking.select(counted, logits[name]))
         all_finite = tf.cast(tf.reduce_all(finite, axis=(1, 2)), tf.float64)
         found[N_FINITE] = tf.minimum(found[N_FINITE], all_finite)
