@@ -43,9 +43,15 @@ def build(network: Network) -> onnx.ModelProto:
     states = nodes.call("Concat", *inputs, axis=2) if len(inputs) > 1 else values
     states = nodes.call("Transpose", states, perm=[1, 0, 2])  # [T, B, ...]
     lengths = nodes.cast(LENGTH, "INT32")
+    # One row and step more: onnxruntime's LSTM dies of a batch without any, and takes the process
+    # with it. It also makes a batch of one compute as others do.
+    states = nodes.call("Pad", states, np.array([0, 0, 0, 1, 1, 0], np.int64))
+    lengths = nodes.call("Pad", lengths, np.array([0, 1], np.int64), np.int32(1))
     last = ""
     for layer in network.layers:
         states, last = _recurrent(nodes, network.cell, layer, states, lengths)
+    rows = nodes.unsqueeze(nodes.shape(LENGTH, 0), 0)
+    last = nodes.call("Slice", last, np.array([0], np.int64), rows)
     code = nodes.affine(last, network.code)
     if network.linear:
         part = onnx_linear_path.code(nodes, network.linear, values, observed, LENGTH, mask)

@@ -382,3 +382,22 @@ def test_an_onnx_file_that_gives_other_embeddings_is_not_written(exports, tmp_pa
     with pytest.raises(export_saved_model.CannotExportError, match="as ONNX it gives other"):
         runtimes.written(exports["gestures"][0], tmp_path / "encoder.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "place"), [("gestures", 0), ("gestures", 1), ("events", 1)])
+def test_an_empty_batch_has_an_empty_answer_in_onnxruntime(exports, tmp_path, name, place):
+    """In a process of its own: an LSTM node without a row or a step kills it."""
+    _states(exports)
+    output = tmp_path / "encoder.onnx"
+    runtimes.written(exports[name][place], output)
+    code = f"""
+import numpy as np, onnxruntime
+session = onnxruntime.InferenceSession({str(output)!r}, providers=["CPUExecutionProvider"])
+kinds = {{"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(string)": object}}
+for steps in (0, 1, 7):
+    shapes = {{one.name: [0, steps, *one.shape[2:]][:len(one.shape)] for one in session.get_inputs()}}
+    inputs = {{one.name: np.zeros(shapes[one.name], kinds[one.type]) for one in session.get_inputs()}}
+    print(*session.run(["embedding"], inputs)[0].shape)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "0 3\n" * 3), done.stderr
