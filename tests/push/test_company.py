@@ -1,7 +1,7 @@
 """A sequence gets one answer, alone and in any company, of any number of features.
 
 In float32, a product of one row is summed in another order than one of many: see
-`components/train/dense.py`.
+`components/train/model/dense.py`.
 """
 
 import events

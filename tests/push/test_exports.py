@@ -395,8 +395,8 @@ import numpy as np, onnxruntime
 session = onnxruntime.InferenceSession({str(output)!r}, providers=["CPUExecutionProvider"])
 kinds = {{"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(string)": object}}
 for steps in (0, 1, 7):
-    shapes = {{one.name: [0, steps, *one.shape[2:]][:len(one.shape)] for one in session.get_inputs()}}
-    inputs = {{one.name: np.zeros(shapes[one.name], kinds[one.type]) for one in session.get_inputs()}}
+    shapes = {{i.name: [0, steps, *i.shape[2:]][:len(i.shape)] for i in session.get_inputs()}}
+    inputs = {{i.name: np.zeros(shapes[i.name], kinds[i.type]) for i in session.get_inputs()}}
     print(*session.run(["embedding"], inputs)[0].shape)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -1,6 +1,7 @@
 """Build the masked LSTM autoencoder.
 
 architecture.py   encoder -> embedding -> decoder -> Dense, cropped
+dense.py          a product whose rows do not depend on their company
 fused_lstm.py     Keras's LSTM, fast on a CPU
 recurrence.py     its loops over steps, as machine code
 linear_path.py    the linear path around the recurrence, started at a PCA

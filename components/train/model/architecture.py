@@ -29,8 +29,8 @@ import tensorflow as tf
 
 from ragline.components.contract import masking
 from ragline.components.contract.signatures import legal
-from ragline.components.train.dense import Dense
 from ragline.components.train.model import fused_lstm
+from ragline.components.train.model.dense import Dense
 from ragline.components.train.model.linear_path import LinearPath, grid_steps
 from ragline.components.train.objective.categories import Vocabulary
 from ragline.components.train.options import HeadOptions, TrainOptions
@@ -393,8 +393,7 @@ def _linear(features: int, options: TrainOptions, exact: bool) -> LinearPath | N
 
 
 def _table(index: int, vocabulary: Vocabulary) -> keras.layers.Embedding:
-    layer = keras.layers.Embedding(
-        vocabulary.size, vocabulary.embedding_size, dtype="float32", name=f"table_{index}"
-    )
+    sizes = vocabulary.size, vocabulary.embedding_size
+    layer = keras.layers.Embedding(*sizes, dtype="float32", name=f"table_{index}")
     layer.build()
     return layer

@@ -34,8 +34,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ragline.components.train import dense
-from ragline.components.train.model import recurrence
+from ragline.components.train.model import dense, recurrence
 
 
 def serves(layer: keras.layers.Layer) -> bool:

@@ -23,8 +23,8 @@ import tensorflow as tf
 
 from ragline.components.contract import masking
 from ragline.components.train.data.input_pipeline import Batch, one_pass
-from ragline.components.train.dense import Dense
 from ragline.components.train.model import grid_resample, shrinkage_pca
+from ragline.components.train.model.dense import Dense
 
 # K F, so that the covariance of the grids has at most 32 MiB, and its components take seconds.
 MOST_NUMBERS = 2_048
