@@ -56,6 +56,6 @@ def load(name_or_path: str | os.PathLike[str]) -> schema_pb2.Schema:
     """
     path = locate(name_or_path)
     try:
-        return text_format.Parse(path.read_text(encoding="utf-8"), schema_pb2.Schema())
+        return text_format.Parse(path.read_text(encoding="utf-8-sig"), schema_pb2.Schema())
     except (text_format.ParseError, UnicodeDecodeError) as error:
         raise SchemaError(f"{path}: {error}") from error

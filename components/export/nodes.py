@@ -54,7 +54,7 @@ class Nodes:
         return self.constants[key].name
 
     def affine(self, tensor: str, dense: Dense) -> Any:
-        """A dense map, float32 [B, outputs], summed in float64: see components/train/model/dense.py."""
+        """A dense map, float32 [B, outputs], summed in float64: see train/model/dense.py."""
         rows, kernel = self.cast(tensor, "DOUBLE"), dense.kernel.astype(np.float64)
         product = self.call("MatMul", rows, kernel)
         return self.cast(self.call("Add", product, dense.bias.astype(np.float64)), "FLOAT")

@@ -3,15 +3,19 @@
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from ragline.components.ingest import time_formats
+from ragline.components.ingest.source import patterns
 from ragline.components.ingest.steps import times
 
 FormatName = Literal[
     "auto", "csv", "jsonl", "npz", "parquet", "sequence_example", "tfrecord", "ts", "xes"
 ]
 # The formats in which a row can be a step: only these can be grouped.
-TABLES = ("csv", "parquet")
+TABLES = ("csv", "jsonl", "parquet")
 # Stands for the file's name among the columns that name a row's sequence: a file is a sequence.
 FILE = "{FILE}"
+# Stands for the entity where each sequence is one of its own.
+SEQUENCE = "{SEQUENCE}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +27,9 @@ class StepOptions:
     Attributes:
       unsorted_time: of a sequence whose times do not rise: `sort` its steps, equal times in the
         order in which they were read, or `reject` it.
-      duplicate_time: of steps with equal times: `keep` them all, keep the `first`, or `reject` the
-        sequence.
+      duplicate_time: of steps with equal times: `keep` them all, keep the `first`, `merge` them into
+        one step that holds the last value observed of each column, or `reject` the sequence. `merge`
+        also leaves out steps in which nothing was observed.
       negative_time: of a sequence with a time below 0: `keep` it, for a time is a place on a line
         whose origin is arbitrary, or `reject` it.
       session_gap: a pause of more than so many seconds starts a new sequence; None does not cut.
@@ -42,7 +47,7 @@ class StepOptions:
     """
 
     unsorted_time: Literal["sort", "reject"] = "sort"
-    duplicate_time: Literal["keep", "first", "reject"] = "keep"
+    duplicate_time: Literal["keep", "first", "merge", "reject"] = "keep"
     negative_time: Literal["keep", "reject"] = "keep"
     session_gap: float | None = None
     max_length: int = 4096
@@ -83,7 +88,8 @@ class InputOptions:
     Attributes:
       train: path or pattern of the raw files; with `eval` unset, both splits come from them. A
         `{SPAN}` in it stands for a number, `{SPAN:4}` for one of four digits, and `{YYYY}`, `{MM}`
-        and `{DD}` for a date; the newest span is read.
+        and `{DD}` for a date; the newest span is read. A `{name}` of small letters is a field: what it
+        stands for in a file's name can be the entity, part of the id, or context.
       eval: path or pattern of the evaluation files, where the split is given (an official split).
       spans: how many of the newest spans are read together, a rolling window. All are trained on;
         evaluated is the newest alone, and what falls to eval of an older one is left out.
@@ -91,13 +97,30 @@ class InputOptions:
         is the newest that there is. `ragline run --span` sets it.
       format: how the files are read; `auto` goes by the file's name and its first bytes.
       group_by: columns of a long table, in which a row is a step, that name the row's sequence;
-        `{FILE}` is the name of the row's file. None where a record is a whole sequence.
+        `{FILE}` is the name of the row's file, and a field of the pattern what it stands for there.
+        None where a record is a whole sequence.
       order_by: the column of a step's time: numbers in `time_unit`, or text as ISO 8601. None keeps
         the order of the file.
       time_unit: of times that are numbers.
-      entity: the column of the entity; None takes `entity_id` if it is there, else the first column
-        of `group_by`, else each sequence is its own entity.
-      delimiter: between the cells of a CSV file; None finds out which of `,` `;` tab and `|`.
+      time_format: of times that are text, in the directives of Python's strptime, such as
+        `%d.%m.%Y %H:%M:%S`; None is ISO 8601. Numbers are read by it as well: `%Y%m%d`. A format
+        without a day counts from 0, also beyond 24 hours.
+      time_zone: of times that state no offset, such as `Europe/Berlin`; None is UTC.
+      date: the column of the day, of tables in which `order_by` holds the time of the day alone;
+        the two are read as one text, a blank between them.
+      entity: the column of the entity, or `{SEQUENCE}`, each sequence is one; None takes
+        `entity_id` if it is there, else the first column of `group_by`, else each sequence is its
+        own entity.
+      variable: the column, of a table in which a row is one measurement, that names what was
+        measured: a feature, a category or a context column of the schema; rows of others are not
+        read. It needs `steps.duplicate_time = "merge"`, and features that may be missing.
+      value: the column of the measured value, where `variable` is given.
+      columns: the names of a CSV file's columns, in order, where its first line is no header.
+      delimiter: between the cells of a CSV file; a blank stands for runs of blanks and tabs. None
+        finds out which of `,` `;` tab, `|` and blanks.
+      decimal: the mark between a CSV file's whole numbers and fractions, `.` or `,`. Stating it
+        also takes the other mark, a blank or an apostrophe between groups of three digits, and a
+        per cent sign, which is left out: 5% is 5. None takes digits with `.` alone.
       missing_text: cells that stand for a missing value; an empty one does only if "" is among
         them.
       duplicate_id: of records with the same id, the later ones go to the quarantine, or the run is
@@ -118,8 +141,15 @@ class InputOptions:
     group_by: tuple[str, ...] = ()
     order_by: str | None = None
     time_unit: times.Unit = "s"
+    time_format: str | None = None
+    time_zone: str | None = None
+    date: str | None = None
     entity: str | None = None
+    variable: str | None = None
+    value: str | None = None
+    columns: tuple[str, ...] = ()
     delimiter: str | None = None
+    decimal: Literal[".", ","] | None = None
     missing_text: tuple[str, ...] = ("NaN", "?")
     duplicate_id: Literal["quarantine", "abort"] = "quarantine"
     eval_share: float = 0.2
@@ -152,6 +182,22 @@ class InputOptions:
                 f"group_by: a record of {self.format} is a whole sequence; expected no columns, "
                 f"received {', '.join(self.group_by)}"
             )
+        if twice := [name for name in self.columns if self.columns.count(name) > 1]:
+            mistakes.append(f"columns: expected each name once, received {twice[0]!r} twice")
+        if self.eval is not None and set(patterns.fields(self.eval)) != set(self.fields):
+            mistakes.append(
+                f"eval: expected the same fields as in train, {', '.join(self.fields) or 'none'}; "
+                f"received {', '.join(patterns.fields(self.eval)) or 'none'}"
+            )
+        if (self.variable is None) != (self.value is None):
+            mistakes.append("variable, value: expected both or neither, received one")
+        if self.variable is not None and not (self.group_by and self.order_by):
+            mistakes.append("variable: expected group_by and order_by with it")
+        if self.variable is not None and self.steps.duplicate_time != "merge":
+            mistakes.append(
+                "variable: expected steps.duplicate_time = 'merge' with it, received "
+                f"{self.steps.duplicate_time!r}"
+            )
         if self.delimiter is not None and len(self.delimiter.encode()) != 1:
             mistakes.append(f"delimiter: expected one character, received {self.delimiter!r}")
         if self.entity == FILE and FILE not in self.group_by:
@@ -159,6 +205,16 @@ class InputOptions:
         mistakes += self._mistakes_of_time()
         if mistakes:
             raise ValueError("\n".join(mistakes))
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names that the patterns have fields of."""
+        return patterns.fields(self.train)
+
+    @property
+    def times(self) -> times.Spelling:
+        """How times are written."""
+        return times.Spelling(unit=self.time_unit, format=self.time_format, zone=self.time_zone)
 
     def _mistakes_of_time(self) -> list[str]:
         mistakes = []
@@ -169,6 +225,17 @@ class InputOptions:
                 mistakes.append("steps.time_delta: expected order_by with it, received none")
             if self.eval_from is not None:
                 mistakes.append("eval_from: expected order_by with it, received none")
+            if self.date is not None:
+                mistakes.append("date: expected order_by with it, received none")
+        if self.time_format is not None:
+            try:
+                time_formats.pattern(self.time_format)
+            except ValueError as error:
+                mistakes.append(f"time_format: {error}")
+        if self.time_zone is not None and not times.is_zone(self.time_zone):
+            mistakes.append(
+                f"time_zone: expected a name such as Europe/Berlin, received {self.time_zone!r}"
+            )
         if self.eval_from is not None:
             try:
                 times.of_time(self.eval_from)

@@ -271,7 +271,7 @@ def test_long_tables(tmp_path):
         ({"ax": [[1.0]], "ay": [[1.0]], "length": ["1"]}, NESTED, "type", "expected integers"),
         ({"ax": [[1.0]], "ay": [[1.0]], "id": [1]}, LONG, "type", r"need no input\.group_by"),
         ({"ax": ["1"], "ay": [1.0], "id": [1]}, LONG, "type", "numbers, received string"),
-        ({"ax": [1.0], "ay": [1.0], "id": [1.0]}, LONG, "type", "text or integers"),
+        ({"ax": [1.0], "ay": [1.0], "id": [True]}, LONG, "type", "text, integers or dates"),
         ({"ax": [1.0], "ay": [1.0]}, LONG, "missing_column", "'id'"),
     ],
 )

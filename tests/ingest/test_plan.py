@@ -195,8 +195,8 @@ def test_a_stated_format_is_taken_whatever_the_name(tmp_path: pathlib.Path) -> N
 
 
 def test_only_tables_can_be_grouped(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(BadDataError, match=r"not_a_table: .*x\.jsonl: read as jsonl"):
-        _plan(_write(tmp_path, "x.jsonl"), group_by=("id",))
+    with pytest.raises(BadDataError, match=r"not_a_table: .*x\.ts: read as ts"):
+        _plan(_write(tmp_path, "x.ts"), group_by=("id",))
 
 
 @pytest.mark.parametrize("name", ["x.JSONL", "x.Ndjson"])

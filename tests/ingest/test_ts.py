@@ -171,7 +171,7 @@ def test_a_bad_target_is_rejected(kind: ContextKind, text: bytes, message: str) 
         (b" : :x", "empty: expected at least one step"),
         (b"1::x", "number_format: expected a number, received b''"),
         (b"1,2:1:x", "ragged: expected as many steps in each feature"),
-        (b"1, 2:1,2:x", "number_format: expected a number, received b' 2'"),
+        (b"1 2:1,2:x", "number_format: expected a number, received b'1 2'"),
         (b"(0,1),(1,2):(0,1):x", r"number_format: expected a number, received b'\(0'"),
         (b"1,inf:1,2:x", "number_format: expected a number, received b'inf'"),
         (b"1,2:1,2,:x", "number_format: expected a number, received b''"),

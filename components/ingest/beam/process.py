@@ -171,7 +171,9 @@ class _Turn:
         job = self._job
         self.report["read"] += len(part.chunk) + len(part.rejected)
         yield from part.rejected
-        kept = checks.refuse(with_ids(part.chunk, file), self._reasons_of(file, part.chunk))
+        kept = checks.refuse(
+            with_ids(part.chunk, file, job.options), self._reasons_of(file, part.chunk)
+        )
         yield from kept.rejected
         checked = checks.check(kept.chunk, self._raw_columns, job.options.steps)
         yield from checked.rejected
@@ -272,13 +274,24 @@ def shown_path(file: File) -> str:
     return file.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def with_ids(chunk: Chunk, file: File) -> Chunk:
-    """A Chunk in which every record has its id, its place if it states none, and its entity."""
+def with_ids(chunk: Chunk, file: File, options: InputOptions) -> Chunk:
+    """A Chunk in which every record has its id, its place if it states none, and its entity.
+
+    What stands in the file's name is the entity or context, where a record does not state it.
+    """
     ids = [
         f"{file.name}:{number}" if stated is None else stated
         for number, stated in zip(chunk.number.tolist(), chunk.sequence_id, strict=True)
     ]
+    of_file = file.fields.get(options.entity or "")
     entities = [
-        own if stated is None else stated for own, stated in zip(ids, chunk.entity_id, strict=True)
+        of_file or own if stated is None else stated
+        for own, stated in zip(ids, chunk.entity_id, strict=True)
     ]
-    return dataclasses.replace(chunk, sequence_id=ids, entity_id=entities)
+    context = {
+        name: [file.fields[name] if value is None else value for value in values]
+        if name in file.fields
+        else values
+        for name, values in chunk.context.items()
+    }
+    return dataclasses.replace(chunk, sequence_id=ids, entity_id=entities, context=context)

@@ -9,16 +9,17 @@ tfrecord.py          TFRecord of tf.Example in the raw contract
 sequence_example.py  TFRecord of tf.SequenceExample
 xes.py               event logs, a trace a sequence
 parsing/             cells, arrays and messages, for several of them
+beginnings.py        what a file's first bytes say, and what no reader takes
 """
 
 import importlib
 import os
-import struct
 import typing
 from collections.abc import Iterator
 
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import BadDataError
+from ragline.components.ingest.formats import beginnings
 from ragline.components.ingest.options import FormatName, InputOptions
 from ragline.components.ingest.records.chunk import File, Part, Piece, Rows
 from ragline.components.ingest.source import framing, raw_files
@@ -33,15 +34,6 @@ _SUFFIXES: dict[str, FormatName] = {
     ".ts": "ts",
     ".xes": "xes",
 }
-_BEGINNINGS: dict[bytes, FormatName] = {
-    b"PAR1": "parquet",
-    b"PK\x03\x04": "npz",
-    b"<": "xes",
-    b"{": "jsonl",
-    b"@": "ts",
-    b"#": "ts",
-}
-_PEEKED = 1 << 16
 
 
 class Reader(typing.Protocol):
@@ -89,32 +81,26 @@ def guess(path: str) -> FormatName:
     """The format of a file by its name, or where that says nothing, by its first bytes.
 
     Raises:
-      BadDataError: `unknown_format`; `no_data`, there are no bytes; or the file cannot be read.
+      BadDataError: `unknown_format`, or bytes that no reader takes, whatever the name says;
+        `no_data`, there are no bytes; or the file cannot be read.
     """
     stem = path.lower().removesuffix(raw_files.compression(path))
-    if found := _SUFFIXES.get(os.path.splitext(stem)[1]):
-        return found
+    named = _SUFFIXES.get(os.path.splitext(stem)[1])
     with raw_files.open(path) as file:
-        beginning = file.read(_PEEKED)
-    if not beginning:
-        raise BadDataError("no_data", f"{path}: expected at least one record, the file is empty")
-    if _is_framed(beginning):
+        beginning = file.read(beginnings.PEEKED)
+    beginnings.check(path, beginning, named)
+    if named:
+        return named
+    if beginnings.is_framed(beginning):
         return _kind_of_records(path)
-    text = beginning.removeprefix(b"\xef\xbb\xbf").lstrip()
-    for begins, name in _BEGINNINGS.items():
-        if text.startswith(begins):
-            return name
+    if seen := beginnings.of(beginning):
+        return seen
     raise BadDataError(
         "unknown_format",
         f"{path}: neither its name (expected one that ends in {', '.join(_SUFFIXES)}) nor its "
-        "first bytes say how to read it; expected input.format in the configuration",
+        "first bytes say how to read it; expected input.format in the configuration, or "
+        "`ragline init --format`",
     )
-
-
-def _is_framed(beginning: bytes) -> bool:
-    """Whether a file begins as a TFRecord: with a length and its checksum."""
-    length, crc = beginning[:8], beginning[8:12]
-    return len(crc) == 4 and crc == struct.pack("<I", framing.masked_crc(length))
 
 
 def _kind_of_records(path: str) -> FormatName:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -26,8 +27,7 @@ from ragline.components.ingest.records.chunk import File, Part, Piece, Rejected,
 from ragline.components.ingest.source import raw_files
 
 BLOCK = 1 << 23
-_DELIMITERS = (",", ";", "\t", "|")
-_BOM = b"\xef\xbb\xbf"
+DELIMITERS = (",", ";", "\t", "|")
 _LONGEST_HEADER = 1 << 20
 
 
@@ -43,7 +43,7 @@ def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int
     if not options.group_by:
         raise _not_grouped(file)
     found: list[Piece] = []
-    with raw_files.open(file.path) as stream:
+    with raw_files.open_lines(file.path) as stream:
         first, start, header = _read_header(stream, columns, options, file)
         layout = table.layout(header.names, columns, options, file.path)
         _check_names(header, layout, file)
@@ -92,14 +92,14 @@ def rows(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Rows
     stated = piece.header or {}
     header = csv_lines.Header(names=tuple(stated["names"]), delimiter=stated["delimiter"])
     layout = table.layout(header.names, columns, options, piece.file.path)
-    with raw_files.open(piece.file.path) as stream:
+    with raw_files.open_lines(piece.file.path) as stream:
         if piece.start:
             # A compressed file is one piece, which starts after the header.
             stream.seek(piece.start) if stream.seekable() else stream.read(piece.start)
         length = None if piece.stop is None else piece.stop - piece.start
         number, left, found = piece.first, b"", 0
         for block, last in _and_whether_last(_blocks(stream, length)):
-            text = left + block
+            text = left + (csv_lines.squeezed(block) if header.delimiter == " " else block)
             lines, left = csv_lines.read_clean(text, number, header, layout), b""
             if lines is None:
                 lines, left = csv_lines.read_exactly(text, number, header, layout, last)
@@ -112,43 +112,51 @@ def rows(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Rows
 
 
 def _rows_of(lines: csv_lines.Lines, file: File, layout: Layout, options: InputOptions) -> Rows:
-    faults = Faults(records=len(lines.number))
+    table_of, kept = table.measured(lines.cells, layout)
+    number, raw = lines.number, lines.raw
+    if kept is not None:
+        chosen = np.flatnonzero(kept)
+        number, raw = number[chosen], lambda place: lines.raw(int(chosen[place]))
+    faults = Faults(records=len(number))
     missing = pa.array(options.missing_text, pa.string())
     nothing = pa.array([*options.missing_text, ""], pa.string())
 
     def without(name: str, absent: pa.Array) -> pa.Array:
-        column = lines.cells[name]
+        column = table_of[name]
         return pc.if_else(pc.is_in(column, absent), None, column)
 
     ids = table.ids_of({name: without(name, nothing) for name in layout.ids}, layout, faults, file)
-    steps = {
-        name: pa.array(texts.numbers(f"feature {name!r}", lines.cells[name], missing, faults))
-        for name in layout.features
-    }
+    steps = {}
+    for name in layout.features:
+        column = texts.spelt(table_of[name], options.decimal)
+        steps[name] = pa.array(texts.numbers(f"feature {name!r}", column, missing, faults))
     for category in layout.columns.categories:
         column = without(category.name, missing)
         if category.kind == "int":
             column = texts.integers(f"category {category.name!r}", column, faults)
         steps[category.name] = column
     context = {}
-    for name in layout.context:
+    for name in layout.columns.context if layout.variable else layout.context:
         kind, column = layout.columns.context[name], without(name, nothing)
+        if kind != "bytes":
+            column = texts.spelt(column, options.decimal)
         if kind == "int":
             column = texts.integers(f"column {name!r}", column, faults)
         elif kind == "float":
             numbers = texts.numbers(f"column {name!r}", pc.fill_null(column, ""), nothing, faults)
             column = pa.array(numbers, from_pandas=True)
         context[name] = column
+    stamps = {name: without(name, nothing) for name in (layout.date, layout.time) if name}
     found = table.rows_of(
-        number=lines.number,
+        number=number,
         ids=ids,
         steps=steps,
-        time=without(layout.time, nothing) if layout.time else None,
+        time=table.time_of(stamps, layout),
         context=context,
         file=file,
         layout=layout,
         faults=faults,
-        texts=lambda places: [shown(lines.raw(place)) for place in places.tolist()],
+        texts=lambda places: [shown(raw(place)) for place in places.tolist()],
     )
     if not lines.rejected:
         return found
@@ -173,6 +181,8 @@ def _read_header(
 ) -> tuple[int, int, csv_lines.Header]:
     """The number of the line after the header, where that begins, and the header."""
     place = 0
+    if options.columns:
+        return _stated_header(stream, options, file)
     for number in itertools.count(1):
         line = stream.readline(_LONGEST_HEADER)
         place += len(line)
@@ -180,12 +190,44 @@ def _read_header(
             raise BadDataError("no_data", f"{file.path}: expected a header, the file has no line")
         if len(line) == _LONGEST_HEADER:
             raise _bad_header(file, f"expected a line of less than {_LONGEST_HEADER} bytes")
-        text = line.removeprefix(_BOM) if number == 1 else line
+        text = line.removeprefix(raw_files.BOM) if number == 1 else line
         if not text.strip(b"\r\n"):
             continue
         header = _header_of(text, columns, options, file)
         return number + 1, place, header
     raise AssertionError("itertools.count ended")
+
+
+def _stated_header(
+    stream: BinaryIO, options: InputOptions, file: File
+) -> tuple[int, int, csv_lines.Header]:
+    """The same of a file whose first line is no header; the stream is left where rows begin."""
+    beginning = stream.read(_LONGEST_HEADER)
+    start = len(raw_files.BOM) if beginning.startswith(raw_files.BOM) else 0
+    line = next(filter(bytes.strip, beginning[start:].split(b"\n")), b"")
+    numbers = {
+        delimiter: len(_cells(line, delimiter))
+        for delimiter in ((options.delimiter,) if options.delimiter else (*DELIMITERS, " "))
+    }
+    best = [delimiter for delimiter, cells in numbers.items() if cells == len(options.columns)]
+    if line and not best:
+        received = ", ".join(f"{n} by {delimiter!r}" for delimiter, n in numbers.items())
+        raise _bad_header(
+            file,
+            f"expected {len(options.columns)} cells, as input.columns has; received {received}",
+        )
+    if stream.seekable():
+        stream.seek(start)
+    return 1, start, csv_lines.Header(names=options.columns, delimiter=[*best, ","][0])
+
+
+def _cells(line: bytes, delimiter: str) -> list[str]:
+    if delimiter == " ":
+        line = csv_lines.squeezed(line)
+    try:
+        return next(csv.reader([line.decode("utf-8", "replace")], delimiter=delimiter), [])
+    except csv.Error:
+        return []
 
 
 def _header_of(
@@ -197,9 +239,10 @@ def _header_of(
         raise _bad_header(file, f"expected UTF-8: {error.reason} at byte {error.start}") from error
     found: list[csv_lines.Header] = []
     wrong = ""
-    for delimiter in (options.delimiter,) if options.delimiter else _DELIMITERS:
+    for delimiter in (options.delimiter,) if options.delimiter else (*DELIMITERS, " "):
         try:
-            names = next(csv.reader([text], delimiter=delimiter, strict=True))
+            line_of = csv_lines.squeezed(line).decode("utf-8") if delimiter == " " else text
+            names = next(csv.reader([line_of], delimiter=delimiter, strict=True))
         except csv.Error as error:
             wrong = str(error)
         else:

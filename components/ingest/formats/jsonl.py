@@ -5,7 +5,9 @@
     {"sequence_id": "a1", "ax": [0.1, null], ..., "label": "x"}
 
 The columns of the steps, categories and times among them, are lists in `features`, or values in
-each of the `steps`, or lists in the record itself. `sequence_id` defaults to file:line. A null
+each of the `steps` (or of another list of objects), or lists in the record itself. A column in an
+object in these is called by its path: `bp.sys`. With `input.group_by` a line is a step (`events`).
+`sequence_id` defaults to file:line. A null
 inside a list is a missing value where the schema allows one. `length` may be stated and is then
 checked. Keys that the schema does not name are not read.
 
@@ -23,7 +25,8 @@ import numpy as np
 import orjson
 
 from ragline.components.contract.columns import ENTITY_ID, LENGTH, SEQUENCE_ID, Columns
-from ragline.components.ingest.options import InputOptions
+from ragline.components.ingest.formats import events, objects
+from ragline.components.ingest.options import SEQUENCE, InputOptions
 from ragline.components.ingest.records import checks
 from ragline.components.ingest.records.checks import Reject
 from ragline.components.ingest.records.chunk import (
@@ -33,6 +36,7 @@ from ragline.components.ingest.records.chunk import (
     Piece,
     Record,
     Rejected,
+    Rows,
     of_records,
     shown,
 )
@@ -84,6 +88,15 @@ def read(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part
         yield part()
 
 
+def rows(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Rows]:
+    """The lines of a piece, each a step.
+
+    Raises:
+      BadDataError: `unreadable` or `zip_bomb`.
+    """
+    return events.rows(piece, columns, options, decoded)
+
+
 def parse(text: bytes, number: int, columns: Columns, options: InputOptions) -> Record | Rejected:
     """One line -> one sequence, not yet checked beyond its types; or why it is none."""
     for decode in (_decoded, _decoded_exactly):
@@ -117,10 +130,10 @@ def _record(
     stated[0] = checks.identifier(SEQUENCE_ID, value.get(SEQUENCE_ID))
     # Of what JSON can hold, array takes only these for numbers which are none.
     typed = b"true" in text or b"false" in text
-    lists = _lists_of(value)
+    lists = _lists_of(value, columns)
     found = dict(_columns_of(lists, columns, typed))
     length = checks.steps_of(columns, {name: len(column) for name, column in found.items()})
-    time = None if options.order_by is None else _times(lists, options.order_by, options.time_unit)
+    time = None if options.order_by is None else _times(lists, options.order_by, options.times)
     if time is not None and len(time) != length:
         raise Reject(
             "ragged",
@@ -131,13 +144,25 @@ def _record(
     return Record(
         number=number,
         sequence_id=stated[0],
-        entity_id=_entity_of(value, options.entity),
+        entity_id=_entity_of(value, options),
         length=length,
         values=found,
         time=time,
-        context=checks.context_of(columns, value),
+        context=checks.context_of(columns, _Paths(value)),
         text=text[: 4 * SHOWN_CHARACTERS],
     )
+
+
+def decoded(text: bytes) -> Any:
+    """What a line spells.
+
+    Raises:
+      Reject: `json`, `encoding`, `number_format`.
+    """
+    try:
+        return _decoded(text)
+    except Reject:
+        return _decoded_exactly(text)
 
 
 def _decoded(text: bytes) -> Any:
@@ -158,27 +183,39 @@ def _decoded_exactly(text: bytes) -> Any:
         raise Reject("number_format", str(error)) from error
 
 
-def _entity_of(record: Mapping[str, Any], stated: str | None) -> str | None:
+def _entity_of(record: Mapping[str, Any], options: InputOptions) -> str | None:
+    stated = options.entity
+    if stated == SEQUENCE or stated in options.fields:
+        return None
     name = stated or ENTITY_ID
-    entity = checks.identifier(name, record.get(name))
+    entity = checks.identifier(name, objects.at(record, name))
     if entity is None and stated is not None:
         code = "null" if name in record else "missing_column"
         raise Reject(code, f"{name}: expected text or an integer, received none")
     return entity
 
 
-def _lists_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
+def _lists_of(record: Mapping[str, Any], columns: Columns) -> Mapping[str, Any]:
     """Column -> its list, wherever the record keeps them."""
-    if _FEATURES in record:
+    names = {*columns.names, *(category.name for category in columns.categories)}
+    if _FEATURES in record and _FEATURES not in names:
         lists = record[_FEATURES]
         if lists is None:
             raise Reject("null", f"{_FEATURES!r}: expected an object of lists, received null")
         if not isinstance(lists, dict):
             raise Reject("type", f"{_FEATURES!r}: expected an object of lists")
-        return lists
-    if _STEPS not in record:
-        return record
-    steps = record[_STEPS]
+        return _Paths(lists)
+    if _STEPS in record and _STEPS not in names:
+        return _Steps(_checked_steps(record[_STEPS]))
+    paths = _Paths(record)
+    if not any(isinstance(paths.get(name), list) for name in names):
+        for value in record.values():
+            if objects.list_of_steps(value):
+                return _Steps(value)
+    return paths
+
+
+def _checked_steps(steps: Any) -> list[dict[str, Any]]:
     if steps is None:
         raise Reject("null", f"{_STEPS!r}: expected a list of objects, received null")
     if not isinstance(steps, list):
@@ -187,7 +224,28 @@ def _lists_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
         if not isinstance(step, dict):
             code = "null" if step is None else "type"
             raise Reject(code, f"step {place}: expected an object, received {type(step).__name__}")
-    return _Steps(steps)
+    return steps
+
+
+class _Paths(Mapping[str, Any]):
+    """An object, in which a path is a key as well."""
+
+    def __init__(self, record: Mapping[str, Any]) -> None:
+        self._record = record
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._record:
+            return self._record[name]
+        value = objects.at(self._record, name) if "." in name else None
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._record)
+
+    def __len__(self) -> int:
+        return len(self._record)
 
 
 class _Steps(Mapping[str, Any]):
@@ -200,6 +258,9 @@ class _Steps(Mapping[str, Any]):
         try:
             return [step[name] for step in self._steps]
         except KeyError:
+            found = [objects.at(step, name) for step in self._steps] if "." in name else []
+            if any(value is not None for value in found):
+                return found
             place = next(i for i, step in enumerate(self._steps) if name not in step)
             raise Reject(
                 "missing_column", f"step {place}: expected {name!r}, received none"
@@ -270,13 +331,16 @@ def _int64(what: str, column: list[int]) -> np.ndarray:
         raise Reject("int_overflow", f"{what}: expected int64: {error}") from error
 
 
-def _times(lists: Mapping[str, Any], name: str, unit: times.Unit) -> np.ndarray:
+def _times(lists: Mapping[str, Any], name: str, spelling: times.Spelling) -> np.ndarray:
     """int64 [T] nanoseconds: numbers in a unit, or ISO 8601 texts."""
     what = f"time {name!r}"
     if name not in lists:
         raise Reject("missing_column", f"{what}: expected a list, received none")
     column = _list_of(what, lists[name])
     kinds = set(map(type, column))
+    unit = spelling.unit
+    if spelling.format and kinds <= {int}:
+        column, kinds = [str(value) for value in column], {str}
     if type(None) in kinds:
         step = column.index(None)
         raise Reject("null", f"{what}, step {step}: expected a time, received null")
@@ -291,13 +355,14 @@ def _times(lists: Mapping[str, Any], name: str, unit: times.Unit) -> np.ndarray:
         found, bad = times.from_numbers(numbers, unit)
         code = "int_overflow"
     elif kinds == {str}:
-        found, bad = times.from_text(_encodable(what, column))
+        found, bad = times.from_text(_encodable(what, column), spelling)
         code = "number_format"
     else:
         raise Reject("type", f"{what}: expected numbers, or texts, received both or neither")
     if bad.any():
         step = int(bad.argmax())
-        expected = "an ISO 8601 time" if code == "number_format" else "int64 nanoseconds"
+        text = f"a time as {spelling.format}" if spelling.format else "an ISO 8601 time"
+        expected = text if code == "number_format" else "int64 nanoseconds"
         received = checks.described(column[step])
         raise Reject(code, f"{what}, step {step}: expected {expected}, received {received}")
     return found

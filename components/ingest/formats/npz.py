@@ -49,7 +49,7 @@ from ragline.components.ingest.records.checks import Reject
 from ragline.components.ingest.records.chunk import File, Part, Piece, runs
 
 LENGTHS = (LENGTH, "lengths", "row_lengths")
-_VALUES = "values"
+VALUES = "values"
 _UNNAMED = re.compile(r"arr_[0-9]+")
 _BLOCK = 1 << 20
 _RECORDS = 1 << 13
@@ -134,7 +134,7 @@ def _form(
             "length_mismatch", f"{path}: expected one array of lengths, received {stated}"
         )
     by_feature = named.keys() >= set(columns.names)
-    if not stated and (by_feature or _VALUES in named):
+    if not stated and (by_feature or VALUES in named):
         raise BadDataError(
             "missing_column",
             f"{path}: expected an array {LENGTH!r} that says how many steps each sequence has, "
@@ -142,7 +142,7 @@ def _form(
         )
     if not stated:
         return None
-    is_matrix = _VALUES in named and not by_feature
+    is_matrix = VALUES in named and not by_feature
     read = table.layout({*named, *(columns.names if is_matrix else ())}, columns, options, path)
 
     def take(name: str, kinds: Kinds, dims: int = 1) -> Array:
@@ -167,14 +167,14 @@ def _form(
     form = _Form(
         read=read,
         lengths=take(stated[0], INTEGERS),
-        matrix=take(_VALUES, NUMBERS, dims=2) if is_matrix else None,
+        matrix=take(VALUES, NUMBERS, dims=2) if is_matrix else None,
         steps={name: take(name, kinds) for name, kinds in of_steps.items()},
         records={name: take(name, kinds) for name, kinds in of_records.items()},
     )
     if form.matrix and form.matrix.shape[1] != len(read.features):
         raise BadDataError(
             "bad_dim",
-            f"{path}: array {_VALUES!r}: expected [sum T, {len(read.features)}], as the schema "
+            f"{path}: array {VALUES!r}: expected [sum T, {len(read.features)}], as the schema "
             f"has features, received {form.matrix}",
         )
     for expected, group in ((form.total, form.steps), (form.lengths.shape[0], form.records)):

@@ -49,7 +49,7 @@ def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int
       BadDataError: `unreadable`, `missing_column`, `bad_header` or `type`.
     """
     found: list[Piece] = []
-    with _opened(file) as parquet:
+    with opened(file) as parquet:
         schema = parquet.schema_arrow
         read = parquet_schema.layout(schema, file, columns, options)
         steps = parquet_schema.steps_column(schema, columns, options)
@@ -77,7 +77,7 @@ def read(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part
     Raises:
       BadDataError: `unreadable`.
     """
-    with _opened(piece.file) as parquet:
+    with opened(piece.file) as parquet:
         schema = parquet.schema_arrow
         layout = parquet_schema.layout(schema, piece.file, columns, options)
         steps = parquet_schema.steps_column(schema, columns, options)
@@ -95,19 +95,24 @@ def rows(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Rows
     Raises:
       BadDataError: `unreadable`.
     """
-    with _opened(piece.file) as parquet:
+    with opened(piece.file) as parquet:
         layout = parquet_schema.layout(parquet.schema_arrow, piece.file, columns, options)
         if piece.start == piece.stop:
             yield from table.empty_file(piece.file, layout, piece.first)
             return
         for number, batch in _batches(parquet, piece, layout.all, STEPS):
-            columns_of = {name: batch.column(name) for name in layout.all}
+            columns_of, kept = table.measured(
+                {name: batch.column(name) for name in layout.all}, layout
+            )
+            place = np.arange(number, number + batch.num_rows)
+            if kept is not None:
+                batch, place = batch.filter(pa.array(kept)), place[kept]
             faults = Faults(records=batch.num_rows)
             yield table.rows_of(
-                number=np.arange(number, number + batch.num_rows),
+                number=place,
                 ids=table.ids_of(columns_of, layout, faults, piece.file),
                 steps=columns_of,
-                time=columns_of[layout.time] if layout.time else None,
+                time=table.time_of(columns_of, layout),
                 context=columns_of,
                 file=piece.file,
                 layout=layout,
@@ -226,7 +231,12 @@ def _mean_steps(parquet: pq.ParquetFile, name: str) -> int:
 
 
 @contextlib.contextmanager
-def _opened(file: File) -> Iterator[pq.ParquetFile]:
+def opened(file: File) -> Iterator[pq.ParquetFile]:
+    """A file, open for reading.
+
+    Raises:
+      BadDataError: `unreadable`, also of what is read of it.
+    """
     try:
         with (
             raw_files.open(file.path) as raw,
@@ -234,7 +244,10 @@ def _opened(file: File) -> Iterator[pq.ParquetFile]:
         ):
             yield parquet
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # The last: a column's name.
-        raise BadDataError("unreadable", f"{file.path}: {error}") from error
+        raise BadDataError(
+            "unreadable",
+            f"{file.path}: {error}; expected a whole Parquet file: fetch or write it again",
+        ) from error
 
 
 def _batches(

@@ -2,7 +2,8 @@
 
 A header of `@key value` lines ends at `@data`; each line after it is one sequence: features
 separated by `:`, their values by `,`, and last the class label or the regression target, if the
-header says so. `?` and `NaN` are missing values. Features have no names there: they take the
+header says so. `?` and `NaN`, however it is spelt, are missing values; blanks and tabs around values
+and labels do not count. Features have no names there: they take the
 schema's, in order. Ids, times and categories have no place there either.
 
 Numbers of many lines are converted at once by Arrow, whose grammar, of the characters that are let
@@ -12,6 +13,7 @@ itself, and so are all lines of a block in which Arrow meets what is no number.
 Source: the aeon toolkit's description of the format, www.aeon-toolkit.org, "The .ts file format".
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -36,6 +38,8 @@ LABEL = "label"
 TARGET = "target"
 _MISSING = ("?", "NaN")
 _PLAIN = b"0123456789+-.eE,:?"
+_AROUND_COMMAS = re.compile(rb"[ \t]*,[ \t]*")
+_NAN = re.compile(rb"(?<![A-Za-z])nan(?![A-Za-z])", re.IGNORECASE)
 _BLOCK = 1 << 22
 _SHOWN_BYTES = 4 * chunks.SHOWN_CHARACTERS
 
@@ -62,14 +66,14 @@ def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int
       BadDataError: `bad_header`, `bad_dim`, or `missing_column`: one that .ts has no place for.
     """
     features_of(columns, options, file.path)
-    with raw_files.open(file.path) as lines:
+    with raw_files.open_lines(file.path) as lines:
         header = read_header(lines, columns, file.path)
     known = {"context": header.context}
     number, start, stored = header.lines + 1, header.size, places.size(file.path)
     if raw_files.compression(file.path):
         return [Piece(file=file, start=start, stop=None, first=number, size=stored, header=known)]
     found = []
-    with raw_files.open(file.path) as lines:
+    with raw_files.open_lines(file.path) as lines:
         lines.seek(start)
         while start < stored:
             count, size = _skip(lines, piece_bytes)
@@ -85,7 +89,7 @@ def read(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part
     """The lines of a piece, a Part for some megabytes of them."""
     context = (piece.header or {})["context"]
     number, start, stop = piece.first, piece.start, piece.stop
-    with raw_files.open(piece.file.path) as file:
+    with raw_files.open_lines(piece.file.path) as file:
         if stop is None:
             file.read(start)  # Compressed, which cannot be sought in.
         else:
@@ -106,8 +110,8 @@ def _skip(file: BinaryIO, size: int) -> tuple[int, int]:
     return lines + rest.endswith(b"\n"), passed + len(rest)
 
 
-def read_header(lines: Iterable[bytes], columns: Columns, file: str) -> Header:
-    """Reads the header of a .ts file and checks it against the schema.
+def read_header(lines: Iterable[bytes], columns: Columns | None, file: str) -> Header:
+    """Reads the header of a .ts file and checks it against the schema, if there is one.
 
     Raises:
       BadDataError: there is no `@data`, the file has timestamps, or another number of features.
@@ -116,13 +120,14 @@ def read_header(lines: Iterable[bytes], columns: Columns, file: str) -> Header:
     size = 0
     for number, line in enumerate(lines, start=1):
         size += len(line)
-        text = line.decode("utf-8", errors="replace").strip()
+        stated = line.removeprefix(raw_files.BOM if number == 1 else b"")
+        text = stated.decode("utf-8", errors="replace").strip()
         if text.lower() == "@data":
             _check(keys, columns, file)
             return Header(lines=number, size=size, context=_context(keys))
         if text.startswith("@"):
-            key, _, value = text[1:].partition(" ")
-            keys[key.lower()] = value.strip()
+            key, *value = text[1:].split(None, 1)
+            keys[key.lower()] = value[0] if value else ""
         elif text and not text.startswith("#"):
             break
     raise BadDataError("bad_header", f"{file}: expected a header that ends with a line @data")
@@ -189,11 +194,16 @@ def parse_line(
         raise Reject("bad_dim", f"expected {len(columns.names)} features, received {len(fields)}")
     if not any(fields):
         raise Reject("empty", "expected at least one step, received none")
-    values = [checks.parse_numbers(field) for field in fields]
+    values = [checks.parse_numbers(_tidy(field)) for field in fields]
     lengths = dict(zip(columns.names, map(len, values), strict=True))
     if len(set(lengths.values())) > 1:
         raise Reject("ragged", f"expected as many steps in each feature, received {lengths}")
     return np.stack(values), said
+
+
+def _tidy(field: bytes) -> bytes:
+    """Values without the blanks around them, and NaN as `checks` spells it."""
+    return _NAN.sub(b"NaN", _AROUND_COMMAS.sub(b",", field))
 
 
 def _quick(
@@ -276,9 +286,15 @@ def _context(keys: Mapping[str, str]) -> str | None:
     return None
 
 
-def _check(keys: Mapping[str, str], columns: Columns, file: str) -> None:
+def _check(keys: Mapping[str, str], columns: Columns | None, file: str) -> None:
     if keys.get("timestamps", "false").lower() == "true":
-        raise BadDataError("bad_header", f"{file}: @timeStamps true is not read; expected false")
+        raise BadDataError(
+            "bad_header",
+            f"{file}: @timeStamps true is not read; expected false: write values with times as a "
+            "CSV table, a row a step",
+        )
+    if columns is None:
+        return
     stated = "1" if keys.get("univariate", "").lower() == "true" else keys.get("dimensions")
     if stated is not None and stated != str(len(columns.features)):
         raise BadDataError(

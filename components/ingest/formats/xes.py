@@ -45,7 +45,7 @@ from ragline.components.ingest.records.checks import Reject
 from ragline.components.ingest.records.chunk import File, Part, Piece
 from ragline.components.ingest.source import raw_files
 
-_NAME = "concept:name"
+NAME = "concept:name"
 _BLOCK = 1 << 18
 _MOST_KEYS = 100
 # Tags of the attributes that each kind of column takes.
@@ -81,27 +81,9 @@ def read(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part
     path = piece.file.path
     layout = columnar.layout_of_records(columns, options, path)
     handler = _Traces(layout, piece.first)
-    parser = defusedxml.sax.make_parser()
-    parser.forbid_dtd = True
-    parser.setContentHandler(handler)
-    with raw_files.open(path) as file:
-        try:
-            while block := file.read(_BLOCK):
-                parser.feed(block)
-                if handler.steps >= STEPS:
-                    yield handler.part()
-            parser.close()
-        except DefusedXmlException as error:
-            raise BadDataError(
-                "unreadable",
-                f"{path}: line {parser.getLineNumber()}: expected no document type: {error}",
-            ) from error
-        except xml.sax.SAXParseException as error:
-            raise BadDataError(
-                "unreadable", f"{path}: line {error.getLineNumber()}: {error.getMessage()}"
-            ) from error
-        except (LookupError, ValueError) as error:  # Of the encoding that the file declares.
-            raise BadDataError("unreadable", f"{path}: line 1: {error}") from error
+    for _ in blocks(path, handler):
+        if handler.steps >= STEPS:
+            yield handler.part()
     if handler.count:
         yield handler.part()
     if handler.events and (absent := [name for name in layout.steps if name not in handler.seen]):
@@ -112,42 +94,51 @@ def read(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part
         )
 
 
-class _Traces(ContentHandler):
-    """Gathers traces as columns of text.
+def blocks(path: str, handler: ContentHandler) -> Iterator[None]:
+    """Parses a file block by block, and stops after each.
 
-    Attributes:
-      count: traces that wait to become a Part.
-      steps: events that wait.
-      events: all events so far.
-      seen: columns that any event has had.
-      keys: of attributes of events, for a message.
+    Raises:
+      BadDataError: `unreadable`, not well-formed, or with a document type.
     """
+    parser = defusedxml.sax.make_parser()
+    parser.forbid_dtd = True
+    parser.setContentHandler(handler)
+    with raw_files.open(path) as file:
+        try:
+            while block := file.read(_BLOCK):
+                parser.feed(block)
+                yield
+            parser.close()
+        except DefusedXmlException as error:
+            raise BadDataError(
+                "unreadable",
+                f"{path}: line {parser.getLineNumber()}: expected no document type: {error}; take "
+                "the <!DOCTYPE ...> out",
+            ) from error
+        except xml.sax.SAXParseException as error:
+            raise BadDataError(
+                "unreadable", f"{path}: line {error.getLineNumber()}: {error.getMessage()}"
+            ) from error
+        except (LookupError, ValueError) as error:  # Of the encoding that the file declares.
+            raise BadDataError("unreadable", f"{path}: line 1: {error}") from error
 
-    def __init__(self, read: Layout, first: int) -> None:
+
+class Walk(ContentHandler):
+    """Calls `end_event` and `end_trace` with the attributes of each, nested ones aside."""
+
+    def __init__(self) -> None:
         super().__init__()
-        self._read = read
-        self._tags = dict.fromkeys(read.features, _OF_FEATURES) | {
-            category.name: _OF_KINDS[category.kind] for category in read.columns.categories
-        }
-        if read.time:
-            self._tags[read.time] = _OF_TIMES
         self._trace: Attributes | None = None
         self._event: Attributes | None = None
         self._depth = 0
-        self._next = first
-        self.events = 0
-        self.seen: set[str] = set()
-        self.keys: set[str] = set()
-        self._clear()
 
-    def _clear(self) -> None:
-        self._traces: list[Attributes] = []
-        self._lengths: list[int] = []
-        self._cells: dict[str, list[str | None]] = {name: [] for name in self._tags}
-        self._rejects: dict[int, Reject] = {}
-        self._length = 0
-        self.count = 0
-        self.steps = 0
+    def end_event(self, event: Attributes) -> None:
+        """Takes an event that has ended."""
+        raise NotImplementedError
+
+    def end_trace(self, trace: Attributes) -> None:
+        """Takes a trace that has ended."""
+        raise NotImplementedError
 
     # SAX's names, and its class, which is generic only in its stubs.
     def startElement(self, name: str, attrs: "AttributesImpl[str]") -> None:  # noqa: N802
@@ -169,15 +160,56 @@ class _Traces(ContentHandler):
         if self._depth:
             self._depth -= 1
         elif self._event is not None:
-            self._end_event(self._event)
+            self.end_event(self._event)
             self._event = None
         elif self._trace is not None:
-            self._traces.append(self._trace)
-            self._lengths.append(self._length)
-            self._trace, self._length = None, 0
-            self.count += 1
+            self.end_trace(self._trace)
+            self._trace = None
 
-    def _end_event(self, event: Attributes) -> None:
+
+class _Traces(Walk):
+    """Gathers traces as columns of text.
+
+    Attributes:
+      count: traces that wait to become a Part.
+      steps: events that wait.
+      events: all events so far.
+      seen: columns that any event has had.
+      keys: of attributes of events, for a message.
+    """
+
+    def __init__(self, read: Layout, first: int) -> None:
+        super().__init__()
+        self._read = read
+        self._tags = dict.fromkeys(read.features, _OF_FEATURES) | {
+            category.name: _OF_KINDS[category.kind] for category in read.columns.categories
+        }
+        if read.time:
+            self._tags[read.time] = _OF_TIMES
+        self._next = first
+        self.events = 0
+        self.seen: set[str] = set()
+        self.keys: set[str] = set()
+        self._clear()
+
+    def _clear(self) -> None:
+        self._traces: list[Attributes] = []
+        self._lengths: list[int] = []
+        self._cells: dict[str, list[str | None]] = {name: [] for name in self._tags}
+        self._rejects: dict[int, Reject] = {}
+        self._length = 0
+        self.count = 0
+        self.steps = 0
+
+    def end_trace(self, trace: Attributes) -> None:
+        """A whole sequence."""
+        self._traces.append(trace)
+        self._lengths.append(self._length)
+        self._length = 0
+        self.count += 1
+
+    def end_event(self, event: Attributes) -> None:
+        """A step."""
         for name, tags in self._tags.items():
             tag, value = event.get(name, (None, None))
             if tag is not None:
@@ -218,7 +250,7 @@ class _Traces(ContentHandler):
             category.name: category.kind for category in self._read.columns.categories
         }
         records: dict[str, pa.Array] = {
-            SEQUENCE_ID: _texts(trace.get(_NAME) for trace in self._traces)
+            SEQUENCE_ID: _texts(trace.get(NAME) for trace in self._traces)
         }
         if self._read.entity:
             records[self._read.entity] = _texts(t.get(self._read.entity) for t in self._traces)

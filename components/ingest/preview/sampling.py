@@ -30,7 +30,7 @@ from ragline.components.ingest.steps import policies
 
 # Some seconds of reading, and more sequences than a distribution of lengths needs.
 SAMPLE_BYTES = 48 << 20
-MOST_FILES = 64
+MOST_FILES = 1024
 MOST_STEPS = 2_000_000
 # Formats of which a beginning, cut after a line, is a file of the same format.
 _OF_LINES = ("csv", "jsonl", "ts")
@@ -117,7 +117,7 @@ def _beginning(file: File, size: int, most: int, job: Job) -> tuple[list[Piece],
         number = int(np.searchsorted(ends, most)) + 1
         return every[:number], number >= len(every)
     with tempfile.NamedTemporaryFile(suffix=os.path.splitext(file.path)[1]) as beginning:
-        with opening.open(file.path) as stream:
+        with opening.open_lines(file.path) as stream:
             head = stream.read(most)
         head = head[: head.rfind(b"\n") + 1] or head
         beginning.write(head)
@@ -162,7 +162,7 @@ class _Sample:
         self._read += len(part.chunk) + len(part.rejected)
         self._refuse(file, part.rejected)
         checked = checks.check(
-            process.with_ids(part.chunk, file), job.raw_columns, job.options.steps
+            process.with_ids(part.chunk, file, job.options), job.raw_columns, job.options.steps
         )
         self._refuse(file, checked.rejected)
         applied = policies.apply(checked.chunk, job.columns, job.options.steps)

@@ -42,6 +42,8 @@ _NUMBER = rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _MISSING = rb"\?|NaN"
 _NUMBERS = re.compile(rb"(?:%s|%s)(?:,(?:%s|%s))*" % (_NUMBER, _MISSING, _NUMBER, _MISSING))
 _INT64 = np.iinfo(np.int64)
+# Below it, float64 holds every integer.
+_EXACT = 2**53
 
 
 class Reject(Exception):  # noqa: N818 (it is a verdict on a record, not a failure)
@@ -257,7 +259,7 @@ def context_of(columns: Columns, record: Mapping[str, Any]) -> dict[str, Context
 
 
 def identifier(name: str, value: Any) -> str | None:
-    """An id of a decoded record as text; null or absent gives None.
+    """An id of a decoded record as text; null or absent gives None, 7.0 is 7.
 
     Raises:
       Reject: `type`, `encoding`.
@@ -266,6 +268,8 @@ def identifier(name: str, value: Any) -> str | None:
         return None
     if type(value) is int:
         return str(value)
+    if type(value) is float and value.is_integer() and abs(value) < _EXACT:
+        return str(int(value))
     if type(value) is not str or not value:
         raise Reject("type", f"{name}: expected text or an integer, received {described(value)}")
     return _utf8(name, value)

@@ -13,7 +13,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ class File:
       format: the reader that it gets, never `auto`.
       split: the split that all of it belongs to, or None to split by entity or time.
       span: that it is of, if the pattern names one.
+      fields: name -> what stands for it in the path, of a pattern that has fields.
     """
 
     path: str
@@ -42,6 +43,7 @@ class File:
     format: str
     split: str | None
     span: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

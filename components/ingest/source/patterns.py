@@ -3,7 +3,9 @@
 `*`, `?` and `[...]` match within one name, `**` any folders. A name that exists as it is spelt is
 that file or folder, brackets and all. `{SPAN}` is a number, `{SPAN:4}` one of four digits, and
 `{YYYY}`, `{MM}` and `{DD}` together are a date, whose number is the days since 1970-01-01. A span
-may have many files.
+may have many files. `{machine}`, or any name of small letters, digits and `_`, is a field: it stands
+for at least one character within one name, as many as there can be, and what it stands for is known
+of each file.
 """
 
 import datetime
@@ -16,7 +18,9 @@ from dataclasses import dataclass
 from ragline.components.contract.errors import BadDataError
 
 _WILDCARD = re.compile(r"[*?\[]")
-_TOKEN = re.compile(r"\{(?:SPAN(?::([1-9][0-9]*))?|(YYYY)|(MM)|(DD))\}")
+_TOKEN = re.compile(r"\{(?:SPAN(?::([1-9][0-9]*))?|(YYYY)|(MM)|(DD)|([a-z][a-z0-9_]*))\}")
+_FIELD = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_SPANS = ("SPAN", "YYYY", "MM", "DD")
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 _GLOB = re.compile(r"\*\*/|\*|\?|\[!?\]?[^\]]*\]")
 
@@ -30,12 +34,14 @@ class Found:
       paths: of the files, sorted.
       spans: those that were chosen, oldest first; none if the pattern names no span.
       span_of: path -> its span, if the pattern names one.
+      fields: path -> what the pattern's fields stand for in it; nothing of a pattern without any.
     """
 
     folder: str
     paths: tuple[str, ...]
     spans: tuple[str, ...]
     span_of: Mapping[str, str]
+    fields: Mapping[str, Mapping[str, str]]
 
 
 def match(
@@ -63,7 +69,11 @@ def match(
     folder = fixed if rest else os.path.dirname(fixed)
     paths = _paths(fixed, rest)
     span_of: dict[str, str] = {}
-    if paths and _TOKEN.search(rest):
+    fields_of: dict[str, dict[str, str]] = {}
+    if fields(rest):
+        fields_of = _fields_of(paths, rest, fixed)
+        paths = list(fields_of)
+    if paths and re.search(r"\{(?:SPAN|YYYY|MM|DD)", rest):
         span_of = _newest(pattern, _by_span(paths, rest, fixed), spans, newest)
         paths = list(span_of)
     if not paths:
@@ -75,7 +85,13 @@ def match(
         paths=tuple(sorted(paths, key=os.fsencode)),
         spans=tuple(dict.fromkeys(span_of.values())),
         span_of=span_of,
+        fields=fields_of,
     )
+
+
+def fields(pattern: str) -> tuple[str, ...]:
+    """The names of a pattern's fields, each once."""
+    return tuple(dict.fromkeys(_FIELD.findall(pattern)))
 
 
 def names(found: Iterable[Found]) -> dict[str, str]:
@@ -124,6 +140,20 @@ def _paths(fixed: str, rest: str) -> list[str]:
     return [path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path)]
 
 
+def _fields_of(paths: list[str], rest: str, fixed: str) -> dict[str, dict[str, str]]:
+    """Path -> what each field stands for in it; a file whose name is of another shape is none."""
+    shape = re.compile(_regex(rest), re.DOTALL)
+    of = {}
+    for path in paths:
+        if matched := shape.fullmatch(os.path.relpath(path, fixed)):
+            of[path] = {
+                name: os.fsencode(value).decode("utf-8", "replace")
+                for name, value in matched.groupdict().items()
+                if name not in _SPANS
+            }
+    return of
+
+
 def _by_span(paths: list[str], rest: str, fixed: str) -> dict[tuple[int, str], list[str]]:
     """(number, name) of each span -> its files; what has no span is left out."""
     shape = re.compile(_regex(rest), re.DOTALL)
@@ -155,7 +185,11 @@ def _regex(rest: str) -> str:
     seen: set[str] = set()
 
     def token(matched: re.Match[str]) -> str:
-        digits, *date = matched.groups()
+        digits, *date, field = matched.groups()
+        if field:
+            again = field in seen
+            seen.add(field)
+            return f"(?P={field})" if again else f"(?P<{field}>[^/]+)"
         name = next((part for part in date if part), "SPAN")
         width = {"YYYY": "4", "MM": "2", "DD": "2"}.get(name, digits)
         if name in seen:  # Of one path, all must be the same.
@@ -180,7 +214,7 @@ def _regex(rest: str) -> str:
 
 def _span(groups: dict[str, str]) -> tuple[int, str] | None:
     """A span's place in time, and what it is called; None for a day that does not exist."""
-    if "SPAN" in groups:
+    if groups.get("SPAN"):
         return int(groups["SPAN"]), groups["SPAN"]
     try:
         day = datetime.date(*(int(groups.get(part, "1")) for part in ("YYYY", "MM", "DD")))

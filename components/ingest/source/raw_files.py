@@ -24,6 +24,8 @@ COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 BOMB_RATIO = 200
 BOMB_BYTES = 256 << 20
 _BLOCK = 1 << 20
+_PEEKED = 1 << 16
+BOM = b"\xef\xbb\xbf"
 
 
 def open(path: str) -> BinaryIO:
@@ -41,6 +43,23 @@ def open(path: str) -> BinaryIO:
     if codec is None:
         return raw
     return io.BufferedReader(_Decompressed(path, raw, codec), _BLOCK)
+
+
+def open_lines(path: str) -> BinaryIO:
+    """A file of lines, as `open`; the lone carriage returns of old Macs end lines as well.
+
+    No byte is more or less for it, so that places in the file stay the same.
+    """
+    stream = open(path)
+    beginning = stream.read(_PEEKED)
+    if stream.seekable():
+        stream.seek(0)
+    else:
+        stream.close()
+        stream = open(path)
+    if b"\r" not in beginning or b"\n" in beginning:
+        return stream
+    return io.BufferedReader(_CarriageReturns(stream), _BLOCK)
 
 
 def compression(path: str) -> str:
@@ -92,7 +111,7 @@ def line_pieces(
             Piece(file=file, start=start, stop=stop, first=number, size=stop - start, header=header)
         )
 
-    with open(file.path) as stream:
+    with open_lines(file.path) as stream:
         stream.seek(skip)
         while block := stream.read(min(_BLOCK, piece_bytes)):
             block = _to_line_end(block, stream)
@@ -113,15 +132,18 @@ def line_blocks(piece: Piece, block_bytes: int = _BLOCK) -> Iterator[tuple[int, 
       BadDataError: `unreadable` or `zip_bomb`.
     """
     number = piece.first
-    with open(piece.file.path) as stream:
+    with open_lines(piece.file.path) as stream:
         if stream.seekable():
             stream.seek(piece.start)
         else:
             stream.read(piece.start)
+        at_start = piece.start == 0
         left = sys.maxsize if piece.stop is None else piece.stop - piece.start
         while left > 0 and (block := stream.read(min(block_bytes, left))):
             block = _to_line_end(block, stream)
             left -= len(block)
+            block = block.removeprefix(BOM) if at_start else block
+            at_start = False
             lines = block.removesuffix(b"\n").split(b"\n")
             yield number, lines
             number += len(lines)
@@ -149,6 +171,32 @@ def fingerprint(paths: Iterable[str]) -> str:
         # As the file system spells it: a name need not be UTF-8.
         parts += [os.fsencode(path).hex(), digest.hexdigest()]
     return digest_of(parts)
+
+
+class _CarriageReturns(io.RawIOBase):
+    """A stream in which each carriage return is a line feed."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self._stream.seekable()
+
+    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
+        return self._stream.seek(place, whence)
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        block = self._stream.read(len(buffer)).replace(b"\r", b"\n")
+        buffer[: len(block)] = block
+        return len(block)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 class _Decompressed(io.RawIOBase):

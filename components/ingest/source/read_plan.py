@@ -102,6 +102,7 @@ def files_of(found: Mapping[str | None, Found], options: InputOptions) -> list[F
                     format=guessed,
                     split=split,
                     span=each.span_of.get(path),
+                    fields=each.fields.get(path, {}),
                 )
             )
     return every

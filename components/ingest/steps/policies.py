@@ -7,6 +7,7 @@ breaks:
     negative_time   a time below 0
     unsorted_time   a time below the one before it
     duplicate_time  two steps at one time
+    empty           merged, no step in which anything was observed
     too_long        a session of more than `max_length` steps
     too_short       no session of `min_length` steps
     int_overflow    more than 2^63 - 1 nanoseconds from a sequence's first step to its last
@@ -18,7 +19,7 @@ a record that has several, `id[0:4096]` are the first 4,096 steps of one that ha
 No step is lost without a number. Of the records that are not refused,
 
     steps read = steps in sequences, each counted once
-                 + duplicate_steps + short_steps + truncated_steps
+                 + duplicate_steps + empty_steps + short_steps + truncated_steps
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -27,6 +28,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ragline.components.contract.columns import TIME_DELTA, Columns
+from ragline.components.ingest.merging import merge
 from ragline.components.ingest.options import StepOptions
 from ragline.components.ingest.records.chunk import Chunk, Rejected, runs
 from ragline.components.ingest.records.refusals import Refusals
@@ -56,7 +58,8 @@ class Applied:
       rejected: the records that were refused, in order.
       counts: what was done to the others, where it is not 0: `sessions` and `windows` written,
         `short_sessions` and `short_windows` left out, with `short_steps` that are therefore in no
-        sequence, and `duplicate_steps` and `truncated_steps` left out.
+        sequence, and `duplicate_steps`, `empty_steps` and `truncated_steps` left out;
+        `replaced_values` gave way to later ones of the same time.
     """
 
     chunks: Iterator[Chunk]
@@ -76,7 +79,13 @@ def apply(chunk: Chunk, columns: Columns, options: StepOptions) -> Applied:
       columns: whether the schema has times.
       options: the policies.
     """
+    merged = None
+    if options.duplicate_time == "merge":
+        merged = merge(chunk, sort=options.unsorted_time == "sort")
+        chunk = merged.chunk
     refusals = Refusals(chunk)
+    if merged and (empty := np.flatnonzero((chunk.length == 0) & (merged.empty > 0))).size:
+        refusals.add("empty", empty, empty, lambda _: "no step holds a value of a feature")
     kept, length = ordered(chunk, options, refusals)
     time = chunk.time if chunk.time is None or kept is None else chunk.time[kept]
     pieces = cut(length, paused(time, options.session_gap), options)
@@ -93,6 +102,10 @@ def apply(chunk: Chunk, columns: Columns, options: StepOptions) -> Applied:
     written = pieces.select(~short)
     counts = _counts(written, pieces.select(short), options)
     counts["duplicate_steps"] = int((chunk.length - length)[whole].sum())
+    if merged:
+        counts["duplicate_steps"] += int(merged.steps[whole].sum())
+        counts["empty_steps"] = int(merged.empty[whole].sum())
+        counts["replaced_values"] = int(merged.replaced[whole].sum())
     start = None
     if time is not None:
         start = _first_times(time, length)[written.record]

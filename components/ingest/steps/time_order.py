@@ -53,7 +53,7 @@ def ordered(
         )
     elif len(falls):
         kept = _sorted_places(time, owner, falls)
-    if options.duplicate_time == "keep":
+    if options.duplicate_time in ("keep", "merge"):
         return kept, chunk.length
 
     rising = time if kept is None else time[kept]

@@ -9,30 +9,59 @@ Text is ISO 8601 in its extended form, a strict grammar:
     2024-05-01                           midnight
     2024-05-01T12, 2024-05-01 12:30      a space may stand for the T
     2024-05-01T12:30:15.123456789        1 to 9 digits of a second
-    ...Z, ...+02, ...+0200, ...+02:00    after an hour; without a zone the time is UTC
+    ...Z, ... UTC, ...+02, ...+02:00     after an hour, or +0200
+
+or, where `Spelling` has one, text of that format alone (`time_formats`). Without an offset a time is
+of `Spelling.zone`, UTC by default: of an hour that a clock goes through twice it is the first, and
+one that it skips is the one before.
 
 The bounds are those of int64: 1677-09-21T00:12:44 to 2262-04-11T23:47:16.854775807.
 """
 
 import re
 from collections.abc import Sequence as Collection
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Unit = Literal["s", "ms", "us", "ns"]
-NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+from ragline.components.ingest import time_formats
+
+Unit = Literal["s", "ms", "us", "ns", "min", "h", "d"]
+NANOSECONDS = {
+    "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1, "min": 60 * 10**9, "h": 3600 * 10**9,
+    "d": 86_400 * 10**9,
+}  # fmt: skip
 _ZONE = re.compile(r"[T ].*[Z+-]")
+_OFFSET = r"[T ].*(?:[Z+-]|UTC|GMT)"
 _MAX = int(np.iinfo(np.int64).max)
 
 _TIME = (
     r"^(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})"
     r"(?:[T ](?P<hour>[0-9]{2})(?::(?P<minute>[0-9]{2})"
     r"(?::(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]{1,9}))?)?)?"
-    r"(?:Z|(?P<sign>[+-])(?P<zone_hour>[0-9]{2})(?::?(?P<zone_minute>[0-9]{2}))?)?)?$"
+    r"(?:Z| ?UTC| ?GMT|(?P<sign>[+-])(?P<zone_hour>[0-9]{2})(?::?(?P<zone_minute>[0-9]{2}))?)?)?$"
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spelling:
+    """How times are written.
+
+    Attributes:
+      unit: of times that are numbers.
+      format: of times that are text, by `time_formats`; None is ISO 8601.
+      zone: of times without an offset, by its name, such as Europe/Berlin; None is UTC.
+    """
+
+    unit: Unit = "s"
+    format: str | None = None
+    zone: str | None = None
+
+
+ISO = Spelling()
 
 
 def from_numbers(values: np.ndarray, unit: Unit) -> tuple[np.ndarray, np.ndarray]:
@@ -59,19 +88,51 @@ def from_numbers(values: np.ndarray, unit: Unit) -> tuple[np.ndarray, np.ndarray
     return whole.astype(np.int64) * factor + fraction.astype(np.int64), bad
 
 
-def from_text(texts: pa.Array | Collection[str | None]) -> tuple[np.ndarray, np.ndarray]:
+def from_text(
+    texts: pa.Array | Collection[str | None], spelling: Spelling = ISO
+) -> tuple[np.ndarray, np.ndarray]:
     """Texts of the grammar above -> nanoseconds since the epoch.
 
     Args:
       texts: N texts, as an Arrow array of strings or otherwise.
+      spelling: their format, and the zone of those that state no offset.
 
     Returns:
       int64 [N], 0 where bad; and bool [N], True for a null, other text, a day or hour that does not
       exist (leap seconds among them) and what is out of bounds.
     """
     column = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.string())
+    if spelling.format is not None:
+        parts = time_formats.take_apart(column, spelling.format)
+        found, bad = _whole(parts.seconds, parts.nanoseconds, parts.bad)
+        return (found, bad) if parts.zoned else in_zone(found, bad, spelling.zone)
     usual = _from_usual_text(column)
-    return _from_any_text(column) if usual is None else usual
+    found, bad = _from_any_text(column) if usual is None else usual
+    if spelling.zone is None:
+        return found, bad
+    local = ~np.asarray(pc.fill_null(pc.match_substring_regex(column, _OFFSET), False))
+    moved, wrong = in_zone(found, bad, spelling.zone)
+    return np.where(local, moved, found), np.where(local, wrong, bad)
+
+
+def is_zone(name: str) -> bool:
+    """Whether there is a zone of a name."""
+    try:
+        pc.assume_timezone(pa.array([0]).cast(pa.timestamp("ns")), name)
+    except (pa.ArrowInvalid, ValueError):
+        return False
+    return True
+
+
+def in_zone(times: np.ndarray, bad: np.ndarray, zone: str | None) -> tuple[np.ndarray, np.ndarray]:
+    """Nanoseconds by a zone's clocks -> nanoseconds since the epoch, as `from_text` gives them."""
+    if zone is None:
+        return times, bad
+    # Hours from the bounds, an offset would wrap round.
+    far = bad | (np.abs(times) > _MAX - 2 * NANOSECONDS["d"])
+    local = pa.array(np.where(far, 0, times)).cast(pa.timestamp("ns"))
+    moved = pc.assume_timezone(local, zone, ambiguous="earliest", nonexistent="earliest")
+    return np.where(far, 0, moved.cast(pa.int64()).to_numpy()), far
 
 
 def of_time(text: str) -> int:
@@ -125,7 +186,12 @@ def _from_any_text(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     sign = pc.equal(pc.struct_field(parts, "sign"), "-").to_numpy(zero_copy_only=False)
     east = np.where(sign.astype(bool), -1, 1) * (zone_hour * 60 + zone_minute)
     seconds = (((first + day - 1) * 24 + hour) * 60 + minute - east) * 60 + second
+    return _whole(seconds, number("fraction", digits=9), bad)
+
+
+def _whole(
+    seconds: np.ndarray, fraction: np.ndarray, bad: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     times, overflow = from_numbers(seconds, "s")
-    fraction = number("fraction", digits=9)
-    bad |= overflow | (times > _MAX - fraction)
+    bad = bad | overflow | (times > _MAX - fraction)
     return np.where(bad, 0, times + np.where(bad, 0, fraction)), bad

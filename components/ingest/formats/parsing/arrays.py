@@ -225,4 +225,7 @@ def _readable(path: str) -> Iterator[None]:
     try:
         yield
     except _BROKEN as error:
-        raise BadDataError("unreadable", f"{path}: {error or type(error).__name__}") from error
+        what = str(error) or type(error).__name__
+        raise BadDataError(
+            "unreadable", f"{path}: {what}; expected a whole .npz archive: write it again"
+        ) from error

@@ -29,6 +29,7 @@ from ragline.components.ingest.steps import times
 
 _INT64 = np.iinfo(np.int64)
 _DAY = 24 * 60 * 60
+_NOTHING = pa.array([], pa.string())
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,18 @@ def plain(array: pa.Array) -> pa.Array:
 
 
 def numbers(name: str, array: pa.Array, allow_missing: bool, faults: Faults) -> np.ndarray:
-    """float64 [cells]; a null is NaN, or a fault where no value may be missing."""
+    """float64 [cells]; a null is NaN, or a fault where no value may be missing.
+
+    Durations and times of the day are seconds.
+    """
     column = plain(array)
     if not allow_missing:
         refuse_nulls(f"feature {name!r}", "a number", column, faults)
+    if pt.is_string(column.type):  # Of a table of measurements, whose values may be words too.
+        return texts.numbers(f"feature {name!r}", column, _NOTHING, faults)
+    if pt.is_duration(column.type) or pt.is_time(column.type):
+        seconds = numpy_of(pc.cast(_integers_of(column), pa.float64()))
+        return seconds / (10**9 / times.NANOSECONDS[column.type.unit])
     # Not safe: an integer of more digits than float64 has is rounded, as everywhere.
     return numpy_of(pc.cast(column, pa.float64(), safe=False))
 
@@ -122,8 +131,18 @@ def words(name: str, array: pa.Array, faults: Faults) -> np.ndarray:
 
 
 def identifiers(name: str, array: pa.Array, faults: Faults, required: bool) -> Names:
-    """Ids as text; a null one is None, or a fault where it is required."""
+    """Ids as text; a null one is None, or a fault where it is required.
+
+    Numbers with a fraction of 0, which is how integers beside missing ones are often kept, are
+    integers; dates and times are ids as ISO 8601 spells them.
+    """
     column = plain(array)
+    if pt.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), None, column)
+        if pc.all(pc.equal(pc.floor(column), column)).as_py() is not False:
+            column = pc.cast(column, pa.int64(), safe=False)
+    elif pt.is_date(column.type) or pt.is_timestamp(column.type):
+        column = column.cast(pa.string())
     if required:
         refuse_nulls(name, "text or an integer", column, faults)
     return names(column, lambda value: checks.identifier(name, value), faults)
@@ -157,13 +176,16 @@ def context(name: str, array: pa.Array, columns: Columns, faults: Faults) -> np.
     return names(array, exact, faults).cells
 
 
-def nanoseconds(name: str, array: pa.Array, unit: times.Unit, faults: Faults) -> np.ndarray:
-    """int64 [cells]: timestamps, dates, numbers in a unit, or texts, as `times` reads them."""
+def nanoseconds(name: str, array: pa.Array, spelling: times.Spelling, faults: Faults) -> np.ndarray:
+    """int64 [cells]: timestamps, dates, durations, times of the day, numbers, or texts."""
     column = plain(array)
     what = f"time {name!r}"
     refuse_nulls(what, "a time", column, faults)
+    if spelling.format and (pt.is_integer(column.type) or pt.is_floating(column.type)):
+        column = _spelt(column)
     if pt.is_string(column.type) or pt.is_large_string(column.type):
-        return texts.nanoseconds(what, _utf8(column, faults), unit, faults)
+        return texts.nanoseconds(what, _utf8(column, faults), spelling, faults)
+    unit = spelling.unit
     if pt.is_floating(column.type):
         values = numpy_of(pc.cast(column, pa.float64()))
         found, bad = times.from_numbers(values, unit)
@@ -173,11 +195,27 @@ def nanoseconds(name: str, array: pa.Array, unit: times.Unit, faults: Faults) ->
         days = pc.cast(column, pa.date32()).cast(pa.int32()).fill_null(0).to_numpy()
         found, bad = times.from_numbers(days.astype(np.int64) * _DAY, "s")
     else:
-        if pt.is_timestamp(column.type):
-            unit, column = column.type.unit, column.cast(pa.int64())
+        is_local = pt.is_timestamp(column.type) and column.type.tz is None
+        if pt.is_timestamp(column.type) or pt.is_duration(column.type) or pt.is_time(column.type):
+            unit, column = column.type.unit, _integers_of(column)
         found, bad = times.from_numbers(integers(what, column, faults), unit)
+        if is_local:
+            found, bad = times.in_zone(found, bad, spelling.zone)
     refuse_overflow(what, bad, column, faults)
     return found
+
+
+def _integers_of(column: pa.Array) -> pa.Array:
+    """Times of Arrow's own types as integers of their units."""
+    return column.cast(pa.int32() if pt.is_time32(column.type) else pa.int64())
+
+
+def _spelt(column: pa.Array) -> pa.Array:
+    """Numbers as the text of whole ones: 20260115.0 is 20260115."""
+    if pt.is_floating(column.type):
+        whole = pc.equal(pc.floor(column), column)
+        column = pc.cast(pc.if_else(whole, column, None), pa.int64(), safe=False)
+    return column.cast(pa.string())
 
 
 def _text(value: bytes) -> str:

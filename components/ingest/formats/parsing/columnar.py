@@ -59,7 +59,7 @@ def part(flat: Flat, read: Layout, found: Mapping[int, Reject] | None = None) ->
     time = None
     if read.time:
         column = _as_text(flat.steps[read.time])
-        time = cells.nanoseconds(read.time, column, read.time_unit, of_steps)
+        time = cells.nanoseconds(read.time, column, read.times, of_steps)
     chunk = Chunk(
         number=flat.number,
         sequence_id=ids(read.sequence, False),

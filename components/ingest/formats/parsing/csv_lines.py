@@ -12,17 +12,32 @@ exactly, so that one bad row costs itself:
 import csv
 import functools
 import io
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from ragline.components.ingest.formats.parsing.table import Layout
 from ragline.components.ingest.records.chunk import Rejected, shown
 
 _QUOTE, _LF, _CR = b'"\n\r'
+_BLANKS = re.compile(rb"[ \t]+")
+_EDGES = re.compile(rb"^ | (?=\r?$)", re.MULTILINE)
+
+
+class Wanted(Protocol):
+    """Which columns of a file are read, of which `table.Layout` says more."""
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every column that is read, each once."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Those that say whose a row is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +72,7 @@ class Lines:
     ids: Sequence[Sequence[str | None]] = ()
 
 
-def read_clean(block: bytes, number: int, header: Header, layout: Layout) -> Lines | None:
+def read_clean(block: bytes, number: int, header: Header, layout: Wanted) -> Lines | None:
     """The rows of whole lines, read by pyarrow; None unless they are proved to be all as expected.
 
     Args:
@@ -98,7 +113,7 @@ def read_clean(block: bytes, number: int, header: Header, layout: Layout) -> Lin
 
 
 def read_exactly(
-    block: bytes, number: int, header: Header, layout: Layout, last: bool
+    block: bytes, number: int, header: Header, layout: Wanted, last: bool
 ) -> tuple[Lines, bytes]:
     """The rows of whole lines, read one by one.
 
@@ -182,6 +197,11 @@ def _row(lines: list[bytes], at: int, delimiter: str) -> tuple[int, list[str], s
         guess = lines[at].decode("latin-1").rstrip("\r\n").split(delimiter)
         unclosed = "unexpected end of data" in str(error)
         return 0 if unclosed else 1, [cell.strip('"') for cell in guess], str(error)
+
+
+def squeezed(block: bytes) -> bytes:
+    """Lines whose cells stand apart by runs of blanks and tabs, with one blank in place of each."""
+    return _EDGES.sub(b"", _BLANKS.sub(b" ", block))
 
 
 def is_clean(block: bytes, delimiter: str) -> bool:

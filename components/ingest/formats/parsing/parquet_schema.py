@@ -78,11 +78,13 @@ def _tests(read: Layout) -> Mapping[str, _Test]:
     """Column -> what it must hold."""
     tests = {name: _NAMES for name in (*read.ids, read.sequence) if name}
     tests |= {name: _CONTEXT[read.columns.context[name]] for name in read.context}
-    tests |= dict.fromkeys(read.features, _NUMBERS)
-    for category in read.columns.categories:
-        tests[category.name] = _NAMES if category.kind == "bytes" else _INTEGERS
-    if read.time:
-        tests[read.time] = _TIMES
+    if read.variable and read.value:
+        tests |= {read.variable: _WORDS, read.value: _ANY}
+    else:
+        tests |= dict.fromkeys(read.features, _NUMBERS)
+    for category in () if read.variable else read.columns.categories:
+        tests[category.name] = _WORDS if category.kind == "bytes" else _INTEGERS
+    tests |= dict.fromkeys((name for name in (read.date, read.time) if name), _TIMES)
     if read.length:
         tests[read.length] = _INTEGERS
     return tests
@@ -95,12 +97,23 @@ def _any_of(*tests: Callable[[pa.DataType], bool]) -> Callable[[pa.DataType], bo
 _STRING = (pt.is_string, pt.is_large_string)
 _TEXT = (*_STRING, pt.is_binary, pt.is_large_binary)
 _INTEGERS: _Test = ("integers", pt.is_integer)
-_NUMBERS: _Test = ("numbers", _any_of(pt.is_integer, pt.is_floating, pt.is_decimal))
-_NAMES: _Test = ("text or integers", _any_of(*_TEXT, pt.is_integer))
+_NUMBERS: _Test = (
+    "numbers",
+    _any_of(pt.is_integer, pt.is_floating, pt.is_decimal, pt.is_duration, pt.is_time),
+)
+_WORDS: _Test = ("text or integers", _any_of(*_TEXT, pt.is_integer))
+_NAMES: _Test = (
+    "text, integers or dates",
+    _any_of(*_TEXT, pt.is_integer, pt.is_floating, pt.is_date, pt.is_timestamp),
+)
+_ANY: _Test = ("numbers or text", _any_of(*_TEXT, pt.is_integer, pt.is_floating, pt.is_decimal))
 _TIMES: _Test = (
     "timestamps, dates, numbers or text",
-    _any_of(*_STRING, pt.is_timestamp, pt.is_date, pt.is_integer, pt.is_floating),
-)
+    _any_of(
+        *_STRING, pt.is_timestamp, pt.is_date, pt.is_integer, pt.is_floating, pt.is_duration,
+        pt.is_time,
+    ),
+)  # fmt: skip
 _CONTEXT: dict[str, _Test] = {
     "bytes": ("text", _any_of(*_TEXT)),
     "int": _INTEGERS,

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ragline.components.contract.columns import ENTITY_ID, LENGTH, SEQUENCE_ID, TIME_DELTA, Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.ingest.formats.parsing import cells
 from ragline.components.ingest.formats.parsing.faults import Faults
-from ragline.components.ingest.options import FILE, InputOptions
+from ragline.components.ingest.options import FILE, SEQUENCE, InputOptions
 from ragline.components.ingest.records.chunk import File, Rejected, Rows, dtypes
-from ragline.components.ingest.steps.times import Unit
+from ragline.components.ingest.steps.times import Spelling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,7 @@ class Layout:
 
     Attributes:
       columns: what the schema says.
-      time_unit: of times that are numbers.
+      times: how times are written.
       features: of the schema, those that the table must hold.
       categories: the same.
       group_by: what rows are grouped by; none where a row is a sequence.
@@ -33,12 +34,16 @@ class Layout:
       entity: the column of the entity, if there is one.
       must_have_entity: whether a null entity is a fault, and not simply none.
       time: the column of the steps' times, if there is one.
+      date: the column of their days, where `time` is the time of the day alone.
+      variable: the column that names what each row measures, if a row is one measurement.
+      value: the column of what was measured, then.
       length: the column of a stated length, where a row is a sequence and there is one.
       context: those of the schema that the table holds.
+      fields: names that the pattern of the files has, whose values are in a file's name.
     """
 
     columns: Columns
-    time_unit: Unit
+    times: Spelling
     features: tuple[str, ...]
     categories: tuple[str, ...]
     group_by: tuple[str, ...]
@@ -48,11 +53,23 @@ class Layout:
     time: str | None
     length: str | None
     context: tuple[str, ...]
+    date: str | None = None
+    variable: str | None = None
+    value: str | None = None
+    fields: tuple[str, ...] = ()
 
     @property
     def steps(self) -> tuple[str, ...]:
         """Columns that hold a value a step."""
-        return (*self.features, *self.categories, *([self.time] if self.time else []))
+        measured = (*self.features, *self.categories)
+        if self.variable and self.value:
+            measured = (self.variable, self.value)
+        return (*measured, *(name for name in (self.date, self.time) if name))
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """What the rows of a table of measurements may be of."""
+        return (*self.features, *self.categories, *self.columns.context)
 
     @property
     def records(self) -> tuple[str, ...]:
@@ -64,7 +81,7 @@ class Layout:
     def ids(self) -> tuple[str, ...]:
         """Columns that say whose a row is, where it is a step, each once."""
         named = dict.fromkeys((*self.group_by, *([self.entity] if self.entity else [])))
-        return tuple(name for name in named if name != FILE)
+        return tuple(name for name in named if name != FILE and name not in self.fields)
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -74,9 +91,13 @@ class Layout:
 
 def wanted(columns: Columns, options: InputOptions) -> tuple[str, ...]:
     """The columns that a table must have: of its steps first."""
-    stated = (*options.group_by, options.order_by, options.entity)
-    named = dict.fromkeys((*_features(columns, options), *_categories(columns), *stated))
-    return tuple(name for name in named if name and name != FILE)
+    measured: tuple[str | None, ...] = (*_features(columns, options), *_categories(columns))
+    if options.variable:
+        measured = (options.variable, options.value)
+    stated = (*options.group_by, options.date, options.order_by, options.entity)
+    named = dict.fromkeys((*measured, *stated))
+    elsewhere = (FILE, SEQUENCE, *options.fields)
+    return tuple(name for name in named if name and name not in elsewhere)
 
 
 def layout(found: Collection[str], columns: Columns, options: InputOptions, file: str) -> Layout:
@@ -101,19 +122,71 @@ def layout(found: Collection[str], columns: Columns, options: InputOptions, file
     if options.group_by:
         entity = entity or options.group_by[0]
     nested = not options.group_by
+    if entity == SEQUENCE or (nested and entity in options.fields):
+        entity = None
+    if options.variable and (odd := [c.name for c in columns.categories if c.kind == "int"]):
+        raise BadDataError(
+            "type",
+            f"{file}: category {odd[0]!r}: expected type BYTES in the schema where a row is one "
+            "measurement, received INT",
+        )
     return Layout(
         columns=columns,
-        time_unit=options.time_unit,
+        times=options.times,
         features=_features(columns, options),
         categories=_categories(columns),
         group_by=options.group_by,
         sequence=SEQUENCE_ID if nested and SEQUENCE_ID in found else None,
         entity=entity,
-        must_have_entity=bool(options.entity or options.group_by),
+        must_have_entity=bool(entity and (options.entity or options.group_by)),
         time=options.order_by,
         length=LENGTH if nested and LENGTH in found else None,
-        context=tuple(name for name in columns.context if name in found),
+        context=tuple(
+            name for name in columns.context if name in found and name not in options.fields
+        ),
+        date=options.date,
+        variable=options.variable,
+        value=options.value,
+        fields=options.fields,
     )
+
+
+def measured(
+    table: Mapping[str, pa.Array], read: Layout
+) -> tuple[dict[str, pa.Array], np.ndarray | None]:
+    """The columns of the schema, of a table in which a row is one measurement.
+
+    Args:
+      table: column -> N cells.
+      read: the meaning of the columns.
+
+    Returns:
+      Column -> K cells, null where a row is of another one; and bool [N], the K rows that are read:
+      None for all of them, of any other table, whose columns stay as they are.
+    """
+    if not read.variable or not read.value:
+        return dict(table), None
+    names = cells.plain(table[read.variable]).cast(pa.string())
+    kept = pc.fill_null(pc.is_in(names, pa.array(read.measured, pa.string())), False)
+    names, values = names.filter(kept), cells.plain(table[read.value]).filter(kept)
+    columns = {name: column.filter(kept) for name, column in table.items()}
+    nothing = pa.scalar(None, values.type)
+    of_variables = {
+        name: pc.if_else(pc.equal(names, name), values, nothing) for name in read.measured
+    }
+    of_variables = {n: c for n, c in of_variables.items() if n not in read.context}
+    return columns | of_variables, np.asarray(kept)
+
+
+def time_of(table: Mapping[str, pa.Array], read: Layout) -> pa.Array | None:
+    """The cells of the time, those of the day before them where that stands in another column."""
+    if not read.time:
+        return None
+    time = table[read.time]
+    if not read.date:
+        return time
+    day, clock = (cells.plain(column).cast(pa.string()) for column in (table[read.date], time))
+    return pc.binary_join_element_wise(day, clock, " ")
 
 
 def values_of(
@@ -131,7 +204,8 @@ def values_of(
     for feature in read.columns.features:
         if feature.name in read.features:
             column = steps[feature.name]
-            found[feature.name] = cells.numbers(feature.name, column, feature.allow_missing, faults)
+            absent = feature.allow_missing or read.variable is not None
+            found[feature.name] = cells.numbers(feature.name, column, absent, faults)
     for category in read.columns.categories:
         convert = cells.words if category.kind == "bytes" else cells.codes
         found[category.name] = convert(category.name, steps[category.name], faults)
@@ -143,7 +217,7 @@ def context_of(
 ) -> dict[str, np.ndarray]:
     """Object [N] of every context column of the schema, None where it is absent."""
     found = {name: np.full(faults.records, None, object) for name in read.columns.context}
-    for name in read.context:
+    for name in read.columns.context if read.variable else read.context:
         if name in records:
             found[name] = cells.context(name, records[name], read.columns, faults)
     return found
@@ -173,6 +247,7 @@ def ids_of(table: Mapping[str, pa.Array], read: Layout, faults: Faults, file: Fi
     """
     parts = {name: cells.identifiers(name, table[name], faults, required=True) for name in read.ids}
     parts[FILE] = cells.repeated(file.name, faults.records)
+    parts |= {name: cells.repeated(value, faults.records) for name, value in file.fields.items()}
     named = [parts[name] for name in read.group_by]
     sequence = cells.joined(named).cells
     for part in named:
@@ -235,7 +310,7 @@ def rows_of(
     values = values_of(steps, layout, faults, len(number))
     when = None
     if layout.time:
-        when = cells.nanoseconds(layout.time, time, layout.time_unit, faults)
+        when = cells.nanoseconds(layout.time, time, layout.times, faults)
     stated = context_of(context, layout, faults)
     kept = faults.kept
     refused = np.flatnonzero(~kept)

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from ragline.components.ingest.formats.parsing.faults import (
     Faults,
+    nulls,
     numpy_of,
     refuse_overflow,
     refuse_text,
@@ -23,7 +24,7 @@ _INT64 = np.iinfo(np.int64)
 
 def numbers(what: str, array: pa.Array, missing: pa.Array, faults: Faults) -> np.ndarray:
     """Texts -> float64 [cells], by the grammar of `checks`; NaN for the texts that mean missing."""
-    absent = pc.is_in(array, missing)
+    absent = pc.or_(pc.is_in(array, missing), pc.is_null(array))
     stated = pc.if_else(absent, None, array)
     try:
         values = numpy_of(pc.cast(stated, pa.float64()))
@@ -51,8 +52,37 @@ def integers(what: str, array: pa.Array, faults: Faults) -> pa.Array:
         return pc.cast(pc.if_else(pa.array(large), None, stated), pa.int64())
 
 
-def nanoseconds(what: str, array: pa.Array, unit: times.Unit, faults: Faults) -> np.ndarray:
-    """Texts -> int64 [cells]: integers and numbers in a unit, and ISO 8601; 0 for a null."""
+def spelt(array: pa.Array, decimal: str | None) -> pa.Array:
+    """Texts of numbers by `input.decimal` -> the grammar of `checks`; other texts stay as they are.
+
+    Groups of three digits may stand apart by the other mark, a blank or an apostrophe, and a per
+    cent sign behind the number is left out.
+    """
+    if decimal is None:
+        return array
+    other = r"\." if decimal == "," else ","
+    mark = "," if decimal == "," else r"\."
+    apart = rf"[{other} '\x{{a0}}\x{{202f}}\x{{2019}}]"
+    whole = rf"(?:[0-9]+|[0-9]{{1,3}}(?:{apart}[0-9]{{3}})+)"
+    number = rf"^\s*[+-]?(?:{whole}(?:{mark}[0-9]*)?|{mark}[0-9]+)(?:[eE][+-]?[0-9]+)?\s*%?\s*$"
+    good = pc.fill_null(pc.match_substring_regex(array, number), False)
+    bare = pc.replace_substring_regex(array, rf"(?:{apart}|[\s%])", "")
+    if decimal == ",":
+        bare = pc.replace_substring(bare, ",", ".")
+    return pc.if_else(good, bare, array)
+
+
+def nanoseconds(what: str, array: pa.Array, spelling: times.Spelling, faults: Faults) -> np.ndarray:
+    """Texts -> int64 [cells]; 0 for a null.
+
+    They are of the spelling's format, or without one integers and numbers in its unit, and ISO
+    8601.
+    """
+    if spelling.format:
+        found, bad = times.from_text(array, spelling)
+        refuse_text(what, f"a time as {spelling.format}", bad & ~nulls(array), array, faults)
+        return found
+    unit = spelling.unit
     stated = pc.fill_null(array, "0")
     is_integer = pc.match_substring_regex(stated, _INTEGER)
     is_number = pc.match_substring_regex(stated, _NUMBER)
@@ -77,8 +107,8 @@ def nanoseconds(what: str, array: pa.Array, unit: times.Unit, faults: Faults) ->
         refuse_overflow(what, overflow, array, faults)
     dates = ~(whole | broken)
     if dates.any():
-        bad = fill(dates, *times.from_text(stated.filter(pa.array(dates))))
-        refuse_text(what, "an ISO 8601 time or a number", bad, array, faults)
+        bad = fill(dates, *times.from_text(stated.filter(pa.array(dates)), spelling))
+        refuse_text(what, "an ISO 8601 time or a number, or input.time_format", bad, array, faults)
     return found
 
 

@@ -1,0 +1,200 @@
+"""A sample of CSV files: which delimiter, whether there is a header, and the rows of ranges."""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from ragline.components.contract.errors import BadDataError
+from ragline.components.files import places
+from ragline.components.ingest.formats.csv import DELIMITERS
+from ragline.components.ingest.formats.parsing import csv_lines
+from ragline.components.ingest.samples.sample import MOST_ROWS, SAMPLE_BYTES, Sample, joined, ranges
+from ragline.components.ingest.source import raw_files
+
+_LOOKED_AT = 1 << 18
+_LINES = 50
+# So many of the first rows have as many cells as the header, in the right delimiter.
+_ALIKE = 0.9
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?\s*%?")
+_MISSING = ("", "?", "NaN", "nan", "NA")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Dialect:
+    """How a table is written.
+
+    Attributes:
+      delimiter: between cells; a blank stands for runs of blanks.
+      names: of the columns.
+      has_header: whether the first line names them.
+    """
+
+    delimiter: str
+    names: tuple[str, ...]
+    has_header: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _All:
+    """All columns of a header are read, as `csv_lines` wants to know it."""
+
+    all: tuple[str, ...]
+    ids: tuple[str, ...] = ()
+
+
+def take(paths: Sequence[str]) -> Sample:
+    """The rows of ranges of files; the columns are those that all files have.
+
+    Raises:
+      BadDataError: `unreadable`, `no_data`, `bad_header`.
+    """
+    filled = [path for path in paths if _beginning(path).strip()]
+    if not filled:
+        raise BadDataError("no_data", f"{paths[0]}: expected a header, the file has no line")
+    first = _dialect(filled[0])
+    most = SAMPLE_BYTES // len(filled)
+    columns: dict[str, list[pa.Array]] = {name: [] for name in first.names}
+    complete, rows = True, []
+    lost: dict[str, str] = {}
+    for path in filled:
+        dialect = first if path == filled[0] else _dialect(path, first)
+        cells, whole = _rows(path, dialect, most, MOST_ROWS // len(filled))
+        complete &= whole
+        for name in [name for name in columns if name not in dialect.names]:
+            del columns[name]
+            lost[name] = f"{path} has no such column"
+        if not columns:
+            raise BadDataError(
+                "bad_header",
+                f"{path}: header: expected the columns of {filled[0]}, "
+                f"{', '.join(map(repr, first.names[:20]))}; received "
+                f"{', '.join(map(repr, dialect.names[:20]))}",
+            )
+        for name, parts in columns.items():
+            parts.append(cells[name])
+        rows.append(len(next(iter(cells.values()))))
+    options = {} if first.has_header else {"columns": list(first.names)}
+    if first.delimiter == " " or not first.has_header:
+        options["delimiter"] = first.delimiter
+    return Sample(
+        format="csv",
+        steps={name: joined(parts) for name, parts in columns.items()},
+        files=tuple(rows),
+        paths=tuple(filled),
+        complete=complete,
+        left_out=lost,
+        options=options,
+    )
+
+
+def _beginning(path: str) -> bytes:
+    with raw_files.open_lines(path) as stream:
+        return stream.read(_LOOKED_AT).removeprefix(raw_files.BOM)
+
+
+def _dialect(path: str, like: _Dialect | None = None) -> _Dialect:
+    block = _beginning(path)
+    if len(block) >= _LOOKED_AT - len(raw_files.BOM) and b"\n" in block:
+        block = block[: block.rfind(b"\n") + 1]
+    try:
+        text = block.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = 1 + block.count(b"\n", 0, error.start)
+        raise BadDataError(
+            "bad_header",
+            f"{path}: line {line}: expected UTF-8: {error.reason}; `iconv -f WINDOWS-1252 -t UTF-8` "
+            "writes the text of older programs so",
+        ) from error
+    found = {d: _first_rows(text, d) for d in ((like.delimiter,) if like else (*DELIMITERS, " "))}
+    alike = {d: _alike(rows) for d, rows in found.items()}
+    good = [d for d in found if alike[d] >= _ALIKE and len(found[d][0]) > 1 and d != " "]
+    good = good or [d for d in found if alike[d] >= _ALIKE and len(found[d][0]) > 1]
+    # Of headers alone, and of rows that are all of another length, the header must do.
+    delimiter = max(good or found, key=lambda d: len(found[d][0]) if found[d] else 0)
+    rows = found[delimiter]
+    if not rows:
+        raise BadDataError("bad_header", f"{path}: header: expected names of columns")
+    if like is None and len(rows) > 1 and _is_data(rows):
+        names = tuple(f"column_{place}" for place in range(len(rows[0])))
+        return _Dialect(delimiter=delimiter, names=names, has_header=False)
+    if like is not None and not like.has_header:
+        return like
+    names = tuple(rows[0])
+    if twice := [name for name in names if name and names.count(name) > 1]:
+        raise BadDataError(
+            "bad_header",
+            f"{path}: header: the column {twice[0]!r} stands there twice; expected each name once",
+        )
+    return _Dialect(delimiter=delimiter, names=names, has_header=True)
+
+
+def _first_rows(text: str, delimiter: str) -> list[list[str]]:
+    if delimiter == " ":
+        text = csv_lines.squeezed(text.encode()).decode()
+    rows: list[list[str]] = []
+    try:
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+            if row and len(rows) < _LINES:
+                rows.append(row)
+    except csv.Error:  # A cell longer than any that a table has: quotes that do not end.
+        pass
+    return rows
+
+
+def _alike(rows: list[list[str]]) -> float:
+    return sum(len(row) == len(rows[0]) for row in rows) / len(rows) if rows else 0.0
+
+
+def _is_data(rows: list[list[str]]) -> bool:
+    """Whether the first row is like the next: numbers where that has numbers."""
+    numeric = [
+        (bool(_NUMBER.fullmatch(first.strip())) or first in _MISSING)
+        for first, second in zip(rows[0], rows[1], strict=False)
+        if _NUMBER.fullmatch(second.strip())
+    ]
+    return bool(numeric) and all(numeric)
+
+
+def _rows(
+    path: str, dialect: _Dialect, most: int, most_rows: int
+) -> tuple[dict[str, pa.Array], bool]:
+    """Cells of ranges of a file, and whether they are all of it."""
+    header = csv_lines.Header(names=dialect.names, delimiter=dialect.delimiter)
+    wanted = _All(dialect.names)
+    parts: dict[str, list[pa.Array]] = {name: [] for name in dialect.names}
+    size = places.size(path)
+    packed = bool(raw_files.compression(path))
+    chosen = [(0, most)] if packed else ranges(size, most)
+    whole = len(chosen) == 1
+    with raw_files.open_lines(path) as stream:
+        for start, stop in chosen:
+            if start:
+                stream.seek(start - 1)
+                stream.readline()  # The rest of a line; if one ends there, nothing but its end.
+            block = stream.read(stop - start)
+            block += b"" if block.endswith(b"\n") else stream.readline()
+            if start == 0:
+                block = _without_header(block, dialect)
+            if packed:
+                whole = not stream.read(1)
+            if dialect.delimiter == " ":
+                block = csv_lines.squeezed(block)
+            lines = csv_lines.read_clean(block, 1, header, wanted)
+            if lines is None:
+                lines, _ = csv_lines.read_exactly(block, 1, header, wanted, True)
+            for name, cells in lines.cells.items():
+                parts[name].append(cells.slice(0, most_rows // len(chosen)))
+                whole &= len(cells) <= most_rows // len(chosen)
+    return {name: joined(cells) for name, cells in parts.items()}, whole
+
+
+def _without_header(block: bytes, dialect: _Dialect) -> bytes:
+    stream = io.BytesIO(block.removeprefix(raw_files.BOM))
+    while dialect.has_header and (line := stream.readline()):
+        if line.strip(b"\r\n"):
+            break
+    return stream.read()
