@@ -87,13 +87,19 @@ def _add_init(commands: _Commands) -> None:
     init = commands.add_parser(
         "init",
         help="write a configuration and a schema for a folder of files",
-        description="Looks at the beginnings of files, guesses what their columns mean, says why, "
-        "and writes a commented configuration and the schema to curate, which work as they are. "
+        description="Looks at files, of very large ones at ranges all over them, guesses what their "
+        "columns mean, says why, and writes a commented configuration and the schema to curate, which work as they are. "
         "Overwrites nothing.",
     )
     init.add_argument("--input", required=True, metavar="PATTERN", help="such as 'data/*.csv'")
     init.add_argument(
         "--output", type=pathlib.Path, default="ragline.toml", metavar="FILE", help="a TOML file"
+    )
+    init.add_argument(
+        "--format",
+        default="auto",
+        choices=["auto", "csv", "jsonl", "npz", "parquet", "ts", "xes"],
+        help="how the files are read, where names and first bytes do not say",
     )
     init.set_defaults(command="init")
 

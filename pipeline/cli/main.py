@@ -125,7 +125,7 @@ def _init(options: argparse.Namespace) -> int:
     from ragline.pipeline.onboard import init
 
     with _writing(options.output):
-        written = init.write(options.input, options.output)
+        written = init.write(options.input, options.output, options.format)
     say(written.to_text())
     return exits.DONE
 

@@ -20,6 +20,17 @@ from ragline.components.contract.columns import (
 )
 from ragline.pipeline.onboard.guess import Context, Guess
 
+_MEANINGS = {
+    "columns": "the first line of a file is no header",
+    "date": "the column of the day",
+    "decimal": "the mark between whole numbers and fractions",
+    "delimiter": "a blank stands for runs of blanks",
+    "duplicate_time": "steps of one time are one step, the last value of each column in it",
+    "time_delta": "the feature of that name: seconds since the step before",
+    "time_format": "as strptime has it",
+    "value": "the column of what was measured",
+    "variable": "the column that says of what a row is a measurement",
+}
 _TYPES = {"bytes": "BYTES", "int": "INT", "float": "FLOAT"}
 
 
@@ -36,7 +47,7 @@ def config_text(
       missing_text: cells that stand for a missing value, where they were found.
     """
     lines = [
-        "# Written by `ragline init`, from the beginnings of the files; look it over once.",
+        f"# Written by `ragline init`, by what stands {guess.seen}; look it over once.",
         "#   ragline plan THIS FILE    what a run would find and do, in seconds",
         "#   ragline run THIS FILE     the whole pipeline",
         "# docs/config.md lists every key. Relative paths are relative to this file.",
@@ -54,6 +65,7 @@ def config_text(
         lines.append(_item("order_by", guess.order_by, "steps are sorted by this time"))
         if guess.time_unit != "s":
             lines.append(_item("time_unit", guess.time_unit, "of times that are numbers"))
+    lines += [_item(key, value, _MEANINGS.get(key, "")) for key, value in guess.options.items()]
     if guess.entity:
         lines.append(_item("entity", guess.entity, "all its sequences fall in the same split"))
     absent = list(missing_text)
@@ -63,10 +75,12 @@ def config_text(
         "# eval_share = 0.2             # of the entities",
         "",
         "[input.steps]",
+        *(_item(key, value, _MEANINGS.get(key, "")) for key, value in guess.steps.items()),
         "# max_length = 4096            # a longer sequence is cut into windows",
     ]
     if guess.order_by:
         lines.append("# session_gap = 60.0           # a pause of so many seconds ends a sequence")
+    if guess.order_by and "time_delta" not in guess.steps:
         lines.append(
             f"# time_delta = true            # times at irregular distances: a feature {TIME_DELTA}"
             ", which the schema must have"
@@ -219,7 +233,7 @@ def _context(context: Context, *, complete: bool) -> str:
             "  }",
         ]
         if not complete:
-            domain = ["  # Only the beginnings of the files were read; there may be other classes."]
+            domain = ["  # Not all of the data was looked at; there may be other classes."]
         lines += domain
     return "\n".join([*lines, "}\n"])
 

@@ -5,71 +5,37 @@ Pure. `guess_table` is for long tables, where a row is a step and something name
 because a guess is for a person to check.
 """
 
-import itertools
-import re
 from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from ragline.components.contract.columns import BOOKKEEPING, ENTITY_ID, LENGTH, SEQUENCE_ID
+from ragline.components.contract.columns import (
+    BOOKKEEPING,
+    ENTITY_ID,
+    LENGTH,
+    SEQUENCE_ID,
+    TIME_DELTA,
+)
 from ragline.components.contract.errors import UsageError
-from ragline.components.ingest.options import FILE
+from ragline.components.ingest.options import FILE, SEQUENCE
 from ragline.components.ingest.steps.times import Unit
+from ragline.pipeline.guessing import cells, clocks, groups, measurements, names
+from ragline.pipeline.guessing.cells import Column
 
-Kind = Literal["int", "float", "time", "text", "flag", "empty"]
-
-# Words that names of columns are made of.
-_SEQUENCE = {
-    "seq", "sequence", "series", "session", "recording", "record", "run", "trip", "trial", "case",
-    "episode", "track", "trajectory", "sample", "walk", "flight", "visit", "stay", "segment",
-}  # fmt: skip
-_ENTITY = {
-    "entity", "subject", "patient", "user", "person", "wearer", "device", "machine", "engine",
-    "unit", "driver", "vehicle", "customer", "account", "player", "animal", "speaker", "asset",
-}  # fmt: skip
-_ID = {"id", "uid", "uuid", "key"}
-_TIME = {
-    "t", "time", "timestamp", "ts", "datetime", "date", "when", "step", "tick", "frame", "cycle",
-    "index", "idx", "seconds", "sec", "secs", "ms", "millis", "us", "ns", "clock",
-}  # fmt: skip
-_UNITS: dict[str, Unit] = {"ms": "ms", "millis": "ms", "us": "us", "ns": "ns"}
-# Above it, numbers of a time are an epoch of our days in this unit.
-_EPOCHS: tuple[tuple[float, Unit], ...] = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"))
 _MOST_CLASSES = 50
 _MOST_WORDS = 1000
+# A column of words of which so many are different is text rather than words.
+_MOST_DIFFERENT = 0.5
+_FEW_WORDS = 20
 
 
 class GuessError(UsageError):
     """What cannot be guessed, and must be said by a person."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cells:
-    """A column as it was read.
-
-    Attributes:
-      kind: of what stands in it; `flag` is true and false, `empty` nothing at all.
-      values: a cell each, None where nothing stands, or nothing of this kind.
-      strange: texts that are not of this kind, as of one cell in a thousand: a run rejects them.
-    """
-
-    kind: Kind
-    values: Collection[Any]
-    strange: tuple[str, ...] = ()
-
-    @property
-    def words(self) -> list[Any]:
-        """The different values, sorted."""
-        return sorted({value for value in self.values if value is not None}, key=str)
-
-    @property
-    def has_missing(self) -> bool:
-        """Whether a cell has no value."""
-        nothing = sum(1 for value in self.values if value is None or value != value)
-        return nothing > len(self.strange)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +52,8 @@ class Guess:
     """What the columns mean.
 
     Attributes:
+      seen: how much of the data was looked at, as a part of a sentence.
+      complete: whether that is all of it.
       group_by: columns that name a row's sequence.
       order_by: the column of the time.
       time_unit: of times that are numbers.
@@ -93,9 +61,13 @@ class Guess:
       features: name -> whether a value may be missing.
       categories: name -> `bytes` or `int`.
       context: one value a sequence.
+      options: further keys of `[input]`.
+      steps: keys of `[input.steps]`.
       why: a sentence a decision.
     """
 
+    seen: str = "in every row"
+    complete: bool = True
     group_by: tuple[str, ...] = ()
     order_by: str | None = None
     time_unit: Unit = "s"
@@ -103,101 +75,168 @@ class Guess:
     features: dict[str, bool] = field(default_factory=dict)
     categories: dict[str, Literal["bytes", "int"]] = field(default_factory=dict)
     context: list[Context] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+    steps: dict[str, Any] = field(default_factory=dict)
     why: list[str] = field(default_factory=list)
 
+    def leave_out(self, name: str, why: str) -> None:
+        """Says that a column is not taken."""
+        self.why.append(f"{name!r} is left out: {why}")
 
-def guess_table(columns: Mapping[str, Cells], files: Collection[int] = ()) -> Guess:
+
+def guess_table(
+    columns: Mapping[str, Column],
+    files: Collection[int] = (),
+    *,
+    seen: str = "in every row",
+    complete: bool = True,
+) -> Guess:
     """Guesses at a long table.
 
     Args:
       columns: name -> its N cells.
       files: how many of these, in order, are of each file.
+      seen: how much of the data they are.
+      complete: whether that is all.
 
     Raises:
       GuessError: nothing names a row's sequence, or no column is a feature.
     """
-    found = Guess()
-    keys = {
-        name: _codes(cells)
-        for name, cells in columns.items()
-        if cells.kind in ("int", "text") and not cells.has_missing
-    }
+    found = Guess(seen=seen, complete=complete)
+    columns = _without_index(found, columns)
+    keys = groups.keys_of(columns)
     if len(files) > 1:
         keys[FILE] = np.repeat(np.arange(len(files)), files)
     _guess_group(found, keys, columns)
-    group = _joint([keys[name] for name in found.group_by])
-    left = [name for name in columns if name not in (*found.group_by, found.entity)]
-    _guess_time(found, {name: columns[name] for name in left})
-    for name in left:
-        if name != found.order_by:
-            _place(found, name, columns[name], _is_constant_within(columns[name], group), group)
+    group = groups.joint([keys[name] for name in found.group_by])
+    left = {n: c for n, c in columns.items() if n not in (*found.group_by, found.entity)}
+    _guess_time(found, left, group)
+    taken = (found.order_by, found.options.get("date"))
+    left = {name: column for name, column in left.items() if name not in taken}
+    if found.order_by and (pair := measurements.columns_of(left)):
+        _place_measurements(found, *pair, columns, group)
+        left = {name: column for name, column in left.items() if name not in pair}
+    _agree_on_decimal(found, left)
+    for name, column in left.items():
+        if not (found.options.get("variable") and not groups.is_constant_within(column, group)):
+            _place(found, name, column, group)
+        else:
+            found.leave_out(name, "it is beside the measurements, and changes within a sequence")
+    for name in (*found.group_by, *([found.entity] if found.entity else [])):
+        if name in columns and columns[name].has_missing:
+            number = columns[name].cells.null_count
+            found.why.append(f"{number} rows have no {name!r}: a run rejects each of them")
     return _checked(found)
 
 
-def guess_records(steps: Mapping[str, Cells], records: Mapping[str, Cells], number: int) -> Guess:
+def guess_records(
+    steps: Mapping[str, Column],
+    records: Mapping[str, Column],
+    lengths: np.ndarray,
+    *,
+    seen: str = "in every record",
+    complete: bool = True,
+) -> Guess:
     """Guesses at records that are sequences.
 
     Args:
       steps: column -> its cells, of the steps of all records.
       records: column -> its cells, one a record.
-      number: of records.
+      lengths: int64 [N], the steps of each record.
+      seen: how much of the data they are.
+      complete: whether that is all.
 
     Raises:
       GuessError: no column is a feature.
     """
-    found = Guess(why=["a record is a sequence"])
-    _guess_time(found, steps)
-    for name, cells in steps.items():
+    found = Guess(seen=seen, complete=complete, why=["a record is a sequence"])
+    group = np.repeat(np.arange(len(lengths)), np.maximum(lengths, 0))
+    _guess_time(found, steps, group)
+    for name, column in steps.items():
         if name != found.order_by:
-            _place(found, name, cells, False, np.zeros(0, np.int64))
+            _place(found, name, column, group, within=True)
     entities = [
         name
-        for name, cells in records.items()
-        if name not in BOOKKEEPING and _words(name) & _ENTITY and len(cells.words) < number
+        for name, column in records.items()
+        if name not in BOOKKEEPING
+        and names.words(name) & names.ENTITY
+        and column.kind in ("text", "int")
+        and len(column.words) < len(lengths)
     ]
     if entities and ENTITY_ID not in records:
         found.entity = entities[0]
         found.why.append(f"entity {found.entity!r}: its name says so")
-    for name, cells in records.items():
+    one_each = np.arange(len(lengths))
+    for name, column in records.items():
         if name not in (*BOOKKEEPING, found.entity):
-            _place(found, name, cells, True, np.arange(number))
+            _place(found, name, column, one_each, within=False)
     return _checked(found)
 
 
 def _checked(found: Guess) -> Guess:
-    if not found.features:
-        raise GuessError(
-            "expected at least one column of numbers that change within a sequence, received none"
+    if found.features:
+        return found
+    if found.categories and found.order_by:
+        found.features[TIME_DELTA] = False
+        found.steps["time_delta"] = True
+        found.why.append(
+            f"feature {TIME_DELTA!r}: the seconds since the step before, made of {found.order_by!r}, "
+            "as no column is a number that changes within a sequence"
         )
-    return found
+        return found
+    left_out = "; ".join(sentence for sentence in found.why if "left out" in sentence)
+    raise GuessError(
+        "expected at least one column of numbers that change within a sequence, or one of words "
+        f"and one of times; received none{f': {left_out}' if left_out else ''}"
+    )
+
+
+def _without_index(found: Guess, columns: Mapping[str, Column]) -> dict[str, Column]:
+    for name in filter(names.is_index, columns):
+        found.leave_out(name, "a column without a name, such as the index that pandas writes")
+    return {name: column for name, column in columns.items() if not names.is_index(name)}
 
 
 def _guess_group(
-    found: Guess, keys: Mapping[str, np.ndarray], columns: Mapping[str, Cells]
+    found: Guess, keys: Mapping[str, np.ndarray], columns: Mapping[str, Column]
 ) -> None:
     """Which columns name a row's sequence, and which one its entity."""
-    number = len(next(iter(columns.values())).values)
+    number = len(next(iter(columns.values()), ()))
     files = keys.get(FILE)
+
+    def is_repeated(name: str) -> bool:
+        """Whether so few ids have so many rows that they can be of sequences."""
+        share = groups.count(keys[name]) / max(1, number)
+        if name == SEQUENCE_ID:
+            return True
+        if names.is_sequence_id(name):
+            return share < 1
+        said = names.words(name)
+        return share <= (0.8 if said & (names.SEQUENCE | names.ENTITY | names.ID) else 0.5)
+
     several = {
         name: codes
         for name, codes in keys.items()
-        if name != FILE and 2 * len(np.unique(codes)) <= number and not _words(name) <= _TIME
+        if name != FILE
+        and is_repeated(name)
+        and not names.words(name) <= names.TIME - {"second"}
+        or (name in keys and name != FILE and not names.words(name) and is_repeated(name))
     }
 
-    def finest(names: Iterable[str]) -> str | None:
-        return max(names, key=lambda name: len(np.unique(several[name])), default=None)
+    def finest(of: Iterable[str]) -> str | None:
+        return max(of, key=lambda name: groups.count(several[name]), default=None)
 
-    by_name = [name for name in several if name == SEQUENCE_ID or _words(name) & _SEQUENCE]
+    by_name = [n for n in several if n == SEQUENCE_ID or names.words(n) & names.SEQUENCE]
     entity = ENTITY_ID if ENTITY_ID in several else None
-    entity = entity or finest(name for name in several if _words(name) & _ENTITY)
+    entity = entity or finest(name for name in several if names.words(name) & names.ENTITY)
     sequence = SEQUENCE_ID if SEQUENCE_ID in several else finest(n for n in by_name if n != entity)
-    sequence = sequence or finest(n for n in several if _words(n) & _ID and n != entity)
-    if not sequence and entity and files is not None and _parts(several[entity], files):
+    sequence = sequence or finest(n for n in several if names.words(n) & names.ID and n != entity)
+    if not sequence and entity and files is not None and groups.parts(several[entity], files):
         _group_by_file(found, entity)
         return
     if sequence and entity:
-        nested = len(np.unique(_joint([several[sequence], several[entity]]))) == len(
-            np.unique(several[sequence])
+        nested = groups.count(groups.joint([several[sequence], several[entity]])) == groups.count(
+            several[sequence]
         )
         found.group_by = (sequence,) if nested else (entity, sequence)
         found.entity = entity
@@ -208,13 +247,14 @@ def _guess_group(
         found.why.append(
             f"entity {entity!r}: its name says so; all its sequences fall in one split"
         )
+        _add_file(found, entity, keys, columns)
         return
     chosen = sequence or entity
     why = "its name says so"
     if chosen is None:
-        blocks = [name for name, codes in several.items() if _is_in_blocks(codes)]
+        blocks = [name for name, codes in several.items() if groups.is_in_blocks(codes)]
         if files is not None:  # What is the same all through a file says no more than the file.
-            blocks = [n for n in blocks if len(np.unique(several[n])) > len(np.unique(files))]
+            blocks = [n for n in blocks if groups.count(several[n]) > groups.count(files)]
         chosen = finest(blocks)
         why = "its values stand in blocks of rows"
     if chosen is None and files is not None:
@@ -223,11 +263,41 @@ def _guess_group(
     if chosen is None:
         raise GuessError(
             "expected a column that names each row's sequence, such as 'sequence_id' or "
-            f"'recording', or several files with a sequence each; received one file with "
-            f"{', '.join(map(repr, list(columns)[:20]))}"
+            "'recording', or several files with a sequence each; received one file with "
+            f"{', '.join(map(repr, list(columns)[:20]))}. To name one that is there, rename it so, "
+            "or write input.group_by into a configuration by hand (docs/ingest.md)"
         )
     found.group_by = (chosen,)
     found.why.append(f"group_by {chosen!r}: {why}")
+    _add_file(found, chosen, keys, columns)
+
+
+def _add_file(
+    found: Guess, unit: str, keys: Mapping[str, np.ndarray], columns: Mapping[str, Column]
+) -> None:
+    """Groups by the file as well, where its units begin again in each one."""
+    if FILE not in keys:
+        return
+    own = [name for name in found.group_by if name != FILE]
+    others = {name: column for name, column in columns.items() if name not in own}
+    time = clocks.named(others)
+    order = others[time].nanoseconds() if time else None
+    numbered = columns[unit].kind == "int"
+    codes = groups.joint([keys[name] for name in own])
+    if not groups.begin_again(codes, keys[FILE], order, are_numbers=numbered):
+        return
+    found.group_by = (FILE, *own)
+    found.why.append(
+        f"group_by {FILE!r} as well: {', '.join(map(repr, own))} begin again in each file"
+    )
+    if numbered:
+        found.entity = SEQUENCE
+        found.why.append(
+            f"entity {SEQUENCE!r}: a number of one file is another {unit} than that of the next; "
+            f"entity = {unit!r} keeps them in one split"
+        )
+    else:
+        found.entity = unit
 
 
 def _group_by_file(found: Guess, entity: str | None) -> None:
@@ -241,115 +311,177 @@ def _group_by_file(found: Guess, entity: str | None) -> None:
         )
 
 
-def _guess_time(found: Guess, columns: Mapping[str, Cells]) -> None:
-    def rank(name: str) -> tuple[bool, bool]:
-        return columns[name].kind != "time", name.lower() not in _TIME
-
-    times = [
-        name
-        for name, cells in columns.items()
-        if not cells.has_missing
-        and (cells.kind == "time" or (cells.kind in ("int", "float") and _words(name) & _TIME))
-    ]
-    if not times:
+def _guess_time(found: Guess, columns: Mapping[str, Column], group: np.ndarray) -> None:
+    clock = clocks.of(columns, group)
+    if clock is None:
         found.why.append("no order_by: no column looks like a time; rows stay in their order")
         return
-    chosen = min(times, key=rank)
-    found.order_by = chosen
-    if columns[chosen].kind == "time":
-        found.why.append(f"order_by {chosen!r}: dates")
-        return
-    most = max(abs(value) for value in columns[chosen].values if value is not None)
-    named = [unit for word, unit in _UNITS.items() if word in _words(chosen)]
-    named += [unit for above, unit in _EPOCHS if most > above]
-    found.time_unit = named[0] if named else "s"
-    found.why.append(f"order_by {chosen!r}: its name says so; taken as {found.time_unit}")
+    found.order_by = clock.column
+    found.time_unit = clock.unit
+    if clock.time_format:
+        found.options["time_format"] = clock.time_format
+    if clock.date:
+        found.options["date"] = clock.date
+    found.why += clock.why
 
 
-def _place(found: Guess, name: str, cells: Cells, constant: bool, group: np.ndarray) -> None:
-    """Decides what a column is that names nothing: feature, category, context, or nothing."""
-    words = cells.words
-    if name in (SEQUENCE_ID, ENTITY_ID, LENGTH, *BOOKKEEPING):
-        found.why.append(f"{name!r} is left out: ragline writes a column of that name")
-    elif cells.kind == "empty":
-        found.why.append(f"{name!r} is left out: it has no value")
-    elif cells.kind == "time":
-        found.why.append(f"{name!r} is left out: dates that are not the order of steps")
-    elif cells.kind == "flag" and not constant:
-        found.why.append(f"{name!r} is left out: true and false are neither numbers nor words here")
-    elif constant:
-        _place_constant(found, name, cells, words, len(np.unique(group)))
-    elif cells.kind in ("int", "float"):
-        found.features[name] = cells.has_missing
-        if cells.strange:
-            found.why.append(
-                f"feature {name!r}: {len(cells.strange)} of {len(cells.values)} cells are no "
-                f"numbers, such as {cells.strange[0][:40]!r}: a run rejects their sequences"
-            )
-    elif len(words) <= _MOST_WORDS:
-        found.categories[name] = "bytes"
-        found.why.append(f"category {name!r}: {len(words)} words that change within a sequence")
-    else:
-        found.why.append(f"{name!r} is left out: text of more than {_MOST_WORDS} different words")
-
-
-def _place_constant(
-    found: Guess, name: str, cells: Cells, words: list[Any], sequences: int
+def _place_measurements(
+    found: Guess,
+    variable: str,
+    value: str,
+    columns: Mapping[str, Column],
+    group: np.ndarray,
 ) -> None:
+    """A row is one measurement: its variables are the columns."""
+    found.options |= {"variable": variable, "value": value}
+    found.steps["duplicate_time"] = "merge"
+    found.why.append(f"variable {variable!r}, value {value!r}: a row is one measurement")
+    every = measurements.apart(columns[variable], columns[value], group)
+    _agree_on_decimal(found, {name: part.column for name, part in every.items()})
+    sequences = groups.count(group)
+    for name, part in every.items():
+        once = len(part.group) == groups.count(part.group)
+        if part.column.kind == "empty":
+            found.leave_out(name, "it has no value")
+        elif once and part.column.kind in ("int", "text") and len(part.column.words) == sequences:
+            found.leave_out(name, "it names each sequence rather than its kind")
+        elif once:
+            _place_constant(found, name, part.column, sequences)
+        elif part.column.kind in ("int", "float"):
+            found.features[name] = True
+        elif part.column.kind == "text" and len(part.column.words) <= _MOST_WORDS:
+            found.categories[name] = "bytes"
+        else:
+            found.leave_out(name, "its values are neither numbers nor words")
+    order = columns[found.order_by].nanoseconds() if found.order_by else None
+    again = 0
+    if order is not None:
+        again = groups.equal_times(order, groups.joint([group, columns[variable].codes]))
+    found.why.append(
+        "duplicate_time 'merge': measurements of one time are one step; of several of one variable "
+        f"at one time the last one counts, which leaves out {again:,} {found.seen}"
+    )
+
+
+def _agree_on_decimal(found: Guess, columns: Mapping[str, Column]) -> None:
+    """One mark for the whole file; said of columns that another mark would need."""
+    marks = {name: c.decimal for name, c in columns.items() if c.kind in ("int", "float")}
+    stated = [mark for mark in marks.values() if mark]
+    if not stated:
+        return
+    points = [n for n, c in columns.items() if c.kind == "float" and not c.decimal]
+    commas = [name for name, mark in marks.items() if mark == ","]
+    decimal = "," if len(commas) > len(points) else "."
+    found.options["decimal"] = decimal
+    found.why.append(f"decimal {decimal!r}: numbers are written so; 5% is read as 5")
+    for name in commas if decimal == "." else points:
+        found.why.append(
+            f"{name!r} has another decimal mark than {decimal!r}, which input.decimal says of all: "
+            "a run rejects its sequences; write its numbers alike"
+        )
+
+
+def _place(
+    found: Guess, name: str, column: Column, group: np.ndarray, *, within: bool | None = None
+) -> None:
+    """Decides what a column is that names nothing: feature, category, context, or nothing.
+
+    Args:
+      found: the guess, which is added to.
+      name: of the column.
+      column: N cells.
+      group: int64 [N], the sequence of each.
+      within: whether it changes within sequences; None to see it in the cells.
+    """
+    is_number = column.kind in ("int", "float")
+    if name in (SEQUENCE_ID, ENTITY_ID, LENGTH, *BOOKKEEPING):
+        found.leave_out(name, "ragline writes a column of that name")
+        return
+    if column.kind == "empty":
+        found.leave_out(name, f"it has no value {found.seen}")
+        return
+    if column.kind == "time":
+        found.leave_out(name, "dates that are not the order of steps")
+        return
+    if within is None:
+        short = groups.longest(group[column.observed]) < 2
+        # What is measured at some steps alone is no property of the sequence.
+        within = not groups.is_constant_within(column, group) or (
+            (is_number or not short) and groups.is_partly_missing(column, group)
+        )
+        within |= short and is_number and len(column.words) > 1
+    if column.kind == "flag":
+        found.leave_out(name, "true and false are neither numbers nor words here")
+    elif not within:
+        _place_constant(found, name, column, groups.count(group))
+    elif is_number and pc.min_max(column.cells)["min"] == pc.min_max(column.cells)["max"]:
+        if column.has_missing:
+            found.features[name] = True
+        else:
+            found.leave_out(name, f"it is {column.cells.drop_null()[0].as_py()!r} {found.seen}")
+    elif is_number:
+        found.features[name] = column.has_missing or not found.complete
+        if column.strange:
+            found.why.append(
+                f"feature {name!r}: {column.strange_cells:,} of {len(column):,} cells are no "
+                f"numbers, such as {column.strange[0][:40]!r}: a run rejects their sequences, or "
+                "takes them for missing values if input.missing_text lists them"
+            )
+    else:
+        _place_words(found, name, column)
+
+
+def _place_words(found: Guess, name: str, column: Column) -> None:
+    words = len(column.words)
+    rows = len(column) - column.cells.null_count
+    if words > _MOST_WORDS:
+        found.leave_out(name, f"text of more than {_MOST_WORDS} different words")
+    elif words > _FEW_WORDS and words > _MOST_DIFFERENT * rows:
+        found.leave_out(
+            name,
+            f"{words} different words in {rows} rows, such as {str(column.words[0])[:40]!r}: text, "
+            "or numbers or times of a spelling that is not known (input.decimal, "
+            "input.time_format, input.missing_text)",
+        )
+    else:
+        found.categories[name] = "bytes"
+        found.why.append(f"category {name!r}: {words} words that change within a sequence")
+
+
+def _place_constant(found: Guess, name: str, column: Column, sequences: int) -> None:
+    words = column.words
     if len(words) < 2:
-        found.why.append(f"{name!r} is left out: it is {words[0]!r} everywhere")
-    elif cells.kind == "flag":
-        found.why.append(f"{name!r} is left out: true and false are neither numbers nor words here")
-    elif cells.kind == "text" and (len(words) > _MOST_CLASSES or len(words) == sequences > 2):
-        found.why.append(f"{name!r} is left out: it names each sequence rather than its kind")
+        found.leave_out(name, f"it is {words[0]!r} {found.seen}")
+    elif column.kind == "flag":
+        found.leave_out(name, "true and false are neither numbers nor words here")
+    elif column.kind == "text" and (len(words) > _MOST_CLASSES or len(words) == sequences > 2):
+        found.leave_out(name, "it names each sequence rather than its kind")
     else:
         kind: Literal["bytes", "int", "float"] = (
-            "bytes" if cells.kind == "text" else "int" if cells.kind == "int" else "float"
+            "bytes" if column.kind == "text" else "int" if column.kind == "int" else "float"
         )
         few = kind != "float" and len(words) <= _MOST_CLASSES
         found.context.append(
             Context(name=name, kind=kind, classes=tuple(map(str, words)) if few else ())
         )
-        found.why.append(f"context {name!r}: one value a sequence, {len(words)} different ones")
+        found.why.append(
+            f"context {name!r}: one value a sequence {found.seen}, {len(words)} different ones"
+        )
 
 
-def _words(name: str) -> set[str]:
-    """The words of a name: `engine_id`, `engineId` and `Engine-ID` have the same."""
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    return {word.lower() for word in re.split(r"[^A-Za-z]+", apart) if word}
-
-
-def _codes(cells: Cells) -> np.ndarray:
-    """int64 [N]: each row's value as a number."""
-    _, codes = np.unique(
-        np.array([str(value) for value in cells.values], object), return_inverse=True
+def missing_texts(found: Guess, columns: Mapping[str, Column]) -> tuple[str, ...]:
+    """What stands for a missing value in the columns of a table that were taken."""
+    measured = (found.options.get("value"), found.options.get("variable"))
+    context = [each.name for each in found.context]
+    named = (*found.features, *found.categories, *context, *measured)
+    texts = dict.fromkeys(
+        text for name in named if name in columns for text in columns[name].missing_text
     )
-    return codes.reshape(-1)
+    if not found.complete:
+        texts |= dict.fromkeys(("", "NaN", "?", "NA", "null"))
+    return tuple(text for text in texts if text.strip() or not text)
 
 
-def _joint(keys: Collection[np.ndarray]) -> np.ndarray:
-    """int64 [N]: each row's combination of values as a number."""
-    _, codes = np.unique(np.stack(keys, axis=1), axis=0, return_inverse=True)
-    return codes.reshape(-1)
-
-
-def _parts(coarse: np.ndarray, fine: np.ndarray) -> bool:
-    """Whether each value of the one holds whole values of the other, and some hold several."""
-    together = len(np.unique(_joint([coarse, fine])))
-    return together == len(np.unique(fine)) > len(np.unique(coarse))
-
-
-def _is_in_blocks(codes: np.ndarray) -> bool:
-    """Whether equal values stand together: hardly more blocks than values."""
-    blocks = 1 + int((np.diff(codes) != 0).sum())
-    values = len(np.unique(codes))
-    return values > 1 and blocks <= 1.5 * values and 2 * blocks <= len(codes)
-
-
-def _is_constant_within(cells: Cells, group: np.ndarray) -> bool:
-    """Whether no sequence has two different values; of sequences that have two steps."""
-    seen: dict[int, Any] = {}
-    for place, value in zip(group.tolist(), cells.values, strict=True):
-        if value is not None and seen.setdefault(place, value) != value:
-            return False
-    return any(len(list(rows)) > 1 for _, rows in itertools.groupby(sorted(group.tolist())))
+def of_arrays(arrays: Mapping[str, pa.Array], *, is_text: bool) -> dict[str, Column]:
+    """Cells of a sample as columns; see `cells.of`."""
+    return {name: cells.of(array, is_text=is_text) for name, array in arrays.items()}

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 
 from ragline.components.contract.errors import UsageError
 from ragline.components.files.storage import write_text
+from ragline.components.ingest import samples
+from ragline.components.ingest.options import FILE
+from ragline.components.ingest.samples.sample import Sample
 from ragline.components.ingest.source import patterns
-from ragline.pipeline.onboard import draft, guess, sniff
+from ragline.pipeline.guessing import files as names_of_files
+from ragline.pipeline.onboard import draft, guess
 from ragline.pipeline.onboard.guess import Guess
 
 _SUFFIX = ".toml"
@@ -27,6 +31,7 @@ class Written:
       schema: the .pbtxt file beside it.
       format: of the raw files.
       files: how many there are.
+      seen: how much of them was looked at.
       guess: what the columns mean, and why.
     """
 
@@ -34,6 +39,7 @@ class Written:
     schema: pathlib.Path
     format: str
     files: int
+    seen: str
     guess: Guess
 
     def to_text(self) -> str:
@@ -45,7 +51,8 @@ class Written:
         }
         return "\n".join(
             [
-                f"{self.files} {'file' if self.files == 1 else 'files'} of format {self.format}",
+                f"{self.files} {'file' if self.files == 1 else 'files'} of format {self.format}; "
+                f"looked at {self.seen}",
                 *(f"  {kind}: {', '.join(names)}" for kind, names in lists.items() if names),
                 *(f"  {sentence}" for sentence in self.guess.why),
                 "",
@@ -56,12 +63,13 @@ class Written:
         )
 
 
-def write(pattern: str, output: pathlib.Path) -> Written:
+def write(pattern: str, output: pathlib.Path, format_name: str = "auto") -> Written:
     """Guesses what the columns of the files mean, and writes both files.
 
     Args:
       pattern: of the raw files, relative to the current folder.
       output: the TOML file; the schema stands beside it, with the suffix .pbtxt.
+      format_name: how the files are read; `auto` goes by their names and first bytes.
 
     Raises:
       ExistsError: one of the files is there already; nothing was written.
@@ -75,26 +83,82 @@ def write(pattern: str, output: pathlib.Path) -> Written:
         if path.exists():
             raise ExistsError(f"{path}: is there already; expected a new name by --output")
     found = patterns.match(pattern)
-    sniffed = sniff.sniff(found.paths)
-    table = not sniffed.number
-    meaning = (
-        guess.guess_table(sniffed.steps, sniffed.files)
-        if table
-        else guess.guess_records(sniffed.steps, sniffed.records, sniffed.number)
-    )
+    sample = samples.take(found.paths, format_name)
+    seen = seen_of(sample)
+    meaning, missing_text = _meaning(sample, seen)
+    meaning.options |= sample.options
+    if format_name != "auto":
+        meaning.options["format"] = format_name
+    pattern = _with_entity(meaning, pattern, found.paths)
+    for name, why in sample.left_out.items():
+        meaning.leave_out(name, why)
     text = draft.config_text(
         meaning,
         name=name_of(found.folder),
         pattern=_relative(pattern, output.parent),
         schema=schema.name,
-        missing_text=sniffed.missing_text,
+        missing_text=missing_text,
     )
     output.parent.mkdir(parents=True, exist_ok=True)
-    write_text(schema, draft.schema_text(meaning, complete=sniffed.complete))
+    write_text(schema, draft.schema_text(meaning, complete=sample.complete))
     write_text(output, text)
     return Written(
-        config=output, schema=schema, format=sniffed.format, files=len(found.paths), guess=meaning
+        config=output,
+        schema=schema,
+        format=sample.format,
+        files=len(found.paths),
+        seen=seen,
+        guess=meaning,
     )
+
+
+def seen_of(sample: Sample) -> str:
+    """How much of the data a sample is, in words."""
+    what = "rows" if sample.lengths is None else "records"
+    if sample.complete:
+        return f"all {sample.rows:,} {what}"
+    files = len(sample.paths)
+    of_files = f"{files:,} of {sample.files_in_all:,} files" if files < sample.files_in_all else ""
+    where = of_files or (f"all {files:,} files" if files > 1 else "the file")
+    return f"{sample.rows:,} {what} from all over {where}, not at all of them"
+
+
+def _meaning(sample: Sample, seen: str) -> tuple[Guess, tuple[str, ...]]:
+    is_text = sample.format == "csv"
+    steps = guess.of_arrays(sample.steps, is_text=is_text)
+    within = f"in {seen.removesuffix(', not at all of them')}"
+    if not sample.complete:
+        within += " that were looked at"
+    if sample.lengths is None:
+        meaning = guess.guess_table(steps, sample.files, seen=within, complete=sample.complete)
+        return meaning, guess.missing_texts(meaning, steps) if is_text else ()
+    records = guess.of_arrays(sample.records, is_text=False)
+    meaning = guess.guess_records(
+        steps, records, sample.lengths, seen=within, complete=sample.complete
+    )
+    return meaning, ()
+
+
+def _with_entity(meaning: Guess, pattern: str, paths: tuple[str, ...]) -> str:
+    """The pattern, with a field for the entity where the files' names have one."""
+    fields = patterns.fields(pattern)
+    if meaning.entity is not None or (meaning.group_by and FILE not in meaning.group_by):
+        return pattern
+    if fields:
+        meaning.entity = fields[0]
+        meaning.why.append(
+            f"entity {fields[0]!r}: the pattern's field; all its sequences fall in one split"
+        )
+        return pattern
+    found = names_of_files.with_fields(pattern, paths)
+    if found is None:
+        return pattern
+    pattern, meaning.entity = found
+    meaning.why.append(
+        f"entity {meaning.entity!r}: files whose names have the same there, as in "
+        f"{os.path.basename(pattern)}, fall in one split"
+    )
+    return pattern
 
 
 def name_of(folder: str) -> str:

@@ -130,7 +130,7 @@ def _record(
     stated[0] = checks.identifier(SEQUENCE_ID, value.get(SEQUENCE_ID))
     # Of what JSON can hold, array takes only these for numbers which are none.
     typed = b"true" in text or b"false" in text
-    lists = _lists_of(value, columns)
+    lists = _lists_of(value, columns, options)
     found = dict(_columns_of(lists, columns, typed))
     length = checks.steps_of(columns, {name: len(column) for name, column in found.items()})
     time = None if options.order_by is None else _times(lists, options.order_by, options.times)
@@ -195,9 +195,11 @@ def _entity_of(record: Mapping[str, Any], options: InputOptions) -> str | None:
     return entity
 
 
-def _lists_of(record: Mapping[str, Any], columns: Columns) -> Mapping[str, Any]:
+def _lists_of(
+    record: Mapping[str, Any], columns: Columns, options: InputOptions
+) -> Mapping[str, Any]:
     """Column -> its list, wherever the record keeps them."""
-    names = {*columns.names, *(category.name for category in columns.categories)}
+    names = {*columns.names, *(category.name for category in columns.categories), options.order_by}
     if _FEATURES in record and _FEATURES not in names:
         lists = record[_FEATURES]
         if lists is None:
@@ -208,7 +210,7 @@ def _lists_of(record: Mapping[str, Any], columns: Columns) -> Mapping[str, Any]:
     if _STEPS in record and _STEPS not in names:
         return _Steps(_checked_steps(record[_STEPS]))
     paths = _Paths(record)
-    if not any(isinstance(paths.get(name), list) for name in names):
+    if not any(isinstance(paths.get(name), list) for name in names if name):
         for value in record.values():
             if objects.list_of_steps(value):
                 return _Steps(value)

@@ -74,8 +74,8 @@ class Layout:
     @property
     def records(self) -> tuple[str, ...]:
         """Columns that hold a value a sequence, where a row is one."""
-        bookkeeping = [c for c in (self.sequence, self.entity, self.length) if c and c != FILE]
-        return (*bookkeeping, *self.context)
+        bookkeeping = [c for c in (self.sequence, self.entity, self.length) if c]
+        return (*(c for c in bookkeeping if c != FILE and c not in self.fields), *self.context)
 
     @property
     def ids(self) -> tuple[str, ...]:

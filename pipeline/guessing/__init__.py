@@ -1,0 +1,11 @@
+"""What the parts of a guess are made from: `ragline.pipeline.onboard.guess` puts them together.
+
+cells.py    a column as it was read: its kind, its cells, and what spells them
+numbers.py  texts of numbers: the decimal mark, what stands for a missing value
+dates.py    texts of times: their format
+names.py    what the names of columns say
+groups.py   which columns name a row's sequence, and what changes within it
+clocks.py   which column orders the steps, its unit or format, the column of its day
+measurements.py  tables in which a row is one measurement
+files.py    what the names of files say
+"""

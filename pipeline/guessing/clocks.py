@@ -1,0 +1,147 @@
+"""Which column orders the steps, in what unit or format, and which one is its day."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.compute as pc
+
+from ragline.components.ingest.steps.times import Unit
+from ragline.pipeline.guessing import dates, groups, names
+from ragline.pipeline.guessing.cells import Column
+
+# Above it, numbers of a time are an epoch of our days in this unit.
+_EPOCHS: tuple[tuple[float, Unit], ...] = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """The time of steps.
+
+    Attributes:
+      column: of the time.
+      unit: of times that are numbers.
+      time_format: that `input.time_format` must state, if any.
+      date: the column of the day, where `column` is the time of the day alone.
+      why: sentences.
+    """
+
+    column: str
+    unit: Unit = "s"
+    time_format: str | None = None
+    date: str | None = None
+    why: tuple[str, ...] = ()
+
+
+def named(columns: Mapping[str, Column]) -> str | None:
+    """The column that its kind or its name makes the time; None if there is none."""
+
+    def rank(name: str) -> tuple[bool, bool, bool]:
+        column = columns[name]
+        only_day = column.kind == "time" and _is_day(column)
+        return column.kind != "time", only_day, name.lower() not in names.TIME
+
+    times = [
+        name
+        for name, column in columns.items()
+        if not column.has_missing
+        and (
+            column.kind == "time"
+            or (column.kind in ("int", "float") and not column.strange and names.is_time(name))
+        )
+    ]
+    return min(times, key=rank, default=None)
+
+
+def of(columns: Mapping[str, Column], group: np.ndarray) -> Clock | None:
+    """The time of steps, by kind, by name, or by what counts the rows of each sequence."""
+    chosen = named(columns)
+    if chosen is None:
+        counting = [n for n, column in columns.items() if groups.counts_rows(column, group)]
+        if not counting:
+            return None
+        return Clock(
+            column=counting[0],
+            why=(f"order_by {counting[0]!r}: it counts the rows of each sequence; taken as s",),
+        )
+    column = columns[chosen]
+    if column.kind == "time":
+        return _of_text(chosen, columns, group)
+    if names.words(chosen) & {"date", "day", "datum", "time", "timestamp", "datetime"}:
+        compact = dates.is_compact(column.cells) if column.kind == "int" else None
+        if compact:
+            return Clock(
+                column=chosen,
+                time_format=compact,
+                why=(f"order_by {chosen!r}: dates, time_format {compact!r}",),
+            )
+    return _of_numbers(chosen, column)
+
+
+def _of_numbers(chosen: str, column: Column) -> Clock:
+    limits = pc.min_max(column.cells)
+    most = max(abs(limits["min"].as_py()), abs(limits["max"].as_py()))
+    stated = names.unit(chosen)
+    unit = stated or next((unit for above, unit in _EPOCHS if most > above), "s")
+    return Clock(
+        column=chosen, unit=unit, why=(f"order_by {chosen!r}: its name says so; taken as {unit}",)
+    )
+
+
+def _of_text(chosen: str, columns: Mapping[str, Column], group: np.ndarray) -> Clock:
+    column = columns[chosen]
+    why = []
+    time_format, date = column.time_format, None
+    if _is_clock(column):
+        days = [n for n, c in columns.items() if n != chosen and c.kind == "time" and _is_day(c)]
+        if days and not columns[days[0]].has_missing:
+            date = days[0]
+            time_format = _together(columns[date], column)
+    said = f", time_format {time_format!r}" if time_format and not column.is_typed else ""
+    said += f", with the day of {date!r}" if date else ""
+    why.append(f"order_by {chosen!r}: {'times of the day' if _is_clock(column) else 'dates'}{said}")
+    if dates.can_be_swapped(column.cells, column.time_format):
+        why.append(
+            f"{chosen!r}: day and month could change places; time_format says which is first"
+        )
+    if _is_clock(column) and not date and not groups.rises(column.nanoseconds(), group):
+        why.append(
+            f"{chosen!r} goes back within sequences, as past midnight: steps are sorted by it all "
+            "the same; a column of the day, input.date, would put them right"
+        )
+    if column.strange:
+        why.append(
+            f"{chosen!r}: {column.strange_cells:,} of {len(column):,} cells are no times, such as "
+            f"{column.strange[0][:40]!r}: a run rejects their sequences"
+        )
+    if not column.is_typed and not _is_clock(column) and not _has_zone(column):
+        why.append(
+            f"{chosen!r}: times without a zone are taken as UTC; input.time_zone says another"
+        )
+    needed = time_format if date or not column.is_typed else None
+    return Clock(column=chosen, time_format=needed, date=date, why=tuple(why))
+
+
+def _together(day: Column, clock: Column) -> str | None:
+    """The format of a day and a time of the day with a blank between them."""
+    if day.is_typed and clock.is_typed:
+        return None
+    if day.time_format is None and (clock.time_format or "").startswith("%H:%M"):
+        return None  # As ISO 8601 has it.
+    return f"{day.time_format or '%Y-%m-%d'} {clock.time_format}"
+
+
+def _is_clock(column: Column) -> bool:
+    return column.time_format is not None and "%d" not in column.time_format
+
+
+def _is_day(column: Column) -> bool:
+    if _is_clock(column):
+        return False
+    return bool((column.nanoseconds() % (86_400 * 10**9) == 0).all())
+
+
+def _has_zone(column: Column) -> bool:
+    if column.time_format:
+        return "%z" in column.time_format
+    return bool(pc.any(pc.match_substring_regex(column.cells, r"[T ].*(?:[Z+-]|UTC|GMT)")).as_py())

@@ -1,0 +1,60 @@
+"""What the names of columns say: the words that they are made of."""
+
+import re
+
+from ragline.components.contract.columns import SEQUENCE_ID
+from ragline.components.ingest.steps.times import Unit
+
+SEQUENCE = {
+    "seq", "sequence", "series", "session", "recording", "record", "run", "trip", "trial", "case",
+    "episode", "track", "trajectory", "sample", "walk", "flight", "visit", "stay", "segment",
+}  # fmt: skip
+ENTITY = {
+    "entity", "subject", "patient", "user", "person", "wearer", "device", "machine", "engine",
+    "unit", "driver", "vehicle", "customer", "account", "player", "animal", "speaker", "asset",
+}  # fmt: skip
+ID = {"id", "uid", "uuid", "key"}
+TIME = {
+    "t", "time", "timestamp", "ts", "datetime", "date", "when", "step", "tick", "frame", "cycle",
+    "index", "idx", "seconds", "second", "sec", "secs", "ms", "millis", "us", "ns", "clock",
+    "minute", "minutes", "min", "mins", "hour", "hours", "hrs", "day", "days", "zeit", "datum",
+}  # fmt: skip
+# Words that are other things as often: they are times only where nothing else stands in the name.
+_WEAK_TIME = {"min", "index", "second", "day", "us"}
+VARIABLE = {
+    "parameter", "variable", "item", "measurement", "signal", "vital", "metric", "attribute",
+    "channel", "sensor", "param", "var", "test", "quantity", "observation", "label", "name",
+}  # fmt: skip
+VALUE = {"value", "val", "valuenum", "reading", "result", "values", "wert"}
+_UNITS: dict[str, Unit] = {
+    "ms": "ms", "millis": "ms", "us": "us", "ns": "ns", "minute": "min", "minutes": "min",
+    "min": "min", "mins": "min", "hour": "h", "hours": "h", "hrs": "h", "day": "d", "days": "d",
+}  # fmt: skip
+_INDEX = re.compile(r"|Unnamed: \d+|__index_level_\d+__")
+
+
+def words(name: str) -> set[str]:
+    """The words of a name: `engine_id`, `engineId` and `Engine-ID` have the same."""
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    return {word.lower() for word in re.split(r"[^A-Za-z]+", apart) if word}
+
+
+def is_index(name: str) -> bool:
+    """Whether a name is one that pandas gives to the index of a table."""
+    return _INDEX.fullmatch(name) is not None
+
+
+def is_sequence_id(name: str) -> bool:
+    """Whether a name leaves no doubt that it is of a sequence's id: `case_id`, `sequence_id`."""
+    return name == SEQUENCE_ID or bool(words(name) & SEQUENCE and words(name) & ID)
+
+
+def is_time(name: str) -> bool:
+    """Whether a name is of a time."""
+    said = words(name)
+    return bool(said & (TIME - _WEAK_TIME)) or (bool(said) and said <= TIME)
+
+
+def unit(name: str) -> Unit | None:
+    """The unit that the name of a time states."""
+    return next((unit for word, unit in _UNITS.items() if word in words(name)), None)
