@@ -74,7 +74,9 @@ def merge(chunk: Chunk, *, sort: bool) -> Merged:
 def _observed(column: np.ndarray) -> np.ndarray:
     """Bool [T]: codes always are."""
     if column.dtype == object:
-        return np.asarray(column != "", bool)
-    if column.dtype.kind == "f":
-        return ~np.isnan(column)
-    return np.ones(len(column), bool)
+        observed: np.ndarray = column != ""
+    elif column.dtype.kind == "f":
+        observed = ~np.isnan(column)
+    else:
+        observed = np.ones(len(column), bool)
+    return observed

@@ -27,9 +27,9 @@ class StepOptions:
     Attributes:
       unsorted_time: of a sequence whose times do not rise: `sort` its steps, equal times in the
         order in which they were read, or `reject` it.
-      duplicate_time: of steps with equal times: `keep` them all, keep the `first`, `merge` them into
-        one step that holds the last value observed of each column, or `reject` the sequence. `merge`
-        also leaves out steps in which nothing was observed.
+      duplicate_time: of steps with equal times: `keep` them all, keep the `first`, `merge` them
+        into one that holds the last value observed of each column, or `reject` the sequence.
+        `merge` also leaves out steps in which nothing was observed.
       negative_time: of a sequence with a time below 0: `keep` it, for a time is a place on a line
         whose origin is arbitrary, or `reject` it.
       session_gap: a pause of more than so many seconds starts a new sequence; None does not cut.
@@ -88,8 +88,8 @@ class InputOptions:
     Attributes:
       train: path or pattern of the raw files; with `eval` unset, both splits come from them. A
         `{SPAN}` in it stands for a number, `{SPAN:4}` for one of four digits, and `{YYYY}`, `{MM}`
-        and `{DD}` for a date; the newest span is read. A `{name}` of small letters is a field: what it
-        stands for in a file's name can be the entity, part of the id, or context.
+        and `{DD}` for a date; the newest span is read. A `{name}` of small letters is a field: what
+        it stands for in a file's name can be the entity, part of the id, or context.
       eval: path or pattern of the evaluation files, where the split is given (an official split).
       spans: how many of the newest spans are read together, a rolling window. All are trained on;
         evaluated is the newest alone, and what falls to eval of an older one is left out.
@@ -121,6 +121,8 @@ class InputOptions:
       decimal: the mark between a CSV file's whole numbers and fractions, `.` or `,`. Stating it
         also takes the other mark, a blank or an apostrophe between groups of three digits, and a
         per cent sign, which is left out: 5% is 5. None takes digits with `.` alone.
+      padding_value: of NumPy archives of padded arrays without lengths, the number that stands in
+        padding: steps at a sequence's end that hold nothing else are none. `nan` is not a number.
       missing_text: cells that stand for a missing value; an empty one does only if "" is among
         them.
       duplicate_id: of records with the same id, the later ones go to the quarantine, or the run is
@@ -150,6 +152,7 @@ class InputOptions:
     columns: tuple[str, ...] = ()
     delimiter: str | None = None
     decimal: Literal[".", ","] | None = None
+    padding_value: float | None = None
     missing_text: tuple[str, ...] = ("NaN", "?")
     duplicate_id: Literal["quarantine", "abort"] = "quarantine"
     eval_share: float = 0.2

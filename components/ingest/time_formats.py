@@ -11,8 +11,8 @@ The directives are those of Python's strptime:
     %z          offset: Z, UTC, GMT, +02, +0200, +02:00
     %%          a per cent sign
 
-A format without a day counts from 0, and its hours may be more than 23: `%H:%M` of 40:42 is 40 hours
-and 42 minutes.
+A format without a day counts from 0, and its hours may be more than 23: `%H:%M` of 40:42 is 40
+hours and 42 minutes.
 """
 
 import functools
@@ -76,7 +76,7 @@ def pattern(time_format: str) -> str:
         time, such as a month without a day.
     """
     parts = re.split(r"%(.)", time_format, flags=re.DOTALL)
-    if len(parts) == 1 or time_format.endswith("%") and not time_format.endswith("%%"):
+    if len(parts) == 1 or (time_format.endswith("%") and not time_format.endswith("%%")):
         raise ValueError(f"expected directives such as %d.%m.%Y %H:%M:%S, received {time_format!r}")
     found = re.escape(parts[0])
     for directive, text in zip(parts[1::2], parts[2::2], strict=True):

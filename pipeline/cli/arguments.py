@@ -87,9 +87,9 @@ def _add_init(commands: _Commands) -> None:
     init = commands.add_parser(
         "init",
         help="write a configuration and a schema for a folder of files",
-        description="Looks at files, of very large ones at ranges all over them, guesses what their "
-        "columns mean, says why, and writes a commented configuration and the schema to curate, which work as they are. "
-        "Overwrites nothing.",
+        description="Looks at files, of very large ones at ranges all over them, guesses what "
+        "their columns mean, says why, and writes a commented configuration and the schema to "
+        "curate, which work as they are. Overwrites nothing.",
     )
     init.add_argument("--input", required=True, metavar="PATTERN", help="such as 'data/*.csv'")
     init.add_argument(

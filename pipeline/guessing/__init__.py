@@ -1,5 +1,7 @@
 """What the parts of a guess are made from: `ragline.pipeline.onboard.guess` puts them together.
 
+meaning.py  what is known so far
+placing.py  what a column is that names nothing
 cells.py    a column as it was read: its kind, its cells, and what spells them
 numbers.py  texts of numbers: the decimal mark, what stands for a missing value
 dates.py    texts of times: their format

@@ -83,7 +83,8 @@ def of(array: pa.Array, *, is_text: bool = False) -> Column:
       is_text: whether numbers and times are written as text, as in CSV.
     """
     if pt.is_floating(array.type):
-        array = pc.if_else(pc.is_nan(array), None, array).cast(pa.float64())
+        array = array.cast(pa.float64())
+        array = pc.if_else(pc.is_nan(array), None, array)
         kind: Kind = "float" if array.null_count < len(array) else "empty"
         return Column(kind=kind, cells=array, is_typed=True)
     if pt.is_boolean(array.type):

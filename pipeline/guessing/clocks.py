@@ -82,7 +82,8 @@ def _of_numbers(chosen: str, column: Column) -> Clock:
     limits = pc.min_max(column.cells)
     most = max(abs(limits["min"].as_py()), abs(limits["max"].as_py()))
     stated = names.unit(chosen)
-    unit = stated or next((unit for above, unit in _EPOCHS if most > above), "s")
+    epochs: list[Unit] = [unit for above, unit in _EPOCHS if most > above]
+    unit: Unit = stated or [*epochs, "s"][0]
     return Clock(
         column=chosen, unit=unit, why=(f"order_by {chosen!r}: its name says so; taken as {unit}",)
     )

@@ -11,8 +11,8 @@ _APART = re.compile(r"[_\-. ]")
 def with_fields(pattern: str, paths: Sequence[str]) -> tuple[str, str] | None:
     """A pattern with a field for what names several files each, and the name of that field.
 
-    `pump00_0001.csv`, `pump00_0002.csv`, `pump01_0001.csv` are of `{pump}_{n}.csv`, and `pump` names
-    several files each. None where the names are not of one shape, or say no such thing.
+    `pump00_0001.csv`, `pump00_0002.csv`, `pump01_0001.csv` are of `{pump}_{n}.csv`, and `pump`
+    names several files each. None where the names are not of one shape, or say no such thing.
 
     Args:
       pattern: that names the files, with no field; all that is before its last name is kept.
@@ -38,7 +38,7 @@ def with_fields(pattern: str, paths: Sequence[str]) -> tuple[str, str] | None:
     if any("" in column for column in columns):
         return None
     naming = [place for place, number in enumerate(kinds) if 1 < number <= len(paths) / 2]
-    # Beside a name, numbers count; of two names, as a person and a place, neither is known to be it.
+    # Beside a name, numbers count. Of two names, as a person and a place, neither is chosen.
     lettered = [place for place in naming if any(map(_LETTER.search, columns[place]))]
     naming = lettered or naming
     if len(naming) != 1:
@@ -59,8 +59,7 @@ def _ending(name: str) -> str:
 
 def _name(texts: Sequence[str], is_entity: bool, place: int) -> str:
     """A field's name: the letters that all its texts begin with, or a plain one."""
-    letters = os.path.commonprefix([re.match(r"[A-Za-z]*", text)[0].lower() for text in texts])  # type: ignore[index]
-    whole = letters if all(re.fullmatch(r"[A-Za-z]*[0-9]+", text) for text in texts) else ""
-    if whole and whole not in ("t", "x", "n"):
+    letters = {re.sub(r"[0-9]+$", "", text).lower() for text in texts}
+    if len(letters) == 1 and re.fullmatch(r"[a-z]{2,}", whole := letters.pop()):
         return whole
     return "entity" if is_entity else f"n{place}" if place > 1 else "n"

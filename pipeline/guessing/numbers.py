@@ -16,8 +16,9 @@ MISSING = (
 )  # fmt: skip
 _NUMBER = r"\A[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\z"
 _INTEGER = r"\A[+-]?[0-9]{1,18}\z"
-# The readers' grammar first; then those that `input.decimal` must state.
-_MARKS = (None, ",", ".")
+# The readers' grammar first; then those that `input.decimal` must state, thousands before
+# fractions: 1,234 is 1234, unless other cells are such as 0,5.
+_MARKS = (None, ".", ",")
 _PEEKED = 200
 
 
@@ -63,8 +64,8 @@ def of(stated: pa.Array, *, most_strange: float) -> Numbers | None:
     bad = pc.and_(pc.invert(good), pc.is_valid(stated))
     strange = stated.filter(bad)
     kept = pc.if_else(good, bare, None)
-    whole = not len(strange) and pc.all(pc.match_substring_regex(kept.drop_null(), _INTEGER))
-    is_int = bool(whole) and whole.as_py()
+    whole = pc.all(pc.match_substring_regex(kept.drop_null(), _INTEGER)).as_py()
+    is_int = bool(whole) and not len(strange)
     number = pa.int64() if is_int else pa.float64()
     cells = pc.utf8_ltrim(kept, "+").cast(number)
     return Numbers(

@@ -26,6 +26,8 @@ _MEANINGS = {
     "decimal": "the mark between whole numbers and fractions",
     "delimiter": "a blank stands for runs of blanks",
     "duplicate_time": "steps of one time are one step, the last value of each column in it",
+    "eval_share": "of the entities",
+    "padding_value": "what stands in padding, behind the last step",
     "time_delta": "the feature of that name: seconds since the step before",
     "time_format": "as strptime has it",
     "value": "the column of what was measured",
@@ -71,8 +73,9 @@ def config_text(
     absent = list(missing_text)
     if absent:
         lines.append(_item("missing_text", absent, "cells that stand for a missing value"))
+    if "eval_share" not in guess.options:
+        lines.append("# eval_share = 0.2             # of the entities")
     lines += [
-        "# eval_share = 0.2             # of the entities",
         "",
         "[input.steps]",
         *(_item(key, value, _MEANINGS.get(key, "")) for key, value in guess.steps.items()),

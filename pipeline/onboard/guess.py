@@ -7,81 +7,17 @@ because a guess is for a person to check.
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as Collection
-from dataclasses import dataclass, field
-from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from ragline.components.contract.columns import (
-    BOOKKEEPING,
-    ENTITY_ID,
-    LENGTH,
-    SEQUENCE_ID,
-    TIME_DELTA,
-)
-from ragline.components.contract.errors import UsageError
+from ragline.components.contract.columns import BOOKKEEPING, ENTITY_ID, SEQUENCE_ID, TIME_DELTA
 from ragline.components.ingest.options import FILE, SEQUENCE
-from ragline.components.ingest.steps.times import Unit
-from ragline.pipeline.guessing import cells, clocks, groups, measurements, names
+from ragline.pipeline.guessing import cells, clocks, groups, measurements, names, placing
 from ragline.pipeline.guessing.cells import Column
+from ragline.pipeline.guessing.meaning import Context, Guess, GuessError
 
-_MOST_CLASSES = 50
-_MOST_WORDS = 1000
-# A column of words of which so many are different is text rather than words.
-_MOST_DIFFERENT = 0.5
-_FEW_WORDS = 20
-
-
-class GuessError(UsageError):
-    """What cannot be guessed, and must be said by a person."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
-    """A column of one value a sequence; `classes`, where they are few."""
-
-    name: str
-    kind: Literal["bytes", "int", "float"]
-    classes: tuple[str, ...] = ()
-
-
-@dataclass(slots=True, kw_only=True)
-class Guess:
-    """What the columns mean.
-
-    Attributes:
-      seen: how much of the data was looked at, as a part of a sentence.
-      complete: whether that is all of it.
-      group_by: columns that name a row's sequence.
-      order_by: the column of the time.
-      time_unit: of times that are numbers.
-      entity: the column of the entity.
-      features: name -> whether a value may be missing.
-      categories: name -> `bytes` or `int`.
-      context: one value a sequence.
-      options: further keys of `[input]`.
-      steps: keys of `[input.steps]`.
-      why: a sentence a decision.
-    """
-
-    seen: str = "in every row"
-    complete: bool = True
-    group_by: tuple[str, ...] = ()
-    order_by: str | None = None
-    time_unit: Unit = "s"
-    entity: str | None = None
-    features: dict[str, bool] = field(default_factory=dict)
-    categories: dict[str, Literal["bytes", "int"]] = field(default_factory=dict)
-    context: list[Context] = field(default_factory=list)
-    options: dict[str, Any] = field(default_factory=dict)
-    steps: dict[str, Any] = field(default_factory=dict)
-    why: list[str] = field(default_factory=list)
-
-    def leave_out(self, name: str, why: str) -> None:
-        """Says that a column is not taken."""
-        self.why.append(f"{name!r} is left out: {why}")
+__all__ = ["Context", "Guess", "GuessError", "guess_records", "guess_table", "missing_texts"]
 
 
 def guess_table(
@@ -109,17 +45,18 @@ def guess_table(
         keys[FILE] = np.repeat(np.arange(len(files)), files)
     _guess_group(found, keys, columns)
     group = groups.joint([keys[name] for name in found.group_by])
+    found.sequences = groups.count(group)
     left = {n: c for n, c in columns.items() if n not in (*found.group_by, found.entity)}
     _guess_time(found, left, group)
     taken = (found.order_by, found.options.get("date"))
     left = {name: column for name, column in left.items() if name not in taken}
     if found.order_by and (pair := measurements.columns_of(left)):
-        _place_measurements(found, *pair, columns, group)
+        placing.measurements_of(found, *pair, columns, group)
         left = {name: column for name, column in left.items() if name not in pair}
-    _agree_on_decimal(found, left)
+    placing.agree_on_decimal(found, left)
     for name, column in left.items():
         if not (found.options.get("variable") and not groups.is_constant_within(column, group)):
-            _place(found, name, column, group)
+            placing.place(found, name, column, group)
         else:
             found.leave_out(name, "it is beside the measurements, and changes within a sequence")
     for name in (*found.group_by, *([found.entity] if found.entity else [])):
@@ -150,11 +87,12 @@ def guess_records(
       GuessError: no column is a feature.
     """
     found = Guess(seen=seen, complete=complete, why=["a record is a sequence"])
+    found.sequences = len(lengths)
     group = np.repeat(np.arange(len(lengths)), np.maximum(lengths, 0))
     _guess_time(found, steps, group)
     for name, column in steps.items():
         if name != found.order_by:
-            _place(found, name, column, group, within=True)
+            placing.place(found, name, column, group, within=True)
     entities = [
         name
         for name, column in records.items()
@@ -169,7 +107,7 @@ def guess_records(
     one_each = np.arange(len(lengths))
     for name, column in records.items():
         if name not in (*BOOKKEEPING, found.entity):
-            _place(found, name, column, one_each, within=False)
+            placing.place(found, name, column, one_each, within=False)
     return _checked(found)
 
 
@@ -180,8 +118,8 @@ def _checked(found: Guess) -> Guess:
         found.features[TIME_DELTA] = False
         found.steps["time_delta"] = True
         found.why.append(
-            f"feature {TIME_DELTA!r}: the seconds since the step before, made of {found.order_by!r}, "
-            "as no column is a number that changes within a sequence"
+            f"feature {TIME_DELTA!r}: the seconds since the step before, made of "
+            f"{found.order_by!r}, as no column is a number that changes within a sequence"
         )
         return found
     left_out = "; ".join(sentence for sentence in found.why if "left out" in sentence)
@@ -217,9 +155,7 @@ def _guess_group(
     several = {
         name: codes
         for name, codes in keys.items()
-        if name != FILE
-        and is_repeated(name)
-        and not names.words(name) <= names.TIME - {"second"}
+        if (name != FILE and is_repeated(name) and not names.words(name) <= names.TIME - {"second"})
         or (name in keys and name != FILE and not names.words(name) and is_repeated(name))
     }
 
@@ -287,9 +223,9 @@ def _add_file(
     if not groups.begin_again(codes, keys[FILE], order, are_numbers=numbered):
         return
     found.group_by = (FILE, *own)
-    found.why.append(
-        f"group_by {FILE!r} as well: {', '.join(map(repr, own))} begin again in each file"
-    )
+    begins = "begins" if len(own) == 1 else "begin"
+    named = ", ".join(map(repr, own))
+    found.why.append(f"group_by {FILE!r} as well: {named} {begins} again in each file")
     if numbered:
         found.entity = SEQUENCE
         found.why.append(
@@ -325,153 +261,9 @@ def _guess_time(found: Guess, columns: Mapping[str, Column], group: np.ndarray) 
     found.why += clock.why
 
 
-def _place_measurements(
-    found: Guess,
-    variable: str,
-    value: str,
-    columns: Mapping[str, Column],
-    group: np.ndarray,
-) -> None:
-    """A row is one measurement: its variables are the columns."""
-    found.options |= {"variable": variable, "value": value}
-    found.steps["duplicate_time"] = "merge"
-    found.why.append(f"variable {variable!r}, value {value!r}: a row is one measurement")
-    every = measurements.apart(columns[variable], columns[value], group)
-    _agree_on_decimal(found, {name: part.column for name, part in every.items()})
-    sequences = groups.count(group)
-    for name, part in every.items():
-        once = len(part.group) == groups.count(part.group)
-        if part.column.kind == "empty":
-            found.leave_out(name, "it has no value")
-        elif once and part.column.kind in ("int", "text") and len(part.column.words) == sequences:
-            found.leave_out(name, "it names each sequence rather than its kind")
-        elif once:
-            _place_constant(found, name, part.column, sequences)
-        elif part.column.kind in ("int", "float"):
-            found.features[name] = True
-        elif part.column.kind == "text" and len(part.column.words) <= _MOST_WORDS:
-            found.categories[name] = "bytes"
-        else:
-            found.leave_out(name, "its values are neither numbers nor words")
-    order = columns[found.order_by].nanoseconds() if found.order_by else None
-    again = 0
-    if order is not None:
-        again = groups.equal_times(order, groups.joint([group, columns[variable].codes]))
-    found.why.append(
-        "duplicate_time 'merge': measurements of one time are one step; of several of one variable "
-        f"at one time the last one counts, which leaves out {again:,} {found.seen}"
-    )
-
-
-def _agree_on_decimal(found: Guess, columns: Mapping[str, Column]) -> None:
-    """One mark for the whole file; said of columns that another mark would need."""
-    marks = {name: c.decimal for name, c in columns.items() if c.kind in ("int", "float")}
-    stated = [mark for mark in marks.values() if mark]
-    if not stated:
-        return
-    points = [n for n, c in columns.items() if c.kind == "float" and not c.decimal]
-    commas = [name for name, mark in marks.items() if mark == ","]
-    decimal = "," if len(commas) > len(points) else "."
-    found.options["decimal"] = decimal
-    found.why.append(f"decimal {decimal!r}: numbers are written so; 5% is read as 5")
-    for name in commas if decimal == "." else points:
-        found.why.append(
-            f"{name!r} has another decimal mark than {decimal!r}, which input.decimal says of all: "
-            "a run rejects its sequences; write its numbers alike"
-        )
-
-
-def _place(
-    found: Guess, name: str, column: Column, group: np.ndarray, *, within: bool | None = None
-) -> None:
-    """Decides what a column is that names nothing: feature, category, context, or nothing.
-
-    Args:
-      found: the guess, which is added to.
-      name: of the column.
-      column: N cells.
-      group: int64 [N], the sequence of each.
-      within: whether it changes within sequences; None to see it in the cells.
-    """
-    is_number = column.kind in ("int", "float")
-    if name in (SEQUENCE_ID, ENTITY_ID, LENGTH, *BOOKKEEPING):
-        found.leave_out(name, "ragline writes a column of that name")
-        return
-    if column.kind == "empty":
-        found.leave_out(name, f"it has no value {found.seen}")
-        return
-    if column.kind == "time":
-        found.leave_out(name, "dates that are not the order of steps")
-        return
-    if within is None:
-        short = groups.longest(group[column.observed]) < 2
-        # What is measured at some steps alone is no property of the sequence.
-        within = not groups.is_constant_within(column, group) or (
-            (is_number or not short) and groups.is_partly_missing(column, group)
-        )
-        within |= short and is_number and len(column.words) > 1
-    if column.kind == "flag":
-        found.leave_out(name, "true and false are neither numbers nor words here")
-    elif not within:
-        _place_constant(found, name, column, groups.count(group))
-    elif is_number and pc.min_max(column.cells)["min"] == pc.min_max(column.cells)["max"]:
-        if column.has_missing:
-            found.features[name] = True
-        else:
-            found.leave_out(name, f"it is {column.cells.drop_null()[0].as_py()!r} {found.seen}")
-    elif is_number:
-        found.features[name] = column.has_missing or not found.complete
-        if column.strange:
-            found.why.append(
-                f"feature {name!r}: {column.strange_cells:,} of {len(column):,} cells are no "
-                f"numbers, such as {column.strange[0][:40]!r}: a run rejects their sequences, or "
-                "takes them for missing values if input.missing_text lists them"
-            )
-    else:
-        _place_words(found, name, column)
-
-
-def _place_words(found: Guess, name: str, column: Column) -> None:
-    words = len(column.words)
-    rows = len(column) - column.cells.null_count
-    if words > _MOST_WORDS:
-        found.leave_out(name, f"text of more than {_MOST_WORDS} different words")
-    elif words > _FEW_WORDS and words > _MOST_DIFFERENT * rows:
-        found.leave_out(
-            name,
-            f"{words} different words in {rows} rows, such as {str(column.words[0])[:40]!r}: text, "
-            "or numbers or times of a spelling that is not known (input.decimal, "
-            "input.time_format, input.missing_text)",
-        )
-    else:
-        found.categories[name] = "bytes"
-        found.why.append(f"category {name!r}: {words} words that change within a sequence")
-
-
-def _place_constant(found: Guess, name: str, column: Column, sequences: int) -> None:
-    words = column.words
-    if len(words) < 2:
-        found.leave_out(name, f"it is {words[0]!r} {found.seen}")
-    elif column.kind == "flag":
-        found.leave_out(name, "true and false are neither numbers nor words here")
-    elif column.kind == "text" and (len(words) > _MOST_CLASSES or len(words) == sequences > 2):
-        found.leave_out(name, "it names each sequence rather than its kind")
-    else:
-        kind: Literal["bytes", "int", "float"] = (
-            "bytes" if column.kind == "text" else "int" if column.kind == "int" else "float"
-        )
-        few = kind != "float" and len(words) <= _MOST_CLASSES
-        found.context.append(
-            Context(name=name, kind=kind, classes=tuple(map(str, words)) if few else ())
-        )
-        found.why.append(
-            f"context {name!r}: one value a sequence {found.seen}, {len(words)} different ones"
-        )
-
-
 def missing_texts(found: Guess, columns: Mapping[str, Column]) -> tuple[str, ...]:
     """What stands for a missing value in the columns of a table that were taken."""
-    measured = (found.options.get("value"), found.options.get("variable"))
+    measured = [found.options[key] for key in ("value", "variable") if key in found.options]
     context = [each.name for each in found.context]
     named = (*found.features, *found.categories, *context, *measured)
     texts = dict.fromkeys(

@@ -6,16 +6,18 @@ import re
 from dataclasses import dataclass
 
 from ragline.components.contract.errors import UsageError
+from ragline.components.evaluate.verdict.rules import Rules
 from ragline.components.files.storage import write_text
 from ragline.components.ingest import samples
-from ragline.components.ingest.options import FILE
+from ragline.components.ingest.options import FILE, InputOptions
 from ragline.components.ingest.samples.sample import Sample
 from ragline.components.ingest.source import patterns
 from ragline.pipeline.guessing import files as names_of_files
-from ragline.pipeline.onboard import draft, guess
+from ragline.pipeline.onboard import draft, guess, plan
 from ragline.pipeline.onboard.guess import Guess
 
 _SUFFIX = ".toml"
+_SHARE = InputOptions(train="x").eval_share
 
 
 class ExistsError(UsageError):
@@ -92,6 +94,7 @@ def write(pattern: str, output: pathlib.Path, format_name: str = "auto") -> Writ
     pattern = _with_entity(meaning, pattern, found.paths)
     for name, why in sample.left_out.items():
         meaning.leave_out(name, why)
+    _suggest_share(meaning)
     text = draft.config_text(
         meaning,
         name=name_of(found.folder),
@@ -137,6 +140,24 @@ def _meaning(sample: Sample, seen: str) -> tuple[Guess, tuple[str, ...]]:
         steps, records, sample.lengths, seen=within, complete=sample.complete
     )
     return meaning, ()
+
+
+def _suggest_share(meaning: Guess) -> None:
+    """States how many sequences are evaluated by, where the usual share of few is too few."""
+    least = Rules().min_eval
+    if not meaning.complete or meaning.sequences * _SHARE >= 1.3 * least:
+        return
+    if share := plan.share_for(meaning.sequences, least):
+        meaning.options["eval_share"] = share
+        meaning.why.append(
+            f"eval_share {share:g}: of {meaning.sequences} sequences, so that at least {least} are "
+            "evaluated by, as a model needs to be blessed"
+        )
+    else:
+        meaning.why.append(
+            f"{meaning.sequences} sequences are few: no model is blessed by fewer than {least} to "
+            "evaluate by, unless a .verdict.toml beside the schema says so (docs/verdict.md)"
+        )
 
 
 def _with_entity(meaning: Guess, pattern: str, paths: tuple[str, ...]) -> str:

@@ -4,6 +4,7 @@ Nothing here imports TensorFlow, Beam or TFX: an answer takes seconds. `plan_tex
 """
 
 import math
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,7 @@ _BYTES_A_STATE = 48
 _BYTES_BEFORE = 1_000_000_000
 _BYTES_AROUND = 2_300_000_000
 MOST_WORDS = 6
+_MOST_SHARE = 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,10 +170,7 @@ def _stops(found: Preview, config: Config, rules: Rules, schema: Any) -> Iterato
                 "other, and one entity always falls in one split"
             )
     if found.share == 1.0 and 0 < counts[SPLITS[1]] < rules.min_eval:
-        yield (
-            f"not blessed: the eval split has {counts[SPLITS[1]]} sequences, fewer than min_eval = "
-            f"{rules.min_eval} (input.eval_share, or a .verdict.toml beside the schema)"
-        )
+        yield too_few(counts[SPLITS[1]], len(found.lengths), rules.min_eval, config)
     yield from _outside(found, schema)
     for place, head in enumerate(config.heads):
         values = {str(value) for value in found.context[head.column] if value is not None}
@@ -182,6 +181,27 @@ def _stops(found: Preview, config: Config, rules: Rules, schema: Any) -> Iterato
                 f"heads.{place}.classes: expected all classes of {head.column!r}, lacks "
                 f"{', '.join(unknown[:MOST_WORDS])}"
             )
+
+
+def too_few(count: int, sequences: int, least: int, config: Config) -> str:
+    """Why so few sequences to evaluate by bless no model, and the line to paste."""
+    said = (
+        f"not blessed: the eval split has {count} sequences, fewer than min_eval = {least}; paste "
+    )
+    share = share_for(sequences, least)
+    if share and config.input.eval is None and config.input.eval_from is None:
+        return f"{said}`eval_share = {share:g}` below [input]"
+    verdict = os.path.basename(config.schema).removesuffix(".pbtxt") + ".verdict.toml"
+    return f"{said}`min_eval = {max(1, count)}` into {verdict} beside the schema, or add data"
+
+
+def share_for(sequences: int, least: int) -> float | None:
+    """The eval_share by which so many are likely to be evaluated by; None if it is above 0.6.
+
+    A split by a hash gives no exact share: two deviations more than it takes.
+    """
+    share = math.ceil(20 * (least + 2 * math.sqrt(least)) / max(1, sequences)) / 20
+    return share if share <= _MOST_SHARE else None
 
 
 def _outside(found: Preview, schema: Any) -> Iterator[str]:
@@ -223,6 +243,18 @@ def _notes(found: Preview, config: Config) -> Iterator[str]:
             f"train.batch_size = {config.train.batch_size} is more than the {train} sequences to "
             "train on: an epoch is one update"
         )
+    if found.equal_times:
+        yield (
+            f"{found.equal_times:,} steps have the time of the step before in their sequence: "
+            "expected units that do not begin again in group_by, or input.steps.duplicate_time"
+        )
+    for name, counted in found.categories.items():
+        words, steps = len(counted), sum(counted.values())
+        if words > MOST_WORDS and 2 * words > steps:
+            yield (
+                f"category {name!r} has {words:,} words in {steps:,} steps: expected few words "
+                "that come again; take it out of the schema, or see if they are numbers or times"
+            )
     longest = int(found.lengths.max(initial=0))
     if longest == config.input.steps.max_length and found.policies.get("windows"):
         yield (

@@ -4,7 +4,7 @@ csv.py               long tables, a row a step
 parquet.py           long tables, or a row a sequence with lists in its cells
 jsonl.py             JSON Lines, a line a sequence
 ts.py                the UEA/UCR archive's .ts
-npz.py               NumPy archives
+npz.py               NumPy archives; padded.py, arrays padded to one length
 tfrecord.py          TFRecord of tf.Example in the raw contract
 sequence_example.py  TFRecord of tf.SequenceExample
 xes.py               event logs, a trace a sequence

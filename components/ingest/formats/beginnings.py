@@ -11,7 +11,7 @@ import zipfile
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
 from ragline.components.ingest.options import FormatName
-from ragline.components.ingest.source import framing, raw_files
+from ragline.components.ingest.source import framing
 
 PEEKED = 1 << 16
 _BOM = b"\xef\xbb\xbf"
@@ -71,15 +71,15 @@ def check(path: str, beginning: bytes, expected: FormatName | None) -> None:
         if expected is None or expected in _NEVER_EMPTY:
             raise BadDataError(
                 "no_data",
-                f"{path}: expected at least one record, the file is empty (0 bytes): fetch or write "
-                "it again, or take it out of the pattern",
+                f"{path}: expected at least one record, the file is empty (0 bytes): fetch or "
+                "write it again, or take it out of the pattern",
             )
         return
     for start, what, remedy in _OTHERS:
         if beginning.startswith(start) and not is_framed(beginning):
             raise _refusal(path, what, remedy)
     if _ARFF.match(beginning.removeprefix(_BOM)):
-        raise _refusal(path, "ARFF", "write it as .ts (aeon.datasets.save_to_ts_file) or as CSV")
+        raise _refusal(path, "ARFF", "write it as .ts or as CSV")
     if _HTML.match(beginning.removeprefix(_BOM)):
         raise _refusal(path, "a web page", "fetch the data itself")
     if beginning.startswith(b"PK\x03\x04"):
@@ -112,9 +112,12 @@ def _refusal(path: str, what: str, remedy: str) -> BadDataError:
 def _check_zip(path: str) -> None:
     names: list[str] = []
     # A broken archive is refused by the reader of archives, which says where it breaks.
-    with contextlib.suppress(zipfile.BadZipFile, OSError, NotImplementedError):
-        with places.open(path) as file, zipfile.ZipFile(file) as archive:
-            names = archive.namelist()
+    with (
+        contextlib.suppress(zipfile.BadZipFile, OSError, NotImplementedError, ValueError),
+        places.open(path) as file,
+        zipfile.ZipFile(file) as archive,
+    ):
+        names = archive.namelist()
     if any(name.startswith(("xl/", "word/")) for name in names):
         raise _refusal(path, "an Excel sheet or a document", "save it as CSV")
     if others := [name for name in names if not name.endswith(".npy")]:

@@ -1,4 +1,4 @@
-"""NumPy archives, in one of two forms.
+"""NumPy archives, in one of three forms; `padded` has the third.
 
 Flat: the steps of all sequences one after another, and how many each one has.
 
@@ -26,8 +26,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from ragline.components.contract.columns import LENGTH, SEQUENCE_ID, Columns
+from ragline.components.contract.columns import ENTITY_ID, LENGTH, SEQUENCE_ID, Columns
 from ragline.components.contract.errors import BadDataError
+from ragline.components.ingest.formats import padded
+from ragline.components.ingest.formats.padded import VALUES
 from ragline.components.ingest.formats.parsing import table
 from ragline.components.ingest.formats.parsing.arrays import (
     INTEGERS,
@@ -49,7 +51,6 @@ from ragline.components.ingest.records.checks import Reject
 from ragline.components.ingest.records.chunk import File, Part, Piece, runs
 
 LENGTHS = (LENGTH, "lengths", "row_lengths")
-VALUES = "values"
 _UNNAMED = re.compile(r"arr_[0-9]+")
 _BLOCK = 1 << 20
 _RECORDS = 1 << 13
@@ -90,9 +91,12 @@ def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int
     with opened(file.path) as archive:
         arrays = read_arrays(archive, file.path)
         size = sum(array.member.compress_size for array in arrays)
+        whole = Piece(file=file, start=0, stop=None, first=1, size=size)
+        if _padded(arrays, columns, options, file.path):
+            return [whole]
         if form := _form(arrays, columns, options, file.path):
             _check_lengths(archive, form, file.path)
-            return [Piece(file=file, start=0, stop=None, first=1, size=size)]
+            return [whole]
     features_of(columns, options, file.path)
     starts, waiting = [0], 0
     for place, array in enumerate(arrays):
@@ -114,13 +118,25 @@ def read(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part
     path = piece.file.path
     with opened(path) as archive:
         arrays = read_arrays(archive, path)
-        if form := _form(arrays, columns, options, path):
+        if of_padded := _padded(arrays, columns, options, path):
+            yield from padded.read(archive, of_padded, options.padding_value, path)
+        elif form := _form(arrays, columns, options, path):
             yield from _read_flat(archive, form, path)
         else:
             chosen = enumerate(arrays[piece.start : piece.stop], start=piece.first)
             yield from _read_each(
                 archive, chosen, table.layout(columns.names, columns, options, path), path
             )
+
+
+def _padded(
+    arrays: Iterable[Array], columns: Columns, options: InputOptions, path: str
+) -> padded.Padded | None:
+    named = {array.name: array for array in arrays}
+    stated = next((name for name in LENGTHS if name in named), None)
+    kinds = dict.fromkeys((SEQUENCE_ID, options.entity or ENTITY_ID), NAMES)
+    kinds |= {name: _CONTEXT[kind] for name, kind in columns.context.items()}
+    return padded.of(named, stated, kinds, columns, options, path)
 
 
 def _form(

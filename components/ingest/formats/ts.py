@@ -2,9 +2,9 @@
 
 A header of `@key value` lines ends at `@data`; each line after it is one sequence: features
 separated by `:`, their values by `,`, and last the class label or the regression target, if the
-header says so. `?` and `NaN`, however it is spelt, are missing values; blanks and tabs around values
-and labels do not count. Features have no names there: they take the
-schema's, in order. Ids, times and categories have no place there either.
+header says so. `?` and `NaN`, however it is spelt, are missing values; blanks and tabs around
+values and labels do not count. Features have no names there: they take the schema's, in order. Ids,
+times and categories have no place there either.
 
 Numbers of many lines are converted at once by Arrow, whose grammar, of the characters that are let
 through, is that of `checks`. A line with any other character, or of an odd shape, is parsed by

@@ -117,7 +117,9 @@ def blocks(path: str, handler: ContentHandler) -> Iterator[None]:
             ) from error
         except xml.sax.SAXParseException as error:
             raise BadDataError(
-                "unreadable", f"{path}: line {error.getLineNumber()}: {error.getMessage()}"
+                "unreadable",
+                f"{path}: line {error.getLineNumber()}: {error.getMessage()}; expected "
+                "a whole XES log: fetch or write it again",
             ) from error
         except (LookupError, ValueError) as error:  # Of the encoding that the file declares.
             raise BadDataError("unreadable", f"{path}: line 1: {error}") from error

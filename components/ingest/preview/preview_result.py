@@ -85,6 +85,7 @@ class Preview:
       categories: category -> its words, the commonest first, with their number of steps.
       context: column -> its values, likewise, with their number of sequences; None is absent.
       encoded: the first sequence as its record will be.
+      equal_times: steps that have the time of the step before them, where all are kept.
     """
 
     files: int
@@ -104,6 +105,7 @@ class Preview:
     categories: dict[str, Counter[Any]]
     context: dict[str, Counter[Any]]
     encoded: dict[str, Any] | None
+    equal_times: int = 0
 
 
 def column(feature: Feature, chunks: Iterable[Chunk]) -> Column:

@@ -19,7 +19,7 @@ from ragline.components.files import places
 from ragline.components.ingest.beam import grouping, process
 from ragline.components.ingest.beam.process import Job
 from ragline.components.ingest.formats import of, of_table
-from ragline.components.ingest.options import InputOptions
+from ragline.components.ingest.options import InputOptions, StepOptions
 from ragline.components.ingest.preview import preview_result
 from ragline.components.ingest.preview.preview_result import Bad, Preview
 from ragline.components.ingest.records import checks, duplicates, splits
@@ -131,6 +131,15 @@ def _beginning(file: File, size: int, most: int, job: Job) -> tuple[list[Piece],
         ], False
 
 
+def _equal_times(chunk: Chunk, steps: StepOptions) -> int:
+    if chunk.time is None or steps.duplicate_time != "keep":
+        return 0
+    owner = np.repeat(np.arange(len(chunk)), chunk.length)
+    order = np.lexsort((chunk.time, owner))
+    same = (np.diff(chunk.time[order]) == 0) & (np.diff(owner[order]) == 0)
+    return int(same.sum())
+
+
 class _Sample:
     """Records as they come in; all that is known of them at the end."""
 
@@ -141,6 +150,7 @@ class _Sample:
         self._cut: set[str] = set()
         self._read = self._accepted = self.steps = 0
         self._reasons: Counter[str] = Counter()
+        self._equal_times = 0
         self._bad: list[Bad] = []
         self._policies: Counter[str] = Counter()
         self._chunks: list[Chunk] = []
@@ -165,6 +175,7 @@ class _Sample:
             process.with_ids(part.chunk, file, job.options), job.raw_columns, job.options.steps
         )
         self._refuse(file, checked.rejected)
+        self._equal_times += _equal_times(checked.chunk, job.options.steps)
         applied = policies.apply(checked.chunk, job.columns, job.options.steps)
         self._refuse(file, applied.rejected)
         if not len(applied.record):
@@ -238,6 +249,7 @@ class _Sample:
                 name: preview_result.counted(c.context[name] for c in chunks)
                 for name in columns.context
             },
+            equal_times=self._equal_times,
             encoded=preview_result.encoded(self._chunks[0], columns) if self._chunks else None,
             **found,
         )

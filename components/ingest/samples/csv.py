@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -77,7 +78,11 @@ def take(paths: Sequence[str]) -> Sample:
         for name, parts in columns.items():
             parts.append(cells[name])
         rows.append(len(next(iter(cells.values()))))
-    options = {} if first.has_header else {"columns": list(first.names)}
+    if not sum(rows):
+        raise BadDataError(
+            "no_data", f"{filled[0]}: expected rows below the header, the file has none"
+        )
+    options: dict[str, Any] = {} if first.has_header else {"columns": list(first.names)}
     if first.delimiter == " " or not first.has_header:
         options["delimiter"] = first.delimiter
     return Sample(
@@ -106,13 +111,16 @@ def _dialect(path: str, like: _Dialect | None = None) -> _Dialect:
         line = 1 + block.count(b"\n", 0, error.start)
         raise BadDataError(
             "bad_header",
-            f"{path}: line {line}: expected UTF-8: {error.reason}; `iconv -f WINDOWS-1252 -t UTF-8` "
-            "writes the text of older programs so",
+            f"{path}: line {line}: expected UTF-8: {error.reason}; "
+            "`iconv -f WINDOWS-1252 -t UTF-8` writes the text of older programs so",
         ) from error
     found = {d: _first_rows(text, d) for d in ((like.delimiter,) if like else (*DELIMITERS, " "))}
     alike = {d: _alike(rows) for d, rows in found.items()}
     good = [d for d in found if alike[d] >= _ALIKE and len(found[d][0]) > 1 and d != " "]
     good = good or [d for d in found if alike[d] >= _ALIKE and len(found[d][0]) > 1]
+    by_blanks = found.get(" ", [])
+    if good and _are_numbers(by_blanks) and alike[" "] >= _ALIKE and "\t" in good:
+        good = good if _are_numbers(found["\t"]) else [" "]  # Runs of blanks and tabs.
     # Of headers alone, and of rows that are all of another length, the header must do.
     delimiter = max(good or found, key=lambda d: len(found[d][0]) if found[d] else 0)
     rows = found[delimiter]
@@ -147,6 +155,11 @@ def _first_rows(text: str, delimiter: str) -> list[list[str]]:
 
 def _alike(rows: list[list[str]]) -> float:
     return sum(len(row) == len(rows[0]) for row in rows) / len(rows) if rows else 0.0
+
+
+def _are_numbers(rows: list[list[str]]) -> bool:
+    """Whether all cells of the last row, which is no header, are numbers."""
+    return len(rows) > 1 and all(_NUMBER.fullmatch(cell.strip()) for cell in rows[-1])
 
 
 def _is_data(rows: list[list[str]]) -> bool:

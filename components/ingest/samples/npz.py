@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from ragline.components.contract.errors import BadDataError
-from ragline.components.ingest.formats.npz import LENGTHS, VALUES
+from ragline.components.ingest.formats.npz import LENGTHS
+from ragline.components.ingest.formats.padded import VALUES, lengths_of
 from ragline.components.ingest.formats.parsing.arrays import (
     NUMBERS,
     Array,
@@ -39,8 +40,9 @@ def take(paths: Sequence[str]) -> Sample:
         format="npz",
         steps={name: joined([sample.steps[name] for sample in samples]) for name in names},
         records={name: joined([s.records[name] for s in samples]) for name in of_records},
-        lengths=np.concatenate([sample.lengths for sample in samples]),  # type: ignore[misc]
+        lengths=np.concatenate([sample.lengths for sample in samples]),
         paths=tuple(paths),
+        options=samples[0].options,
         complete=all(sample.complete for sample in samples),
         left_out={key: why for sample in samples for key, why in sample.left_out.items()},
     )
@@ -54,13 +56,13 @@ def _of_file(path: str, most: int) -> Sample:
         named = {array.name: array for array in arrays}
         stated = next((named[name] for name in LENGTHS if name in named), None)
         if stated is not None:
-            return _flat(archive, named, stated, path, most)
+            return _flat(archive, named, stated, path)
+        if VALUES in named and len(named[VALUES].shape) == 3 and named[VALUES].is_of(NUMBERS):
+            return _padded(archive, named, path)
         return _each(archive, arrays, path, most)
 
 
-def _flat(
-    archive: zipfile.ZipFile, named: Mapping[str, Array], stated: Array, path: str, most: int
-) -> Sample:
+def _flat(archive: zipfile.ZipFile, named: Mapping[str, Array], stated: Array, path: str) -> Sample:
     lengths = _cells(archive, stated, path).astype(np.int64)
     number, total = len(lengths), int(np.maximum(lengths, 0).sum())
     matrix = named.get(VALUES)
@@ -102,6 +104,32 @@ def _flat(
         lengths=lengths,
         complete=True,
         left_out=left_out,
+    )
+
+
+def _padded(archive: zipfile.ZipFile, named: Mapping[str, Array], path: str) -> Sample:
+    """Padded sequences without lengths: NaN at their ends is padding, or else 0 of some."""
+    values = _cells(archive, named[VALUES], path).astype(np.float64)
+    number, steps, features = values.shape
+    padding = np.nan
+    if not (lengths_of(values, padding) < steps).any() and (lengths_of(values, 0.0) < steps).any():
+        padding = 0.0
+    lengths = lengths_of(values, padding)
+    kept = values[np.arange(steps) < lengths[:, None]]
+    records = {
+        name: arrow(_cells(archive, array, path), absent=True)
+        for name, array in named.items()
+        if array.shape == (number,)
+    }
+    return Sample(
+        format="npz",
+        steps={
+            f"feature_{place}": arrow(np.ascontiguousarray(kept[:, place]), absent=True)
+            for place in range(features)
+        },
+        records=records,
+        lengths=lengths,
+        options={"padding_value": padding},
     )
 
 

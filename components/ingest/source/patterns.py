@@ -3,9 +3,9 @@
 `*`, `?` and `[...]` match within one name, `**` any folders. A name that exists as it is spelt is
 that file or folder, brackets and all. `{SPAN}` is a number, `{SPAN:4}` one of four digits, and
 `{YYYY}`, `{MM}` and `{DD}` together are a date, whose number is the days since 1970-01-01. A span
-may have many files. `{machine}`, or any name of small letters, digits and `_`, is a field: it stands
-for at least one character within one name, as many as there can be, and what it stands for is known
-of each file.
+may have many files. `{machine}`, or any name of small letters, digits and `_`, is a field: it
+stands for at least one character within one name, as many as there can be, and what it stands for
+is known of each file.
 """
 
 import datetime

@@ -11,9 +11,9 @@ Text is ISO 8601 in its extended form, a strict grammar:
     2024-05-01T12:30:15.123456789        1 to 9 digits of a second
     ...Z, ... UTC, ...+02, ...+02:00     after an hour, or +0200
 
-or, where `Spelling` has one, text of that format alone (`time_formats`). Without an offset a time is
-of `Spelling.zone`, UTC by default: of an hour that a clock goes through twice it is the first, and
-one that it skips is the one before.
+or, where `Spelling` has one, text of that format alone (`time_formats`). Without an offset a time
+is of `Spelling.zone`, UTC by default: of an hour that a clock goes through twice it is the first,
+and one that it skips is the one before.
 
 The bounds are those of int64: 1677-09-21T00:12:44 to 2262-04-11T23:47:16.854775807.
 """

@@ -138,6 +138,7 @@ def identifiers(name: str, array: pa.Array, faults: Faults, required: bool) -> N
     """
     column = plain(array)
     if pt.is_floating(column.type):
+        column = column.cast(pa.float64())
         column = pc.if_else(pc.is_nan(column), None, column)
         if pc.all(pc.equal(pc.floor(column), column)).as_py() is not False:
             column = pc.cast(column, pa.int64(), safe=False)

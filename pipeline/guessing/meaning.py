@@ -1,0 +1,59 @@
+"""What columns mean, as far as it has been guessed."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ragline.components.contract.errors import UsageError
+from ragline.components.ingest.steps.times import Unit
+
+
+class GuessError(UsageError):
+    """What cannot be guessed, and must be said by a person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """A column of one value a sequence; `classes`, where they are few."""
+
+    name: str
+    kind: Literal["bytes", "int", "float"]
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Guess:
+    """What the columns mean.
+
+    Attributes:
+      sequences: how many of them were looked at.
+      seen: how much of the data was looked at, as a part of a sentence.
+      complete: whether that is all of it.
+      group_by: columns that name a row's sequence.
+      order_by: the column of the time.
+      time_unit: of times that are numbers.
+      entity: the column of the entity.
+      features: name -> whether a value may be missing.
+      categories: name -> `bytes` or `int`.
+      context: one value a sequence.
+      options: further keys of `[input]`.
+      steps: keys of `[input.steps]`.
+      why: a sentence a decision.
+    """
+
+    sequences: int = 0
+    seen: str = "in every row"
+    complete: bool = True
+    group_by: tuple[str, ...] = ()
+    order_by: str | None = None
+    time_unit: Unit = "s"
+    entity: str | None = None
+    features: dict[str, bool] = field(default_factory=dict)
+    categories: dict[str, Literal["bytes", "int"]] = field(default_factory=dict)
+    context: list[Context] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+    steps: dict[str, Any] = field(default_factory=dict)
+    why: list[str] = field(default_factory=list)
+
+    def leave_out(self, name: str, why: str) -> None:
+        """Says that a column is not taken."""
+        self.why.append(f"{name!r} is left out: {why}")
