@@ -118,9 +118,9 @@ class InputOptions:
       columns: the names of a CSV file's columns, in order, where its first line is no header.
       delimiter: between the cells of a CSV file; a blank stands for runs of blanks and tabs. None
         finds out which of `,` `;` tab, `|` and blanks.
-      decimal: the mark between a CSV file's whole numbers and fractions, `.` or `,`. Stating it
-        also takes the other mark, a blank or an apostrophe between groups of three digits, and a
-        per cent sign, which is left out: 5% is 5. None takes digits with `.` alone.
+      decimal: the mark between a CSV file's whole numbers and fractions. `.` and `,` also take the
+        other mark, a blank or an apostrophe between groups of three digits, and a per cent sign,
+        which is left out: 5% is 5. `strict` takes digits with a `.` alone.
       padding_value: of NumPy archives of padded arrays without lengths, the number that stands in
         padding: steps at a sequence's end that hold nothing else are none. `nan` is not a number.
       missing_text: cells that stand for a missing value; an empty one does only if "" is among
@@ -151,7 +151,7 @@ class InputOptions:
     value: str | None = None
     columns: tuple[str, ...] = ()
     delimiter: str | None = None
-    decimal: Literal[".", ","] | None = None
+    decimal: Literal["strict", ".", ","] = "strict"
     padding_value: float | None = None
     missing_text: tuple[str, ...] = ("NaN", "?")
     duplicate_id: Literal["quarantine", "abort"] = "quarantine"

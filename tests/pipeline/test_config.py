@@ -61,6 +61,14 @@ FULL = {
         "group_by": ["patient", "stay"],
         "order_by": "at",
         "time_unit": "ns",
+        "time_format": "%d.%m.%Y %H:%M",
+        "time_zone": "Europe/Berlin",
+        "date": "day",
+        "variable": "item",
+        "value": "result",
+        "columns": ["patient", "stay", "day", "at", "item", "result"],
+        "decimal": ",",
+        "padding_value": 0.0,
         "entity": "patient",
         "delimiter": ";",
         "missing_text": ["", "NA"],
@@ -69,7 +77,7 @@ FULL = {
         "allow_outside": True,
         "steps": {
             "unsorted_time": "reject",
-            "duplicate_time": "first",
+            "duplicate_time": "merge",
             "negative_time": "reject",
             "session_gap": 60.5,
             "max_length": 100,
@@ -203,7 +211,10 @@ def test_every_key_of_every_table_arrives(tmp_path: pathlib.Path, smallest: path
         input=InputOptions(
             **(
                 FULL["input"]
-                | {name: tuple(FULL["input"][name]) for name in ("group_by", "missing_text")}
+                | {
+                    name: tuple(FULL["input"][name])
+                    for name in ("columns", "group_by", "missing_text")
+                }
                 | {"steps": StepOptions(**FULL["input"]["steps"])}
             )
         ),

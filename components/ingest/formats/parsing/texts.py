@@ -58,7 +58,7 @@ def spelt(array: pa.Array, decimal: str | None) -> pa.Array:
     Groups of three digits may stand apart by the other mark, a blank or an apostrophe, and a per
     cent sign behind the number is left out.
     """
-    if decimal is None:
+    if decimal not in (".", ","):
         return array
     other = r"\." if decimal == "," else ","
     mark = "," if decimal == "," else r"\."
