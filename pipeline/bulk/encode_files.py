@@ -21,7 +21,8 @@ from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
 from ragline.components.files.places import Place
 from ragline.components.files.storage import digest_of, manifest, read_json, write_json
-from ragline.components.ingest.options import InputOptions
+from ragline.components.ingest.options import SEQUENCE, InputOptions
+from ragline.components.ingest.source.patterns import fields
 from ragline.components.push.release import ledger
 from ragline.components.runtime import progress
 from ragline.components.serving.encoder import Facts
@@ -118,7 +119,9 @@ def _check_same(columns: Columns, facts: Facts) -> None:
 
 def _other_files(options: InputOptions, pattern: str) -> InputOptions:
     """A configuration's options, of other files, which are not split."""
-    spans = options.spans if "{" in pattern else 1
+    spans = options.spans if "{SPAN" in pattern or "{YYYY}" in pattern else 1
+    # An entity splits, and here nothing is split.
+    unnamed = options.entity in options.fields and options.entity not in fields(pattern)
     try:
         return dataclasses.replace(
             options,
@@ -126,6 +129,7 @@ def _other_files(options: InputOptions, pattern: str) -> InputOptions:
             eval=None,
             eval_from=None,
             spans=spans,
+            entity=SEQUENCE if unnamed else options.entity,
         )
     except ValueError as error:
         raise ConfigError(f"--input: {error}") from error

@@ -14,8 +14,10 @@ import numpy as np
 from ragline import schemas
 from ragline.components.contract.columns import SPLITS, Columns
 from ragline.components.evaluate.verdict.rules import Rules
+from ragline.components.files import places
 from ragline.components.ingest.preview import sampling
 from ragline.components.ingest.preview.preview_result import Preview
+from ragline.components.ingest.source.read_plan import files_of, find
 from ragline.components.train.data import batching
 from ragline.components.train.options import HeadOptions, TrainOptions
 from ragline.pipeline.config import Config, load_rules
@@ -169,9 +171,30 @@ def _stops(found: Preview, config: Config, rules: Rules, schema: Any) -> Iterato
                 f"it; {entities} {'entity falls' if entities == 1 else 'entities fall'} in the "
                 "other, and one entity always falls in one split"
             )
-    if found.share == 1.0 and 0 < counts[SPLITS[1]] < rules.min_eval:
-        yield too_few(counts[SPLITS[1]], len(found.lengths), rules.min_eval, config)
+    yield from _unlearnable(found, config, rules)
     yield from _outside(found, schema)
+
+
+def certain(config: Config) -> tuple[str, ...]:
+    """What keeps a run's model from being blessed, or from learning at all, before it is trained.
+
+    Only of an input that is small enough to be looked at whole; of another, nothing is certain, and
+    what is wrong with the data themselves is for ingest to say.
+    """
+    every = files_of(find(config.input), config.input)
+    if sum(places.size(file.path) for file in every) > sampling.SAMPLE_BYTES:
+        return ()
+    found = sampling.take(config.input, Columns.from_schema(schemas.load(config.schema)))
+    rejected = sum(found.reasons.values())
+    if found.share < 1.0 or rejected > config.quarantine.max_share * found.read:
+        return ()
+    return tuple(_unlearnable(found, config, load_rules(config)))
+
+
+def _unlearnable(found: Preview, config: Config, rules: Rules) -> Iterator[str]:
+    count = int((found.split == SPLITS[1]).sum())
+    if found.share == 1.0 and 0 < count < rules.min_eval:
+        yield too_few(count, len(found.lengths), rules.min_eval, config)
     for place, head in enumerate(config.heads):
         values = {str(value) for value in found.context[head.column] if value is not None}
         if not values:

@@ -73,9 +73,12 @@ def run(
         from ragline.pipeline.report import html_page, summary
 
         seen = Watch()
-        stages, failure = _execute(
-            config, session, session.run_id, seen, force=force, changed=changed
-        )
+        stages: Mapping[str, Stage] = {}
+        failure = None if force else _foreseen(config)
+        if failure is None:
+            stages, failure = _execute(
+                config, session, session.run_id, seen, force=force, changed=changed
+            )
         found = summary.collect(stages, session.run_id, failure, seen.peaks)
         comparison = session.workdir / COMPARISON_FILE
         found["comparison"] = read_json(comparison) if comparison.is_file() else None
@@ -151,6 +154,17 @@ def _prepare(config: Config, session: Session) -> None:
 
     recovery.recover(session.workdir, session.journal)
     ledger.next_version(session.workdir / workdir.SERVING)  # If there is none, now.
+
+
+def _foreseen(config: Config) -> Exception | None:
+    """What `ragline plan` would say stops this run, where that is certain in seconds."""
+    from ragline.pipeline.onboard import plan
+
+    try:
+        sentences = read_plan.certain(config)
+    except (BadDataError, OSError):
+        return None  # Ingest says it, and keeps what it has rejected.
+    return BadDataError("insufficient_data", *sentences) if sentences else None
 
 
 def _execute(
@@ -281,7 +295,7 @@ def _newest(config: Config, serving: pathlib.Path, stated: pathlib.Path) -> "Ble
 
 def _keep_by_content(file: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
     """A copy whose path names its content, so that a cache that sees the path sees an edit."""
-    content = file.read_bytes()
+    content = file.read_text(encoding="utf-8-sig").encode()
     kept = folder / hashlib.sha256(content).hexdigest()[:16] / file.name
     if not kept.is_file() or kept.read_bytes() != content:
         write_bytes(kept, content)

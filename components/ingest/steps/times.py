@@ -13,7 +13,7 @@ Text is ISO 8601 in its extended form, a strict grammar:
 
 or, where `Spelling` has one, text of that format alone (`time_formats`). Without an offset a time
 is of `Spelling.zone`, UTC by default: of an hour that a clock goes through twice it is the first,
-and one that it skips is the one before.
+and one that it skips is the one before; from 2038 on Arrow knows no summer time.
 
 The bounds are those of int64: 1677-09-21T00:12:44 to 2262-04-11T23:47:16.854775807.
 """
