@@ -1,7 +1,7 @@
 """Steps of one time made one: of each column the last value that was observed."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragline.components.contract.columns import Category, Columns, Feature
@@ -64,6 +64,7 @@ def _by_hand(record):
     ]
 
 
+@settings(deadline=None)
 @given(st.lists(STEPS, min_size=1, max_size=4))
 def test_steps_of_one_time_are_one_step(records):
     chunk = _chunk(records)

@@ -5,7 +5,7 @@ import zoneinfo
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragline.components.ingest import time_formats
@@ -25,6 +25,7 @@ def _nanoseconds(moment: datetime.datetime) -> int:
     return (elapsed.days * 86_400 + elapsed.seconds) * 10**9 + elapsed.microseconds * 1000
 
 
+@settings(deadline=None)
 @given(MOMENTS, st.sampled_from(FORMATS))
 def test_a_format_reads_what_pythons_own_reads(moment, time_format):
     text = moment.strftime(time_format)
@@ -34,6 +35,7 @@ def test_a_format_reads_what_pythons_own_reads(moment, time_format):
     assert found[0] == _nanoseconds(expected)
 
 
+@settings(deadline=None)
 @given(MOMENTS, st.sampled_from(["Europe/Berlin", "America/New_York", "Asia/Kolkata"]))
 def test_a_time_without_an_offset_is_of_the_zone(moment, name):
     aware = moment.replace(microsecond=0, tzinfo=zoneinfo.ZoneInfo(name))

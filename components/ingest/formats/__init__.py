@@ -86,8 +86,13 @@ def guess(path: str) -> FormatName:
     """
     stem = path.lower().removesuffix(raw_files.compression(path))
     named = _SUFFIXES.get(os.path.splitext(stem)[1])
-    with raw_files.open(path) as file:
-        beginning = file.read(beginnings.PEEKED)
+    try:
+        with raw_files.open(path) as file:
+            beginning = file.read(beginnings.PEEKED)
+    except BadDataError:
+        if named:  # Its reader says what is wrong with it.
+            return named
+        raise
     beginnings.check(path, beginning, named)
     if named:
         return named

@@ -29,14 +29,14 @@ def take(paths: Sequence[str], format_name: str = "auto") -> Sample:
       format_name: how all of them are read; `auto` goes by each one's name and bytes.
 
     Raises:
-      BadDataError: a file that cannot be read, or whose format is not known; `mixed_formats`;
-        `unnamed`, a format that says nothing of its columns.
+      BadDataError: a file that cannot be read; `unknown_format`, also of files of several formats,
+        or of one that says nothing of its columns.
     """
     chosen = [paths[place] for place in spread(len(paths), MOST_FILES)]
     name = _format_of(chosen) if format_name == "auto" else format_name
     if name not in _FORMATS:
         raise BadDataError(
-            "unnamed",
+            "unknown_format",
             f"{chosen[0]}: {name} is in ragline's own contract, which names no columns; expected a "
             "schema written by hand, see docs/ingest.md",
         )
@@ -61,7 +61,7 @@ def _format_of(paths: Sequence[str]) -> str:
         first = {name: path for path, name in reversed(formats.items())}
         listed = ", ".join(f"{path} as {name}" for name, path in first.items())
         raise BadDataError(
-            "mixed_formats",
+            "unknown_format",
             f"expected files of one format, received {listed}; expected a pattern that names only "
             "files of one format, or --format",
         )
