@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from ragline.components.ingest import time_formats
 from ragline.components.ingest.source import patterns
-from ragline.components.ingest.steps import times
+from ragline.components.ingest.steps import time_formats, times
 
 FormatName = Literal[
     "auto", "csv", "jsonl", "npz", "parquet", "sequence_example", "tfrecord", "ts", "xes"

@@ -1,6 +1,6 @@
 """Lead from raw files to a configuration: `init` and `plan`.
 
-sniff.py      the beginnings of files as columns
+guessing/     the parts that a guess is made from
 guess.py      what the columns mean
 draft.py      a commented configuration and schema
 init.py       `ragline init`

@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from ragline.components.contract.columns import BOOKKEEPING, ENTITY_ID, SEQUENCE_ID, TIME_DELTA
 from ragline.components.ingest.options import FILE, SEQUENCE
-from ragline.pipeline.guessing import cells, clocks, groups, measurements, names, placing
-from ragline.pipeline.guessing.cells import Column
-from ragline.pipeline.guessing.meaning import Context, Guess, GuessError
+from ragline.pipeline.onboard.guessing import cells, clocks, groups, measurements, names, placing
+from ragline.pipeline.onboard.guessing.cells import Column
+from ragline.pipeline.onboard.guessing.meaning import Context, Guess, GuessError
 
 __all__ = ["Context", "Guess", "GuessError", "guess_records", "guess_table", "missing_texts"]
 

@@ -12,9 +12,9 @@ from ragline.components.ingest import samples
 from ragline.components.ingest.options import FILE, InputOptions
 from ragline.components.ingest.samples.sample import Sample
 from ragline.components.ingest.source import patterns
-from ragline.pipeline.guessing import files as names_of_files
 from ragline.pipeline.onboard import draft, guess, plan
 from ragline.pipeline.onboard.guess import Guess
+from ragline.pipeline.onboard.guessing import files as names_of_files
 
 _SUFFIX = ".toml"
 _SHARE = InputOptions(train="x").eval_share

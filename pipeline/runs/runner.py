@@ -158,10 +158,8 @@ def _prepare(config: Config, session: Session) -> None:
 
 def _foreseen(config: Config) -> Exception | None:
     """What `ragline plan` would say stops this run, where that is certain in seconds."""
-    from ragline.pipeline.onboard import plan
-
     try:
-        sentences = read_plan.certain(config)
+        sentences = plan.certain(config)
     except (BadDataError, OSError):
         return None  # Ingest says it, and keeps what it has rejected.
     return BadDataError("insufficient_data", *sentences) if sentences else None

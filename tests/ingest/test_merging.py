@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragline.components.contract.columns import Category, Columns, Feature
-from ragline.components.ingest.merging import merge
 from ragline.components.ingest.options import StepOptions
 from ragline.components.ingest.records.chunk import Chunk
+from ragline.components.ingest.steps.merging import merge
 from ragline.components.ingest.steps.policies import apply
 
 COLUMNS = Columns(

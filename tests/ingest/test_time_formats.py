@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragline.components.ingest import time_formats
-from ragline.components.ingest.steps import times
+from ragline.components.ingest.steps import time_formats, times
 from ragline.components.ingest.steps.times import Spelling
-from ragline.pipeline.guessing import dates
+from ragline.pipeline.onboard.guessing import dates
 
 FORMATS = [f for f in dates.FORMATS if "%d" in f and "%z" not in f]
 MOMENTS = st.datetimes(

@@ -8,8 +8,11 @@ npz.py               NumPy archives; padded.py, arrays padded to one length
 tfrecord.py          TFRecord of tf.Example in the raw contract
 sequence_example.py  TFRecord of tf.SequenceExample
 xes.py               event logs, a trace a sequence
-parsing/             cells, arrays and messages, for several of them
+events.py            JSON Lines of which a line is a step
+objects.py           decoded JSON objects: what is nested in them
+padded.py            padded arrays of a NumPy archive
 beginnings.py        what a file's first bytes say, and what no reader takes
+parsing/             cells, arrays and messages, for several of them
 """
 
 import importlib

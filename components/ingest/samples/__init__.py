@@ -4,8 +4,13 @@ A sample is all that there is, or, of more than `SAMPLE_BYTES`, ranges that lie 
 their beginnings, middles and ends. What stands in it is not checked: ingest does that.
 
 sample.py   what a sample is, and how places are spread
-csv.py, jsonl.py, npz.py, parquet.py, ts.py, xes.py   one module a format
 nested.py   decoded objects as columns
+csv.py      which delimiter, whether there is a header, the rows of ranges
+jsonl.py    the records of ranges
+npz.py      whole arrays, as far as a sample goes
+parquet.py  batches of rows from all over the row groups
+ts.py       the reader's own records
+xes.py      the traces that files begin with
 """
 
 import dataclasses

@@ -1,7 +1,9 @@
 """Order the steps of each record and cut them into sequences.
 
-times.py       times of steps -> int64 nanoseconds, or rejected
-time_order.py  the steps of each record in the order of their times
-windowing.py   sessions at long pauses, and windows
-policies.py    order, sessions, windows and lengths together
+times.py         times of steps -> int64 nanoseconds, or rejected
+time_formats.py  times as people write them, by a stated format
+merging.py       steps of one time made one
+time_order.py    the steps of each record in the order of their times
+windowing.py     sessions at long pauses, and windows
+policies.py      order, sessions, windows and lengths together
 """

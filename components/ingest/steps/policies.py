@@ -28,10 +28,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ragline.components.contract.columns import TIME_DELTA, Columns
-from ragline.components.ingest.merging import merge
 from ragline.components.ingest.options import StepOptions
 from ragline.components.ingest.records.chunk import Chunk, Rejected, runs
 from ragline.components.ingest.records.refusals import Refusals
+from ragline.components.ingest.steps.merging import merge
 from ragline.components.ingest.steps.time_order import SECOND, apart, ordered, paused
 from ragline.components.ingest.steps.windowing import Pieces, cut
 

@@ -27,7 +27,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ragline.components.ingest import time_formats
+from ragline.components.ingest.steps import time_formats
 
 Unit = Literal["s", "ms", "us", "ns", "min", "h", "d"]
 NANOSECONDS = {

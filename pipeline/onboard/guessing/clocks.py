@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow.compute as pc
 
 from ragline.components.ingest.steps.times import Unit
-from ragline.pipeline.guessing import dates, groups, names
-from ragline.pipeline.guessing.cells import Column
+from ragline.pipeline.onboard.guessing import dates, groups, names
+from ragline.pipeline.onboard.guessing.cells import Column
 
 # Above it, numbers of a time are an epoch of our days in this unit.
 _EPOCHS: tuple[tuple[float, Unit], ...] = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"))

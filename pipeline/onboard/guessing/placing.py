@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow.compute as pc
 
 from ragline.components.contract.columns import BOOKKEEPING, ENTITY_ID, LENGTH, SEQUENCE_ID
-from ragline.pipeline.guessing import groups, measurements
-from ragline.pipeline.guessing.cells import Column
-from ragline.pipeline.guessing.meaning import Context, Guess
+from ragline.pipeline.onboard.guessing import groups, measurements
+from ragline.pipeline.onboard.guessing.cells import Column
+from ragline.pipeline.onboard.guessing.meaning import Context, Guess
 
 _MOST_CLASSES = 50
 _MOST_WORDS = 1000

@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from ragline.pipeline.guessing import names
-from ragline.pipeline.guessing.cells import Column
+from ragline.pipeline.onboard.guessing import names
+from ragline.pipeline.onboard.guessing.cells import Column
 
 # Of a column that counts the rows of each sequence, so many steps are like the others.
 _ALIKE = 0.95

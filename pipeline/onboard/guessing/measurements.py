@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ragline.pipeline.guessing import cells, names
-from ragline.pipeline.guessing.cells import Column
+from ragline.pipeline.onboard.guessing import cells, names
+from ragline.pipeline.onboard.guessing.cells import Column
 
 _MOST_VARIABLES = 500
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
-from ragline.pipeline.guessing import dates, numbers
+from ragline.pipeline.onboard.guessing import dates, numbers
 
 Kind = Literal["int", "float", "time", "text", "flag", "empty"]
 # A column in which so few cells are no numbers, or no times, is one of them, with mistakes in it.

@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ragline.components.ingest import time_formats
-from ragline.components.ingest.steps import times
+from ragline.components.ingest.steps import time_formats, times
 from ragline.components.ingest.steps.times import Spelling
 
 _PEEKED = 200
