@@ -53,6 +53,5 @@ def test_a_first_try_ends_in_a_pushed_encoder(tmp_path: pathlib.Path, name: str)
     done = _ragline(tmp_path, "run", "c.toml", "--json", *QUICK)
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
-    records = summary["data"]["records"] if "data" in summary else summary["records"]
-    assert records["accepted"] == json.loads(planned.stdout)["records"]["accepted"]
+    assert summary["input"]["accepted"] == json.loads(planned.stdout)["records"]["accepted"]
     assert summary["pushed"]

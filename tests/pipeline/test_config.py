@@ -260,6 +260,41 @@ def test_the_feature_that_ingest_fills_must_be_in_the_schema(tmp_path: pathlib.P
     assert load(_write(tmp_path, document | {"schema": "s.pbtxt"})).input.steps.time_delta
 
 
+@pytest.mark.parametrize("workdir", ["run[1]", "a?", "x/*"])
+def test_a_work_directory_is_no_pattern(tmp_path: pathlib.Path, workdir: str) -> None:
+    [mistake] = _mistakes(_write(tmp_path, _with("workdir", workdir)))
+    assert "workdir: expected a path without * ? [ ]" in mistake
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"time_format": "%Q"}, "input.time_format: expected one of %Y"),
+        ({"time_zone": "Mars/Base"}, "input.time_zone: expected a name such as Europe/Berlin"),
+        ({"date": "day"}, "input.date: expected order_by with it"),
+        ({"variable": "item"}, "input.variable, value: expected both or neither"),
+        (
+            {"variable": "item", "value": "v", "group_by": ["id"], "order_by": "t"},
+            "input.variable: expected steps.duplicate_time = 'merge' with it",
+        ),
+        ({"columns": ["a", "a"]}, "input.columns: expected each name once"),
+        ({"eval": "y/{m}.csv"}, "input.eval: expected the same fields as in train"),
+    ],
+)
+def test_what_is_said_of_reading_must_fit(tmp_path: pathlib.Path, options: dict, told: str) -> None:
+    mistakes = _mistakes(_write(tmp_path, SMALLEST | {"input": {"train": "x"} | options}))
+    assert any(mistake.startswith(told) for mistake in mistakes), mistakes
+
+
+@pytest.mark.parametrize("suffix", ["toml", "pbtxt"])
+def test_a_byte_order_mark_is_no_mistake(tmp_path: pathlib.Path, suffix: str) -> None:
+    (tmp_path / "s.pbtxt").write_text(schemas.locate("gestures").read_text())
+    path = _write(tmp_path, _with("schema", "s.pbtxt"))
+    marked = path if suffix == "toml" else tmp_path / "s.pbtxt"
+    marked.write_bytes(b"\xef\xbb\xbf" + marked.read_bytes())
+    assert load(path).name == "n"
+
+
 def test_the_examples_load() -> None:
     files = sorted((schemas.FOLDER.parent / "examples").glob("*.toml"))
     assert [load(file).name for file in files] == ["gestures", "japanese_vowels"]

@@ -121,6 +121,28 @@ def test_nothing_is_overwritten(tmp_path, capsys):
     assert main(arguments) == exits.BAD_CONFIG
 
 
+def test_a_format_can_be_stated(tmp_path, capsys):
+    (tmp_path / "a.log").write_text("{}\n" + "".join('{"x": [1, 2.5]}\n' for _ in range(9)))
+    arguments = ["init", "--input", f"{tmp_path}/a.log", "--output", f"{tmp_path}/c.toml"]
+    assert main([*arguments, "--format", "jsonl"]) == exits.DONE
+    assert config.load(tmp_path / "c.toml").input.format == "jsonl"
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main([*arguments, "--format", "tfrecord"])
+
+
+def test_what_cannot_be_read_is_not_blamed_on_the_output(tmp_path, capsys):
+    (tmp_path / "a.csv").mkdir()
+    (tmp_path / "b.csv").write_text("id,x\n1,2\n")
+    (tmp_path / "b.csv").chmod(0)
+    for name in ("a.csv", "b.csv", "c.csv"):
+        arguments = ["init", "--input", str(tmp_path / name), "--output", f"{tmp_path}/c.toml"]
+        assert main(arguments) in (exits.BAD_CONFIG, exits.BAD_DATA)
+        said = capsys.readouterr().err
+        assert name in said or "name" in said
+        assert "--output" not in said
+
+
 def test_no_file_is_bad_data(tmp_path, capsys):
     assert main(["init", "--input", f"{tmp_path}/*.csv", "--output", "x"]) == exits.BAD_DATA
     assert "no_input" in capsys.readouterr().err

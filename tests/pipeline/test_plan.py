@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragline import schemas
 from ragline.components.contract import exits
 from ragline.components.contract.columns import length_bucket
 from ragline.components.train.options import HeadOptions
@@ -100,6 +101,67 @@ def test_a_head_must_know_its_classes(folder):
     _write(folder, [{k: v for k, v in r.items() if k != "label"} for r in GESTURES])
     [sentence] = _look(folder, heads=(head,)).stops
     assert "no sequence has a 'label'" in sentence
+
+
+def test_what_is_certain_stops_a_run_before_it_trains(folder):
+    head = HeadOptions(name="g", column="label", type="classification", classes=("circle", "line"))
+    loaded = config.load(folder / "c.toml")
+    assert plan.certain(loaded) == ()
+    [sentence] = plan.certain(dataclasses.replace(loaded, heads=(head,)))
+    assert sentence.startswith("heads.0.classes: ")
+    few = config.load(folder / "c.toml", ["input.eval_share=0.05"])
+    [sentence] = plan.certain(few)
+    assert "fewer than min_eval = 30; paste `eval_share = 0.15` below [input]" in sentence
+    assert plan.certain(config.load(folder / "c.toml", ["input.eval_share=0.15"])) == ()
+    _write(folder, GESTURES[:20])
+    [sentence] = plan.certain(loaded)
+    assert "into gestures.verdict.toml beside the schema" in sentence
+
+
+def test_a_run_says_it_at_once(folder, capsys):
+    arguments = ["run", str(folder / "c.toml"), "--set", "input.eval_share=0.05", "--json"]
+    assert main(arguments) == exits.BAD_DATA
+    shown = capsys.readouterr()
+    summary = json.loads(shown.out)
+    assert summary["exit_code"] == exits.BAD_DATA and summary["train"] is None
+    assert "paste `eval_share = 0.15` below [input]" in shown.err
+
+
+def _table(folder: pathlib.Path, rows: str, **options: Any) -> plan.Plan:
+    (folder / "data").mkdir(exist_ok=True)
+    (folder / "data" / "a.csv").write_text(rows)
+    assert main(["init", "--input", f"{folder}/data/a.csv", "--output", f"{folder}/t.toml"]) == 0
+    return plan.look(config.load(folder / "t.toml", [f"{k}={v}" for k, v in options.items()]))
+
+
+def test_equal_times_in_a_sequence_are_said(tmp_path):
+    rows = "".join(f"s{i},{t // 2},{i + t}\n" for i in range(60) for t in range(6))
+    looked = _table(tmp_path, f"sequence_id,t,x\n{rows}")
+    assert any(
+        note.startswith("180 steps have the time of the step before") for note in looked.notes
+    )
+
+
+def test_a_category_of_as_many_words_as_steps_is_said(folder):
+    text = schemas.locate("gestures").read_text()
+    category = (
+        'feature { name: "note" type: BYTES presence { min_fraction: 1 min_count: 1 } '
+        "value_count { min: 1 } }\n"
+    )
+    shown = (
+        'tensor_representation { key: "note" value { ragged_tensor { feature_path { step: "note" } '
+        "row_partition_dtype: INT64 } } }"
+    )
+    at = text.index("tensor_representation {")
+    (folder / "s.pbtxt").write_text(category + text[:at] + shown + text[at:])
+    records = [
+        {**r, "features": {**r["features"], "note": [f"{r['sequence_id']}-{t}" for t in range(n)]}}
+        for r in GESTURES
+        for n in [len(r["features"]["ax"])]
+    ]
+    _write(folder, records)
+    notes = _look(folder, f"schema={folder}/s.pbtxt").notes
+    assert any("expected few words that come again" in note for note in notes)
 
 
 def test_no_input_is_bad_data_and_no_traceback(tmp_path, capsys):
