@@ -413,6 +413,58 @@ CASES: dict[str, tuple[Write, str, Reads | Says]] = {
             steps=12 * SEQUENCES,
         ),
     ),
+    "measurements by code, of Parquet": (
+        _parquet(
+            "a.parquet",
+            lambda: {
+                "stay_id": [i // 8 for i in range(720)],
+                "charttime": [
+                    datetime.datetime(2026, 1, 1) + datetime.timedelta(minutes=i % 8 // 2)
+                    for i in range(720)
+                ],
+                "itemid": [211 + i % 2 for i in range(720)],
+                "valuenum": [i / 7 for i in range(720)],
+            },
+        ),
+        "a.parquet",
+        Reads(features=("211", "212"), options={"variable": "itemid"}, steps=4 * SEQUENCES),
+    ),
+    "measurements as events": (
+        _lines(
+            "a.jsonl",
+            lambda n: {
+                "patient": f"p{n // 8}",
+                "minutes": n % 8 // 2,
+                "signal": ("hr", "sys")[n % 2],
+                "value": n / 7,
+            },
+            8 * SEQUENCES,
+        ),
+        "a.jsonl",
+        Reads(features=("hr", "sys"), options={"variable": "signal"}, steps=4 * SEQUENCES),
+    ),
+    "a label beside values": (
+        _table(
+            "a.csv", "id,t,value,label", lambda _, i, t, x: f"{i},{t},{x},{'ab'[int(i[1:]) % 2]}"
+        ),
+        "a.csv",
+        Reads(features=("value",), context=("label",)),
+    ),
+    "a time in a thousand is missing": (
+        _table("a.csv", "id,t,x", lambda n, i, t, x: f"{i},{'' if n == 7 else t},{x}"),
+        "a.csv",
+        Reads(features=("x",), sequences=SEQUENCES - 1, rejected=1, options={"order_by": "t"}),
+    ),
+    "several files without a header": (
+        lambda folder: [
+            (folder / f"{name}.txt").write_text(
+                "".join(f"{u} {c} {u / 7 + c:.3f}  \n" for u in range(1, 46) for c in range(1, 6))
+            )
+            for name in "ab"
+        ],
+        "*.txt",
+        Reads(features=("column_2",), options={"group_by": ("{FILE}", "column_0")}),
+    ),
     "fields in the names of files": (
         _files,
         "*.csv",

@@ -50,7 +50,10 @@ def guess_table(
     _guess_time(found, left, group)
     taken = (found.order_by, found.options.get("date"))
     left = {name: column for name, column in left.items() if name not in taken}
-    if found.order_by and (pair := measurements.columns_of(left)):
+    pair = None
+    if found.order_by:
+        pair = measurements.columns_of(left, group, columns[found.order_by].nanoseconds())
+    if pair:
         placing.measurements_of(found, *pair, columns, group)
         left = {name: column for name, column in left.items() if name not in pair}
     placing.agree_on_decimal(found, left)
@@ -190,6 +193,7 @@ def _guess_group(
     if chosen is None:
         blocks = [name for name, codes in several.items() if groups.is_in_blocks(codes)]
         if files is not None:  # What is the same all through a file says no more than the file.
+            blocks += [n for n, codes in several.items() if _counts_again(codes, files, columns)]
             blocks = [n for n in blocks if groups.count(several[n]) > groups.count(files)]
         chosen = finest(blocks)
         why = "its values stand in blocks of rows"
@@ -206,6 +210,14 @@ def _guess_group(
     found.group_by = (chosen,)
     found.why.append(f"group_by {chosen!r}: {why}")
     _add_file(found, chosen, keys, columns)
+
+
+def _counts_again(codes: np.ndarray, files: np.ndarray, columns: Mapping[str, Column]) -> bool:
+    """Whether values stand in blocks in each file, and another column counts the rows of each."""
+    both = groups.joint([codes, files])
+    return groups.is_in_blocks(both) and any(
+        groups.counts_rows(column, both) for column in columns.values()
+    )
 
 
 def _add_file(

@@ -158,6 +158,8 @@ def _prepare(config: Config, session: Session) -> None:
 
 def _foreseen(config: Config) -> Exception | None:
     """What `ragline plan` would say stops this run, where that is certain in seconds."""
+    from ragline.pipeline.onboard import plan
+
     try:
         sentences = plan.certain(config)
     except (BadDataError, OSError):

@@ -74,7 +74,7 @@ def _rows_of(
                 )
             )
             continue
-        if layout.variable and objects.at(value, layout.variable) not in layout.measured:
+        if layout.variable and str(objects.at(value, layout.variable)) not in layout.measured:
             continue
         numbers.append(number)
         records.append(value)

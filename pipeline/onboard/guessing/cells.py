@@ -13,7 +13,7 @@ from ragline.pipeline.onboard.guessing import dates, numbers
 
 Kind = Literal["int", "float", "time", "text", "flag", "empty"]
 # A column in which so few cells are no numbers, or no times, is one of them, with mistakes in it.
-_STRANGE = 0.02
+MOST_STRANGE = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +138,7 @@ def _of_text(array: pa.Array) -> Column:
     if not len(some):
         return Column(kind="empty", cells=stated, missing_text=missing)
     # Most columns of words or dates are seen to be none of numbers in their first cells.
-    if found := numbers.of(stated, most_strange=_STRANGE):
+    if found := numbers.of(stated, most_strange=MOST_STRANGE):
         return Column(
             kind=found.kind,
             cells=found.cells,
@@ -164,7 +164,7 @@ _FLAGS = pa.array(["true", "false"])
 
 
 def _as_time(stated: pa.Array, missing: tuple[str, ...]) -> Column | None:
-    found = dates.format_of(stated, most_strange=_STRANGE)
+    found = dates.format_of(stated, most_strange=MOST_STRANGE)
     if found is None:
         return None
     cells = stated

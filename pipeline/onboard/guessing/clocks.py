@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from ragline.components.ingest.steps.times import Unit
 from ragline.pipeline.onboard.guessing import dates, groups, names
-from ragline.pipeline.onboard.guessing.cells import Column
+from ragline.pipeline.onboard.guessing.cells import MOST_STRANGE, Column
 
 # Above it, numbers of a time are an epoch of our days in this unit.
 _EPOCHS: tuple[tuple[float, Unit], ...] = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"))
@@ -44,11 +44,8 @@ def named(columns: Mapping[str, Column]) -> str | None:
     times = [
         name
         for name, column in columns.items()
-        if not column.has_missing
-        and (
-            column.kind == "time"
-            or (column.kind in ("int", "float") and not column.strange and names.is_time(name))
-        )
+        if column.cells.null_count <= MOST_STRANGE * len(column)
+        and (column.kind == "time" or (column.kind in ("int", "float") and names.is_time(name)))
     ]
     return min(times, key=rank, default=None)
 
@@ -84,9 +81,8 @@ def _of_numbers(chosen: str, column: Column) -> Clock:
     stated = names.unit(chosen)
     epochs: list[Unit] = [unit for above, unit in _EPOCHS if most > above]
     unit: Unit = stated or [*epochs, "s"][0]
-    return Clock(
-        column=chosen, unit=unit, why=(f"order_by {chosen!r}: its name says so; taken as {unit}",)
-    )
+    why = (f"order_by {chosen!r}: its name says so; taken as {unit}", *_absent(chosen, column))
+    return Clock(column=chosen, unit=unit, why=why)
 
 
 def _of_text(chosen: str, columns: Mapping[str, Column], group: np.ndarray) -> Clock:
@@ -110,17 +106,24 @@ def _of_text(chosen: str, columns: Mapping[str, Column], group: np.ndarray) -> C
             f"{chosen!r} goes back within sequences, as past midnight: steps are sorted by it all "
             "the same; a column of the day, input.date, would put them right"
         )
-    if column.strange:
-        why.append(
-            f"{chosen!r}: {column.strange_cells:,} of {len(column):,} cells are no times, such as "
-            f"{column.strange[0][:40]!r}: a run rejects their sequences"
-        )
+    why += _absent(chosen, column)
     if not column.is_typed and not _is_clock(column) and not _has_zone(column):
         why.append(
             f"{chosen!r}: times without a zone are taken as UTC; input.time_zone says another"
         )
     needed = time_format if date or not column.is_typed else None
     return Clock(column=chosen, time_format=needed, date=date, why=tuple(why))
+
+
+def _absent(chosen: str, column: Column) -> list[str]:
+    number = column.cells.null_count
+    if not number:
+        return []
+    such = f", such as {column.strange[0][:40]!r}" if column.strange else ""
+    return [
+        f"{chosen!r}: {number:,} of {len(column):,} cells are no times{such}: a run rejects their "
+        "sequences"
+    ]
 
 
 def _together(day: Column, clock: Column) -> str | None:

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ragline.pipeline.onboard.guessing import cells, names
+from ragline.pipeline.onboard.guessing import cells, groups, names
 from ragline.pipeline.onboard.guessing.cells import Column
 
 _MOST_VARIABLES = 500
@@ -26,16 +26,35 @@ class Part:
     group: np.ndarray
 
 
-def columns_of(columns: Mapping[str, Column]) -> tuple[str, str] | None:
-    """The names of the column of variables and of that of values; None if there are none."""
+def columns_of(
+    columns: Mapping[str, Column], group: np.ndarray, order: np.ndarray
+) -> tuple[str, str] | None:
+    """The names of the column of variables and of that of values; None if there are none.
+
+    A column of variables changes within sequences, as a label of them does not; and where its name
+    could be of something else, several of its words stand at one time.
+
+    Args:
+      columns: name -> its N cells.
+      group: int64 [N], the sequence of each.
+      order: [N], its time.
+    """
+    at_one_time = groups.equal_times(order, group) > 0.1 * len(group)
     variables = [
         name
         for name, column in columns.items()
-        if column.kind == "text"
+        if column.kind in ("text", "int")
         and not column.cells.null_count
-        and names.words(name) & names.VARIABLE
         and 1 < len(column.words) <= _MOST_VARIABLES
+        and not groups.is_constant_within(column, group)
+        and (
+            names.words(name) & names.VARIABLE
+            or (at_one_time and names.words(name) & names.PERHAPS_VARIABLE)
+        )
+        and (column.kind == "text" or not names.words(name) & {"label", "name"})
     ]
+    # Of a code and its words, the words.
+    variables = [name for name in variables if columns[name].kind == "text"] or variables
     values = [
         name
         for name, column in columns.items()
@@ -49,8 +68,9 @@ def columns_of(columns: Mapping[str, Column]) -> tuple[str, str] | None:
 def apart(variable: Column, value: Column, group: np.ndarray) -> dict[str, Part]:
     """Variable -> what was measured of it, in the order in which they first stand there."""
     found = {}
-    for name in pc.unique(variable.cells).to_pylist():
-        chosen = pc.equal(variable.cells, name)
+    words = variable.cells.cast(pa.string())
+    for name in pc.unique(words).to_pylist():
+        chosen = pc.equal(words, name)
         array = value.cells.filter(chosen)
         is_text = pa.types.is_string(array.type)
         column = cells.of(array, is_text=is_text)

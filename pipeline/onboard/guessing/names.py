@@ -22,8 +22,11 @@ TIME = {
 # Words that are other things as often: they are times only where nothing else stands in the name.
 _WEAK_TIME = {"min", "index", "second", "day", "us"}
 VARIABLE = {
-    "parameter", "variable", "item", "measurement", "signal", "vital", "metric", "attribute",
-    "channel", "sensor", "param", "var", "test", "quantity", "observation", "label", "name",
+    "parameter", "variable", "item", "itemid", "measurement", "metric", "attribute", "param", "var",
+    "quantity", "vital",
+}  # fmt: skip
+PERHAPS_VARIABLE = {
+    "signal", "channel", "sensor", "test", "observation", "label", "name", "tag", "type", "code",
 }  # fmt: skip
 VALUE = {"value", "val", "valuenum", "reading", "result", "values", "wert"}
 _UNITS: dict[str, Unit] = {
