@@ -273,7 +273,7 @@ def test_ids_are_text_or_integers(value: object, identifier: str | None) -> None
     ("value", "message"),
     [
         ("", "type: sequence_id: expected text or an integer, received str ''"),
-        (1.0, "type: sequence_id: expected text or an integer, received float"),
+        (1.5, "type: sequence_id: expected text or an integer, received float"),
         (True, "type: sequence_id: expected text or an integer, received bool"),
         (["a"], "type: sequence_id: expected text or an integer, received list"),
         ("a\udfff", "encoding: sequence_id: expected UTF-8: surrogates not allowed"),

@@ -171,9 +171,7 @@ class _Turn:
         job = self._job
         self.report["read"] += len(part.chunk) + len(part.rejected)
         yield from part.rejected
-        kept = checks.refuse(
-            with_ids(part.chunk, file, job.options), self._reasons_of(file, part.chunk)
-        )
+        kept = checks.refuse(with_ids(part.chunk, file, job), self._reasons_of(file, part.chunk))
         yield from kept.rejected
         checked = checks.check(kept.chunk, self._raw_columns, job.options.steps)
         yield from checked.rejected
@@ -274,23 +272,23 @@ def shown_path(file: File) -> str:
     return file.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def with_ids(chunk: Chunk, file: File, options: InputOptions) -> Chunk:
+def with_ids(chunk: Chunk, file: File, job: Job) -> Chunk:
     """A Chunk in which every record has its id, its place if it states none, and its entity.
 
-    What stands in the file's name is the entity or context, where a record does not state it.
+    What stands in the file's name is the entity, or context of text, where a record states none.
     """
     ids = [
         f"{file.name}:{number}" if stated is None else stated
         for number, stated in zip(chunk.number.tolist(), chunk.sequence_id, strict=True)
     ]
-    of_file = file.fields.get(options.entity or "")
+    of_file = file.fields.get(job.options.entity or "")
     entities = [
         of_file or own if stated is None else stated
         for own, stated in zip(ids, chunk.entity_id, strict=True)
     ]
     context = {
         name: [file.fields[name] if value is None else value for value in values]
-        if name in file.fields
+        if name in file.fields and job.columns.context[name] == "bytes"
         else values
         for name, values in chunk.context.items()
     }

@@ -172,7 +172,7 @@ class _Sample:
         self._read += len(part.chunk) + len(part.rejected)
         self._refuse(file, part.rejected)
         checked = checks.check(
-            process.with_ids(part.chunk, file, job.options), job.raw_columns, job.options.steps
+            process.with_ids(part.chunk, file, job), job.raw_columns, job.options.steps
         )
         self._refuse(file, checked.rejected)
         self._equal_times += _equal_times(checked.chunk, job.options.steps)

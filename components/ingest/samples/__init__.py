@@ -19,7 +19,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ragline.components.contract.errors import BadDataError
-from ragline.components.files import places
 from ragline.components.ingest import formats as readers
 from ragline.components.ingest.samples.sample import MOST_FILES, Sample, spread
 
@@ -54,7 +53,6 @@ def take(paths: Sequence[str], format_name: str = "auto") -> Sample:
     return dataclasses.replace(
         sample,
         files_in_all=len(paths),
-        bytes=sum(map(places.size, chosen)),
         complete=sample.complete and len(chosen) == len(paths),
     )
 

@@ -27,7 +27,6 @@ class Sample:
       files: of tables, how many of the rows, in order, are of each file.
       paths: of the files that were read.
       files_in_all: how many there are.
-      bytes: of the files that were read, as stored.
       complete: whether nothing was left unread.
       left_out: column -> why it cannot be used.
       options: keys of `[input]` that the files need to be read so.
@@ -40,7 +39,6 @@ class Sample:
     files: tuple[int, ...] = ()
     paths: tuple[str, ...] = ()
     files_in_all: int = 0
-    bytes: int = 0
     complete: bool = True
     left_out: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -1,6 +1,5 @@
 """A column as it was read: its kind, its cells as Arrow has them, and what spells them."""
 
-import functools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -181,9 +180,3 @@ def _as_time(stated: pa.Array, missing: tuple[str, ...]) -> Column | None:
         missing_text=missing,
         time_format=found.time_format,
     )
-
-
-@functools.cache
-def nothing() -> Column:
-    """A column without a cell."""
-    return Column(kind="empty", cells=pa.array([], pa.string()))

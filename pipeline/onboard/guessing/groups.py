@@ -127,7 +127,7 @@ def keys_of(columns: Mapping[str, Column]) -> dict[str, np.ndarray]:
             names.words(name) & (names.SEQUENCE | names.ENTITY | names.ID)
         )
         kinds = ("int", "text", "float", "time") if named else ("int", "text")
-        whole = column.kind != "float" or _is_whole(column)
+        whole = is_whole(column)
         # A cell in ten may lack its id: a run rejects that row.
         missing = column.cells.null_count <= (0.1 * len(column) if named else 0)
         is_day = column.kind == "time" and _is_day(column)
@@ -136,7 +136,10 @@ def keys_of(columns: Mapping[str, Column]) -> dict[str, np.ndarray]:
     return found
 
 
-def _is_whole(column: Column) -> bool:
+def is_whole(column: Column) -> bool:
+    """Whether a column could be ids: no number has a fraction."""
+    if column.kind != "float":
+        return True
     values = np.asarray(column.cells.drop_null())
     return bool((values == np.floor(values)).all())
 

@@ -81,7 +81,5 @@ def apart(variable: Column, value: Column, group: np.ndarray) -> dict[str, Part]
                 missing_text=value.missing_text,
                 decimal=value.decimal,
             )
-            if column.kind == "float" and pc.all(pc.equal(pc.floor(array), array)).as_py():
-                column = cells.Column(kind="int", cells=array.cast(pa.int64()))
         found[str(name)] = Part(column=column, group=group[np.asarray(chosen)])
     return found

@@ -36,7 +36,7 @@ def measurements_of(
         once = len(part.group) == groups.count(part.group)
         if part.column.kind == "empty":
             found.leave_out(name, "it has no value")
-        elif once and part.column.kind in ("int", "text") and len(part.column.words) == sequences:
+        elif once and len(part.column.words) == sequences > 2 and groups.is_whole(part.column):
             found.leave_out(name, "it names each sequence rather than its kind")
         elif once:
             _place_constant(found, name, part.column, sequences)
