@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ragline.components.contract.errors import BadDataError, UsageError
     from ragline.components.serving.encoder import Encoder, NoEncoderError
+    from ragline.components.serving.versions import DamagedModelError
 
-__all__ = ["BadDataError", "Encoder", "NoEncoderError", "UsageError", "encode"]
+__all__ = ["BadDataError", "DamagedModelError", "Encoder", "NoEncoderError", "UsageError", "encode"]
 
 _HOMES = {
     "BadDataError": "ragline.components.contract.errors",
+    "DamagedModelError": "ragline.components.serving.versions",
     "Encoder": "ragline.components.serving.encoder",
     "NoEncoderError": "ragline.components.serving.encoder",
     "UsageError": "ragline.components.contract.errors",

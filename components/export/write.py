@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime
 import tensorflow as tf
 
+from ragline.components import versions
 from ragline.components.contract.columns import LENGTH, VALUES
 from ragline.components.contract.signatures import EMBEDDING, ENCODE
 from ragline.components.export import onnx_graph, read_network
@@ -31,8 +32,10 @@ def onnx(model: pathlib.Path, output: pathlib.Path) -> float:
 
     Raises:
       CannotExportError: the model cannot be exported.
+      DamagedModelError: a file of it is not what was pushed.
       OSError: the file cannot be written.
     """
+    versions.check(model)
     try:
         loaded = tf.saved_model.load(str(model))
     except Exception as error:  # A foreign file fails in any way it likes.

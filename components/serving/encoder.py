@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ragline.components import versions
 from ragline.components.contract.columns import LENGTH, VALUES, Category, Columns, Feature
 from ragline.components.contract.errors import UsageError
 from ragline.components.contract.signatures import (
@@ -91,14 +92,18 @@ def _newest(path: str) -> str:
     if places.exists(f"{path}/{_MODEL_FILE}"):
         return path
     folders = map(os.path.dirname, places.inside(path, f"*/{_MODEL_FILE}"))
-    numbered = [folder for folder in folders if os.path.basename(folder).isdecimal()]
+    numbered = {
+        number: folder
+        for folder in folders
+        if (number := versions.number_of(os.path.basename(folder))) is not None
+    }
     if not numbered:
         received = "another folder" if os.path.isdir(path) or places.inside(path) else "none"
         raise NoEncoderError(
             f"{path}: expected the folder of an encoder, with {_MODEL_FILE}, or of numbered ones, "
             f"received {received}"
         )
-    return max(numbered, key=lambda folder: int(os.path.basename(folder)))
+    return numbered[max(numbered)]
 
 
 class Encoder:
@@ -117,11 +122,13 @@ class Encoder:
 
         Raises:
           NoEncoderError: there is none, or it was not pushed.
+          DamagedModelError: a file of it is not what was pushed.
         """
         import tensorflow as tf
 
         self.facts = Facts.read(path)
         with places.fetched(self.facts.path) as folder:
+            versions.check(folder, self.facts.path)
             self._loaded = tf.saved_model.load(folder)
         if SCORE not in self._loaded.signatures:
             raise NoEncoderError(

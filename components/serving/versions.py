@@ -13,9 +13,15 @@ from typing import Annotated, ClassVar
 
 import pydantic
 
+from ragline.components.contract.errors import UsageError
 from ragline.components.files import places
 from ragline.components.files.places import Place
 from ragline.components.files.storage import sha256
+
+
+class DamagedModelError(UsageError):
+    """The files of a pushed model are not those that were pushed; one line a file."""
+
 
 MANIFEST_FILE = "assets.extra/manifest.json"
 MOST = 2**63 - 1  # A server holds a version's number in an int64.
@@ -124,6 +130,30 @@ def damage(model: Place, files: Mapping[str, str]) -> list[str]:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
             found.append(f"{name}: {error.strerror}")
     return found
+
+
+def check(model: Place, path: Place | None = None) -> None:
+    """Hold a pushed model against the manifest beside it; a model without one is not held to any.
+
+    Args:
+      model: its folder, or the URI of it.
+      path: what it is called, if `model` is a copy.
+
+    Raises:
+      DamagedModelError: a file is missing, or is not what was pushed.
+      OSError: a file cannot be read.
+    """
+    named = os.fspath(path or model)
+    try:
+        manifest = read_manifest(model)
+    except ValueError as error:
+        raise DamagedModelError(str(error).replace(os.fspath(model), named)) from error
+    if manifest and (found := damage(model, manifest.files)):
+        lines = (f"{named}/{sentence}" for sentence in found)
+        raise DamagedModelError(
+            "\n".join(lines) + "\nexpected the files that were pushed; take another version, or "
+            "let `ragline run` restore this one"
+        )
 
 
 def first(error: pydantic.ValidationError) -> str:

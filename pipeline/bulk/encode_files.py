@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ragline import schemas
+from ragline.components import versions
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
@@ -71,12 +72,14 @@ def request(
     Raises:
       ConfigError: one line a mistake.
       NoEncoderError: the folder holds none.
+      DamagedModelError: a file of the encoder is not what was pushed.
       LedgerError: what was pushed cannot be told.
     """
     if not places.is_local(source) or pathlib.Path(source).is_dir():
         if folder is not None:
             raise ConfigError("--workdir: expected it with a configuration, not an encoder")
         facts = Facts.read(source)
+        versions.check(facts.path)  # Of a configuration's encoder, the ledger says it.
         reading = configuration.load_reading(pattern, overrides)
         columns = facts.columns
     else:
