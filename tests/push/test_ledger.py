@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import shutil
 
 import pytest
 from hypothesis import given, settings
@@ -111,13 +112,6 @@ def test_the_state_sees_the_ledger_and_the_folder(serving):
     assert ledger.state(serving) == states[-1]
 
 
-@pytest.mark.parametrize("text", ["", "[", "{}x", "[1]", '[{"version": 1}]', "3", "null"])
-def test_a_ledger_that_is_none_is_named(serving, text):
-    serving.with_name("ledger.json").write_text(text)
-    with pytest.raises(LedgerError, match=r"ledger\.json: expected the list of versions"):
-        ledger.read(serving)
-
-
 def test_damaged_versions_are_set_aside_and_said(serving):
     for name in "abc":
         _release(serving, name)
@@ -163,3 +157,59 @@ def test_no_clock_decides(serving, monkeypatch):
     assert ledger.newest(serving) == second
     tidy(serving, keep=1)
     assert _numbers(serving) == [2]
+
+
+@pytest.mark.parametrize(
+    "name", ["01", "0", "²", "٣", "+7", "7 ", "1_0", str(2**63), "9" * 20, "4x"]
+)
+def test_a_name_that_is_not_exactly_ours_is_no_version(serving, name):
+    _release(serving)
+    (serving / name).mkdir()
+    (serving / "5").write_text("a file")
+    assert _numbers(serving) == [1]
+    assert ledger.known(serving / name) is None
+    assert _release(serving, "b").number == 6
+    tidy(serving, keep=1)
+    assert (serving / name).is_dir()
+    assert (serving / "5").read_text() == "a file"
+
+
+def test_a_link_is_no_version_of_ours_wherever_it_leads(serving, tmp_path):
+    for name in "abc":
+        _release(serving, name)
+    (serving / "1").rename(tmp_path / "moved")
+    (serving / "1").symlink_to(tmp_path / "moved")
+    assert ledger.versions(serving)[0].entry is None
+    tidy(serving, keep=1)
+    assert (serving / "1").is_symlink()
+    assert (tmp_path / "moved" / "saved_model.pb").read_text() == "a"
+
+
+def test_when_no_number_is_left_it_is_said(serving):
+    (serving / str(2**63 - 1)).mkdir(parents=True)
+    with pytest.raises(ledger.LedgerError, match="move it away"):
+        ledger.next_version(serving)
+    (serving / str(2**63 - 1)).rename(serving / str(2**63 - 2))
+    assert _release(serving).number == 2**63 - 1
+
+
+def test_a_file_that_somebody_put_into_a_version_stays_when_it_is_removed(serving, caplog):
+    for name in "ab":
+        _release(serving, name)
+    (serving / "1" / "assets.extra" / "tf_serving_warmup_requests").write_text("mine")
+    tidy(serving, keep=1)
+    [kept] = serving.glob(".removed-1-*/**/*requests")
+    assert kept.read_text() == "mine"
+    assert [path for path in kept.parents[1].rglob("*") if path.is_file()] == [kept]
+    assert "stays, since it holds what ragline did not put there" in caplog.text
+
+
+def test_a_version_that_somebody_brought_back_is_theirs(serving, tmp_path):
+    for name in "abc":
+        _release(serving, name)
+    shutil.copytree(serving / "1", tmp_path / "backup")
+    tidy(serving, keep=2)
+    assert _numbers(serving) == [2, 3]
+    shutil.copytree(tmp_path / "backup", serving / "1")
+    tidy(serving, keep=1)
+    assert _numbers(serving) == [1, 3]

@@ -211,7 +211,7 @@ def numbers(serving: pathlib.Path) -> list[int]:
 
 
 def _version(number: int, path: pathlib.Path, entry: Entry | None) -> Version:
-    """A version; a link is no folder of ours, wherever it leads."""
-    ours = None if path.is_symlink() else entry
+    """A version; a link is no folder of ours, nor is one of whose files nothing is known."""
+    ours = entry if entry and entry.files and not path.is_symlink() else None
     damage = tuple(folders.damage(path, ours.files)) if ours else ()
     return Version(number=number, path=path, entry=ours, damage=damage)
