@@ -63,8 +63,9 @@ says so. Every rule that does not hold is a sentence in the summary, the report 
 
 `ragline run CONFIG --force-bless "why"` blesses in any case, and keeps the reason with the verdict.
 It never passes a model with an answer that is not finite, nor one that fails the padding contract.
-`ragline run CONFIG --new-signature "why"` lets the model take or give something else than the one that is served.
-If the served one takes columns that the records lack by now, the two are not compared, and the verdict says so.
+`ragline run CONFIG --new-signature "why"` lets the model take or give something else than the one
+that is served. If that one takes columns that the records lack by now, the two are not compared,
+and the verdict says so.
 
 Metrics: `masked_mse`, `masked_mae`, `masked_rmse`, `normalised_mse`, `explained_variance`,
 `finite_share`; of each feature, `masked_mse/<feature>` and `variance/<feature>`; of each head,
