@@ -7,13 +7,13 @@ import numpy as np
 import onnxruntime
 import tensorflow as tf
 
-from ragline.components import versions
 from ragline.components.contract.columns import LENGTH, VALUES
 from ragline.components.contract.signatures import EMBEDDING, ENCODE
 from ragline.components.export import onnx_graph, read_network
 from ragline.components.export.network import Network
 from ragline.components.export.read_network import CannotExportError
 from ragline.components.files.storage import rename
+from ragline.components.serving import versions
 
 TOLERANCE = 1e-5
 _LENGTHS = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89)

@@ -10,7 +10,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from ragline.components import versions
 from ragline.components.contract.columns import LENGTH, VALUES, Category, Columns, Feature
 from ragline.components.contract.errors import UsageError
 from ragline.components.contract.signatures import (
@@ -22,6 +21,7 @@ from ragline.components.contract.signatures import (
 from ragline.components.files import places
 from ragline.components.files.places import Place
 from ragline.components.files.storage import read_json
+from ragline.components.serving import versions
 from ragline.components.serving.batches import Sequences, batches
 
 _MODEL_FILE = "saved_model.pb"

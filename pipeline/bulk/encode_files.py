@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ragline import schemas
-from ragline.components import versions
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
@@ -26,6 +25,7 @@ from ragline.components.ingest.options import SEQUENCE, InputOptions
 from ragline.components.ingest.source.patterns import fields
 from ragline.components.push.release import ledger
 from ragline.components.runtime import progress
+from ragline.components.serving import versions
 from ragline.components.serving.encoder import Facts
 from ragline.pipeline import config as configuration
 from ragline.pipeline.bulk import encode_output

@@ -6,13 +6,13 @@ import shutil
 
 import numpy as np
 import pytest
+from ragline.components.push.entries import Entry
 
 import ragline
-from ragline.components import versions
 from ragline.components.export import write
 from ragline.components.files.storage import read_json
-from ragline.components.push.entries import Entry
 from ragline.components.push.release import publish
+from ragline.components.serving import versions
 from ragline.pipeline.cli.main import main
 
 FILES = (

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from profiles import sampled
 
 from ragline.components.push.release import ledger, release_version, transaction
-from ragline.components.push.release.ledger import LedgerError
 from ragline.components.push.release.release_version import Origin, tidy
 
 

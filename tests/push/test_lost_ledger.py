@@ -10,7 +10,7 @@ import pytest
 from ragline.components.push import transaction
 from ragline.components.push.release import ledger, release_version
 from ragline.components.push.release.release_version import Origin
-from ragline.components.versions import MANIFEST_FILE
+from ragline.components.serving.versions import MANIFEST_FILE
 
 
 def _release(serving: pathlib.Path, fingerprint: str, withdraw=None, **more) -> None:
