@@ -12,7 +12,7 @@ from ragline.components.contract.signatures import EMBEDDING, ENCODE
 from ragline.components.export import onnx_graph, read_network
 from ragline.components.export.network import Network
 from ragline.components.export.read_network import CannotExportError
-from ragline.components.files.storage import rename
+from ragline.components.files.storage import write_bytes
 from ragline.components.serving import versions
 
 TOLERANCE = 1e-5
@@ -50,12 +50,7 @@ def onnx(model: pathlib.Path, output: pathlib.Path) -> float:
             f"{model}: as ONNX it gives other embeddings: expected a difference of at most "
             f"{TOLERANCE}, received {figure:.3g}; its training options are none that ONNX serves"
         )
-    staged = output.with_name(f".{output.name}.tmp")
-    try:
-        staged.write_bytes(content)
-        rename(staged, output)
-    finally:
-        staged.unlink(missing_ok=True)
+    write_bytes(output, content)
     return figure
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import pydantic
 
 from ragline.components.contract.errors import ToldError
+from ragline.components.files import places
 from ragline.components.files.places import Place
 from ragline.components.files.storage import digest_of, standard, write_text
 
@@ -36,7 +37,7 @@ def write(path: Place, kind: str, content: Any) -> None:
       kind: what it is, in a word or two.
       content: as JSON can hold it.
     """
-    if os.path.lexists(path) and not _is_state(path, kind):
+    if places.is_local(path) and os.path.lexists(path) and not _is_state(path, kind):
         number = 1
         while os.path.lexists(kept := f"{os.fspath(path)}.set-aside-{number}"):
             number += 1
@@ -56,7 +57,7 @@ def read(path: Place, kind: str, shape: Any) -> Any:
     """The content of a state file.
 
     Args:
-      path: of the file, on a disk.
+      path: of the file.
       kind: what it must be.
       shape: the type of its content, as pydantic knows it: `list[str]`, or a dataclass.
 
@@ -65,10 +66,9 @@ def read(path: Place, kind: str, shape: Any) -> Any:
       StateError: something else does.
       OSError: it cannot be read.
     """
-    if not stat.S_ISREG(os.lstat(path).st_mode):
+    if places.is_local(path) and not stat.S_ISREG(os.lstat(path).st_mode):
         raise StateError(f"{path}: expected a file, received a folder or a link")
-    with open(path, "rb") as file:
-        data = file.read()
+    data = places.read(path)
     try:
         return _content(data, kind, shape)
     except (ValueError, RecursionError) as error:

@@ -29,7 +29,7 @@ from ragline.components.serving import versions
 from ragline.components.serving.encoder import Facts
 from ragline.pipeline import config as configuration
 from ragline.pipeline.bulk import encode_output
-from ragline.pipeline.bulk.encode_output import LOG_FILE, REJECTED_FILE, SUMMARY_FILE, Work
+from ragline.pipeline.bulk.encode_output import LOG_FILE, REJECTED_FILE, SUMMARY_FILE, Output, Work
 from ragline.pipeline.cache import cache_key
 from ragline.pipeline.config import BeamOptions, Config, ConfigError
 from ragline.pipeline.runs import machine_errors, workdir
@@ -168,7 +168,7 @@ def encode(asked: Request, output: Place) -> dict[str, Any]:
             shown.start(1, 1, "encode")
             try:
                 with progress.told_to(shown):
-                    found = _run(asked, work) | {_DIGEST: digest}
+                    found = _run(asked, work, place) | {_DIGEST: digest}
                 write_json(f"{work.folder}/{SUMMARY_FILE}", found)
                 shown.end("ran", time.monotonic() - started)
             except Exception as error:
@@ -211,7 +211,7 @@ def _done(folder: str, digest: str) -> dict[str, Any] | None:
     return found if same else None
 
 
-def _run(asked: Request, work: Work) -> dict[str, Any]:
+def _run(asked: Request, work: Work, place: Output) -> dict[str, Any]:
     # Late: Beam, and what ingest needs, take seconds.
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -227,6 +227,8 @@ def _run(asked: Request, work: Work) -> dict[str, Any]:
     planned = read_plan.make(asked.input, job.raw_columns, units.UNIT_BYTES)
     job = dataclasses.replace(job, files=planned.files)
     grouped = bool(asked.input.group_by)
+    units_of = [unit.index for unit in planned.units]
+    place.expect(os.path.basename(encode_job.part_file(work.folder, unit)) for unit in units_of)
     progress.expect(sum(piece.size for unit in planned.units for piece in unit.pieces), "B")
     encode_job.run(
         beam.Pipeline(options=PipelineOptions(asked.beam.arguments)),

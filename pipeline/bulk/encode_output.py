@@ -5,31 +5,57 @@
     OUTPUT/_summary.json       the account: read = encoded + quarantined
     OUTPUT/_log.txt            what Beam and TensorFlow said
 
-On a disk, work goes on in `.OUTPUT.partial` beside it, which is renamed when the account adds up:
-the result is there or it is not. In a store nothing can be renamed: the parts stand there as they
-are done, `_work/` says whose they are, and it is `_summary.json`, written last and removed first,
-that makes a result of them. (Parquet's readers pass over names that begin with `_`.)
+On a disk, work goes on in `.OUTPUT.partial` beside it, a folder that only its owner can enter. When
+the account adds up, the result is put into its place: a new folder is there or it is not; of an
+earlier result, `_summary.json` is removed first and written last. In a store nothing can be
+renamed: the parts stand there as they are done, and `_work/` says which are a job's; it is
+`_summary.json`, too, that makes a result of them. (Parquet's readers pass over names that begin
+with `_`.)
 
-A job that was cut off finds its finished units there; those of another job are removed.
+A job that was cut off finds its finished units there; those of another job are removed. Of what
+stands in OUTPUT, only that is removed or replaced which a summary or a job lists; the rest, an
+index beside the embeddings say, is somebody's.
 """
 
 import contextlib
+import dataclasses
 import os
 import pathlib
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+from ragline.components import state
 from ragline.components.files import places
 from ragline.components.files.places import Place
-from ragline.components.files.storage import write_text
+from ragline.components.files.storage import fsync, read_json
+from ragline.components.state import StateError
 from ragline.pipeline.config import ConfigError
 from ragline.pipeline.runs import workdir
 
 REJECTED_FILE, SUMMARY_FILE, LOG_FILE = "_rejected.jsonl", "_summary.json", "_log.txt"
-_STATE_FILE, _WORK = "job.txt", "_work"
+_JOB_FILE, _KIND, _WORK = "job.json", "job of encode", "_work"
+_PART = re.compile(r"part-[0-9]{5,}\.parquet")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """What is kept of a job until its result is in its place.
+
+    Attributes:
+      digest: names it.
+      replaces: the names in OUTPUT that it takes the place of, those of earlier jobs.
+      makes: the names that it may write there.
+      publishing: whether its result is whole, and is being put into its place.
+    """
+
+    digest: str
+    replaces: tuple[str, ...] = ()
+    makes: tuple[str, ...] = ()
+    publishing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,93 +81,209 @@ class Output(Protocol):
         """Where the result is, once it is one."""
 
     def check(self) -> None:
-        """Raises ConfigError if something else is there."""
+        """Raises ConfigError if something else is there; ends what a kill has interrupted."""
 
     def work(self, digest: str) -> contextlib.AbstractContextManager[Work]:
         """The job that a digest names, begun or taken up; raises BusyError or ConfigError."""
+
+    def expect(self, parts: Iterable[str]) -> None:
+        """Keeps the names of the parts that the job may write, before it does."""
 
     def publish(self, work: Work) -> None:
         """Makes the result of a job what is there."""
 
 
 def of(place: Place) -> Output:
-    """By a path or URI."""
-    return _Disk(place) if places.is_local(place) else _Store(place)
+    """By a path or URI.
+
+    Raises:
+      ConfigError: a store would take it for a pattern.
+    """
+    if places.is_local(place):
+        return _Disk(place)
+    if re.search(r"[*?\[\]]", os.fspath(place)):
+        raise ConfigError(f"--output: expected a URI without * ? [ ], received {place}")
+    return _Store(place)
 
 
-def _foreign(folder: Place) -> ConfigError:
-    return ConfigError(
-        f"--output: expected a new folder, or one of `ragline encode`, received {folder}"
-    )
+def _listed(summary: Any) -> list[str]:
+    """The names that a summary says are of its result; raises ValueError if it is none."""
+    try:
+        parts = [part["name"] for part in summary["parts"]]
+        names = [*parts, LOG_FILE, *([REJECTED_FILE] if summary["quarantined"] else [])]
+        if not isinstance(summary["digest"], str) or not all(map(_PART.fullmatch, parts)):
+            raise ValueError("no summary of encode")
+    except (TypeError, KeyError) as error:
+        raise ValueError("no summary of encode") from error
+    return names
+
+
+def _earlier(folder: Place) -> list[str] | None:
+    """The names of the result in a folder; None if there is none."""
+    try:
+        return [*_listed(read_json(f"{os.fspath(folder)}/{SUMMARY_FILE}")), SUMMARY_FILE]
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _check(folder: Place, there: Iterable[str], ours: Sequence[str] | None) -> None:
+    """Refuses a folder that holds things and no result of ours, or a name that ours may take."""
+    if not (foreign := sorted(set(there).difference(ours or ()))):
+        return
+    if ours is None:
+        raise ConfigError(
+            f"--output: expected a new folder, or one of `ragline encode`, received {folder}"
+        )
+    fixed = (LOG_FILE, REJECTED_FILE, SUMMARY_FILE)
+    for name in foreign:
+        if name in fixed or _PART.fullmatch(name):
+            raise ConfigError(
+                f"--output: {folder}/{name}: expected no file of such a name but those that "
+                f"{SUMMARY_FILE} lists; move it away"
+            )
 
 
 class _Disk:
     def __init__(self, place: Place) -> None:
         self._output = pathlib.Path(place).absolute()
         self._partial = self._output.with_name(f".{self._output.name}.partial")
+        self._staging, self._result = self._partial / "staging", self._partial / "output"
 
     @property
     def folder(self) -> str:
         return str(self._output)
 
     def check(self) -> None:
+        job = self._job() if os.path.lexists(self._partial) else None
+        if job and job.publishing:
+            with workdir.lock(self._partial):
+                self._put(job)
         output = self._output
-        if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        if not os.path.lexists(output):
             return
-        if not (output / SUMMARY_FILE).is_file():
-            raise _foreign(output)
+        if not output.is_dir():
+            raise ConfigError(f"--output: expected a folder, received {output}")
+        _check(output, os.listdir(output), _earlier(output))
 
     @contextlib.contextmanager
     def work(self, digest: str) -> Iterator[Work]:
         try:
-            self._partial.mkdir(parents=True, exist_ok=True)
+            self._partial.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                self._partial.mkdir(mode=0o700)
         except OSError as error:
             raise ConfigError(f"--output: {self._partial}: {error.strerror}") from error
+        job = self._job()
         with workdir.lock(self._partial):
-            staging, folder = self._prepared(digest)
-            yield Work(staging=str(staging), folder=str(folder), log=folder / LOG_FILE)
+            if job is None or job.digest != digest:
+                for left in (self._staging, self._result):
+                    if left.exists():
+                        shutil.rmtree(left)
+                self._keep(_Job(digest=digest))
+            for each in (self._staging, self._result):
+                each.mkdir(exist_ok=True)
+            yield Work(
+                staging=str(self._staging),
+                folder=str(self._result),
+                log=self._result / LOG_FILE,
+            )
 
-    def _prepared(self, digest: str) -> tuple[pathlib.Path, pathlib.Path]:
-        state, *both = (self._partial / name for name in (_STATE_FILE, "staging", "output"))
-        staging, folder = both
-        if not state.is_file() or state.read_text(encoding="utf-8") != digest:
-            for left in both:
-                shutil.rmtree(left, ignore_errors=True)
-            write_text(state, digest)
-        for each in both:
-            each.mkdir(exist_ok=True)
-            for left in each.glob(".*.tmp"):  # Of a process that was killed.
-                left.unlink()
-        return staging, folder
+    def expect(self, parts: Iterable[str]) -> None:
+        """Nothing is written into OUTPUT before it is whole."""
 
     def publish(self, work: Work) -> None:
-        """Puts the result in its place, an earlier one out of the way; then nothing is left."""
-        if self._output.exists():
-            replaced = self._partial / "replaced"
-            shutil.rmtree(replaced, ignore_errors=True)
-            os.rename(self._output, replaced)
-        os.rename(work.folder, self._output)
-        shutil.rmtree(self._partial)
+        """Puts the result in its place; then nothing else is left."""
+        makes = [*_listed(read_json(self._result / SUMMARY_FILE)), SUMMARY_FILE]
+        earlier = _earlier(self._output) if self._output.is_dir() else None
+        there = os.listdir(self._output) if self._output.is_dir() else []
+        _check(self._output, there, earlier)  # Once more: the job may have taken hours.
+        job = self._job() or _Job(digest="")
+        job = dataclasses.replace(
+            job, replaces=tuple(earlier or ()), makes=tuple(makes), publishing=True
+        )
+        self._keep(job)
+        self._put(job)
+
+    def _put(self, job: _Job) -> None:
+        """Moves a whole result into its place; done again after a kill, it goes on."""
+        if not self._result.is_dir():
+            pass  # It was moved as it is.
+        elif not self._output.is_dir() or not os.listdir(self._output):
+            for name in set(os.listdir(self._result)).difference(job.makes):
+                if (self._result / name).is_file():
+                    (self._result / name).unlink()  # What a killed worker had under way.
+            os.rename(self._result, self._output)
+        else:
+            if (self._result / SUMMARY_FILE).exists() and SUMMARY_FILE in job.replaces:
+                (self._output / SUMMARY_FILE).unlink(missing_ok=True)
+            for name in set(job.replaces).difference(job.makes):
+                (self._output / name).unlink(missing_ok=True)
+            for name in job.makes:  # The summary is the last of them.
+                if (self._result / name).exists():
+                    os.rename(self._result / name, self._output / name)
+            fsync(self._output)
+        for left in (self._staging, self._result):
+            if left.exists():
+                shutil.rmtree(left)
+        for name in (_JOB_FILE, ".lock"):
+            (self._partial / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # Somebody has put something there.
+            self._partial.rmdir()
+
+    def _keep(self, job: _Job) -> None:
+        state.write(self._partial / _JOB_FILE, _KIND, dataclasses.asdict(job))
+
+    def _job(self) -> _Job | None:
+        """The job under way; None of one that is about to begin.
+
+        Raises:
+          ConfigError: what stands in its place is none of ours.
+        """
+        foreign = ConfigError(
+            f"--output: {self._partial}: expected nothing, or a job of `ragline encode` that was "
+            "cut off, received something else; move it away"
+        )
+        found = self._partial.lstat()
+        if not self._partial.is_dir() or self._partial.is_symlink() or found.st_uid != os.geteuid():
+            raise foreign
+        try:
+            job: _Job = state.read(self._partial / _JOB_FILE, _KIND, _Job)
+        except FileNotFoundError:
+            if set(os.listdir(self._partial)) <= {".lock"}:
+                return None
+            raise foreign from None
+        except StateError as error:
+            raise foreign from error
+        return job
 
 
 class _Store:
     def __init__(self, place: Place) -> None:
         self.folder = os.fspath(place).rstrip("/")
-        self._state = f"{self.folder}/{_WORK}/{_STATE_FILE}"
-        self._summary = f"{self.folder}/{SUMMARY_FILE}"
+        self._state = f"{self.folder}/{_WORK}/{_JOB_FILE}"
 
     def check(self) -> None:
-        if places.exists(self._summary) or places.exists(self._state):
-            return
-        if places.inside(self.folder):
-            raise _foreign(self.folder)
+        job = self._job()
+        ours = _earlier(self.folder)
+        if job:
+            ours = [*(ours or ()), *job.replaces, *job.makes]
+        there = [place.removeprefix(f"{self.folder}/") for place in places.inside(self.folder)]
+        _check(self.folder, (n for n in there if not (job and n.startswith(f"{_WORK}/"))), ours)
 
     @contextlib.contextmanager
     def work(self, digest: str) -> Iterator[Work]:
-        places.remove(self._summary)
-        if not places.exists(self._state) or places.read(self._state).decode() != digest:
-            places.remove_folder(self.folder)
-            write_text(self._state, digest)
+        earlier, job = _earlier(self.folder) or (), self._job()
+        if job is None or job.digest != digest:
+            before = (job.replaces, job.makes) if job else ()
+            job = _Job(digest=digest, replaces=tuple({*earlier}.union(*before)))
+            self._keep(job)
+            for name in sorted(job.replaces, key=lambda name: name != SUMMARY_FILE):
+                places.remove(f"{self.folder}/{name}")
+            for place in places.inside(f"{self.folder}/{_WORK}"):
+                if place != self._state:
+                    places.remove(place)
+        else:
+            places.remove(f"{self.folder}/{SUMMARY_FILE}")
         with tempfile.TemporaryDirectory() as here:
             log = pathlib.Path(here, LOG_FILE)
             try:
@@ -150,6 +292,22 @@ class _Store:
                 if log.exists():
                     places.upload(log, f"{self.folder}/{LOG_FILE}")
 
+    def expect(self, parts: Iterable[str]) -> None:
+        job = self._job()
+        if job is not None:
+            makes = (*parts, LOG_FILE, REJECTED_FILE, SUMMARY_FILE)
+            self._keep(dataclasses.replace(job, makes=makes))
+
     def publish(self, work: Work) -> None:
         """The summary is there; what is left to do is to tidy up."""
         places.remove_folder(work.staging)
+
+    def _keep(self, job: _Job) -> None:
+        state.write(self._state, _KIND, dataclasses.asdict(job))
+
+    def _job(self) -> _Job | None:
+        try:
+            job: _Job = state.read(self._state, _KIND, _Job)
+        except (FileNotFoundError, StateError):
+            return None
+        return job
