@@ -8,15 +8,35 @@ so that what depends on it stays cached; otherwise what depends on it runs, too.
 import logging
 import pathlib
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
+from ragline.components.contract.artifacts import PUSH_FILE
+from ragline.components.files import places
 from ragline.components.files.places import ARTIFACTS
+from ragline.components.files.storage import read_json
+from ragline.components.push.release import ledger
 from ragline.pipeline.cache import lineage
 from ragline.pipeline.cache.artifact_manifests import Seals
 
 _log = logging.getLogger("ragline.cache")
+
+
+def unserved(artifact: pathlib.Path, report: Mapping[str, Any]) -> str | None:
+    """Why what a push's report says was pushed is not served, in a sentence; None if it is.
+
+    Args:
+      artifact: that the report is of.
+      report: as the push wrote it.
+    """
+    if not (pushed := report["pushed"]):
+        return None
+    path = pathlib.Path(places.in_workdir_of(artifact, pushed["path"]))
+    if ledger.known(path):
+        return None
+    return f"{path}: version {pushed['version']}, which was pushed, is not there as it was pushed"
 
 
 class Reuse:
@@ -44,12 +64,19 @@ class Reuse:
           stage: that is about to run.
           artifacts: place -> id.
         """
-        found = {uri: self._seals.damage(pathlib.Path(uri)) for uri in artifacts}
+        found = {uri: self._damage(pathlib.Path(uri)) for uri in artifacts}
         for damage in filter(None, found.values()):
             _log.warning("%s: not taken from an earlier run: %s", stage, damage)
         ids = [artifacts[uri] for uri, damage in found.items() if damage]
         self._damaged = artifacts if ids else {}
         return ids
+
+    def _damage(self, artifact: pathlib.Path) -> str | None:
+        """What is wrong with an artifact, or with the version that it says was pushed."""
+        if damage := self._seals.damage(artifact):
+            return damage
+        report = artifact / PUSH_FILE
+        return unserved(artifact, read_json(report)) if report.is_file() else None
 
     def discard(self, ids: Collection[int]) -> None:
         """Removes artifacts: no stage finds them, no cache serves them."""
@@ -62,10 +89,10 @@ class Reuse:
           stage: that is about to run.
           outputs: the names of what it makes.
         """
-        places = [self._database.parent / ARTIFACTS / stage / output for output in outputs]
+        folders = [self._database.parent / ARTIFACTS / stage / output for output in outputs]
         lineage.next_execution(
             self._database,
-            lambda number: all(self._seals.is_free(place / str(number)) for place in places),
+            lambda number: all(self._seals.is_free(folder / str(number)) for folder in folders),
         )
 
     def settle(self, stage: str) -> None:

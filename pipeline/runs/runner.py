@@ -79,6 +79,7 @@ def run(
             stages, failure = _execute(
                 config, session, session.run_id, seen, force=force, changed=changed
             )
+            failure = failure or _unserved(stages)
         found = summary.collect(stages, session.run_id, failure, seen.peaks)
         comparison = session.workdir / COMPARISON_FILE
         found["comparison"] = read_json(comparison) if comparison.is_file() else None
@@ -214,6 +215,16 @@ def _execute(
         except Exception as unreadable:  # The machine's trouble is the database's, too.
             return {}, TroubleError(told or f"{database}: {unreadable}")
     return stages(), None
+
+
+def _unserved(stages: Mapping[str, "Stage"]) -> TroubleError | None:
+    """Looks at the version that was pushed once more: what a run ends with is what is served."""
+    from ragline.components.contract.artifacts import PUSH_FILE
+    from ragline.pipeline.cache import cache_guard
+
+    report = stages["push"].read("report", PUSH_FILE)
+    told = cache_guard.unserved(pathlib.Path(stages["push"].outputs["report"]), report)
+    return TroubleError(told) if told else None
 
 
 def _trouble(error: Exception, folder: pathlib.Path) -> str | None:

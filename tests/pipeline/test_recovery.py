@@ -1,12 +1,15 @@
 """On a real database of ML Metadata, filled by hand with what a killed run leaves."""
 
+import json
 import logging
 import pathlib
+import shutil
 
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from ragline.pipeline.cache import lineage, recovery
+from ragline.components.push.release import release_version
+from ragline.pipeline.cache import cache_guard, lineage, recovery
 from ragline.pipeline.cache.artifact_manifests import Seals
 from ragline.pipeline.cache.cache_guard import Reuse
 
@@ -268,3 +271,39 @@ def test_what_is_discarded_is_not_found_again(run):
     run.reuse.discard([model])
     assert not run.is_live(model)
     assert not run.file(model).parent.exists()
+
+
+def _push(workdir: pathlib.Path) -> pathlib.Path:
+    """A version as a push makes it visible."""
+    staged = workdir / "serving" / ".staged-1"
+    _write(staged / "saved_model.pb")
+    origin = release_version.Origin(fingerprint="f", run_id="r", reasons=(), source="m")
+    return release_version.release(staged, origin).path
+
+
+@pytest.mark.parametrize(
+    "lose",
+    [
+        lambda workdir: shutil.rmtree(workdir / "serving/1"),
+        lambda workdir: (workdir / "serving/1/saved_model.pb").write_text("y"),
+        lambda workdir: (workdir / "ledger.json").unlink(),
+        lambda workdir: (shutil.rmtree(workdir / "serving"), (workdir / "ledger.json").unlink()),
+    ],
+    ids=["version", "file", "ledger", "all"],
+)
+def test_a_push_is_not_taken_from_the_cache_if_what_it_pushed_is_not_served(run, tmp_path, lose):
+    """The key of the very first push says that nothing is served, as it is when all is lost."""
+    version = _push(tmp_path)
+    report = run.execute("push", STATES.COMPLETE, "x")
+    folder = run.file(report).parent
+    stated = {"pushed": {"version": 1, "path": "serving/1"}, "refusals": [], "notes": []}
+    (folder / "push.json").write_text(json.dumps(stated))
+    run.reuse.settle("push")
+    assert run.damaged(report) == []
+    assert cache_guard.unserved(folder, stated) is None
+    lose(tmp_path)
+    assert run.damaged(report) == [report]
+    assert cache_guard.unserved(folder, stated) == (
+        f"{version}: version 1, which was pushed, is not there as it was pushed"
+    )
+    assert cache_guard.unserved(folder, stated | {"pushed": None}) is None
