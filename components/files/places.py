@@ -110,6 +110,15 @@ def size(place: Place) -> int:
     return int(_systems().get_filesystem(path).size(path))
 
 
+def stamp(place: Place) -> tuple[float, ...]:
+    """Of an object in a store, what changes when it is written: its size, and when that was."""
+    [found] = _systems().match([os.fspath(place)])
+    if not found.metadata_list:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(place))
+    [stated] = found.metadata_list
+    return stated.size_in_bytes, stated.last_updated_in_seconds
+
+
 def inside(folder: Place, pattern: str = "**") -> list[str]:
     """The files of a folder by a pattern of their names in it, sorted; `**` is all below it."""
     if is_local(folder):

@@ -42,7 +42,8 @@ class Ingest(base_beam_component.BaseBeamComponent):
           options: `{input: InputOptions, quarantine: QuarantineOptions}` as JSON.
           quarantine: the folder that gets one folder of rejected records a run; relative, it is
             below the work directory, as of every stage.
-          fingerprint: digest of the input files and of our source, so that the cache sees both.
+          fingerprint: digest of the input files, which are held against it, and of our source, so
+            that the cache sees both.
         """
         super().__init__(
             IngestSpec(

@@ -17,6 +17,7 @@ from ragline.components.files import places
 from ragline.components.files.storage import write_json
 from ragline.components.ingest.options import InputOptions, QuarantineOptions, StepOptions
 from ragline.components.ingest.run import run
+from ragline.components.ingest.source import read_plan
 
 _QUARANTINE_FILE = "rejected.jsonl"
 
@@ -38,9 +39,12 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         options = json.loads(exec_properties["options"])
+        reading = _input_options(options["input"])
+        fingerprint, *_ = exec_properties["fingerprint"].split(" ")
+        watched = read_plan.watch(reading, fingerprint)
         found = run(
             self._make_beam_pipeline(),
-            options=_input_options(options["input"]),
+            options=reading,
             quarantine_options=QuarantineOptions(**options["quarantine"]),
             columns=Columns.from_schema(schemas.load(schema_file)),
             folders={split: artifact_utils.get_split_uri([examples], split) for split in SPLITS},
@@ -53,6 +57,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             ),
             staging=os.path.join(self._get_tmp_dir(), "staging"),
         )
+        watched.check(found["formats"])
         write_json(f"{account_artifact.uri}/{ACCOUNT_FILE}", found)
 
 

@@ -157,18 +157,23 @@ def encode(asked: Request, output: Place) -> dict[str, Any]:
       ConfigError: `output` is no place for it.
       TroubleError: the machine stopped it; called again, it goes on where it was.
     """
+    from ragline.components.ingest.source import read_plan
+
     place = encode_output.of(output)
     place.check()
+    watched = read_plan.watch(asked.input)
     digest = _digest(asked)
     if (done := _done(place.folder, digest)) is not None:
         return done
-    with place.work(digest) as work:
+    # What was cut off is gone on with only if no file was touched since, be it to write it back.
+    with place.work(digest_of([digest, repr(sorted(watched.stamps.items()))])) as work:
         with workdir.quiet(work.log) as shown:
             started = time.monotonic()
             shown.start(1, 1, "encode")
             try:
                 with progress.told_to(shown):
                     found = _run(asked, work, place) | {_DIGEST: digest}
+                watched.check(found["formats"])
                 write_json(f"{work.folder}/{SUMMARY_FILE}", found)
                 shown.end("ran", time.monotonic() - started)
             except Exception as error:

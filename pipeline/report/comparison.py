@@ -1,7 +1,18 @@
 """The table of `ragline compare`: which strategy lets padding into the loss, and by how much."""
 
+import logging
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from ragline.components import state
+from ragline.components.state import StateError
+
+FILE, _KIND = "comparison.json", "comparison"
+_log = logging.getLogger("ragline.comparison")
+
+
+Row = dict[str, str | float | None]  # Of one strategy; see `summary.comparison_row`.
 
 # Heading, and how a row fills it.
 COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
@@ -20,6 +31,23 @@ COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 def _number(value: float | None, form: str) -> str:
     """A number as text; a dash for one that is not finite, as of a training that diverged."""
     return "—" if value is None else format(value, form)
+
+
+def write(workdir: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Keeps the rows of a comparison, for the reports of later runs."""
+    state.write(workdir / FILE, _KIND, list(rows))
+
+
+def read(workdir: pathlib.Path) -> list[Row] | None:
+    """The rows of the last comparison; None if there is none, or what stands there is none."""
+    try:
+        rows: list[Row] = state.read(workdir / FILE, _KIND, list[Row])
+    except FileNotFoundError:
+        return None
+    except (OSError, StateError) as error:
+        _log.warning("%s; the report does without it", error)
+        return None
+    return rows
 
 
 def cells(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:

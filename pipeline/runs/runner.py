@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any, get_args
 from ragline import schemas
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import BadDataError, ToldError
-from ragline.components.files.storage import read_json, standard, write_bytes, write_json
+from ragline.components.files.storage import standard, write_bytes, write_json
 from ragline.components.push.release import ledger
 from ragline.components.runtime import progress
 from ragline.components.train.options import Padding, TuneOptions
 from ragline.pipeline.cache import cache_key
 from ragline.pipeline.config import Config, ConfigError, load_rules
+from ragline.pipeline.report import comparison
 from ragline.pipeline.runs import machine_errors, preflight, spans, workdir
 from ragline.pipeline.runs.machine_errors import TroubleError
 from ragline.pipeline.runs.memory import Watch
-from ragline.pipeline.runs.workdir import COMPARISON_FILE, LOG_FILE, SUMMARY_FILE, Session
+from ragline.pipeline.runs.workdir import LOG_FILE, SUMMARY_FILE, Session
 from ragline.pipeline.served import signature
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def run(
     with workdir.opened(config, verbose=verbose) as session:
         config = dataclasses.replace(config, workdir=str(session.workdir))
         _prepare(config, session)
-        key = spans.key_before(config)
+        stamps, key = spans.stamps(config), spans.key_before(config)
         from ragline.components.contract.artifacts import EXHIBIT_FILE
         from ragline.pipeline.report import html_page, summary
 
@@ -81,14 +82,14 @@ def run(
             )
             failure = failure or _unserved(stages)
         found = summary.collect(stages, session.run_id, failure, seen.peaks)
-        comparison = session.workdir / COMPARISON_FILE
-        found["comparison"] = read_json(comparison) if comparison.is_file() else None
+        found["comparison"] = comparison.read(session.workdir)
         found = standard(found)  # So that what is printed, kept and shown is the same.
         try:
             write_json(session.folder / SUMMARY_FILE, found)
             exhibit = stages["train"].read("model_run", EXHIBIT_FILE) if "train" in stages else None
             html_page.write(session.folder, found, exhibit)
-            spans.record(config, found, key)
+            # Of files that were touched meanwhile, nobody knows which content the key is of.
+            spans.record(config, found, key if spans.stamps(config) == stamps else "")
         except OSError:
             if isinstance(failure, TroubleError):
                 raise failure from None
@@ -141,7 +142,7 @@ def compare(config: Config, *, verbose: bool = False) -> list[dict[str, Any]]:
                     f"the traceback is in {session.folder / LOG_FILE}"
                 ) from failure
             rows.append(standard(summary.comparison_row(stages)))
-        write_json(session.workdir / COMPARISON_FILE, rows)
+        comparison.write(session.workdir, rows)
         return rows
 
 

@@ -1,6 +1,6 @@
 """Runs over spans of data: which ones are asked for, and a journal of those that are done.
 
-    WORKDIR/spans.json      a list of entries, oldest run first, written whole or not at all
+    WORKDIR/spans.json      a list of entries, oldest run first; see `ragline.components.state`
 
 A span that is asked for again is run again only if something has changed that decides its result,
 or if it is the newest that was run: all of that run comes from the cache, and what is served is
@@ -10,17 +10,21 @@ successors.
 
 import dataclasses
 import datetime
+import logging
 import pathlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ragline.components import state
 from ragline.components.contract import exits
 from ragline.components.contract.errors import BadDataError
-from ragline.components.files.storage import digest_of, read_json, write_json
+from ragline.components.files.storage import digest_of
+from ragline.components.state import StateError
 from ragline.pipeline.config import Config, ConfigError, to_dict
 
-JOURNAL_FILE = "spans.json"
+JOURNAL_FILE, _KIND = "spans.json", "journal of spans"
+_log = logging.getLogger("ragline.spans")
 _EPOCH = datetime.date(1970, 1, 1)
 _HEADS = ("span", "read", "ended", "exit code", "version", "run")
 
@@ -127,6 +131,16 @@ def key_before(config: Config) -> str:
         return ""
 
 
+def stamps(config: Config) -> dict[str, tuple[float, ...]]:
+    """What changes when a file of a span's run is touched, while it works say; empty as the key."""
+    from ragline.components.ingest.source import read_plan
+
+    try:
+        return {} if config.input.span is None else dict(read_plan.watch(config.input).stamps)
+    except BadDataError:
+        return {}
+
+
 def done(config: Config) -> Entry | None:
     """The entry of a span that need not be run: nothing has changed, and a newer one was run.
 
@@ -144,18 +158,22 @@ def done(config: Config) -> Entry | None:
 
 
 def journal(config: Config) -> list[Entry]:
-    """All entries, oldest run first.
+    """All entries, oldest run first; none, if what stands there is no journal, which is told.
 
     Raises:
       ConfigError: the journal cannot be read.
     """
     file = pathlib.Path(config.workdir, JOURNAL_FILE)
     try:
-        return [Entry(**entry | {"spans": tuple(entry["spans"])}) for entry in read_json(file)]
+        entries: list[Entry] = state.read(file, _KIND, list[Entry])
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ConfigError(f"{file}: expected the journal of spans: {error}") from error
+    except StateError as error:
+        _log.warning("%s; no span counts as done", error)
+        return []
+    except OSError as error:
+        raise ConfigError(f"{file}: expected the journal of spans: {error.strerror}") from error
+    return entries
 
 
 def record(config: Config, summary: Mapping[str, Any], key: str) -> None:
@@ -172,7 +190,7 @@ def record(config: Config, summary: Mapping[str, Any], key: str) -> None:
     )
     entries = [*journal(config), entry]
     file = pathlib.Path(config.workdir, JOURNAL_FILE)
-    write_json(file, [dataclasses.asdict(entry) for entry in entries])
+    state.write(file, _KIND, [dataclasses.asdict(entry) for entry in entries])
 
 
 def markdown(entries: Sequence[Entry]) -> str:

@@ -30,7 +30,6 @@ from ragline.pipeline.runs.terminal import flush_or_drop, lossy
 
 SUMMARY_FILE, REPORT_FILE, LOG_FILE = "summary.json", "report.html", "log.txt"
 RUNS = "runs"
-COMPARISON_FILE = "comparison.json"
 EXHIBIT_FILE = "exhibit.json"
 SERVING = "serving"
 _PAUSE = 0.2

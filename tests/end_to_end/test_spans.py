@@ -52,7 +52,7 @@ class Series:
 
     @property
     def journal(self) -> list[dict[str, Any]]:
-        return read_json(self.workdir / spans.JOURNAL_FILE)
+        return read_json(self.workdir / spans.JOURNAL_FILE)["content"]
 
     def summary(self, run_id: str) -> dict[str, Any]:
         return read_json(self.workdir / "runs" / run_id / "summary.json")

@@ -1,8 +1,10 @@
 """Tests of ingest as the component runs it: files in, and what stands on the disk afterwards."""
 
 import json
+import os
 import pathlib
 import shutil
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -23,8 +25,10 @@ from tfx.types import artifact_utils
 from ragline.components.contract.columns import LENGTH, SPLITS, length_bucket, missing_bucket
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files.storage import sha256
+from ragline.components.ingest.options import InputOptions
+from ragline.components.ingest.output import ingest_report
 from ragline.components.ingest.records.splits import split_of
-from ragline.components.ingest.source import units
+from ragline.components.ingest.source import raw_files, read_plan, units
 
 FEATURES = ("ax", "ay", "az", "gz", "heart_rate", "saturation")
 JAPANESE_VOWELS = pathlib.Path(__file__).parents[3] / "shared" / "data" / "japanese_vowels"
@@ -346,8 +350,8 @@ def test_many_units_hold_the_same_records_on_any_runner(
         assert list(records_of(place.shards[split])) == list(records_of(poisoned.shards[split]))
     assert place.read_quarantine() == poisoned.read_quarantine()
     one, other = place.read_account(), poisoned.read_account()
-    for account in (one, other):
-        for split in account["splits"].values():
+    for stated in (one, other):
+        for split in stated["splits"].values():
             del split["shards"]
     assert one == other
 
@@ -563,3 +567,67 @@ def test_the_official_split_of_japanese_vowels(tmp_path: pathlib.Path) -> None:
     assert {label: labels.count(label) for label in set(labels)} == {
         str(speaker).encode(): 30 for speaker in range(1, 10)
     }
+
+
+@pytest.fixture
+def input_of_two(tmp_path: pathlib.Path) -> pathlib.Path:
+    for name in ("one", "two"):
+        _write(tmp_path / "input" / f"{name}.jsonl", CLEAN[name])
+    return tmp_path / "input"
+
+
+def test_files_that_are_others_than_when_the_run_began_are_refused(input_of_two, tmp_path) -> None:
+    pattern = f"{input_of_two}/*.jsonl"
+    began = read_plan.fingerprint(InputOptions(train=pattern))
+    _write(input_of_two / "three.jsonl", [_record(70)])
+    with pytest.raises(BadDataError, match=r"changed_input: .*there when the run began"):
+        run(tmp_path / "run", train=pattern, fingerprint=began)
+    assert not list((tmp_path / "run" / "examples").rglob("*.gz"))
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    input_of_two, tmp_path, monkeypatch, back
+) -> None:
+    """Be it changed back, with the times that it had: a cache would hold what is not there."""
+    file = input_of_two / "one.jsonl"
+    content, times = file.read_bytes(), file.stat()
+    made = read_plan.make
+
+    def change(*arguments: Any) -> read_plan.Plan:
+        """Between the hash and the reading, and, if it is to be, before the end."""
+        file.write_bytes(b"".join(content.splitlines(keepends=True)[:15]))
+        return made(*arguments)
+
+    def settle(*arguments: Any) -> dict[str, Any]:
+        if back:
+            file.write_bytes(content)
+            os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+        return settled(*arguments)
+
+    settled = ingest_report.settle
+    monkeypatch.setattr(read_plan, "make", change)
+    monkeypatch.setattr(ingest_report, "settle", settle)
+    with pytest.raises(BadDataError, match=f"changed_input: {file}: expected a file that nobody"):
+        run(tmp_path / "run", train=f"{input_of_two}/*.jsonl")
+    assert not (tmp_path / "run" / "account" / "account.json").exists()
+
+
+def test_a_file_is_hashed_again_once_it_was_touched_and_not_before(tmp_path, monkeypatch) -> None:
+    file = _write(tmp_path / "a.jsonl", [_record(1)])
+    old = time.time_ns() - 10**10
+    opened = []
+    real = raw_files.places.open
+    monkeypatch.setattr(raw_files.places, "open", lambda path: opened.append(path) or real(path))
+    monkeypatch.setattr(raw_files, "_TICK", 0)
+    first = raw_files.fingerprint([str(file)])
+    assert raw_files.fingerprint([str(file)]) == first
+    assert len(opened) == 1
+    os.utime(file, ns=(old, old))
+    assert raw_files.fingerprint([str(file)]) == first
+    assert len(opened) == 2
+    monkeypatch.setattr(raw_files, "_TICK", 10**10)
+    _write(file, [_record(2)])
+    assert raw_files.fingerprint([str(file)]) != first
+    raw_files.fingerprint([str(file)])
+    assert len(opened) == 4, "a second change within a tick of the clock would not show"

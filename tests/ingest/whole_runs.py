@@ -26,6 +26,8 @@ from ragline.components.contract.columns import (
 )
 from ragline.components.contract.errors import BadDataError
 from ragline.components.ingest.executor import Executor
+from ragline.components.ingest.options import InputOptions
+from ragline.components.ingest.source import read_plan
 
 RUN_ID = "run-7"
 # Of an image that it does not use, TFX builds no package of itself for workers elsewhere, which
@@ -34,6 +36,7 @@ IN_PROCESS = ("--runner=FnApiRunner", "--sdk_container_image=none")
 
 Record = dict[str, Any]
 
+_READ = ("train", "eval", "spans", "span", "allow_outside")  # Which files, and nothing else.
 _TYPES = {"bytes": schema_pb2.BYTES, "int": schema_pb2.INT, "float": schema_pb2.FLOAT}
 
 
@@ -97,6 +100,7 @@ def run(
     schema: str | Columns = "gestures",
     max_share: float = 0.01,
     beam_arguments: tuple[str, ...] = IN_PROCESS,
+    fingerprint: str = "",
     **options: Any,
 ) -> Place:
     """One execution of the component's executor, as TFX calls it.
@@ -106,6 +110,7 @@ def run(
       schema: the name of one, or what it is to say.
       max_share: of the quarantine.
       beam_arguments: where Beam runs.
+      fingerprint: of the input, when the run began; empty, of the input as it is now.
       **options: the table `[input]`.
     """
     place = Place(
@@ -128,6 +133,7 @@ def run(
         unique_id="1",
         pipeline_run_id=RUN_ID,
     )
+    read = {name: options[name] for name in _READ if name in options}
     with pytest.MonkeyPatch.context() as patch:
         # TFX hands the arguments of the process, here pytest's, to absl.
         patch.setattr("sys.argv", ["ragline"])
@@ -137,7 +143,7 @@ def run(
             {
                 "options": json.dumps({"input": options, "quarantine": {"max_share": max_share}}),
                 "quarantine": str(place.quarantine),
-                "fingerprint": "",
+                "fingerprint": f"{fingerprint or read_plan.fingerprint(InputOptions(**read))} source",
             },
         )
     return place

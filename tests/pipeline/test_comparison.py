@@ -1,3 +1,7 @@
+import logging
+
+import pytest
+
 from ragline.pipeline.report import comparison
 
 ROW = {
@@ -29,3 +33,25 @@ def test_the_table_is_markdown_with_columns_that_line_up():
 def test_a_training_that_diverged_is_shown_by_dashes():
     row = ROW | {"reported_loss": None, "train_mse": None}
     assert comparison.cells([row])[1][:4] == ["crop", "—", "—", "2.0000"]
+
+
+def test_what_was_compared_is_there_for_the_next_report(tmp_path, caplog):
+    assert comparison.read(tmp_path) is None
+    rows = [ROW, ROW | {"padding": "equal_length", "bias": None}]
+    comparison.write(tmp_path, rows)
+    assert comparison.read(tmp_path) == rows
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "[1]", "null", "[" * 100_000, '[{"padding": 1}]'])
+def test_what_is_no_comparison_costs_no_report(tmp_path, caplog, text):
+    file = tmp_path / "comparison.json"
+    file.write_text(text)
+    with caplog.at_level(logging.WARNING):
+        assert comparison.read(tmp_path) is None
+    assert caplog.messages[0].startswith(f"{file}: expected a comparison of ragline: ")
+    file.unlink()
+    file.mkdir()
+    assert comparison.read(tmp_path) is None
+    comparison.write(tmp_path, [ROW])
+    assert comparison.read(tmp_path) == [ROW]

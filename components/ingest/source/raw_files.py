@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
@@ -26,6 +27,9 @@ BOMB_BYTES = 256 << 20
 _BLOCK = 1 << 20
 _PEEKED = 1 << 16
 BOM = b"\xef\xbb\xbf"
+_TICK = 1_000_000_000  # Nanoseconds; many file systems count in less, some in 2 seconds.
+Stamp = tuple[float, ...]
+_digests: dict[str, tuple[Stamp, str]] = {}  # Path -> its stamp, and its digest then.
 
 
 def open(path: str) -> BinaryIO:
@@ -38,7 +42,7 @@ def open(path: str) -> BinaryIO:
     try:
         raw = places.open(path)
     except OSError as error:
-        raise BadDataError("unreadable", f"{path}: {error.strerror or error}") from error
+        raise _unreadable(path, error) from error
     codec = COMPRESSIONS.get(compression(path))
     if codec is None:
         return raw
@@ -156,21 +160,79 @@ def _to_line_end(block: bytes, stream: BinaryIO) -> bytes:
 def fingerprint(paths: Iterable[str]) -> str:
     """Digest of the names and the content of files.
 
+    A file that has not been touched since this process read it for a fingerprint is not read again.
+
     Raises:
-      BadDataError: `unreadable`.
+      BadDataError: `unreadable`, or `changed_input`, somebody wrote to it meanwhile.
     """
     parts = []
     for path in paths:
-        digest = hashlib.sha256()
-        try:
-            with places.open(path) as file:
-                while block := file.read(_BLOCK):
-                    digest.update(block)
-        except OSError as error:
-            raise BadDataError("unreadable", f"{path}: {error.strerror or error}") from error
         # As the file system spells it: a name need not be UTF-8.
-        parts += [os.fsencode(path).hex(), digest.hexdigest()]
+        parts += [os.fsencode(path).hex(), _digest(path)]
     return digest_of(parts)
+
+
+def stamps(paths: Iterable[str]) -> dict[str, Stamp]:
+    """Path -> what changes whenever a file is touched, for `check_untouched`.
+
+    Raises:
+      BadDataError: `unreadable`.
+    """
+    return {path: _stamp(path) for path in paths}
+
+
+def check_untouched(before: Mapping[str, Stamp]) -> None:
+    """Holds that nobody has touched files since, be it to write what was there.
+
+    Raises:
+      BadDataError: `unreadable`, or `changed_input`.
+    """
+    for path, stamp in before.items():
+        if _stamp(path) != stamp:
+            raise _touched(path)
+
+
+def _digest(path: str) -> str:
+    before = _stamp(path)
+    stamp, known = _digests.get(path, (None, ""))
+    if stamp == before:
+        return known
+    digest = hashlib.sha256()
+    try:
+        with places.open(path) as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if _stamp(path) != before:
+        raise _touched(path)
+    # Within one tick of the file system's clock, a second change would not show.
+    if places.is_local(path) and time.time_ns() - max(before[1:3]) > _TICK:
+        _digests[path] = before, digest.hexdigest()
+    return digest.hexdigest()
+
+
+def _stamp(path: str) -> Stamp:
+    """What changes whenever a file is written to, replaced, or written back as it was."""
+    try:
+        if places.is_local(path):
+            found = os.stat(path)
+            return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev
+        return places.stamp(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: OSError) -> BadDataError:
+    return BadDataError("unreadable", f"{path}: {error.strerror or error}")
+
+
+def _touched(path: str) -> BadDataError:
+    return BadDataError(
+        "changed_input",
+        f"{path}: expected a file that nobody writes to while it is read, received one that was "
+        "changed meanwhile; nothing of it was kept, run again",
+    )
 
 
 class _CarriageReturns(io.RawIOBase):

@@ -77,6 +77,57 @@ def fingerprint(options: InputOptions) -> str:
     return digest_of(raw_files.fingerprint(each.paths) for each in find(options).values())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """Files as they were when they were hashed, to be held against them once they are read.
+
+    Attributes:
+      options: of the input.
+      stamps: path -> what changes whenever the file is touched.
+    """
+
+    options: InputOptions
+    stamps: Mapping[str, raw_files.Stamp]
+
+    def check(self, formats: Mapping[str, int]) -> None:
+        """Holds that what was read is what was hashed: no file was touched, and none was added.
+
+        Args:
+          formats: of the plan that was read.
+
+        Raises:
+          BadDataError: `changed_input`.
+        """
+        raw_files.check_untouched(self.stamps)
+        if sum(formats.values()) != len(self.stamps):
+            raise _changed(self.options)
+
+
+def watch(options: InputOptions, expected: str = "") -> Watched:
+    """Begins to watch the files of a run, before they are hashed or read.
+
+    Args:
+      options: of the input.
+      expected: the fingerprint that was taken earlier, if there is one to hold.
+
+    Raises:
+      BadDataError: as of `find`; `changed_input`, they are others by now.
+    """
+    paths = {path for each in find(options).values() for path in each.paths}
+    watched = Watched(options=options, stamps=raw_files.stamps(paths))
+    if expected and fingerprint(options) != expected:
+        raise _changed(options)
+    return watched
+
+
+def _changed(options: InputOptions) -> BadDataError:
+    return BadDataError(
+        "changed_input",
+        f"{options.train}: expected the files that were there when the run began, received others, "
+        "or changed ones; nothing of them was kept, run again",
+    )
+
+
 def files_of(found: Mapping[str | None, Found], options: InputOptions) -> list[File]:
     """The files that patterns name, each with its format.
 

@@ -18,11 +18,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, NoReturn, cast
 
+from ragline.components import state
 from ragline.components.contract.errors import ToldError
-from ragline.components.files.storage import write_json
+from ragline.components.state import StateError
 from ragline.components.train.loop.cluster import Cluster
 
-JOB_FILE = "training.json"
+JOB_FILE, _KIND = "training.json", "posted training"
 _PAUSE = 0.5
 Say = Callable[[str], object]
 
@@ -44,7 +45,7 @@ def lead(job: Mapping[str, Any], cluster: Cluster, say: Say) -> None:
     """
     posted = pathlib.Path(job["config"]["checkpoints"]).with_name(JOB_FILE)
     text = json.dumps({**job, "id": secrets.token_hex(8)})
-    write_json(posted, json.loads(text))
+    state.write(posted, _KIND, json.loads(text))
     try:
         say(f"training on {len(cluster.workers)} workers: {', '.join(cluster.workers)}")
         with _process(text, subprocess.PIPE) as process:
@@ -54,7 +55,7 @@ def lead(job: Mapping[str, Any], cluster: Cluster, say: Say) -> None:
                 say(last)
             exit_code = process.wait()
     finally:
-        posted.unlink(missing_ok=True)
+        _withdraw(posted)
     if exit_code:
         raise LostWorkerError(
             f"worker 0 of {len(cluster.workers)} ended with {exit_code}, after: {last}; "
@@ -90,10 +91,16 @@ def follow(workdir: pathlib.Path, source: str, say: Say) -> NoReturn:
 
 
 def _read(posted: pathlib.Path) -> str:
+    """The job that is posted; nothing if there is none, or what stands there is none."""
     try:
-        return json.dumps(json.loads(posted.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+        return json.dumps(state.read(posted, _KIND, dict[str, Any]))
+    except (OSError, StateError):
         return ""
+
+
+def _withdraw(posted: pathlib.Path) -> None:
+    if _read(posted):
+        posted.unlink()
 
 
 @contextlib.contextmanager

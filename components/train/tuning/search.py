@@ -17,12 +17,14 @@ import keras_tuner
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from ragline.components.files.storage import read_json, write_json
+from ragline.components import state
+from ragline.components.state import StateError
 from ragline.components.train.options import TrainOptions
 from ragline.components.train.tuning import search_space
 
 Values = Mapping[str, Any]
 
+_KIND = "errors of trials"
 _log = logging.getLogger("ragline.tune")
 
 
@@ -73,7 +75,7 @@ class Search(BaseTuner):
             except Exception as cause:
                 # Else KerasTuner takes it for a bad setting, and the search for a success.
                 raise keras_tuner.errors.FatalError(f"with {words(values)}: {cause}") from cause
-            write_json(self._known, errors)
+            state.write(self._known, _KIND, errors)
         error = math.inf if errors[key] is None else errors[key]
         _log.info(
             "trial %d/%d  error %.4g  %s",
@@ -83,9 +85,12 @@ class Search(BaseTuner):
 
     def _read(self) -> dict[str, float | None]:
         try:
-            return read_json(self._known)
-        except (FileNotFoundError, ValueError):  # Nothing is known, or it is damaged.
+            errors: dict[str, float | None] = state.read(
+                self._known, _KIND, dict[str, float | None]
+            )
+        except (FileNotFoundError, StateError):  # Nothing is known, or it is damaged.
             return {}
+        return errors
 
 
 def words(values: Values) -> str:
