@@ -33,7 +33,8 @@ test-full: install
 
 # Of these, real kills, full disks, damaged databases, a kill after every call that changes a file.
 test-faults: install
-	RAGLINE_TESTS=full $(PYTEST) tests/faults tests/push/test_transaction.py
+	RAGLINE_TESTS=full RAGLINE_TREES=1000 $(PYTEST) tests/faults tests/push/test_transaction.py \
+		tests/pipeline/test_marker.py tests/pipeline/test_encode_output.py
 
 # The Beam parts on Flink's local cluster, where Java and Beam's job server for Flink are.
 test-flink: install

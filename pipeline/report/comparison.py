@@ -5,8 +5,9 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ragline.components import state
 from ragline.components.state import StateError
+
+from ragline.components import state
 
 FILE, _KIND = "comparison.json", "comparison"
 _log = logging.getLogger("ragline.comparison")

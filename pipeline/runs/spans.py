@@ -16,11 +16,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ragline.components.state import StateError
+
 from ragline.components import state
 from ragline.components.contract import exits
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files.storage import digest_of
-from ragline.components.state import StateError
 from ragline.pipeline.config import Config, ConfigError, to_dict
 
 JOURNAL_FILE, _KIND = "spans.json", "journal of spans"

@@ -191,7 +191,8 @@ def test_a_database_that_is_lost_is_made_anew_and_what_is_served_stays(undisturb
     assert again.returncode == 0, again.stderr
     assert f"{database}: " in again.stderr
     assert set(runs.states(again.stderr).values()) == {"ran"}
-    assert (workdir / "metadata.sqlite.damaged-1").exists() == (kind == "garbage")
+    assert len(list(workdir.glob("set-aside/*/metadata.sqlite"))) == (kind == "garbage")
+    assert list(workdir.glob("set-aside/*/artifacts/train/model/*/Format-Serving/saved_model.pb"))
     assert "the newest and holds this very model: not pushed again" in again.stderr
     assert runs.versions(workdir) == [1]
     assert runs.raw_data(workdir) == undisturbed.raw
