@@ -28,11 +28,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ragline.components.state import StateError
-
-from ragline.components import state
-from ragline.components.files import places
+from ragline.components.files import places, state
 from ragline.components.files.places import Place
+from ragline.components.files.state import StateError
 from ragline.components.files.storage import fsync, read_json
 from ragline.pipeline.config import ConfigError
 from ragline.pipeline.runs import workdir

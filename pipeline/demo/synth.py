@@ -30,6 +30,8 @@ from typing import NotRequired, TypedDict
 
 import numpy as np
 
+from ragline.components.contract.errors import UsageError
+
 FEATURES = ("ax", "ay", "az", "gz", "heart_rate", "saturation")
 
 _SHARDS = 4
@@ -118,11 +120,18 @@ def write(*, output: pathlib.Path, sequences: int = 2000, seed: int = 0) -> Synt
 
     Raises:
         ValueError: `sequences` is below 1, or `seed` is negative. Nothing was written.
+        UsageError: A file of somebody's would be taken for one of these. Nothing was written.
     """
     records = gestures(sequences=sequences, seed=seed)
-    names = [f"gestures-{shard:05d}.jsonl" for shard in range(min(_SHARDS, sequences))]
+    names = _names(min(_SHARDS, sequences))
     bounds = [sequences * shard // len(names) for shard in range(len(names) + 1)]
     steps = 0
+    for path in output.glob("gestures-*.jsonl"):
+        if path.name not in _names(_SHARDS):
+            raise UsageError(
+                f"--output: {path}: expected no such file but those that `ragline synth` writes, "
+                "which would be read with them; move it away"
+            )
     output.mkdir(parents=True, exist_ok=True)
     # A folder, since some readers' patterns (Beam's, for one) let `*` match a file's leading dot.
     with tempfile.TemporaryDirectory(dir=output, prefix=".synth-") as unfinished:
@@ -135,13 +144,17 @@ def write(*, output: pathlib.Path, sequences: int = 2000, seed: int = 0) -> Synt
                     steps += len(record["features"][FEATURES[0]])
         # All old files go before the first new one comes: whoever interrupts this finds files
         # missing, which shows, and never a mixture of two data sets, which does not.
-        for stale in output.glob("gestures-*.jsonl"):
-            stale.unlink()
+        for name in _names(_SHARDS):
+            (output / name).unlink(missing_ok=True)
         for name in names:
             pathlib.Path(unfinished, name).replace(output / name)
     return Synthesised(
         paths=tuple(output / name for name in names), sequences=sequences, steps=steps
     )
+
+
+def _names(shards: int) -> list[str]:
+    return [f"gestures-{shard:05d}.jsonl" for shard in range(shards)]
 
 
 def gestures(*, sequences: int, seed: int) -> Iterator[Record]:

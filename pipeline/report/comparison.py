@@ -5,9 +5,8 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ragline.components.state import StateError
-
-from ragline.components import state
+from ragline.components.files import state
+from ragline.components.files.state import StateError
 
 FILE, _KIND = "comparison.json", "comparison"
 _log = logging.getLogger("ragline.comparison")

@@ -1,6 +1,6 @@
 """Runs over spans of data: which ones are asked for, and a journal of those that are done.
 
-    WORKDIR/spans.json      a list of entries, oldest run first; see `ragline.components.state`
+    WORKDIR/spans.json      a list of entries, oldest run first; see `ragline.components.files.state`
 
 A span that is asked for again is run again only if something has changed that decides its result,
 or if it is the newest that was run: all of that run comes from the cache, and what is served is
@@ -16,11 +16,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ragline.components.state import StateError
-
-from ragline.components import state
 from ragline.components.contract import exits
 from ragline.components.contract.errors import BadDataError
+from ragline.components.files import state
+from ragline.components.files.state import StateError
 from ragline.components.files.storage import digest_of
 from ragline.pipeline.config import Config, ConfigError, to_dict
 

@@ -137,13 +137,14 @@ def run(
     with pytest.MonkeyPatch.context() as patch:
         # TFX hands the arguments of the process, here pytest's, to absl.
         patch.setattr("sys.argv", ["ragline"])
+        digest = fingerprint or read_plan.fingerprint(InputOptions(**read))
         Executor(context).Do(
             {"schema": [place.schema]},
             {"examples": [place.examples], "account": [place.account]},
             {
                 "options": json.dumps({"input": options, "quarantine": {"max_share": max_share}}),
                 "quarantine": str(place.quarantine),
-                "fingerprint": f"{fingerprint or read_plan.fingerprint(InputOptions(**read))} source",
+                "fingerprint": f"{digest} source",
             },
         )
     return place

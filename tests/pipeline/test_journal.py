@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from ragline.components import state
+from ragline.components.files import state
 from ragline.components.ingest.options import InputOptions
 from ragline.components.train.loop import multiworker
 from ragline.pipeline.config import Config

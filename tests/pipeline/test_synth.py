@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 import pytest
 
+from ragline.components.contract.errors import UsageError
 from ragline.pipeline.demo import synth
 
 SEQUENCES = 600
@@ -77,11 +78,17 @@ def test_few_sequences_leave_no_file_empty(tmp_path: pathlib.Path, sequences: in
 
 def test_a_smaller_call_leaves_no_stale_file(tmp_path: pathlib.Path) -> None:
     synth.write(output=tmp_path, sequences=50)
-    (tmp_path / "gestures-00017.jsonl").write_text("left by another version\n")
     (tmp_path / "notes.txt").write_text("not ours\n")
     written = synth.write(output=tmp_path, sequences=3)
     assert set(tmp_path.iterdir()) == {*written.paths, tmp_path / "notes.txt"}
     assert _read(tmp_path) == list(synth.gestures(sequences=3, seed=0))
+
+
+def test_a_file_that_would_be_read_with_them_is_refused_and_kept(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "gestures-00017.jsonl").write_text("mine")
+    with pytest.raises(UsageError, match=r"gestures-00017\.jsonl: expected no such file"):
+        synth.write(output=tmp_path, sequences=3)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_a_failed_call_leaves_the_folder_as_it_was(

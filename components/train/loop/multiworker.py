@@ -18,10 +18,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, NoReturn, cast
 
-from ragline.components.state import StateError
-
-from ragline.components import state
 from ragline.components.contract.errors import ToldError
+from ragline.components.files import state
+from ragline.components.files.state import StateError
 from ragline.components.train.loop.cluster import Cluster
 
 JOB_FILE, _KIND = "training.json", "posted training"

@@ -16,9 +16,9 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial, TrialStatus
-from ragline.components.state import StateError
 
-from ragline.components import state
+from ragline.components.files import state
+from ragline.components.files.state import StateError
 from ragline.components.train.options import TrainOptions
 from ragline.components.train.tuning import search_space
 
