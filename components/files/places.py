@@ -29,6 +29,11 @@ def is_local(place: Place) -> bool:
     return "://" not in os.fspath(place)
 
 
+def is_pattern(place: Place) -> bool:
+    """Whether it is a URI that a store would take for a pattern, and so for its neighbours, too."""
+    return not is_local(place) and any(character in os.fspath(place) for character in "*?[]")
+
+
 def in_workdir_of(artifact: Place, path: Place) -> str:
     """A path that a stage was given: as it is if absolute, else below its artifact's workdir.
 

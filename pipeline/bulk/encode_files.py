@@ -78,6 +78,8 @@ def request(
     if not places.is_local(source) or pathlib.Path(source).is_dir():
         if folder is not None:
             raise ConfigError("--workdir: expected it with a configuration, not an encoder")
+        if places.is_pattern(source):
+            raise ConfigError(f"encoder: expected a URI without * ? [ ], received {source}")
         facts = Facts.read(source)
         versions.check(facts.path)  # Of a configuration's encoder, the ledger says it.
         reading = configuration.load_reading(pattern, overrides)

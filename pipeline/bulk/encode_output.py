@@ -100,7 +100,7 @@ def of(place: Place) -> Output:
     """
     if places.is_local(place):
         return _Disk(place)
-    if re.search(r"[*?\[\]]", os.fspath(place)):
+    if places.is_pattern(place):
         raise ConfigError(f"--output: expected a URI without * ? [ ], received {place}")
     return _Store(place)
 

@@ -9,7 +9,7 @@ import memory_store
 import pytest
 
 from ragline.components.files import places
-from ragline.pipeline.bulk import encode_output
+from ragline.pipeline.bulk import encode_files, encode_output
 from ragline.pipeline.bulk.encode_output import Output
 from ragline.pipeline.config import ConfigError
 
@@ -213,3 +213,5 @@ def test_in_a_store_only_what_a_summary_or_a_job_lists_is_removed():
 def test_a_uri_that_is_a_pattern_is_refused(character):
     with pytest.raises(ConfigError, match=r"expected a URI without \* \? \[ \]"):
         encode_output.of(f"mem://bucket/a{character}")
+    with pytest.raises(ConfigError, match=r"encoder: expected a URI without \* \? \[ \]"):
+        encode_files.request(f"mem://bucket/a{character}", "x.jsonl")
