@@ -69,15 +69,12 @@ class Seals:
         What is as it was sealed is removed, and all else is set aside.
         """
         if self._artifacts in artifact.parents:
-            if self.damage(artifact) is None:
-                shutil.rmtree(artifact)
-            else:
-                self._set_aside(artifact)
+            self._take_out(artifact)
             self.forget(artifact)
 
     def replace(self, damaged: pathlib.Path, sound: pathlib.Path) -> None:
         """Moves a sound artifact of the same content to a damaged one's place."""
-        self._set_aside(damaged)
+        self._take_out(damaged)
         os.rename(sound, damaged)
         self.forget(sound)
 
@@ -92,7 +89,10 @@ class Seals:
         if self._read(artifact) is not None:
             self._file(artifact).unlink()
 
-    def _set_aside(self, artifact: pathlib.Path) -> None:
+    def _take_out(self, artifact: pathlib.Path) -> None:
+        if self.damage(artifact) is None:
+            shutil.rmtree(artifact)
+            return
         with contextlib.suppress(OSError):
             artifact.rmdir()  # Of one that is gone, there is but an empty folder.
         if os.path.lexists(artifact):
