@@ -1,6 +1,6 @@
 """Runs over spans of data: which ones are asked for, and a journal of those that are done.
 
-    WORKDIR/spans.json      a list of entries, oldest run first; see `ragline.components.files.state`
+    WORKDIR/spans.json      a list of entries, oldest run first; see files/state.py
 
 A span that is asked for again is run again only if something has changed that decides its result,
 or if it is the newest that was run: all of that run comes from the cache, and what is served is
