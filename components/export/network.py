@@ -1,7 +1,7 @@
 """What an encoder computes, as plain arrays: the same for every runtime that it is written for.
 
-z     = (value - mean) / scale in float64, then float32; 0 where the value is not finite, where
-        the feature never varied, and in the padding
+z     = (value - mean) / scale in float64, at most FARTHEST from 0, then float32; 0 where the value
+        is not finite, where the feature never varied, and in the padding
 x     = z and, of each category, the row of its table; zeros where the word is missing
 h     = the recurrent layers' last valid states, forwards, and backwards if there are such
 code  = h @ kernel + bias, and of a linear path: grid(z) @ kernel + bias
@@ -14,6 +14,9 @@ from typing import Literal
 import numpy as np
 
 from ragline.components.contract.columns import Category
+
+# As of components/train/export/export_model.py: float32 ends at 3.4e38, and sums of such would be infinite.
+FARTHEST = 1e30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

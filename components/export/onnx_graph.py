@@ -19,7 +19,7 @@ from onnx import TensorProto, helper
 from ragline.components.contract.columns import LENGTH, VALUES
 from ragline.components.contract.signatures import EMBEDDING
 from ragline.components.export import onnx_linear_path
-from ragline.components.export.network import Cell, Embedding, Layer, Network
+from ragline.components.export.network import FARTHEST, Cell, Embedding, Layer, Network
 from ragline.components.export.nodes import Nodes
 
 OPSET = 17
@@ -95,6 +95,7 @@ def _standardise(nodes: Nodes, network: Network, mask: str) -> tuple[str, str]:
     usable = nodes.call("And", nodes.call("And", observed, mask), network.varies)
     held = nodes.call("Where", usable, raw, network.mean)
     z = nodes.call("Div", nodes.call("Sub", held, network.mean), network.scale)
+    z = nodes.call("Max", nodes.call("Min", z, np.float64(FARTHEST)), np.float64(-FARTHEST))
     return nodes.cast(z, "FLOAT"), observed
 
 

@@ -35,11 +35,14 @@ from ragline.components.contract.signatures import (
     SQUARED,
     error_sum,
 )
+from ragline.components.train import groups
 from ragline.components.train.model.architecture import MaskedAutoencoder
 from ragline.components.train.objective import categories, loss
 from ragline.components.train.objective.categories import Vocabulary
 from ragline.components.train.options import HeadOptions
 
+# Standardised values end there: float32 ends at 3.4e38, and sums of them would be infinite.
+FARTHEST = 1e30
 _WORDS = {"bytes": tf.string, "int": tf.int64}
 
 
@@ -74,13 +77,15 @@ def export(
     archive.track(encoder.transform)
     raw_spec = schema_utils.schema_as_feature_spec(schema).feature_spec
     feature_spec = {name: raw_spec[name] for name in encoder.names}
+    feature_spec[LENGTH] = tf.io.RaggedFeature(tf.int64)  # It may be left out.
     label_spec = {head.column: raw_spec[head.column] for head in heads}
 
     def parse(examples: tf.Tensor) -> dict[str, tf.RaggedTensor]:
-        return tf.io.parse_example(examples, feature_spec)
+        parsed = tf.io.parse_example(examples, feature_spec)
+        return _of_stated_length(parsed, parsed.pop(LENGTH))
 
     def serve(examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        return encoder.embed(parse(examples))
+        return encoder.embed_groups(parse(examples))
 
     def evaluate(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         labels = tf.io.parse_example(examples, label_spec) if heads else {}
@@ -92,7 +97,7 @@ def export(
     def encode_flat(
         values: tf.Tensor, row_lengths: tf.Tensor, *words: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        return encoder.embed(encoder.from_flat(values, row_lengths, words))
+        return encoder.embed_groups(encoder.from_flat(values, row_lengths, words))
 
     def score(values: tf.Tensor, length: tf.Tensor, *words: tf.Tensor) -> dict[str, tf.Tensor]:
         return encoder.score(encoder.from_padded(values, length, words))
@@ -115,6 +120,21 @@ def export(
     for directory, values in weights.items():
         model.set_weights(values)
         archive.write_out(str(directory), verbose=False)
+
+
+class _Flat(NamedTuple):
+    """Sequences one after another, standardised.
+
+    Attributes:
+      columns: values, float32 [sum T + 1, F]; observed, int64 likewise, where values can be
+        missing; each category's codes, int64 [sum T + 1, 1]. The last row is what padding holds.
+      first: int64 [B], where each begins.
+      length: int64 [B].
+    """
+
+    columns: dict[str, tf.Tensor]
+    first: tf.Tensor
+    length: tf.Tensor
 
 
 class _Steps(NamedTuple):
@@ -188,18 +208,37 @@ class _Encoder:
         return self._columns_of([values, *words], row_lengths)
 
     def embed(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
-        """`embedding` [B, E]."""
-        steps = self._standardise(raw)
-        embedding = self._model.encode(
-            steps.values, steps.length, codes=steps.codes, weight=steps.weight
+        """`embedding` [B, E], of sequences that the caller has padded to each other."""
+        return {EMBEDDING: self._embedding(self._standardise(raw))}
+
+    def embed_groups(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
+        """`embedding` [B, E], of sequences of any lengths: see `groups.py`."""
+        flat = self._transformed(raw)
+        model = self._model
+        most = groups.most_steps([*model.encoder, *model.backward])
+        embedding = groups.by_length(
+            flat.length,
+            most,
+            model.code.units,
+            lambda rows: self._embedding(self._padded(flat, rows)),
         )
         return {EMBEDDING: embedding}
 
+    def _embedding(self, steps: _Steps) -> tf.Tensor:
+        return self._model.encode(
+            steps.values, steps.length, codes=steps.codes, weight=steps.weight
+        )
+
     def score(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
-        """`embedding` [B, E] and the masked mean squared error of each sequence's values [B]."""
+        """`embedding` [B, E] and the masked mean squared error of each sequence's values [B].
+
+        It is NaN of a sequence in which nothing was observed: 0 would be the best there is.
+        """
         embedding, sums = self._evaluate(raw)
         squared = tf.reduce_sum(sums[error_sum(MODEL, SQUARED)], axis=1)
-        error = masking.masked_mean(squared, sums[N_VALUES])
+        number = sums[N_VALUES]
+        unknown = tf.constant(float("nan"), tf.float64)
+        error = tf.where(number > 0, masking.masked_mean(squared, number), unknown)
         return {EMBEDDING: embedding, RECONSTRUCTION_ERROR: tf.cast(error, tf.float32)}
 
     def sums(
@@ -244,6 +283,9 @@ class _Encoder:
         }
 
     def _standardise(self, raw: dict[str, tf.RaggedTensor]) -> _Steps:
+        return self._padded(self._transformed(raw))
+
+    def _transformed(self, raw: dict[str, tf.RaggedTensor]) -> _Flat:
         length = raw[self.names[0]].row_lengths()
         checks = [_positive(length, LENGTH)] + [
             tf.debugging.assert_equal(
@@ -254,34 +296,57 @@ class _Encoder:
         with tf.control_dependencies(checks):
             length = tf.identity(length)
         transformed = self.transform(raw)
-        values = self._pad(transformed[VALUES], length)
-        if OBSERVED in transformed:
-            weight = tf.cast(self._pad(transformed[OBSERVED], length), tf.float32)
-        else:
-            weight = tf.sequence_mask(length, tf.shape(values)[1], tf.float32)
-        codes = {
-            name: self._pad(transformed[name], length, width=1, fill=MISSING_CODE)[..., 0]
-            for name in self._categories
+        columns = {
+            name: self._filled(transformed[name], len(self._features))
+            for name in (VALUES, OBSERVED)
+            if name in transformed
         }
-        code_weight = {name: categories.weight_of(code, length) for name, code in codes.items()}
-        return _Steps(values, weight, length, codes, code_weight)
+        columns[VALUES] = tf.clip_by_value(columns[VALUES], -FARTHEST, FARTHEST)
+        columns |= {
+            name: self._filled(transformed[name], 1, MISSING_CODE) for name in self._categories
+        }
+        return _Flat(columns, tf.cumsum(length, exclusive=True), length)
 
-    def _pad(
-        self, rows: tf.RaggedTensor, length: tf.Tensor, width: int | None = None, fill: int = 0
-    ) -> tf.Tensor:
-        """Ragged [B, T * width] -> [B, T, width], `fill` in the padding; width is F if not given.
+    def _filled(self, rows: tf.RaggedTensor, width: int, fill: int = 0) -> tf.Tensor:
+        """Ragged [B, T * width] -> [sum T + 1, width], of which the last is for the padding."""
+        padding = tf.fill([1, width], tf.cast(fill, rows.dtype))
+        return tf.concat([tf.reshape(rows.flat_values, [-1, width]), padding], axis=0)
 
-        T >= 1 even if the batch is empty. By a gather, which every runtime knows; OpenVINO has no
-        RaggedTensorToTensor.
+    def _padded(self, flat: _Flat, rows: tf.Tensor | None = None) -> _Steps:
+        """All sequences, or those at `rows`, padded to the longest of them; T >= 1 even of none.
+
+        By a gather, which every runtime knows; OpenVINO has no RaggedTensorToTensor.
         """
-        width = width or len(self._features)
-        fill = tf.fill([1, width], tf.cast(fill, rows.dtype))
-        steps = tf.reshape(rows.flat_values, [-1, width])
+        first, length = flat.first, flat.length
+        if rows is not None:
+            first, length = tf.gather(first, rows), tf.gather(length, rows)
         most = tf.reduce_max(tf.concat([length, [1]], axis=0))
-        first = tf.cumsum(length, exclusive=True)[:, tf.newaxis]
-        padding = tf.shape(steps, tf.int64)[0]
-        places = tf.where(masking.mask_of(length, most), first + tf.range(most), padding)
-        return tf.gather(tf.concat([steps, fill], axis=0), places)
+        padding = tf.shape(flat.columns[VALUES], tf.int64)[0] - 1
+        places = tf.where(
+            masking.mask_of(length, most), first[:, tf.newaxis] + tf.range(most), padding
+        )
+        padded = {name: tf.gather(column, places) for name, column in flat.columns.items()}
+        if OBSERVED in padded:
+            weight = tf.cast(padded[OBSERVED], tf.float32)
+        else:
+            weight = tf.sequence_mask(length, most, tf.float32)
+        codes = {name: padded[name][..., 0] for name in self._categories}
+        code_weight = {name: categories.weight_of(code, length) for name, code in codes.items()}
+        return _Steps(padded[VALUES], weight, length, codes, code_weight)
+
+
+def _of_stated_length(
+    columns: dict[str, tf.RaggedTensor], stated: tf.RaggedTensor
+) -> dict[str, tf.RaggedTensor]:
+    """The columns of tf.Examples, whose `length`, where it is given, must be theirs."""
+    name, first = next(iter(columns.items()))
+    check = tf.debugging.assert_equal(
+        stated.flat_values,
+        tf.gather(tf.cast(first.row_lengths(), tf.int64), stated.value_rowids()),
+        f"{LENGTH}: expected the number of steps that {name} has, or none",
+    )
+    with tf.control_dependencies([check]):
+        return {**columns, name: first.with_flat_values(tf.identity(first.flat_values))}
 
 
 def _labels(column: tf.SparseTensor, head: HeadOptions) -> tuple[tf.Tensor, tf.Tensor]:

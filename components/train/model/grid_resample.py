@@ -34,8 +34,11 @@ def to_grid(values: tf.Tensor, length: tf.Tensor, steps: int) -> tf.Tensor:
     place = tf.range(steps, dtype=tf.int64) * last  # In (K - 1)ths of a step.
     before = place // (steps - 1)
     way = (place - before * (steps - 1))[..., tf.newaxis]
+    # Of all steps one after another: OpenVINO cannot gather within each row of a transpose.
+    steps_in_all = tf.reshape(values, [-1, values.shape[2]])
+    first = tf.range(tf.size(length, tf.int64))[:, tf.newaxis] * tf.shape(values, tf.int64)[1]
     low, high = (
-        tf.gather(values, step, batch_dims=1) for step in (before, tf.minimum(before + 1, last))
+        tf.gather(steps_in_all, first + step) for step in (before, tf.minimum(before + 1, last))
     )
     of_low, of_high = (tf.cast(part / (steps - 1), values.dtype) for part in (steps - 1 - way, way))
     return of_low * low + of_high * high
