@@ -122,7 +122,9 @@ def choose(sequences: Sequence[Probe]) -> list[Probe]:
     If all have one length, half of the first is added, so that a batch has padding; a single step
     gets company by being repeated.
     """
-    by_length = sorted(sequences, key=len)
+    # Of a sequence in which nothing was observed, the error is NaN, which equals nothing.
+    seen = [sequence for sequence in sequences if np.isfinite(sequence.values).any()]
+    by_length = sorted(seen or sequences, key=len)
     picked = np.unique(np.linspace(0, len(by_length) - 1, _MOST).round().astype(int))
     chosen = [by_length[index] for index in picked]
     if len(chosen[0]) == len(chosen[-1]):
