@@ -1,8 +1,8 @@
 """The memory and the time of a request, by signature: `python -m benchmarks.serving MODEL`.
 
-MODEL is a pushed encoder. Each request is of sequences of random lengths, short and long ones mixed;
-it is made once for warming up and once to be measured, in a process of its own. What is promised of
-`encode_flat` and `serving_default` is a peak of at most 20 times the request's bytes and 50 MB.
+MODEL is a pushed encoder. Each request is of sequences of random lengths, short and long ones
+mixed, and is made in a process of its own. What is promised of `encode_flat` and `serving_default`
+is a peak of at most 20 times the request's bytes and 50 MB.
 """
 
 import argparse
@@ -75,7 +75,7 @@ def measure(model: pathlib.Path, signature: str, mix: str) -> dict[str, float]:
 def apart(model: pathlib.Path, signature: str, mix: str) -> dict[str, float]:
     """The same, in a process of its own, whose memory nothing else has grown."""
     command = [sys.executable, "-m", "benchmarks.serving", str(model), "--one", signature, mix]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 

@@ -163,6 +163,9 @@ def _add_check(commands: _Commands) -> None:
     )
     check.add_argument("model", type=pathlib.Path, metavar="MODEL", help="folder of a SavedModel")
     check.add_argument("--json", action="store_true", help="print the result as JSON")
+    check.add_argument(
+        "--trust", action="store_true", help="load it even if it has operations that reach out"
+    )
     check.set_defaults(command="check")
 
 
@@ -225,6 +228,9 @@ def _add_export(commands: _Commands) -> None:
     )
     export.add_argument("--format", required=True, choices=["onnx"])
     export.add_argument("--output", required=True, type=pathlib.Path, metavar="FILE")
+    export.add_argument(
+        "--trust", action="store_true", help="load it even if ragline makes no such operations"
+    )
     export.set_defaults(command="export")
 
 

@@ -182,7 +182,7 @@ def _rollback(options: argparse.Namespace, config: "Config") -> int:
 def _check(options: argparse.Namespace) -> int:
     from ragline.components.push.contract import check
 
-    checked = check.check(options.model)
+    checked = check.check(options.model, trust=options.trust)
     if options.json:
         show(json.dumps(checked.to_dict(options.model), indent=2))
     else:
@@ -211,10 +211,27 @@ def _export(options: argparse.Namespace) -> int:
         raise UsageError(
             f"export: expected {error.name}, which `pip install ragline[export]` brings"
         ) from error
+    if not options.trust:
+        _look_at_operations(options.encoder)
     with _writing(options.output):
         figure = write.onnx(options.encoder, options.output)
     say(f"{options.output}: in onnxruntime, at most {figure:.1e} from the SavedModel's embeddings")
     return exits.DONE
+
+
+def _look_at_operations(model: pathlib.Path) -> None:
+    """Refuses what is no export of ragline's, before anything of it is loaded."""
+    from ragline.components.push.contract import graph
+
+    try:
+        strange = graph.foreign_ops(model)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{model}: expected a SavedModel: {error}") from error
+    if strange:
+        raise UsageError(
+            f"{model}: expected a model that ragline exported, received one with other operations, "
+            f"which is not loaded unless --trust says so; {strange[0]}"
+        )
 
 
 def _report(options: argparse.Namespace) -> int:

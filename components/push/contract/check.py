@@ -4,10 +4,12 @@ The model is loaded in a process of its own (`clean_process.py`), which imports 
 training code, as a server would. What TensorFlow says there stays there, and so does a crash.
 """
 
+import functools
 import json
 import math
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from typing import Any
 
 from ragline.components.contract.errors import UsageError
 from ragline.components.push.contract.padding_contract import Violation
+
+SECONDS = 1_800  # A sound model takes some 20, on a machine that does little else.
 
 
 class NoEncoderError(UsageError):
@@ -33,6 +37,8 @@ class Checked:
       clauses_checked: their names in the contract; `session` is that both loaders agree.
       signatures_checked: their names.
       probes: how many sequences the contract was checked on, how long, and whence.
+      has_network: whether the process could reach the network, where the kernel lets nobody do
+        without (Linux's user namespaces).
     """
 
     violations: tuple[Violation, ...]
@@ -42,6 +48,7 @@ class Checked:
     clauses_checked: tuple[str, ...]
     signatures_checked: tuple[str, ...]
     probes: str
+    has_network: bool = False
 
     def to_dict(self, model: pathlib.Path) -> dict[str, Any]:
         """As standard JSON has it: a figure that is not finite is null."""
@@ -75,11 +82,17 @@ class Checked:
             f"clauses     {', '.join(self.clauses_checked)}",
             f"probes      {self.probes}",
         ]
+        if self.has_network:
+            lines.append("process     with a network, since this machine allows none without")
         return "\n".join(lines)
 
 
 def check(
-    model: pathlib.Path, probes: pathlib.Path | None = None, *, strict: bool = False
+    model: pathlib.Path,
+    probes: pathlib.Path | None = None,
+    *,
+    strict: bool = False,
+    trust: bool = False,
 ) -> Checked:
     """Checks a model in a new Python process.
 
@@ -89,6 +102,8 @@ def check(
         from what the model's encoder.json states of its features, or of standard normal noise.
       strict: as a push demands it: a model of operations that are not in ops.txt is not even
         loaded, and one without golden inputs does not hold.
+      trust: load a model whatever it is made of; otherwise one with operations that reach out of
+        it (files, sockets, Python) is not loaded.
 
     Raises:
       NoEncoderError: it cannot be checked; one line says why.
@@ -101,21 +116,30 @@ def check(
         )
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
     arguments = [str(file.resolve()) for file in (model, probes) if file]
-    demands = ["--strict"] if strict else []
-    done = subprocess.run(  # noqa: S603 (this interpreter, our module, no shell)
-        [
-            sys.executable,
-            "-P",
-            "-m",
-            "ragline.components.push.contract.clean_process",
-            *arguments,
-            *demands,
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | quiet,
-    )
+    demands = [f"--{name}" for name, wanted in (("strict", strict), ("trust", trust)) if wanted]
+    alone = _without_network()
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "ragline.components.push.contract.clean_process",
+        *arguments,
+        *demands,
+    ]
+    try:
+        done = subprocess.run(  # noqa: S603 (this interpreter, our module, no shell)
+            [*alone, *command],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | quiet,
+            timeout=SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NoEncoderError(
+            f"{model}: expected a model that loads and answers some hundred small requests, "
+            f"received no end of it within {SECONDS} seconds; the check was stopped"
+        ) from error
     if done.returncode:
         raise RuntimeError(f"{model}: the check ended with {done.returncode}:\n{done.stderr}")
     found = json.loads(done.stdout.splitlines()[-1])
@@ -129,4 +153,15 @@ def check(
         clauses_checked=tuple(found["clauses_checked"]),
         signatures_checked=tuple(found["signatures_checked"]),
         probes=found["probes"],
+        has_network=not alone,
     )
+
+
+@functools.cache
+def _without_network() -> tuple[str, ...]:
+    """The start of a command that is run where no network is; empty where none can be."""
+    command = (shutil.which("unshare") or "", "--user", "--map-root-user", "--net")
+    if not command[0]:
+        return ()
+    tried = subprocess.run([*command, "true"], capture_output=True, check=False)  # noqa: S603
+    return () if tried.returncode else command

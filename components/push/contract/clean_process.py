@@ -1,6 +1,6 @@
 """Hold a SavedModel to the contract, in a process of its own.
 
-    python -m ragline.components.push.contract.clean_process MODEL [PROBES] [--strict]
+    python -m ragline.components.push.contract.clean_process MODEL [PROBES] [--strict|--trust]
 
 It imports TensorFlow and NumPy alone, as a server would: what is served must need neither the
 project's training code nor tensorflow_transform. Both loaders are tried, since a SavedModel of a
@@ -8,7 +8,10 @@ Keras 3 model can load in Python and fail in a session, which TF Serving uses (k
 
     session    both loaders give the same embedding
     golden     the model still gives the embeddings that it gave when it was trained (golden.py)
-    ops        strict alone: it is made of the operations of clean exports (graph.py)
+    ops        before anything is loaded: strict, it is made of the operations of clean exports;
+               otherwise, and unless it is trusted, of none that reaches out (graph.py)
+
+Once the operations have been looked at, this process can write no byte to any file.
 
 Prints one JSON object as the last line: the checks that check.py reads, or an `error`.
 """
@@ -17,7 +20,8 @@ import argparse
 import json
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+import resource
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,7 +69,11 @@ class _Probes(NamedTuple):
 
 
 def check(
-    model: pathlib.Path, probes_file: pathlib.Path | None, *, strict: bool = False
+    model: pathlib.Path,
+    probes_file: pathlib.Path | None,
+    *,
+    strict: bool = False,
+    trust: bool = False,
 ) -> dict[str, Any]:
     """Loads a model both ways and checks the padding contract.
 
@@ -74,11 +82,13 @@ def check(
       probes_file: `.npz` as `probes.save` writes it; None for probes made from what the model
         states of its features and categories.
       strict: as `ragline.components.push.contract.check` says.
+      trust: likewise.
 
     Raises:
       NoEncoderError: it cannot be loaded, or has no signature `encode` as the contract wants it.
     """
-    if strict and (strange := _foreign_ops(model)):
+    look = graph.foreign_ops if strict else graph.harmful_ops
+    if not trust and (strange := _strange_ops(model, look)):
         return _not_loaded(strange)
     try:
         loaded = tf.saved_model.load(str(model))
@@ -120,9 +130,11 @@ def check(
     }
 
 
-def _foreign_ops(model: pathlib.Path) -> list[padding_contract.Violation]:
+def _strange_ops(
+    model: pathlib.Path, look: Callable[[pathlib.Path], list[padding_contract.Violation]]
+) -> list[padding_contract.Violation]:
     try:
-        return graph.foreign_ops(model)
+        return look(model)
     except (OSError, ValueError) as error:
         raise NoEncoderError(_line(error)) from error
 
@@ -310,9 +322,14 @@ if __name__ == "__main__":
     parser.add_argument("model", type=pathlib.Path)
     parser.add_argument("probes", type=pathlib.Path, nargs="?")
     parser.add_argument("--strict", action="store_true")
+    parser.add_argument("--trust", action="store_true")
     arguments = parser.parse_args()
+    # Of pipes, which the answer takes, the limit knows nothing.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     try:
-        result = check(arguments.model, arguments.probes, strict=arguments.strict)
+        result = check(
+            arguments.model, arguments.probes, strict=arguments.strict, trust=arguments.trust
+        )
     except NoEncoderError as error:
         result = {"error": str(error)}
     print(json.dumps(result))

@@ -3,11 +3,14 @@
 A SavedModel is a program. What one of ours may be made of stands in ops.txt: the operations of
 clean exports. None of them calls Python or opens a file, but for the saver's, by which the weights
 are kept and restored, and the loader's, by which tables of words are filled from the model's assets
-when it is loaded. No signature may reach either, nor the loader the saver's.
+when it is loaded. No signature may reach either, nor the loader the saver's; nor may anything but
+the saver itself, so that no resource's initialiser, nor another function of the object graph, which
+Python's loader runs, can write a file.
 """
 
 import collections
 import pathlib
+import re
 from collections.abc import Iterable, Iterator
 
 from tensorflow.core.framework import node_def_pb2
@@ -18,6 +21,12 @@ from ragline.components.push.contract.padding_contract import Violation
 OPS_FILE = pathlib.Path(__file__).with_name("ops.txt")
 OF_SAVER = " (saver)"
 OF_LOADER = " (loader)"
+# Words of operations that reach out of a model: files, sockets, Python, other machines.
+REACHES_OUT = re.compile(
+    r"File|Py|Numpy|Socket|Http|Rpc|Remote|Worker|Save|Restore|Checkpoint|(?<!TensorArray)Write|"
+    r"Print|Dataset|Iterator|(?<!TensorArray)Read(?!VariableOp)|Stage|Queue|Library|Kernel|Custom"
+)
+_EVERYWHERE = "graph, "
 _LOADER = "__saved_model_init_op"  # TensorFlow's, among the signatures: what loading runs.
 
 
@@ -36,7 +45,7 @@ def foreign_ops(model: pathlib.Path) -> list[Violation]:
         Violation("ops", f"{where}, {op}", float(found[op]), expected)
         for where, found, refused, expected in (
             (
-                "graph",
+                _EVERYWHERE.rstrip(", "),
                 everywhere,
                 everywhere.keys() - (models | loaders | savers),
                 "operations of clean exports alone (ops.txt)",
@@ -44,8 +53,27 @@ def foreign_ops(model: pathlib.Path) -> list[Violation]:
             ("signatures", in_signatures, savers, "no operation of the saver"),
             ("signatures", in_signatures, loaders, "no operation of the loader"),
             ("loader", in_loader, savers, "no operation of the saver"),
+            (
+                "beside the saver",
+                _beside_saver(graph),
+                {op for op in savers if REACHES_OUT.search(op)},
+                "no operation of the saver",
+            ),
         )
         for op in sorted(found.keys() & refused)
+    ]
+
+
+def harmful_ops(model: pathlib.Path) -> list[Violation]:
+    """The foreign ones that reach out of a model, or are where they must not be; as `foreign_ops`.
+
+    What a model from elsewhere may be made of, which somebody asks about: any operation but those.
+    """
+    return [
+        violation
+        for violation in foreign_ops(model)
+        if not violation.signature.startswith(_EVERYWHERE)
+        or REACHES_OUT.search(violation.signature.removeprefix(_EVERYWHERE))
     ]
 
 
@@ -94,16 +122,45 @@ def nodes_of_loader(graph: meta_graph_pb2.MetaGraphDef) -> Iterator[node_def_pb2
     return _nodes_of(graph, graph.signature_def.keys() & {_LOADER})
 
 
+def _beside_saver(graph: meta_graph_pb2.MetaGraphDef) -> collections.Counter[str]:
+    """What is neither the saver's nor called by it, and what the object graph's functions call."""
+    saver = graph.saver_def
+    tensors = (saver.save_tensor_name, saver.restore_op_name, saver.filename_tensor_name)
+    nodes = {node.name for node in graph.graph_def.node}
+    its_own = list(_reached(graph, [name for name in map(node_of, tensors) if name in nodes]))
+    functions = graph.graph_def.library.function
+    everything = [*graph.graph_def.node, *(node for each in functions for node in each.node_def)]
+    known = {id(node) for node in its_own}
+    found = _count(node for node in everything if id(node) not in known)
+    by_name = {each.signature.name: each for each in functions}
+    of_objects = [
+        node
+        for name in graph.object_graph_def.concrete_functions
+        if name in by_name
+        for node in by_name[name].node_def
+    ]
+    return found + _count(_reached(graph, (), of_objects))
+
+
 def _nodes_of(
     graph: meta_graph_pb2.MetaGraphDef, signatures: Iterable[str]
 ) -> Iterator[node_def_pb2.NodeDef]:
-    functions = {each.signature.name: each.node_def for each in graph.graph_def.library.function}
-    nodes = {node.name: node for node in graph.graph_def.node}
     outputs = (
         info.name for name in signatures for info in graph.signature_def[name].outputs.values()
     )
-    names, called = {node_of(tensor) for tensor in outputs}, set[str]()
-    to_see = [nodes[name] for name in names]
+    return _reached(graph, [node_of(tensor) for tensor in outputs])
+
+
+def _reached(
+    graph: meta_graph_pb2.MetaGraphDef,
+    names: Iterable[str],
+    inside: Iterable[node_def_pb2.NodeDef] = (),
+) -> Iterator[node_def_pb2.NodeDef]:
+    """The nodes of those names, those of functions that are given, and all that they depend on."""
+    functions = {each.signature.name: each.node_def for each in graph.graph_def.library.function}
+    nodes = {node.name: node for node in graph.graph_def.node}
+    seen, called = set(names), set[str]()
+    to_see = [*(nodes[name] for name in seen), *inside]
     while to_see:
         node = to_see.pop()
         yield node
@@ -112,8 +169,8 @@ def _nodes_of(
                 called.add(name)
                 to_see.extend(functions[name])
         if nodes.get(node.name) is node:
-            for name in {node_of(tensor) for tensor in node.input} - names:
-                names.add(name)
+            for name in {node_of(tensor) for tensor in node.input} - seen:
+                seen.add(name)
                 to_see.append(nodes[name])
 
 
