@@ -33,7 +33,7 @@ def standardise(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
     Returns:
       z, float32 [N, F], 0 where missing or where the feature is constant or never observed; and
-      observed, bool [N, F].
+      observed, bool [N, F]: False throughout of a feature that was never observed in training.
     """
     observed = tf.math.is_finite(values)
     infinity = tf.constant(float("inf"), tf.float64)
@@ -47,6 +47,8 @@ def standardise(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     scale = tf.sqrt(tf.where(varies, variance, tf.ones_like(variance)))
     usable = tf.logical_and(observed, varies)
     z = (tf.where(usable, values, mean) - mean) / scale
+    # Of a feature that train never saw, 0 is no value: it has no part in a loss or a metric.
+    observed = tf.logical_and(observed, high >= low)
     return tf.cast(tf.where(usable, z, tf.zeros_like(z)), tf.float32), observed
 
 

@@ -62,8 +62,26 @@ def sequences() -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def transformed(sequences, columns_and_schema):
-    """(sequence_id -> transformed row) and the transform graph, from a real TFT run."""
+def transformed(layer_and_parsed):
+    """What Transform makes of the sequences, by a real TFT run."""
+    layer, parsed = layer_and_parsed
+    return layer(parsed)
+
+
+def test_a_feature_that_train_never_saw_is_not_observed_later_either(layer_and_parsed):
+    """Its 0 would be a target without an error."""
+    layer, parsed = layer_and_parsed
+    never = parsed["never"]
+    later = layer(parsed | {"never": never.with_flat_values(tf.ones_like(never.flat_values))})
+    before = layer(parsed)
+    for name in ("values", "observed"):
+        np.testing.assert_array_equal(later[name].flat_values, before[name].flat_values)
+    assert not later["observed"].flat_values.numpy().reshape(-1, len(FEATURES))[:, 5].any()
+
+
+@pytest.fixture(scope="module")
+def layer_and_parsed(sequences, columns_and_schema):
+    """The transform graph of a real TFT run, and the raw sequences as it takes them."""
     columns, schema = columns_and_schema
     records = examples.encode_chunk(
         chunk.of_records(
@@ -102,7 +120,7 @@ def transformed(sequences, columns_and_schema):
     output = tft.TFTransformOutput(folder)
     spec = schema_utils.schema_as_feature_spec(schema).feature_spec
     parsed = tf.io.parse_example(records, {name: spec[name] for name in FEATURES})
-    return output.transform_features_layer()(parsed)
+    return output.transform_features_layer(), parsed
 
 
 def _rows(ragged: tf.RaggedTensor) -> list[np.ndarray]:

@@ -284,7 +284,7 @@ def to_dict(
         "blessed": verdict.blessed,
         "forced": verdict.forced,
         "new_signature": verdict.new_signature,
-        "reasons": [*verdict.reasons, *left_out],
+        "reasons": [*verdict.reasons, *left_out, *_unobserved(overall)],
         "metrics": table[MODEL],
         "baselines": {name: found for name, found in table.items() if name != MODEL},
         "newest": beside["newest"],
@@ -292,6 +292,17 @@ def to_dict(
         "constant_features": [
             name.removeprefix(prefix)
             for name, numbers in overall.items()
-            if name.startswith(prefix) and numbers["value"] == 0.0
+            if name.startswith(prefix) and numbers["value"] == 0.0 and numbers["count"] != 0
         ],
     }
+
+
+def _unobserved(overall: Mapping[str, Numbers]) -> list[str]:
+    """A sentence on each feature of which no value counts."""
+    prefix = formulas.of_feature(formulas.VARIANCE, "")
+    return [
+        f"{name.removeprefix(prefix)!r} has no part in the metrics: train or eval has no value of "
+        "it, and what train never saw cannot be standardised"
+        for name, numbers in overall.items()
+        if name.startswith(prefix) and numbers["count"] == 0
+    ]
