@@ -175,9 +175,7 @@ class Columns:
                 "the schema has no feature: expected at least one FLOAT feature with a "
                 "ragged_tensor representation"
             )
-        _check_names(
-            categories, list(context), columns=[feature.name for feature in schema.feature]
-        )
+        _check_names(categories, [*context], columns=[feature.name for feature in schema.feature])
         return cls(
             features=tuple(features),
             context=context,

@@ -13,6 +13,7 @@ import pushed
 import pytest
 import tensorflow as tf
 from push import clean_exports, runtimes
+from tensorflow.core.protobuf import saved_model_pb2
 
 from ragline import schemas
 from ragline.components.contract.columns import Columns
@@ -142,19 +143,18 @@ def _writes_when_loaded(folder: pathlib.Path) -> pathlib.Path:
     return folder / "model"
 
 
-def test_a_model_that_would_write_while_it_loads_is_not_loaded_and_cannot_if_trusted(tmp_path):
+def test_a_resource_whose_initialiser_would_write_a_file_is_seen_and_not_loaded(tmp_path):
+    """Without the signature by which a session's loader runs it, too: Python's needs none."""
     model = _writes_when_loaded(tmp_path)
+    file = model / "saved_model.pb"
+    content = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    del content.meta_graphs[0].signature_def["__saved_model_init_op"]
+    file.write_bytes(content.SerializeToString())
     before = {*tmp_path.rglob("*")}
     found = check.check(model)
-    assert {violation.signature for violation in found.violations} == {
-        "loader, SaveV2", "beside the saver, SaveV2",
-    }  # fmt: skip
+    assert [violation.signature for violation in found.violations] == ["beside the saver, SaveV2"]
     assert found.clauses_checked == ("ops",)
     assert {*tmp_path.rglob("*")} == before
-    with pytest.raises(check.NoEncoderError, match="no SavedModel that can be loaded"):
-        check.check(model, trust=True)
-    written = {*tmp_path.rglob("*")} - before
-    assert all(path.is_dir() or not path.stat().st_size for path in written)
 
 
 def test_equal_models_have_one_fingerprint_in_every_process(exports, model, tmp_path):
