@@ -37,7 +37,6 @@ from ragline.components.train.options import HeadOptions, TrainOptions
 
 _CELLS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 
-
 Codes = Mapping[str, tf.Tensor]
 
 
