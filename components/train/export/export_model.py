@@ -35,7 +35,7 @@ from ragline.components.contract.signatures import (
     SQUARED,
     error_sum,
 )
-from ragline.components.train import groups
+from ragline.components.train.export import length_groups
 from ragline.components.train.model.architecture import MaskedAutoencoder
 from ragline.components.train.objective import categories, loss
 from ragline.components.train.objective.categories import Vocabulary
@@ -215,8 +215,8 @@ class _Encoder:
         """`embedding` [B, E], of sequences of any lengths: see `groups.py`."""
         flat = self._transformed(raw)
         model = self._model
-        most = groups.most_steps([*model.encoder, *model.backward])
-        embedding = groups.by_length(
+        most = length_groups.most_steps([*model.encoder, *model.backward])
+        embedding = length_groups.by_length(
             flat.length,
             most,
             model.code.units,
