@@ -44,7 +44,8 @@ train = "data/*.jsonl"
 - Every mistake is refused before anything runs, with exit code 2 and one line: the file, the key,
   what was expected and what was received. Types are strict: `"5"` and `5.0` are no integers.
 - Exit codes of all commands are in the [README](../README.md#how-a-run-ends).
-- A run keeps the configuration as it was resolved, in `runs/<run id>/config.toml`.
+- A run keeps the configuration as it was resolved, in `runs/<run id>/config.toml`, but for secrets,
+  of which it keeps `***` (reliability.md, Security).
 - [ingest.md](ingest.md) has an example of `[input]` for each format, and the policies side by side.
 """
 

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import math
+import os
 import pathlib
+import stat
 import subprocess
 import sys
 
@@ -13,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragline.components.files import places, storage
+from ragline.pipeline.demo import synth
 
 UNENCODABLE = "half a pair: \udc80"
 
@@ -22,6 +25,19 @@ def test_a_written_text_is_there_alone_and_folders_are_made(tmp_path: pathlib.Pa
     storage.write_text(path, "grüße\n")
     assert path.read_bytes() == "grüße\n".encode()
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077, 0o027])
+def test_a_file_is_as_private_as_the_umask_says(tmp_path: pathlib.Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        storage.write_json(tmp_path / "folder" / "a.json", {"a": 1})
+        synth.write(output=tmp_path / "data", sequences=5, seed=0)
+    finally:
+        os.umask(before)
+    for path in tmp_path.rglob("*"):
+        expected = (0o777 if path.is_dir() else 0o666) & ~umask
+        assert stat.S_IMODE(path.stat().st_mode) == expected, path
 
 
 def test_a_new_text_replaces_the_old_one(tmp_path: pathlib.Path) -> None:

@@ -8,12 +8,13 @@ renamed or added to, and none of it is on the disk of this machine.
 import builtins
 import contextlib
 import errno
+import io
 import os
 import pathlib
 import shutil
 import tempfile
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 Place = str | os.PathLike[str]
 
@@ -48,14 +49,32 @@ def open(place: Place) -> BinaryIO:
     """What stands there, as it is stored, seekable.
 
     Raises:
-      OSError: it cannot be read; FileNotFoundError, it is not there.
+      OSError: it cannot be read, here or later, and names it; FileNotFoundError, it is not there.
     """
     if is_local(place):
-        return builtins.open(place, "rb")
+        return io.BufferedReader(cast("io.RawIOBase", _Named(place)), _CHUNK_BYTES >> 4)
     path = os.fspath(place)
     if not _systems().exists(path):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     return _stored(_systems().open, path)
+
+
+class _Named(io.FileIO):
+    """A file to be read, whose errors name it: the kernel's, of a read, do not."""
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return super().readinto(buffer)
+        except OSError as error:
+            error.filename = self.name
+            raise
+
+    def readall(self) -> bytes:
+        try:
+            return super().readall()
+        except OSError as error:
+            error.filename = self.name
+            raise
 
 
 def create(place: Place) -> BinaryIO:

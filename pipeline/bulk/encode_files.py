@@ -24,6 +24,7 @@ from ragline.components.files.storage import digest_of, manifest, read_json, wri
 from ragline.components.ingest.options import SEQUENCE, InputOptions
 from ragline.components.ingest.source.patterns import fields
 from ragline.components.push.release import ledger
+from ragline.components.redaction import redacted_data
 from ragline.components.runtime import progress
 from ragline.components.serving import versions
 from ragline.components.serving.encoder import Facts
@@ -174,7 +175,7 @@ def encode(asked: Request, output: Place) -> dict[str, Any]:
             shown.start(1, 1, "encode")
             try:
                 with progress.told_to(shown):
-                    found = _run(asked, work, place) | {_DIGEST: digest}
+                    found = {**redacted_data(_run(asked, work, place)), _DIGEST: digest}
                 watched.check(found["formats"])
                 write_json(f"{work.folder}/{SUMMARY_FILE}", found)
                 shown.end("ran", time.monotonic() - started)

@@ -45,35 +45,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ToldError as error:
         say(str(error))
         return error.exit_code
+    except OSError as error:
+        from ragline.pipeline.runs import machine_errors
+
+        if (told := machine_errors.sentence(error)) is None:
+            raise
+        say(told)
+        return exits.DEFECT
 
 
 def _in_workdir(command: Callable[[argparse.Namespace, "Config"], int]) -> Command:
-    """A command that runs in a work directory: its configuration read, the disk's trouble told."""
+    """A command that runs in a work directory: its configuration is read."""
 
     def checked(options: argparse.Namespace) -> int:
         from ragline.pipeline.config import load
-        from ragline.pipeline.runs.machine_errors import TroubleError, sentence
 
-        config = load(options.config, options.overrides, options.workdir)
-        try:
-            return command(options, config)
-        except OSError as error:  # Outside of the stages, as when the report is written.
-            if told := sentence(error, pathlib.Path(config.workdir)):
-                raise TroubleError(told) from error
-            raise
+        return command(options, load(options.config, options.overrides, options.workdir))
 
     return checked
 
 
 @contextlib.contextmanager
 def _writing(output: pathlib.Path) -> Iterator[None]:
-    """What stands in the way of a file or folder that `--output` names."""
+    """What stands in the way of a file or folder that `--output` names; of another, it is not."""
     try:
         yield
     except OSError as error:
+        if not _is_of(output, error.filename):
+            raise
         raise UsageError(
             f"--output: expected a place to write to, received {output}: {error.strerror}"
         ) from error
+
+
+def _is_of(output: pathlib.Path, path: str | None) -> bool:
+    """Whether a path is an output's, in it, on the way to it, or its name while it is written."""
+    if path is None:
+        return False
+    output, received = output.absolute(), pathlib.Path(os.fsdecode(path)).absolute()
+    return (
+        output in (received, *received.parents)
+        or received in output.parents
+        or (received.parent == output.parent and received.name.lstrip(".").startswith(output.stem))
+    )
 
 
 @_in_workdir
@@ -236,12 +250,8 @@ def _look_at_operations(model: pathlib.Path) -> None:
 
 def _report(options: argparse.Namespace) -> int:
     from ragline.pipeline.report import html_page
-    from ragline.pipeline.runs.machine_errors import TroubleError
 
-    try:
-        show(str(html_page.write_again(options.run)))
-    except OSError as error:
-        raise TroubleError(f"{error.filename or options.run}: {error.strerror}") from error
+    show(str(html_page.write_again(options.run)))
     return exits.DONE
 
 

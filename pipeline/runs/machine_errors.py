@@ -24,8 +24,13 @@ _CAUSES = {
     errno.EBUSY: r"database is locked",
     errno.ENOMEM: r"Cannot allocate memory|OOM when allocating|MemoryError|bad_alloc|out of memory",
 }
+# Of a path alone: in a text, the same words may speak of anything.
+_OF_A_PATH = (
+    errno.EBUSY, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR,
+    errno.ENOTEMPTY, errno.EPERM, errno.ETXTBSY,
+)  # fmt: skip
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_PATH = re.compile(r"/[^\s'\";:,]+")
+_PATH = re.compile(r"(?<![\w/.])/[^\s'\";:,]+")
 
 
 class BusyError(ToldError):
@@ -38,14 +43,19 @@ class TroubleError(ToldError):
     """The machine stopped the run; one sentence says where and why."""
 
 
-def sentence(error: BaseException, workdir: pathlib.Path) -> str | None:
+def sentence(error: BaseException, workdir: pathlib.Path | None = None) -> str | None:
     """Path and cause, if an error is the machine's; None if it is anything else.
+
+    A path is named only if the error names it.
 
     Args:
       error: what stopped the run.
-      workdir: named where the error names no path.
+      workdir: of the run, if there is one; said to be full, or not, where no other path is known.
     """
     for one in _chain(error):
+        number = getattr(one, "errno", None)
+        if number in _OF_A_PATH and getattr(one, "filename", None):
+            return _sentence(number, "", one, workdir)
         for number, pattern in _CAUSES.items():
             text = f"{type(one).__name__}: {one}"
             if getattr(one, "errno", None) == number or re.search(pattern, text):
@@ -67,14 +77,19 @@ def _line(text: str, pattern: str) -> str:
     return lines[-1] if lines else text.partition("\n")[0]
 
 
-def _sentence(number: int, line: str, error: BaseException, workdir: pathlib.Path) -> str:
+def _sentence(number: int, line: str, error: BaseException, workdir: pathlib.Path | None) -> str:
     if number == errno.ENOMEM:
         return f"the machine ran out of memory: {line}"
     named = getattr(error, "filename", None)
     found = _PATH.search(line)
-    path = named or (found.group() if found else workdir)
-    told = f"{path}: {os.strerror(number)}"
-    if number in _FULL:
-        usage = shutil.disk_usage(workdir)
-        told += f" ({usage.free / 1e6:.1f} MB of {usage.total / 1e6:.1f} MB are free)"
-    return told
+    path = named if named is not None else found and found.group()
+    told = os.strerror(number) if path is None else f"{os.fspath(path)}: {os.strerror(number)}"
+    full = workdir if path is None else path
+    return f"{told}{_room(pathlib.Path(full))}" if number in _FULL and full is not None else told
+
+
+def _room(path: pathlib.Path) -> str:
+    """How much room there is where a path is, or would be."""
+    folder = next(place for place in (path, *path.parents) if place.exists())
+    usage = shutil.disk_usage(folder)
+    return f" ({folder} has {usage.free / 1e6:.1f} MB of {usage.total / 1e6:.1f} MB free)"

@@ -14,6 +14,7 @@ from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import BadDataError, ToldError
 from ragline.components.files.storage import standard, write_bytes, write_json
 from ragline.components.push.release import ledger
+from ragline.components.redaction import redacted_data
 from ragline.components.runtime import progress
 from ragline.components.train.options import Padding, TuneOptions
 from ragline.pipeline.cache import cache_key
@@ -83,7 +84,8 @@ def run(
             failure = failure or _unserved(stages)
         found = summary.collect(stages, session.run_id, failure, seen.peaks)
         found["comparison"] = comparison.read(session.workdir)
-        found = standard(found)  # So that what is printed, kept and shown is the same.
+        # So that what is printed, kept and shown is the same.
+        found = redacted_data(standard(found))
         try:
             write_json(session.folder / SUMMARY_FILE, found)
             exhibit = stages["train"].read("model_run", EXHIBIT_FILE) if "train" in stages else None

@@ -12,6 +12,7 @@ import typing
 from typing import TextIO
 
 from ragline.components.contract.errors import ToldError
+from ragline.components.redaction import redacted
 
 
 class StdoutError(ToldError):
@@ -55,9 +56,9 @@ def open_streams() -> None:
 
 
 def say(text: str) -> None:
-    """Prints on stderr, if anybody listens."""
+    """Prints on stderr, without secrets, if anybody listens."""
     with contextlib.suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
+        print(redacted(text), file=sys.stderr, flush=True)
 
 
 def show(text: str) -> None:

@@ -5,6 +5,7 @@ the terminal.
 """
 
 import contextlib
+import copy
 import datetime
 import fcntl
 import logging
@@ -22,6 +23,7 @@ import tomli_w
 from ragline.components.files import storage
 from ragline.components.files.storage import write_text
 from ragline.pipeline.cache import marker
+from ragline.components.redaction import redacted, redacted_data
 from ragline.pipeline.config import Config, ConfigError, to_dict
 from ragline.pipeline.runs import display
 from ragline.pipeline.runs.display import Display
@@ -71,7 +73,8 @@ def opened(config: Config, *, verbose: bool = False) -> Iterator[Session]:
             run_id = _new_run_id()
             folder = workdir / RUNS / run_id
             folder.mkdir(parents=True)
-            write_text(folder / "config.toml", tomli_w.dumps(to_dict(config)))
+            kept = redacted_data(to_dict(config))
+            write_text(folder / "config.toml", tomli_w.dumps(kept))
         except OSError as error:
             raise _refused(error, workdir) from error
         shown = stack.enter_context(quiet(folder / LOG_FILE, verbose=verbose))
@@ -181,6 +184,13 @@ def _followed(log: pathlib.Path, terminal: TextIO) -> Iterator[None]:
         thread.join()
 
 
+class _Formatter(logging.Formatter):
+    """The lines of the log, without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))
+
+
 class _Notes(logging.Handler):
     """Hands what our own loggers say to a display."""
 
@@ -189,12 +199,14 @@ class _Notes(logging.Handler):
         self._shown = shown
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._shown.note(record)
+        shown = copy.copy(record)
+        shown.msg, shown.args = redacted(record.getMessage()), ()
+        self._shown.note(shown)
 
 
 def _handlers(shown: Display) -> Sequence[tuple[logging.Logger, logging.Handler]]:
     everything = logging.StreamHandler(sys.stderr)
-    everything.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    everything.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     ours = _Notes(shown)
     ours.addFilter(lambda record: record.exc_info is None)
     root, ragline = logging.getLogger(), logging.getLogger("ragline")

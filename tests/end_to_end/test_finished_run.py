@@ -1,7 +1,10 @@
 """One command, from raw files to a pushed encoder; every number beside the oracle's."""
 
 import json
+import os
+import pathlib
 import re
+import stat
 
 import cut_off
 import numpy as np
@@ -301,6 +304,14 @@ def test_the_work_directory_holds_what_it_should(gestures_run):
     assert not list(gestures_run.workdir.rglob("*.tmp"))
     assert str(folder / "report.html") in gestures_run.stderr
     assert "Traceback" not in gestures_run.stderr
+
+
+def test_what_a_run_writes_is_as_private_as_the_umask_says(gestures_run):
+    umask = os.umask(0)
+    os.umask(umask)
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in gestures_run.workdir.rglob("*")}
+    expected = {path: (0o777 if path.is_dir() else 0o666) & ~umask for path in modes}
+    assert modes == expected
 
 
 def test_nothing_but_our_progress_reaches_the_terminal(gestures_run):

@@ -290,3 +290,37 @@ def test_init_and_report_import_nothing_heavy_and_name_mistakes(
     done = _ragline(*arguments)
     assert done.exit_code == 2
     assert f"{tmp_path / 'c.toml'}: is there already" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["init", "plan"])
+def test_an_input_whose_reading_fails_is_named_and_nothing_else_is(
+    config: pathlib.Path, command: str
+) -> None:
+    """The beginning of a process's memory can be opened, and not be read."""
+    memory = pathlib.Path("/proc/self/mem")
+    if not memory.exists():
+        pytest.skip("the kernel has no such file")
+    output = config.with_name("new.toml")
+    arguments = {
+        "init": ("--input", memory, "--output", output),
+        "plan": (config, "--set", f"input.train={memory}"),
+    }
+    done = _ragline(command, *arguments[command])
+    assert (done.exit_code, done.stderr) == (1, f"{memory}: Input/output error\n")
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("blocked", "received"),
+    [("c.toml/deeper.toml", "c.toml/deeper.toml"), ("a.csv/deeper.toml", "a.csv/deeper.toml")],
+)
+def test_an_output_that_cannot_be_written_is_named(
+    tmp_path: pathlib.Path, blocked: str, received: str
+) -> None:
+    (tmp_path / "a.csv").write_text("recording,t,x\n" + "r,0,1.5\nr,1,2.5\n" * 3, "utf-8")
+    (tmp_path / "c.toml").write_text("mine", "utf-8")
+    done = _ragline("init", "--input", tmp_path / "a.csv", "--output", tmp_path / blocked)
+    assert done.exit_code == 2
+    assert done.stderr.startswith(
+        f"--output: expected a place to write to, received {tmp_path / received}: "
+    )

@@ -17,9 +17,15 @@ OSError: [Errno 28] No space left on device: '/w/beam-temp/shard' [while running
          "/w/serving/x: Read-only file system"),
         (PermissionError(errno.EACCES, "Permission denied", "/w/a"), "/w/a: Permission denied"),
         (RuntimeError(BEAM), "/w/beam-temp/shard: No space left on device ("),
-        (RuntimeError("database or disk is full"), "{folder}: No space left on device ("),
-        (RuntimeError("attempt to write a readonly database"),
-         "{folder}: Read-only file system"),
+        (RuntimeError("database or disk is full"), "No space left on device ({folder} has "),
+        (RuntimeError("attempt to write a readonly database"), "Read-only file system"),
+        (RuntimeError("disk I/O error"), "Input/output error"),
+        (OSError(errno.ENOSPC, "No space left on device"),
+         "No space left on device ({folder} has "),
+        (OSError(errno.ENOSPC, "No space left on device", "/nowhere/x"),
+         "/nowhere/x: No space left on device (/ has "),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "/w/report.html"),
+         "/w/report.html: Is a directory"),
         (MemoryError(), "the machine ran out of memory: MemoryError"),
         (RuntimeError("OOM when allocating tensor with shape[9,9]\nmore"),
          "the machine ran out of memory: RuntimeError: OOM when allocating tensor with shape[9,9]"),
@@ -29,6 +35,17 @@ def test_the_machines_trouble_is_one_sentence(tmp_path, error, expected):
     told = machine_errors.sentence(error, tmp_path)
     assert told.startswith(expected.format(folder=tmp_path))
     assert "\n" not in told
+
+
+def test_no_path_is_named_that_the_error_does_not_name(tmp_path):
+    told = {
+        machine_errors.sentence(error, tmp_path)
+        for error in (RuntimeError("disk I/O error"), OSError(errno.EIO, "Input/output error"))
+    }
+    assert told == {"Input/output error"}
+    assert machine_errors.sentence(OSError(errno.EISDIR, "Is a directory")) is None
+    full = machine_errors.sentence(OSError(errno.ENOSPC, "No space left on device"))
+    assert full == "No space left on device"
 
 
 def test_a_cause_behind_another_error_is_found(tmp_path):
