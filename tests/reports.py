@@ -71,6 +71,7 @@ def summary() -> dict[str, Any]:
             "quarantined": 45,
             "reasons": {"length_mismatch": 44, "no_steps": 1},
             "spans": ["6", "7"],
+            "missing_spans": [],
             "by_split": {
                 "train": {"sequences": 10000, "steps": 6000000},
                 "eval": {"sequences": 2300, "steps": 1654321},

@@ -92,6 +92,10 @@ class InputOptions:
       eval: path or pattern of the evaluation files, where the split is given (an official split).
       spans: how many of the newest spans are read together, a rolling window. All are trained on;
         evaluated is the newest alone, and what falls to eval of an older one is left out.
+      max_gap: the most spans in a row that may be missing inside of the window: days of a date,
+        months or years where the pattern names no days or months, else numbers. 7 let weekly
+        deliveries and holidays pass, and no window that reaches back by months; what is missing is
+        told.
       span: the newest span that is read: its number or, of a date, the days since 1970-01-01; None
         is the newest that there is. `ragline run --span` sets it.
       format: how the files are read; `auto` goes by the file's name and its first bytes.
@@ -137,6 +141,7 @@ class InputOptions:
     train: str
     eval: str | None = None
     spans: int = 1
+    max_gap: int = 7
     span: int | None = None
     format: FormatName = "auto"
     group_by: tuple[str, ...] = ()
@@ -173,6 +178,8 @@ class InputOptions:
             )
         if self.spans < 1:
             mistakes.append(f"spans: expected at least 1, received {self.spans}")
+        if self.max_gap < 0:
+            mistakes.append(f"max_gap: expected at least 0, received {self.max_gap}")
         names_spans = "{SPAN" in self.train or "{YYYY}" in self.train
         mistakes += [
             f"{name}: expected {{SPAN}} or {{YYYY}} in train with it, received {self.train}"

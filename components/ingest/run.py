@@ -41,8 +41,8 @@ def run(
       staging: a folder for what is not yet the run's output; gone afterwards.
 
     Returns:
-      The account, as `account.settle` says, with `formats` of the files, and `spans`
-      {span, oldest first: its moments, as `moments` says}.
+      The account, as `account.settle` says, with `formats` of the files, `spans`
+      {span, oldest first: its moments, as `moments` says}, and `missing_spans` between those.
 
     Raises:
       BadDataError: the input as a whole cannot be used; `empty_span`, one of its spans is.
@@ -81,4 +81,8 @@ def run(
         raise BadDataError(
             "empty_span", f"expected a sequence of each span, received none of {', '.join(empty)}"
         )
-    return found | {"formats": planned.formats, "spans": of_spans}
+    return found | {
+        "formats": planned.formats,
+        "spans": of_spans,
+        "missing_spans": list(planned.missing),
+    }

@@ -24,6 +24,8 @@ def to_text(summary: Mapping[str, Any], folder: pathlib.Path) -> str:
         exits.NOT_BLESSED: "not blessed; nothing was pushed",
     }[summary["exit_code"]]
     lines = ["", headline, *(f"  {reason}" for reason in summary["verdict"]["reasons"]), ""]
+    if missing := (summary["input"] or {}).get("missing_spans"):
+        lines[2:2] = [f"  the window has no data of {', '.join(missing)}"]
     if rows := list(_rows(summary)):
         lines += [*table(rows), ""]
     if summary["pushed"]:

@@ -24,6 +24,7 @@ def to_dict(plan: Plan) -> dict[str, Any]:
             "bytes": found.bytes,
             "formats": found.formats,
             "spans": list(found.spans),
+            "missing_spans": list(found.missing_spans),
             "sampled": found.share,
         },
         "records": {
@@ -120,6 +121,8 @@ def _of_input(found: Preview) -> list[str]:
     lines = [f"Input     {_plural(found.files, 'file')}, {size(found.bytes)}, read {formats}"]
     if found.spans:
         lines.append(f"          spans {', '.join(found.spans)}")
+    if found.missing_spans:
+        lines.append(f"          the window has no data of {', '.join(found.missing_spans)}")
     if found.share < 1.0:
         lines.append(f"          a sample of {found.share:.1%} was read")
     lines.append(

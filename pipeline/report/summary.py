@@ -173,6 +173,7 @@ def _input(account: dict[str, Any]) -> dict[str, Any]:
         "quarantined": account["quarantined"],
         "reasons": account["reasons"],
         "spans": list(account["spans"]),
+        "missing_spans": account["missing_spans"],
         "by_split": {
             name: {"sequences": split["sequences"], "steps": split["steps"]}
             for name, split in account["splits"].items()

@@ -405,11 +405,18 @@ def test_a_window_of_spans_trains_on_all_and_evaluates_on_the_newest(
     assert account["read"] == account["accepted"] == 40
     assert account["policies"]["eval_of_older_spans"] == len(held_out)
     assert list(account["spans"]) == ["2", "10"]
+    assert account["missing_spans"] == ["3..9"]
     written = {"2": 20 - len(held_out), "10": 20}
     for span, moments in account["spans"].items():
         assert moments["length"]["count"] == written[span]
         assert moments["features"]["ax"]["mean"] == float(span)
         assert moments["features"]["ax"]["m2"] == 0.0
+
+
+def test_a_window_with_a_large_gap_stops_the_run(tmp_path: pathlib.Path) -> None:
+    pattern = _spans(tmp_path / "data")
+    with pytest.raises(BadDataError, match=r"span_gap: .*input.max_gap\), 7 are missing: 3..9"):
+        run(tmp_path / "out", train=pattern, spans=2, max_gap=6)
 
 
 def test_an_older_span_is_read_as_if_the_newer_were_not_there(tmp_path: pathlib.Path) -> None:

@@ -339,6 +339,46 @@ def test_dates_are_spans(tmp_path: pathlib.Path) -> None:
     assert both == ["2023-12-31", "2024-01-02"]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "names", "missing", "gap"),
+    [
+        ("{SPAN}", ("8", "9", "10"), [], 0),
+        ("{SPAN}", ("7", "9", "13"), ["8", "10..12"], 3),
+        ("{SPAN:3}", ("008", "011"), ["009..010"], 2),
+        ("{YYYY}-{MM}-{DD}", ("2024-02-28", "2024-03-01"), ["2024-02-29"], 1),
+        ("{YYYY}-{MM}-{DD}", ("2023-12-29", "2024-01-05"), ["2023-12-30..2024-01-04"], 6),
+        ("{YYYY}-{MM}", ("2023-11", "2023-12", "2024-01"), [], 0),
+        ("{YYYY}-{MM}", ("2023-11", "2024-02"), ["2023-12-01..2024-01-01"], 2),
+        ("{YYYY}", ("2020", "2022"), ["2021-01-01"], 1),
+    ],
+)
+def test_a_window_tells_what_is_missing_and_has_a_largest_gap(
+    tmp_path: pathlib.Path, pattern: str, names: tuple[str, ...], missing: list[str], gap: int
+) -> None:
+    for name in names:
+        _write(tmp_path, f"{name}.jsonl")
+    wanted = f"{tmp_path}/{pattern}.jsonl"
+    found = patterns.match(wanted, spans=len(names), max_gap=gap)
+    assert list(found.missing) == missing
+    if gap:
+        with pytest.raises(BadDataError, match="span_gap: ") as raised:
+            patterns.match(wanted, spans=len(names), max_gap=gap - 1)
+        assert f"expected at most {gap - 1} missing spans in a row" in str(raised.value)
+        assert f"(input.max_gap), {gap} are missing: {missing[-1]}" in str(raised.value)
+    assert list(patterns.match(wanted, spans=1, max_gap=0).missing) == []
+
+
+def test_a_window_that_would_reach_back_by_months_stops_a_run(tmp_path: pathlib.Path) -> None:
+    """By default; one of weekly deliveries does not."""
+    for day in ("2026-03-01", "2026-11-13", "2026-11-20"):
+        _write(tmp_path, f"{day}.jsonl")
+    pattern = f"{tmp_path}/{{YYYY}}-{{MM}}-{{DD}}.jsonl"
+    [found] = read_plan.find(InputOptions(train=pattern, spans=2)).values()
+    assert found.missing == ("2026-11-14..2026-11-19",)
+    with pytest.raises(BadDataError, match=r"span_gap: .* at most 7 missing spans"):
+        read_plan.find(InputOptions(train=pattern, spans=3))
+
+
 def test_a_span_may_stand_twice(tmp_path: pathlib.Path) -> None:
     for name in ("1/x-1", "2/x-1", "2/x-2"):
         _write(tmp_path, f"{name}.jsonl")

@@ -207,3 +207,12 @@ def test_a_run_that_stopped_says_what_it_reached(tmp_path):
     assert lines[5].split() == ["train", "1,547", "109,015", "-", "-"]
     lines = run_footer.to_text(stopped | {"input": None}, tmp_path).splitlines()
     assert lines[4].startswith("summary")
+
+
+def test_the_end_of_a_run_tells_what_its_window_lacks(tmp_path):
+    lacks = SUMMARY | {"input": SUMMARY["input"] | {"missing_spans": ["2026-11-18", "3..5"]}}
+    lines = run_footer.to_text(lacks, tmp_path).splitlines()
+    assert "  the window has no data of 2026-11-18, 3..5" in lines
+    assert [line for line in lines if "window" not in line] == run_footer.to_text(
+        SUMMARY, tmp_path
+    ).splitlines()

@@ -72,6 +72,7 @@ class Preview:
       bytes: of them, as stored.
       formats: format -> how many files have it.
       spans: that they are of.
+      missing_spans: between those.
       share: of the bytes, what the sample has read; 1.0 is everything.
       read: records.
       accepted: records of those.
@@ -92,6 +93,7 @@ class Preview:
     bytes: int
     formats: dict[str, int]
     spans: tuple[str, ...]
+    missing_spans: tuple[str, ...]
     share: float
     read: int
     accepted: int

@@ -81,6 +81,7 @@ def take(
         bytes=sum(sizes),
         formats=dict(Counter(file.format for file in every)),
         spans=spans,
+        missing_spans=next((one.missing for one in found.values()), ()),
         share=min(1.0, taken / max(1, sum(sizes))),
     )
 

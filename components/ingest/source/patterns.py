@@ -10,6 +10,7 @@ is known of each file.
 
 import datetime
 import glob
+import itertools
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -35,6 +36,7 @@ class Found:
       spans: those that were chosen, oldest first; none if the pattern names no span.
       span_of: path -> its span, if the pattern names one.
       fields: path -> what the pattern's fields stand for in it; nothing of a pattern without any.
+      missing: spans that are not there, between those that were chosen: `7`, or `7..9`.
     """
 
     folder: str
@@ -42,10 +44,16 @@ class Found:
     spans: tuple[str, ...]
     span_of: Mapping[str, str]
     fields: Mapping[str, Mapping[str, str]]
+    missing: tuple[str, ...] = ()
 
 
 def match(
-    pattern: str, *, spans: int = 1, newest: int | None = None, allow_outside: bool = False
+    pattern: str,
+    *,
+    spans: int = 1,
+    newest: int | None = None,
+    max_gap: int | None = None,
+    allow_outside: bool = False,
 ) -> Found:
     """The files of a pattern.
 
@@ -53,11 +61,13 @@ def match(
       pattern: as above.
       spans: how many of them, of a pattern that names a span.
       newest: the number of the newest of them; None is the newest that there is.
+      max_gap: the most spans in a row that may be missing between them; None is any number.
       allow_outside: take files that a link or `..` puts outside the pattern's folder.
 
     Raises:
       BadDataError: `no_input`, nothing matches, or only folders do; `no_span`, the newest span is
-        not there; `few_spans`, fewer than wanted; `path_escape`, a file lies outside the folder.
+        not there; `few_spans`, fewer than wanted; `span_gap`, too many are missing between them;
+        `path_escape`, a file lies outside the folder.
     """
     fixed, rest = _fixed(pattern)
     if not rest and os.path.isdir(fixed):
@@ -69,12 +79,15 @@ def match(
     folder = fixed if rest else os.path.dirname(fixed)
     paths = _paths(fixed, rest)
     span_of: dict[str, str] = {}
+    missing: tuple[str, ...] = ()
     fields_of: dict[str, dict[str, str]] = {}
     if fields(rest):
         fields_of = _fields_of(paths, rest, fixed)
         paths = list(fields_of)
     if paths and re.search(r"\{(?:SPAN|YYYY|MM|DD)", rest):
-        span_of = _newest(pattern, _by_span(paths, rest, fixed), spans, newest)
+        chosen = _newest(pattern, of := _by_span(paths, rest, fixed), spans, newest)
+        span_of = {path: span[1] for span in chosen for path in of[span]}
+        missing = _missing(pattern, chosen, max_gap)
         paths = list(span_of)
     if not paths:
         raise BadDataError("no_input", f"{pattern}: expected at least one file, found none")
@@ -86,6 +99,7 @@ def match(
         spans=tuple(dict.fromkeys(span_of.values())),
         span_of=span_of,
         fields=fields_of,
+        missing=missing,
     )
 
 
@@ -168,8 +182,8 @@ def _by_span(paths: list[str], rest: str, fixed: str) -> dict[tuple[int, str], l
 
 def _newest(
     pattern: str, of: dict[tuple[int, str], list[str]], spans: int, newest: int | None
-) -> dict[str, str]:
-    """Path -> span, of the spans that are read, oldest first."""
+) -> list[tuple[int, str]]:
+    """The spans that are read, oldest first."""
     known = ", ".join(name for _, name in sorted(of)) or "none"
     if newest is not None and newest not in (number for number, _ in of):
         raise BadDataError("no_span", f"{pattern}: expected span {newest}, found {known}")
@@ -177,7 +191,44 @@ def _newest(
     if len(chosen) < spans:
         until = "" if newest is None else f" up to {newest}"
         raise BadDataError("few_spans", f"{pattern}: expected {spans} spans{until}, found {known}")
-    return {path: span[1] for span in chosen for path in of[span]}
+    return chosen
+
+
+def _missing(pattern: str, chosen: list[tuple[int, str]], max_gap: int | None) -> tuple[str, ...]:
+    """What is missing between spans: `7`, or `7..9`."""
+    missing = []
+    for (older, _), (newer, name) in itertools.pairwise(chosen):
+        first, last = _place(older, pattern) + 1, _place(newer, pattern) - 1
+        if last < first:
+            continue
+        ends = dict.fromkeys((_name(first, pattern), _name(last, pattern)))
+        missing.append("..".join(ends))
+        if max_gap is not None and last - first >= max_gap:
+            raise BadDataError(
+                "span_gap",
+                f"{pattern}: expected at most {max_gap} missing spans in a row before {name} "
+                f"(input.max_gap), {last - first + 1} are missing: {missing[-1]}",
+            )
+    return tuple(missing)
+
+
+def _place(number: int, pattern: str) -> int:
+    """A span's place in a row without gaps: of days, or of the months or years of a pattern."""
+    if "{DD}" in pattern or "{YYYY}" not in pattern:
+        return number
+    day = datetime.date.fromordinal(number + _EPOCH)
+    return 12 * day.year + day.month - 1 if "{MM}" in pattern else day.year
+
+
+def _name(place: int, pattern: str) -> str:
+    """The name of the span at a place."""
+    if "{YYYY}" not in pattern:
+        [digits, *_] = (found[1] for found in _TOKEN.finditer(pattern) if "SPAN" in found[0])
+        return str(place).zfill(int(digits or 1))
+    if "{DD}" in pattern:
+        return datetime.date.fromordinal(place + _EPOCH).isoformat()
+    year, month = divmod(place, 12) if "{MM}" in pattern else (place, 0)
+    return datetime.date(year, month + 1, 1).isoformat()
 
 
 def _regex(rest: str) -> str:

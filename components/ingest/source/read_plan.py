@@ -16,6 +16,7 @@ from ragline.components.ingest.source.patterns import Found
 from ragline.components.ingest.source.units import Unit
 
 _LOG = logging.getLogger(__name__)
+_TOLD = logging.getLogger("ragline.ingest")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +26,13 @@ class Plan:
     Attributes:
       files: all files, those of train before those of eval.
       spans: the spans that they are of, oldest first.
+      missing: spans that are missing between those, as `patterns` says.
       units: of work.
     """
 
     files: tuple[File, ...]
     spans: tuple[str, ...]
+    missing: tuple[str, ...]
     units: tuple[Unit, ...]
 
     @property
@@ -54,6 +57,7 @@ def find(options: InputOptions) -> dict[str | None, Found]:
             pattern,
             spans=1 if split == evaluation else options.spans,
             newest=options.span,
+            max_gap=options.max_gap,
             allow_outside=options.allow_outside,
         )
         for split, pattern in of.items()
@@ -180,8 +184,11 @@ def make(options: InputOptions, columns: Columns, unit_bytes: int) -> Plan:
     plan = Plan(
         files=tuple(every),
         spans=next((each.spans for each in found.values()), ()),
+        missing=next((each.missing for each in found.values()), ()),
         units=tuple(units.deal(pieces, unit_bytes)),
     )
+    if plan.missing:
+        _TOLD.warning("the window has no data of %s", ", ".join(plan.missing))
     for name, count in plan.formats.items():
         how = "by name or first bytes" if options.format == "auto" else "by input.format"
         _LOG.info("%d files are read as %s, %s", count, name, how)
