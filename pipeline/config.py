@@ -25,6 +25,7 @@ from ragline.components.contract.signatures import collisions, legal
 from ragline.components.evaluate.metrics.formulas import HEAD_METRICS
 from ragline.components.evaluate.verdict.rules import Rules, unknown
 from ragline.components.ingest.options import InputOptions, QuarantineOptions
+from ragline.components.keep import KeepOptions
 from ragline.components.push.options import PushOptions
 from ragline.components.train.options import PRESETS, HeadOptions, TrainOptions, TuneOptions
 from ragline.components.validate.options import DriftOptions
@@ -128,6 +129,7 @@ class Config:
       tune: the search for better options of training, before it.
       heads: supervised outputs on the code, for sequences that have a label; none are needed.
       push: the versions that are served.
+      keep: what of earlier runs `ragline clean` leaves.
       beam: where the Beam parts run.
     """
 
@@ -141,6 +143,7 @@ class Config:
     tune: TuneOptions = dataclasses.field(default_factory=TuneOptions)
     heads: tuple[HeadOptions, ...] = ()
     push: PushOptions = dataclasses.field(default_factory=PushOptions)
+    keep: KeepOptions = dataclasses.field(default_factory=KeepOptions)
     beam: BeamOptions = dataclasses.field(default_factory=BeamOptions)
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}

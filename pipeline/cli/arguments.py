@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
         _add_compile,
         _add_check,
         _add_versions,
+        _add_clean,
         _add_rollback,
         _add_encode,
         _add_export,
@@ -177,6 +178,23 @@ def _add_versions(commands: _Commands) -> None:
     )
     _add_config(versions)
     versions.set_defaults(command="versions")
+
+
+
+def _add_clean(commands: _Commands) -> None:
+    clean = commands.add_parser(
+        "clean",
+        help="remove what [keep] does not keep of earlier runs",
+        description="Removes artifacts, reports, logs and rejected records of earlier runs that "
+        "[keep] of the configuration does not keep, and prints their bytes and paths. What is "
+        "served, what is cached, and what ragline did not make, is never removed. Ends with 75 if "
+        "a run holds the work directory.",
+    )
+    _add_config(clean)
+    clean.add_argument(
+        "--dry-run", action="store_true", help="remove nothing; print what would be removed"
+    )
+    clean.set_defaults(command="clean")
 
 
 def _add_rollback(commands: _Commands) -> None:

@@ -183,6 +183,15 @@ def _versions(options: argparse.Namespace, config: "Config") -> int:
 
 
 @_in_workdir
+def _clean(options: argparse.Namespace, config: "Config") -> int:
+    from ragline.pipeline import clean
+
+    found = clean.clean(config, dry=options.dry_run)
+    show(json.dumps(found.to_dict(), indent=2) if options.json else found.to_text())
+    return exits.DONE
+
+
+@_in_workdir
 def _rollback(options: argparse.Namespace, config: "Config") -> int:
     from ragline.pipeline.served import versions
 
@@ -287,6 +296,7 @@ def _worker(options: argparse.Namespace, config: "Config") -> int:
 
 COMMANDS: dict[str, Command] = {
     "check": _check,
+    "clean": _clean,
     "compare": _compare,
     "compile": _compile,
     "encode": _encode,

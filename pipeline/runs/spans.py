@@ -114,8 +114,8 @@ def key_of(config: Config) -> str:
     )
 
 
-# Where a run works, and on what engine, decides nothing.
-_ELSEWHERE = ("workdir", "beam")
+# Where a run works, on what engine, and what is kept of it, decides nothing.
+_ELSEWHERE = ("workdir", "beam", "keep")
 
 
 def key_before(config: Config) -> str:

@@ -19,6 +19,7 @@ from ragline.components.contract.columns import length_bucket
 from ragline.components.export import write
 from ragline.components.ingest.records.splits import split_of
 from ragline.pipeline.bulk import encode_files
+from ragline.pipeline.cache.artifact_manifests import Seals
 from ragline.pipeline.config import ConfigError
 from ragline.pipeline.demo.synth import FEATURES
 

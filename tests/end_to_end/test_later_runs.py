@@ -4,12 +4,13 @@ import json
 import pathlib
 import shutil
 
-from commands import run_pipeline
+from commands import ragline, run_pipeline
 from end_to_end import looks
 
 from ragline import schemas
 from ragline.components.files.storage import sha256
 from ragline.components.push.release import ledger
+from ragline.pipeline.cache.artifact_manifests import Seals
 
 # Epoch 0 is a model drawn at random, and the one epoch after it makes it worse.
 IGNORANT = (
@@ -64,6 +65,20 @@ def _contents(folder: pathlib.Path) -> dict[str, str]:
         for path in folder.rglob("*")
         if path.is_file() and path.name != ".lock"
     }
+
+
+def test_a_cleaning_leaves_what_the_newest_run_made_or_took(gestures_run):
+    newest = run_pipeline(gestures_run.workdir, *gestures_run.arguments)
+    keep = ["--set", "keep.artifacts=1", "--workdir", str(gestures_run.workdir)]
+    done = ragline("clean", *gestures_run.arguments, "--json", *keep)
+    assert done.returncode == 0, done.stderr
+    seals = Seals(gestures_run.workdir)
+    for stage in newest.summary["stages"].values():
+        for uri in stage["outputs"].values():
+            assert seals.damage(pathlib.Path(uri)) is None
+    assert json.loads(done.stdout)["left"] == []
+    assert all(not pathlib.Path(item["path"]).exists() for item in json.loads(done.stdout)["items"])
+    assert [path.name for path in gestures_run.serving] == ["1"]
 
 
 def test_a_candidate_that_knows_nothing_is_not_blessed(gestures_run):

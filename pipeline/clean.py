@@ -1,0 +1,193 @@
+"""`ragline clean`: what `[keep]` does not keep of earlier runs is listed, and removed.
+
+Only what ragline's own records say that it made is ever removed, each by its exact path: an
+artifact that ML Metadata has and that is what its stage wrote, to the last byte; and the files of a
+run that has a summary. What is served, what the newest runs made or took from the cache, and what
+is not known, such as a file that somebody put into an artifact, stays.
+"""
+
+import contextlib
+import pathlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ml_metadata.proto import metadata_store_pb2
+
+from ragline.components.files.storage import read_json
+from ragline.components.push.release import ledger
+from ragline.pipeline.cache import lineage
+from ragline.pipeline.cache.artifact_manifests import Seals
+from ragline.pipeline.config import Config, ConfigError
+from ragline.pipeline.runs import workdir
+from ragline.pipeline.runs.preflight import DATABASE
+from ragline.pipeline.runs.workdir import (
+    EXHIBIT_FILE,
+    LOG_FILE,
+    REPORT_FILE,
+    RUNS,
+    SERVING,
+    SUMMARY_FILE,
+)
+
+_REJECTED = pathlib.Path("quarantine"), "rejected.jsonl"
+_RUN = "pipeline_run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """Something that is not kept.
+
+    Attributes:
+      path: of a file, or of an artifact's folder.
+      bytes: of it.
+      artifact: its id in ML Metadata; None of a file of a run.
+    """
+
+    path: pathlib.Path
+    bytes: int
+    artifact: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleaning:
+    """What was found.
+
+    Attributes:
+      items: what is removed, or would be.
+      left: a sentence about each artifact that would be, were it what its stage wrote.
+    """
+
+    items: tuple[Item, ...]
+    left: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "bytes": sum(item.bytes for item in self.items),
+            "items": [{"path": str(item.path), "bytes": item.bytes} for item in self.items],
+            "left": list(self.left),
+        }
+
+    def to_text(self) -> str:
+        """A line an item: its bytes and its path; then those that are left, and the sum."""
+        total = sum(item.bytes for item in self.items)
+        return "\n".join(
+            [
+                *(f"{item.bytes:>15,}  {item.path}" for item in self.items),
+                *(f"left: {sentence}" for sentence in self.left),
+                f"{total:>15,}  bytes in all",
+            ]
+        )
+
+
+def clean(config: Config, *, dry: bool) -> Cleaning:
+    """Removes what is not kept, or says what that would be.
+
+    Args:
+      config: whose `keep` says what is kept.
+      dry: whether nothing is removed.
+
+    Raises:
+      BusyError: a run holds the work directory.
+      ConfigError: there is no such work directory.
+      LedgerError: the ledger cannot be read, so what is served is not known.
+    """
+    folder = pathlib.Path(config.workdir)
+    if not folder.is_dir():
+        raise ConfigError(f"workdir: expected a folder that holds runs, received {folder}")
+    with workdir.lock(folder):
+        found = _look(config, folder)
+        if not dry:
+            _remove(folder, found.items)
+    return found
+
+
+def _look(config: Config, folder: pathlib.Path) -> Cleaning:
+    items = list(_files(config, folder))
+    left = []
+    seals = Seals(folder)
+    for artifact in _unused(config, folder):
+        path = pathlib.Path(artifact.uri)
+        if damage := f"{path}: is a link" if path.is_symlink() else seals.damage(path):
+            left.append(damage)
+        else:
+            size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+            items.append(Item(path=path, bytes=size, artifact=artifact.id))
+    return Cleaning(items=tuple(items), left=tuple(left))
+
+
+def _files(config: Config, folder: pathlib.Path) -> Iterator[Item]:
+    """The files of runs that are too many, oldest run first."""
+    runs = sorted(filter(_is_run, (folder / RUNS).glob("*")), key=lambda run: run.name)
+    keep = config.keep
+    kinds = (
+        (keep.reports, lambda run: run / REPORT_FILE),
+        (keep.reports, lambda run: run / EXHIBIT_FILE),
+        (keep.logs, lambda run: run / LOG_FILE),
+        (keep.quarantine, lambda run: folder.joinpath(_REJECTED[0], run.name, _REJECTED[1])),
+    )
+    for place, run in enumerate(reversed(runs)):
+        for number, file_of in kinds:
+            file = file_of(run)
+            if place >= number and file.is_file() and not file.is_symlink():
+                yield Item(path=file, bytes=file.stat().st_size)
+
+
+def _is_run(folder: pathlib.Path) -> bool:
+    """Whether a folder is of a run that ended: its summary bears its name."""
+    try:
+        return bool(read_json(folder / SUMMARY_FILE)["run_id"] == folder.name)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _unused(config: Config, folder: pathlib.Path) -> list[metadata_store_pb2.Artifact]:
+    """The artifacts that no kept run made or took, oldest first."""
+    if not (folder / DATABASE).is_file():
+        return []
+    store = lineage.connect(folder / DATABASE)
+    runs: dict[str, list[int]] = {}
+    for context in store.get_contexts_by_type(_RUN):
+        # A strategy of `compare` has a run of its own, `<run id>-<strategy>`.
+        runs.setdefault("-".join(context.name.split("-")[:3]), []).append(context.id)
+    kept = {*sorted(runs)[-config.keep.artifacts :], *_served(folder / SERVING)}
+    used: set[int] = set()
+    for run in kept & runs.keys():
+        for context_id in runs[run]:
+            executions = [one.id for one in store.get_executions_by_context(context_id)]
+            events = store.get_events_by_execution_ids(executions) if executions else []
+            used.update(event.artifact_id for event in events)
+    live = metadata_store_pb2.Artifact.LIVE
+    return [
+        artifact
+        for artifact in sorted(store.get_artifacts(), key=lambda artifact: artifact.id)
+        if artifact.state == live
+        and artifact.id not in used
+        and folder / "artifacts" in pathlib.Path(artifact.uri).parents
+    ]
+
+
+def _served(serving: pathlib.Path) -> set[str]:
+    """The runs that made the models that are served, also those that a rollback copied."""
+    entries = ledger.read(serving)
+    served = {entry.fingerprint for entry in entries if entry.removed is None}
+    return {entry.run_id for entry in entries if entry.fingerprint in served}
+
+
+def _remove(folder: pathlib.Path, items: Iterable[Item]) -> None:
+    """Removes what was listed; artifacts are marked first, so that no cache serves a half."""
+    items = list(items)
+    artifacts = [item for item in items if item.artifact is not None]
+    if artifacts:
+        store = lineage.connect(folder / DATABASE)
+        lineage.delete(store, [item.artifact for item in artifacts if item.artifact is not None])
+    seals = Seals(folder)
+    for item in artifacts:
+        seals.remove(item.path)
+    for item in items:
+        if item.artifact is None:
+            item.path.unlink(missing_ok=True)
+            if item.path.name == _REJECTED[1]:
+                with contextlib.suppress(OSError):  # Something else is in it.
+                    item.path.parent.rmdir()
