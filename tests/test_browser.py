@@ -8,6 +8,7 @@ import pytest
 from browser import CHROMIUM, Browser, started
 from reports import EXHIBIT, NASTY, summary
 
+from ragline.components.files.storage import write_json
 from ragline.pipeline.report import html_page
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -45,6 +46,30 @@ def test_the_page_draws_all_its_plots_without_a_complaint_or_a_request(browser, 
     assert browser.value("document.documentElement.scrollWidth") <= width
     assert "owned" not in browser.value("document.title")
     assert browser.value("document.querySelectorAll('.plot img, code img').length") == 0
+
+
+def test_a_report_draws_from_its_work_directory_and_is_sent_with_all_inside(browser, tmp_path):
+    """Two runs have one script; the work directory may be moved; a page that left it says so."""
+    for run_id in ("20260101", "20260102"):
+        html_page.write(tmp_path / "work" / "runs" / run_id, summary(), EXHIBIT)
+        write_json(tmp_path / "work" / "runs" / run_id / "summary.json", summary())
+    (tmp_path / "work").rename(tmp_path / "moved")
+    [script] = (tmp_path / "moved").glob("*.js")
+    assert script.stat().st_size > 3_000_000
+    for page in (tmp_path / "moved" / "runs").glob("*/report.html"):
+        assert page.stat().st_size < 200_000
+        browser.open(page)
+        assert browser.value("document.querySelectorAll('.main-svg').length")
+        assert browser.complaints() == []
+        assert browser.requests() == [page.as_uri(), script.as_uri()]
+    alone = tmp_path / "alone.html"
+    assert html_page.write_again(tmp_path / "moved", alone) == alone
+    browser.open(alone)
+    assert browser.value("document.querySelectorAll('.main-svg').length")
+    assert browser.requests() == [alone.as_uri()]
+    script.unlink()
+    browser.open(page)
+    assert "ragline report DIR --output FILE" in browser.value("document.body.innerText")
 
 
 def test_text_in_plots_is_text(browser, page):

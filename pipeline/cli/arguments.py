@@ -262,6 +262,12 @@ def _add_report(commands: _Commands) -> None:
     report.add_argument(
         "run", type=pathlib.Path, metavar="DIR", help="runs/<run id>, or a work directory"
     )
+    report.add_argument(
+        "--output",
+        type=pathlib.Path,
+        metavar="FILE",
+        help="a page with everything inside, to be sent; by default the run's own",
+    )
     report.set_defaults(command="report")
 
 

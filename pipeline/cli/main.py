@@ -260,7 +260,11 @@ def _look_at_operations(model: pathlib.Path) -> None:
 def _report(options: argparse.Namespace) -> int:
     from ragline.pipeline.report import html_page
 
-    show(str(html_page.write_again(options.run)))
+    if options.output is None:
+        show(str(html_page.write_again(options.run)))
+    else:
+        with _writing(options.output):
+            show(str(html_page.write_again(options.run, options.output)))
     return exits.DONE
 
 

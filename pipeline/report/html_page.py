@@ -1,5 +1,10 @@
 """summary.json and exhibit.json -> report.html: one page that needs no network.
 
+    WORKDIR/plotly-<digest>.min.js   what draws, of 5 MB, once for all reports
+    WORKDIR/runs/<id>/report.html    finds it two folders above
+
+`ragline report DIR --output FILE` writes a page that has it inside, to be sent.
+
 `render` is pure. The page shows the summary's numbers as they are; all that is computed here is how
 they are written. `figures.py` has the plots, `report.js` draws them. Every text goes through the
 template, which escapes it. What is missing or not finite (null in the summary) is shown as a dash
@@ -7,8 +12,10 @@ and not drawn.
 """
 
 import functools
+import hashlib
 import json
 import math
+import os
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +29,7 @@ from ragline.components.contract.signatures import BASELINES, MODEL
 from ragline.components.evaluate.metrics.formulas import MASKED_MSE, NORMALISED_MSE
 from ragline.components.evaluate.metrics.slices import OVERALL, parts_of
 from ragline.components.evaluate.verdict.rules import NEWEST, PCA, UNTRAINED
-from ragline.components.files.storage import read_json, standard, write_text
+from ragline.components.files.storage import read_json, standard, write_bytes, write_text
 from ragline.pipeline.report import comparison, figures, sample_figures
 from ragline.pipeline.report.figures import is_number
 from ragline.pipeline.runs.workdir import EXHIBIT_FILE, REPORT_FILE, RUNS, SUMMARY_FILE
@@ -48,6 +55,7 @@ def render(
     exhibit: Mapping[str, Any] | None = None,
     *,
     library: str | None = None,
+    source: str | None = None,
 ) -> str:
     """The whole page.
 
@@ -56,6 +64,7 @@ def render(
       exhibit: what the training keeps of sequences of the eval split (reconstruction_samples.py);
         None if it was not reached.
       library: the script that draws; None for Plotly's own, of 5 MB.
+      source: where the page finds that script, in place of having it inside.
     """
     tables = by_column(summary["metrics"], summary["baselines"])
     plots = _plots(summary, exhibit, tables)
@@ -71,7 +80,8 @@ def render(
         comparison=summary["comparison"] and comparison.cells(summary["comparison"]),
         reconstructions=exhibit["reconstructions"] if exhibit else [],
         figures=plots,
-        library=_library() if library is None else library,
+        library=_library() if library is None and source is None else library,
+        source=source,
     )
 
 
@@ -80,21 +90,39 @@ def write(
 ) -> pathlib.Path:
     """Writes the page of a run into its folder, and the exhibit that it shows.
 
+    Args:
+      folder: runs/<run id> of a work directory; any other gets a page with the script inside.
+      summary: what summary.json holds.
+      exhibit: see `render`.
+
     Raises:
       OSError: the folder cannot be written to.
     """
     if exhibit is not None:
         write_text(folder / EXHIBIT_FILE, json.dumps(standard(exhibit), allow_nan=False))
     page = folder / REPORT_FILE
-    write_text(page, render(summary, exhibit))
+    write_text(page, render(summary, exhibit, source=_source(folder)))
     return page
 
 
-def write_again(place: pathlib.Path) -> pathlib.Path:
+def _source(folder: pathlib.Path) -> str | None:
+    """Where a run's page finds the script that draws, which is put there if it is not."""
+    runs = folder.absolute().parent
+    if runs.name != RUNS:
+        return None
+    script = _library().encode()
+    file = runs.parent / f"plotly-{hashlib.sha256(script).hexdigest()[:16]}.min.js"
+    if not os.path.lexists(file):
+        write_bytes(file, script)
+    return f"../../{file.name}" if file.read_bytes() == script else None
+
+
+def write_again(place: pathlib.Path, output: pathlib.Path | None = None) -> pathlib.Path:
     """Writes the page of a run anew, from its summary.json and exhibit.json.
 
     Args:
       place: runs/<run id>, or the work directory, of which the newest run is taken.
+      output: a file for a page with everything inside; None for the run's own.
 
     Raises:
       NoRunError: there is no run.
@@ -107,11 +135,13 @@ def write_again(place: pathlib.Path) -> pathlib.Path:
             f"{place}: expected the folder of a run, with {SUMMARY_FILE} in it, or a work "
             f"directory with {RUNS}/ in it"
         )
-    exhibit = summary.with_name(EXHIBIT_FILE)
+    exhibit_file = summary.with_name(EXHIBIT_FILE)
     try:
-        return write(
-            summary.parent, read_json(summary), read_json(exhibit) if exhibit.is_file() else None
-        )
+        exhibit = read_json(exhibit_file) if exhibit_file.is_file() else None
+        if output is None:
+            return write(summary.parent, read_json(summary), exhibit)
+        write_text(output, render(read_json(summary), exhibit))
+        return output
     except (KeyError, TypeError, ValueError) as error:  # By hand, or of another version.
         raise NoRunError(f"{summary}: is no summary of this version of ragline: {error}") from error
 

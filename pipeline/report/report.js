@@ -36,7 +36,17 @@
     return merged({ ...own, ...Object.fromEntries(axes.map((key) => [key, axis])) }, layout);
   }
 
+  function tellThatItIsMissing() {
+    for (const plot of document.querySelectorAll(".plot")) {
+      plot.textContent = "What draws the plots is not where this page was written. " +
+        "`ragline report DIR --output FILE` writes a page that can be sent.";
+      plot.style.height = "auto";
+    }
+    document.documentElement.dataset.drawn = "no";
+  }
+
   async function draw() {
+    if (typeof Plotly === "undefined") return tellThatItIsMissing();
     const style = getComputedStyle(document.documentElement);
     const family = getComputedStyle(document.body).fontFamily;
     for (const [id, figure] of Object.entries(figures)) {

@@ -437,6 +437,19 @@ def test_a_report_is_written_anew(tmp_path: pathlib.Path) -> None:
         assert page.read_text() == first
 
 
+def test_what_stands_where_the_script_would_is_left(tmp_path: pathlib.Path) -> None:
+    """The page then has the script inside."""
+    folder = tmp_path / "runs" / "20260102"
+    folder.mkdir(parents=True)
+    assert "<script src=" in html_page.write(folder, summary(), EXHIBIT).read_text()
+    [script] = tmp_path.glob("*.js")
+    script.write_text("mine")
+    page = html_page.write(folder, summary(), EXHIBIT).read_text()
+    assert script.read_text() == "mine"
+    assert "<script src=" not in page
+    assert len(page) > 3_000_000
+
+
 @pytest.mark.parametrize("content", [None, "{}", "no JSON", "[]"])
 def test_what_is_no_run_is_refused(tmp_path: pathlib.Path, content: str | None) -> None:
     if content is not None:
