@@ -238,3 +238,10 @@ def test_the_command_lists_paths_and_bytes_and_is_turned_away_by_a_run(made, tmp
         "bytes": 1000, "items": [{"path": str(path), "bytes": 1000}], "left": [],
     }  # fmt: skip
     assert not path.exists()
+
+
+def test_less_than_the_newest_run_is_refused():
+    with pytest.raises(ValueError, match="artifacts: expected at least 1, received 0\nlogs: ex"):
+        KeepOptions(artifacts=0, logs=-1)
+    with pytest.raises(ValueError, match="max_gap: expected at least 0, received -1"):
+        InputOptions(train="x", max_gap=-1)

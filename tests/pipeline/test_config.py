@@ -21,6 +21,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from ragline import schemas
 from ragline.components.ingest.options import InputOptions, QuarantineOptions, StepOptions
+from ragline.components.keep import KeepOptions
 from ragline.components.push.options import PushOptions
 from ragline.components.train.options import HeadOptions, TrainOptions, TuneOptions
 from ragline.components.validate.options import DriftOptions
@@ -35,6 +36,7 @@ TABLES = {
     "train": TrainOptions,
     "tune": TuneOptions,
     "push": PushOptions,
+    "keep": KeepOptions,
     "beam": BeamOptions,
 }
 FIELDS = {
@@ -56,6 +58,7 @@ FULL = {
         "train": "/d/train-{SPAN}.csv",
         "eval": "/d/eval-{SPAN}.csv",
         "spans": 2,
+        "max_gap": 3,
         "span": 7,
         "format": "csv",
         "group_by": ["patient", "stay"],
@@ -124,6 +127,7 @@ FULL = {
         },
     ],
     "push": {"keep": 2},
+    "keep": {"artifacts": 2, "reports": 3, "logs": 4, "quarantine": 0},
     "beam": {
         "runner": "PortableRunner",
         "options": ["--job_endpoint=embed", "--environment_type=LOOPBACK"],
@@ -192,6 +196,7 @@ def test_all_but_four_keys_have_a_default(smallest: pathlib.Path) -> None:
         input=InputOptions(train=str(folder / "x")),
         train=TrainOptions(),
         push=PushOptions(),
+        keep=KeepOptions(artifacts=31, reports=31, logs=31, quarantine=31),
         beam=BeamOptions(),
     )
     # Those that a run's meaning hangs on; docs/config.md lists them all.
@@ -224,6 +229,7 @@ def test_every_key_of_every_table_arrives(tmp_path: pathlib.Path, smallest: path
         tune=TuneOptions(**FULL["tune"]),
         heads=(HeadOptions(**(FULL["heads"][0] | {"classes": ("1", "2")})),),
         push=PushOptions(**FULL["push"]),
+        keep=KeepOptions(**FULL["keep"]),
         beam=BeamOptions(runner="PortableRunner", options=tuple(FULL["beam"]["options"])),
     )
     for key in FIELDS.keys() - SHOWN_APART:
@@ -398,6 +404,7 @@ OTHER_TYPES = {
     TrainOptions: ("a table", [5, [{"epochs": 3}]]),
     TuneOptions: ("a table", [True, 5]),
     PushOptions: ("a table", [True, 5]),
+    KeepOptions: ("a table", [True, 5]),
     BeamOptions: ("a table", [True, "DirectRunner"]),
 }
 
