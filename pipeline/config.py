@@ -21,97 +21,19 @@ import pydantic
 from ragline import schemas
 from ragline.components.contract.columns import TIME_DELTA, Columns
 from ragline.components.contract.errors import UsageError
+from ragline.components.contract.keep import KeepOptions
 from ragline.components.contract.signatures import collisions, legal
 from ragline.components.evaluate.metrics.formulas import HEAD_METRICS
 from ragline.components.evaluate.verdict.rules import Rules, unknown
 from ragline.components.ingest.options import InputOptions, QuarantineOptions
-from ragline.components.keep import KeepOptions
 from ragline.components.push.options import PushOptions
+from ragline.components.runtime.beam_options import BeamOptions
 from ragline.components.train.options import PRESETS, HeadOptions, TrainOptions, TuneOptions
 from ragline.components.validate.options import DriftOptions
-
-_LOSES_DATA = {
-    "multi_threading": "--direct_running_mode=multi_threading loses records and reports success",
-    "data_buffer_time_limit_ms": "data_buffer_time_limit_ms > 0 loses records and reports success",
-}
 
 
 class ConfigError(UsageError):
     """A configuration that cannot be run."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class BeamOptions:
-    """The `[beam]` table: where the Beam parts run.
-
-    Attributes:
-      runner: `DirectRunner` runs on this machine; it is started as its own engine, without its
-        attempt to download another. Any runner of Beam's that loses no records will do.
-      options: further pipeline options, such as `--direct_num_workers=2`; those that lose records
-        are refused. Of a runner elsewhere, how its workers get ragline must be among them:
-        `--sdk_container_image=IMAGE`, or an `--environment_type` that needs none.
-    """
-
-    runner: str = "DirectRunner"
-    options: tuple[str, ...] = ()
-
-    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
-
-    def __post_init__(self) -> None:
-        mistakes = []
-        if not self.runner:
-            mistakes.append("runner: expected the name of a Beam runner, received an empty string")
-        elif self._engine == "dask":
-            mistakes.append(
-                f"runner: {self.runner!r} is refused: it writes empty files and reports success"
-            )
-        elif not self._is_local and not self._has_image and not self._needs_no_image:
-            mistakes.append(
-                f"runner: {self.runner!r} starts workers, which need ragline: expected among the "
-                "options --sdk_container_image=IMAGE, or --environment_type=LOOPBACK, EXTERNAL or "
-                "PROCESS (docs/engines.md)"
-            )
-        for option in self.options:
-            if not option.startswith("--"):
-                mistakes.append(f"options: expected --name=value, received {option!r}")
-            if option.partition("=")[0] == "--runner":
-                mistakes.append(f"options: {option!r} is refused: beam.runner names the runner")
-            for word, why in _LOSES_DATA.items():
-                if word in option:
-                    mistakes.append(f"options: {option!r} is refused: {why}")
-        if mistakes:
-            raise ValueError("\n".join(mistakes))
-
-    @property
-    def arguments(self) -> list[str]:
-        """The arguments of every Beam pipeline."""
-        runner = (
-            "ragline.components.runtime.local_runner.LocalRunner" if self._is_local else self.runner
-        )
-        # Without an image TFX packs itself up for workers elsewhere, before every Beam part: in
-        # 3 seconds, and into 42 MB of the temporary folder that nobody removes.
-        image = () if self._has_image else ("--sdk_container_image=none",)
-        # Workers import it first, and with it the shim that TFDV needs on older systems.
-        return [f"--runner={runner}", "--beam_plugin=ragline.components", *image, *self.options]
-
-    @property
-    def _is_local(self) -> bool:
-        return self._engine == "fnapi" or self._engine.endswith("direct")
-
-    @property
-    def _has_image(self) -> bool:
-        return any(option.startswith("--sdk_container_image=") for option in self.options)
-
-    @property
-    def _needs_no_image(self) -> bool:
-        """Whether workers are in this process, or started where ragline is installed."""
-        kinds = ("LOOPBACK", "EXTERNAL", "PROCESS")
-        return any(f"--environment_type={kind}" in self.options for kind in kinds)
-
-    @property
-    def _engine(self) -> str:
-        """The runner as Beam reads it: case, a package before it and `Runner` do not count."""
-        return self.runner.rpartition(".")[2].lower().removesuffix("runner")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import tomllib
 import pytest
 from conftest import ROOT
 
-from ragline.components.redaction import redacted, redacted_data
+from ragline.components.contract.redaction import redacted, redacted_data
 
 SECRET = "hunter2"
 

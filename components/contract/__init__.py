@@ -6,4 +6,6 @@ signatures.py  names in the exported SavedModel
 artifacts.py   artifact types of our own, and where their files stand
 errors.py      errors that a person reads as sentences
 exits.py       exit codes of `ragline`
+keep.py        the table `[keep]`: how much of earlier runs stays
+redaction.py   what is secret in options and URIs, masked
 """

@@ -15,7 +15,7 @@ import numpy as np
 
 from ragline.components.contract.columns import Category
 
-# As of components/train/export/export_model.py: float32 ends at 3.4e38, and sums of such would be infinite.
+# As in train/export/export_model.py: float32 ends at 3.4e38; sums of such values would be infinite.
 FARTHEST = 1e30
 
 

@@ -3,6 +3,7 @@
 cores.py         how the cores of a CPU share a training step
 progress.py      how far a stage has come, for whoever listens in this process
 local_runner.py  Beam's in-process engine, without a download
+beam_options.py  the table `[beam]`
 beam_worker.py   `ragline-worker`: a Beam worker in this environment
 tfdv_shim.py     the one shim that older glibc needs
 """

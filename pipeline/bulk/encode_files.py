@@ -18,21 +18,22 @@ from typing import Any
 from ragline import schemas
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import BadDataError
+from ragline.components.contract.redaction import redacted_data
 from ragline.components.files import places
 from ragline.components.files.places import Place
 from ragline.components.files.storage import digest_of, manifest, read_json, write_json
 from ragline.components.ingest.options import SEQUENCE, InputOptions
 from ragline.components.ingest.source.patterns import fields
 from ragline.components.push.release import ledger
-from ragline.components.redaction import redacted_data
 from ragline.components.runtime import progress
+from ragline.components.runtime.beam_options import BeamOptions
 from ragline.components.serving import versions
 from ragline.components.serving.encoder import Facts
 from ragline.pipeline import config as configuration
 from ragline.pipeline.bulk import encode_output
 from ragline.pipeline.bulk.encode_output import LOG_FILE, REJECTED_FILE, SUMMARY_FILE, Output, Work
 from ragline.pipeline.cache import cache_key
-from ragline.pipeline.config import BeamOptions, Config, ConfigError
+from ragline.pipeline.config import Config, ConfigError
 from ragline.pipeline.runs import machine_errors, workdir
 from ragline.pipeline.runs.machine_errors import TroubleError
 

@@ -180,7 +180,6 @@ def _add_versions(commands: _Commands) -> None:
     versions.set_defaults(command="versions")
 
 
-
 def _add_clean(commands: _Commands) -> None:
     clean = commands.add_parser(
         "clean",

@@ -184,7 +184,7 @@ def _versions(options: argparse.Namespace, config: "Config") -> int:
 
 @_in_workdir
 def _clean(options: argparse.Namespace, config: "Config") -> int:
-    from ragline.pipeline import clean
+    from ragline.pipeline.cache import clean
 
     found = clean.clean(config, dry=options.dry_run)
     show(json.dumps(found.to_dict(), indent=2) if options.json else found.to_text())

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, get_args
 from ragline import schemas
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import BadDataError, ToldError
+from ragline.components.contract.redaction import redacted_data
 from ragline.components.files.storage import standard, write_bytes, write_json
 from ragline.components.push.release import ledger
-from ragline.components.redaction import redacted_data
 from ragline.components.runtime import progress
 from ragline.components.train.options import Padding, TuneOptions
 from ragline.pipeline.cache import cache_key

@@ -12,7 +12,7 @@ import typing
 from typing import TextIO
 
 from ragline.components.contract.errors import ToldError
-from ragline.components.redaction import redacted
+from ragline.components.contract.redaction import redacted
 
 
 class StdoutError(ToldError):

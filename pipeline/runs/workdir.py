@@ -20,10 +20,10 @@ from typing import TextIO
 
 import tomli_w
 
+from ragline.components.contract.redaction import redacted, redacted_data
 from ragline.components.files import storage
 from ragline.components.files.storage import write_text
 from ragline.pipeline.cache import marker
-from ragline.components.redaction import redacted, redacted_data
 from ragline.pipeline.config import Config, ConfigError, to_dict
 from ragline.pipeline.runs import display
 from ragline.pipeline.runs.display import Display

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 import re
 import stat
 
@@ -19,7 +18,6 @@ from ragline.components.contract.columns import length_bucket
 from ragline.components.export import write
 from ragline.components.ingest.records.splits import split_of
 from ragline.pipeline.bulk import encode_files
-from ragline.pipeline.cache.artifact_manifests import Seals
 from ragline.pipeline.config import ConfigError
 from ragline.pipeline.demo.synth import FEATURES
 

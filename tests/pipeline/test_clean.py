@@ -9,12 +9,11 @@ import pytest
 from conftest import ROOT
 from ml_metadata.proto import metadata_store_pb2
 
+from ragline.components.contract.keep import KeepOptions
 from ragline.components.files.storage import write_json, write_text
 from ragline.components.ingest.options import InputOptions
-from ragline.components.keep import KeepOptions
 from ragline.components.push.release import ledger
-from ragline.pipeline import clean
-from ragline.pipeline.cache import lineage
+from ragline.pipeline.cache import clean, lineage
 from ragline.pipeline.cache.artifact_manifests import Seals
 from ragline.pipeline.config import Config
 from ragline.pipeline.runs import workdir

@@ -20,8 +20,8 @@ from profiles import sampled
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from ragline import schemas
+from ragline.components.contract.keep import KeepOptions
 from ragline.components.ingest.options import InputOptions, QuarantineOptions, StepOptions
-from ragline.components.keep import KeepOptions
 from ragline.components.push.options import PushOptions
 from ragline.components.train.options import HeadOptions, TrainOptions, TuneOptions
 from ragline.components.validate.options import DriftOptions

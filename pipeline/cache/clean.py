@@ -14,9 +14,10 @@ from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2
 
+from ragline.components.files.places import ARTIFACTS
 from ragline.components.files.storage import read_json
 from ragline.components.push.release import ledger
-from ragline.pipeline.cache import lineage
+from ragline.pipeline.cache import lineage, recovery
 from ragline.pipeline.cache.artifact_manifests import Seals
 from ragline.pipeline.config import Config, ConfigError
 from ragline.pipeline.runs import workdir
@@ -96,7 +97,9 @@ def clean(config: Config, *, dry: bool) -> Cleaning:
     folder = pathlib.Path(config.workdir)
     if not folder.is_dir():
         raise ConfigError(f"workdir: expected a folder that holds runs, received {folder}")
-    with workdir.lock(folder):
+    with workdir.held(config) as (folder, _):
+        if (folder / DATABASE).exists():
+            recovery.rebase(folder / DATABASE, folder / ARTIFACTS)
         found = _look(config, folder)
         if not dry:
             _remove(folder, found.items)
