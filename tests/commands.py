@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import pathlib
+import runpy
 import signal
 import subprocess
 import sys
@@ -178,11 +179,49 @@ def ragline(*arguments: object, **options: Any) -> subprocess.CompletedProcess[s
     return finish(start(*arguments, **options))
 
 
+def _script(path: str, *arguments: str) -> None:
+    sys.path.insert(0, str(pathlib.Path(path).parent))
+    sys.argv = [path, *arguments]
+    runpy.run_path(path, run_name="__main__")
+
+
+def script(path: pathlib.Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Runs a file of Python to its end in a forked process."""
+    return finish(Started(_script, str(path), *map(str, arguments)))
+
+
 def python(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
     """Runs `python ARGUMENTS` to its end, in the repository unless `options` say otherwise."""
     return subprocess.run(
         [sys.executable, *map(str, arguments)],
         **{"capture_output": True, "text": True, "check": False, "cwd": ROOT} | options,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profiled:
+    """A command that has ended, and the full names of the modules that it imported."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+    imports: frozenset[str]
+
+
+def profiled(*command: object) -> Profiled:
+    """Runs a command of Python's to its end, in the repository, and sees what it imports."""
+    environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
+    done = subprocess.run(
+        [str(word) for word in command],
+        capture_output=True, text=True, check=False, cwd=ROOT, env=environment,
+    )  # fmt: skip
+    lines = done.stderr.splitlines(keepends=True)
+    timings = [line for line in lines if line.startswith("import time:")]
+    return Profiled(
+        exit_code=done.returncode,
+        stdout=done.stdout,
+        stderr="".join(line for line in lines if line not in timings),
+        imports=frozenset(line.rpartition("|")[2].strip() for line in timings),
     )
 
 

@@ -1,9 +1,7 @@
 """The benchmarks run, on a sample; how fast is for a quiet machine to say."""
 
-import subprocess
-import sys
-
-from commands import ROOT
+import pytest
+from commands import ROOT, python
 
 from benchmarks import scale
 
@@ -16,13 +14,7 @@ def test_the_page_on_scale_holds_what_its_script_computes() -> None:
 
 def test_the_benchmark_of_ingest_prints_a_row() -> None:
     sample = ("--formats", "jsonl", "--sizes", "300", "--repeats", "1")
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.ingest", *sample],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-    )
+    done = python("-m", "benchmarks.ingest", *sample)
     assert done.returncode == 0, done.stderr
     header, line, row = done.stdout.splitlines()[-3:]
     assert header.count("|") == line.count("|") == row.count("|")
@@ -32,16 +24,11 @@ def test_the_benchmark_of_ingest_prints_a_row() -> None:
     assert min(floor, one, two) > 0, "each side has a peak of memory"
 
 
+@pytest.mark.full
 def test_the_benchmark_of_encode_prints_a_row_for_each_side(encoder) -> None:
     """It also holds the embeddings of all sides against each other."""
     sample = ("--encoder", str(encoder), "--sequences", "40", "--repeats", "1")
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.encode", *sample],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-    )
+    done = python("-m", "benchmarks.encode", *sample)
     assert done.returncode == 0, done.stderr
     header, line, *rows = done.stdout.splitlines()
     assert len({row.count("|") for row in (header, line, *rows)}) == 1
@@ -49,15 +36,10 @@ def test_the_benchmark_of_encode_prints_a_row_for_each_side(encoder) -> None:
     assert sides == ["ragline encode", "loop, sorted by length", "loop, as in the file"]
 
 
+@pytest.mark.full
 def test_the_benchmark_of_training_prints_a_row_whose_curves_coincide() -> None:
     """Beside Keras; PyTorch is no part of the environment that tests run in."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.train", "--quick", "--torch", "none"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-    )
+    done = python("-m", "benchmarks.train", "--quick", "--torch", "none")
     assert done.returncode == 0, done.stderr
     header, _, row = done.stdout.splitlines()[-3:]
     names = [cell.strip() for cell in header.strip("|").split("|")]

@@ -5,14 +5,12 @@ import importlib.metadata
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import tomllib
-from dataclasses import dataclass
 
 import pytest
+from commands import ROOT, Profiled, profiled
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 COMMANDS = {
     "module": [sys.executable, "-m", "ragline"],
     "installed": [str(pathlib.Path(sys.executable).with_name("ragline"))],
@@ -29,37 +27,12 @@ train = "*.jsonl"
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """A command that ended: `imports` are the top-level packages it imported."""
-
-    exit_code: int
-    stdout: str
-    stderr: str
-    imports: frozenset[str]
-
-
-def _ragline(*arguments: object, command: str = "module") -> Done:
-    done = subprocess.run(
-        [*COMMANDS[command], *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"},
-    )
-    lines = done.stderr.splitlines(keepends=True)
-    timings = [line for line in lines if line.startswith("import time:")]
-    found = Done(
-        exit_code=done.returncode,
-        stdout=done.stdout,
-        stderr="".join(line for line in lines if line not in timings),
-        imports=frozenset(line.rpartition("|")[2].strip().partition(".")[0] for line in timings),
-    )
-    assert "ragline" in found.imports, "the profile must show imports, or it shows nothing"
-    assert not found.imports & HEAVY
-    assert "Traceback" not in found.stderr
-    return found
+def _ragline(*arguments: object, command: str = "module") -> Profiled:
+    done = profiled(*COMMANDS[command], *arguments)
+    assert "ragline" in done.imports, "the profile must show imports, or it shows nothing"
+    assert not done.imports & HEAVY
+    assert "Traceback" not in done.stderr
+    return done
 
 
 def _tree(folder: pathlib.Path) -> dict[pathlib.Path, bytes | None]:
@@ -75,17 +48,7 @@ def config(tmp_path: pathlib.Path) -> pathlib.Path:
 
 def test_an_import_that_is_heavy_would_be_seen() -> None:
     """The negative control of the check that every command here goes through."""
-    done = subprocess.run(
-        [sys.executable, "-c", "import ml_metadata"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"},
-    )
-    assert any(
-        line.rpartition("|")[2].strip().partition(".")[0] in HEAVY
-        for line in done.stderr.splitlines()
-    )
+    assert profiled(sys.executable, "-c", "import ml_metadata").imports & HEAVY
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -5,14 +5,12 @@ import fcntl
 import json
 import pathlib
 import shutil
-import subprocess
 import sys
 
 import pytest
+from commands import Profiled, profiled
 
 from ragline.components.push.release import ledger, release_version, transaction
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -41,32 +39,24 @@ def work(tmp_path) -> pathlib.Path:
     return tmp_path / "work"
 
 
-def _ragline(*arguments: object) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "ragline", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-    )
-    assert "| tensorflow\n" not in done.stderr.replace("|   ", "| ")
-    lines = done.stderr.splitlines(keepends=True)
-    done.stderr = "".join(line for line in lines if not line.startswith("import time:"))
+def _ragline(*arguments: object) -> Profiled:
+    done = profiled(sys.executable, "-m", "ragline", *arguments)
+    assert "pipeline" in done.imports and "tensorflow" not in done.imports
     assert "Traceback" not in done.stderr
     return done
 
 
-def _versions(work, *more) -> subprocess.CompletedProcess[str]:
+def _versions(work, *more) -> Profiled:
     return _ragline("versions", "examples/gestures.toml", "--workdir", work, *more)
 
 
-def _rollback(work, *more) -> subprocess.CompletedProcess[str]:
+def _rollback(work, *more) -> Profiled:
     return _ragline("rollback", "examples/gestures.toml", "--workdir", work, *more)
 
 
 def test_every_version_has_its_row(work):
     done = _versions(work)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.exit_code, done.stderr) == (0, "")
     head, rule, *rows = done.stdout.splitlines()
     assert (head.count("|"), rule.count("|")) == (7, 7)
     cells = [[cell.strip() for cell in row.split(" | ", 5)] for row in rows]
@@ -89,7 +79,7 @@ def test_as_json(work):
 
 def test_before_the_first_push_there_are_none(tmp_path):
     done = _versions(tmp_path / "none")
-    assert (done.returncode, len(done.stdout.splitlines())) == (0, 2)
+    assert (done.exit_code, len(done.stdout.splitlines())) == (0, 2)
     assert not (tmp_path / "none").exists()
 
 
@@ -106,14 +96,14 @@ def test_before_the_first_push_there_are_none(tmp_path):
 def test_a_version_that_cannot_be_rolled_back_to_ends_with_2(work, arguments, told):
     before = ledger.state(work / "serving")
     done = _rollback(work, "--why", "w", *arguments)
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.exit_code, done.stdout) == (2, "")
     assert told in done.stderr
     assert ledger.state(work / "serving") == before
 
 
 def test_a_folder_that_holds_no_runs_is_not_made(tmp_path):
     done = _rollback(tmp_path / "none", "--why", "w")
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert done.stderr.startswith("workdir: expected a folder that holds runs")
     assert not (tmp_path / "none").exists()
 
@@ -121,7 +111,7 @@ def test_a_folder_that_holds_no_runs_is_not_made(tmp_path):
 def test_a_ledger_that_is_none_ends_with_2(work):
     (work / "ledger.json").write_text("{")
     done = _versions(work)
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert "ledger.json: expected the list of versions" in done.stderr
     assert (work / "ledger.json").read_text() == "{"
 
@@ -131,6 +121,6 @@ def test_while_a_run_holds_the_work_directory_it_ends_with_75(work):
     with (work / ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = _rollback(work, "--why", "w", "--to", 3)
-    assert (done.returncode, done.stdout) == (75, "")
+    assert (done.exit_code, done.stdout) == (75, "")
     assert "another run holds it" in done.stderr
     assert ledger.state(work / "serving") == before

@@ -2,10 +2,10 @@ import dataclasses
 import os
 import pathlib
 import subprocess
-import sys
 import tomllib
 
 import pytest
+from commands import python
 
 from ragline.components.ingest.options import InputOptions
 from ragline.pipeline.config import Config, ConfigError
@@ -87,9 +87,7 @@ with workdir.opened(config, **{options!r}) as session:
     print(session.folder, file=sys.__stderr__)
 print("afterwards")
 """
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
+    return python("-c", code, check=True)
 
 
 CHATTER = ("from print", "from C++", "from absl", "from ragline")

@@ -2,11 +2,10 @@
 
 import json
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from commands import script
 
 from ragline.components.train.loop.trainer import LOSS, category_term, mean_of
 
@@ -15,9 +14,7 @@ SCRIPT = pathlib.Path(__file__).with_name("train_on_replicas.py")
 
 @pytest.fixture(scope="module")
 def found() -> dict:
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT)], capture_output=True, text=True, check=False
-    )
+    done = script(SCRIPT)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -8,12 +8,11 @@ import json
 import pathlib
 import re
 import signal
-import subprocess
-import sys
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from commands import script
 
 SCRIPT = pathlib.Path(__file__).with_name("train_together.py")
 EPOCHS, PATIENCE, CLIP_NORM = 20, 1, 0.1  # Of its options.
@@ -55,13 +54,7 @@ class Trained:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Trained:
     folder = tmp_path_factory.mktemp("together")
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    done = script(SCRIPT, folder)
     assert done.returncode == 0, done.stderr[-2000:]
     return Trained(codes=json.loads(done.stdout.splitlines()[-1]), folder=folder)
 
