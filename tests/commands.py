@@ -10,7 +10,6 @@ import json
 import multiprocessing
 import os
 import pathlib
-import runpy
 import signal
 import subprocess
 import sys
@@ -177,17 +176,6 @@ def finish(process: Process) -> subprocess.CompletedProcess[str]:
 def ragline(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
     """Runs `ragline ARGUMENTS` to its end; see `start`."""
     return finish(start(*arguments, **options))
-
-
-def _script(path: str, *arguments: str) -> None:
-    sys.path.insert(0, str(pathlib.Path(path).parent))
-    sys.argv = [path, *arguments]
-    runpy.run_path(path, run_name="__main__")
-
-
-def script(path: pathlib.Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Runs a file of Python to its end in a forked process."""
-    return finish(Started(_script, str(path), *map(str, arguments)))
 
 
 def python(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 import pytest
-from commands import script
+from commands import python
 
 from ragline.components.train.loop.trainer import LOSS, category_term, mean_of
 
@@ -14,7 +14,7 @@ SCRIPT = pathlib.Path(__file__).with_name("train_on_replicas.py")
 
 @pytest.fixture(scope="module")
 def found() -> dict:
-    done = script(SCRIPT)
+    done = python(SCRIPT)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])
 

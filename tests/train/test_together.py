@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from commands import script
+from commands import python
 
 SCRIPT = pathlib.Path(__file__).with_name("train_together.py")
 EPOCHS, PATIENCE, CLIP_NORM = 20, 1, 0.1  # Of its options.
@@ -54,7 +54,7 @@ class Trained:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Trained:
     folder = tmp_path_factory.mktemp("together")
-    done = script(SCRIPT, folder)
+    done = python(SCRIPT, folder, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     return Trained(codes=json.loads(done.stdout.splitlines()[-1]), folder=folder)
 
