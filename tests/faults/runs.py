@@ -6,7 +6,7 @@ import pathlib
 import re
 import signal
 import subprocess
-import time
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -53,19 +53,26 @@ def disturb(
     name: str = "run",
     anew: bool = False,
 ) -> tuple[int, str]:
-    """A run to which something is done so many seconds after a stage started.
+    """A run to which something is done so many seconds after a stage started, or when it ends.
 
     Returns:
       Its exit code, and what it said on stderr.
     """
     words = arguments(workdir, *options, name=name)
     process = commands.start(*words, anew=anew, start_new_session=True)
-    said = []
+    said, later = [], threading.Timer(after, do, [process])
     for line in process.stderr:
         said.append(line)
-        if (found := _STARTED.match(line)) and found.group(1) == stage:
-            time.sleep(after)
+        if not (found := _STARTED.match(line)):
+            continue
+        if found.group(1) == stage and after:
+            later.start()
+        elif found.group(1) == stage:
             do(process)
+        elif later.is_alive():  # The stage was faster than the one that was timed.
+            later.cancel()
+            do(process)
+    later.cancel()
     process.communicate()
     return process.returncode, "".join(said)
 

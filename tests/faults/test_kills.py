@@ -23,7 +23,6 @@ _NUMBERS = [0, *(pytest.param(number, marks=pytest.mark.full) for number in rang
 @pytest.mark.parametrize("number", _NUMBERS)
 def test_the_next_run_ends_as_an_undisturbed_one(undisturbed, number):
     stage = _PLAN[number]
-    # Not to the end of it: a stage may be faster than the one that was timed, and be over by then.
     moment = 0.6 * random.Random(number).random()
     workdir = undisturbed.restore(stage)
     exit_code, said = runs.disturb(
