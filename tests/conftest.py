@@ -22,7 +22,19 @@ JAPANESE_VOWELS = ROOT.parent / "shared" / "data" / "japanese_vowels"
 # What one worker does in a row: all that looks at the same run, else a file. The long ones, with
 # their seconds on two quiet cores, go first, so that the short ones fill what is left.
 _SHARED = ("gestures_run", "finished", "vowels_run", "undisturbed", "encoder")
-_SECONDS: dict[str, int] = {}
+_SECONDS = {
+    "gestures_run": 220,
+    "undisturbed": 170,
+    "encoder": 130,
+    "end_to_end/test_spans.py": 120,
+    "vowels_run": 110,
+    "push/test_exports.py": 100,
+    "end_to_end/test_newcomer.py": 80,
+    "ingest/test_executor.py": 60,
+    "push/test_check.py": 50,
+    "end_to_end/test_events.py": 50,
+    "train/test_together.py": 50,
+}
 
 
 @pytest.hookimpl(tryfirst=True)  # Before xdist looks for groups.
