@@ -209,7 +209,7 @@ def trained(
             records.serialised,
             spec=records.spec,
             features=records.features,
-            plan=batching.as_they_come(256),
+            plan=batching.plan_unsorted(256),
         )
         for records in (train, test)
     ]

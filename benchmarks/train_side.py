@@ -58,7 +58,7 @@ def _read(folder: pathlib.Path) -> tf.data.Dataset:
     keras.utils.set_random_seed(0)  # TensorFlow's own seed has a part in a shuffle that has one.
     files = [str(folder / "records.gz")]
     lengths = input_pipeline.read_lengths(files)
-    plan = batching.of_similar_length(lengths, BATCH, FEATURES)
+    plan = batching.plan_similar_length(lengths, BATCH, FEATURES)
     records = input_pipeline.read(files, keep=batching.is_one_pool(lengths, FEATURES))
     return input_pipeline.batches(records, spec=_SPEC, features=FEATURES, plan=plan, shuffle_seed=1)
 

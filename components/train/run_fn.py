@@ -22,7 +22,7 @@ from ragline.components.contract.masking import masked_mean_of
 from ragline.components.contract.signatures import ABSOLUTE, MODEL, N_VALUES, SQUARED, error_sum
 from ragline.components.files.storage import standard, write_json, write_text
 from ragline.components.train.data import batching, input_pipeline
-from ragline.components.train.data.records import Task, job_of
+from ragline.components.train.data.records import Task, training_job
 from ragline.components.train.export import export_model, golden_inputs, reconstruction_samples
 from ragline.components.train.loop import fit_loop, multiworker, training
 from ragline.components.train.loop.cluster import of_environment
@@ -40,11 +40,11 @@ def run_fn(fn_args: Any) -> None:
     """Trains on the transformed records and writes the SavedModel.
 
     Args:
-      fn_args: TFX's, as `records.job_of` takes it; `custom_config` holds `checkpoints`, too, a
-        folder that outlives the execution.
+      fn_args: TFX's, as `records.training_job` takes them; `custom_config` holds `checkpoints`, too,
+        a folder that outlives the execution.
     """
-    job = job_of(fn_args) | {"model_run": fn_args.model_run_dir}
-    task = Task.of(job)
+    job = training_job(fn_args) | {"model_run": fn_args.model_run_dir}
+    task = Task.from_job(job)
     options, train, evaluation = task.options, *(task.splits[split] for split in SPLITS)
     model_run = pathlib.Path(fn_args.model_run_dir)
     curves = training.curves_of(job)
@@ -132,14 +132,14 @@ def _sums(
     @tf.function(input_signature=[batches.element_spec])
     def of_batch(batch: input_pipeline.Batch) -> dict[str, tf.Tensor]:
         embedding = autoencoder.encode(
-            batch.values, batch.length, codes=batch.codes, weight=batch.sample_weight
+            batch.values, batch.length, codes=batch.token_ids, weight=batch.sample_weight
         )
-        outputs = autoencoder.decode(embedding, batch.values, batch.length, codes=batch.codes)
+        outputs = autoencoder.decode(embedding, batch.values, batch.length, codes=batch.token_ids)
         sums = loss.sums_by_sequence(
             batch.values, outputs.values, embedding, batch.length, batch.sample_weight
         )
         sums = categories.with_categories(
-            sums, vocabularies, batch.codes, outputs.logits, batch.code_weight
+            sums, vocabularies, batch.token_ids, outputs.logits, batch.token_weight
         )
         return {name: tf.reduce_sum(sum_) for name, sum_ in sums.items()}
 
@@ -150,7 +150,7 @@ def _summary(
     options: TrainOptions,
     history: list[fit_loop.Epoch],
     replicas: int,
-    plan: batching.Plan,
+    plan: batching.BatchPlan,
 ) -> dict[str, Any]:
     best = fit_loop.best_epoch(history)
     updates = history[1:]

@@ -9,7 +9,7 @@ from tfx.components.tuner.component import TunerFnResult
 
 from ragline.components.contract.columns import ENTITY_ID, SPLITS
 from ragline.components.runtime import progress
-from ragline.components.train.data.records import Records, Task, job_of
+from ragline.components.train.data.records import Records, Task, training_job
 from ragline.components.train.loop import fit_loop
 from ragline.components.train.loop.checkpoint import Checkpoints
 from ragline.components.train.loop.trainer import Trainer, strategy_of
@@ -24,11 +24,11 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     """A search whose every trial is a training like `run_fn`'s, on a part of the training split.
 
     Args:
-      fn_args: TFX's, as `records.job_of` takes them; `custom_config` holds, too, `tune`
+      fn_args: TFX's, as `records.training_job` takes them; `custom_config` holds, too, `tune`
         (TuneOptions as a dictionary) and `trials`, a folder that outlives the execution.
     """
-    job = job_of(fn_args)
-    task, config = Task.of(job), job["config"]
+    job = training_job(fn_args)
+    task, config = Task.from_job(job), job["config"]
     tune = TuneOptions(**config["tune"])
     folder = pathlib.Path(fn_args.working_dir)
     train = task.splits[SPLITS[0]]

@@ -56,7 +56,7 @@ class Outlook:
 
     sequences: dict[str, int]
     steps: int
-    batches: batching.Plan
+    batches: batching.BatchPlan
     waste: float
     updates: int
     parameters: int
@@ -105,8 +105,8 @@ def _outlook(found: Preview, columns: Columns, config: Config) -> Outlook | None
         return None
     whole = 1 / found.share
     drawn = np.random.default_rng(options.seed).permutation(train)
-    batches = batching.of_training(options, drawn, len(columns.features))
-    epoch = batching.epoch_of(batches, drawn, batching.fixed_steps(options, drawn))
+    batches = batching.plan_training(options, drawn, len(columns.features))
+    epoch = batching.epoch_size(batches, drawn, batching.fixed_steps(options, drawn))
     number = parameters(columns, options, config.heads)
     steps = whole * int(found.lengths.sum())
     epochs = options.epochs * (1 + config.tune.trials)

@@ -197,7 +197,7 @@ def _of_training(plan: Plan) -> list[str]:
     ]
 
 
-def _batches(batches: batching.Plan) -> str:
+def _batches(batches: batching.BatchPlan) -> str:
     if batches.steps is not None:
         return f"batches of {batches.steps:,} steps, by length"
     return f"batches of {_plural(batches.sequences or 1, 'sequence')}"

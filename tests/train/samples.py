@@ -24,11 +24,14 @@ OBSERVED = {"observed": tf.io.RaggedFeature(tf.int64, value_key="observed")}
 KIND = HeadOptions(name="kind", column="kind", type="classification", classes=("a", "b", "c"))
 GRADE = HeadOptions(name="grade", column="grade", type="classification", classes=("7", "1", "-3"))
 SCORE = HeadOptions(name="score", column="score", type="regression", weight=0.5)
-WORDS = (
+VOCABULARIES = (
     Vocabulary(category=Category(name="activity", kind="bytes"), size=5),
     Vocabulary(category=Category(name="code", kind="int"), size=3),
 )
-CODES = {word.name: tf.io.RaggedFeature(tf.int64, value_key=word.name) for word in WORDS}
+TOKEN_ID_SPEC = {
+    vocabulary.name: tf.io.RaggedFeature(tf.int64, value_key=vocabulary.name)
+    for vocabulary in VOCABULARIES
+}
 LABELS = {
     "kind": tf.io.VarLenFeature(tf.string),
     "grade": tf.io.VarLenFeature(tf.int64),
@@ -38,23 +41,23 @@ LABELS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One sequence.
+    """Holds one sequence.
 
     Attributes:
       values: float32 [T, F]; 0 where missing.
       observed: bool [T, F]; None if no value of the data set can be missing.
       labels: column -> label, without those that are missing.
-      codes: category -> int64 [T]; -1 where missing.
+      token_ids: category -> int64 [T]; -1 where missing.
     """
 
     values: np.ndarray
     observed: np.ndarray | None = None
     labels: Mapping[str, bytes | int | float] = field(default_factory=dict)
-    codes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    token_ids: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def make(seed: int, lengths: Collection[int], *, missing: bool = False, scale: float = 1.0):
-    """Normal values; a third of them missing, if any; half of the labels."""
+    """Make sequences of normal values, a third missing if `missing`, and half of the labels."""
     rng = np.random.default_rng(seed)
     samples = []
     for length in lengths:
@@ -75,19 +78,20 @@ def make(seed: int, lengths: Collection[int], *, missing: bool = False, scale: f
     return samples
 
 
-def with_codes(seed: int, made: Collection[Sample]) -> list[Sample]:
-    """The same sequences, each with a code a step; a fifth of the activities missing."""
+def with_token_ids(seed: int, made: Collection[Sample]) -> list[Sample]:
+    """Give each step of sequences token ids; a fifth of the activities are missing."""
     rng = np.random.default_rng(seed)
     return [
         dataclasses.replace(
             sample,
-            codes={
-                word.name: np.where(
-                    rng.random(len(sample.values)) < (0.2 if word.category.allow_missing else 0),
+            token_ids={
+                vocabulary.name: np.where(
+                    rng.random(len(sample.values))
+                    < (0.2 if vocabulary.category.allow_missing else 0),
                     -1,
-                    rng.integers(word.size, size=len(sample.values)),
+                    rng.integers(vocabulary.size, size=len(sample.values)),
                 )
-                for word in WORDS
+                for vocabulary in VOCABULARIES
             },
         )
         for sample in made
@@ -95,12 +99,12 @@ def with_codes(seed: int, made: Collection[Sample]) -> list[Sample]:
 
 
 def record(sample: Sample, length: int | None = None) -> bytes:
-    """As Transform writes it."""
+    """Serialise a sequence as Transform writes it."""
     columns = {
         "values": sample.values,
         "length": np.array(len(sample.values) if length is None else length),
         **{name: np.array(label) for name, label in sample.labels.items()},
-        **sample.codes,
+        **sample.token_ids,
     }
     if sample.observed is not None:
         columns["observed"] = sample.observed.astype(np.int64)
@@ -112,24 +116,24 @@ def record(sample: Sample, length: int | None = None) -> bytes:
 
 
 def write(path, records: Collection[bytes]) -> str:
-    """One shard."""
+    """Write one shard."""
     with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
-        for one in records:
-            writer.write(one)
+        for serialised in records:
+            writer.write(serialised)
     return str(path)
 
 
 def read(path: str, *, missing: bool = False, batch_size: int = 256, **options) -> tf.data.Dataset:
-    """The batches of one shard; as they come, unless the options have another plan."""
-    spec = SPEC | LABELS | CODES | (OBSERVED if missing else {})
-    options = {"plan": batching.as_they_come(batch_size)} | options
+    """Read the batches of one shard, in order unless the options have another plan."""
+    spec = SPEC | LABELS | TOKEN_ID_SPEC | (OBSERVED if missing else {})
+    options = {"plan": batching.plan_unsorted(batch_size)} | options
     return input_pipeline.batches(input_pipeline.read([path]), spec=spec, features=F, **options)
 
 
 def filled(
-    batches: tf.data.Dataset, fill: float, extra: int = 0, code: int = 2**62
+    batches: tf.data.Dataset, fill: float, extra: int = 0, token_id: int = 2**62
 ) -> tf.data.Dataset:
-    """The same batches with other padding, and so many steps more of it."""
+    """Fill the padding of batches, and add `extra` steps of it."""
 
     def fill_padding(batch: Batch) -> Batch:
         values, weight = (
@@ -137,13 +141,17 @@ def filled(
             for tensor in (batch.values, batch.sample_weight)
         )
         valid = tf.sequence_mask(batch.length, tf.shape(values)[1])[..., tf.newaxis]
-        codes = {name: tf.pad(one, [[0, 0], [0, extra]]) for name, one in batch.codes.items()}
+        token_ids = {
+            name: tf.pad(ids, [[0, 0], [0, extra]]) for name, ids in batch.token_ids.items()
+        }
         return batch._replace(
             values=tf.where(valid, values, fill),
             sample_weight=weight,
-            codes={name: tf.where(valid[..., 0], one, code) for name, one in codes.items()},
-            code_weight={
-                name: tf.pad(one, [[0, 0], [0, extra]]) for name, one in batch.code_weight.items()
+            token_ids={
+                name: tf.where(valid[..., 0], ids, token_id) for name, ids in token_ids.items()
+            },
+            token_weight={
+                name: tf.pad(ids, [[0, 0], [0, extra]]) for name, ids in batch.token_weight.items()
             },
         )
 
@@ -151,7 +159,7 @@ def filled(
 
 
 def pad(sequences: Collection[np.ndarray], fill: float = 0.0, extra: int = 0):
-    """values [B, T, F] and length [B], with so many steps more than are needed."""
+    """Return values [B, T, F] and length [B], padded by `extra` steps more than needed."""
     length = np.array([len(values) for values in sequences], np.int64)
     padded = np.full(
         (len(sequences), length.max() + extra, sequences[0].shape[1]), fill, np.float32

@@ -63,7 +63,7 @@ def test_the_loss_equals_the_oracle_in_batches_of_any_size(
     made = samples.make(seed, lengths, missing=missing, scale=scale)
     if missing:  # Somewhere a value is there.
         made.append(Sample(values=np.ones((1, F), np.float32), observed=np.array([[True, False]])))
-    similar = batching.of_similar_length(np.array(lengths), batch_size, F)
+    similar = batching.plan_similar_length(np.array(lengths), batch_size, F)
     read = {"plan": similar} if bucketed else {"batch_size": batch_size}
     read["average"] = average
     batches = list(samples.filled(samples.read(_write(path, made), missing=missing, **read), fill))

@@ -10,7 +10,7 @@ from train import samples
 from train.samples import SPEC, F
 
 from ragline.components.train.data import batching, input_pipeline
-from ragline.components.train.data.batching import Plan
+from ragline.components.train.data.batching import BatchPlan
 from ragline.components.train.options import TrainOptions
 
 LENGTHS = st.lists(st.integers(1, 400), max_size=200).map(np.array)
@@ -18,9 +18,9 @@ LIMITS = st.one_of(st.none(), st.integers(1, 500))
 SEEDS = st.one_of(st.none(), st.integers(0, 2**16))
 
 
-def _batches(plan: Plan, lengths: np.ndarray, seed: int | None = None) -> list[list[int]]:
-    chance = None if seed is None else np.random.default_rng(seed)
-    order, bounds = batching.cut(plan, lengths.astype(np.int64), chance)
+def _batches(plan: BatchPlan, lengths: np.ndarray, seed: int | None = None) -> list[list[int]]:
+    generator = None if seed is None else np.random.default_rng(seed)
+    order, bounds = batching.cut_batches(plan, lengths.astype(np.int64), generator)
     assert (order.dtype, bounds.dtype) == (np.int64, np.int64)
     return [order[start:stop].tolist() for start, stop in itertools.pairwise(bounds)]
 
@@ -41,7 +41,7 @@ def _waste(batches: list[list[int]], lengths: np.ndarray) -> float:
 def test_every_sequence_is_in_one_batch_and_no_batch_is_over_its_limits(
     lengths, sequences, steps, sort, equal, seed
 ):
-    plan = Plan(sequences=sequences, steps=steps, sort=sort, equal=equal)
+    plan = BatchPlan(sequences=sequences, steps=steps, sort=sort, equal=equal)
     batches = _batches(plan, lengths, seed)
     assert sorted(itertools.chain(*batches)) == list(range(len(lengths)))
     for batch in batches:
@@ -54,24 +54,24 @@ def test_every_sequence_is_in_one_batch_and_no_batch_is_over_its_limits(
 @given(lengths=LENGTHS, sequences=LIMITS, steps=LIMITS)
 def test_no_two_neighbours_would_have_fitted_into_one_batch(lengths, sequences, steps):
     """Sorted and without chance, the next sequence is always one too many."""
-    batches = _batches(Plan(sequences=sequences, steps=steps), lengths)
+    batches = _batches(BatchPlan(sequences=sequences, steps=steps), lengths)
     for batch, following in itertools.pairwise(batches):
-        together = [*batch, following[0]]
-        over = steps is not None and len(together) * lengths[together].max() > steps
-        assert over or (sequences is not None and len(together) > sequences)
+        joined = [*batch, following[0]]
+        over = steps is not None and len(joined) * lengths[joined].max() > steps
+        assert over or (sequences is not None and len(joined) > sequences)
 
 
 @given(lengths=LENGTHS, seed=st.integers(0, 2**16))
 def test_the_seed_decides_the_plan(lengths, seed):
-    plan = Plan(steps=300)
+    plan = BatchPlan(steps=300)
     assert _batches(plan, lengths, seed) == _batches(plan, lengths, seed)
 
 
 def test_another_seed_puts_others_together_and_in_another_order():
     lengths = np.random.default_rng(0).integers(50, 100, 500)
-    one, other = (_batches(Plan(steps=800), lengths, seed) for seed in (1, 2))
-    assert len({frozenset(batch) for batch in one} & {frozenset(batch) for batch in other}) < 5
-    longest = [lengths[batch].max() for batch in one]
+    first, second = (_batches(BatchPlan(steps=800), lengths, seed) for seed in (1, 2))
+    assert len({frozenset(batch) for batch in first} & {frozenset(batch) for batch in second}) < 5
+    longest = [lengths[batch].max() for batch in first]
     assert abs(np.corrcoef(longest, np.arange(len(longest)))[0, 1]) < 0.5
 
 
@@ -80,26 +80,26 @@ def test_another_seed_puts_others_together_and_in_another_order():
 def test_log_normal_lengths_waste_at_most_a_twentieth(sigma, number, sequences):
     rng = np.random.default_rng(3)
     lengths = np.clip(np.exp(rng.normal(np.log(60), sigma, number)), 5, 400).astype(np.int64)
-    plan = batching.of_similar_length(lengths, sequences, features=8)
+    plan = batching.plan_similar_length(lengths, sequences, features=8)
     pools = [lengths[start : start + plan.pool] for start in range(0, number, plan.pool)]
-    found = [(_batches(plan, pool, seed), pool) for seed, pool in enumerate(pools)]
-    computed = sum(len(b) * pool[b].max() for batches, pool in found for b in batches)
+    batches_of_pools = [(_batches(plan, pool, seed), pool) for seed, pool in enumerate(pools)]
+    computed = sum(len(b) * pool[b].max() for batches, pool in batches_of_pools for b in batches)
     assert 1 - lengths.sum() / computed <= 0.05
-    # Few batches are left over: as good as all of them are of the size that was asked for.
-    assert sum(len(batches) for batches, _ in found) <= 1.2 * computed / plan.steps
+    # Few batches are left over: nearly all of them are as large as the budget allows.
+    assert sum(len(batches) for batches, _ in batches_of_pools) <= 1.2 * computed / plan.steps
 
 
 def test_without_chance_similar_lengths_waste_less():
     lengths = np.random.default_rng(4).integers(1, 300, 2_000)
-    plan = batching.of_similar_length(lengths, 32, features=2)
+    plan = batching.plan_similar_length(lengths, 32, features=2)
     assert _waste(_batches(plan, lengths), lengths) < _waste(_batches(plan, lengths, 1), lengths)
 
 
 def test_a_pool_is_bounded_by_its_values_and_holds_many_batches():
     short, long = np.full(100, 10), np.full(100, 10_000)
-    assert batching.of_similar_length(short, 32, features=8).pool == 2**23 // 80
-    assert batching.of_similar_length(long, 32, features=8).pool == 64 * 32
-    assert batching.of_similar_length(np.zeros(0, np.int64), 32, features=1).steps == 32
+    assert batching.plan_similar_length(short, 32, features=8).pool == 2**23 // 80
+    assert batching.plan_similar_length(long, 32, features=8).pool == 64 * 32
+    assert batching.plan_similar_length(np.zeros(0, np.int64), 32, features=1).steps == 32
 
 
 @pytest.mark.parametrize("padding", ["crop", "equal_length", "keras"])
@@ -108,17 +108,17 @@ def test_the_epoch_is_the_one_that_the_input_pipeline_makes(tmp_path, padding):
     made = samples.make(0, lengths.tolist())
     path = samples.write(tmp_path / "a.gz", map(samples.record, made))
     options = TrainOptions(padding=padding, batch_size=4)
-    plan = batching.of_training(options, lengths, F)
+    plan = batching.plan_training(options, lengths, F)
     fixed = batching.fixed_steps(options, lengths)
-    found = [
+    shapes = [
         batch.values.shape[:2]
         for batch in input_pipeline.batches(
             input_pipeline.read([path]), spec=SPEC, features=F, plan=plan, fixed_steps=fixed
         )
     ]
-    epoch = batching.epoch_of(plan, lengths, fixed)
-    assert epoch.batches == len(found)
-    assert epoch.padded_steps == sum(rows * steps for rows, steps in found)
-    assert epoch.steps == lengths.sum()
+    expected = batching.epoch_size(plan, lengths, fixed)
+    assert expected.batches == len(shapes)
+    assert expected.padded_steps == sum(rows * steps for rows, steps in shapes)
+    assert expected.steps == lengths.sum()
     if padding == "equal_length":
-        assert (epoch.padded_steps, epoch.waste) == (epoch.steps, 0.0)
+        assert (expected.padded_steps, expected.waste) == (expected.steps, 0.0)

@@ -12,7 +12,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from train import samples
-from train.samples import FILLS, WORDS, F, Sample
+from train.samples import FILLS, VOCABULARIES, F, Sample
 
 from ragline.components.contract.columns import Category
 from ragline.components.train.data import batching, input_pipeline
@@ -23,7 +23,7 @@ from ragline.components.train.objective import categories
 from ragline.components.train.objective.categories import Vocabulary
 from ragline.components.train.options import TrainOptions
 
-ACTIVITY, CODE = (word.name for word in WORDS)
+ACTIVITY, CODE = (word.name for word in VOCABULARIES)
 LENGTHS = (9, 1, 4, 17, 2, 12, 3, 5, 30, 1, 8)
 AVERAGES = ("value", "step", "sequence")
 some_lengths = st.lists(st.integers(1, 9), min_size=1, max_size=7)
@@ -38,7 +38,11 @@ def _trainer(options: TrainOptions, step: float = 2.0**10) -> Trainer:
     """One plain gradient step, which hides nothing of the gradient."""
     strategy = tf.distribute.get_strategy()
     trainer = Trainer(
-        features=F, options=options, strategy=strategy, vocabularies=WORDS, heads=(samples.KIND,)
+        features=F,
+        options=options,
+        strategy=strategy,
+        vocabularies=VOCABULARIES,
+        heads=(samples.KIND,),
     )
     trainer.optimizer = keras.optimizers.SGD(step)
     return trainer
@@ -65,7 +69,7 @@ def folder(tmp_path_factory) -> pathlib.Path:
 
 
 def _made(seed: int, lengths=LENGTHS) -> list[Sample]:
-    return samples.with_codes(seed, samples.make(seed, lengths, missing=True))
+    return samples.with_token_ids(seed, samples.make(seed, lengths, missing=True))
 
 
 def _read(path, made: list[Sample], **options) -> tf.data.Dataset:
@@ -87,7 +91,7 @@ class Weights:
         """Values and embedded codes [T, F + sum E], 0 where missing."""
         embedded = [
             np.where(codes[:, np.newaxis] >= 0, self.tables[name][codes], 0.0)
-            for name, codes in sample.codes.items()
+            for name, codes in sample.token_ids.items()
         ]
         return np.concatenate([sample.values, *embedded], axis=1)
 
@@ -106,7 +110,7 @@ class Weights:
         return np.array(
             [
                 oracle.cross_entropy(row, code)
-                for row, code in zip(logits, sample.codes[name], strict=True)
+                for row, code in zip(logits, sample.token_ids[name], strict=True)
                 if code >= 0
             ]
         )
@@ -129,9 +133,9 @@ def test_values_logits_and_cross_entropies_equal_the_oracle(folder, shape, strat
     weights = Weights(_start(options))
     [batch] = samples.filled(_read(folder / "oracle", made), np.nan, extra=2)
     code = trainer.model.encode(
-        batch.values, batch.length, codes=batch.codes, weight=batch.sample_weight
+        batch.values, batch.length, codes=batch.token_ids, weight=batch.sample_weight
     )
-    outputs = trainer.model.decode(code, batch.values, batch.length, codes=batch.codes)
+    outputs = trainer.model.decode(code, batch.values, batch.length, codes=batch.token_ids)
     for row, sample in enumerate(made):
         steps = len(sample.values)
         expected = weights.values(sample, options)
@@ -156,7 +160,7 @@ def test_what_is_reported_equals_the_oracle(folder, strategy, average, seed, len
     batches = _read(
         folder / "reported",
         made,
-        plan=batching.of_training(
+        plan=batching.plan_training(
             dataclasses.replace(options, batch_size=batch_size), np.array(lengths), F
         ),
         average=average,
@@ -180,7 +184,7 @@ def test_what_stands_in_the_padding_of_codes_changes_nothing(folder, content):
     options = _options(decoder="teacher")
     batches = _read(folder / "content", _made(4))
     expected, reported = _update(options, samples.filled(batches, 0.0, 3))
-    found, again = _update(options, samples.filled(batches, np.nan, 3, code=content))
+    found, again = _update(options, samples.filled(batches, np.nan, 3, token_id=content))
     for one, other in zip(expected, found, strict=True):
         assert np.abs(one).max() > 0
         np.testing.assert_array_equal(other, one)
@@ -231,7 +235,7 @@ def test_the_objective_is_the_sum_of_its_terms(folder):
         return total
 
     start = [weight.astype(np.float64) for weight in _start(options)]
-    used = made[0].codes[CODE][0]
+    used = made[0].token_ids[CODE][0]
     for index, place in ((0, (F, 0)), (5, (0, 1)), (-7, (used, 0)), (-6, (1, 2)), (-3, (0,))):
         slopes = []
         for side in (-1e-5, 1e-5):
@@ -250,16 +254,18 @@ def test_the_gradient_of_padding_is_exactly_0(folder, fill, strategy):
     autoencoder = _trainer(options).model
     autoencoder.set_weights(_start(options))
     made = [
-        dataclasses.replace(sample, codes=sample.codes | {CODE: np.minimum(sample.codes[CODE], 1)})
+        dataclasses.replace(
+            sample, codes=sample.token_ids | {CODE: np.minimum(sample.token_ids[CODE], 1)}
+        )
         for sample in _made(7)
     ]
-    [batch] = samples.filled(_read(folder / "gradient", made), fill, extra=2, code=2)
+    [batch] = samples.filled(_read(folder / "gradient", made), fill, extra=2, token_id=2)
     values, table = tf.Variable(batch.values), autoencoder.tables[1].embeddings.value
     with tf.GradientTape() as tape:
-        code = autoencoder.encode(values, batch.length, codes=batch.codes)
-        outputs = autoencoder.decode(code, values, batch.length, codes=batch.codes)
+        code = autoencoder.encode(values, batch.length, codes=batch.token_ids)
+        outputs = autoencoder.decode(code, values, batch.length, codes=batch.token_ids)
         entropies = [
-            categories.cross_entropy(batch.codes[name], logits, batch.code_weight[name])
+            categories.cross_entropy(batch.token_ids[name], logits, batch.token_weight[name])
             for name, logits in outputs.logits.items()
         ]
         objective = tf.add_n([tf.reduce_sum(entropy) for entropy in entropies])
@@ -310,7 +316,7 @@ def test_the_code_0_is_a_code_like_any_other():
 
 def test_sums_by_sequence_and_the_finite_share():
     """In the third sequence a logit that counts is not finite; in the second, one that does not."""
-    vocabulary = WORDS[1]
+    vocabulary = VOCABULARIES[1]
     logits = np.array(
         [[[2, 0, 0], [0, 1, 0]], [[0, 0, 3], [np.nan, 0, 0]], [[0, 0, 0], [np.inf, 0, 0]]],
         np.float32,
@@ -355,12 +361,14 @@ def test_the_size_of_an_embedding(size, expected):
 
 def test_the_textbook_model_refuses_categories():
     with pytest.raises(ValueError, match="expected no categories, received activity, code"):
-        architecture.build(features=F, options=TrainOptions(padding="keras"), vocabularies=WORDS)
+        architecture.build(
+            features=F, options=TrainOptions(padding="keras"), vocabularies=VOCABULARIES
+        )
 
 
 def test_a_record_whose_codes_have_another_length_stops_training(folder):
     made = _made(8, (3, 2))
-    made[1].codes[CODE] = np.zeros(3, np.int64)
+    made[1].token_ids[CODE] = np.zeros(3, np.int64)
     with pytest.raises(tf.errors.InvalidArgumentError, match="the steps of code are not as many"):
         list(_read(folder / "length", made))
 
@@ -385,7 +393,7 @@ def test_an_epoch_reports_each_category_and_is_judged_by_all(folder):
     for name in (ACTIVITY, CODE):
         expected = np.concatenate([weights.entropies(sample, name, options) for sample in made])
         right = sum(
-            int((logits.argmax(axis=1) == sample.codes[name]).sum())
+            int((logits.argmax(axis=1) == sample.token_ids[name]).sum())
             for sample in made
             for logits in [weights.logits(sample, name, options)]
         )
@@ -408,7 +416,7 @@ def test_an_epoch_reports_each_category_and_is_judged_by_all(folder):
 def test_without_categories_batches_and_weights_are_as_they_were(folder):
     file = samples.write(folder / "plain", [samples.record(one) for one in samples.make(1, (3, 2))])
     [batch] = samples.read(file)
-    assert (batch.codes, batch.code_weight) == ({}, {})
+    assert (batch.token_ids, batch.token_weight) == ({}, {})
     plain, worded = (
         Trainer(
             features=F,
@@ -416,8 +424,8 @@ def test_without_categories_batches_and_weights_are_as_they_were(folder):
             strategy=tf.distribute.get_strategy(),
             vocabularies=words,
         ).model
-        for words in ((), WORDS)
+        for words in ((), VOCABULARIES)
     )
     assert (plain.tables, plain.words) == ([], [])
     assert len(worded.weights) == len(plain.weights) + 6
-    assert input_pipeline.Batch._fields[-2:] == ("codes", "code_weight")
+    assert input_pipeline.Batch._fields[-2:] == ("token_ids", "token_weight")

@@ -226,7 +226,7 @@ def test_padding_has_a_share_in_the_textbook_model_alone(path):
         batches = samples.read(
             path,
             missing=True,
-            plan=batching.of_training(options, lengths, F),
+            plan=batching.plan_training(options, lengths, F),
             fixed_steps=batching.fixed_steps(options, lengths),
         )
         found = padding_diagnostics.of_padding(
@@ -277,7 +277,7 @@ def test_equal_length_batches_hold_one_length_and_no_padding(tmp_path_factory, l
     file = tmp_path_factory.mktemp("equal") / "shard"
     path = samples.write(file, [samples.record(sample) for sample in made])
     options = _options(padding="equal_length", batch_size=size)
-    plan = batching.of_training(options, input_pipeline.read_lengths([path]), F)
+    plan = batching.plan_training(options, input_pipeline.read_lengths([path]), F)
     seen = []
     for batch in samples.read(path, plan=plan, shuffle_seed=1):
         assert (batch.length.numpy() == batch.values.shape[1]).all()

@@ -153,9 +153,9 @@ def test_evaluation_is_the_same_in_any_batches(folder, batch_size, bucketed):
     batches = _read(
         folder / "eval",
         [samples.record(sample) for sample in made],
-        plan=batching.of_similar_length(lengths, batch_size, F)
+        plan=batching.plan_similar_length(lengths, batch_size, F)
         if bucketed
-        else batching.as_they_come(batch_size),
+        else batching.plan_unsorted(batch_size),
         shuffle_seed=batch_size,
     )
     alone = batch_size == 1 and not bucketed

@@ -38,7 +38,7 @@ def files(sequences, tmp_path_factory) -> list[str]:
 
 
 def _batches(files, **options):
-    plan = batching.of_similar_length(input_pipeline.read_lengths(files), 8, F)
+    plan = batching.plan_similar_length(input_pipeline.read_lengths(files), 8, F)
     return input_pipeline.batches(
         input_pipeline.read(files), spec=SPEC, features=F, **{"plan": plan} | options
     )
@@ -71,8 +71,8 @@ def test_batches_of_similar_length_hold_little_padding(files, sequences):
     lengths = np.array([len(values) for values in sequences])
     similar = list(_batches(files, shuffle_seed=1))
     padded = sum(batch.sample_weight.numpy().size for batch in similar)
-    as_they_come = _batches(files, plan=batching.as_they_come(8))
-    unsorted = sum(batch.sample_weight.numpy().size for batch in as_they_come)
+    in_order = _batches(files, plan=batching.plan_unsorted(8))
+    unsorted = sum(batch.sample_weight.numpy().size for batch in in_order)
     assert 1 - lengths.sum() / padded < 0.05
     assert padded < 0.7 * unsorted
     budget = np.ceil(8 * lengths.mean())
@@ -91,7 +91,7 @@ def test_the_seed_decides_the_order(files, sequences):
 
 def test_every_pool_is_shuffled_by_a_chance_of_its_own(files, sequences):
     """And the pools together are all of the data."""
-    plan = dataclasses.replace(batching.of_similar_length(np.array([20]), 2, F), pool=70)
+    plan = dataclasses.replace(batching.plan_similar_length(np.array([20]), 2, F), pool=70)
     seen = _order(_batches(files, plan=plan, shuffle_seed=1))
     assert sorted(seen) == list(range(len(sequences)))
     assert seen == _order(_batches(files, plan=plan, shuffle_seed=1))
@@ -104,7 +104,7 @@ def test_a_missing_value_has_a_weight_of_its_own(tmp_path):
         tmp_path / "missing.gz", [_record(long, observed), _record(short, np.array([[0, 1]]))]
     )
     [batch] = input_pipeline.batches(
-        input_pipeline.read([file]), spec=SPEC_MISSING, features=F, plan=batching.as_they_come(8)
+        input_pipeline.read([file]), spec=SPEC_MISSING, features=F, plan=batching.plan_unsorted(8)
     )
     expected = np.zeros((2, 3, F))
     expected[0], expected[1, 0] = observed, [0, 1]
@@ -114,7 +114,7 @@ def test_a_missing_value_has_a_weight_of_its_own(tmp_path):
 def test_a_record_whose_length_is_not_that_of_its_values_stops_training(tmp_path):
     file = samples.write(tmp_path / "wrong.gz", [_record(np.ones((3, F), np.float32), length=4)])
     wrong = input_pipeline.batches(
-        input_pipeline.read([file]), spec=SPEC, features=F, plan=batching.as_they_come(1)
+        input_pipeline.read([file]), spec=SPEC, features=F, plan=batching.plan_unsorted(1)
     )
     with pytest.raises(tf.errors.InvalidArgumentError, match="the steps of values are not as many"):
         list(wrong)

@@ -18,7 +18,7 @@ from tfx.types import standard_artifacts
 
 from ragline.components.contract.artifacts import TRIALS_FILE
 from ragline.components.contract.columns import ENTITY_ID
-from ragline.components.train.data.records import Task, job_of
+from ragline.components.train.data.records import Task, training_job
 from ragline.components.train.options import TrainOptions, TuneOptions
 from ragline.components.train.tuner_fn import divide, tuner_fn
 
@@ -57,7 +57,7 @@ def _entities(file: str) -> list[bytes]:
 
 
 def test_records_are_divided_by_entity_and_none_is_lost(fn_args, tmp_path):
-    train = Task.of(job_of(fn_args)).splits["train"]
+    train = Task.from_job(training_job(fn_args)).splits["train"]
     parts = divide(train, 0.25, tmp_path)
     kept, held = (_entities(part.files[0]) for part in parts)
     assert sorted(kept + held) == sorted(_entities(fn_args.train_files[0]))
@@ -97,7 +97,9 @@ def test_tfx_searches_and_the_trainer_takes_what_was_best(fn_args, tmp_path):
     assert all(0 < score < 20 for score in scores.values())
     first = next(trial for trial in trials if trial["trial_id"] == "0")
     assert (first["units"], first["learning_rate"]) == (5, 0.02)
-    tuned = Task.of(job_of(SimpleNamespace(**{**vars(fn_args), "hyperparameters": best}))).options
+    tuned = Task.from_job(
+        training_job(SimpleNamespace(**{**vars(fn_args), "hyperparameters": best}))
+    ).options
     setting = {key: value for key, value in trials[0].items() if key not in ("trial_id", "score")}
     assert tuned == dataclasses.replace(OPTIONS, **setting)
     # Another search finds the same, whatever the eval split is: it is not scored by that.

@@ -44,9 +44,9 @@ class Case:
             if row < 2:
                 sample.labels["kind"] = b"b"
         if self.vocabularies:
-            made = samples.with_codes(0, made)
+            made = samples.with_token_ids(0, made)
             for sample in made[(self.sequences + 1) // 2 :]:
-                sample.codes["activity"][:] = -1
+                sample.token_ids["activity"][:] = -1
         path = samples.write(
             f"{folder}/shard", [samples.record(sample) for sample in made[: self.sequences]]
         )
@@ -73,7 +73,7 @@ CASES = {
     "categories": lambda: Case(
         sequences=7,
         options=TrainOptions(**SIZE, clip_norm=1e9, micro_batches=2, average="sequence"),
-        vocabularies=samples.WORDS,
+        vocabularies=samples.VOCABULARIES,
         optimizer=keras.optimizers.SGD(1.0),
     ),
 }

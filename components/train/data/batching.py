@@ -1,4 +1,4 @@
-"""Which sequences share a batch: pure functions of their lengths, without TensorFlow.
+"""Plan which sequences share a batch: pure functions of their lengths, without TensorFlow.
 
 A batch is padded to its longest sequence, so sequences of nearly the same length belong together.
 They are sorted by length and cut where a batch is full: no more padded steps than a budget, so that
@@ -29,16 +29,16 @@ _POOL_BATCHES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """How sequences are put into batches.
+class BatchPlan:
+    """Holds how sequences are put into batches.
 
     Attributes:
-      sequences: of a batch, at most; None for as many as the steps allow.
-      steps: of a batch, padding included, at most, but that any sequence may be a batch alone; None
-        for no limit.
-      sort: by length; otherwise the order stays.
-      equal: whether all sequences of a batch must be of one length.
-      pool: how many sequences are planned together.
+      sequences: most sequences of a batch; None for as many as the steps allow.
+      steps: most steps of a batch, padding included (the token budget); a longer sequence is a
+        batch alone. None for no limit.
+      sort: whether sequences are sorted by length; otherwise their order stays.
+      equal: whether all sequences of a batch must have the same length.
+      pool: the number of sequences that are planned at once.
     """
 
     sequences: int | None = None
@@ -49,13 +49,13 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Epoch:
-    """What one pass over a split is.
+class EpochSize:
+    """Counts the batches and steps of one pass over a split.
 
     Attributes:
-      batches: how many there are; of training, the number of updates.
-      steps: valid steps in them.
-      padded_steps: steps in them, padding included.
+      batches: the number of batches; of training, the number of updates.
+      steps: the number of valid steps.
+      padded_steps: the number of steps, padding included.
     """
 
     batches: int
@@ -64,68 +64,68 @@ class Epoch:
 
     @property
     def waste(self) -> float:
-        """The share of padding."""
+        """Return the share of padding."""
         return 1.0 - self.steps / self.padded_steps if self.padded_steps else 0.0
 
 
-def of_training(options: TrainOptions, lengths: np.ndarray, features: int) -> Plan:
-    """Which sequences share a batch in training.
+def plan_training(options: TrainOptions, lengths: np.ndarray, features: int) -> BatchPlan:
+    """Plan the batches of training.
 
     Args:
-      options: strategy and batch size.
+      options: padding strategy and batch size.
       lengths: int64 [N], of the training split.
       features: F.
     """
     if options.padding == "keras":
-        return as_they_come(options.batch_size)
+        return plan_unsorted(options.batch_size)
     if options.padding == "equal_length":
-        return of_equal_length(lengths, options.batch_size, features)
-    return of_similar_length(lengths, options.batch_size, features)
+        return plan_equal_length(lengths, options.batch_size, features)
+    return plan_similar_length(lengths, options.batch_size, features)
 
 
 def fixed_steps(options: TrainOptions, lengths: np.ndarray) -> int | None:
-    """The number of steps that every training batch is padded to; None for its own longest."""
+    """Return the number of steps that every batch is padded to; None for its own longest."""
     return int(lengths.max()) if options.padding == "keras" else None
 
 
-def as_they_come(sequences: int) -> Plan:
-    """Batches of so many sequences, in the order in which they are read."""
-    return Plan(sequences=sequences, sort=False)
+def plan_unsorted(sequences: int) -> BatchPlan:
+    """Plan batches of so many sequences, in the order in which they are read."""
+    return BatchPlan(sequences=sequences, sort=False)
 
 
-def of_equal_length(lengths: np.ndarray, sequences: int, features: int) -> Plan:
-    """Batches of so many sequences of one length; fewer where no more are of it."""
-    return Plan(sequences=sequences, equal=True, pool=_pool(lengths, sequences, features))
+def plan_equal_length(lengths: np.ndarray, sequences: int, features: int) -> BatchPlan:
+    """Plan batches of so many sequences of equal length; fewer where no more have it."""
+    return BatchPlan(sequences=sequences, equal=True, pool=_pool(lengths, sequences, features))
 
 
-def of_similar_length(lengths: np.ndarray, sequences: int, features: int) -> Plan:
-    """Batches of as many padded steps as so many sequences of mean length have.
+def plan_similar_length(lengths: np.ndarray, sequences: int, features: int) -> BatchPlan:
+    """Plan batches of as many padded steps as so many sequences of mean length have.
 
     An epoch then has about as many updates as if each batch held just so many sequences.
 
     Args:
       lengths: int64 [N], of the whole split.
-      sequences: of mean length, in a batch.
+      sequences: the number of sequences in a batch, if all had the mean length.
       features: F.
     """
     steps = math.ceil(_mean(lengths) * sequences)
-    return Plan(steps=steps, pool=_pool(lengths, sequences, features))
+    return BatchPlan(steps=steps, pool=_pool(lengths, sequences, features))
 
 
 def is_one_pool(lengths: np.ndarray, features: int) -> bool:
-    """Whether the records of a split are few enough to be held in memory, and planned, at once."""
+    """Tell whether a split's records are few enough to be held in memory, and planned, at once."""
     return int(lengths.sum()) * features <= _POOL_VALUES
 
 
-def cut(
-    plan: Plan, lengths: np.ndarray, generator: np.random.Generator | None = None
+def cut_batches(
+    plan: BatchPlan, lengths: np.ndarray, generator: np.random.Generator | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Puts a pool of sequences into batches; each sequence into exactly one.
+    """Put each sequence of a pool into exactly one batch.
 
     Args:
       plan: what a batch may hold.
       lengths: int64 [N], each at least 1.
-      generator: of chance; without it, the batches come sorted, and the same every time.
+      generator: source of the random order; None for batches sorted by length.
 
     Returns:
       (order, bounds): int64 [N], all of 0 to N - 1, and int64 [batches + 1], from 0 to N: batch i
@@ -146,26 +146,26 @@ def cut(
     return np.concatenate([order[:0], *shuffled]), np.cumsum([0, *map(len, shuffled)])
 
 
-def epoch_of(plan: Plan, lengths: np.ndarray, fixed: int | None = None) -> Epoch:
-    """One epoch over sequences in the order given, without chance.
+def epoch_size(plan: BatchPlan, lengths: np.ndarray, fixed: int | None = None) -> EpochSize:
+    """Count the batches and steps of one epoch over sequences in this order, not shuffled.
 
     Args:
-      plan: of the batches.
+      plan: the plan of the batches.
       lengths: int64 [N], in the order in which they are read.
       fixed: the number of steps that every batch is padded to; None for its own longest.
     """
     batches = padded = 0
     for start in range(0, len(lengths), plan.pool):
         pool = lengths[start : start + plan.pool]
-        order, bounds = cut(plan, pool)
+        order, bounds = cut_batches(plan, pool)
         longest = np.maximum.reduceat(pool[order], bounds[:-1])
         batches += len(longest)
         padded += int((np.diff(bounds) * (longest if fixed is None else fixed)).sum())
-    return Epoch(batches=batches, steps=int(lengths.sum()), padded_steps=padded)
+    return EpochSize(batches=batches, steps=int(lengths.sum()), padded_steps=padded)
 
 
-def _bounds(plan: Plan, lengths: list[int]) -> list[int]:
-    """Where to cut sequences of these lengths, in this order."""
+def _bounds(plan: BatchPlan, lengths: list[int]) -> list[int]:
+    """Return where to cut sequences of these lengths, in this order."""
     bounds, shortest, longest = [0], 0, 0
     for place, length in enumerate(lengths):
         held = place - bounds[-1]

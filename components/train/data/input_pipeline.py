@@ -1,4 +1,4 @@
-"""Transformed records -> padded batches of sequences of similar length, with their sample_weight.
+"""Read transformed records as padded batches of sequences of similar length, with sample_weight.
 
 Records stay as they were written until their batch is known (`batching`), and are parsed a batch at
 a time: a record at a time took longer than a small model's step.
@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from ragline.components.contract.columns import LENGTH, OBSERVED, VALUES
 from ragline.components.train.data import batching
-from ragline.components.train.data.batching import Plan
+from ragline.components.train.data.batching import BatchPlan
 from ragline.components.train.options import HeadOptions
 
 # Batches that are parsed at once, and batches that wait.
@@ -23,7 +23,7 @@ _LENGTH_SPEC = {LENGTH: tf.io.FixedLenFeature([], tf.int64)}
 
 
 class Batch(NamedTuple):
-    """One padded batch.
+    """Holds one padded batch.
 
     Attributes:
       values: float32 [B, T, F], standardised, 0 in the padding and where missing.
@@ -32,8 +32,8 @@ class Batch(NamedTuple):
         counts.
       labels: head -> int64 [B], the class, or float32 [B]; 0 where the label is missing.
       label_weight: head -> float32 [B]; 1 where the label is there, 0 where it is missing.
-      codes: category -> int64 [B, T]; negative where the word is missing, 0 in the padding.
-      code_weight: category -> float32 [B, T]; above 0 where it counts.
+      token_ids: category -> int64 [B, T]; negative where the token is missing, 0 in the padding.
+      token_weight: category -> float32 [B, T]; above 0 where it counts.
     """
 
     values: tf.Tensor
@@ -41,23 +41,24 @@ class Batch(NamedTuple):
     sample_weight: tf.Tensor
     labels: dict[str, tf.Tensor]
     label_weight: dict[str, tf.Tensor]
-    codes: dict[str, tf.Tensor]
-    code_weight: dict[str, tf.Tensor]
+    token_ids: dict[str, tf.Tensor]
+    token_weight: dict[str, tf.Tensor]
 
 
 def read(files: Collection[str], *, keep: bool = False) -> tf.data.Dataset:
-    """Records as they were written.
+    """Read serialised records.
 
     Args:
       files: gzipped TFRecord shards.
-      keep: in memory from the first pass on; to unpack them takes as long as some small updates.
+      keep: whether records stay in memory from the first pass on; to unpack them takes as long as
+        some small updates.
     """
     records = tf.data.TFRecordDataset(list(files), "GZIP")
     return records.cache() if keep else records
 
 
 def read_lengths(files: Collection[str]) -> np.ndarray:
-    """The length of every record, int64 [N], without reading its values."""
+    """Read the length of every record, int64 [N], without its values."""
     lengths = [_lengths(batch).numpy() for batch in read(files).batch(1024)]
     return np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
 
@@ -71,24 +72,24 @@ def batches(
     *,
     spec: Mapping[str, Any],
     features: int,
-    plan: Plan,
+    plan: BatchPlan,
     average: str = "value",
     heads: Collection[HeadOptions] = (),
     categories: Collection[str] = (),
     fixed_steps: int | None = None,
     shuffle_seed: int | None = None,
 ) -> tf.data.Dataset:
-    """Every record once, in padded batches.
+    """Read every record once, in padded batches.
 
     Args:
-      records: transformed ones, as of `read`.
-      spec: of the transformed records, as Transform states it (it names the column of a ragged
-        output in its own way); `observed` is in it where values can be missing.
+      records: serialised, transformed records; see `read`.
+      spec: feature spec of the transformed records, as Transform states it (it names the column of
+        a ragged output in its own way); `observed` is in it where values can be missing.
       features: F.
       plan: which sequences share a batch.
-      average: what the weights make alike: each `value`, each `step` or each `sequence`.
-      heads: whose labels the batches carry.
-      categories: whose codes the batches carry, by name.
+      average: what counts alike by the weights: each `value`, each `step` or each `sequence`.
+      heads: heads whose labels the batches carry.
+      categories: names of the categories whose token ids the batches carry.
       fixed_steps: T of every batch; None pads each batch to its own longest sequence.
       shuffle_seed: None keeps the order of the records; the same seed gives the same batches.
 
@@ -99,8 +100,8 @@ def batches(
         records = records.shuffle(plan.pool, seed=shuffle_seed)
 
     def cut(pool: np.int64, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        chance = None if shuffle_seed is None else np.random.default_rng([shuffle_seed, pool])
-        return batching.cut(plan, lengths, chance)
+        generator = None if shuffle_seed is None else np.random.default_rng([shuffle_seed, pool])
+        return batching.cut_batches(plan, lengths, generator)
 
     def planned(pool: tf.Tensor, records: tf.Tensor) -> tf.RaggedTensor:
         order, bounds = tf.numpy_function(
@@ -137,11 +138,11 @@ def batches(
 
 
 def one_pass(batches: Iterable[Any]) -> Iterator[Any]:
-    """Iterates over batches of records, with Python's search for cyclic garbage put off.
+    """Iterate over batches while Python's search for cyclic garbage is off.
 
-    It starts in whatever thread allocates, those in which TensorFlow runs a `numpy_function` among
-    them, and what it frees may call TensorFlow (a table's `__del__` does) and wait for a thread of
-    the pool that it stands in itself: for ever, if all others are taken. A batch leaves no cycles.
+    The search starts in whatever thread allocates, also in one in which TensorFlow runs a
+    `numpy_function`. What it frees may call TensorFlow (a table's `__del__` does) and wait for a
+    thread of the same pool: for ever, if all others are taken. A batch leaves no cycles.
     """
     was_on = gc.isenabled()
     gc.disable()
@@ -155,11 +156,11 @@ def one_pass(batches: Iterable[Any]) -> Iterator[Any]:
 def sums_over(
     batches: Iterable[Any], sums_of: Callable[[Any], Mapping[str, tf.Tensor]]
 ) -> dict[str, float]:
-    """What the batches of one pass add up to; see `one_pass`.
+    """Add up the sums of all batches of one pass; see `one_pass`.
 
     Args:
-      batches: at least one, or nothing is found.
-      sums_of: a batch's own sums, float64 scalars, of the same names each time.
+      batches: the batches; of none, the result is empty.
+      sums_of: batch -> its sums, name -> float64 scalar, with the same names for every batch.
     """
     totals: dict[str, tf.Tensor] = {}
     for batch in one_pass(batches):
@@ -178,20 +179,20 @@ def parse(
     categories: Collection[str] = (),
     fixed_steps: int | None = None,
 ) -> Batch:
-    """One batch.
+    """Parse serialised records into one padded batch.
 
     Args:
       records: string [B], serialised.
-      spec: as of `batches`, and so the others.
+      spec: feature spec of the records; see `batches`.
       features: F.
-      average: what the weights make alike.
-      heads: whose labels are read.
-      categories: whose codes are read.
-      fixed_steps: to which it is padded; None for its longest sequence.
+      average: what counts alike by the weights; see `batches`.
+      heads: heads whose labels are read.
+      categories: names of the categories whose token ids are read.
+      fixed_steps: T of the batch; None for its longest sequence.
     """
     columns = (VALUES, LENGTH, OBSERVED, *(head.column for head in heads), *categories)
-    wanted = {name: spec[name] for name in columns if name in spec}
-    parsed = tf.io.parse_example(records, wanted)
+    parse_spec = {name: spec[name] for name in columns if name in spec}
+    parsed = tf.io.parse_example(records, parse_spec)
     length = parsed[LENGTH]
     ragged = {
         name: parsed[name].with_row_splits_dtype(tf.int64)
@@ -199,14 +200,15 @@ def parse(
         if name in parsed
     }
     per_value = [name for name in (VALUES, OBSERVED) if name in ragged]
-    numbers = {name: length * features for name in per_value} | dict.fromkeys(categories, length)
+    expected_lengths = {name: length * features for name in per_value}
+    expected_lengths |= dict.fromkeys(categories, length)
     same_steps = [
         tf.debugging.assert_equal(
             ragged[name].row_lengths(),
-            number,
+            expected_length,
             f"the steps of {name} are not as many as the record's length",
         )
-        for name, number in numbers.items()
+        for name, expected_length in expected_lengths.items()
     ]
     with tf.control_dependencies(same_steps):
         steps = tf.reduce_max(length) if fixed_steps is None else tf.constant(fixed_steps, tf.int64)
@@ -222,26 +224,26 @@ def parse(
     valid = tf.ensure_shape(tf.sequence_mask(length, steps), [None, fixed_steps])
     counted = tf.cast(padded(OBSERVED) if OBSERVED in ragged else valid, tf.float32)
     labels = {head.name: _label(parsed[head.column], head) for head in heads}
-    codes = {name: padded(name) for name in categories}
+    token_ids = {name: padded(name) for name in categories}
     return Batch(
         values=padded(VALUES),
         length=length,
         sample_weight=_weight(counted, average),
         labels={name: label for name, (label, _) in labels.items()},
         label_weight={name: weight for name, (_, weight) in labels.items()},
-        codes=codes,
-        code_weight={
-            name: _weight(tf.cast(valid & (code >= 0), tf.float32), average)
-            for name, code in codes.items()
+        token_ids=token_ids,
+        token_weight={
+            name: _weight(tf.cast(valid & (ids >= 0), tf.float32), average)
+            for name, ids in token_ids.items()
         },
     )
 
 
 def _weight(counted: tf.Tensor, average: str) -> tf.Tensor:
-    """1 where it counts -> weights that sum to 1 over each step, or each sequence, if asked.
+    """Scale weights so that they sum to 1 over each step, or over each sequence.
 
     Args:
-      counted: float32 [B, T] or [B, T, F].
+      counted: float32 [B, T] or [B, T, F]; 1 where it counts, else 0.
       average: `value`, `step` or `sequence`.
     """
     rank = counted.shape.rank
@@ -254,7 +256,7 @@ def _weight(counted: tf.Tensor, average: str) -> tf.Tensor:
 
 
 def _label(column: tf.SparseTensor, head: HeadOptions) -> tuple[tf.Tensor, tf.Tensor]:
-    """A context column of 0 or 1 values a record -> (label, weight), both 0 where it is missing."""
+    """Return label and weight [B] of a context column of at most one value, 0 where missing."""
     rows = tf.RaggedTensor.from_sparse(column)
     there = rows.row_lengths() > 0
     values = rows.to_tensor(shape=[None, 1])[:, 0]

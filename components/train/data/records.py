@@ -1,4 +1,4 @@
-"""What TFX hands to a training or a search, unpacked once: options, columns, and the records."""
+"""Unpack what TFX hands to a training or a search: options, columns, and the records."""
 
 import dataclasses
 import json
@@ -22,22 +22,23 @@ from ragline.components.train.objective import categories
 from ragline.components.train.objective.categories import Vocabulary
 from ragline.components.train.options import HeadOptions, TrainOptions
 
-# Those of a custom_config that outlive an execution.
+# Keys of a custom_config that name folders which outlive an execution.
 FOLDERS = ("checkpoints", "trials")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Records:
-    """Transformed records, and the batches that training and metrics read of them.
+    """Reads transformed records as batches, for training and for metrics.
 
     Attributes:
       files: gzipped TFRecord shards.
       lengths: int64 [N], in the order of the files.
-      spec: of the records, as Transform states it.
+      spec: feature spec of the records, as Transform states it.
       features: F.
-      heads: whose labels are read.
-      categories: whose codes are read, by name.
-      serialised: the records as they were written, kept in memory where all are planned together.
+      heads: heads whose labels are read.
+      categories: names of the categories whose token ids are read.
+      serialised: the records, serialised; kept in memory where they are few enough to be planned
+        at once.
     """
 
     files: tuple[str, ...]
@@ -52,14 +53,14 @@ class Records:
         keep = batching.is_one_pool(self.lengths, self.features)
         object.__setattr__(self, "serialised", input_pipeline.read(self.files, keep=keep))
 
-    def plan(self, options: TrainOptions) -> batching.Plan:
-        """Which sequences share a batch in training."""
-        return batching.of_training(options, self.lengths, self.features)
+    def plan(self, options: TrainOptions) -> batching.BatchPlan:
+        """Plan the batches of training."""
+        return batching.plan_training(options, self.lengths, self.features)
 
     def for_training(
         self, options: TrainOptions, shuffle_seed: int | None = None
     ) -> tf.data.Dataset:
-        """Batches as the strategy has them; without a seed, in the order of the files."""
+        """Read batches for training; without a seed, in the order of the files."""
         return self._batches(
             plan=self.plan(options),
             average=options.average,
@@ -68,74 +69,74 @@ class Records:
         )
 
     def for_metrics(self, options: TrainOptions) -> tf.data.Dataset:
-        """Batches that are the same for every strategy."""
+        """Read batches for metrics, the same for every padding strategy."""
         return self._batches(plan=self._similar(options))
 
     def batches_to_train(self, options: TrainOptions) -> int:
-        """The number of batches of an epoch's updates."""
-        return batching.epoch_of(self.plan(options), self.lengths).batches
+        """Count the batches of an epoch's updates."""
+        return batching.epoch_size(self.plan(options), self.lengths).batches
 
     def batches_to_score(self, options: TrainOptions) -> int:
-        """The number of batches of a pass for metrics."""
-        return batching.epoch_of(self._similar(options), self.lengths).batches
+        """Count the batches of a pass for metrics."""
+        return batching.epoch_size(self._similar(options), self.lengths).batches
 
-    def _similar(self, options: TrainOptions) -> batching.Plan:
-        return batching.of_similar_length(self.lengths, options.batch_size, self.features)
+    def _similar(self, options: TrainOptions) -> batching.BatchPlan:
+        return batching.plan_similar_length(self.lengths, options.batch_size, self.features)
 
-    def _batches(self, **how: Any) -> tf.data.Dataset:
+    def _batches(self, **arguments: Any) -> tf.data.Dataset:
         return input_pipeline.batches(
             self.serialised,
             spec=self.spec,
             features=self.features,
             heads=self.heads,
             categories=self.categories,
-            **how,
+            **arguments,
         )
 
 
-def job_of(fn_args: Any) -> dict[str, Any]:
-    """What TFX hands to a Trainer or a Tuner, of it what a training needs, as plain data.
+def training_job(fn_args: Any) -> dict[str, Any]:
+    """Return what a training needs of the arguments of a Trainer or a Tuner, as plain data.
 
     Args:
-      fn_args: `custom_config` holds `options` and `heads` (TrainOptions and HeadOptions as
-        dictionaries) and `source`, a digest of the code; `hyperparameters`, what a Tuner found
-        best, or None.
+      fn_args: TFX's arguments: `custom_config` holds `options` and `heads` (TrainOptions and
+        HeadOptions as dictionaries) and `source`, a digest of ragline's source;
+        `hyperparameters` are a Tuner's best ones, or None.
 
     Returns:
       `files`, split -> patterns of its shards; `schema` and `transform_output`, paths; `config`,
-      what `custom_config` holds, with what was found best among its options.
+      what `custom_config` holds, with the Tuner's best hyperparameters among its options.
     """
     config = _placed(fn_args.custom_config, fn_args.transform_graph_path)
-    tuned = (fn_args.hyperparameters or {}).get("values", {})
+    tuned_values = (fn_args.hyperparameters or {}).get("values", {})
     return {
         "files": dict(zip(SPLITS, (fn_args.train_files, fn_args.eval_files), strict=True)),
         "schema": fn_args.schema_path,
         "transform_output": fn_args.transform_graph_path,
-        "config": {**config, "options": config["options"] | tuned},
+        "config": {**config, "options": config["options"] | tuned_values},
     }
 
 
-def _placed(config: Mapping[str, Any], artifact: str) -> dict[str, Any]:
-    """A custom_config with its folders, stated from the work directory, where they are now."""
+def _placed(config: Mapping[str, Any], artifact_path: str) -> dict[str, Any]:
+    """Return a custom_config with its folders, stated from the work directory, as they are now."""
     folders = {name: config[name] for name in FOLDERS if name in config}
     return {
         **config,
-        **{name: places.in_workdir_of(artifact, path) for name, path in folders.items()},
+        **{name: places.in_workdir_of(artifact_path, path) for name, path in folders.items()},
     }
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What is to be learned, and from what.
+    """Holds what is to be learned, and from which records.
 
     Attributes:
-      options: of the training; what a search found best is in them.
-      heads: supervised outputs on the code.
-      source: digest of the code.
-      schema: of the raw records.
-      columns: what the schema says.
+      options: options of the training, with the best hyperparameters of a search, if there was one.
+      heads: supervised outputs on the embedding.
+      source: digest of ragline's source.
+      schema: schema of the raw records.
+      columns: the columns of the schema.
       transform_output: Transform's graph.
-      vocabularies: of the categories.
+      vocabularies: vocabularies of the categories.
       splits: split -> its records.
     """
 
@@ -149,8 +150,8 @@ class Task:
     splits: Mapping[str, Records]
 
     @classmethod
-    def of(cls, job: Mapping[str, Any]) -> "Task":
-        """Unpacks a job; see `job_of`."""
+    def from_job(cls, job: Mapping[str, Any]) -> "Task":
+        """Unpack a job; see `training_job`."""
         config = job["config"]
         heads = tuple(
             HeadOptions(**{**head, "classes": tuple(head["classes"])}) for head in config["heads"]
@@ -184,7 +185,7 @@ class Task:
 
     @property
     def model(self) -> dict[str, Any]:
-        """The arguments of `model.build` beside the options."""
+        """Return the arguments of `architecture.build` beside the options."""
         return {
             "features": len(self.columns.features),
             "heads": self.heads,
@@ -192,8 +193,8 @@ class Task:
             "steps": int(max(records.lengths.max() for records in self.splits.values())),
         }
 
-    def fingerprint(self, *more: str) -> str:
-        """Names everything that decides the weights, and whatever more there is."""
+    def fingerprint(self, *further: str) -> str:
+        """Return a digest of everything that decides the weights, and of `further` texts."""
         options, heads = dataclasses.asdict(self.options), map(dataclasses.asdict, self.heads)
         return digest_of(
             [
@@ -209,7 +210,7 @@ class Task:
                     for split, records in self.splits.items()
                     for file in records.files
                 ),
-                *more,
+                *further,
             ]
         )
 

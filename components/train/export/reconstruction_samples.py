@@ -166,8 +166,10 @@ def _ask(
     model: MaskedAutoencoder, batch: input_pipeline.Batch
 ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
     """The codes, the reconstruction, and its sums of errors, of one batch."""
-    code = model.encode(batch.values, batch.length, codes=batch.codes, weight=batch.sample_weight)
-    outputs = model.decode(code, batch.values, batch.length, codes=batch.codes).values
+    code = model.encode(
+        batch.values, batch.length, codes=batch.token_ids, weight=batch.sample_weight
+    )
+    outputs = model.decode(code, batch.values, batch.length, codes=batch.token_ids).values
     sums = loss.sums_by_sequence(batch.values, outputs, code, batch.length, batch.sample_weight)
     return code, outputs, sums
 

@@ -36,7 +36,7 @@ def lead(job: Mapping[str, Any], cluster: Cluster, say: Say) -> None:
     """Trains, together with those that follow; checkpoints hold the result.
 
     Args:
-      job: see `records.job_of`.
+      job: see `records.training_job`.
       cluster: all workers.
       say: told of each epoch.
 

@@ -304,8 +304,8 @@ class Trainer:
                 right = tf.cast(tf.equal(tf.argmax(answer, axis=1), label), tf.float32)
                 sums[head_right(head.name)] = tf.reduce_sum(weight * right)
         for name, logits in outputs.logits.items():
-            term, codes = category_term(name), batch.codes[name]
-            weight = tf.cast(batch.code_weight[name] > 0, tf.float32)
+            term, codes = category_term(name), batch.token_ids[name]
+            weight = tf.cast(batch.token_weight[name] > 0, tf.float32)
             sums |= {
                 term: tf.reduce_sum(categories.cross_entropy(codes, logits, weight)),
                 f"{term}_count": tf.reduce_sum(weight),
@@ -318,9 +318,9 @@ class Trainer:
     ) -> tuple[architecture.Reconstruction, list[tf.Tensor]]:
         """The reconstruction, and each head's outputs."""
         code = self.model.encode(
-            batch.values, batch.length, training, batch.codes, batch.sample_weight
+            batch.values, batch.length, training, batch.token_ids, batch.sample_weight
         )
-        outputs = self.model.decode(code, batch.values, batch.length, training, batch.codes)
+        outputs = self.model.decode(code, batch.values, batch.length, training, batch.token_ids)
         return outputs, [head(code) for head in self.model.heads]
 
     def _names(self) -> tuple[str, ...]:
@@ -337,7 +337,7 @@ class Trainer:
         return [
             total_weight(weight, batch.values),
             *(tf.reduce_sum(batch.label_weight[head.name]) for head in self.heads),
-            *(tf.reduce_sum(batch.code_weight[name]) for name in self.categories),
+            *(tf.reduce_sum(batch.token_weight[name]) for name in self.categories),
         ]
 
     def _totals(self, batch: Batch) -> list[tf.Tensor]:
@@ -358,8 +358,8 @@ class Trainer:
             label, labelled = batch.labels[head.name], batch.label_weight[head.name]
             totals.append(loss.head_sums(head, label, answer, labelled)[0])
         for name in self.categories:
-            weight = batch.code_weight[name]
-            entropy = categories.cross_entropy(batch.codes[name], outputs.logits[name], weight)
+            weight = batch.token_weight[name]
+            entropy = categories.cross_entropy(batch.token_ids[name], outputs.logits[name], weight)
             totals.append(tf.reduce_sum(weight * entropy))
         return totals
 

@@ -32,7 +32,7 @@ def fit(
 
     Args:
       task: what is to be learned.
-      job: which the task is of; see `records.job_of`.
+      job: which the task is of; see `records.training_job`.
       strategy: on which devices. Of several processes, the one that leads alone writes.
       curves: where each epoch is written, if this process writes.
     """

@@ -83,7 +83,9 @@ if __name__ == "__main__":
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     exit_code = take_part(
-        lambda strategy: training.fit(Task.of(job), job, strategy, lambda: training.curves_of(job))
+        lambda strategy: training.fit(
+            Task.from_job(job), job, strategy, lambda: training.curves_of(job)
+        )
     )
     with contextlib.suppress(OSError):  # Nobody may be there to read it any more.
         sys.stdout.flush()

@@ -54,7 +54,7 @@ def of_padding(
 
 def _sums(model: MaskedAutoencoder, options: TrainOptions, batch: Batch) -> dict[str, tf.Tensor]:
     weight, targets = strategies.weight(options, batch), strategies.targets(options, batch)
-    outputs = model(batch.values, batch.length, codes=batch.codes, weight=batch.sample_weight)
+    outputs = model(batch.values, batch.length, codes=batch.token_ids, weight=batch.sample_weight)
     valid = masking.mask_of(batch.length, tf.shape(batch.values)[1])
 
     def sums_of(weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
