@@ -73,7 +73,7 @@ Metrics: `masked_mse`, `masked_mae`, `masked_rmse`, `normalised_mse`, `explained
 `head/<head>/loss` and `/accuracy`, or `/mse`; of each category,
 `category/<category>/cross_entropy` and `/accuracy`; `embedding/effective_rank`,
 `embedding/length_r2`, `embedding/neighbours_kept`; and the counts `sequences`, `steps`, `values`.
-`components/evaluate/metrics/formulas.py` and `embedding.py` define them. Between two models only
+`components/evaluate/metrics/formulas.py` and `embedding_probes.py` define them. Between two models only
 `normalised_mse` is compared: standardised units are as wide as the training data varied, and a
 model trained on outliers has small errors in its own.
 

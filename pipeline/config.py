@@ -49,7 +49,7 @@ class Config:
       drift: how far the newest span may be from those before it.
       train: the model and its training.
       tune: the search for better options of training, before it.
-      heads: supervised outputs on the code, for sequences that have a label; none are needed.
+      heads: supervised outputs on the embedding, for sequences that have a label; none are needed.
       push: the versions that are served.
       keep: what of earlier runs `ragline clean` leaves.
       beam: where the Beam parts run.
@@ -107,6 +107,8 @@ class Reading:
 
 
 _Table = typing.TypeVar("_Table")
+# Key that was renamed -> its name now.
+RENAMED = {"train.micro_batches": "train.gradient_accumulation_steps"}
 _PATHS = (("workdir",), ("input", "train"), ("input", "eval"))
 
 
@@ -278,6 +280,8 @@ def _lines(mistake: Any, table: type) -> list[str]:
     match mistake["type"]:
         case "missing":
             return [f"{key}: expected a value, received none"]
+        case "unexpected_keyword_argument" if key in RENAMED:
+            return [f"{key}: unknown key; it is named {RENAMED[key]} now"]
         case "unexpected_keyword_argument":
             known = _keys_beside(mistake["loc"], table)
             return [f"{key}: unknown key; expected one of {', '.join(known)}"]

@@ -1,4 +1,4 @@
-"""What the tests of the report show: a run that pushed, and an exhibit."""
+"""What the tests of the report show: a run that pushed, and its samples."""
 
 from typing import Any
 
@@ -186,7 +186,7 @@ def summary() -> dict[str, Any]:
     }  # fmt: skip
 
 
-EXHIBIT = {
+SAMPLES = {
     "sequences": {
         "sequence_id": ["s0", "s1", "s2", "s3"],
         "length": [1, 40, 12, 7],

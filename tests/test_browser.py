@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from browser import CHROMIUM, Browser, started
-from reports import EXHIBIT, NASTY, summary
+from reports import NASTY, SAMPLES, summary
 
 from ragline.components.files.storage import write_json
 from ragline.pipeline.report import html_page
@@ -23,13 +23,13 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def page(tmp_path_factory) -> pathlib.Path:
     """Ids and labels that are markup, and one that would run if it were taken for such."""
-    exhibit = json.loads(json.dumps(EXHIBIT))
+    samples = json.loads(json.dumps(SAMPLES))
     nasty = "<img src=x onerror=\"document.title='owned'\">"
-    exhibit["sequences"]["sequence_id"][0] = NASTY
-    exhibit["sequences"]["context"] = {"label": [nasty, "<b>x</b>", "y", "y"]}
-    exhibit["reconstructions"][0]["sequence_id"] = nasty
+    samples["sequences"]["sequence_id"][0] = NASTY
+    samples["sequences"]["context"] = {"label": [nasty, "<b>x</b>", "y", "y"]}
+    samples["reconstructions"][0]["sequence_id"] = nasty
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(html_page.render(summary(), exhibit), encoding="utf-8")
+    path.write_text(html_page.render(summary(), samples), encoding="utf-8")
     return path
 
 

@@ -1,11 +1,11 @@
-"""What may be configured of training: the `[train]` and `[tune]` tables, and the `[[heads]]`."""
+"""Define the options of training: the `[train]` and `[tune]` tables, and the `[[heads]]`."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 Padding = Literal["crop", "equal_length", "remask", "keras"]
 
-# What a preset says of the keys that are not given; `base` is the defaults themselves.
+# The values of a preset, for the keys that are not set; `base` has the defaults.
 PRESETS: dict[str, dict[str, int]] = {
     "small": {"units": 32, "embedding_size": 16, "epochs": 10, "patience": 3},
     "base": {},
@@ -22,38 +22,39 @@ class TrainOptions:
         `large`. docs/quality.md has what each costs and reaches.
       padding: how padding is kept out of the loss. `crop`, the default, crops the decoder's output
         by the mask; `equal_length` has no padding, since every batch holds sequences of one length;
-        `remask` masks the repeated code again, so that the decoder stops at the last valid step;
+        `remask` masks the repeated embedding again, so that the decoder stops at the last
+        valid step;
         `keras` is the textbook model (`Masking(0.0)`, `RepeatVector`, a plain loss over all steps),
         kept to show what goes wrong; it takes no categories. docs/padding.md compares them.
-      error: of one value: `squared`, `absolute`, `huber` (quadratic up to 1, linear beyond) or
-        `log_cosh`; metrics are of squared errors whatever stands here.
+      error: error of a value in the loss: `squared`, `absolute`, `huber` (quadratic up to 1, linear
+        beyond) or `log_cosh`; metrics are of squared errors with each of them.
       average: what counts alike in the loss: each `value`, each `step`, or each `sequence`.
       cell: `lstm` or `gru`.
       layers: recurrent layers in the encoder, and as many in the decoder.
-      bidirectional: the encoder also reads backwards, from the last valid step.
-      decoder: `repeat` reconstructs from the code alone; `teacher` is also given the true step
-        before the one it reconstructs (teacher forcing), so its code has less to hold.
-      linear_steps: of the linear path around the recurrence, which starts as a PCA of sequences
-        resampled to so many steps (fewer where steps times features would exceed 2,048); 0 for a
-        model that is recurrent alone. docs/quality.md has what it is worth.
+      bidirectional: whether the encoder also reads backwards, from the last valid step.
+      decoder: `repeat` reconstructs from the embedding alone; `teacher` also reads the true step
+        before the one it reconstructs (teacher forcing), so that its embedding has less to hold.
+      linear_steps: steps of the linear path around the recurrence, which starts as a PCA of
+        sequences resampled to so many steps (fewer where steps times features would exceed 2,048);
+        0 for a model without it. docs/quality.md measures its worth.
       dropout: share of each recurrent layer's outputs that is dropped in training, the same units
         at all steps of a sequence (Gal and Ghahramani 2016), so that padding changes no draw.
       units: size of the hidden state of each recurrent layer; 64 is the usual start.
-      embedding_size: E, numbers in the code.
-      batch_size: sequences of mean length in one update, over all replicas together. A batch is
-        as many padded steps as these have: of longer sequences it holds fewer, of shorter ones
-        more. With `equal_length` and `keras` it is the number of sequences itself.
-      micro_batches: an update's batch is computed in so many parts, one after another, to save
-        memory; the update is the same.
+      embedding_size: E, the size of the embedding.
+      batch_size: sequences of mean length in one update, over all replicas. It sets a batch's
+        budget of padded steps: a batch holds fewer sequences if they are longer, and more if they
+        are shorter. With `equal_length` and `keras` it is the number of sequences itself.
+      gradient_accumulation_steps: parts in which the batch of an update is computed, one after
+        another, to save memory; the update is the same.
       epochs: at most so many passes over the training split.
       patience: stop after so many epochs without a better masked MSE on the eval split (with
         categories, its sum with their cross-entropies), and keep the best epoch's weights.
       learning_rate: Adam's step size.
-      averaging: what is evaluated, kept and exported are averages of the weights: after each update
-        so large a share of the average stays, and the rest is the new weights' (Polyak and Juditsky
-        1992). After n updates the share is at most (1 + n) / (10 + n), so that the average does not
-        hang on to the start. 0 takes the weights as they are.
-      clip_norm: the gradient's global norm is clipped to this; recurrent gradients explode without
+      averaging: share that an exponential moving average of the weights keeps at each update
+        (Polyak and Juditsky 1992); the averages are evaluated, kept and exported. After n updates
+        the share is at most (1 + n) / (10 + n), so that the average does not hang on to the start.
+        0 takes the weights themselves.
+      clip_norm: global norm to which the gradient is clipped; recurrent gradients explode without
         (Pascanu, Mikolov, Bengio 2013).
       precision: `bfloat16` computes the layers in bfloat16 and keeps weights, loss and sums in
         float32; it needs no loss scaling, as float16 would.
@@ -61,7 +62,7 @@ class TrainOptions:
         has none); `multi_worker`, those of all machines that TF_CONFIG names, see
         docs/operations.md; `auto`, mirrored where there are several GPUs. The weights are the same
         but for rounding.
-      seed: of the weights and of the order of sequences; the same seed gives the same epochs.
+      seed: seed of the weights and of the order of sequences; the same seed gives the same epochs.
     """
 
     preset: Literal["small", "base", "large"] = "base"
@@ -77,7 +78,7 @@ class TrainOptions:
     units: int = 64
     embedding_size: int = 32
     batch_size: int = 32
-    micro_batches: int = 1
+    gradient_accumulation_steps: int = 1
     epochs: int = 20
     patience: int = 4
     learning_rate: float = 3e-3
@@ -95,7 +96,7 @@ class TrainOptions:
             "units",
             "embedding_size",
             "batch_size",
-            "micro_batches",
+            "gradient_accumulation_steps",
             "epochs",
             "patience",
         )
@@ -132,13 +133,13 @@ class TuneOptions:
     """The `[tune]` table.
 
     Attributes:
-      trials: how many settings of `train.learning_rate`, `units`, `layers` and `dropout` are tried
+      trials: number of settings of `train.learning_rate`, `units`, `layers` and `dropout` to try
         before the training, which takes the best; the first is the one in `[train]`, the others are
         drawn by `train.seed`. 0 tries none. Each costs about a training; docs/quality.md says
         how it is scored.
       held_out: share of the training split's entities that a trial is scored by, and does not
-        train on. The eval split has no part in the choice: the verdict must not be given on what
-        the model was chosen by.
+        train on. The eval split has no part in the choice: the verdict must be on data that did not
+        choose the model.
     """
 
     trials: int = 0
@@ -160,14 +161,14 @@ class TuneOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadOptions:
-    """One of the `[[heads]]`: a supervised output on the code, for sequences that have its label.
+    """One of the `[[heads]]`: a supervised output on the embedding, for sequences with its label.
 
     Attributes:
-      name: of the head; its loss and its metrics bear it.
+      name: name of the head, of its loss and of its metrics.
       column: the context column that holds the label; it may be absent from a record.
       type: `classification` by cross-entropy, or `regression` by squared error.
-      classes: of a classification, in the order of the outputs; integers are written as text.
-      weight: of the head's loss, beside the reconstruction's weight of 1.
+      classes: classes of a classification, in the order of the outputs; integers as text.
+      weight: weight of the head's loss; that of the reconstruction is 1.
     """
 
     name: str
@@ -197,5 +198,5 @@ class HeadOptions:
 
     @property
     def outputs(self) -> int:
-        """How many numbers the head puts out."""
+        """Return the number of the head's outputs."""
         return len(self.classes) if self.type == "classification" else 1

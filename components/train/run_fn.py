@@ -12,8 +12,8 @@ import keras
 import tensorflow as tf
 
 from ragline.components.contract.artifacts import (
-    EXHIBIT_FILE,
     LOGS_FOLDER,
+    SAMPLES_FILE,
     TRAINING_FILE,
     UNTRAINED_FOLDER,
 )
@@ -25,7 +25,7 @@ from ragline.components.train.data import batching, input_pipeline
 from ragline.components.train.data.records import Task, training_job
 from ragline.components.train.export import export_model, golden_inputs, reconstruction_samples
 from ragline.components.train.loop import fit_loop, multiworker, training
-from ragline.components.train.loop.cluster import of_environment
+from ragline.components.train.loop.cluster import read_cluster
 from ragline.components.train.loop.trainer import Trainer, strategy_of
 from ragline.components.train.model import architecture
 from ragline.components.train.objective import categories, loss
@@ -37,11 +37,11 @@ _log = logging.getLogger("ragline.train")
 
 
 def run_fn(fn_args: Any) -> None:
-    """Trains on the transformed records and writes the SavedModel.
+    """Train on the transformed records and write the SavedModel.
 
     Args:
-      fn_args: TFX's, as `records.training_job` takes them; `custom_config` holds `checkpoints`, too,
-        a folder that outlives the execution.
+      fn_args: TFX's, as `records.training_job` takes them; `custom_config` also holds
+        `checkpoints`, a folder that outlives the execution.
     """
     job = training_job(fn_args) | {"model_run": fn_args.model_run_dir}
     task = Task.from_job(job)
@@ -49,7 +49,7 @@ def run_fn(fn_args: Any) -> None:
     model_run = pathlib.Path(fn_args.model_run_dir)
     curves = training.curves_of(job)
     trainer, history, replicas = _fit(task, job, curves)
-    served = {
+    model_inputs = {
         "transform_output": task.transform_output,
         "schema": task.schema,
         "columns": task.columns,
@@ -59,11 +59,11 @@ def run_fn(fn_args: Any) -> None:
     portable = _portable(options, **task.model)
     directory = pathlib.Path(fn_args.serving_model_dir)
     weights = {
-        # As they were drawn: a baseline for the evaluation.
+        # The initial weights: a baseline for the evaluation.
         model_run / UNTRAINED_FOLDER: portable.get_weights(),
         directory: trainer.model.get_weights(),
     }
-    export_model.export(portable, weights=weights, **served)
+    export_model.export(portable, weights=weights, **model_inputs)
     golden_inputs.write(
         portable,
         transform_output=task.transform_output,
@@ -71,7 +71,7 @@ def run_fn(fn_args: Any) -> None:
         directory=directory,
     )
     summary = _summary(options, history, replicas, train.plan(options)) | {
-        "padding_effect": padding_diagnostics.of_padding(
+        "padding_diagnostics": padding_diagnostics.measure_padding(
             portable, options, train.for_training(options)
         ),
         "vocabularies": {vocabulary.name: vocabulary.size for vocabulary in task.vocabularies},
@@ -92,30 +92,33 @@ def run_fn(fn_args: Any) -> None:
         "features": evaluation.features,
         "categories": evaluation.categories,
     }
-    shown, codes = reconstruction_samples.of_eval(
+    reconstructed, embeddings = reconstruction_samples.sample_reconstructions(
         portable, evaluation.files, columns=task.columns, parsing=parsing
     )
-    reconstruction_samples.write_projector(model_run / LOGS_FOLDER, shown, codes)
-    # Compact: a number a line, as of the other files, would be long.
-    write_text(model_run / EXHIBIT_FILE, json.dumps(standard(shown), allow_nan=False))
+    reconstruction_samples.write_projector(model_run / LOGS_FOLDER, reconstructed, embeddings)
+    # Compact: with a number a line, as in the other files, it would be long.
+    write_text(
+        model_run / SAMPLES_FILE,
+        json.dumps(standard(reconstructed), allow_nan=False),
+    )
 
 
 def _fit(
     task: Task, job: Mapping[str, Any], curves: tf.summary.SummaryWriter
 ) -> tuple[Trainer, list[fit_loop.Epoch], int]:
-    """Trains in this process, or in several, whose last checkpoint is then taken up in this one."""
+    """Train in this process, or in several and load their last checkpoint in this one."""
     if task.options.strategy != "multi_worker":
         strategy = strategy_of(task.options.strategy)
         return *training.fit(task, job, strategy, lambda: curves), strategy.num_replicas_in_sync
-    cluster = of_environment(os.environ, leads=True)
-    multiworker.lead(job, cluster, _log.info)
+    cluster = read_cluster(os.environ, is_chief=True)
+    multiworker.run_chief(job, cluster, _log.info)
     devices = max(1, len(tf.config.list_logical_devices("GPU")))
-    alone = training.fit(task, job, strategy_of("one"), lambda: curves)
-    return *alone, devices * len(cluster.workers)
+    resumed = training.fit(task, job, strategy_of("one"), lambda: curves)
+    return *resumed, devices * len(cluster.workers)
 
 
 def _portable(options: TrainOptions, **build: Any) -> architecture.MaskedAutoencoder:
-    """With its first weights, in float32 and without cuDNN: it must run where no GPU is."""
+    """Build the model with its initial weights, in float32 and without cuDNN, for any machine."""
     keras.utils.set_random_seed(options.seed)
     return architecture.build(
         options=dataclasses.replace(options, precision="float32"), use_cudnn=False, **build
@@ -127,10 +130,10 @@ def _sums(
     vocabularies: tuple[Vocabulary, ...],
     batches: tf.data.Dataset,
 ) -> dict[str, float]:
-    """What the whole of a split adds to every metric, by the exported model."""
+    """Return the sums of every metric over a split, by the exported model."""
 
     @tf.function(input_signature=[batches.element_spec])
-    def of_batch(batch: input_pipeline.Batch) -> dict[str, tf.Tensor]:
+    def sums_of_batch(batch: input_pipeline.Batch) -> dict[str, tf.Tensor]:
         embedding = autoencoder.encode(
             batch.values, batch.length, codes=batch.token_ids, weight=batch.sample_weight
         )
@@ -141,9 +144,9 @@ def _sums(
         sums = categories.with_categories(
             sums, vocabularies, batch.token_ids, outputs.logits, batch.token_weight
         )
-        return {name: tf.reduce_sum(sum_) for name, sum_ in sums.items()}
+        return {name: tf.reduce_sum(by_sequence) for name, by_sequence in sums.items()}
 
-    return input_pipeline.sums_over(batches, of_batch)
+    return input_pipeline.sums_over(batches, sums_of_batch)
 
 
 def _summary(

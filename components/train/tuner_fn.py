@@ -21,10 +21,10 @@ _ENTITY = {ENTITY_ID: tf.io.FixedLenFeature([], tf.string)}
 
 
 def tuner_fn(fn_args: Any) -> TunerFnResult:
-    """A search whose every trial is a training like `run_fn`'s, on a part of the training split.
+    """Return a search whose every trial trains as `run_fn` does, on a part of the training split.
 
     Args:
-      fn_args: TFX's, as `records.training_job` takes them; `custom_config` holds, too, `tune`
+      fn_args: TFX's, as `records.training_job` takes them; `custom_config` also holds `tune`
         (TuneOptions as a dictionary) and `trials`, a folder that outlives the execution.
     """
     job = training_job(fn_args)
@@ -34,13 +34,13 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     train = task.splits[SPLITS[0]]
     records, held_out = divide(train, tune.held_out, folder)
     batches = records.batches_to_train(task.options) + held_out.batches_to_score(task.options)
-    a_trial = batches * (task.options.epochs + 1)
-    # Of several machines, the training itself has the others; trials are trained on this one.
-    several = task.options.strategy == "multi_worker"
-    strategy = strategy_of("auto" if several else task.options.strategy)
+    batches_a_trial = batches * (task.options.epochs + 1)
+    # The training itself may use several machines; trials use this one.
+    several_machines = task.options.strategy == "multi_worker"
+    strategy = strategy_of("auto" if several_machines else task.options.strategy)
 
     def error_of(number: int, values: Values) -> float:
-        progress.expect(tune.trials * a_trial, "batches", number * a_trial)
+        progress.expect(tune.trials * batches_a_trial, "batches", number * batches_a_trial)
         options = dataclasses.replace(task.options, **values)
         trainer = Trainer(options=options, strategy=strategy, **task.model)
         history = fit_loop.train(
@@ -52,23 +52,23 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
         )
         return fit_loop.best_epoch(history).error
 
-    known = pathlib.Path(config["trials"])
-    known.mkdir(parents=True, exist_ok=True)
+    trials_folder = pathlib.Path(config["trials"])
+    trials_folder.mkdir(parents=True, exist_ok=True)
     search = Search(
         options=task.options,
         trials=tune.trials,
         error_of=error_of,
-        known=known / f"{task.fingerprint(str(tune.held_out))}.json",
+        known_errors_file=trials_folder / f"{task.fingerprint(str(tune.held_out))}.json",
         directory=folder,
     )
     return TunerFnResult(tuner=search, fit_kwargs={})
 
 
 def divide(train: Records, share: float, folder: pathlib.Path) -> tuple[Records, Records]:
-    """Copies a split's records into two shards: to train on, and held out.
+    """Copy a split's records into two shards: to train on, and held out.
 
     Raises:
-      BadDataError: see `tuning.held_out`.
+      BadDataError: see `search_space.held_out`.
     """
     stored = tf.data.TFRecordDataset(list(train.files), "GZIP").batch(1024)
     entities = [
@@ -76,17 +76,17 @@ def divide(train: Records, share: float, folder: pathlib.Path) -> tuple[Records,
         for batch in stored
         for entity in tf.io.parse_example(batch, _ENTITY)[ENTITY_ID].numpy()
     ]
-    chosen = search_space.held_out(entities, share)
+    is_held_out = search_space.held_out(entities, share)
     folder.mkdir(parents=True, exist_ok=True)
     paths = [str(folder / f"{name}.gz") for name in ("train", "held_out")]
     with (
-        tf.io.TFRecordWriter(paths[0], "GZIP") as kept,
-        tf.io.TFRecordWriter(paths[1], "GZIP") as held,
+        tf.io.TFRecordWriter(paths[0], "GZIP") as train_writer,
+        tf.io.TFRecordWriter(paths[1], "GZIP") as held_out_writer,
     ):
-        for record, is_held in zip(stored.unbatch(), chosen, strict=True):
-            (held if is_held else kept).write(record.numpy())
-    one, other = (
-        dataclasses.replace(train, files=(path,), lengths=train.lengths[chosen == is_held])
-        for path, is_held in zip(paths, (False, True), strict=True)
+        for record, held_out in zip(stored.unbatch(), is_held_out, strict=True):
+            (held_out_writer if held_out else train_writer).write(record.numpy())
+    kept_records, held_out_records = (
+        dataclasses.replace(train, files=(path,), lengths=train.lengths[is_held_out == held_out])
+        for path, held_out in zip(paths, (False, True), strict=True)
     )
-    return one, other
+    return kept_records, held_out_records

@@ -283,19 +283,19 @@ def _synth(options: argparse.Namespace) -> int:
 @_in_workdir
 def _worker(options: argparse.Namespace, config: "Config") -> int:
     from ragline.components.train.loop import multiworker
-    from ragline.components.train.loop.cluster import of_environment
+    from ragline.components.train.loop.cluster import read_cluster
     from ragline.pipeline.cache import cache_key
 
     if config.train.strategy != "multi_worker":
         raise UsageError(
             f"train.strategy: expected 'multi_worker', received {config.train.strategy!r}"
         )
-    cluster = of_environment(os.environ, leads=False)
+    cluster = read_cluster(os.environ, is_chief=False)
     say(
         f"worker {cluster.index} of {len(cluster.workers)}: waits for trainings in {config.workdir}"
     )
     source = cache_key.source()
-    multiworker.follow(pathlib.Path(config.workdir), source, say)
+    multiworker.run_worker(pathlib.Path(config.workdir), source, say)
 
 
 COMMANDS: dict[str, Command] = {

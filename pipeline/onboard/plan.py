@@ -111,7 +111,8 @@ def _outlook(found: Preview, columns: Columns, config: Config) -> Outlook | None
     steps = whole * int(found.lengths.sum())
     epochs = options.epochs * (1 + config.tune.trials)
     operations = _OPERATIONS_A_PARAMETER * number * epoch.padded_steps * whole * epochs
-    held = math.ceil(options.batch_size / options.micro_batches) * int(found.lengths.max())
+    held = math.ceil(options.batch_size / options.gradient_accumulation_steps)
+    held *= int(found.lengths.max())
     layers = options.layers * (1.5 if options.bidirectional else 1)
     trained = _BYTES_BEFORE + held * layers * options.units * _BYTES_A_STATE
     return Outlook(

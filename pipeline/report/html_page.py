@@ -1,4 +1,4 @@
-"""summary.json and exhibit.json -> report.html: one page that needs no network.
+"""summary.json and reconstruction_samples.json -> report.html: one page that needs no network.
 
     WORKDIR/plotly-<digest>.min.js   what draws, of 5 MB, once for all reports
     WORKDIR/runs/<id>/report.html    finds it two folders above
@@ -32,7 +32,12 @@ from ragline.components.evaluate.verdict.rules import NEWEST, PCA, UNTRAINED
 from ragline.components.files.storage import read_json, standard, write_bytes, write_text
 from ragline.pipeline.report import comparison, figures, sample_figures
 from ragline.pipeline.report.figures import is_number
-from ragline.pipeline.runs.workdir import EXHIBIT_FILE, REPORT_FILE, RUNS, SUMMARY_FILE
+from ragline.pipeline.runs.workdir import (
+    REPORT_FILE,
+    RUNS,
+    SAMPLES_FILE,
+    SUMMARY_FILE,
+)
 
 DASH = "—"
 _HEADLINES = {
@@ -52,7 +57,7 @@ class NoRunError(UsageError):
 
 def render(
     summary: Mapping[str, Any],
-    exhibit: Mapping[str, Any] | None = None,
+    samples: Mapping[str, Any] | None = None,
     *,
     library: str | None = None,
     source: str | None = None,
@@ -61,13 +66,13 @@ def render(
 
     Args:
       summary: what summary.json holds; what a stopped run did not reach is None.
-      exhibit: what the training keeps of sequences of the eval split (reconstruction_samples.py);
+      samples: what the training keeps of sequences of the eval split (reconstruction_samples.py);
         None if it was not reached.
       library: the script that draws; None for Plotly's own, of 5 MB.
       source: where the page finds that script, in place of having it inside.
     """
     tables = by_column(summary["metrics"], summary["baselines"])
-    plots = _plots(summary, exhibit, tables)
+    plots = _plots(summary, samples, tables)
     slices = tables.pop(LENGTH_BUCKET, {})
     return _ENVIRONMENT.get_template("report.html.j2").render(
         summary=summary,
@@ -78,7 +83,7 @@ def render(
         normalised=NORMALISED_MSE,
         embedding=described(summary["embedding"]),
         comparison=summary["comparison"] and comparison.cells(summary["comparison"]),
-        reconstructions=exhibit["reconstructions"] if exhibit else [],
+        reconstructions=samples["reconstructions"] if samples else [],
         figures=plots,
         library=_library() if library is None and source is None else library,
         source=source,
@@ -86,9 +91,9 @@ def render(
 
 
 def write(
-    folder: pathlib.Path, summary: Mapping[str, Any], exhibit: Mapping[str, Any] | None
+    folder: pathlib.Path, summary: Mapping[str, Any], samples: Mapping[str, Any] | None
 ) -> pathlib.Path:
-    """Writes the page of a run into its folder, and the exhibit that it shows.
+    """Writes the page of a run into its folder, and the samples that it shows.
 
     Args:
       folder: runs/<run id> of a work directory; any other gets a page with the script inside.
@@ -98,10 +103,10 @@ def write(
     Raises:
       OSError: the folder cannot be written to.
     """
-    if exhibit is not None:
-        write_text(folder / EXHIBIT_FILE, json.dumps(standard(exhibit), allow_nan=False))
+    if samples is not None:
+        write_text(folder / SAMPLES_FILE, json.dumps(standard(samples), allow_nan=False))
     page = folder / REPORT_FILE
-    write_text(page, render(summary, exhibit, source=_source(folder)))
+    write_text(page, render(summary, samples, source=_source(folder)))
     return page
 
 
@@ -118,7 +123,7 @@ def _source(folder: pathlib.Path) -> str | None:
 
 
 def write_again(place: pathlib.Path, output: pathlib.Path | None = None) -> pathlib.Path:
-    """Writes the page of a run anew, from its summary.json and exhibit.json.
+    """Writes the page of a run anew, from its summary.json and reconstruction_samples.json.
 
     Args:
       place: runs/<run id>, or the work directory, of which the newest run is taken.
@@ -135,12 +140,12 @@ def write_again(place: pathlib.Path, output: pathlib.Path | None = None) -> path
             f"{place}: expected the folder of a run, with {SUMMARY_FILE} in it, or a work "
             f"directory with {RUNS}/ in it"
         )
-    exhibit_file = summary.with_name(EXHIBIT_FILE)
+    samples_file = summary.with_name(SAMPLES_FILE)
     try:
-        exhibit = read_json(exhibit_file) if exhibit_file.is_file() else None
+        samples = read_json(samples_file) if samples_file.is_file() else None
         if output is None:
-            return write(summary.parent, read_json(summary), exhibit)
-        write_text(output, render(read_json(summary), exhibit))
+            return write(summary.parent, read_json(summary), samples)
+        write_text(output, render(read_json(summary), samples))
         return output
     except (KeyError, TypeError, ValueError) as error:  # By hand, or of another version.
         raise NoRunError(f"{summary}: is no summary of this version of ragline: {error}") from error
@@ -154,7 +159,7 @@ def _library() -> str:
 
 def _plots(
     summary: Mapping[str, Any],
-    exhibit: Mapping[str, Any] | None,
+    samples: Mapping[str, Any] | None,
     tables: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, figures.Figure]:
     """Id -> figure, of those that there is something to draw of."""
@@ -169,11 +174,11 @@ def _plots(
     for column, rows in tables.items():
         key = "plot-lengths" if column == LENGTH_BUCKET else f"plot-slice-{column}"
         found[key] = figures.intervals(rows)
-    if exhibit:
-        ids = exhibit["sequences"][SEQUENCE_ID]
-        found["plot-errors"] = sample_figures.error_by_length(exhibit["sequences"], ids)
-        found["plot-embedding"] = sample_figures.embedding(exhibit, ids)
-        for shown in exhibit["reconstructions"]:
+    if samples:
+        ids = samples["sequences"][SEQUENCE_ID]
+        found["plot-errors"] = sample_figures.error_by_length(samples["sequences"], ids)
+        found["plot-embedding"] = sample_figures.embedding(samples, ids)
+        for shown in samples["reconstructions"]:
             found[f"plot-{shown['which']}"] = sample_figures.reconstruction(shown)
     return {name: figure for name, figure in found.items() if figure is not None}
 

@@ -17,10 +17,10 @@ _BAND = 92
 def reconstruction(shown: Mapping[str, Any]) -> Figure:
     """One sequence over time, a band a feature: what was measured, and the reconstruction.
 
-    There is nothing beyond the sequence's length to draw: padding is in no exhibit.
+    There is nothing beyond the sequence's length to draw: samples hold no padding.
 
     Args:
-      shown: one of the exhibit's `reconstructions`.
+      shown: one of the samples' `reconstructions`.
     """
     features = shown["features"]
     number = max(1, len(features))
@@ -63,7 +63,7 @@ def reconstruction(shown: Mapping[str, Any]) -> Figure:
 
 
 def error_by_length(sequences: Mapping[str, Any], ids: Collection[Any]) -> Figure | None:
-    """Each sequence of the exhibit by its length and its masked MSE, both logarithmic."""
+    """Each sequence of the samples by its length and its masked MSE, both logarithmic."""
     points = [
         (length, mse, plain(name))
         for length, mse, name in zip(sequences["length"], sequences["mse"], ids, strict=True)
@@ -97,12 +97,12 @@ def _powers(lengths: Collection[int]) -> dict[str, Any]:
     return {"tickvals": shown, "ticktext": [f"{power:,}" for power in shown]}
 
 
-def embedding(exhibit: Mapping[str, Any], ids: Collection[Any]) -> Figure | None:
+def embedding(samples: Mapping[str, Any], ids: Collection[Any]) -> Figure | None:
     """The codes in their principal plane, coloured by a label or by the length.
 
     Beside `data` and `layout` there is `ways`: what is on a button -> which traces it shows.
     """
-    sequences = exhibit["sequences"]
+    sequences = samples["sequences"]
     if not sequences["length"]:
         return None
     names = [plain(name) for name in ids]
@@ -135,7 +135,7 @@ def embedding(exhibit: Mapping[str, Any], ids: Collection[Any]) -> Figure | None
         for place, (_, traces) in enumerate(ways)
         for trace in traces
     ]
-    share = exhibit["explained"]
+    share = samples["explained"]
     layout: dict[str, Any] = {
         "height": 460,
         "hovermode": "closest",

@@ -124,7 +124,7 @@ def comparison_row(stages: Mapping[str, Stage]) -> dict[str, Any]:
       `seconds`, of an epoch, the median.
     """
     training = stages["train"].read("model_run", TRAINING_FILE)
-    effect = training["padding_effect"]
+    effect = training["padding_diagnostics"]
     plain, masked = effect["plain_loss"], effect["masked_loss"]  # null of a training that diverged
     return {
         "padding": training["padding"],

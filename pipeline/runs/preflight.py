@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import tempfile
 
-from ragline.components.train.loop.cluster import of_environment
+from ragline.components.train.loop.cluster import read_cluster
 from ragline.pipeline.cache import aside
 from ragline.pipeline.config import Config, ConfigError
 from ragline.pipeline.runs.machine_errors import BusyError, TroubleError
@@ -40,7 +40,7 @@ def check(config: Config) -> None:
     """
     workdir = pathlib.Path(config.workdir)
     if config.train.strategy == "multi_worker":
-        of_environment(os.environ, leads=True)
+        read_cluster(os.environ, is_chief=True)
     _check_writable(workdir)
     _check_room(workdir, _input_bytes(config))
     _check_database(workdir)

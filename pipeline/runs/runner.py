@@ -71,7 +71,7 @@ def run(
         config = dataclasses.replace(config, workdir=str(session.workdir))
         _prepare(config, session)
         stamps, key = spans.stamps(config), spans.key_before(config)
-        from ragline.components.contract.artifacts import EXHIBIT_FILE
+        from ragline.components.contract.artifacts import SAMPLES_FILE
         from ragline.pipeline.report import html_page, summary
 
         seen = Watch()
@@ -88,8 +88,8 @@ def run(
         found = redacted_data(standard(found))
         try:
             write_json(session.folder / SUMMARY_FILE, found)
-            exhibit = stages["train"].read("model_run", EXHIBIT_FILE) if "train" in stages else None
-            html_page.write(session.folder, found, exhibit)
+            samples = stages["train"].read("model_run", SAMPLES_FILE) if "train" in stages else None
+            html_page.write(session.folder, found, samples)
             # Of files that were touched meanwhile, nobody knows which content the key is of.
             spans.record(config, found, key if spans.stamps(config) == stamps else "")
         except OSError:

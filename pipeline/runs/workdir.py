@@ -32,7 +32,7 @@ from ragline.pipeline.runs.terminal import flush_or_drop, lossy
 
 SUMMARY_FILE, REPORT_FILE, LOG_FILE = "summary.json", "report.html", "log.txt"
 RUNS = "runs"
-EXHIBIT_FILE = "exhibit.json"
+SAMPLES_FILE = "reconstruction_samples.json"
 SERVING = "serving"
 _PAUSE = 0.2
 

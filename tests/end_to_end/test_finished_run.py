@@ -296,7 +296,7 @@ def test_what_was_pushed_encodes_files_and_is_exported(gestures_run, tmp_path):
 def test_the_work_directory_holds_what_it_should(gestures_run):
     folder = gestures_run.workdir / "runs" / gestures_run.summary["run_id"]
     assert {path.name for path in folder.iterdir()} == {
-        "config.toml", "exhibit.json", "log.txt", "report.html", "summary.json",
+        "config.toml", "reconstruction_samples.json", "log.txt", "report.html", "summary.json",
     }  # fmt: skip
     assert json.loads((folder / "summary.json").read_text()) == gestures_run.summary
     assert [path.name for path in gestures_run.serving] == ["1"]

@@ -129,17 +129,17 @@ def test_tensorboard_has_scalars_and_the_projector(summary):
     assert len(tensors[0].split("\t")) == 32
 
 
-def test_the_exhibit_agrees_with_the_evaluation(summary, run_folder):
-    exhibit = json.loads((run_folder / "exhibit.json").read_text())
-    assert len(exhibit["sequences"]["mse"]) == summary["splits"]["eval"]
+def test_the_samples_agree_with_the_evaluation(summary, run_folder):
+    samples = json.loads((run_folder / "reconstruction_samples.json").read_text())
+    assert len(samples["sequences"]["mse"]) == summary["splits"]["eval"]
     buckets = summary["metrics"]
     counted = sum(
         metrics["sequences"]["value"]
         for name, metrics in buckets.items()
         if name.startswith("length_bucket=")
     )
-    assert counted == len(exhibit["sequences"]["length"])
-    worst = exhibit["reconstructions"][-1]
+    assert counted == len(samples["sequences"]["length"])
+    worst = samples["reconstructions"][-1]
     assert worst["which"] == "worst"
     assert all(len(c["values"]) == worst["length"] for c in worst["features"].values())
 

@@ -25,7 +25,7 @@ from ragline.components.ingest.options import InputOptions, QuarantineOptions, S
 from ragline.components.push.options import PushOptions
 from ragline.components.train.options import HeadOptions, TrainOptions, TuneOptions
 from ragline.components.validate.options import DriftOptions
-from ragline.pipeline.config import BeamOptions, Config, ConfigError, load, to_dict
+from ragline.pipeline.config import RENAMED, BeamOptions, Config, ConfigError, load, to_dict
 
 TABLES = {
     "": Config,
@@ -106,7 +106,7 @@ FULL = {
         "units": 8,
         "embedding_size": 3,
         "batch_size": 5,
-        "micro_batches": 6,
+        "gradient_accumulation_steps": 6,
         "epochs": 7,
         "patience": 2,
         "learning_rate": 0.01,
@@ -364,6 +364,16 @@ def test_an_unknown_key_is_named_with_its_file_and_the_known_ones(
     assert _mistakes(path) == [f"{key}: unknown key; expected one of {KEYS[table]}"]
 
 
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_a_key_that_was_renamed_is_refused_with_its_new_name(
+    tmp_path: pathlib.Path, old: str, new: str
+) -> None:
+    path = _write(tmp_path, _with(old, 3))
+    assert _mistakes(path) == [f"{old}: unknown key; it is named {new} now"]
+    with pytest.raises(ConfigError, match=f"it is named {re.escape(new)} now"):
+        load(_write(tmp_path, SMALLEST), [f"{old}=3"])
+
+
 def test_an_unknown_table_is_named_once_whatever_is_in_it(tmp_path: pathlib.Path) -> None:
     path = _write(tmp_path, SMALLEST | {"trian": {"epochs": 3, "units": "x"}})
     assert _mistakes(path) == [f"trian: unknown key; expected one of {KEYS['']}"]
@@ -462,7 +472,7 @@ AT_LEAST_ONE = (
     "units",
     "embedding_size",
     "batch_size",
-    "micro_batches",
+    "gradient_accumulation_steps",
     "epochs",
     "patience",
 )

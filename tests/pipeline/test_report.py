@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 import pytest
-from reports import BEST, EPOCHS, EXHIBIT, NASTY, metrics, summary
+from reports import BEST, EPOCHS, NASTY, SAMPLES, metrics, summary
 
 from ragline.components.files.storage import write_json
 from ragline.pipeline.report import html_page
@@ -105,17 +105,17 @@ def _stopped(status: str, **reached: Any) -> dict[str, Any]:
     return summary() | dict.fromkeys(nothing) | ending | stages | reached
 
 
-def _source(summary: dict[str, Any], exhibit: dict[str, Any] | None = None) -> str:
+def _source(summary: dict[str, Any], samples: dict[str, Any] | None = None) -> str:
     """Without the 5 MB that draw, which tests/test_browser.py has."""
-    return html_page.render(summary, exhibit, library="")
+    return html_page.render(summary, samples, library="")
 
 
-def _page(summary: dict[str, Any], exhibit: dict[str, Any] | None = None) -> Page:
-    return Page(_source(summary, exhibit))
+def _page(summary: dict[str, Any], samples: dict[str, Any] | None = None) -> Page:
+    return Page(_source(summary, samples))
 
 
 def test_sections_in_order() -> None:
-    page = _page(summary(), EXHIBIT)
+    page = _page(summary(), SAMPLES)
     found = [a["id"] for tag, a, *_ in page.elements if tag in ("header", "section")]
     assert found == SECTIONS
     assert "Not reached" not in page.text
@@ -270,7 +270,7 @@ def test_curves_have_a_point_an_epoch_and_the_best_one_is_marked() -> None:
 
 
 def test_reconstructions_are_drawn_with_their_gaps_and_to_their_end() -> None:
-    page = _page(summary(), EXHIBIT)
+    page = _page(summary(), SAMPLES)
     assert page.texts("code", "reconstructions") == ["s3", "s0", "s1"]
     traces = page.figures["plot-worst"]["data"]
     assert [trace["y"] for trace in traces[:2]] == [[1.0, None, 3.0], [1.5, 2.0, 2.5]]
@@ -279,14 +279,14 @@ def test_reconstructions_are_drawn_with_their_gaps_and_to_their_end() -> None:
 
 
 def test_errors_by_length() -> None:
-    [points] = _page(summary(), EXHIBIT).figures["plot-errors"]["data"]
+    [points] = _page(summary(), SAMPLES).figures["plot-errors"]["data"]
     assert list(zip(points["text"], points["x"], points["y"], strict=True)) == [
         ("s0", 1, 0.25), ("s1", 40, 0.5), ("s3", 7, 0.125),
     ]  # fmt: skip
 
 
 def test_the_embedding_is_coloured_by_label_and_by_length() -> None:
-    figure = _page(summary(), EXHIBIT).figures["plot-embedding"]
+    figure = _page(summary(), SAMPLES).figures["plot-embedding"]
     by_name = {trace["name"]: trace for trace in figure["data"]}
     assert [*by_name] == ["none", "circle", "zigzag", "length"]
     assert by_name["circle"]["x"] == [0.0, 3.0]
@@ -399,12 +399,12 @@ def test_markup_in_the_data_stays_text(change: dict[str, Any]) -> None:
 
 def test_markup_in_ids_and_labels_stays_text() -> None:
     """In the page, in the JSON that the script reads, and in Plotly, which takes some tags."""
-    exhibit = copy.deepcopy(EXHIBIT)
-    exhibit["sequences"]["sequence_id"][0] = NASTY
-    exhibit["sequences"]["context"] = {NASTY: [NASTY, "<b>x</b>", None, None]}
-    exhibit["reconstructions"][0]["sequence_id"] = NASTY
-    exhibit["reconstructions"][0]["features"] = {NASTY: {"values": [1.0], "outputs": [2.0]}}
-    source = _source(summary(), exhibit)
+    samples = copy.deepcopy(SAMPLES)
+    samples["sequences"]["sequence_id"][0] = NASTY
+    samples["sequences"]["context"] = {NASTY: [NASTY, "<b>x</b>", None, None]}
+    samples["reconstructions"][0]["sequence_id"] = NASTY
+    samples["reconstructions"][0]["features"] = {NASTY: {"values": [1.0], "outputs": [2.0]}}
+    source = _source(summary(), samples)
     page = Page(source)
     assert NASTY in page.texts("code", "reconstructions")
     assert [tag for tag, *_ in page.elements].count("script") == 3
@@ -417,7 +417,7 @@ def test_markup_in_ids_and_labels_stays_text() -> None:
 
 
 def test_nothing_is_loaded() -> None:
-    source = _source(summary(), EXHIBIT)
+    source = _source(summary(), SAMPLES)
     for word in ("http://", "https://", "src=", "<link", "@import", "url("):
         assert word not in source
     assert "default-src 'none'" in source
@@ -428,7 +428,7 @@ def test_a_report_is_written_anew(tmp_path: pathlib.Path) -> None:
     (tmp_path / "runs" / "20260101").mkdir(parents=True)
     folder.mkdir()
     write_json(folder / "summary.json", summary())
-    page = html_page.write(folder, summary(), EXHIBIT)
+    page = html_page.write(folder, summary(), SAMPLES)
     first = page.read_text()
     assert Page(first).texts("code", "reconstructions") == ["s3", "s0", "s1"]
     for place in (folder, tmp_path):
@@ -496,7 +496,7 @@ def test_one_missing_metric(predictor: str, field: str) -> None:
 def test_a_page_does_not_change_its_summary() -> None:
     found = summary()
     before = copy.deepcopy(found)
-    _source(found, EXHIBIT)
+    _source(found, SAMPLES)
     assert found == before
 
 

@@ -57,7 +57,8 @@ def _start(options: TrainOptions) -> list[np.ndarray]:
 
 def _update(options: TrainOptions, batches: tf.data.Dataset):
     """The change of each weight from the same start, and what was reported."""
-    trainer, start = _trainer(options), _start(dataclasses.replace(options, micro_batches=1))
+    start = _start(dataclasses.replace(options, gradient_accumulation_steps=1))
+    trainer = _trainer(options)
     trainer.model.set_weights(start)
     sums = trainer.update(batches)
     return [a - b for a, b in zip(trainer.model.get_weights(), start, strict=True)], sums
@@ -208,7 +209,7 @@ def test_an_update_depends_only_on_the_sequences(folder, average, change):
 
     expected, reported = _update(_options(), batch())
     batches, parts = CHANGES[change](batch)
-    found, again = _update(_options(micro_batches=parts), batches)
+    found, again = _update(_options(gradient_accumulation_steps=parts), batches)
     for one, other in zip(expected, found, strict=True):
         np.testing.assert_allclose(other, one, rtol=0, atol=1e-6 * np.abs(one).max())
     del reported["padded_steps"], again["padded_steps"]

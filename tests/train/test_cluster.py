@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ragline.components.contract.errors import UsageError
-from ragline.components.train.loop.cluster import Cluster, of_environment
+from ragline.components.train.loop.cluster import Cluster, read_cluster
 
 TWO = {"worker": ["a:2222", "b.example.org:65535"]}
 
@@ -17,7 +17,7 @@ def _environment(cluster: object, task: object) -> dict[str, str]:
 @pytest.mark.parametrize(("index", "leads"), [(0, True), (1, False)])
 def test_each_worker_knows_its_place(index: int, leads: bool) -> None:
     environment = _environment(TWO, {"type": "worker", "index": index})
-    found = of_environment(environment, leads=leads)
+    found = read_cluster(environment, is_chief=leads)
     assert found == Cluster(workers=("a:2222", "b.example.org:65535"), index=index)
 
 
@@ -56,7 +56,7 @@ def test_each_worker_knows_its_place(index: int, leads: bool) -> None:
 )
 def test_anything_else_is_named(environment: dict[str, str], told: str) -> None:
     with pytest.raises(UsageError, match=rf"^TF_CONFIG: .*{told}"):
-        of_environment(environment, leads=True)
+        read_cluster(environment, is_chief=True)
 
 
 @pytest.mark.parametrize("index", [0, 3, -1])
@@ -64,4 +64,4 @@ def test_one_that_joins_is_none_that_leads(index: int) -> None:
     three = {"worker": [*TWO["worker"], "c:1"]}
     environment = _environment(three, {"type": "worker", "index": index})
     with pytest.raises(UsageError, match=rf"index 1 or 2, of a worker.*received .*{index}"):
-        of_environment(environment, leads=False)
+        read_cluster(environment, is_chief=False)

@@ -24,13 +24,17 @@ LENGTHS = (9, 1, 4, 17, 2, 12, 3, 5, 30, 1, 8)
 
 
 @functools.cache
-def _trainer(micro_batches: int = 1) -> Trainer:
+def _trainer(parts: int = 1) -> Trainer:
     """One plain gradient step, which hides nothing of the gradient.
 
     A step as long as this, and a power of 2, so that rounding of the weights hides nothing either.
     """
     options = TrainOptions(
-        units=4, embedding_size=3, clip_norm=1e9, micro_batches=micro_batches, seed=1
+        units=4,
+        embedding_size=3,
+        clip_norm=1e9,
+        gradient_accumulation_steps=parts,
+        seed=1,
     )
     strategy = tf.distribute.get_strategy()
     trainer = Trainer(features=F, options=options, strategy=strategy, heads=HEADS)
@@ -43,9 +47,9 @@ def _start() -> list[np.ndarray]:
     return _trainer().model.get_weights()
 
 
-def _update(batches: tf.data.Dataset, micro_batches: int = 1) -> tuple[list[np.ndarray], dict]:
+def _update(batches: tf.data.Dataset, parts: int = 1) -> tuple[list[np.ndarray], dict]:
     """The change of each weight from the same start, and what was reported."""
-    start, trainer = _start(), _trainer(micro_batches)
+    start, trainer = _start(), _trainer(parts)
     trainer.model.set_weights(start)
     sums = trainer.update(batches)
     changes = [a - b for a, b in zip(trainer.model.get_weights(), start, strict=True)]
@@ -96,8 +100,8 @@ def test_an_update_depends_only_on_the_sequences(folder, records, average, chang
 
     expected = _update(batch())
     assert all(np.abs(weight).max() > 0 for weight in expected[0])
-    batches, micro_batches = CHANGES[change](batch)
-    _assert_same(_update(batches, micro_batches), expected)
+    batches, parts = CHANGES[change](batch)
+    _assert_same(_update(batches, parts), expected)
 
 
 @settings(deadline=None, max_examples=sampled(15))
@@ -105,12 +109,12 @@ def test_an_update_depends_only_on_the_sequences(folder, records, average, chang
     seed=st.integers(0, 2**16),
     lengths=st.lists(st.integers(1, 12), min_size=1, max_size=9),
     average=st.sampled_from(AVERAGES),
-    micro_batches=st.sampled_from([2, 4, 16]),
+    parts=st.sampled_from([2, 4, 16]),
     extra=st.integers(0, 9),
     order=st.randoms(use_true_random=False),
 )
 def test_an_update_is_the_same_for_any_sequences(
-    folder, seed, lengths, average, micro_batches, extra, order
+    folder, seed, lengths, average, parts, extra, order
 ):
     """Heads without any label, and sequences without any value, are among them."""
     records = [samples.record(sample) for sample in samples.make(seed, lengths, missing=True)]
@@ -118,7 +122,7 @@ def test_an_update_is_the_same_for_any_sequences(
     order.shuffle(records)
     changed, again = _update(
         samples.filled(_read(folder / "other", records, average=average), np.nan, extra),
-        micro_batches,
+        parts,
     )
     one, other = (np.concatenate([c.ravel() for c in each]) for each in (expected, changed))
     np.testing.assert_allclose(other, one, rtol=0, atol=1e-6 * np.abs(one).max())
@@ -134,8 +138,8 @@ def test_the_averages_are_three_different_updates(folder, records):
 def test_parts_of_a_batch_are_computed_one_after_another(folder, records):
     """A loop in the graph: parts laid out side by side may run at once, and then save no memory."""
     sizes = []
-    for micro_batches in (2, 16):
-        trainer = _trainer.__wrapped__(micro_batches)
+    for parts in (2, 16):
+        trainer = _trainer.__wrapped__(parts)
         trainer.update(_read(folder / "loop", records))
         [step] = trainer._functions.values()
         sizes.append(len(step.get_concrete_function().graph.as_graph_def().node))

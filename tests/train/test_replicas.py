@@ -1,4 +1,4 @@
-"""One update on two logical devices beside that on one; test_together.py has whole trainings."""
+"""One update on two logical devices beside that on one; test_multiworker.py has whole trainings."""
 
 import json
 import pathlib

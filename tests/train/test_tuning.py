@@ -72,7 +72,7 @@ def search(tmp_path) -> Callable[..., tuple[Search, list[Mapping[str, Any]]]]:
             options=options,
             trials=trials,
             error_of=asking,
-            known=tmp_path / known,
+            known_errors_file=tmp_path / known,
             directory=tmp_path / str(next(numbers)),
         )
         found.search()

@@ -66,13 +66,17 @@ CASES = {
     # 4 on the first replica, 3 on the second.
     "heads": lambda: Case(
         sequences=7,
-        options=TrainOptions(**SIZE, clip_norm=1e9, micro_batches=2, average="sequence"),
+        options=TrainOptions(
+            **SIZE, clip_norm=1e9, gradient_accumulation_steps=2, average="sequence"
+        ),
         heads=(samples.KIND, samples.SCORE),
         optimizer=keras.optimizers.SGD(1.0),
     ),
     "categories": lambda: Case(
         sequences=7,
-        options=TrainOptions(**SIZE, clip_norm=1e9, micro_batches=2, average="sequence"),
+        options=TrainOptions(
+            **SIZE, clip_norm=1e9, gradient_accumulation_steps=2, average="sequence"
+        ),
         vocabularies=samples.VOCABULARIES,
         optimizer=keras.optimizers.SGD(1.0),
     ),

@@ -1,8 +1,8 @@
-"""Golden inputs: raw sequences with the embeddings of the model in memory, beside its export.
+"""Write golden inputs: raw sequences with their embeddings by the model in memory.
 
-The push compares what the served model says of them, in another process and from another folder.
-The sequences are noise with the training data's means and deviations, their words the most frequent
-ones in turn, and nobody's data: they travel with the encoder to wherever it is served.
+The push compares the served model's embeddings with them, in another process and from another
+folder. The sequences are noise with the training data's means and deviations, and the most frequent
+tokens in turn. They hold nobody's data, since they travel with the encoder.
 """
 
 import base64
@@ -19,8 +19,8 @@ from ragline.components.files.storage import write_json
 from ragline.components.train.model.architecture import MaskedAutoencoder
 
 _LENGTHS = (1, 2, 5, 13, 34)
-_MOST_WORDS = 8
-_FAR = 1e20  # Beyond every mean, so that a z-score there tells the deviation to 7 digits.
+_MOST_TOKENS = 8
+_FAR = 1e20  # Beyond every mean, so that a z-score there gives the deviation to 7 digits.
 
 
 def write(
@@ -30,16 +30,16 @@ def write(
     columns: Columns,
     directory: pathlib.Path,
 ) -> None:
-    """Embeds golden inputs and writes both beside the SavedModel, as golden.json.
+    """Embed golden inputs, and write both beside the SavedModel, as golden.json.
 
     Each sequence goes through Transform and the model alone, in a batch without padding, and
     through none of the exported signatures.
 
     Args:
-      model: as it was exported.
+      model: the exported model.
       transform_output: Transform's graph.
       columns: the schema's features and categories.
-      directory: of the SavedModel.
+      directory: folder of the SavedModel.
     """
     transform = transform_output.transform_features_layer()
 
@@ -52,9 +52,9 @@ def write(
         for category in columns.categories
     }
     records = []
-    for values in _sequences(*_moments(standardise, len(columns.names)), columns):
+    for values in _sequences(*_feature_stats(standardise, len(columns.names)), columns):
         raw = dict(zip(columns.names, values.T, strict=True)) | {
-            category.name: _words(category, vocabularies[category.name], len(values))
+            category.name: _tokens(category, vocabularies[category.name], len(values))
             for category in columns.categories
         }
         transformed = transform({name: _ragged(column) for name, column in raw.items()})
@@ -76,7 +76,7 @@ def write(
 def _observed(
     transformed: Mapping[str, tf.RaggedTensor], shape: tuple[int, int]
 ) -> tf.Tensor | None:
-    """What is there of a sequence's values, [1, T, F]; None if none can be missing."""
+    """Return which values of a sequence are observed, [1, T, F]; None if none can be missing."""
     if OBSERVED not in transformed:
         return None
     return tf.reshape(transformed[OBSERVED].flat_values, [1, *shape])
@@ -87,22 +87,22 @@ def _ragged(column: np.ndarray) -> tf.RaggedTensor:
     return tf.RaggedTensor.from_row_lengths(tf.constant(column, kind), [len(column)])
 
 
-def _moments(
+def _feature_stats(
     standardise: Callable[[np.ndarray], np.ndarray], features: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation [F] of each feature, as Transform knows them.
+    """Return mean and deviation [F] of each feature, read from Transform's graph.
 
     z(x) = (x - mean) / deviation is read at x = 0 and far out; a constant feature is 0 at both, and
-    gets 0 for its mean, which is as good as any.
+    its mean is taken for 0.
     """
-    near, far = standardise(np.array([[0.0], [_FAR]], np.float32).repeat(features, axis=1))
-    slope = (far.astype(np.float64) - near) / _FAR
+    at_zero, far_out = standardise(np.array([[0.0], [_FAR]], np.float32).repeat(features, axis=1))
+    slope = (far_out.astype(np.float64) - at_zero) / _FAR
     deviation = np.divide(1.0, slope, out=np.zeros_like(slope), where=slope > 0.0)
-    return -near * deviation, deviation
+    return -at_zero * deviation, deviation
 
 
 def _sequences(mean: np.ndarray, deviation: np.ndarray, columns: Columns) -> list[np.ndarray]:
-    """float32 [T, F] each; every seventh value is missing, where the feature's values can be."""
+    """Make sequences, float32 [T, F] each, with every seventh value missing, where that can be."""
     rng = np.random.default_rng(0)
     may_miss = [feature.allow_missing for feature in columns.features]
     sequences = []
@@ -113,13 +113,13 @@ def _sequences(mean: np.ndarray, deviation: np.ndarray, columns: Columns) -> lis
     return sequences
 
 
-def _words(category: Category, known: list[bytes], steps: int) -> np.ndarray:
-    """[T]: the most frequent words in turn; and a missing one, or the code after the lowest."""
-    words = known[:_MOST_WORDS]
+def _tokens(category: Category, vocabulary: list[bytes], steps: int) -> np.ndarray:
+    """Make tokens [T]: the most frequent in turn, and a missing one, or the id after the lowest."""
+    tokens = vocabulary[:_MOST_TOKENS]
     if category.kind == "bytes":
-        return np.resize(np.array([*words, b""], object), steps)
-    codes = [int(word) for word in words]
-    return np.resize(np.array([*codes, min(codes) + 1], np.int64), steps)
+        return np.resize(np.array([*tokens, b""], object), steps)
+    ids = [int(token) for token in tokens]
+    return np.resize(np.array([*ids, min(ids) + 1], np.int64), steps)
 
 
 def _example(raw: Mapping[str, np.ndarray]) -> bytes:

@@ -1,7 +1,7 @@
-"""What a person looks at beside the metrics: sequences of the eval split, their errors and codes.
+"""Sample sequences of the eval split with their errors and embeddings, for the report.
 
-A sample of the split, the same in every run: those whose hashed ids are the lowest. Of three of
-them, the best, the median and the worst reconstructed, all values are kept; padding never is.
+The sample is the same in every run: the sequences whose hashed ids are the lowest. The values of
+three of them are kept, the best, the median and the worst reconstructed; padding never is.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from ragline.components.train.model.architecture import MaskedAutoencoder
 from ragline.components.train.objective import loss
 
 MOST_SEQUENCES = 2_000
-# Of the three that are drawn; more than a screen has pixels.
+# Limits of the three sequences that are drawn; a screen has no more pixels than MOST_STEPS.
 MOST_STEPS = 1_000
 MOST_FEATURES = 8
 FEWEST_STEPS = 10
@@ -31,50 +31,51 @@ _BATCH = 64
 _ERROR = error_sum(MODEL, SQUARED)
 
 
-def of_eval(
+def sample_reconstructions(
     model: MaskedAutoencoder,
     files: Collected[str],
     *,
     columns: Columns,
     parsing: Mapping[str, Any],
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """Reconstructs a sample of the eval split.
+    """Reconstruct a sample of the eval split.
 
     Args:
       model: with the weights that are exported.
       files: the split's shards of transformed records.
       columns: the schema's features and context.
-      parsing: of `input.parse`.
+      parsing: arguments of `input_pipeline.parse`.
 
     Returns:
       `sequences`, the sample's columns `sequence_id`, `length`, `mse` (masked, standardised units;
-      None if nothing was observed) and `x`, `y`, the first two principal components of the codes,
-      and `context`, column -> values as text, None where absent; `explained`, the share of the
-      codes' variance in x and in y; `reconstructions`, see `_drawn`. And the codes, float32 [N, E].
+      None if nothing was observed) and `x`, `y`, the first two principal components of the
+      embeddings, and `context`, column -> values as text, None where absent; `explained`, the share
+      of the embeddings' variance in x and in y; `reconstructions`, see `_to_drawing`. And the
+      embeddings, float32 [N, E].
     """
     records = _sample(files)
     names = [_first(feature[SEQUENCE_ID]) for feature, _ in records]
-    found: dict[str, list[Any]] = {"length": [], "mse": []}
-    codes, values = [], []
+    scores: dict[str, list[Any]] = {"length": [], "mse": []}
+    parts, values = [], []
     for start in range(0, len(records), _BATCH):
         batch = input_pipeline.parse(
             tf.constant([record for _, record in records[start : start + _BATCH]]), **parsing
         )
-        code, outputs, sums = _ask(model, batch)
+        embedding, outputs, sums = _reconstruct(model, batch)
         squared, counted = sums[_ERROR].numpy(), sums[FEATURE_VALUES].numpy()
-        codes.append(code.numpy())
-        found["length"] += batch.length.numpy().tolist()
-        found["mse"] += [
+        parts.append(embedding.numpy())
+        scores["length"] += batch.length.numpy().tolist()
+        scores["mse"] += [
             masked_mean_of(float(s), float(n)) if n else None
             for s, n in zip(squared.sum(axis=1), counted.sum(axis=1), strict=True)
         ]
         values += _values(batch, outputs)
-    embedded = np.concatenate(codes) if codes else np.zeros((0, 1), np.float32)
-    places, explained = principal_plane(embedded)
+    embedded = np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
+    places, explained = project_to_plane(embedded)
     return {
         "sequences": {
             SEQUENCE_ID: names,
-            **found,
+            **scores,
             "x": places[:, 0].tolist(),
             "y": places[:, 1].tolist(),
             "context": {
@@ -84,16 +85,16 @@ def of_eval(
         },
         "explained": explained,
         "reconstructions": [
-            _drawn(which, place, names[place], found, *values[place], columns.names)
-            for which, place in chosen(found["mse"], found["length"]).items()
+            _to_drawing(label, place, names[place], scores, *values[place], columns.names)
+            for label, place in choose_samples(scores["mse"], scores["length"]).items()
         ],
     }, embedded
 
 
-def chosen(errors: Collected[float | None], lengths: Collected[int]) -> dict[str, int]:
-    """`best`, `median`, `worst` -> their places among the errors; all of one, the `worst`.
+def choose_samples(errors: Collected[float | None], lengths: Collected[int]) -> dict[str, int]:
+    """Return `best`, `median`, `worst` -> index of the sequence; a single sequence is `worst`.
 
-    Of sequences with a few steps there is little to see: longer ones are taken, if there are three.
+    Sequences of a few steps show little: longer ones are taken, if there are three.
     """
     numbers = np.array([np.nan if error is None else error for error in errors], np.float64)
     finite = np.isfinite(numbers)
@@ -102,36 +103,39 @@ def chosen(errors: Collected[float | None], lengths: Collected[int]) -> dict[str
     if not len(places):
         return {}
     ordered = places[np.argsort(numbers[places], kind="stable")].tolist()
-    found = {ordered[0]: "best", ordered[len(ordered) // 2]: "median", ordered[-1]: "worst"}
-    return {which: place for place, which in found.items()}
+    labels = {ordered[0]: "best", ordered[len(ordered) // 2]: "median", ordered[-1]: "worst"}
+    return {label: place for place, label in labels.items()}
 
 
-def principal_plane(points: np.ndarray) -> tuple[np.ndarray, list[float]]:
-    """The first two principal components of points [N, E]: [N, 2], and their shares of variance.
+def project_to_plane(points: np.ndarray) -> tuple[np.ndarray, list[float]]:
+    """Return the first two principal components of points, [N, 2], and their shares of variance.
 
     Their signs are such that the largest weight is positive, so that runs look alike.
+
+    Args:
+      points: [N, E].
     """
     centred = points.astype(np.float64) - (points.mean(axis=0) if len(points) else 0)
-    found, shares = np.zeros((len(points), 2)), [0.0, 0.0]
+    projected, shares = np.zeros((len(points), 2)), [0.0, 0.0]
     if len(points) < 2 or not np.isfinite(centred).all():
-        return found, shares
-    _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
-    total = float(np.square(sizes).sum())
+        return projected, shares
+    _, singular_values, axes = np.linalg.svd(centred, full_matrices=False)
+    total = float(np.square(singular_values).sum())
     for place, axis in enumerate(axes[:2]):
         sign = np.sign(axis[np.abs(axis).argmax()]) or 1.0
-        found[:, place] = centred @ (sign * axis)
-        shares[place] = float(sizes[place] ** 2 / total) if total else 0.0
-    return found, shares
+        projected[:, place] = centred @ (sign * axis)
+        shares[place] = float(singular_values[place] ** 2 / total) if total else 0.0
+    return projected, shares
 
 
-def write_projector(folder: pathlib.Path, shown: Mapping[str, Any], codes: np.ndarray) -> None:
-    """The files of TensorBoard's projector: a code a line, and beside it what is known of it."""
+def write_projector(folder: pathlib.Path, shown: Mapping[str, Any], embeddings: np.ndarray) -> None:
+    """Write the files of TensorBoard's projector: an embedding a line, and its labels beside it."""
     sequences = shown["sequences"]
     columns = {name: sequences[name] for name in (SEQUENCE_ID, "length", "mse")}
     columns |= sequences["context"]
     lines = zip(*columns.values(), strict=True)
     write_text(folder / "metadata.tsv", _tsv([list(columns), *lines]))
-    write_text(folder / "tensors.tsv", _tsv(codes.tolist()))
+    write_text(folder / "tensors.tsv", _tsv(embeddings.tolist()))
     write_text(
         folder / "projector_config.pbtxt",
         'embeddings {\n  tensor_name: "eval"\n  tensor_path: "tensors.tsv"\n'
@@ -140,7 +144,7 @@ def write_projector(folder: pathlib.Path, shown: Mapping[str, Any], codes: np.nd
 
 
 def _tsv(rows: Iterable[Iterable[Any]]) -> str:
-    """Tab-separated values, which have no quotes: a cell's own tabs and line ends become spaces."""
+    """Write tab-separated values, which have no quotes: tabs and line ends become spaces."""
 
     def line(row: Iterable[Any]) -> str:
         return "\t".join(" ".join(str("" if cell is None else cell).split()) for cell in row)
@@ -149,33 +153,35 @@ def _tsv(rows: Iterable[Iterable[Any]]) -> str:
 
 
 def _sample(files: Collected[str]) -> list[tuple[Any, bytes]]:
-    """(features, record) of the sample, the shortest first, so that batches hold little padding."""
+    """Return (features, record) of the sample, the shortest first, for little padding."""
     every = (
         (tf.train.Example.FromString(record).features.feature, record)
         for record in tf.data.TFRecordDataset(list(files), "GZIP").as_numpy_iterator()
     )
 
-    def rank(found: tuple[Any, bytes]) -> bytes:
-        return hashlib.blake2b(found[0][SEQUENCE_ID].bytes_list.value[0]).digest()
+    def rank(item: tuple[Any, bytes]) -> bytes:
+        return hashlib.blake2b(item[0][SEQUENCE_ID].bytes_list.value[0]).digest()
 
     kept = heapq.nsmallest(MOST_SEQUENCES, every, key=rank)
-    return sorted(kept, key=lambda found: len(found[1]))
+    return sorted(kept, key=lambda item: len(item[1]))
 
 
-def _ask(
+def _reconstruct(
     model: MaskedAutoencoder, batch: input_pipeline.Batch
 ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
-    """The codes, the reconstruction, and its sums of errors, of one batch."""
-    code = model.encode(
+    """Return the embeddings of a batch, its reconstruction, and the sums of errors."""
+    embedding = model.encode(
         batch.values, batch.length, codes=batch.token_ids, weight=batch.sample_weight
     )
-    outputs = model.decode(code, batch.values, batch.length, codes=batch.token_ids).values
-    sums = loss.sums_by_sequence(batch.values, outputs, code, batch.length, batch.sample_weight)
-    return code, outputs, sums
+    outputs = model.decode(embedding, batch.values, batch.length, codes=batch.token_ids).values
+    sums = loss.sums_by_sequence(
+        batch.values, outputs, embedding, batch.length, batch.sample_weight
+    )
+    return embedding, outputs, sums
 
 
 def _values(batch: input_pipeline.Batch, outputs: tf.Tensor) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Of each sequence, the values, NaN where missing, and the outputs: [T, F] without padding."""
+    """Return values, NaN where missing, and outputs of each sequence: [T, F] without padding."""
     weight = batch.sample_weight.numpy()
     if weight.ndim == 2:
         weight = np.broadcast_to(weight[..., np.newaxis], batch.values.shape)
@@ -186,28 +192,28 @@ def _values(batch: input_pipeline.Batch, outputs: tf.Tensor) -> list[tuple[np.nd
     ]
 
 
-def _drawn(
-    which: str,
+def _to_drawing(
+    label: str,
     place: int,
     name: str,
-    found: Mapping[str, Any],
+    scores: Mapping[str, Any],
     values: np.ndarray,
     outputs: np.ndarray,
     names: Collected[str],
 ) -> dict[str, Any]:
-    """One sequence, for a drawing.
+    """Describe one sequence for a drawing.
 
     Returns:
-      `which`, `sequence_id`, `length`, `mse`, and `features`, name -> `values` and `outputs` of its
+      `label`, `sequence_id`, `length`, `mse`, and `features`, name -> `values` and `outputs` of its
       first MOST_STEPS steps, standardised, None where missing; of the features that vary most.
     """
     varied = np.argsort(-np.nan_to_num(np.nanvar(_some(values), axis=0)), kind="stable")
     kept = sorted(varied[:MOST_FEATURES].tolist())
     return {
-        "which": which,
+        "which": label,
         SEQUENCE_ID: name,
-        "length": found["length"][place],
-        "mse": found["mse"][place],
+        "length": scores["length"][place],
+        "mse": scores["mse"][place],
         "features": {
             list(names)[column]: {
                 "values": _rounded(values[:MOST_STEPS, column]),
@@ -219,7 +225,7 @@ def _drawn(
 
 
 def _some(values: np.ndarray) -> np.ndarray:
-    """The same, but that a column without any value is 0: it has a variance, too."""
+    """Replace each column that has no value by 0, so that it has a variance."""
     return np.where(np.isnan(values).all(axis=0), 0.0, values)
 
 
@@ -228,7 +234,7 @@ def _rounded(column: np.ndarray) -> list[float | None]:
 
 
 def _first(feature: Any) -> str | None:
-    """A column of one value as text; None where it has none."""
+    """Return a column's first value as text; None where it has none."""
     kind = feature.WhichOneof("kind")
     values = getattr(feature, kind).value if kind else ()
     if not len(values):

@@ -4,7 +4,7 @@ One `.npz` an epoch, written under a temporary name, fsynced and renamed; its na
 SHA-256 of its content, so that a file that is torn, or of which one bit is flipped, is not taken
 for what was written. A folder belongs to one fingerprint of everything that decides the result
 (data, options, source, versions), and each file names it, too, so that no run resumes from
-another's weights. What is refused is told, and the one before it is used.
+another's weights. A refused checkpoint is reported, and the one before it is used.
 
 `checkpoints.json` in each folder lists the files that were written there. Those are removed in
 time, and nothing else.
@@ -36,14 +36,14 @@ _log = logging.getLogger("ragline.train")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """All that an epoch leaves to the next.
+    """Holds the state of a training between two epochs.
 
     Attributes:
-      weights: of the model, in its own order.
-      averages: of the trainable ones; see `TrainOptions.averaging`.
+      weights: weights of the model, in its own order.
+      averages: moving averages of the trainable weights; see `TrainOptions.averaging`.
       best: weights of the best epoch so far.
-      optimizer: its variables, in its own order.
-      state: what else there is, as JSON: the history.
+      optimizer: variables of the optimizer, in its own order.
+      state: the rest, which JSON can hold: the history.
     """
 
     weights: list[np.ndarray]
@@ -54,18 +54,18 @@ class Checkpoint:
 
 
 class RefusedError(Exception):
-    """A checkpoint that must not be resumed from; says why."""
+    """Says why a checkpoint must not be resumed from."""
 
 
 class Checkpoints:
-    """The checkpoints of one training, in `folder/<fingerprint>/`."""
+    """Keeps the checkpoints of one training, in `folder/<fingerprint>/`."""
 
     def __init__(self, folder: pathlib.Path, fingerprint: str, *, keep: bool = True) -> None:
         """Opens the folder, and removes checkpoints of other trainings, which no run will ask for.
 
         Args:
-          folder: of the checkpoints of all trainings.
-          fingerprint: of this one.
+          folder: folder of the checkpoints of all trainings.
+          fingerprint: digest of this training; see `Task.fingerprint`.
           keep: whether this process writes them; of several that train together, one does, and the
             others only read.
         """
@@ -102,13 +102,13 @@ class Checkpoints:
             (self._folder / old).unlink(missing_ok=True)
 
     def load(self, like: Checkpoint) -> Checkpoint | None:
-        """The newest checkpoint that is whole and fits, or None to start from the beginning.
+        """Read the newest checkpoint that is whole and fits, or None to start from the beginning.
 
         Args:
-          like: a checkpoint of the model as it is now; its shapes are what fits.
+          like: a checkpoint of the current model; a checkpoint fits if its shapes are the same.
         """
-        found = self._newest_first()
-        for path in found:
+        paths = self._newest_first()
+        for path in paths:
             try:
                 return self._read(path, like)
             except RefusedError as error:
@@ -117,7 +117,7 @@ class Checkpoints:
                 _log.warning("checkpoint %s: %s: %s", what, path, error)
                 if ours:
                     path.unlink()
-        if found:
+        if paths:
             _log.warning("no checkpoint is left: training starts from the beginning")
         return None
 
@@ -146,8 +146,8 @@ class Checkpoints:
         for name in sorted(expected.keys() | received.keys()):
             if expected.get(name) != received.get(name):
                 raise RefusedError(
-                    f"of another model: {name}: expected {_words(expected.get(name))}, "
-                    f"received {_words(received.get(name))}"
+                    f"of another model: {name}: expected {_describe_array(expected.get(name))}, "
+                    f"received {_describe_array(received.get(name))}"
                 )
         groups = {
             group: [arrays[_name(group, index)] for index in range(len(getattr(like, group)))]
@@ -179,5 +179,5 @@ def _name(group: str, index: int) -> str:
     return f"{group}/{index:04d}"
 
 
-def _words(found: tuple[tuple[int, ...], np.dtype] | None) -> str:
-    return "nothing" if found is None else f"{found[1]} {list(found[0])}"
+def _describe_array(shape_and_type: tuple[tuple[int, ...], np.dtype] | None) -> str:
+    return "nothing" if shape_and_type is None else f"{shape_and_type[1]} {list(shape_and_type[0])}"

@@ -1,6 +1,6 @@
-"""Epochs: until the eval split's error stops falling, resumed where they were interrupted.
+"""Train until the eval split's error stops falling; resume where a training was interrupted.
 
-What an epoch reports is a ratio of sums over the whole split, never a mean of batches' means.
+An epoch reports ratios of sums over the whole split, never a mean of batches' means.
 """
 
 import dataclasses
@@ -36,20 +36,20 @@ _log = logging.getLogger("ragline.train")
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:
-    """What one pass over the training split gave.
+    """Holds the results of one pass over the training split.
 
     Attributes:
-      epoch: from 1; 0 is the model as training found it, before its first update.
-      loss: masked mean over the training split, while the weights moved.
+      epoch: number of the pass, from 1; 0 is the initial model, before its first update.
+      loss: masked mean over the training split, each batch by the weights before its update.
       masked_mse: masked mean of squared errors over the eval split, after the last update, by the
         averaged weights (`TrainOptions.averaging`).
-      heads: head -> `loss` over the training split's labelled sequences, while the weights moved,
-        and `eval_loss` and, of a classification, `eval_accuracy` over the eval split's.
-      seconds: wall time of the updates alone, or, of epoch 0, of measuring the loss.
-      steps: valid steps seen.
-      padded_steps: steps computed, padding included.
-      categories: category -> `cross_entropy`, a masked mean over the training split while the
-        weights moved, in nats; `eval_cross_entropy` and `eval_accuracy` over the eval split's.
+      heads: head -> `loss` over the training split's labelled sequences, and `eval_loss` and, of a
+        classification, `eval_accuracy` over the eval split's.
+      seconds: wall time of the updates alone; in epoch 0, of measuring the loss.
+      steps: number of valid steps.
+      padded_steps: number of computed steps, padding included.
+      categories: category -> `cross_entropy`, a masked mean over the training split, in nats;
+        `eval_cross_entropy` and `eval_accuracy` over the eval split.
     """
 
     epoch: int
@@ -63,7 +63,7 @@ class Epoch:
 
     @property
     def error(self) -> float:
-        """What is to fall: the masked MSE and each category's cross-entropy on eval, summed."""
+        """Return the error to minimise: on eval, masked MSE plus each category's cross-entropy."""
         entropies = (metrics["eval_cross_entropy"] for metrics in self.categories.values())
         return sum(entropies, self.masked_mse)
 
@@ -78,19 +78,19 @@ def train(
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     batches_an_epoch: int = 0,
 ) -> list[Epoch]:
-    """Puts a model where its training starts, and fits it.
+    """Initialise a model from its training records, and fit it.
 
     Args:
       trainer: holds the model.
-      records: to train on.
-      evaluation: to stop by.
-      options: of the training.
-      checkpoints: as of `fit`, and so the others.
-      on_epoch: told of each epoch.
-      batches_an_epoch: of both.
+      records: records to train on.
+      evaluation: records whose error decides when to stop.
+      options: options of the training.
+      checkpoints: where each epoch is kept; see `fit`.
+      on_epoch: called with each epoch that ran here.
+      batches_an_epoch: number of batches of both splits; see `fit`.
 
     Returns:
-      As `fit`.
+      Every epoch; see `fit`.
     """
     trainer.model.start(records.for_training(options), options.seed)
     return fit(
@@ -114,7 +114,7 @@ def fit(
     on_epoch: Callable[[Epoch], None],
     batches_an_epoch: int = 0,
 ) -> list[Epoch]:
-    """Trains until the eval split's error stops falling; leaves the best epoch's weights.
+    """Train until the eval split's error stops falling; leave the best epoch's weights.
 
     Args:
       trainer: holds the model; resumed from the newest checkpoint, if there is one.
@@ -122,13 +122,13 @@ def fit(
       eval_batches: the eval split's batches.
       options: epochs and patience.
       checkpoints: where each epoch is kept.
-      on_epoch: told of each epoch that ran here.
-      batches_an_epoch: of both splits; 0 if nobody watches the progress.
+      on_epoch: called with each epoch that ran here.
+      batches_an_epoch: number of batches of both splits, for the progress; 0 shows no progress.
 
     Returns:
       Every epoch, from epoch 0 on, those of an interrupted run included.
     """
-    history, best = _resume(trainer, checkpoints)
+    history, best_weights = _resume(trainer, checkpoints)
     trainer.agree(f"{checkpoints.fingerprint} after {len(history)} epochs")
     if batches_an_epoch:
         epochs = options.epochs + 1
@@ -137,23 +137,23 @@ def fit(
     if not history:
         trainer.restart_averages()
     while len(history) <= options.epochs and not _is_over(history, options.patience):
-        epoch, weights = _one_epoch(trainer, len(history), train_batches, eval_batches)
+        epoch, weights = _run_epoch(trainer, len(history), train_batches, eval_batches)
         history.append(epoch)
         if best_epoch(history) is epoch:
-            best = weights
-        checkpoints.save(epoch.epoch, _snapshot(trainer, best, history))
+            best_weights = weights
+        checkpoints.save(epoch.epoch, _snapshot(trainer, best_weights, history))
         on_epoch(epoch)
-    trainer.model.set_weights(best)
+    trainer.model.set_weights(best_weights)
     return history
 
 
 def best_epoch(history: Collection[Epoch]) -> Epoch:
-    """The epoch whose weights are kept: the lowest error on eval, the first of equals."""
+    """Return the epoch with the lowest error on eval, the first of equals; its weights are kept."""
 
-    def order(epoch: Epoch) -> float:
+    def finite_error(epoch: Epoch) -> float:
         return epoch.error if math.isfinite(epoch.error) else math.inf
 
-    return min(history, key=order)
+    return min(history, key=finite_error)
 
 
 def _is_over(history: list[Epoch], patience: int) -> bool:
@@ -163,13 +163,13 @@ def _is_over(history: list[Epoch], patience: int) -> bool:
     return diverged or history[-1].epoch - best_epoch(history).epoch >= patience
 
 
-def _one_epoch(
+def _run_epoch(
     trainer: Trainer,
     number: int,
     train_batches: Callable[[int], tf.data.Dataset],
     eval_batches: Callable[[], tf.data.Dataset],
 ) -> tuple[Epoch, list[np.ndarray]]:
-    """What the epoch gave, and the weights that it was evaluated with."""
+    """Run one epoch; return its results, and the weights that it was evaluated with."""
     started = time.perf_counter()
     train = (trainer.update if number else trainer.measure)(train_batches(number))
     seconds = time.perf_counter() - started
@@ -208,31 +208,34 @@ def _category_metrics(term: str, train: Sums, evaluated: Sums) -> dict[str, floa
     }
 
 
-def _snapshot(trainer: Trainer, best: list[np.ndarray], history: list[Epoch]) -> Checkpoint:
+def _snapshot(trainer: Trainer, best_weights: list[np.ndarray], history: list[Epoch]) -> Checkpoint:
     return Checkpoint(
         # Not get_weights(), which leaves out the state of random generators.
-        weights=_values(trainer.model),
+        weights=_variable_values(trainer.model),
         averages=[np.asarray(average) for average in trainer.averages],
-        best=best,
-        optimizer=_values(trainer.optimizer),
+        best=best_weights,
+        optimizer=_variable_values(trainer.optimizer),
         state={"history": [dataclasses.asdict(epoch) for epoch in history]},
     )
 
 
-def _values(holder: Any) -> list[np.ndarray]:
+def _variable_values(holder: Any) -> list[np.ndarray]:
     return [np.asarray(variable.value) for variable in holder.variables]
 
 
 def _resume(trainer: Trainer, checkpoints: Checkpoints) -> tuple[list[Epoch], list[np.ndarray]]:
-    fresh = _snapshot(trainer, trainer.model.get_weights(), [])
-    found = checkpoints.load(like=fresh)
-    if found is None:
-        return [], fresh.best
-    for holder, values in ((trainer.model, found.weights), (trainer.optimizer, found.optimizer)):
+    initial = _snapshot(trainer, trainer.model.get_weights(), [])
+    checkpoint = checkpoints.load(like=initial)
+    if checkpoint is None:
+        return [], initial.best
+    for holder, values in (
+        (trainer.model, checkpoint.weights),
+        (trainer.optimizer, checkpoint.optimizer),
+    ):
         for variable, value in zip(holder.variables, values, strict=True):
             variable.assign(value)
-    for average, value in zip(trainer.averages, found.averages, strict=True):
+    for average, value in zip(trainer.averages, checkpoint.averages, strict=True):
         average.assign(value)
-    history = [Epoch(**epoch) for epoch in found.state["history"]]
+    history = [Epoch(**epoch) for epoch in checkpoint.state["history"]]
     _log.info("resumed after epoch %d", history[-1].epoch)
-    return history, found.best
+    return history, checkpoint.best

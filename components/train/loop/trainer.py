@@ -1,10 +1,10 @@
-"""One update, and one evaluation, on one device or several.
+"""Update and evaluate a model, on one device or several.
 
 An update is the gradient of sum / count over the *global* batch: each replica, and each part of a
-batch that is computed in parts, differentiates its own sum divided by the count of all of them, and
-the gradients are summed. A mean a part, averaged, would weigh a sequence by how little padding its
-part happens to hold: Keras was off by 48% under MirroredStrategy, and by 54% with
-gradient_accumulation_steps.
+batch that is computed in parts (gradient accumulation), differentiates its own sum divided by the
+global count, and the gradients are summed. An average of each part's mean would weigh a sequence by
+how little padding its part happens to hold: Keras was off by 48% under MirroredStrategy, and by 54%
+with gradient_accumulation_steps.
 """
 
 import contextlib
@@ -37,11 +37,11 @@ LOSS, STEPS, PADDED_STEPS = "loss", "steps", "padded_steps"
 
 @functools.cache
 def strategy_of(name: str) -> tf.distribute.Strategy:
-    """The `tf.distribute` strategy that an option names: see `TrainOptions.strategy`.
+    """Return the `tf.distribute` strategy that an option names: see `TrainOptions.strategy`.
 
-    One a process: a second MirroredStrategy would take the keys of the first one's collectives, and
-    fail at the first gradient of another size. `multi_worker` connects to the others of TF_CONFIG,
-    and must come before all else that a process asks of TensorFlow.
+    A process has each only once: a second MirroredStrategy would take the keys of the first one's
+    collectives, and fail at the first gradient of another size. `multi_worker` connects to the
+    others of TF_CONFIG, and must come before any other use of TensorFlow.
     """
     if name == "multi_worker":
         return tf.distribute.MultiWorkerMirroredStrategy()
@@ -52,14 +52,14 @@ def strategy_of(name: str) -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
-def leads(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the first of those that train, or the only one."""
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Tell whether this process is worker 0 of those that train, or the only one."""
     cluster = strategy.cluster_resolver
     return cluster is None or cluster.task_id == 0
 
 
 def category_term(name: str) -> str:
-    """The key of a category's cross-entropy among the sums."""
+    """Return the key of a category's cross-entropy among the sums."""
     return f"category:{name}:entropy"
 
 
@@ -74,22 +74,23 @@ def head_right(name: str) -> str:
 
 
 def mean_of(sums: Sums, name: str) -> float:
-    """A sum of an epoch, divided once, at its end."""
+    """Return a masked mean of an epoch: its sum divided by its count, once."""
     return masked_mean_of(sums[name], sums[f"{name}_count"])
 
 
 class DisagreeError(Exception):
-    """Workers that were to train together would not do the same."""
+    """Says that the workers of a training differ in data, source or checkpoints."""
 
 
 class Trainer:
-    """A model and its optimizer on a strategy: one update a batch, and whole evaluations.
+    """Trains a model with an optimizer on a strategy: one update a batch, and whole evaluations.
 
     Attributes:
-      model: the weights move with each update.
+      model: the model; its weights change with each update.
       optimizer: Adam.
-      averages: of the trainable weights, in the model's order; see `TrainOptions.averaging`.
-      heads: supervised outputs on the code.
+      averages: moving averages of the trainable weights, in the model's order; see
+        `TrainOptions.averaging`.
+      heads: supervised outputs on the embedding.
       categories: names of the categorical columns.
     """
 
@@ -103,15 +104,15 @@ class Trainer:
         vocabularies: Collection[Vocabulary] = (),
         steps: int = 1,
     ) -> None:
-        """Creates the variables on the strategy's devices, seeded by the options.
+        """Create the variables on the strategy's devices, seeded by the options.
 
         Args:
           features: F.
-          options: of the training.
-          strategy: see `strategy_of`.
-          heads: supervised outputs on the code.
-          vocabularies: of the categories.
-          steps: of the longest sequence; see `model.build`.
+          options: options of the training.
+          strategy: the devices; see `strategy_of`.
+          heads: supervised outputs on the embedding.
+          vocabularies: vocabularies of the categories.
+          steps: length of the longest sequence; see `architecture.build`.
         """
         self._strategy = strategy
         self._options = options
@@ -128,64 +129,68 @@ class Trainer:
             )
             self.optimizer = keras.optimizers.Adam(options.learning_rate)
             self.optimizer.build(self.model.trainable_variables)
-            # As they are now: the averages stay beside them, whatever is frozen later.
-            self._averaged = list(self.model.trainable_variables)
+            # A copy of the list: variables that are frozen later keep their averages.
+            self._averaged_variables = list(self.model.trainable_variables)
             self.averages = [
-                tf.Variable(variable.value, trainable=False) for variable in self._averaged
+                tf.Variable(variable.value, trainable=False)
+                for variable in self._averaged_variables
             ]
-        self._strips = cores.strips()
+        self._batch_shards = cores.batch_shards()
         self._functions: dict[tuple[str, Any], Callable[[Any], dict[str, tf.Tensor]]] = {}
 
     def update(self, batches: tf.data.Dataset) -> Sums:
-        """One update a batch; the sums of the training loss, each head's and each category's."""
-        return self._run(self._update_replica, batches, self._follow)
+        """Update once a batch; return the sums of the training loss, of each head and category."""
+        return self._run(self._update_replica, batches, self._update_averages)
 
     def measure(self, batches: tf.data.Dataset) -> Sums:
-        """The sums that `update` would report, if no weight moved."""
+        """Return the sums that `update` would report if no weight changed."""
         return self._run(self._measure_replica, batches)
 
     def evaluate(self, batches: tf.data.Dataset) -> Sums:
-        """The sums of squared errors, each head and each category, the weights as they are."""
+        """Return the sums of squared errors, of each head and category, by the current weights."""
         return self._run(self._evaluate_replica, batches)
 
     def restart_averages(self) -> None:
-        """Starts the averages at the weights as they are."""
-        for average, variable in zip(self.averages, self._averaged, strict=True):
+        """Set the averages to the current weights."""
+        for average, variable in zip(self.averages, self._averaged_variables, strict=True):
             average.assign(variable.value)
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
-        """The model with the averages of its weights in their place."""
-        weights = [np.asarray(variable.value) for variable in self._averaged]
+        """Put the averages in the place of the weights for the duration of the block."""
+        weights = [np.asarray(variable.value) for variable in self._averaged_variables]
         try:
-            for variable, average in zip(self._averaged, self.averages, strict=True):
+            for variable, average in zip(self._averaged_variables, self.averages, strict=True):
                 variable.assign(np.asarray(average))
             yield
         finally:
-            for variable, weight in zip(self._averaged, weights, strict=True):
+            for variable, weight in zip(self._averaged_variables, weights, strict=True):
                 variable.assign(weight)
 
     def agree(self, state: str) -> None:
-        """Gives every worker the weights of the first, if they are all in the same state.
+        """Give every worker the weights of the chief, if they are all in the same state.
 
         Weights that each computes from the data differ in their last bits between machines.
 
         Raises:
-          DisagreeError: they are not.
+          DisagreeError: the states differ.
         """
         if self._strategy.cluster_resolver is None:
             return
-        number = int(digest_of([state])[:15], 16)
+        own_id = int(digest_of([state])[:15], 16)
         variables = self.model.trainable_variables
 
-        def of_all() -> list[tf.Tensor]:
-            mine = [tf.constant(number, tf.int64), *(variable.value for variable in variables)]
-            stacked = [tf.identity(value)[tf.newaxis] for value in mine]
+        def gather() -> list[tf.Tensor]:
+            values = [
+                tf.constant(own_id, tf.int64),
+                *(variable.value for variable in variables),
+            ]
+            stacked = [tf.identity(value)[tf.newaxis] for value in values]
             return tf.distribute.get_replica_context().all_gather(stacked, axis=0)
 
-        found = tf.function(lambda: self._strategy.run(of_all))()
-        numbers, *weights = (self._strategy.experimental_local_results(one)[0] for one in found)
-        if len(set(numbers.numpy())) > 1:
+        gathered = tf.function(lambda: self._strategy.run(gather))()
+        ids, *weights = (self._strategy.experimental_local_results(value)[0] for value in gathered)
+        if len(set(ids.numpy())) > 1:
             raise DisagreeError(
                 "expected all workers to have the same data, code and checkpoints, "
                 "received others on some"
@@ -200,7 +205,7 @@ class Trainer:
         then: Callable[[], None] = lambda: None,
     ) -> Sums:
         distributed = self._strategy.distribute_datasets_from_function(
-            functools.partial(_shares, batches)
+            functools.partial(_split_rows, batches)
         )
         step = self._compiled(replica_step, distributed.element_spec, then)
 
@@ -217,7 +222,7 @@ class Trainer:
         spec: Any,
         then: Callable[[], None],
     ) -> Callable[[Any], dict[str, tf.Tensor]]:
-        """One trace for batches of every shape, kept from epoch to epoch."""
+        """Trace a step once for batches of every shape, and keep it from epoch to epoch."""
         key = (replica_step.__name__, str(spec))
         if key not in self._functions:
 
@@ -236,21 +241,23 @@ class Trainer:
         replicas = tf.distribute.get_replica_context()
         variables = [variable.value for variable in self.model.trainable_variables]
         counts = self._counts(batch)
-        # What each mean is divided by: of the global batch, known before any part is computed.
+        # The count that each mean is divided by, of the global batch, before any part is computed.
         global_counts = replicas.all_reduce(_SUM, counts)
         weights = (1.0, *(head.weight for head in self.heads), *(1.0 for _ in self.categories))
-        parts = self._options.micro_batches
+        parts = self._options.gradient_accumulation_steps
 
         def add_part(
             part: tf.Tensor, totals: list[tf.Tensor], gradients: list[tf.Tensor]
         ) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor]]:
             with tf.GradientTape() as tape:
-                found = self._totals(_part(batch, part, parts))
-                means = map(masked_mean, found, global_counts)
-                objective = tf.add_n([w * mean for w, mean in zip(weights, means, strict=True)])
-            # As tensors: that of an embedding is a list of the rows that were read.
+                part_totals = self._totals(_rows(batch, part, parts))
+                means = map(masked_mean, part_totals, global_counts)
+                objective = tf.add_n(
+                    [weight * mean for weight, mean in zip(weights, means, strict=True)]
+                )
+            # As tensors: the gradient of an embedding lists only the rows that were read.
             slopes = [tf.convert_to_tensor(slope) for slope in tape.gradient(objective, variables)]
-            return part + 1, _added(totals, found), _added(gradients, slopes)
+            return part + 1, _add(totals, part_totals), _add(gradients, slopes)
 
         # A loop of the graph: parts unrolled by Python may run side by side, and save no memory.
         _, totals, gradients = tf.while_loop(
@@ -262,69 +269,71 @@ class Trainer:
         gradients = replicas.all_reduce(_SUM, gradients)
         gradients, _ = tf.clip_by_global_norm(gradients, self._options.clip_norm)
         # The optimizer sums over replicas once more; an equal share from each leaves the sum as it
-        # is. It cannot be left to the optimizer: the norm to clip by is that of the whole sum.
+        # is. The first sum cannot be left to the optimizer: the norm to clip is that of the sum.
         share = 1.0 / replicas.num_replicas_in_sync
         self.optimizer.apply([g * share for g in gradients], self.model.trainable_variables)
-        return self._reported(batch, totals)
+        return self._report(batch, totals)
 
-    def _follow(self) -> None:
-        """Draws the averages towards the weights: a = s a + (1 - s) w, s of `options.averaging`."""
+    def _update_averages(self) -> None:
+        """Move the averages towards the weights: a = s a + (1 - s) w, s of `options.averaging`."""
         updates = tf.cast(self.optimizer.iterations.value, tf.float32)
         share = tf.minimum(self._options.averaging, (1.0 + updates) / (10.0 + updates))
 
-        def drawn(average: tf.Variable, weight: tf.Tensor) -> tf.Operation:
+        def moved(average: tf.Variable, weight: tf.Tensor) -> tf.Operation:
             return average.assign(weight + share * (average - weight))
 
-        for average, variable in zip(self.averages, self._averaged, strict=True):
-            self._strategy.extended.update(average, drawn, args=(variable.value,))
+        for average, variable in zip(self.averages, self._averaged_variables, strict=True):
+            self._strategy.extended.update(average, moved, args=(variable.value,))
 
     def _measure_replica(self, batch: Batch) -> dict[str, tf.Tensor]:
-        return self._reported(batch, self._totals(batch))
+        return self._report(batch, self._totals(batch))
 
-    def _reported(self, batch: Batch, totals: list[tf.Tensor]) -> dict[str, tf.Tensor]:
-        sums = _steps(batch)
-        for name, total, count in zip(self._names(), totals, self._counts(batch), strict=True):
+    def _report(self, batch: Batch, totals: list[tf.Tensor]) -> dict[str, tf.Tensor]:
+        sums = _count_steps(batch)
+        for name, total, count in zip(self._term_names(), totals, self._counts(batch), strict=True):
             sums |= {name: total, f"{name}_count": count}
         return _as_float64(sums)
 
     def _evaluate_replica(self, batch: Batch) -> dict[str, tf.Tensor]:
-        return self._side_by_side(self._evaluate_strip, batch)
+        return self._sum_shards(self._evaluate_shard, batch)
 
-    def _evaluate_strip(self, batch: Batch) -> dict[str, tf.Tensor]:
-        outputs, answers = self._forward(batch, training=False)
+    def _evaluate_shard(self, batch: Batch) -> dict[str, tf.Tensor]:
+        outputs, head_outputs = self._forward(batch, training=False)
         counted = tf.cast(batch.sample_weight > 0, tf.float32)
         total, count = loss.error_sums("squared", batch.values, outputs.values, counted)
-        sums = _steps(batch) | {LOSS: total, f"{LOSS}_count": count}
-        for head, answer in zip(self.heads, answers, strict=True):
+        sums = _count_steps(batch) | {LOSS: total, f"{LOSS}_count": count}
+        for head, head_output in zip(self.heads, head_outputs, strict=True):
             label, weight = batch.labels[head.name], batch.label_weight[head.name]
-            total, count = loss.head_sums(head, label, answer, weight)
+            total, count = loss.head_sums(head, label, head_output, weight)
             term = head_term(head.name)
             sums |= {term: total, f"{term}_count": count}
             if head.type == "classification":
-                right = tf.cast(tf.equal(tf.argmax(answer, axis=1), label), tf.float32)
+                right = tf.cast(tf.equal(tf.argmax(head_output, axis=1), label), tf.float32)
                 sums[head_right(head.name)] = tf.reduce_sum(weight * right)
         for name, logits in outputs.logits.items():
-            term, codes = category_term(name), batch.token_ids[name]
+            term, token_ids = category_term(name), batch.token_ids[name]
             weight = tf.cast(batch.token_weight[name] > 0, tf.float32)
             sums |= {
-                term: tf.reduce_sum(categories.cross_entropy(codes, logits, weight)),
+                term: tf.reduce_sum(categories.cross_entropy(token_ids, logits, weight)),
                 f"{term}_count": tf.reduce_sum(weight),
-                f"{term}_right": tf.reduce_sum(categories.right(codes, logits, weight)),
+                f"{term}_right": tf.reduce_sum(categories.right(token_ids, logits, weight)),
             }
         return _as_float64(sums)
 
     def _forward(
         self, batch: Batch, training: bool
     ) -> tuple[architecture.Reconstruction, list[tf.Tensor]]:
-        """The reconstruction, and each head's outputs."""
-        code = self.model.encode(
+        """Return the reconstruction, and each head's outputs."""
+        embedding = self.model.encode(
             batch.values, batch.length, training, batch.token_ids, batch.sample_weight
         )
-        outputs = self.model.decode(code, batch.values, batch.length, training, batch.token_ids)
-        return outputs, [head(code) for head in self.model.heads]
+        outputs = self.model.decode(
+            embedding, batch.values, batch.length, training, batch.token_ids
+        )
+        return outputs, [head(embedding) for head in self.model.heads]
 
-    def _names(self) -> tuple[str, ...]:
-        """Of the terms of the objective: the reconstruction, each head and each category."""
+    def _term_names(self) -> tuple[str, ...]:
+        """Name the terms of the objective: the reconstruction, each head and each category."""
         return (
             LOSS,
             *(head_term(head.name) for head in self.heads),
@@ -332,7 +341,7 @@ class Trainer:
         )
 
     def _counts(self, batch: Batch) -> list[tf.Tensor]:
-        """The sum of weights of each term, which needs no forward pass."""
+        """Return the sum of weights of each term, which needs no forward pass."""
         weight = strategies.weight(self._options, batch)
         return [
             total_weight(weight, batch.values),
@@ -341,22 +350,24 @@ class Trainer:
         ]
 
     def _totals(self, batch: Batch) -> list[tf.Tensor]:
-        """The weighted sum of errors of each term."""
-        return self._side_by_side(self._totals_of_strip, batch)
+        """Return the weighted sum of errors of each term."""
+        return self._sum_shards(self._shard_totals, batch)
 
-    def _side_by_side(self, sums_of: Callable[[Batch], Any], batch: Batch) -> Any:
-        """The sums of a batch's strips, see `cores`, added up."""
-        found = [sums_of(_part(batch, strip, self._strips)) for strip in range(self._strips)]
-        return tf.nest.map_structure(lambda *sums: tf.add_n(sums), *found)
+    def _sum_shards(self, sums_of: Callable[[Batch], Any], batch: Batch) -> Any:
+        """Add up the sums of a batch's shards; see `cores`."""
+        shard_sums = [
+            sums_of(_rows(batch, shard, self._batch_shards)) for shard in range(self._batch_shards)
+        ]
+        return tf.nest.map_structure(lambda *sums: tf.add_n(sums), *shard_sums)
 
-    def _totals_of_strip(self, batch: Batch) -> list[tf.Tensor]:
-        outputs, answers = self._forward(batch, training=True)
+    def _shard_totals(self, batch: Batch) -> list[tf.Tensor]:
+        outputs, head_outputs = self._forward(batch, training=True)
         weight = strategies.weight(self._options, batch)
         targets = strategies.targets(self._options, batch)
         totals = [loss.error_sums(self._options.error, targets, outputs.values, weight)[0]]
-        for head, answer in zip(self.heads, answers, strict=True):
+        for head, head_output in zip(self.heads, head_outputs, strict=True):
             label, labelled = batch.labels[head.name], batch.label_weight[head.name]
-            totals.append(loss.head_sums(head, label, answer, labelled)[0])
+            totals.append(loss.head_sums(head, label, head_output, labelled)[0])
         for name in self.categories:
             weight = batch.token_weight[name]
             entropy = categories.cross_entropy(batch.token_ids[name], outputs.logits[name], weight)
@@ -364,32 +375,32 @@ class Trainer:
         return totals
 
 
-def _shares(batches: tf.data.Dataset, context: tf.distribute.InputContext) -> tf.data.Dataset:
-    """Of each batch the rows of every replica of this process, one after the other.
+def _split_rows(batches: tf.data.Dataset, context: tf.distribute.InputContext) -> tf.data.Dataset:
+    """Split each batch into the rows of every replica of this process, one after the other.
 
-    All processes read all batches: a share is as wide as the global batch.
+    All processes read all batches: a replica's rows are padded as the global batch is.
     """
     replicas = context.num_replicas_in_sync
     if replicas == 1:
         return batches
-    here = replicas // context.num_input_pipelines
-    first = context.input_pipeline_id * here
-    places = tf.data.Dataset.range(first, first + here, output_type=tf.int32)
-    return batches.flat_map(lambda batch: places.map(lambda place: _part(batch, place, replicas)))
+    local_replicas = replicas // context.num_input_pipelines
+    first = context.input_pipeline_id * local_replicas
+    places = tf.data.Dataset.range(first, first + local_replicas, output_type=tf.int32)
+    return batches.flat_map(lambda batch: places.map(lambda place: _rows(batch, place, replicas)))
 
 
-def _part(batch: Batch, part: tf.Tensor | int, parts: int) -> Batch:
-    """One of so many parts of a batch, cut by rows; some are empty if it has fewer rows."""
+def _rows(batch: Batch, part: tf.Tensor | int, parts: int) -> Batch:
+    """Return one of `parts` parts of a batch, cut by rows; some are empty if it has fewer rows."""
     rows = tf.shape(batch.values)[0]
     start, stop = rows * part // parts, rows * (part + 1) // parts
     return tf.nest.map_structure(lambda tensor: tensor[start:stop], batch)
 
 
-def _added(one: list[tf.Tensor], other: list[tf.Tensor]) -> list[tf.Tensor]:
-    return [a + b for a, b in zip(one, other, strict=True)]
+def _add(first: list[tf.Tensor], second: list[tf.Tensor]) -> list[tf.Tensor]:
+    return [a + b for a, b in zip(first, second, strict=True)]
 
 
-def _steps(batch: Batch) -> dict[str, tf.Tensor]:
+def _count_steps(batch: Batch) -> dict[str, tf.Tensor]:
     padded = tf.size(batch.values) // batch.values.shape[2]
     return {STEPS: tf.reduce_sum(batch.length), PADDED_STEPS: padded}
 

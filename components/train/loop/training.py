@@ -1,4 +1,4 @@
-"""One training, whole: from a task to the weights of its end, in whatever process."""
+"""Run one training, from a task to its last weights, in any process."""
 
 import logging
 import pathlib
@@ -12,13 +12,13 @@ from ragline.components.contract.columns import SPLITS
 from ragline.components.train.data.records import Task
 from ragline.components.train.loop import fit_loop
 from ragline.components.train.loop.checkpoint import Checkpoints
-from ragline.components.train.loop.trainer import Trainer, leads
+from ragline.components.train.loop.trainer import Trainer, is_chief
 
 _log = logging.getLogger("ragline.train")
 
 
 def curves_of(job: Mapping[str, Any]) -> tf.summary.SummaryWriter:
-    """Where a job's curves are written, for TensorBoard."""
+    """Open the writer of a job's curves, for TensorBoard."""
     return tf.summary.create_file_writer(str(pathlib.Path(job["model_run"]) / LOGS_FOLDER))
 
 
@@ -28,33 +28,35 @@ def fit(
     strategy: tf.distribute.Strategy,
     curves: Callable[[], tf.summary.SummaryWriter],
 ) -> tuple[Trainer, list[fit_loop.Epoch]]:
-    """Trains to the end, from the last checkpoint on; the best epoch's weights are left.
+    """Train to the end, from the last checkpoint on; the best epoch's weights are left.
 
     Args:
       task: what is to be learned.
-      job: which the task is of; see `records.training_job`.
-      strategy: on which devices. Of several processes, the one that leads alone writes.
-      curves: where each epoch is written, if this process writes.
+      job: the job of the task; see `records.training_job`.
+      strategy: the devices to train on. Of several processes, the chief alone writes.
+      curves: opens the writer of the curves, if this process writes.
     """
     options, train, evaluation = task.options, *(task.splits[split] for split in SPLITS)
     trainer = Trainer(options=options, strategy=strategy, **task.model)
-    first = leads(strategy)
+    writes = is_chief(strategy)
     history = fit_loop.train(
         trainer,
         train,
         evaluation,
         options=options,
         checkpoints=Checkpoints(
-            pathlib.Path(job["config"]["checkpoints"]), task.fingerprint(), keep=first
+            pathlib.Path(job["config"]["checkpoints"]), task.fingerprint(), keep=writes
         ),
-        on_epoch=_reporter(curves(), options.epochs) if first else lambda epoch: None,
+        on_epoch=_epoch_reporter(curves(), options.epochs) if writes else lambda epoch: None,
         batches_an_epoch=train.batches_to_train(options) + evaluation.batches_to_score(options),
     )
     return trainer, history
 
 
-def _reporter(curves: tf.summary.SummaryWriter, epochs: int) -> Callable[[fit_loop.Epoch], None]:
-    """Tells of each epoch: a line in the terminal, and the curves."""
+def _epoch_reporter(
+    curves: tf.summary.SummaryWriter, epochs: int
+) -> Callable[[fit_loop.Epoch], None]:
+    """Return what reports an epoch: a line in the terminal, and a point of each curve."""
 
     def report(epoch: fit_loop.Epoch) -> None:
         _log.info(

@@ -1,9 +1,9 @@
-"""Run one process of a training of several; the job comes on stdin.
+"""Run one of several processes of a training; the job comes on stdin.
 
     python -m ragline.components.train.loop.training_worker
 
-It tells its epochs on stdout, and ends with 0 once training is over. It ends at once when its stdin
-is closed: whoever started it is gone then, however it ended.
+It reports its epochs on stdout, and ends with 0 once training is over. It ends at once when its
+stdin is closed: the process that started it has ended then, in whatever way.
 """
 
 import contextlib
@@ -30,20 +30,20 @@ _log = logging.getLogger("ragline.train")
 
 
 def take_part(train: Callable[[tf.distribute.Strategy], object]) -> int:
-    """Trains with the other workers of TF_CONFIG, in a process that has done nothing else.
+    """Train with the other workers of TF_CONFIG, in a process that has done nothing else.
 
     Args:
-      train: what is done on the strategy, by all of them.
+      train: trains on the strategy; the same in every worker.
 
     Returns:
       The exit code: 0, or 1 if another worker was lost, or would not do the same.
     """
-    waiting = threading.Timer(_PATIENCE, _give_up)
-    waiting.daemon = True
-    waiting.start()
+    timeout = threading.Timer(_PATIENCE, _give_up)
+    timeout.daemon = True
+    timeout.start()
     try:
         strategy = strategy_of("multi_worker")
-        waiting.cancel()
+        timeout.cancel()
         train(strategy)
     except DisagreeError as error:
         _log.error("%s", error)
@@ -65,12 +65,12 @@ def _end_with_stdin() -> None:
     os._exit(1)
 
 
-def _tell_on_stdout() -> None:
-    told = logging.StreamHandler(sys.stdout)
-    told.setFormatter(logging.Formatter("%(message)s"))
+def _log_to_stdout() -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
     log = logging.getLogger("ragline")
     log.setLevel(logging.INFO)
-    log.addHandler(told)
+    log.addHandler(handler)
     log.propagate = False
 
 
@@ -78,7 +78,7 @@ if __name__ == "__main__":
     from ragline.components.train.data.records import Task
     from ragline.components.train.loop import training  # Late: it imports TensorFlow Transform.
 
-    _tell_on_stdout()
+    _log_to_stdout()
     cores.prepare()
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_stdin, daemon=True).start()

@@ -1,4 +1,4 @@
-"""The LSTM of `keras.layers.LSTM`, on a CPU at several times its speed; weights and results alike.
+"""Run a `keras.layers.LSTM` on a CPU at several times its speed, with the same results.
 
 Of the gates' inputs z[t] = x[t] K + h[t-1] R + b, of each step:
 
@@ -14,11 +14,11 @@ and backwards, given dh[t] from the outputs and from z[t+1], and dc[t] from c[t+
     dR = sum h[t-1]' dz[t]     dK = sum x[t]' dz[t]     db = sum dz[t]
 
 What depends on no earlier step stands outside the loops, as one product of all steps: x K + b
-before the first, dR, dK and db after the second. An input that is the same at every step, which a
-decoder's code is, is projected once a sequence, both ways. The gates are kept, so that nothing is
+before the first, dR, dK and db after the second. An input that is the same at every step, such as a
+decoder's embedding, is projected once a sequence, both ways. The gates are kept, so that nothing is
 computed twice. What is left in the loops is two products a step, h R and dz R', and their gates:
-`recurrence` has them as machine code. A graph that is exported can hold TensorFlow's own operations
-alone; there it is BlockLSTM, the forward recurrence in one.
+`recurrence` has them as machine code. An exported graph can hold TensorFlow's own operations
+alone; there it is BlockLSTM, one operation for the whole forward recurrence.
 
 No step is masked: padding stands on the right and h is causal; where no later step of a sequence
 counts, dh and dc are exactly 0, and so is all that comes of them.
@@ -38,11 +38,11 @@ from ragline.components.train.model import dense, recurrence
 
 
 def serves(layer: keras.layers.Layer) -> bool:
-    """Whether `run` does a layer's work itself: a plain LSTM in float32, and no GPU to run it.
+    """Tell whether `run` runs a layer itself: a plain LSTM in float32, where Keras has no GPU.
 
-    There Keras's own path is cuDNN's. A layer that must not take that one (`use_cudnn=False`) is
-    one for an exported graph, which has to be fast where no GPU is, and can hold nothing but
-    TensorFlow's own operations; any other runs as machine code, see `recurrence`.
+    On a GPU, Keras runs cuDNN. A layer with `use_cudnn=False` is for an exported graph, which must
+    be fast without a GPU and can hold only TensorFlow's own operations; any other layer runs as
+    machine code, see `recurrence`.
     """
     return (
         type(layer) is keras.layers.LSTM
@@ -65,10 +65,10 @@ def run(
     mask: tf.Tensor | None = None,
     training: bool = False,
 ) -> tf.Tensor:
-    """A recurrent layer's outputs at every step: `layer([constant at each step, sequences])`.
+    """Return the outputs of a recurrent layer: `layer([constant at each step, sequences])`.
 
     Args:
-      layer: that returns sequences; one that is not served here (`serves`) runs as Keras runs it.
+      layer: a layer that returns sequences; Keras runs it where `serves` is false.
       sequences: [B, T, F], finite in the padding; F may be 0 beside a constant.
       constant: [B, E], the same at every step; it is read by the first E rows of the kernel.
       mask: bool [B, T]; with one, Keras runs the layer.
@@ -114,7 +114,7 @@ def _portable_outputs(
     recurrent: tf.Tensor,
     bias: tf.Tensor,
 ) -> tf.Tensor:
-    """The outputs [T, B, H] of inputs [T, B, F], in two strips (see `cores`), by TensorFlow alone.
+    """Return the outputs [T, B, H] of inputs [T, B, F], in two shards, by TensorFlow alone.
 
     BlockLSTM is the whole recurrence in one operation: one product of (x[t], h[t-1]) a step,
     where a loop of operations would do with that of h[t-1], but pays 1 to 2 us for each of some 30.
@@ -127,12 +127,12 @@ def _portable_outputs(
     weights, biases = map(_reordered, (tf.concat([kernel, recurrent], axis=0), bias))
     peephole = tf.zeros([units])
     outputs = []
-    # It warns, at each call, of strips of an odd number of rows.
-    for strip in tf.split(sequences, 2, axis=1):
-        zero = tf.zeros([tf.shape(strip)[1], units])
-        found = tf.raw_ops.BlockLSTM(
+    # BlockLSTM warns, at each call, of an odd number of rows.
+    for shard in tf.split(sequences, 2, axis=1):
+        zero = tf.zeros([tf.shape(shard)[1], units])
+        block = tf.raw_ops.BlockLSTM(
             seq_len_max=tf.cast(steps, tf.int64),
-            x=strip,
+            x=shard,
             cs_prev=zero,
             h_prev=zero,
             w=weights,
@@ -144,12 +144,12 @@ def _portable_outputs(
             cell_clip=-1.0,
             use_peephole=False,
         )
-        outputs.append(found.h)
+        outputs.append(block.h)
     return tf.concat(outputs, axis=1)
 
 
 def _reordered(weights: tf.Tensor) -> tf.Tensor:
-    """Keras's gates i f c o as i c f o, which BlockLSTM takes; V2 takes Keras's, OpenVINO no V2."""
+    """Reorder Keras's gates i f c o to BlockLSTM's i c f o; OpenVINO has no BlockLSTMV2."""
     i, f, c, o = tf.split(weights, 4, axis=-1)
     return tf.concat([i, c, f, o], axis=-1)
 
@@ -161,7 +161,7 @@ def _native_outputs(
     recurrent: tf.Tensor,
     bias: tf.Tensor,
 ) -> tf.Tensor:
-    """The outputs [T, B, H] of inputs [T, B, F], with the loops of `recurrence`."""
+    """Return the outputs [T, B, H] of inputs [T, B, F], by the loops of `recurrence`."""
     recurrence.prepare()
     always, split = bias, 0
     if constant is not None:
@@ -177,7 +177,7 @@ def _native_outputs(
 
 
 def _differentiable(inputs: tf.Tensor, recurrent: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
-    """The outputs [T, B, H], with the gradient of this module instead of TensorFlow's.
+    """Return the outputs [T, B, H], with the gradient of this module instead of TensorFlow's.
 
     Args:
       inputs: x K + b, [T, B, 4H], or [1, B, 4H] if it is the same at every step.
@@ -195,10 +195,12 @@ def _differentiable(inputs: tf.Tensor, recurrent: tf.Tensor, steps: tf.Tensor) -
         def gradient(slope: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             [slopes] = _native(recurrence.backward, [slope, recurrent, gates, cells], (width,))
             before = tf.reshape(outputs[:-1], [-1, units])
-            of_recurrent = tf.matmul(before, tf.reshape(slopes[1:], [-1, width]), transpose_a=True)
+            recurrent_slope = tf.matmul(
+                before, tf.reshape(slopes[1:], [-1, width]), transpose_a=True
+            )
             if inputs.shape[0] == 1:
                 slopes = tf.reduce_sum(slopes, axis=0, keepdims=True)
-            return slopes, of_recurrent
+            return slopes, recurrent_slope
 
         return outputs, gradient
 
@@ -208,12 +210,12 @@ def _differentiable(inputs: tf.Tensor, recurrent: tf.Tensor, steps: tf.Tensor) -
 def _native(
     function: Callable[..., Any], arguments: list[tf.Tensor], widths: tuple[int, ...]
 ) -> list[tf.Tensor]:
-    """What a function of `recurrence` gives, each [T, B, one of the widths].
+    """Call a function of `recurrence`; return its results, [T, B, width] each.
 
-    Without a state, or TensorFlow would let one strip of a batch wait for the other.
+    Not stateful: otherwise TensorFlow would let one shard of a batch wait for the other.
     """
     types = [tf.float32] * len(widths)
-    found = tf.nest.flatten(tf.numpy_function(function, arguments, types, stateful=False))
-    for one, width in zip(found, widths, strict=True):
-        one.set_shape([None, None, width])
-    return found
+    results = tf.nest.flatten(tf.numpy_function(function, arguments, types, stateful=False))
+    for result, width in zip(results, widths, strict=True):
+        result.set_shape([None, None, width])
+    return results

@@ -1,4 +1,4 @@
-"""Sequences of any length <-> a grid of K steps, by linear interpolation within each one's length.
+"""Resample sequences of any length to a grid of K steps and back, by linear interpolation.
 
 Grid step k stands at k (L - 1) / (K - 1) steps of a sequence of length L: the first at its first
 step, the last at its last. The weights of both ways are decided by the lengths alone, from one
@@ -20,7 +20,7 @@ from ragline.components.contract import masking
 
 
 def to_grid(values: tf.Tensor, length: tf.Tensor, steps: int) -> tf.Tensor:
-    """Resamples each sequence to the grid.
+    """Resample each sequence to the grid.
 
     Args:
       values: float32 [B, T, F], finite in the padding, which has no part in the result.
@@ -45,7 +45,7 @@ def to_grid(values: tf.Tensor, length: tf.Tensor, steps: int) -> tf.Tensor:
 
 
 def from_grid(grid: tf.Tensor, length: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
-    """Reads each sequence from the grid; in the padding, its last step again.
+    """Read each sequence from the grid; the padding repeats its last step.
 
     Args:
       grid: float32 [B, K, F].
@@ -60,7 +60,7 @@ def from_grid(grid: tf.Tensor, length: tf.Tensor, steps: tf.Tensor) -> tf.Tensor
     distance = _distance(tf.minimum(tf.range(steps)[tf.newaxis], last), length, points)
     last = last[..., tf.newaxis]
     weight = tf.maximum(last - distance, 0) / tf.maximum(last, 1)
-    # Of a single step, the one or two grid steps in the middle.
+    # A single step is the mean of the one or two grid steps in the middle.
     middle = [float(2 * k in (points - 2, points - 1, points)) for k in range(points)]
     alone = tf.constant(middle, weight.dtype)[:, tf.newaxis] / sum(middle)
     weight = tf.where(last == 0, alone, weight)
@@ -68,11 +68,11 @@ def from_grid(grid: tf.Tensor, length: tf.Tensor, steps: tf.Tensor) -> tf.Tensor
 
 
 def fill(values: tf.Tensor, observed: tf.Tensor) -> tf.Tensor:
-    """Fills what is missing on the line between the observed values around it, by feature.
+    """Fill missing values on the line between the observed values around them, by feature.
 
-    Before the first of them stands its value, after the last that one's; of a feature that was
-    never observed, 0. Resampled to a grid, that is interpolation over the observed values alone:
-    the line's corners are whole steps.
+    Before the first observed value stands that value, after the last one the last; a feature that
+    was never observed is 0. Resampled to a grid, that is interpolation over the observed values
+    alone: the line's corners are whole steps.
 
     Args:
       values: [B, T, F]; anything may stand where not observed.
@@ -99,7 +99,7 @@ def fill(values: tf.Tensor, observed: tf.Tensor) -> tf.Tensor:
 
 
 def _distance(places: tf.Tensor, length: tf.Tensor, steps: int) -> tf.Tensor:
-    """The table d of the steps at `places`, int [B or 1, T], as int32 [B, K, T]."""
+    """Return the table d of the steps at `places`, int [B or 1, T], as int32 [B, K, T]."""
     last = tf.cast(length, tf.int32)[:, tf.newaxis, tf.newaxis] - 1
     points = tf.range(steps)[tf.newaxis, :, tf.newaxis]
     return tf.abs(points * last - places[:, tf.newaxis, :] * (steps - 1))

@@ -102,8 +102,8 @@ class LinearPath(keras.Layer):
         def parts() -> Iterable[np.ndarray]:
             return (grid(batch).numpy() for batch in one_pass(batches))
 
-        found = shrinkage_pca.moments(parts)
-        covariance = shrinkage_pca.shrink(found, self.steps)
+        stats = shrinkage_pca.covariance_stats(parts)
+        covariance = shrinkage_pca.shrink(stats, self.steps)
         size = self.to_code.units
         directions = shrinkage_pca.components(covariance, size)
         variance = np.einsum("nd,de,ne->", directions, covariance, directions) / size
@@ -111,5 +111,5 @@ class LinearPath(keras.Layer):
         noise = np.random.default_rng(seed).normal(size=(size, size))
         # [D, E]; orthonormal columns, or rows if the code is the longer of the two.
         turned = directions.T @ np.linalg.qr(noise).Q[: len(directions)]
-        self.to_code.set_weights([turned / scale, -found.mean @ turned / scale])
-        self.to_grid.set_weights([turned.T * scale, found.mean])
+        self.to_code.set_weights([turned / scale, -stats.mean @ turned / scale])
+        self.to_grid.set_weights([turned.T * scale, stats.mean])

@@ -1,4 +1,4 @@
-"""The two loops over the steps of an LSTM, as machine code: Numba compiles what stands here.
+"""Run the two loops over the steps of an LSTM, as machine code compiled by Numba.
 
 `fused_lstm` has the equations; gates stand in Keras's order, i f c o. TensorFlow's executor takes
 1 to 2 us for each operation of a loop, of which a step has a dozen. What makes the machine code
@@ -28,7 +28,7 @@ _OPTIONS = {
     "nogil": True,
     # Without Python's error for a division by zero, which keeps a loop from being vectorised.
     "error_model": "numpy",
-    # NaN and infinity stay what they are, or a training that diverged would not be seen to.
+    # NaN and infinity are kept, so that a training that diverged is noticed.
     "fastmath": {"contract", "reassoc", "arcp", "nsz"},
 }
 _inlined = numba.njit(inline="always", **_OPTIONS)
@@ -46,8 +46,8 @@ def _compiled(function: Callable[..., None]) -> Any:
 def prepare() -> None:
     """Compiles both loops (5 s), or reads them from Numba's cache (0.5 s); once a process.
 
-    Left to the first batch, it would be done in TensorFlow's threads, which are as many as there
-    are cores: one would compile, and the other wait for it.
+    The first batch would compile them in TensorFlow's threads, which are as many as there are
+    cores: one would compile, and the others wait.
     """
     for loop in (_forward, _backward):
         loop.compile((numba.float32[:, :, ::1],) * 5)
@@ -56,7 +56,7 @@ def prepare() -> None:
 def forward(
     inputs: np.ndarray, recurrent: np.ndarray, steps: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The way forward.
+    """Run the forward loop.
 
     Args:
       inputs: x K + b, float32 [T, B, 4H], or [1, B, 4H] if it is the same at every step.
@@ -75,29 +75,29 @@ def forward(
 def backward(
     slope: np.ndarray, recurrent: np.ndarray, gates: np.ndarray, cells: np.ndarray
 ) -> np.ndarray:
-    """The gradient with respect to z, [T, B, 4H], from that of h, [T, B, H]."""
-    found = _empty(*gates.shape)
-    _backward(slope, _blocks(recurrent.T), gates, cells, found)
-    return found
+    """Run the backward loop: from the gradient of h, [T, B, H], return that of z, [T, B, 4H]."""
+    gradient = _empty(*gates.shape)
+    _backward(slope, _blocks(recurrent.T), gates, cells, gradient)
+    return gradient
 
 
 def _empty(*shape: int) -> np.ndarray:
-    """Float32, aligned as TensorFlow's own are; it would copy others."""
+    """Allocate float32, aligned as TensorFlow's arrays are; it would copy others."""
     size = int(np.prod(shape))
-    found = np.empty(size + _ALIGNMENT // 4, np.float32)
-    start = -found.ctypes.data % _ALIGNMENT // 4
-    return found[start : start + size].reshape(shape)
+    buffer = np.empty(size + _ALIGNMENT // 4, np.float32)
+    start = -buffer.ctypes.data % _ALIGNMENT // 4
+    return buffer[start : start + size].reshape(shape)
 
 
 def _blocks(weights: np.ndarray) -> np.ndarray:
-    """[K, N] as [N / 32, K, 32], with zeros behind the last column."""
+    """Cut [K, N] into [N / 32, K, 32], with zeros behind the last column."""
     rows, columns = weights.shape
     padded = np.pad(weights, ((0, 0), (0, -columns % _COLUMNS)))
     return np.ascontiguousarray(padded.reshape(rows, -1, _COLUMNS).transpose(1, 0, 2))
 
 
 def _terms(depth: int) -> list[list[np.float32]]:
-    """Numerator and denominator of tanh(x) / x, by powers of x^2."""
+    """Return numerator and denominator of tanh(x) / x, by powers of x^2."""
     upper, lower = [Fraction(1)], [Fraction(2 * depth - 1)]
     for odd in range(2 * depth - 3, 0, -2):
         longer = [Fraction(0), *upper]
@@ -127,17 +127,17 @@ def _sigmoid(x):
 
 @_compiled
 def _product(rows, blocks, block, out):
-    """Rows [B, K] by the weights that `_blocks` cut up, into `out`, [B, N]."""
+    """Multiply rows [B, K] by the weights that `_blocks` cut, into `out`, [B, N]."""
     for start in range(0, len(rows), _ROWS):
         part = rows[start : start + _ROWS]
-        found = block[: len(part)]
+        product = block[: len(part)]
         for place in range(len(blocks)):
-            np.dot(part, blocks[place], found)
+            np.dot(part, blocks[place], product)
             for row in range(len(part)):
                 into = out[start + row, place * _COLUMNS : (place + 1) * _COLUMNS]
-                of = found[row]
+                product_row = product[row]
                 for j in range(len(into)):
-                    into[j] = of[j]
+                    into[j] = product_row[j]
 
 
 @_compiled
@@ -179,23 +179,26 @@ def _add_tanh(z, x):
 
 
 @_compiled
-def _backward(slope, blocks, gates, cells, found):
+def _backward(slope, blocks, gates, cells, gradient):
     steps, rows, units = slope.shape
     block = np.empty((_ROWS, _COLUMNS), np.float32)
     start = np.zeros((rows, units), np.float32)
     output, cell = start.copy(), start.copy()
     for t in range(steps - 1, -1, -1):
         before = cells[t - 1] if t > 0 else start
-        _step_back(slope[t], gates[t], cells[t], before, output, cell, found[t])
-        _product(found[t], blocks, block, output)
+        _step_back(slope[t], gates[t], cells[t], before, output, cell, gradient[t])
+        _product(gradient[t], blocks, block, output)
 
 
 @_compiled
-def _step_back(slope, gates, cells, before, output, cell, found):
-    """`output` and `cell`: dz R' and dc f of the step after; then, dc f of this one."""
+def _step_back(slope, gates, cells, before, output, cell, gradient):
+    """Compute dz of a step; `output` and `cell` hold dz R' and dc f of the next step.
+
+    `cell` is set to dc f of this step.
+    """
     units = slope.shape[1]
     for row in range(len(slope)):
-        z, dz = gates[row], found[row]
+        z, dz = gates[row], gradient[row]
         i, f, g, o = z[:units], z[units : 2 * units], z[2 * units : 3 * units], z[3 * units :]
         di, df, dg, do = (
             dz[:units],

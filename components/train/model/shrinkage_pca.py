@@ -1,8 +1,8 @@
-"""The first principal components of resampled sequences, from a covariance that is shrunk.
+"""Compute principal components of resampled sequences, from a covariance that is shrunk.
 
 A row is a sequence on a grid of K steps, K F numbers. There may be fewer rows than numbers, and the
-components of so few rows fit them better than what comes after. Their covariance S is therefore
-drawn towards a separable one, which has K^2 + F^2 numbers in place of K^2 F^2: covariance in time
+components of so few rows fit them better than later sequences. Their covariance S is therefore
+shrunk towards a separable one, which has K^2 + F^2 numbers in place of K^2 F^2: covariance in time
 (x) covariance of features,
 
     T = (tr_F S) (x) (tr_K S) / tr S        tr_F, tr_K: the partial traces, [K, K] and [F, F]
@@ -11,7 +11,7 @@ drawn towards a separable one, which has K^2 + F^2 numbers in place of K^2 F^2: 
 
 The share r is that of Ledoit and Wolf 2004, "A well-conditioned estimator for large-dimensional
 covariance matrices", with T in place of their multiple of the identity. It vanishes as N grows: of
-many sequences these are the components of a plain PCA.
+many sequences, the components are those of a plain PCA.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,8 +21,8 @@ import numpy as np
 import scipy.linalg
 
 
-class Moments(NamedTuple):
-    """What the components are computed from.
+class CovarianceStats(NamedTuple):
+    """Holds the statistics of N rows that the components are computed from.
 
     Attributes:
       mean: float64 [D].
@@ -37,11 +37,11 @@ class Moments(NamedTuple):
     rows: int
 
 
-def moments(parts: Callable[[], Iterable[np.ndarray]]) -> Moments:
-    """Moments of rows that need not fit in memory, in two passes: the mean, then what is around it.
+def covariance_stats(parts: Callable[[], Iterable[np.ndarray]]) -> CovarianceStats:
+    """Compute the statistics of rows that need not fit in memory: the mean, then the covariance.
 
     Args:
-      parts: gives the same parts [n, D] each time that it is called; at least one row in all.
+      parts: returns the same parts [n, D] at each of its two calls; at least one row in all.
     """
     rows, total = 0, np.zeros(())
     for part in parts():
@@ -52,39 +52,39 @@ def moments(parts: Callable[[], Iterable[np.ndarray]]) -> Moments:
         centred = part - mean
         covariance += centred.T @ centred
         spread += float(np.square(np.square(centred).sum(axis=1)).sum())
-    return Moments(mean=mean, covariance=covariance / rows, spread=spread / rows, rows=rows)
+    return CovarianceStats(mean=mean, covariance=covariance / rows, spread=spread / rows, rows=rows)
 
 
-def shrink(found: Moments, steps: int) -> np.ndarray:
-    """S', float64 [D, D].
+def shrink(stats: CovarianceStats, steps: int) -> np.ndarray:
+    """Shrink a covariance; return S', float64 [D, D].
 
     Args:
-      found: of rows of K F numbers, row-major.
+      stats: statistics of rows of K F numbers, row-major.
       steps: K.
     """
-    square = found.covariance.reshape(steps, -1, *(steps, len(found.mean) // steps))
-    in_time, of_features = np.einsum("kflf->kl", square), np.einsum("kfkg->fg", square)
+    square = stats.covariance.reshape(steps, -1, *(steps, len(stats.mean) // steps))
+    in_time, across_features = np.einsum("kflf->kl", square), np.einsum("kfkg->fg", square)
     if not (scale := np.trace(in_time)) > 0.0:
-        return found.covariance
-    target = np.kron(in_time, of_features) / scale
-    noise = found.spread - np.square(found.covariance).sum()
-    distance = found.rows * np.square(found.covariance - target).sum()
+        return stats.covariance
+    target = np.kron(in_time, across_features) / scale
+    noise = stats.spread - np.square(stats.covariance).sum()
+    distance = stats.rows * np.square(stats.covariance - target).sum()
     share = min(noise / distance, 1.0) if distance > 0.0 else 0.0
-    shrunk: np.ndarray = (1.0 - share) * found.covariance + share * target
+    shrunk: np.ndarray = (1.0 - share) * stats.covariance + share * target
     return shrunk
 
 
 def components(covariance: np.ndarray, size: int) -> np.ndarray:
-    """The orthonormal directions of most variance, the first of them first.
+    """Return the orthonormal directions of most variance, in descending order.
 
     Args:
       covariance: [D, D].
-      size: how many; at most D are given.
+      size: number of directions; at most D are returned.
 
     Returns:
       float64 [size, D].
     """
     last = len(covariance) - 1
     _, vectors = scipy.linalg.eigh(covariance, subset_by_index=[max(last + 1 - size, 0), last])
-    found: np.ndarray = vectors.T[::-1]
-    return found
+    directions: np.ndarray = vectors.T[::-1]
+    return directions

@@ -1,9 +1,9 @@
-"""Categorical steps in the model: an embedding for each code, a cross-entropy for each category.
+"""Compute a cross-entropy for each category of the steps.
 
-    loss of a category = sum of weight * -log softmax(logits)[code] / sum of weight
+    loss of a category = sum of weight * -log softmax(logits)[token id] / sum of weight
 
 Like the loss of the values it is a masked mean, carried as (sum, count) and divided once. What does
-not count, in the padding or because the word is missing, is selected away before any arithmetic.
+not count, in the padding or because the token is missing, is selected away before any arithmetic.
 """
 
 import math
@@ -28,11 +28,12 @@ _MOST_EMBEDDED = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vocabulary:
-    """The codes of a category, as Transform found them.
+    """Holds the number of token ids of a category.
 
     Attributes:
-      category: whose.
-      size: how many codes there are: one a word, and one for all words that are in no vocabulary.
+      category: the category.
+      size: number of token ids: one for each token of Transform's vocabulary, and one for all
+        others.
     """
 
     category: Category
@@ -40,15 +41,15 @@ class Vocabulary:
 
     @property
     def name(self) -> str:
-        """The category's."""
+        """Return the category's name."""
         return self.category.name
 
     @property
     def embedding_size(self) -> int:
-        """How many numbers a code becomes: min(32, ceil(1.6 * size^0.56)).
+        """Return the size of a token's embedding: min(32, ceil(1.6 * size^0.56)).
 
         The rule of fastai's tabular models (Howard and Gugger 2020, "fastai: A Layered API for Deep
-        Learning"), found by trying out, with 32 in place of its 600: here a recurrent layer of some
+        Learning"), an empirical one, with 32 in place of its 600: here a recurrent layer of some
         64 units reads it, and not a wide dense one.
         """
         return min(_MOST_EMBEDDED, math.ceil(1.6 * self.size**0.56))
@@ -57,7 +58,7 @@ class Vocabulary:
 def vocabularies_of(
     transform_output: tft.TFTransformOutput, columns: Columns
 ) -> tuple[Vocabulary, ...]:
-    """Of each category: the words that Transform found, and one code for all others."""
+    """Return the vocabulary of each category, as Transform has computed it."""
     return tuple(
         Vocabulary(
             category=category,
@@ -67,12 +68,12 @@ def vocabularies_of(
     )
 
 
-def cross_entropy(codes: tf.Tensor, logits: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-    """The cross-entropy of each step, 0 where it does not count.
+def cross_entropy(token_ids: tf.Tensor, logits: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    """Return the cross-entropy of each step, 0 where it does not count.
 
     Args:
-      codes: int64 [B, T]; anything may stand where the weight is 0.
-      logits: float32 [B, T, size], likewise.
+      token_ids: int64 [B, T]; anything may stand where the weight is 0.
+      logits: float32 [B, T, size]; anything may stand where the weight is 0.
       weight: float32 [B, T]; above 0 where it counts.
 
     Returns:
@@ -82,61 +83,61 @@ def cross_entropy(codes: tf.Tensor, logits: tf.Tensor, weight: tf.Tensor) -> tf.
     return masking.select(
         counted,
         tf.nn.sparse_softmax_cross_entropy_with_logits(
-            masking.select(counted, codes), masking.select(counted, logits)
+            masking.select(counted, token_ids), masking.select(counted, logits)
         ),
     )
 
 
-def right(codes: tf.Tensor, logits: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-    """1 where a step counts and its code has the highest logit: float32 [B, T]."""
-    hit = tf.equal(tf.argmax(logits, axis=2), codes)
-    return tf.cast(tf.logical_and(weight > 0, hit), tf.float32)
+def right(token_ids: tf.Tensor, logits: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    """Return 1 where a step counts and its token has the highest logit: float32 [B, T]."""
+    is_right = tf.equal(tf.argmax(logits, axis=2), token_ids)
+    return tf.cast(tf.logical_and(weight > 0, is_right), tf.float32)
 
 
-def weight_of(codes: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-    """1 where a step is valid and its word is there: float32 [B, T].
+def weight_of(token_ids: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+    """Return 1 where a step is valid and its token is not missing: float32 [B, T].
 
     Args:
-      codes: int64 [B, T]; anything may stand where t >= length.
+      token_ids: int64 [B, T]; anything may stand where t >= length.
       length: int64 [B].
     """
-    valid = masking.mask_of(length, tf.shape(codes)[1])
-    return tf.cast(tf.logical_and(valid, codes >= 0), tf.float32)
+    valid = masking.mask_of(length, tf.shape(token_ids)[1])
+    return tf.cast(tf.logical_and(valid, token_ids >= 0), tf.float32)
 
 
 def with_categories(
     sums: Mapping[str, tf.Tensor],
     vocabularies: Collection[Vocabulary],
-    codes: Mapping[str, tf.Tensor],
+    token_ids: Mapping[str, tf.Tensor],
     logits: Mapping[str, tf.Tensor],
     weight: Mapping[str, tf.Tensor],
 ) -> dict[str, tf.Tensor]:
-    """What one sequence adds to every metric, its categories included, in float64.
+    """Return the sums of every metric by sequence, those of the categories included, in float64.
 
     Args:
-      sums: of the values, see `loss.sums_by_sequence`; a sequence of which a logit that counts is
-        not finite is taken off its finite ones.
-      vocabularies: of all categories; the other arguments are by their names.
-      codes: int64 [B, T] each.
+      sums: sums of the values, see `loss.sums_by_sequence`; a sequence with a logit that counts
+        and is not finite is not counted as finite.
+      vocabularies: vocabularies of all categories; their names are the keys of the arguments below.
+      token_ids: int64 [B, T] each.
       logits: float32 [B, T, size] each.
       weight: float32 [B, T] each; above 0 where it counts.
 
     Returns:
       name (see contract/signatures.py) -> float64 [B]. Without categories, `sums` as they are.
     """
-    found = dict(sums)
+    all_sums = dict(sums)
     for vocabulary in vocabularies:
         name = vocabulary.name
         counted = weight[name] > 0
-        parts = {
-            CROSS_ENTROPY: cross_entropy(codes[name], logits[name], weight[name]),
-            N_RIGHT: right(codes[name], logits[name], weight[name]),
+        step_sums = {
+            CROSS_ENTROPY: cross_entropy(token_ids[name], logits[name], weight[name]),
+            N_RIGHT: right(token_ids[name], logits[name], weight[name]),
             N_OBSERVED: counted,
         }
-        for sum_, part in parts.items():
-            by_sequence = tf.reduce_sum(tf.cast(part, tf.float64), axis=1)
-            found[category_sum(name, sum_)] = by_sequence
+        for sum_name, by_step in step_sums.items():
+            by_sequence = tf.reduce_sum(tf.cast(by_step, tf.float64), axis=1)
+            all_sums[category_sum(name, sum_name)] = by_sequence
         finite = tf.math.is_finite(masking.select(counted, logits[name]))
         all_finite = tf.cast(tf.reduce_all(finite, axis=(1, 2)), tf.float64)
-        found[N_FINITE] = tf.minimum(found[N_FINITE], all_finite)
-    return found
+        all_sums[N_FINITE] = tf.minimum(all_sums[N_FINITE], all_finite)
+    return all_sums

@@ -1,9 +1,9 @@
-"""What padding had to do with a training: its share of the loss and of the gradient.
+"""Measure the share of padding in the loss and in the gradient of a training.
 
-Both are 0 for a strategy that keeps padding out. `plain_loss` is what a loss over all steps would
-have reported of the same outputs: for `remask`, its distance from the masked mean is the bias that
-counting the repeated last step would bring. It is about the values; the cross-entropies of the
-categories are kept out of padding by the same weights.
+Both are 0 for a strategy that keeps padding out. `plain_loss` is a loss over all steps of the same
+outputs: for `remask`, its distance from the masked mean is the bias of counting the repeated last
+step. The measurements are of the values; the same weights keep padding out of the categories'
+cross-entropies.
 """
 
 import tensorflow as tf
@@ -17,28 +17,28 @@ from ragline.components.train.options import TrainOptions
 from ragline.components.train.padding import strategies
 
 
-def of_padding(
+def measure_padding(
     model: MaskedAutoencoder, options: TrainOptions, batches: tf.data.Dataset
 ) -> dict[str, float]:
-    """Measures a trained model on its training batches, with its training loss.
+    """Measure padding in the training loss of a trained model, on its training batches.
 
     Args:
-      model: as trained.
-      options: of the training.
+      model: the trained model.
+      options: options of the training.
       batches: a dataset of `Batch`, padded as in training.
 
     Returns:
-      `loss`, the training loss with the weights as they are; `masked_loss`, the same over valid,
-      observed values alone; `plain_loss`, over all steps; `loss_share` and `gradient_share`, of the
-      loss and of its absolute gradient with respect to the model's outputs, that padding has.
+      `loss`, the training loss by the current weights; `masked_loss`, the same over valid, observed
+      values alone; `plain_loss`, over all steps; `loss_share` and `gradient_share`, the padding's
+      share of the loss and of its absolute gradient with respect to the model's outputs.
     """
 
     @tf.function(input_signature=[batches.element_spec])
-    def of_batch(batch: Batch) -> dict[str, tf.Tensor]:
+    def sums_of_batch(batch: Batch) -> dict[str, tf.Tensor]:
         sums = _sums(model, options, batch)
         return {name: tf.cast(value, tf.float64) for name, value in sums.items()}
 
-    totals = sums_over(batches, of_batch)
+    totals = sums_over(batches, sums_of_batch)
 
     def ratio(numerator: str, denominator: str) -> float:
         return masked_mean_of(totals[numerator], totals[denominator])
@@ -66,7 +66,7 @@ def _sums(model: MaskedAutoencoder, options: TrainOptions, batch: Batch) -> dict
     gradient = tf.abs(tape.gradient(total, outputs))
     counted = tf.cast(batch.sample_weight > 0, tf.float32)
     masked, masked_count = sums_of(counted)
-    # As counted on valid steps, 1 in the padding.
+    # The weight is `counted` on valid steps, and 1 in the padding.
     plain, plain_count = sums_of(1.0 + masking.select(valid, counted - 1.0))
     padding_total, _ = sums_of(masking.select(~valid, weight))
     return {

@@ -2,7 +2,7 @@
 
 crop          batches of similar length; the padding's weight is 0
 equal_length  batches of one length each; there is no padding
-remask        as crop, and the targets' padding repeats the last valid step
+remask        like crop, but the targets' padding repeats the last valid step
 keras         every batch padded to one fixed number of steps, every step weighted alike
 """
 
@@ -13,14 +13,14 @@ from ragline.components.train.options import TrainOptions
 
 
 def weight(options: TrainOptions, batch: Batch) -> tf.Tensor:
-    """The sample_weight to train with: [B, T], or [B, T, F] where values can be missing."""
+    """Return the sample_weight to train with: [B, T], or [B, T, F] where values can be missing."""
     if options.padding == "keras":
         return tf.ones(tf.shape(batch.values)[:2])
     return batch.sample_weight
 
 
 def targets(options: TrainOptions, batch: Batch) -> tf.Tensor:
-    """The targets to train on, float32 [B, T, F]."""
+    """Return the targets to train on, float32 [B, T, F]."""
     if options.padding != "remask":
         return batch.values
     steps = tf.range(tf.shape(batch.values, tf.int64)[1])

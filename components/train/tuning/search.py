@@ -1,4 +1,4 @@
-"""The search by KerasTuner: which setting a trial has, and what has been tried.
+"""Search for hyperparameters by KerasTuner, and keep the errors of all trials.
 
 KerasTuner's BaseTuner asks an oracle for a setting and our training for its error; Keras's own
 `fit` has no part in it. The oracle draws at random (Bergstra and Bengio 2012, "Random Search for
@@ -29,7 +29,7 @@ _log = logging.getLogger("ragline.tune")
 
 
 class Search(BaseTuner):
-    """Trials of settings, the configured one first; the best is that of the lowest error."""
+    """Tries settings, the configured one first; the best has the lowest error."""
 
     def __init__(
         self,
@@ -37,24 +37,24 @@ class Search(BaseTuner):
         options: TrainOptions,
         trials: int,
         error_of: Callable[[int, Values], float],
-        known: pathlib.Path,
+        known_errors_file: pathlib.Path,
         directory: pathlib.Path,
     ) -> None:
-        """Opens what is known; tries nothing yet.
+        """Prepare a search; nothing is tried yet.
 
         Args:
-          options: as configured; their seed is the search's.
-          trials: how many.
+          options: the configured options; the search has their seed.
+          trials: number of trials.
           error_of: a trial's number, from 0, and its setting -> its error.
-          known: a JSON file of settings and their errors, which outlives the process: what was
-            tried before, by a search that was cut off or had fewer trials, is not tried again.
-          directory: KerasTuner's own records.
+          known_errors_file: a JSON file of settings and their errors, which outlives the process: a
+            setting that an earlier search has tried is not tried again.
+          directory: folder of KerasTuner's own records.
         """
         super().__init__(
             oracle=_Oracle(
                 max_trials=trials,
-                hyperparameters=_space(options),
-                # 0 would be taken for none, and another drawn.
+                hyperparameters=_search_space(options),
+                # KerasTuner takes 0 for no seed, and draws one.
                 seed=options.seed + 1,
             ),
             directory=str(directory),
@@ -62,53 +62,53 @@ class Search(BaseTuner):
             overwrite=True,
         )
         self._error_of = error_of
-        self._known = known
+        self._known_errors_file = known_errors_file
 
     def run_trial(self, trial: Trial, *_: Any, **__: Any) -> float:
-        """The error of a trial's setting."""
-        values, number = trial.hyperparameters.values, int(trial.trial_id)
+        """Return the error of a trial's setting."""
+        values, trial_number = trial.hyperparameters.values, int(trial.trial_id)
         key = json.dumps(values, sort_keys=True)
-        errors = self._read()
+        errors = self._read_known_errors()
         if key not in errors:
             try:
-                errors[key] = search_space.rounded(self._error_of(number, values))
+                errors[key] = search_space.rounded(self._error_of(trial_number, values))
             except Exception as cause:
-                # Else KerasTuner takes it for a bad setting, and the search for a success.
-                raise keras_tuner.errors.FatalError(f"with {words(values)}: {cause}") from cause
-            state.write(self._known, _KIND, errors)
+                # Otherwise KerasTuner goes on as if the setting were bad, and the search succeeds.
+                raise keras_tuner.errors.FatalError(f"with {describe(values)}: {cause}") from cause
+            state.write(self._known_errors_file, _KIND, errors)
         error = math.inf if errors[key] is None else errors[key]
         _log.info(
             "trial %d/%d  error %.4g  %s",
-            number + 1, self.oracle.max_trials, error, words(values),
+            trial_number + 1, self.oracle.max_trials, error, describe(values),
         )  # fmt: skip
         return error
 
-    def _read(self) -> dict[str, float | None]:
+    def _read_known_errors(self) -> dict[str, float | None]:
         try:
             errors: dict[str, float | None] = state.read(
-                self._known, _KIND, dict[str, float | None]
+                self._known_errors_file, _KIND, dict[str, float | None]
             )
-        except (FileNotFoundError, StateError):  # Nothing is known, or it is damaged.
+        except (FileNotFoundError, StateError):  # There is no file, or it is damaged.
             return {}
         return errors
 
 
-def words(values: Values) -> str:
-    """A setting in a line."""
+def describe(values: Values) -> str:
+    """Return a setting as text, in a line."""
     return ", ".join(f"{name} {value:.3g}" for name, value in values.items())
 
 
 class _Oracle(keras_tuner.oracles.RandomSearchOracle):
-    """Random, but for the first setting, which is the configured one."""
+    """Draws settings at random, but for the first, which is the configured one."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         if self.trials:
             return super().populate_space(trial_id)
-        values = {each.name: each.default for each in self.get_space().space}
+        values = {parameter.name: parameter.default for parameter in self.get_space().space}
         return {"status": TrialStatus.RUNNING, "values": values}
 
 
-def _space(options: TrainOptions) -> keras_tuner.HyperParameters:
+def _search_space(options: TrainOptions) -> keras_tuner.HyperParameters:
     space = keras_tuner.HyperParameters()
     lowest, highest = search_space.LEARNING_RATE
     space.Float("learning_rate", lowest, highest, sampling="log", default=options.learning_rate)

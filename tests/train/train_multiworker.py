@@ -54,7 +54,7 @@ def fit(folder: pathlib.Path, strategy: tf.distribute.Strategy) -> None:
             train_batches=lambda epoch: batches("train"),
             eval_batches=lambda: batches("eval"),
             options=OPTIONS,
-            checkpoints=Checkpoints(folder, "x", keep=trainer.leads(strategy)),
+            checkpoints=Checkpoints(folder, "x", keep=trainer.is_chief(strategy)),
             on_epoch=lambda epoch: print("epoch", epoch.epoch, flush=True),
         )
 

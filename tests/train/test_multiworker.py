@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 from commands import python
 
-SCRIPT = pathlib.Path(__file__).with_name("train_together.py")
+SCRIPT = pathlib.Path(__file__).with_name("train_multiworker.py")
 EPOCHS, PATIENCE, CLIP_NORM = 20, 1, 0.1  # Of its options.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trained:
-    """What `train_together.py` left: exit codes by name, and the folder of logs and checkpoints."""
+class Result:
+    """Holds what `train_multiworker.py` left: exit codes by name, and a folder of logs."""
 
-    codes: dict[str, list[int]]
+    exit_codes: dict[str, list[int]]
     folder: pathlib.Path
 
     def last(self, name: str) -> tuple[list[dict], dict[str, np.ndarray]]:
@@ -52,16 +52,16 @@ class Trained:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> Trained:
-    folder = tmp_path_factory.mktemp("together")
+def result(tmp_path_factory) -> Result:
+    folder = tmp_path_factory.mktemp("multiworker")
     done = python(SCRIPT, folder, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
-    return Trained(codes=json.loads(done.stdout.splitlines()[-1]), folder=folder)
+    return Result(exit_codes=json.loads(done.stdout.splitlines()[-1]), folder=folder)
 
 
-def test_the_training_stops_early_and_every_gradient_is_clipped(trained):
-    assert trained.codes["alone"] == [0], trained.log("alone")[-2000:]
-    history, arrays = trained.last("one")
+def test_the_training_stops_early_and_every_gradient_is_clipped(result):
+    assert result.exit_codes["alone"] == [0], result.log("alone")[-2000:]
+    history, arrays = result.last("one")
     best = min(history, key=lambda epoch: epoch["masked_mse"])
     assert 0 < best["epoch"] == history[-1]["epoch"] - PATIENCE
     assert history[-1]["epoch"] < EPOCHS
@@ -71,19 +71,19 @@ def test_the_training_stops_early_and_every_gradient_is_clipped(trained):
     assert norm == pytest.approx(CLIP_NORM, rel=1e-4)
 
 
-def test_two_devices_train_as_one(trained):
-    assert trained.is_as_one("mirrored")
+def test_two_devices_train_as_one(result):
+    assert result.is_as_one("mirrored")
 
 
-def test_a_mean_of_two_means_does_not(trained):
-    assert not trained.is_as_one("means")
+def test_a_mean_of_two_means_does_not(result):
+    assert not result.is_as_one("means")
 
 
-def test_two_workers_train_as_one_device_though_one_is_killed(trained):
+def test_two_workers_train_as_one_device_though_one_is_killed(result):
     """kill -9 in the midst of an epoch: the other ends, and two that are started then go on."""
-    assert trained.codes["killed"] == [1, -signal.SIGKILL], trained.log("killed-0")[-2000:]
-    assert trained.codes["again"] == [0, 0], trained.log("again-0")[-2000:]
-    before, after = trained.epochs("killed-0"), trained.epochs("again-0")
+    assert result.exit_codes["killed"] == [1, -signal.SIGKILL], result.log("killed-0")[-2000:]
+    assert result.exit_codes["again"] == [0, 0], result.log("again-0")[-2000:]
+    before, after = result.epochs("killed-0"), result.epochs("again-0")
     assert before[:2] == [0, 1]
-    assert before + after == [epoch["epoch"] for epoch in trained.last("one")[0]]
-    assert trained.is_as_one("workers")
+    assert before + after == [epoch["epoch"] for epoch in result.last("one")[0]]
+    assert result.is_as_one("workers")

@@ -29,7 +29,9 @@ def _separable(rows: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("mean", [0.0, 1e6])
 def test_moments_do_not_depend_on_the_parts(size, mean):
     rows = _rows(50, mean=mean)
-    found = shrinkage_pca.moments(lambda: (rows[at : at + size] for at in range(0, 50, size)))
+    found = shrinkage_pca.covariance_stats(
+        lambda: (rows[at : at + size] for at in range(0, 50, size))
+    )
     centred = rows - rows.mean(axis=0)
     assert found.rows == 50
     np.testing.assert_allclose(found.mean, rows.mean(axis=0), rtol=1e-12)
@@ -45,14 +47,16 @@ def test_the_share_is_ledoit_and_wolfs(number):
     centred = rows - rows.mean(axis=0)
     noise = np.mean([np.square(np.outer(x, x) - covariance).sum() for x in centred]) / number
     share = min(noise / np.square(covariance - target).sum(), 1.0)
-    found = shrinkage_pca.shrink(shrinkage_pca.moments(lambda: [rows]), STEPS)
+    found = shrinkage_pca.shrink(shrinkage_pca.covariance_stats(lambda: [rows]), STEPS)
     np.testing.assert_allclose(found, (1 - share) * covariance + share * target, rtol=1e-9)
     assert 0.01 < share < 1.0 if number < 50 else share < 0.01
 
 
 @pytest.mark.parametrize("rows", [np.ones((5, D)), np.ones((1, D)), np.zeros((3, D))])
 def test_rows_without_variance_are_left_alone(rows):
-    assert (shrinkage_pca.shrink(shrinkage_pca.moments(lambda: [rows]), STEPS) == 0.0).all()
+    assert (
+        shrinkage_pca.shrink(shrinkage_pca.covariance_stats(lambda: [rows]), STEPS) == 0.0
+    ).all()
 
 
 def test_few_rows_are_better_told_by_the_shrunk_covariance():
@@ -61,7 +65,7 @@ def test_few_rows_are_better_told_by_the_shrunk_covariance():
     maps = [rng.normal(size=(size, size)) for size in (STEPS, FEATURES)]
     drawn = rng.normal(size=(1020, STEPS, FEATURES))
     rows = np.einsum("ij,njk,lk->nil", maps[0], drawn, maps[1]).reshape(-1, D)
-    found = shrinkage_pca.moments(lambda: [rows[:20]])
+    found = shrinkage_pca.covariance_stats(lambda: [rows[:20]])
 
     def left_over(covariance: np.ndarray) -> float:
         directions = shrinkage_pca.components(covariance, 4)

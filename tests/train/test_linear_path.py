@@ -46,7 +46,7 @@ def path(made, tmp_path_factory) -> str:
 def _principal(made: list[samples.Sample]) -> tuple[np.ndarray, np.ndarray]:
     """Mean [K F] and components [E, K F] of the sequences, each resampled by NumPy."""
     rows = np.stack([oracle.resample(s.values, STEPS, s.observed).ravel() for s in made])
-    found = shrinkage_pca.moments(lambda: [rows])
+    found = shrinkage_pca.covariance_stats(lambda: [rows])
     return found.mean, shrinkage_pca.components(shrinkage_pca.shrink(found, STEPS), SIZE)
 
 
@@ -87,7 +87,7 @@ def test_the_code_is_turned_and_scaled_to_a_mean_variance_of_1(made, missing, pa
     scale = distances(code).sum() / distances(plain).sum()
     np.testing.assert_allclose(distances(code), scale * distances(plain), rtol=0, atol=1e-4)
     rows = np.stack([oracle.resample(s.values, STEPS, s.observed).ravel() for s in made])
-    shrunk = shrinkage_pca.shrink(shrinkage_pca.moments(lambda: [rows]), STEPS)
+    shrunk = shrinkage_pca.shrink(shrinkage_pca.covariance_stats(lambda: [rows]), STEPS)
     variance = np.einsum("nd,de,ne->n", directions, shrunk, directions)
     assert scale == pytest.approx(1.0 / np.sqrt(variance.mean()), rel=1e-4)
 

@@ -40,10 +40,10 @@ def autoencoder():
 
 @pytest.fixture(scope="module")
 def shown(made, autoencoder, tmp_path_factory):
-    path = tmp_path_factory.mktemp("exhibit") / "a.gz"
+    path = tmp_path_factory.mktemp("samples") / "a.gz"
     samples.write(path, [_record(one, f"s{place}") for place, one in enumerate(made)])
     parsing = {"spec": SPEC | OBSERVED, "features": F}
-    return reconstruction_samples.of_eval(
+    return reconstruction_samples.sample_reconstructions(
         autoencoder, [str(path)], columns=COLUMNS, parsing=parsing
     )
 
@@ -91,7 +91,7 @@ def test_a_reconstruction_has_the_steps_of_its_sequence_and_no_padding(made, aut
 
 def test_the_plane_is_that_of_scikit_learn():
     points = np.random.default_rng(0).normal(size=(50, 5)) * [5, 3, 1, 1, 1]
-    found, shares = reconstruction_samples.principal_plane(points)
+    found, shares = reconstruction_samples.project_to_plane(points)
     fitted = PCA(2).fit(points)
     np.testing.assert_allclose(np.abs(found), np.abs(fitted.transform(points)), atol=1e-9)
     np.testing.assert_allclose(shares, fitted.explained_variance_ratio_, atol=1e-9)
@@ -99,13 +99,13 @@ def test_the_plane_is_that_of_scikit_learn():
 
 @pytest.mark.parametrize("points", [np.zeros((0, 3)), np.ones((1, 3)), np.full((4, 3), np.nan)])
 def test_a_plane_of_nothing_is_nothing(points):
-    found, shares = reconstruction_samples.principal_plane(points)
+    found, shares = reconstruction_samples.project_to_plane(points)
     assert (found == 0).all() and shares == [0.0, 0.0]
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(0, 10)), max_size=12))
 def test_best_median_and_worst(errors):
-    found = reconstruction_samples.chosen(errors, [1] * len(errors))
+    found = reconstruction_samples.choose_samples(errors, [1] * len(errors))
     there = sorted(error for error in errors if error is not None)
     assert len(set(found.values())) == len(found) == min(3, len(there))
     if there:
@@ -129,8 +129,12 @@ def test_the_projector_has_a_line_a_sequence(shown, tmp_path):
 
 def test_long_sequences_are_drawn_where_there_are_three():
     errors, lengths = [0.1, 0.4, 0.3, 0.2, 0.9], [1, 10, 20, 30, 9]
-    assert reconstruction_samples.chosen(errors, lengths) == {"best": 3, "median": 2, "worst": 1}
-    assert reconstruction_samples.chosen(errors, [1, 1, 20, 30, 9]) == {
+    assert reconstruction_samples.choose_samples(errors, lengths) == {
+        "best": 3,
+        "median": 2,
+        "worst": 1,
+    }
+    assert reconstruction_samples.choose_samples(errors, [1, 1, 20, 30, 9]) == {
         "best": 0,
         "median": 2,
         "worst": 4,
