@@ -24,7 +24,7 @@ from ragline.components.contract.errors import UsageError
 from ragline.components.contract.keep import KeepOptions
 from ragline.components.contract.signatures import collisions, legal
 from ragline.components.evaluate.metrics.formulas import HEAD_METRICS
-from ragline.components.evaluate.verdict.rules import Rules, unknown
+from ragline.components.evaluate.verdict.rules import Rules, find_unknown_names
 from ragline.components.ingest.options import InputOptions, QuarantineOptions
 from ragline.components.push.options import PushOptions
 from ragline.components.runtime.beam_options import BeamOptions
@@ -180,7 +180,7 @@ def load_rules(config: Config) -> Rules:
     rules = _validate(path, _read(path), Rules)
     columns = Columns.from_schema(schemas.load(config.schema))
     heads = [(head.name, HEAD_METRICS[head.type]) for head in config.heads]
-    if lines := [f"{path}: {line}" for line in unknown(rules, columns, heads)]:
+    if lines := [f"{path}: {line}" for line in find_unknown_names(rules, columns, heads)]:
         raise ConfigError("\n".join(lines))
     return rules
 

@@ -19,7 +19,7 @@ from ragline.components.evaluate.component import Baselines, Verdict
 from ragline.components.evaluate.metrics import eval_config as evaluate_config
 from ragline.components.evaluate.metrics import slices
 from ragline.components.evaluate.metrics.formulas import HEAD_METRICS
-from ragline.components.evaluate.verdict.baseline_model import Blessed
+from ragline.components.evaluate.verdict.baseline_model import BaselineModel
 from ragline.components.ingest.component import Ingest
 from ragline.components.push.component import Push
 from ragline.components.push.options import PushOptions
@@ -59,9 +59,9 @@ def create_pipeline(
     tune_options: TuneOptions,
     heads: tuple[HeadOptions, ...],
     rules: str,
-    newest: Blessed | None,
+    baseline_model: BaselineModel | None,
     state: str,
-    force: str,
+    force_bless_reason: str,
     new_signature: str,
     given_split: bool,
     push_options: PushOptions,
@@ -82,9 +82,9 @@ def create_pipeline(
       tune_options: of the search before it; without trials there is none.
       heads: supervised outputs on the code.
       rules: what blesses a model, Rules as JSON.
-      newest: the newest blessed model, which a candidate is compared with.
+      baseline_model: the newest blessed model, which a candidate is compared with.
       state: digest of what is served, which decides whether the push is taken from the cache.
-      force: why to bless the candidate in any case; empty not to.
+      force_bless_reason: why to bless the candidate in any case; empty not to.
       new_signature: the sentence on a signature that is not that of what is served; empty if it is.
       given_split: whether train and eval are given, not drawn by entity.
       push_options: of the push.
@@ -117,7 +117,7 @@ def create_pipeline(
         custom_config={
             "features": list(columns.names),
             "categories": [dataclasses.asdict(category) for category in columns.categories],
-            "max_words": vocabulary.MAX_WORDS,
+            "max_tokens": vocabulary.MAX_TOKENS,
             "context": list(columns.context),
             "allow_missing": columns.allow_missing,
             "source": cache_key.source(),
@@ -171,7 +171,7 @@ def create_pipeline(
         examples=examples,
         transform_graph=transform.outputs["transform_graph"],
         schema=schema.outputs["schema"],
-        newest=newest.to_json() if newest else "",
+        baseline_model=baseline_model.to_json() if baseline_model else "",
         given_split=int(given_split),
         source=cache_key.source(),
     ).with_id("baselines")
@@ -179,7 +179,7 @@ def create_pipeline(
         evaluation=evaluate.outputs["evaluation"],
         baselines_report=baselines.outputs["report"],
         rules=rules,
-        force=force,
+        force_bless_reason=force_bless_reason,
         new_signature=new_signature,
         source=cache_key.source(),
     ).with_id("verdict")

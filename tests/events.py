@@ -109,7 +109,7 @@ def schema() -> schema_pb2.Schema:
 def transform(
     folder: pathlib.Path,
     splits: Mapping[str, Collection[Events]],
-    max_words: int = 100,
+    max_tokens: int = 100,
     names: Mapping[str, Collection[str]] | None = None,
 ) -> tft.TFTransformOutput:
     """A real TFT run: statistics and vocabularies of `splits["train"]`; `names`, of the entities.
@@ -120,7 +120,7 @@ def transform(
     config = {
         "features": list(columns.names),
         "categories": [dataclasses.asdict(category) for category in columns.categories],
-        "max_words": max_words,
+        "max_tokens": max_tokens,
         "context": list(columns.context),
         "allow_missing": columns.allow_missing,
     }

@@ -150,7 +150,7 @@ def summary() -> dict[str, Any]:
             "new_signature": None,
             "reasons": ["all sequences are finite", "below the mean"],
         },
-        "newest": {"state": "compared", "version": 41, "why": None},
+        "baseline_model": {"state": "compared", "version": 41, "why": None},
         "embedding": EMBEDDING,
         "constant_features": ["dust"],
         "pushed": {"version": 42, "path": "/srv/serving/42"},

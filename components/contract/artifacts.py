@@ -18,13 +18,13 @@ class GateReport(Artifact):
     TYPE_NAME = "ragline.GateReport"
 
 
-class Baselines(Artifact):
+class BaselinesReport(Artifact):
     """`baselines.json`: what else reconstructs the eval split, and what the embedding is like."""
 
     TYPE_NAME = "ragline.Baselines"
 
 
-class Verdict(Artifact):
+class VerdictReport(Artifact):
     """`verdict.json`: blessed or not, with reasons, metrics and baselines."""
 
     TYPE_NAME = "ragline.Verdict"

@@ -7,7 +7,7 @@ from tfx.types import channel_utils, standard_artifacts
 from tfx.types.channel import BaseChannel
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from ragline.components.contract.artifacts import IngestAccount, PushReport, Verdict
+from ragline.components.contract.artifacts import IngestAccount, PushReport, VerdictReport
 from ragline.components.push import executor
 
 
@@ -17,7 +17,7 @@ class PushSpec(ComponentSpec):
     INPUTS: ClassVar = {
         "model": ChannelParameter(type=standard_artifacts.Model),
         "blessing": ChannelParameter(type=standard_artifacts.ModelBlessing),
-        "verdict": ChannelParameter(type=Verdict),
+        "verdict": ChannelParameter(type=VerdictReport),
         "examples": ChannelParameter(type=standard_artifacts.Examples),
         "account": ChannelParameter(type=IngestAccount),
         "schema": ChannelParameter(type=standard_artifacts.Schema),

@@ -1,6 +1,6 @@
 """Stage 3: TensorFlow Transform standardises each feature over valid, observed values only.
 
-standardise.py     statistics and z-scores in float64, and the shape of what leaves (pure)
-vocabulary.py      the words of a category -> codes
+standardise.py     statistics and z-scores in float64, one row-major matrix a sequence (pure)
+vocabulary.py      tokens of a category -> token ids
 preprocessing.py   preprocessing_fn, which TFX's Transform calls by its dotted name
 """

@@ -1,4 +1,4 @@
-"""`preprocessing_fn`, called by TFX's Transform by its dotted name. TFX reloads this module."""
+"""Define `preprocessing_fn`, which TFX's Transform calls by its dotted name and reloads."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,34 +17,34 @@ from ragline.components.transform import standardise, vocabulary
 
 
 def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]) -> dict[str, Any]:
-    """Raw columns -> what the trainer wants.
+    """Transform raw columns into the columns of training records.
 
     Args:
-      inputs: feature name -> ragged float32 [B, None]; category -> ragged bytes or int64 likewise;
-        bookkeeping and context as the schema says.
+      inputs: feature name -> ragged float32 [B, None]; category -> ragged bytes or int64 [B, None];
+        bookkeeping and context columns as in the schema.
       custom_config: `features`, the F feature names in order; `categories`, the C categories, each
-        a Category as a dictionary; `max_words`, of a vocabulary; `context`, the names that pass
-        through as they are; `allow_missing`, whether records carry `observed`. (`source` is there
-        for the cache alone.)
+        a Category as a dictionary; `max_tokens`, largest size of a vocabulary; `context`, names of
+        columns that are not changed; `allow_missing`, whether records carry `observed`. (`source`
+        is there for the cache alone.)
 
     Returns:
-      `values`, ragged float32 [B, None], T * F row-major; `observed`, ragged int64 likewise, where
-      values can be missing; the codes of each category, ragged int64 [B, None], under its name;
-      `length`, int64 [B]; `sequence_id` and `entity_id`, bytes [B]; the context.
+      `values`, ragged float32 [B, None], T * F row-major; `observed`, ragged int64 of the same
+      shape, where values can be missing; the token ids of each category, ragged int64 [B, None],
+      under its name; `length`, int64 [B]; `sequence_id` and `entity_id`, bytes [B]; the context.
     """
     columns = [inputs[name] for name in custom_config["features"]]
     z, observed = standardise.standardise(standardise.stack_features(columns))
     outputs = {
-        VALUES: standardise.rows_of(z, columns[0]),
+        VALUES: standardise.to_ragged_rows(z, columns[0]),
         LENGTH: inputs[LENGTH],
         SEQUENCE_ID: inputs[SEQUENCE_ID],
         ENTITY_ID: inputs[ENTITY_ID],
         **{name: inputs[name] for name in custom_config["context"]},
     }
     if custom_config["allow_missing"]:
-        outputs[OBSERVED] = standardise.rows_of(tf.cast(observed, tf.int64), columns[0])
-    for stated in custom_config["categories"]:
-        category = Category(**stated)
-        words, most = inputs[category.name], custom_config["max_words"]
-        outputs[category.name] = vocabulary.codes(words, category, most)
+        outputs[OBSERVED] = standardise.to_ragged_rows(tf.cast(observed, tf.int64), columns[0])
+    for fields in custom_config["categories"]:
+        category = Category(**fields)
+        tokens, max_tokens = inputs[category.name], custom_config["max_tokens"]
+        outputs[category.name] = vocabulary.token_ids(tokens, category, max_tokens)
     return outputs

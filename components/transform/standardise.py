@@ -1,4 +1,4 @@
-"""Statistics over valid, observed values, in float64; z-scores; one row-major matrix a sequence.
+"""Standardise features by statistics over valid, observed values, in float64.
 
 Underlying assumptions: each feature arrives as a ragged tensor [B, None] of its valid steps, so
 padding does not exist here; a missing value is NaN; all features of a sequence have the same steps.
@@ -9,9 +9,9 @@ For a feature f, over all valid, observed values x of the training split:
 
 TFT merges (n, mean, variance) of batches by the stable update (Chan, Golub, LeVeque 1983), which is
 exact enough only in float64: in float32, an offset of 1e6 with a spread of 0.1 loses half its
-variance, and 1e38 has an infinite one. A constant feature has no scale; it becomes exactly 0. That
-it is constant is read off its minimum and maximum, which are exact, not off a variance that
-rounding may have left at 1e-34.
+variance, and 1e38 has an infinite one. A constant feature has no scale; it becomes exactly 0. A
+feature is constant if its minimum is its maximum, which are exact: rounding may leave a variance of
+1e-34.
 """
 
 from collections.abc import Sequence as Collection
@@ -21,12 +21,12 @@ import tensorflow_transform as tft
 
 
 def stack_features(columns: Collection[tf.RaggedTensor]) -> tf.Tensor:
-    """The flat values of F ragged columns [B, None] as one matrix, float64 [sum T, F]."""
+    """Stack the flat values of F ragged columns [B, None] into a matrix, float64 [sum T, F]."""
     return tf.stack([tf.cast(column.flat_values, tf.float64) for column in columns], axis=1)
 
 
 def standardise(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """z-scores by the training split's statistics.
+    """Compute z-scores by the training split's statistics.
 
     Args:
       values: float64 [N, F], NaN where missing.
@@ -52,11 +52,11 @@ def standardise(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.cast(tf.where(usable, z, tf.zeros_like(z)), tf.float32), observed
 
 
-def rows_of(matrix: tf.Tensor, like: tf.RaggedTensor) -> tf.RaggedTensor:
-    """[sum T, F] -> ragged [B, None], each sequence's T * F values row-major.
+def to_ragged_rows(matrix: tf.Tensor, like: tf.RaggedTensor) -> tf.RaggedTensor:
+    """Cut a matrix [sum T, F] into sequences: ragged [B, None], T * F values row-major each.
 
     Args:
-      matrix: what belongs to all steps of the batch, in order.
+      matrix: rows of all steps of the batch, in order.
       like: a ragged column [B, None] that has the sequences' lengths.
     """
     features = matrix.shape[1]

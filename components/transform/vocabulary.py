@@ -1,12 +1,12 @@
-"""The words of a category -> codes 0, 1, 2 ... by frequency.
+"""Map the tokens of a category to token ids 0, 1, 2 ... by frequency.
 
-Underlying assumptions: a category arrives as a ragged tensor [B, None] of the valid steps' words,
-so padding does not exist here; an empty text is a missing word.
+Underlying assumptions: a category arrives as a ragged tensor [B, None] of the valid steps' tokens,
+so padding does not exist here; an empty text is a missing token.
 
-The vocabulary is that of the training split's observed words, the most frequent first and at most
-so many; every other word shares one code, which comes after theirs. With V words in the vocabulary,
-codes are 0 to V, and `MISSING_CODE` where there is no word. TFT keeps words in a text file, one a
-line: a word with a line break in it is in no vocabulary, and has the code of the others.
+The vocabulary has the training split's observed tokens, the most frequent first and at most
+MAX_TOKENS; all other tokens share the id after the last. With V tokens in the vocabulary, ids are 0
+to V, and `MISSING_CODE` where a token is missing. TFT keeps tokens in a text file, one a line: a
+token with a line break in it is in no vocabulary, and has the id of the others.
 """
 
 import tensorflow as tf
@@ -14,29 +14,29 @@ import tensorflow_transform as tft
 
 from ragline.components.contract.columns import MISSING_CODE, Category
 
-# Of a category whose words are many more (ids, say), the rare ones tell little, and a softmax over
-# all of them costs memory at every step.
-MAX_WORDS = 10_000
+# If a category has many more tokens (ids, say), the rare ones carry little information, and a
+# softmax over all of them costs memory at every step.
+MAX_TOKENS = 10_000
 
 
-def codes(
-    words: tf.RaggedTensor, category: Category, max_words: int = MAX_WORDS
+def token_ids(
+    tokens: tf.RaggedTensor, category: Category, max_tokens: int = MAX_TOKENS
 ) -> tf.RaggedTensor:
-    """The code of each word.
+    """Map tokens to token ids.
 
     Args:
-      words: ragged [B, None], bytes, or int64: a code of the raw data is a word like any other.
-      category: what they are of.
-      max_words: the most words that the vocabulary may have.
+      tokens: ragged [B, None], bytes, or int64: an integer of the raw data is a token like a text.
+      category: the category of the tokens.
+      max_tokens: largest size of the vocabulary.
 
     Returns:
-      int64, ragged likewise.
+      Token ids, int64, ragged as the tokens are.
     """
-    text = words.flat_values
+    text = tokens.flat_values
     if text.dtype != tf.string:
         text = tf.strings.as_string(text)
-    code = tft.compute_and_apply_vocabulary(
-        text, top_k=max_words, num_oov_buckets=1, vocab_filename=category.vocabulary
+    ids = tft.compute_and_apply_vocabulary(
+        text, top_k=max_tokens, num_oov_buckets=1, vocab_filename=category.vocabulary
     )
     missing = tf.constant(MISSING_CODE, tf.int64)
-    return words.with_flat_values(tf.where(tf.equal(text, ""), missing, code))
+    return tokens.with_flat_values(tf.where(tf.equal(text, ""), missing, ids))

@@ -6,7 +6,7 @@ ExampleValidator writes anomalies and stops nothing; the gate does.
 
     schema.py      the curated schema, imported
     gate.py        anomalies -> one line each (pure)
-    drift.py       the newest span beside those before it -> figures, and one line each (pure)
-    options.py     how far it may drift
+    drift.py       statistics of spans -> drift of the newest, and one line each (pure)
+    options.py     how far the newest span may drift
     component.py   the TFX component
 """

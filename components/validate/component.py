@@ -1,4 +1,4 @@
-"""The TFX component of the gate."""
+"""Define the TFX component of the gate."""
 
 import json
 import pathlib
@@ -26,32 +26,32 @@ def Gate(  # noqa: N802 (a TFX component is named as a class)
     options: Parameter[str],
     source: Parameter[str],
 ) -> None:
-    """Passes data in which ExampleValidator found nothing, and that drifted no further than it may.
+    """Stop data that has anomalies, or has drifted further than the options allow.
 
     Args:
-      anomalies: ExampleValidator's.
-      account: ingest's, with the moments of each span.
-      report: what was looked at.
+      anomalies: ExampleValidator's anomalies.
+      account: ingest's account, with the statistics of each span.
+      report: the measured drift.
       options: DriftOptions as JSON.
-      source: our source, for the cache.
+      source: digest of ragline's source, for the cache.
 
     Raises:
-      BadDataError: `anomalies` or `drift`, with one line a finding.
+      BadDataError: `anomalies` or `drift`, with one line for each.
     """
     del source  # Part of the cache key only.
-    found = {
+    anomalies_of_splits = {
         split: anomalies_pb2.Anomalies.FromString(
             (pathlib.Path(anomalies.uri) / f"Split-{split}" / _ANOMALIES_FILE).read_bytes()
         )
         for split in artifact_utils.decode_split_names(anomalies.split_names)
     }
-    if lines := gate.findings(found):
+    if lines := gate.describe_anomalies(anomalies_of_splits):
         raise BadDataError("anomalies", *lines)
     spans = read_json(pathlib.Path(account.uri) / ACCOUNT_FILE)["spans"]
     drifted = drift.measure(spans)
-    if drifted and (lines := drift.findings(drifted, DriftOptions(**json.loads(options)))):
+    if drifted and (lines := drift.describe_drift(drifted, DriftOptions(**json.loads(options)))):
         raise BadDataError("drift", *lines)
     write_json(
         pathlib.Path(report.uri) / GATE_FILE,
-        {"splits": sorted(found), "findings": [], "drift": drifted},
+        {"splits": sorted(anomalies_of_splits), "findings": [], "drift": drifted},
     )

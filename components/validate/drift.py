@@ -1,4 +1,4 @@
-"""The newest span beside the others of its window: did the data drift?
+"""Measure how far the newest span has drifted from the others of its window.
 
 Of every feature, over its observed values, and of the lengths, over sequences, with mean m and
 standard deviation s in float64, share q of missing values, the newest span n and the others o:
@@ -16,21 +16,20 @@ from typing import Any
 from ragline.components.contract.columns import LENGTH
 from ragline.components.validate.options import DriftOptions
 
-Moments = Mapping[str, Any]
+SpanStats = Mapping[str, Any]
 _NEAR = 1e-9
 
 
-def measure(spans: Mapping[str, Moments]) -> dict[str, Any] | None:
-    """How far the newest span is from the others together.
+def measure(spans: Mapping[str, SpanStats]) -> dict[str, Any] | None:
+    """Measure how far the newest span is from all others.
 
     Args:
-      spans: span, oldest first -> `features` {name: moment} and `length`, a moment; of a moment,
-        `count`, `missing`, `mean` and `m2`, the sum of squared distances from the mean.
+      spans: span, oldest first -> `features` {name: statistics} and `length`, statistics: `count`,
+        `missing`, `mean` and `m2`, the sum of squared distances from the mean.
 
     Returns:
-      `span`, the newest; `others`; `columns` {feature, or `length`: {shift, spread, missing}}, in
-      which what cannot be told, because one side has no value, is None. None if there is but one
-      span.
+      `span`, the newest; `others`; `columns` {feature, or `length`: {shift, spread, missing}}, None
+      where one side has no value. None if there is only one span.
     """
     if len(spans) < 2:
         return None
@@ -42,67 +41,67 @@ def measure(spans: Mapping[str, Moments]) -> dict[str, Any] | None:
     return {"span": newest, "others": others, "columns": columns}
 
 
-def findings(drift: Mapping[str, Any], options: DriftOptions) -> list[str]:
-    """One line for each bound that is not kept."""
-    where = f"span {drift['span']} beside {', '.join(drift['others'])}"
+def describe_drift(drift: Mapping[str, Any], options: DriftOptions) -> list[str]:
+    """Write one line for each bound that is exceeded."""
+    spans = f"span {drift['span']} beside {', '.join(drift['others'])}"
     lines = []
-    for name, of in drift["columns"].items():
-        shift, spread, missing = of["shift"], of["spread"], of["missing"]
+    for name, changes in drift["columns"].items():
+        shift, spread, missing = changes["shift"], changes["spread"], changes["missing"]
         if shift is not None and abs(shift) > options.max_shift:
             lines.append(
-                f"{where}: {name!r}: its mean moved by {shift:+.3g} standard deviations, more than "
+                f"{spans}: {name!r}: its mean moved by {shift:+.3g} standard deviations, more than "
                 f"drift.max_shift = {options.max_shift:g}"
             )
         if spread is not None and not 1 / options.max_spread <= spread <= options.max_spread:
             lines.append(
-                f"{where}: {name!r}: its standard deviation is {spread:.3g} of what it was, beyond "
+                f"{spans}: {name!r}: its standard deviation is {spread:.3g} of what it was, beyond "
                 f"drift.max_spread = {options.max_spread:g}"
             )
         if abs(missing) > options.max_missing:
             lines.append(
-                f"{where}: {name!r}: its share of missing values moved by {missing:+.1%}, more "
+                f"{spans}: {name!r}: its share of missing values moved by {missing:+.1%}, more "
                 f"than drift.max_missing = {options.max_missing:.1%}"
             )
     return lines
 
 
-def _column(moments: Moments, name: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = moments[LENGTH] if name == LENGTH else moments["features"][name]
-    return found
+def _column(stats: SpanStats, name: str) -> Mapping[str, Any]:
+    column_stats: Mapping[str, Any] = stats[LENGTH] if name == LENGTH else stats["features"][name]
+    return column_stats
 
 
 def _drift(newest: Mapping[str, Any], others: list[Mapping[str, Any]]) -> dict[str, float | None]:
-    other = _together(others)
-    missing = _missing(newest) - _missing(other)
-    if not newest["count"] or not other["count"]:
+    merged = _merge_stats(others)
+    missing = _missing_share(newest) - _missing_share(merged)
+    if not newest["count"] or not merged["count"]:
         return {"shift": None, "spread": None, "missing": missing}
-    (mean, std), (was, scale) = _mean_and_std(newest), _mean_and_std(other)
-    moved = mean - was
-    if scale <= _NEAR * abs(was):
+    (mean, std), (before, scale) = _mean_and_std(newest), _mean_and_std(merged)
+    moved = mean - before
+    if scale <= _NEAR * abs(before):
         return {
-            "shift": 0.0 if abs(moved) <= _NEAR * abs(was) else math.copysign(math.inf, moved),
+            "shift": 0.0 if abs(moved) <= _NEAR * abs(before) else math.copysign(math.inf, moved),
             "spread": 1.0 if std <= _NEAR * abs(mean) else math.inf,
             "missing": missing,
         }
     return {"shift": moved / scale, "spread": std / scale, "missing": missing}
 
 
-def _together(moments: list[Mapping[str, Any]]) -> dict[str, Any]:
-    count = sum(one["count"] for one in moments)
-    mean = math.fsum(one["count"] * one["mean"] for one in moments) / count if count else 0.0
-    between = math.fsum(one["count"] * (one["mean"] - mean) ** 2 for one in moments)
+def _merge_stats(stats: list[Mapping[str, Any]]) -> dict[str, Any]:
+    count = sum(part["count"] for part in stats)
+    mean = math.fsum(part["count"] * part["mean"] for part in stats) / count if count else 0.0
+    between = math.fsum(part["count"] * (part["mean"] - mean) ** 2 for part in stats)
     return {
         "count": count,
-        "missing": sum(one["missing"] for one in moments),
+        "missing": sum(part["missing"] for part in stats),
         "mean": mean,
-        "m2": math.fsum(one["m2"] for one in moments) + between,
+        "m2": math.fsum(part["m2"] for part in stats) + between,
     }
 
 
-def _missing(moment: Mapping[str, Any]) -> float:
-    total = moment["count"] + moment["missing"]
-    return float(moment["missing"] / total) if total else 0.0
+def _missing_share(stats: Mapping[str, Any]) -> float:
+    total = stats["count"] + stats["missing"]
+    return float(stats["missing"] / total) if total else 0.0
 
 
-def _mean_and_std(moment: Mapping[str, Any]) -> tuple[float, float]:
-    return moment["mean"], math.sqrt(moment["m2"] / moment["count"])
+def _mean_and_std(stats: Mapping[str, Any]) -> tuple[float, float]:
+    return stats["mean"], math.sqrt(stats["m2"] / stats["count"])

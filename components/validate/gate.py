@@ -1,27 +1,27 @@
-"""Anomalies -> what a person reads, one line a finding."""
+"""Describe anomalies in sentences, one line each."""
 
 from collections.abc import Mapping
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 
-def findings(anomalies: Mapping[str, anomalies_pb2.Anomalies]) -> list[str]:
-    """One line for each anomaly that TFDV found: split, feature, what is wrong.
+def describe_anomalies(anomalies: Mapping[str, anomalies_pb2.Anomalies]) -> list[str]:
+    """Write one line for each of TFDV's anomalies: split, feature, what is wrong.
 
-    Every anomaly counts, whatever its severity: a schema that a person curated either holds or it
-    does not, and what should pass belongs into the schema.
+    Every anomaly counts, of any severity: a schema that a person curated either holds or it does
+    not, and data that should pass belongs into the schema.
 
     Args:
-      anomalies: split -> what ExampleValidator wrote for it.
+      anomalies: split -> ExampleValidator's output for it.
     """
     lines = []
-    for split, found in sorted(anomalies.items()):
-        if found.HasField("dataset_anomaly_info"):
-            info = found.dataset_anomaly_info
+    for split, split_anomalies in sorted(anomalies.items()):
+        if split_anomalies.HasField("dataset_anomaly_info"):
+            info = split_anomalies.dataset_anomaly_info
             lines.append(f"{split}: {info.short_description}: {info.description}")
-        for name, info in sorted(found.anomaly_info.items()):
+        for name, info in sorted(split_anomalies.anomaly_info.items()):
             lines.append(f"{split}: feature {name!r}: {_sentence(info)}")
-        if found.data_missing:
+        if split_anomalies.data_missing:
             lines.append(f"{split}: no data")
     return lines
 

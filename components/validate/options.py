@@ -1,4 +1,4 @@
-"""What may be configured of the gate: the table `[drift]`."""
+"""Define the options of the gate: the table `[drift]`."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,10 +11,10 @@ class DriftOptions:
     Each bound holds for every feature and for the lengths; a run beyond one ends with exit code 3.
 
     Attributes:
-      max_shift: of the mean, in standard deviations of the others: at 1, every other value of a
-        normal distribution lies outside of where two thirds of them lay.
-      max_spread: of the standard deviation, as a factor, either way.
-      max_missing: of the share of missing values, as a difference.
+      max_shift: largest shift of the mean, in standard deviations of the others: at 1, every other
+        value of a normal distribution lies outside of where two thirds of them lay.
+      max_spread: largest change of the standard deviation, as a factor, either way.
+      max_missing: largest change of the share of missing values, as a difference.
     """
 
     max_shift: float = 1.0

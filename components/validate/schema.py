@@ -1,4 +1,4 @@
-"""TFX's ImportSchemaGen, given its file by a path from the work directory."""
+"""Import the curated schema by TFX's ImportSchemaGen, from a path in the work directory."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _FILE, _SCHEMA = standard_component_specs.SCHEMA_FILE_KEY, standard_component_sp
 
 
 class Executor(executor.Executor):
-    """Finds the file, and leaves all else to TFX."""
+    """Resolves the path of the file, and leaves the rest to TFX."""
 
     def Do(  # noqa: N802 (TFX's name)
         self,
@@ -20,13 +20,13 @@ class Executor(executor.Executor):
         output_dict: dict[str, list[Any]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Copies the schema into the artifact."""
+        """Copy the schema into the artifact."""
         artifact = artifact_utils.get_single_uri(output_dict[_SCHEMA])
         file = places.in_workdir_of(artifact, exec_properties[_FILE])
         super().Do(input_dict, output_dict, {**exec_properties, _FILE: file})
 
 
 class ImportSchema(component.ImportSchemaGen):
-    """A schema that was written by hand, as an artifact."""
+    """Imports a schema that was written by hand, as an artifact."""
 
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)

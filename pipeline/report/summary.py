@@ -88,7 +88,7 @@ def collect(
             "new_signature": verdict and verdict["new_signature"],
             "reasons": reasons,
         },
-        "newest": verdict and verdict["newest"],
+        "baseline_model": verdict and verdict["baseline_model"],
         "embedding": verdict and verdict["embedding"],
         "constant_features": verdict and verdict["constant_features"],
         "pushed": push and push["pushed"],

@@ -27,7 +27,7 @@ from ragline.pipeline.runs.workdir import LOG_FILE, SUMMARY_FILE, Session
 from ragline.pipeline.served import signature
 
 if TYPE_CHECKING:
-    from ragline.components.evaluate.verdict.baseline_model import Blessed
+    from ragline.components.evaluate.verdict.baseline_model import BaselineModel
     from ragline.pipeline.cache.lineage import Stage
 
 
@@ -49,13 +49,14 @@ class Outcome:
 
 
 def run(
-    config: Config, force: str = "", new_signature: str = "", *, verbose: bool = False
+    config: Config, force_bless_reason: str = "", new_signature: str = "", *, verbose: bool = False
 ) -> Outcome:
     """Runs the pipeline once, from raw files to a pushed encoder or a sentence why not.
 
     Args:
       config: of the run.
-      force: why to bless the model in any case (evaluate/verdict/judgement.py); empty not to.
+      force_bless_reason: why to bless the model in any case (evaluate/verdict/judgement.py); empty
+        not to.
       new_signature: why the encoder may take or give something else than the one that is served;
         empty if it may not.
       verbose: show the log, too.
@@ -76,10 +77,15 @@ def run(
 
         seen = Watch()
         stages: Mapping[str, Stage] = {}
-        failure = None if force else _foreseen(config)
+        failure = None if force_bless_reason else _foreseen(config)
         if failure is None:
             stages, failure = _execute(
-                config, session, session.run_id, seen, force=force, changed=changed
+                config,
+                session,
+                session.run_id,
+                seen,
+                force_bless_reason=force_bless_reason,
+                changed=changed,
             )
             failure = failure or _unserved(stages)
         found = summary.collect(stages, session.run_id, failure, seen.peaks)
@@ -177,7 +183,7 @@ def _execute(
     run_id: str,
     seen: Watch,
     skip: Collection[str] = (),
-    force: str = "",
+    force_bless_reason: str = "",
     changed: str = "",
 ) -> tuple[Mapping[str, "Stage"], Exception | None]:
     """Runs the stages under a run id; what they did, and what stopped them, if anything did."""
@@ -206,7 +212,9 @@ def _execute(
 
     try:
         compiled = tfx_run.compile_pipeline(
-            pipeline_of(config, session.workdir, force, changed), run_id, cache_key.versions()
+            pipeline_of(config, session.workdir, force_bless_reason, changed),
+            run_id,
+            cache_key.versions(),
         )
         with seen.watching(), progress.told_to(session.display):
             tfx_run.run(compiled, reused, skip=skip, on_start=say_start, on_end=say_end)
@@ -238,7 +246,7 @@ def _trouble(error: Exception, folder: pathlib.Path) -> str | None:
 def pipeline_of(
     config: Config,
     folder: pathlib.Path,
-    force: str = "",
+    force_bless_reason: str = "",
     changed: str = "",
     *,
     portable: bool = True,
@@ -248,7 +256,7 @@ def pipeline_of(
     Args:
       config: of the run.
       folder: the work directory.
-      force: why to bless the model in any case; empty not to.
+      force_bless_reason: why to bless the model in any case; empty not to.
       changed: the sentence on a new signature; empty if it is that of what is served.
       portable: whether stages are given paths from the work directory, which they find by their
         artifacts; without, absolute ones, for an engine that keeps artifacts elsewhere.
@@ -282,9 +290,9 @@ def pipeline_of(
         tune_options=config.tune,
         heads=config.heads,
         rules=json.dumps(dataclasses.asdict(load_rules(config))),
-        newest=_newest(config, folder / workdir.SERVING, stated / workdir.SERVING),
+        baseline_model=_baseline_model(config, folder / workdir.SERVING, stated / workdir.SERVING),
         state=ledger.state(folder / workdir.SERVING),
-        force=force,
+        force_bless_reason=force_bless_reason,
         new_signature=changed,
         given_split=config.input.eval is not None,
         push_options=config.push,
@@ -292,7 +300,7 @@ def pipeline_of(
     )
 
 
-def _newest(config: Config, serving: pathlib.Path, stated: pathlib.Path) -> "Blessed | None":
+def _baseline_model(config: Config, serving: pathlib.Path, stated: pathlib.Path) -> "BaselineModel | None":
     """The newest version that the ledger knows, its path as a stage is given it.
 
     Of no other is the model loaded.
@@ -303,8 +311,8 @@ def _newest(config: Config, serving: pathlib.Path, stated: pathlib.Path) -> "Ble
     if version is None:
         return None
     unlike = signature.unlike(config, version.path)
-    blessed = baseline_model.of(version.number, version.path, unlike)
-    return dataclasses.replace(blessed, path=str(stated / version.path.name))
+    described = baseline_model.describe(version.number, version.path, unlike)
+    return dataclasses.replace(described, path=str(stated / version.path.name))
 
 
 def _keep_by_content(file: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:

@@ -30,7 +30,7 @@ def test_a_second_run_pushes_nothing_new_and_a_third_is_all_cached(gestures_run)
         assert {
             name: stage["state"] for name, stage in again.summary["stages"].items()
         } == dict.fromkeys(looks.STAGES, "cached") | dict.fromkeys(ran, "ran")
-        assert again.summary["newest"]["state"] == "same"
+        assert again.summary["baseline_model"]["state"] == "same"
         assert [path.name for path in again.serving] == ["1"]
         assert again.summary["pushed"] == gestures_run.summary["pushed"]
         assert again.summary["metrics"] == gestures_run.summary["metrics"]

@@ -100,9 +100,9 @@ def test_each_span_gives_the_figures_of_its_files(series):
             [str(window[0])],
         )
     first, second, third = (made.summary(entry["run_id"]) for entry in made.journal)
-    assert (first["newest"]["state"], first["pushed"]["version"]) == ("first", 1)
+    assert (first["baseline_model"]["state"], first["pushed"]["version"]) == ("first", 1)
     for later in (second, third):
-        assert later["newest"]["state"] == "compared"
+        assert later["baseline_model"]["state"] == "compared"
 
 
 def test_asked_for_again_nothing_changes(series):

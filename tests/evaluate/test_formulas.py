@@ -12,7 +12,7 @@ from ragline.components.evaluate.metrics import formulas, totals
 
 
 def _totals(made: Made) -> totals.Totals:
-    return totals.of_rows(made.sums(), made.ids, range(len(made.ids)))
+    return totals.sum_by_group(made.sums(), made.ids, range(len(made.ids)))
 
 
 def _estimates(made: Made, heads=()):
@@ -157,7 +157,9 @@ def test_heads_are_scored_over_their_labelled_sequences():
         ("kind", formulas.HEAD_METRICS["classification"]),
         ("grade", formulas.HEAD_METRICS["regression"]),
     ]
-    found = formulas.model_estimates(totals.of_rows(sums, made.ids, range(50)), FEATURES, heads, ())
+    found = formulas.model_estimates(
+        totals.sum_by_group(sums, made.ids, range(50)), FEATURES, heads, ()
+    )
     assert found["head/kind/accuracy"].value == pytest.approx(right.sum() / labelled.sum())
     assert found["head/kind/accuracy"].count == labelled.sum()
     assert found["head/kind/loss"].value == pytest.approx(loss.sum() / labelled.sum())
@@ -175,7 +177,7 @@ def test_categories_are_scored_over_their_observed_words():
         category_sum("activity", "cross_entropy"): entropy,
         category_sum("activity", "right"): right,
     }
-    of = totals.of_rows(sums, made.ids, range(50))
+    of = totals.sum_by_group(sums, made.ids, range(50))
     found = formulas.model_estimates(of, FEATURES, (), ("activity",))
     accuracy = found["category/activity/accuracy"]
     assert accuracy.value == pytest.approx(right.sum() / observed.sum(), rel=1e-12)

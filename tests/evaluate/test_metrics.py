@@ -40,7 +40,7 @@ def test_any_cut_and_any_order_of_merging_gives_the_same_totals(cuts):
         for element in ELEMENTS[start:stop]:
             accumulator = combiner.add_input(accumulator, element)
         accumulators.append(pickle.loads(pickle.dumps(accumulator)))
-    expected = totals.of_rows(
+    expected = totals.sum_by_group(
         {
             "values": np.array([float(number) for number in range(1, 8)]),
             "model_squared_error": np.array([[n * 0.1, 1.0 / n] for n in range(1, 8)]),

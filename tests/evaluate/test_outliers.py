@@ -77,7 +77,7 @@ def _totals(train: list[np.ndarray], evaluation: list[np.ndarray], folder) -> to
         batch.values, outputs.values, embedding, batch.length, batch.sample_weight
     )
     ids = [str(row).encode() for row in range(len(evaluation))]
-    return totals.of_rows(
+    return totals.sum_by_group(
         {name: value.numpy() for name, value in sums.items()}, ids, range(len(ids))
     )
 

@@ -61,7 +61,7 @@ def test_a_sample_is_the_same_whatever_the_order_of_the_records(folder, tmp_path
     with tf.io.TFRecordWriter(str(other / "s.gz"), "GZIP") as writer:
         for row in reversed(found.serialised):
             writer.write(row)
-    samples = [raw_records.read(str(at), COLUMNS, most=2) for at in (folder, other)]
+    samples = [raw_records.read(str(at), COLUMNS, limit=2) for at in (folder, other)]
     assert samples[0].sequence_ids == samples[1].sequence_ids
     assert len(samples[0].serialised) == 2
 
@@ -87,8 +87,8 @@ def test_a_blessed_model_that_cannot_answer_is_told_and_stops_nothing(folder, tm
         (path / "assets.extra").mkdir(parents=True)
         (path / "assets.extra" / "encoder.json").write_text('{"features": [{"name": "a"}]}')
         (path / "saved_model.pb").write_bytes(b"no graph")
-    newest = baseline_model.Blessed(version=7, path=str(path), digest="x")
-    state, answer = baseline_scores.ask_newest(newest, tmp_path, found, found)
+    newest = baseline_model.BaselineModel(version=7, path=str(path), digest="x")
+    state, answer = baseline_scores.score_baseline_model(newest, tmp_path, found, found)
     assert answer is None
     assert (state["state"], state["version"]) == ("not_compared", 7)
     assert "Error" in state["why"]
@@ -104,7 +104,9 @@ def test_a_blessed_model_of_other_columns_is_not_even_loaded(folder, tmp_path):
 
 def test_a_model_is_not_compared_with_itself(folder, tmp_path):
     found = raw_records.read(folder, COLUMNS)
-    newest = baseline_model.Blessed(version=7, path="gone", digest=baseline_model.digest(tmp_path))
-    state, answer = baseline_scores.ask_newest(newest, tmp_path, found, found)
+    newest = baseline_model.BaselineModel(
+        version=7, path="gone", digest=baseline_model.digest(tmp_path)
+    )
+    state, answer = baseline_scores.score_baseline_model(newest, tmp_path, found, found)
     assert (state["state"], answer) == ("same", None)
-    assert baseline_scores.ask_newest(None, tmp_path, found, found)[0]["state"] == "first"
+    assert baseline_scores.score_baseline_model(None, tmp_path, found, found)[0]["state"] == "first"

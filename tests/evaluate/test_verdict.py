@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from ragline.components.evaluate.verdict.judgement import joined, judge, to_dict
+from ragline.components.evaluate.verdict.judgement import join_scores, judge, to_dict
 from ragline.components.evaluate.verdict.rules import Rule, Rules
 
 FIRST = {"state": "first", "version": None, "why": None}
@@ -210,7 +210,7 @@ def test_a_rule_for_each_slice_of_a_column():
 
 
 def test_a_person_may_bless_over_rules_and_it_is_kept_why():
-    judged = judge(_table(error=2.0), FIRST, Rules(), force="the test rig was broken")
+    judged = judge(_table(error=2.0), FIRST, Rules(), force_bless_reason="the test rig was broken")
     assert judged.blessed
     assert judged.forced == "the test rig was broken"
     assert judged.reasons == (
@@ -221,7 +221,7 @@ def test_a_person_may_bless_over_rules_and_it_is_kept_why():
 
 
 def test_nobody_may_bless_a_model_that_answers_nan():
-    judged = judge(_table(finite=99.0), FIRST, Rules(), force="please")
+    judged = judge(_table(finite=99.0), FIRST, Rules(), force_bless_reason="please")
     assert not judged.blessed
     assert judged.forced is None
     assert judged.reasons[-1] == (
@@ -230,7 +230,7 @@ def test_nobody_may_bless_a_model_that_answers_nan():
 
 
 def test_force_that_was_not_needed_leaves_no_mark_but_a_sentence():
-    judged = judge(_table(), FIRST, Rules(), force="to be sure")
+    judged = judge(_table(), FIRST, Rules(), force_bless_reason="to be sure")
     assert judged.forced is None
     assert judged.reasons[-1] == 'nothing had to be forced ("to be sure")'
 
@@ -247,7 +247,7 @@ def test_a_new_signature_is_said_last_and_decides_nothing(error, force):
 
 BESIDE = {
     "baselines": {"untrained": {"overall": {"masked_mse": _numbers(1.1)}, "label=rare": {}}},
-    "newest": FIRST,
+    "baseline_model": FIRST,
     "embedding": {
         "sequences": 90,
         "model": {"effective_rank": 7.5, "length_r2": None},
@@ -257,7 +257,7 @@ BESIDE = {
 
 
 def test_baselines_and_the_embedding_join_the_table():
-    table = joined(_table(), BESIDE)
+    table = join_scores(_table(), BESIDE)
     assert table["untrained"] == {"overall": {"masked_mse": _numbers(1.1)}}
     assert table["model"]["overall"]["embedding/effective_rank"]["value"] == 7.5
     rule = Rule(metric="embedding/effective_rank", at_least=8.0)
@@ -268,7 +268,7 @@ def test_baselines_and_the_embedding_join_the_table():
 def test_an_embedding_that_was_not_looked_at_cannot_keep_a_rule():
     beside = BESIDE | {"embedding": {"sequences": 90, "finite": False}}
     rule = Rule(metric="embedding/effective_rank", at_least=1.0)
-    judged = judge(joined(_table(), beside), FIRST, Rules(rules=(rule,)))
+    judged = judge(join_scores(_table(), beside), FIRST, Rules(rules=(rule,)))
     assert judged.reasons[0] == "embedding/effective_rank is not there to be judged"
 
 

@@ -92,7 +92,7 @@ class Page(html.parser.HTMLParser):
 def _stopped(status: str, **reached: Any) -> dict[str, Any]:
     """A run that stopped in its first stage, but for what is given."""
     nothing = (
-        "input", "splits", "train", "metrics", "baselines", "pushed", "newest", "embedding",
+        "input", "splits", "train", "metrics", "baselines", "pushed", "baseline_model", "embedding",
         "constant_features", "data", "drift", "tensorboard", "tune",
     )  # fmt: skip
     reasons = [f"why it is {status}"]

@@ -229,7 +229,7 @@ def test_padding_has_a_share_in_the_textbook_model_alone(path):
             plan=batching.plan_training(options, lengths, F),
             fixed_steps=batching.fixed_steps(options, lengths),
         )
-        found = padding_diagnostics.of_padding(
+        found = padding_diagnostics.measure_padding(
             _built(options, steps=max(LENGTHS)), options, batches
         )
         if strategy == "keras":

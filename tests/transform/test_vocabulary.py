@@ -32,7 +32,7 @@ EVAL = [_events(["never seen", "a", "", "c", "b", "broken\nline"], [8, -5, 7, 2*
 def run(request, tmp_path_factory):
     """Column -> the codes of each sequence of both splits, and Transform's output."""
     folder = tmp_path_factory.mktemp("transform")
-    output = events.transform(folder, {"train": TRAIN, "eval": EVAL}, max_words=request.param)
+    output = events.transform(folder, {"train": TRAIN, "eval": EVAL}, max_tokens=request.param)
     spec = output.transformed_feature_spec()
     codes = {}
     for split in ("train", "eval"):

@@ -107,9 +107,9 @@ def test_each_bound_has_its_line() -> None:
         "d": {"shift": None, "spread": None, "missing": 0.0},
     }
     found = {"span": "7", "others": ["5", "6"], "columns": columns}
-    lines = drift.findings(found, DriftOptions())
+    lines = drift.describe_drift(found, DriftOptions())
     assert [line.split(": ")[1] for line in lines] == ["'a'"] * 3 + ["'b'"] * 3
     assert all(line.startswith("span 7 beside 5, 6: ") for line in lines)
     assert "moved by -1.01 standard deviations, more than drift.max_shift = 1" in lines[0]
     loose = dataclasses.replace(DriftOptions(), max_shift=math.inf, max_spread=9.0, max_missing=1.0)
-    assert drift.findings(found, loose) == []
+    assert drift.describe_drift(found, loose) == []

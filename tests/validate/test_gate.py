@@ -195,7 +195,7 @@ def test_a_finding_of_several_reasons_is_one_line() -> None:
     info = found.anomaly_info["ax"]
     info.reason.add(short_description="First", description="one thing")
     info.reason.add(short_description="Second", description="another")
-    assert gate.findings({"eval": found}) == [
+    assert gate.describe_anomalies({"eval": found}) == [
         "eval: feature 'ax': First: one thing; Second: another"
     ]
 
@@ -205,12 +205,12 @@ def test_a_finding_without_reasons_is_described() -> None:
     found.anomaly_info["ax"].short_description = "Odd"
     found.anomaly_info["ax"].description = "nobody knows why"
     found.anomaly_info["ax"].severity = anomalies_pb2.AnomalyInfo.WARNING
-    assert gate.findings({"eval": found}) == ["eval: feature 'ax': Odd: nobody knows why"]
+    assert gate.describe_anomalies({"eval": found}) == ["eval: feature 'ax': Odd: nobody knows why"]
 
 
 def test_a_finding_on_the_whole_data_set_names_no_feature() -> None:
     found = anomalies_pb2.Anomalies()
     found.dataset_anomaly_info.short_description = "Low num examples"
     found.dataset_anomaly_info.description = "30 < 100"
-    lines = gate.findings({"train": anomalies_pb2.Anomalies(), "eval": found})
+    lines = gate.describe_anomalies({"train": anomalies_pb2.Anomalies(), "eval": found})
     assert lines == ["eval: Low num examples: 30 < 100"]

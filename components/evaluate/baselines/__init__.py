@@ -1,4 +1,4 @@
-"""Score what else reconstructs the eval split, and probe the embedding.
+"""Score baselines on the eval split, and probe the embedding.
 
 raw_records.py       raw records: names, lengths, slices
 served_model.py      a SavedModel of ours, called on raw records

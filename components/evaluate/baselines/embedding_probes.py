@@ -1,15 +1,15 @@
-"""What an embedding [N, E] is like, apart from what can be reconstructed from it.
+"""Measure an embedding [N, E] by what it holds beside the reconstruction.
 
-Collapse: a code of E numbers that moves in few directions. The effective rank (Roy and Vetterli
+Collapse: an embedding that varies in few of its E directions. The effective rank (Roy and Vetterli
 2007) is the exponential of the entropy of the singular values of the centred embeddings, each as
-its share of their sum: 1 if all lie on a line, E if they spread alike in all directions.
+its share of their sum: 1 if all lie on a line, E if they vary alike in all directions.
 
-Leakage: how much of the length a linear model reads off the code (R^2 of a ridge regression, of
-sequences whose entities it was not fitted on).
+Leakage: how well a linear model predicts the length from the embedding (R^2 of a ridge regression,
+on sequences of entities that it was not fitted on).
 
-Use: how well a label is told from the code, by its nearest neighbour and by logistic regression,
-beside the same of the untrained model and of the length alone: what those know too, training has
-not taught.
+Use: how well a label is predicted from the embedding, by its nearest neighbour and by logistic
+regression, beside the same for the untrained model and for the length alone: training has added
+only what those do not predict.
 """
 
 import warnings
@@ -35,10 +35,10 @@ Fold = tuple[np.ndarray, np.ndarray]
 
 
 class Sequences(NamedTuple):
-    """What is known of N sequences.
+    """Holds entities, lengths and labels of N sequences.
 
     Attributes:
-      entities: of each, [N].
+      entities: entity of each, [N].
       lengths: int [N].
       labels: column -> [N] of text, None where the label is missing.
       is_train: bool [N].
@@ -50,20 +50,22 @@ class Sequences(NamedTuple):
     is_train: np.ndarray
 
 
-def join(one: Sequences, other: Sequences) -> Sequences:
-    """The sequences of both, in this order; both have the same label columns."""
+def join(first: Sequences, second: Sequences) -> Sequences:
+    """Concatenate sequences that have the same label columns."""
     return Sequences(
-        entities=[*one.entities, *other.entities],
-        lengths=np.concatenate([one.lengths, other.lengths]),
-        labels={column: [*labels, *other.labels[column]] for column, labels in one.labels.items()},
-        is_train=np.concatenate([one.is_train, other.is_train]),
+        entities=[*first.entities, *second.entities],
+        lengths=np.concatenate([first.lengths, second.lengths]),
+        labels={
+            column: [*labels, *second.labels[column]] for column, labels in first.labels.items()
+        },
+        is_train=np.concatenate([first.is_train, second.is_train]),
     )
 
 
 def effective_rank(embedding: np.ndarray) -> float:
-    """Of embeddings [N, E]; 0 if all are the same."""
+    """Return the effective rank of embeddings [N, E]; 0 if all are the same."""
     values = np.linalg.svd(embedding - embedding.mean(axis=0), compute_uv=False)
-    # What is left of equal numbers by rounding is not a direction.
+    # Differences of equal numbers by rounding are no direction.
     values = values[values > values.max(initial=0.0) * 1e-9]
     if not values.sum() > 1e-9 * np.abs(embedding).max(initial=0.0):
         return 0.0
@@ -72,7 +74,7 @@ def effective_rank(embedding: np.ndarray) -> float:
 
 
 def length_r2(embedding: np.ndarray, sequences: Sequences) -> float | None:
-    """R^2 of a linear model of the length, out of fold; None with fewer than two entities."""
+    """Return R^2 of a linear model of the length, out of fold; None of fewer than two entities."""
     predicted = np.full(len(embedding), np.nan)
     for fit, score in _folds(sequences.entities):
         model = make_pipeline(StandardScaler(), Ridge(1.0))
@@ -85,40 +87,43 @@ def length_r2(embedding: np.ndarray, sequences: Sequences) -> float | None:
 
 
 def neighbours_kept(embedding: np.ndarray, other: np.ndarray) -> float | None:
-    """Share of each sequence's 10 nearest neighbours in one embedding that it has in the other.
+    """Return the share of the 10 nearest neighbours that two embeddings have in common.
 
     Args:
       embedding: [N, E].
-      other: [N, E'], of the same sequences; None is returned with fewer than 12.
+      other: [N, E'], of the same sequences.
+
+    Returns:
+      The mean share; None of fewer than 12 sequences.
     """
     if len(embedding) < NEIGHBOURS + 2:
         return None
-    one, two = (_neighbours(points) for points in (embedding, other))
-    kept = [len(set(a) & set(b)) for a, b in zip(one, two, strict=True)]
-    return float(np.mean(kept) / NEIGHBOURS)
+    neighbours, other_neighbours = (_neighbours(points) for points in (embedding, other))
+    shared = [len(set(a) & set(b)) for a, b in zip(neighbours, other_neighbours, strict=True)]
+    return float(np.mean(shared) / NEIGHBOURS)
 
 
 def probes(
     inputs: Mapping[str, np.ndarray], sequences: Sequences, *, given_split: bool
 ) -> dict[str, Any]:
-    """How well each label is told from each input.
+    """Measure how well each label is predicted from each input.
 
     Args:
       inputs: name -> [N, ...], such as the embedding of the model and of the untrained one; the
         length is added.
       sequences: the same N sequences.
-      given_split: fit on train and score on eval; otherwise 5 folds of eval, by entity, so that no
-        entity stands on both sides. (The encoder has seen the entities of train.)
+      given_split: whether to fit on train and score on eval; otherwise on 5 folds of eval, by
+        entity, so that no entity stands on both sides. (The encoder has seen those of train.)
 
     Returns:
-      column -> `labelled`, how many sequences were scored; `majority`, the share of the commonest
-      class among them; and input -> `nearest_neighbour` and `logistic_regression`, the accuracy.
+      column -> `labelled`, the number of scored sequences; `majority`, the share of their most
+      common class; and input -> `nearest_neighbour` and `logistic_regression`, the accuracy.
       A column with fewer than 20 labelled sequences, with one class or with more than 20 is left
       out.
     """
     length = np.stack([sequences.lengths, np.log(sequences.lengths)], axis=1)
     inputs = {**inputs, "length": length}
-    found = {}
+    accuracies = {}
     for column, labels in sequences.labels.items():
         rows = np.array([i for i, label in enumerate(labels) if label is not None], int)
         classes = np.array([labels[row] for row in rows], object).astype(str)
@@ -126,20 +131,20 @@ def probes(
         if given_split:
             folds = [(np.flatnonzero(train), np.flatnonzero(~train))]
         else:
-            kept = np.flatnonzero(~train)
-            entities = [sequences.entities[rows[row]] for row in kept]
-            folds = [(kept[fit], kept[score]) for fit, score in _folds(entities)]
+            eval_rows = np.flatnonzero(~train)
+            entities = [sequences.entities[rows[row]] for row in eval_rows]
+            folds = [(eval_rows[fit], eval_rows[score]) for fit, score in _folds(entities)]
         folds = [(fit, score) for fit, score in folds if len(score) and len(set(classes[fit])) > 1]
         scored = np.concatenate([score for _, score in folds]) if folds else np.zeros(0, int)
         if len(scored) < FEWEST_LABELLED or len(set(classes)) > MOST_CLASSES:
             continue
-        _, times = np.unique(classes[scored], return_counts=True)
-        found[column] = {
+        _, counts = np.unique(classes[scored], return_counts=True)
+        accuracies[column] = {
             "labelled": len(scored),
-            "majority": float(times.max() / len(scored)),
+            "majority": float(counts.max() / len(scored)),
             **{name: _accuracies(values[rows], classes, folds) for name, values in inputs.items()},
         }
-    return found
+    return accuracies
 
 
 def _accuracies(inputs: np.ndarray, classes: np.ndarray, folds: Sequence[Fold]) -> dict[str, float]:
@@ -153,7 +158,7 @@ def _accuracies(inputs: np.ndarray, classes: np.ndarray, folds: Sequence[Fold]) 
         for fit, score in folds:
             chain = make_pipeline(StandardScaler(), model)
             with warnings.catch_warnings():
-                # A probe that is still improving after 1,000 rounds tells enough.
+                # A probe that is still improving after 1,000 rounds is good enough.
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 predicted = chain.fit(inputs[fit], classes[fit]).predict(inputs[score])
             right, total = right + int((predicted == classes[score]).sum()), total + len(score)
@@ -162,15 +167,15 @@ def _accuracies(inputs: np.ndarray, classes: np.ndarray, folds: Sequence[Fold]) 
 
 
 def _folds(entities: Sequence[str]) -> Iterator[Fold]:
-    """5 folds, or as many as there are entities; none of fewer than two."""
+    """Return 5 folds, or as many as there are entities; none of fewer than two."""
     folds = min(FOLDS, len(set(entities)))
     if folds >= 2:
         yield from GroupKFold(folds).split(np.zeros(len(entities)), groups=entities)
 
 
 def _neighbours(points: np.ndarray) -> np.ndarray:
-    """The 10 nearest others of each point, [N, 10]."""
-    # Asked of the points fitted on, each point itself is left out.
+    """Return the 10 nearest other points of each point, [N, 10]."""
+    # Without an argument, kneighbors leaves each point itself out.
     search = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(points)
-    found: np.ndarray = search.kneighbors(return_distance=False)
-    return found
+    indices: np.ndarray = search.kneighbors(return_distance=False)
+    return indices

@@ -1,4 +1,4 @@
-"""Raw records as the baselines need them: what they are called, how long they are, their slices."""
+"""Read raw records for the baselines: their ids, entities, lengths and slices."""
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
@@ -23,13 +23,13 @@ from ragline.components.evaluate.metrics import slices, totals
 _BATCH = 256
 
 
-class Records(NamedTuple):
-    """N raw records.
+class RawRecords(NamedTuple):
+    """Holds N raw records.
 
     Attributes:
-      serialised: tf.Examples, as they are.
-      sequence_ids: of each.
-      entities: of each.
+      serialised: serialised tf.Examples.
+      sequence_ids: id of each sequence.
+      entities: entity of each sequence.
       lengths: int64 [N].
       columns: column to slice by -> [N] values, None where a record has none.
     """
@@ -40,16 +40,16 @@ class Records(NamedTuple):
     lengths: np.ndarray
     columns: dict[str, list[Any]]
 
-    def take(self, rows: Sequence[int]) -> "Records":
-        """Some of the records, in the order given."""
-        return Records(
+    def take(self, rows: Sequence[int]) -> "RawRecords":
+        """Take the records of some rows, in the order of the rows."""
+        return RawRecords(
             *([values[row] for row in rows] for values in self[:3]),
             lengths=self.lengths[list(rows)],
             columns={name: [values[row] for row in rows] for name, values in self.columns.items()},
         )
 
     def by_slice(self) -> dict[str, list[int]]:
-        """Slice -> its rows."""
+        """Return slice -> its rows."""
         rows = {slices.OVERALL: list(range(len(self.serialised)))}
         for column, values in self.columns.items():
             for row, value in enumerate(values):
@@ -58,23 +58,23 @@ class Records(NamedTuple):
         return rows
 
 
-def read(folder: str, columns: Sequence[str], most: int | None = None) -> Records:
-    """The records of a split.
+def read(folder: str, columns: Sequence[str], limit: int | None = None) -> RawRecords:
+    """Read the records of a split.
 
     Args:
-      folder: of its gzipped shards.
-      columns: to slice by.
-      most: so many at most, those whose hashed ids are the lowest: a sample that is the same in
-        every run and does not depend on the order of the records.
+      folder: folder of its gzipped shards.
+      columns: columns to slice by.
+      limit: largest number of records to read, those of the lowest hashed ids: a sample that is
+        the same in every run and does not depend on the order of the records. None reads all.
     """
     shards = sorted(tf.io.gfile.glob(f"{folder}/*"))
-    found = (
+    parsed = (
         (tf.train.Example.FromString(record).features.feature, record)
         for record in tf.data.TFRecordDataset(shards, "GZIP").as_numpy_iterator()
     )
-    rows = ((_first(feature[SEQUENCE_ID]), feature, record) for feature, record in found)
-    if most is not None:
-        rows = heapq.nsmallest(most, rows, key=lambda row: totals.rank_of(row[0]))
+    rows = ((_first(feature[SEQUENCE_ID]), feature, record) for feature, record in parsed)
+    if limit is not None:
+        rows = heapq.nsmallest(limit, rows, key=lambda row: totals.hash_rank(row[0]))
     kept = [
         (
             record,
@@ -86,7 +86,7 @@ def read(folder: str, columns: Sequence[str], most: int | None = None) -> Record
         for name, feature, record in rows
     ]
     fields = [list(field) for field in zip(*kept, strict=True)] or [[]] * (4 + len(columns))
-    return Records(
+    return RawRecords(
         *fields[:3], np.array(fields[3], np.int64), dict(zip(columns, fields[4:], strict=True))
     )
 
@@ -97,22 +97,24 @@ def _first(feature: tf.train.Feature) -> Any:
     return values[0] if values else None
 
 
-def batches(records: Records) -> Iterator[tuple[np.ndarray, tf.Tensor]]:
-    """(rows, serialised [B]) of batches of similar length, which hold little padding."""
+def batches(records: RawRecords) -> Iterator[tuple[np.ndarray, tf.Tensor]]:
+    """Yield (rows, serialised [B]) of batches of similar length, which hold little padding."""
     order = np.argsort(records.lengths, kind="stable")
     for start in range(0, len(order), _BATCH):
         rows = order[start : start + _BATCH]
         yield rows, tf.constant([records.serialised[row] for row in rows], tf.string)
 
 
-def standardiser(
+def make_standardiser(
     transform_graph: str, schema: schema_pb2.Schema, columns: Columns
 ) -> Callable[[tf.Tensor], list[np.ndarray]]:
-    """Serialised raw records [B] -> standardised values, float64 [T, F] each, NaN where missing.
+    """Return a function from serialised raw records [B] to standardised values.
+
+    The values are float64 [T, F] each, NaN where missing.
 
     Args:
       transform_graph: uri of Transform's output.
-      schema: of the raw records.
+      schema: schema of the raw records.
       columns: the schema's features.
     """
     layer = tft.TFTransformOutput(transform_graph).transform_features_layer()

@@ -1,4 +1,4 @@
-"""A SavedModel of ours, asked about raw records."""
+"""Call an exported encoder on raw records."""
 
 import pathlib
 
@@ -6,37 +6,37 @@ import numpy as np
 import tensorflow as tf
 
 from ragline.components.contract.signatures import EMBEDDING, EVALUATE, EXAMPLES, SERVING_DEFAULT
-from ragline.components.evaluate.baselines.raw_records import Records, batches
+from ragline.components.evaluate.baselines.raw_records import RawRecords, batches
 
 
-class Model:
-    """An exported encoder."""
+class ServedModel:
+    """Calls the signatures of an exported encoder."""
 
     def __init__(self, path: pathlib.Path) -> None:
-        """Loads the SavedModel.
+        """Load the SavedModel.
 
         Args:
-          path: its folder.
+          path: folder of the SavedModel.
         """
-        # The whole of it is kept: signatures alone do not keep the variables alive.
+        # The whole model is kept: signatures alone do not keep the variables alive.
         self._loaded = tf.saved_model.load(str(path))
 
-    def sums(self, records: Records) -> dict[str, np.ndarray]:
-        """What each of N sequences adds to every metric: name -> float64 [N] or [N, F]."""
-        return self._ask(EVALUATE, records)
+    def sums(self, records: RawRecords) -> dict[str, np.ndarray]:
+        """Return the sums of every metric by sequence: name -> float64 [N] or [N, F]."""
+        return self._call(EVALUATE, records)
 
-    def embed(self, records: Records) -> np.ndarray:
-        """The embeddings, float32 [N, E]."""
-        return self._ask(SERVING_DEFAULT, records)[EMBEDDING]
+    def embed(self, records: RawRecords) -> np.ndarray:
+        """Return the embeddings, float32 [N, E]."""
+        return self._call(SERVING_DEFAULT, records)[EMBEDDING]
 
-    def _ask(self, signature: str, records: Records) -> dict[str, np.ndarray]:
-        answers: dict[str, np.ndarray] = {}
+    def _call(self, signature: str, records: RawRecords) -> dict[str, np.ndarray]:
+        outputs: dict[str, np.ndarray] = {}
         for rows, serialised in batches(records):
             for name, tensor in self._loaded.signatures[signature](
                 **{EXAMPLES: serialised}
             ).items():
-                if name not in answers:
+                if name not in outputs:
                     shape = (len(records.serialised), *tensor.shape[1:])
-                    answers[name] = np.zeros(shape, tensor.dtype.as_numpy_dtype)
-                answers[name][rows] = tensor.numpy()
-        return answers
+                    outputs[name] = np.zeros(shape, tensor.dtype.as_numpy_dtype)
+                outputs[name][rows] = tensor.numpy()
+        return outputs

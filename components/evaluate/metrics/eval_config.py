@@ -1,4 +1,4 @@
-"""Which metrics, over which slices: the EvalConfig of TFX's Evaluator."""
+"""Make the EvalConfig of TFX's Evaluator: which metrics, over which slices."""
 
 import json
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ def eval_config(
     slices: Sequence[str],
     source: str,
 ) -> config_pb2.EvalConfig:
-    """The metrics, overall and by each value of each slicing column.
+    """Configure the metrics, overall and by each value of each slicing column.
 
-    There are no thresholds here: whether a candidate is blessed is for `verdict` to say. Nor are
-    there TFMA's own intervals, whose groups of sequences are drawn anew in each run.
+    There are no thresholds here: `verdict` decides whether a candidate is blessed. Nor are there
+    TFMA's own intervals, whose groups of sequences are drawn anew in each run.
 
     Args:
-      features: the F names, in order.
-      heads: of the model.
-      categories: their names.
-      slices: the columns to slice by; see `slices.columns_of`.
-      source: digest of our source, for the Evaluator's cache.
+      features: names of the F features, in order.
+      heads: heads of the model.
+      categories: names of the categories.
+      slices: columns to slice by; see `slices.columns_of`.
+      source: digest of ragline's source, for the Evaluator's cache.
     """
     return config_pb2.EvalConfig(
         model_specs=[config_pb2.ModelSpec(signature_name=EVALUATE)],

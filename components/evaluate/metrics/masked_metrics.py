@@ -1,4 +1,4 @@
-"""The masked metrics as one TFMA metric: sums are added up once a slice, then divided.
+"""Compute the masked metrics as one TFMA metric: sums are added up once a slice, then divided.
 
 The model's `evaluate` signature returns float64 sums a sequence (contract/signatures.py). One
 private combiner adds them all up, group by group (`totals.py`); `formulas.py` makes every metric
@@ -21,13 +21,13 @@ from ragline.components.evaluate.metrics import formulas, totals
 from ragline.components.evaluate.metrics.formulas import Estimate
 from ragline.components.evaluate.metrics.totals import Totals
 
-# TFMA leaves out of its results what begins with an underscore.
+# TFMA leaves metrics out of its results whose names begin with an underscore.
 _TOTALS = metric_types.MetricKey(name="_ragline_totals")
 _COUNT = "count/"  # No metric begins so, whatever a feature is called.
 
 
 class MaskedMetrics(metric_types.Metric):
-    """Every metric of `formulas.py`, of the model and of the baselines whose sums it returns."""
+    """Computes every metric of `formulas.py`, of the model and of the baselines in its sums."""
 
     def __init__(
         self,
@@ -36,13 +36,13 @@ class MaskedMetrics(metric_types.Metric):
         categories: Sequence[str],
         source: str = "",
     ) -> None:
-        """Says what the model is about.
+        """Set the names of the model's features, heads and categories.
 
         Args:
-          features: the F names, in order.
-          heads: of the model.
-          categories: their names.
-          source: digest of our source, so that the Evaluator's cache sees an edited module.
+          features: names of the F features, in order.
+          heads: heads of the model.
+          categories: names of the categories.
+          source: digest of ragline's source, so that the Evaluator's cache sees an edited module.
         """
         super().__init__(
             _computations, features=features, heads=heads, categories=categories, source=source
@@ -50,17 +50,17 @@ class MaskedMetrics(metric_types.Metric):
 
 
 def key_of(predictor: str, metric: str) -> str:
-    """The name in TFMA's results: a metric of the model is plain, a baseline's has its name."""
+    """Return a metric's name in TFMA's results; for a baseline, `baseline/metric`."""
     return f"{predictor}/{metric}" if predictor in BASELINES else metric
 
 
 def count_of(key: str) -> str:
-    """The name in TFMA's results under which a metric's count stands."""
+    """Return the name of a metric's count in TFMA's results."""
     return f"{_COUNT}{key}"
 
 
 def is_count(key: str) -> bool:
-    """Whether a name in TFMA's results is one of `count_of`."""
+    """Tell whether a name in TFMA's results is that of a count."""
     return key.startswith(_COUNT)
 
 
@@ -77,7 +77,7 @@ def _computations(
     ) -> dict[metric_types.MetricKey, Any]:
         return {
             metric_types.MetricKey(name=name): value
-            for name, value in _written(metrics[_TOTALS], features, heads, categories).items()
+            for name, value in _write_metrics(metrics[_TOTALS], features, heads, categories).items()
         }
 
     keys = [
@@ -106,24 +106,24 @@ def _computations(
     ]
 
 
-def _written(
-    found: Totals,
+def _write_metrics(
+    group_totals: Totals,
     features: Sequence[str],
     heads: Sequence[formulas.Head],
     categories: Sequence[str],
 ) -> dict[str, Any]:
-    """Every metric and its count, as TFMA writes them."""
-    written: dict[str, Any] = {}
-    estimates = formulas.model_estimates(found, features, heads, categories)
+    """Return every metric and its count, as TFMA writes them."""
+    metrics: dict[str, Any] = {}
+    estimates = formulas.model_estimates(group_totals, features, heads, categories)
     for name, estimate in estimates.items():
-        written |= _pair(name, estimate)
+        metrics |= _write_metric(name, estimate)
     for baseline in BASELINES:
-        for name, estimate in formulas.baseline_estimates(found, baseline).items():
-            written |= _pair(key_of(baseline, name), estimate)
-    return written
+        for name, estimate in formulas.baseline_estimates(group_totals, baseline).items():
+            metrics |= _write_metric(key_of(baseline, name), estimate)
+    return metrics
 
 
-def _pair(key: str, estimate: Estimate) -> dict[str, Any]:
+def _write_metric(key: str, estimate: Estimate) -> dict[str, Any]:
     value: Any = estimate.value
     if estimate.lower is not None and estimate.upper is not None:
         value = metrics_for_slice_pb2.BoundedValue(
@@ -131,19 +131,19 @@ def _pair(key: str, estimate: Estimate) -> dict[str, Any]:
             lower_bound={"value": estimate.lower},
             upper_bound={"value": estimate.upper},
         )
-    counted = {} if estimate.count is None else {count_of(key): estimate.count}
-    return {key: value} | counted
+    count = {} if estimate.count is None else {count_of(key): estimate.count}
+    return {key: value} | count
 
 
 class AddTotals(beam.CombineFn):
     """Adds up the sums of many sequences, name by name and group by group, in float64."""
 
     def create_accumulator(self) -> Totals:
-        """Of no sequence: {}."""
+        """Return the totals of no sequence: {}."""
         return {}
 
     def add_input(self, accumulator: Totals, element: Any) -> Totals:
-        """Adds one sequence.
+        """Add the sums of one sequence.
 
         Args:
           accumulator: name -> total so far, float64 [GROUPS, ...].
@@ -152,7 +152,7 @@ class AddTotals(beam.CombineFn):
         """
         [sequence_id] = np.ravel(element.features[SEQUENCE_ID])
         sums = {
-            # TFMA hands a scalar over as an array of one.
+            # TFMA passes a scalar as an array of one value.
             name: np.reshape(value, -1 if is_of_each_feature(name) else ()).astype(np.float64)
             for name, value in element.prediction.items()
         }
@@ -160,9 +160,9 @@ class AddTotals(beam.CombineFn):
         return accumulator
 
     def merge_accumulators(self, accumulators: Iterable[Totals]) -> Totals:
-        """Adds totals to totals; its inputs stay as they are."""
+        """Merge totals; the inputs are not changed."""
         return totals.merge(accumulators)
 
     def extract_output(self, accumulator: Totals) -> dict[metric_types.MetricKey, Totals]:
-        """The totals under the private key that the metrics are made of."""
+        """Return the totals, under the private key that the metrics are derived from."""
         return {_TOTALS: accumulator}

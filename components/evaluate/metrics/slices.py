@@ -1,9 +1,9 @@
-"""Slices: the whole eval split, and the sequences that share a value of a column.
+"""Define slices: the whole eval split, and the sequences that share a value of a column.
 
 A slice is written `overall`, or `column=value`, such as `length_bucket=8-15`. Columns are those
 that the schema declares with few values: the length bucket, the missing bucket, and every context
-column of text or integers. TFMA makes a slice of each value it meets; a column with more than 20
-keeps the 20 with the most sequences, and a sentence says that there were more.
+column of text or integers. TFMA makes a slice of each value; of a column with more than 20 values,
+the 20 with the most sequences are kept, and a sentence says that there were more.
 """
 
 import re
@@ -14,11 +14,11 @@ from ragline.components.contract.columns import LENGTH_BUCKET, MISSING_BUCKET, C
 
 OVERALL = "overall"
 _PARTS = re.compile(r"((?:\\.|[^=\\])*\\?)(?:=(.*))?", re.DOTALL)
-MOST = 20  # Of a column: as many as a person reads, and a verdict can have an opinion on.
+MOST = 20  # Slices of a column; a person hardly reads more.
 
 
 def columns_of(columns: Columns) -> tuple[str, ...]:
-    """The columns that metrics are sliced by."""
+    """Return the columns that metrics are sliced by."""
     context = (name for name, kind in columns.context.items() if kind != "float")
     return (
         LENGTH_BUCKET,
@@ -28,18 +28,18 @@ def columns_of(columns: Columns) -> tuple[str, ...]:
 
 
 def name_of(column: str, value: Any) -> str:
-    """The slice of a value, as records hold it: bytes or an integer."""
+    """Name the slice of a value, which is bytes or an integer in a record."""
     written = column.replace("\\", "\\\\").replace("=", "\\=")
     return f"{written}={text_of(value)}"
 
 
 def text_of(value: Any) -> str:
-    """A value as a person reads it."""
+    """Return a value as text."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def column_of(name: str) -> str:
-    """The column of a slice; `overall` of the whole split."""
+    """Return the column of a slice; `overall` for the whole split."""
     return parts_of(name)[0]
 
 
@@ -53,12 +53,12 @@ def parts_of(name: str) -> tuple[str, str]:
 
 
 def most_common(sequences: Mapping[str, float]) -> tuple[list[str], list[str]]:
-    """The slices to keep, in order, and a sentence on each column that had too many.
+    """Return the slices to keep, in order, and a sentence on each column that had too many.
 
-    Overall first, then column by column, as they came; ranges of numbers by their lower bound.
+    The whole split is first, then column by column; ranges of numbers by their lower bound.
 
     Args:
-      sequences: slice -> how many sequences.
+      sequences: slice -> number of its sequences.
     """
     kept, sentences = [OVERALL], []
     by_column: dict[str, list[str]] = {}
@@ -78,7 +78,7 @@ def most_common(sequences: Mapping[str, float]) -> tuple[list[str], list[str]]:
 
 
 def _order(name: str) -> tuple[float, str]:
-    """By the number that a value begins with, then as text."""
+    """Return the sort key of a slice: the number that its value begins with, then its text."""
     value = parts_of(name)[1]
     digits = value[: next((i for i, c in enumerate(value) if not c.isdigit()), len(value))]
     return (float(digits) if digits else float("inf"), value)

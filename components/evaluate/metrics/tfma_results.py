@@ -1,4 +1,4 @@
-"""TFMA's evaluation -> plain tables."""
+"""Read TFMA's evaluation into plain tables."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,50 +15,52 @@ Table = dict[str, dict[str, dict[str, Numbers]]]
 
 
 def load(evaluation: str) -> tuple[Table, list[str]]:
-    """Reads the metrics of every slice, of the model and of the baselines beside it.
+    """Read the metrics of every slice, of the model and of the baselines that its sums hold.
 
     Args:
       evaluation: uri of the evaluation artifact.
 
     Returns:
       The table, predictor -> slice -> metric -> `value`; `lower` and `upper`, the 95% interval over
-      sequences, None where there is none; `count`, what was counted, None for a count itself. And
-      sentences on the slices that were left out.
+      sequences, None where there is none; `count`, the number of values, None for a count itself.
+      And sentences on the slices that were left out.
     """
-    found: dict[str, Mapping[str, Any]] = {}
+    metrics_by_slice: dict[str, Mapping[str, Any]] = {}
     for key, metrics in tfma.load_eval_result(evaluation).slicing_metrics:
         name = slices.name_of(*key[0]) if key else slices.OVERALL
         # The model's output name, and a sub key: neither is used here, so both are "".
-        found[name] = metrics[""][""]
+        metrics_by_slice[name] = metrics[""][""]
     kept, sentences = slices.most_common(
-        {name: _value(m["sequences"]) for name, m in found.items()}
+        {name: _value(m["sequences"]) for name, m in metrics_by_slice.items()}
     )
     table: Table = {predictor: {} for predictor in (MODEL, *BASELINES)}
     for name in kept:
         for predictor in table:
             table[predictor][name] = {}
-        for key, written in found[name].items():
+        for key, number in metrics_by_slice[name].items():
             if is_count(key):
                 continue
             predictor, _, metric = key.partition("/")
             if predictor not in BASELINES:
                 predictor, metric = MODEL, key
-            table[predictor][name][metric] = _numbers(written, found[name].get(count_of(key)))
+            table[predictor][name][metric] = _numbers(
+                number, metrics_by_slice[name].get(count_of(key))
+            )
     return table, sentences
 
 
-def _numbers(written: Mapping[str, Any], count: Mapping[str, Any] | None) -> Numbers:
-    bounded = written.get("boundedValue", {})
+def _numbers(number: Mapping[str, Any], count: Mapping[str, Any] | None) -> Numbers:
+    interval = number.get("boundedValue", {})
     return {
-        "value": _value(written),
-        "lower": bounded["lowerBound"] if bounded else None,
-        "upper": bounded["upperBound"] if bounded else None,
+        "value": _value(number),
+        "lower": interval["lowerBound"] if interval else None,
+        "upper": interval["upperBound"] if interval else None,
         "count": None if count is None else _value(count),
     }
 
 
-def _value(written: Mapping[str, Any]) -> float:
-    """TFMA writes a number as JSON does, or as text: `NaN`, `Infinity`."""
-    if "boundedValue" in written:
-        return float(written["boundedValue"]["value"])
-    return float(written["doubleValue"])
+def _value(number: Mapping[str, Any]) -> float:
+    """Read a number, which TFMA writes as JSON does, or as text: `NaN`, `Infinity`."""
+    if "boundedValue" in number:
+        return float(number["boundedValue"]["value"])
+    return float(number["doubleValue"])

@@ -1,7 +1,7 @@
-"""Sums of many sequences, in groups: what metrics and their intervals are made of.
+"""Add up the sums of sequences in groups, for metrics and their intervals.
 
-    of one sequence   name -> float64 scalar, or [F] where it is of each feature
-    Totals            name -> float64 [GROUPS, ...]
+    sums of a sequence  name -> float64 scalar, or [F] for a sum of each feature
+    Totals              name -> float64 [GROUPS, ...]
 
 Which group a sequence is in depends on its id alone, so that a second evaluation, on any number of
 workers and in any order, has the same groups, and the same intervals.
@@ -12,23 +12,23 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-GROUPS = 20  # What TFMA's jackknife has, too: enough for 19 degrees of freedom.
+GROUPS = 20  # As in TFMA's jackknife: enough for 19 degrees of freedom.
 
 Totals = dict[str, np.ndarray]
 
 
 def group_of(sequence_id: bytes) -> int:
-    """The group of a sequence."""
-    return rank_of(sequence_id) % GROUPS
+    """Return the group of a sequence."""
+    return hash_rank(sequence_id) % GROUPS
 
 
-def rank_of(sequence_id: bytes) -> int:
-    """A number by which sequences stand in an order that has nothing to do with what they are."""
+def hash_rank(sequence_id: bytes) -> int:
+    """Return a number that orders sequences independently of their data: a hash of the id."""
     return int.from_bytes(hashlib.blake2b(sequence_id, digest_size=8).digest(), "big")
 
 
 def add(totals: Totals, group: int, sums: Mapping[str, np.ndarray]) -> None:
-    """Adds one sequence to its group, in place."""
+    """Add the sums of one sequence to its group, in place."""
     for name, value in sums.items():
         if name not in totals:
             totals[name] = np.zeros((GROUPS, *np.shape(value)))
@@ -36,7 +36,7 @@ def add(totals: Totals, group: int, sums: Mapping[str, np.ndarray]) -> None:
 
 
 def merge(parts: Iterable[Totals]) -> Totals:
-    """Totals of all; the parts stay as they are."""
+    """Merge totals; the parts are not changed."""
     merged: Totals = {}
     for part in parts:
         for name, total in part.items():
@@ -44,15 +44,15 @@ def merge(parts: Iterable[Totals]) -> Totals:
     return merged
 
 
-def of_rows(
+def sum_by_group(
     sums: Mapping[str, np.ndarray], sequence_ids: Sequence[bytes], rows: Sequence[int]
 ) -> Totals:
-    """The totals of some of N sequences.
+    """Add up the sums of some of N sequences, by group.
 
     Args:
       sums: name -> [N, ...].
-      sequence_ids: of the N sequences.
-      rows: which of them.
+      sequence_ids: ids of the N sequences.
+      rows: rows of the sequences to add up.
     """
     groups = np.array([group_of(sequence_ids[row]) for row in rows], int)
     totals = {name: np.zeros((GROUPS, *values.shape[1:])) for name, values in sums.items()}

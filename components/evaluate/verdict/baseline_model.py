@@ -1,4 +1,4 @@
-"""A version that was blessed and pushed: the newest is what a candidate is compared with."""
+"""Describe the newest blessed version, which a candidate is compared with."""
 
 import json
 import pathlib
@@ -8,13 +8,13 @@ from ragline.components.files.storage import digest_of, sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Blessed:
-    """A pushed version.
+class BaselineModel:
+    """Holds a pushed version.
 
     Attributes:
-      version: its number.
-      path: its folder.
-      digest: of the model in it; see `digest`.
+      version: number of the version.
+      path: folder of the version.
+      digest: digest of its model; see `digest`.
       unlike: why it cannot answer the records of today; None if it can.
     """
 
@@ -24,16 +24,16 @@ class Blessed:
     unlike: str | None = None
 
     def to_json(self) -> str:
-        """As a parameter of a stage, so that the stage's cache key names the model."""
+        """Write it as a parameter of a stage, so that the stage's cache key names the model."""
         return json.dumps(asdict(self))
 
 
-def of(version: int, path: pathlib.Path, unlike: str | None = None) -> Blessed:
-    """A version by its number and its folder."""
-    return Blessed(version=version, path=str(path), digest=digest(path), unlike=unlike)
+def describe(version: int, path: pathlib.Path, unlike: str | None = None) -> BaselineModel:
+    """Describe a version by its number and its folder."""
+    return BaselineModel(version=version, path=str(path), digest=digest(path), unlike=unlike)
 
 
-def digest(model: pathlib.Path) -> str:
-    """Names what a SavedModel computes: its graph and its variables, and nothing beside them."""
-    files = [model / "saved_model.pb", *sorted((model / "variables").glob("*"))]
+def digest(folder: pathlib.Path) -> str:
+    """Return a digest of a SavedModel's graph and variables, and of nothing beside them."""
+    files = [folder / "saved_model.pb", *sorted((folder / "variables").glob("*"))]
     return digest_of(part for file in files if file.is_file() for part in (file.name, sha256(file)))

@@ -1,19 +1,19 @@
-"""Metrics -> blessed or not, in sentences.
+"""Judge from its metrics whether a candidate is blessed, in sentences.
 
 Always on, whatever is configured:
 
 1. Every embedding and every reconstruction of the eval split is finite: a share of exactly 1. (A
    mean would hide the rest: TFMA blessed a model that answered NaN on nine examples of ten.)
-2. The masked MSE is below the one of the training mean, that is, of knowing nothing.
+2. The masked MSE is below that of predicting the training mean.
 3. The eval split has at least `min_eval` sequences.
 4. The normalised MSE is not worse than the newest blessed model's, by more than
    `most_worse_than_newest`. Standardised units move with the training data; the normalised MSE does
-   not, and is the only metric by which two models are compared. The first model of all is said to
-   be the first; a model that is the newest blessed one itself is not compared with itself.
+   not, and is the only metric by which two models are compared. The first model has none to compare
+   with; the newest blessed model is not compared with itself.
 
-Then come the rules of `rules.py`. A person may force a blessing over all of them but the first: a
-model that answers NaN is of no use to anybody. Nor is the padding contract, which the push checks,
-ever forced.
+Then come the rules of `rules.py`. A person may force a blessing over all rules but the first: a
+model that answers NaN is of no use to anybody. The padding contract, which the push checks, cannot
+be forced either.
 """
 
 import dataclasses
@@ -33,13 +33,13 @@ Table = Mapping[str, Mapping[str, Mapping[str, Numbers]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """Whether a candidate may be pushed.
+class Judgement:
+    """Holds whether a candidate may be pushed, and why.
 
     Attributes:
-      blessed: every rule holds, or those that do not were forced.
-      reasons: the rules that do not hold, one sentence each, or, if all hold, what held; then what
-        was not judged, and why.
+      blessed: whether every rule holds, or a person forced the blessing.
+      reasons: a sentence for each rule that does not hold or, if all hold, for each rule; then one
+        for each rule that was not judged.
       forced: why a person blessed it over rules that do not hold; None if nobody did.
       new_signature: what it takes and gives that the served one does not, and why a person wants
         that; None if it is the same.
@@ -51,8 +51,8 @@ class Verdict:
     new_signature: str | None = None
 
 
-class _Finding(NamedTuple):
-    """What one rule says of one slice; `holds` is None if there was nothing to judge."""
+class _Outcome(NamedTuple):
+    """Holds the outcome of one rule on one slice; `holds` is None if it was not judged."""
 
     holds: bool | None
     sentence: str
@@ -61,57 +61,70 @@ class _Finding(NamedTuple):
 
 def judge(
     table: Table,
-    newest: Mapping[str, Any],
+    baseline_model: Mapping[str, Any],
     rules: Rules,
-    force: str | None = None,
+    force_bless_reason: str | None = None,
     new_signature: str | None = None,
-) -> Verdict:
-    """Applies the rules that are always on, and those that are configured.
+) -> Judgement:
+    """Apply the rules that are always on, and those that are configured.
 
     Args:
       table: predictor -> slice -> metric -> {value, ...}.
-      newest: `state`, `version` and `why`: see `baselines.compute`.
-      rules: as configured.
-      force: why to bless the candidate in any case; None not to.
+      baseline_model: `state`, `version` and `why`; see `baseline_scores.compute`.
+      rules: the configured rules.
+      force_bless_reason: why to bless the candidate in any case; None to judge by the rules.
       new_signature: the sentence on a changed signature; None if it is that of what is served.
     """
-    judged = _judge(table, newest, rules, force)
+    judgement = _judge(table, baseline_model, rules, force_bless_reason)
     if new_signature is None:
-        return judged
-    reasons = (*judged.reasons, new_signature)
-    return dataclasses.replace(judged, reasons=reasons, new_signature=new_signature)
+        return judgement
+    reasons = (*judgement.reasons, new_signature)
+    return dataclasses.replace(judgement, reasons=reasons, new_signature=new_signature)
 
 
-def _judge(table: Table, newest: Mapping[str, Any], rules: Rules, force: str | None) -> Verdict:
-    findings = [*_always(table, newest, rules)]
+def _judge(
+    table: Table,
+    baseline_model: Mapping[str, Any],
+    rules: Rules,
+    force_bless_reason: str | None,
+) -> Judgement:
+    outcomes = [*_fixed_rules(table, baseline_model, rules)]
     for rule in rules.rules:
-        findings += _apply(rule, table, newest)
-    broken = [finding for finding in findings if finding.holds is False]
-    told = tuple(f.sentence for f in findings if f.holds is None)
+        outcomes += _apply(rule, table, baseline_model)
+    broken = [outcome for outcome in outcomes if outcome.holds is False]
+    not_judged = tuple(outcome.sentence for outcome in outcomes if outcome.holds is None)
     if not broken:
-        held = tuple(f.sentence for f in findings if f.holds)
-        unneeded = (f'nothing had to be forced ("{force}")',) if force else ()
-        return Verdict(blessed=True, reasons=(*held, *told, *unneeded))
-    sentences = tuple(finding.sentence for finding in broken)
-    if force is None:
-        return Verdict(blessed=False, reasons=(*sentences, *told))
-    if not all(finding.may_be_forced for finding in broken):
-        refused = f'cannot be forced ("{force}"): a model must answer with finite numbers'
-        return Verdict(blessed=False, reasons=(*sentences, *told, refused))
-    return Verdict(
-        blessed=True, reasons=(f'blessed by force: "{force}"', *sentences, *told), forced=force
+        held = tuple(outcome.sentence for outcome in outcomes if outcome.holds)
+        unneeded = (
+            (f'nothing had to be forced ("{force_bless_reason}")',) if force_bless_reason else ()
+        )
+        return Judgement(blessed=True, reasons=(*held, *not_judged, *unneeded))
+    sentences = tuple(outcome.sentence for outcome in broken)
+    if force_bless_reason is None:
+        return Judgement(blessed=False, reasons=(*sentences, *not_judged))
+    if not all(outcome.may_be_forced for outcome in broken):
+        refused = (
+            f'cannot be forced ("{force_bless_reason}"): a model must answer with finite numbers'
+        )
+        return Judgement(blessed=False, reasons=(*sentences, *not_judged, refused))
+    return Judgement(
+        blessed=True,
+        reasons=(f'blessed by force: "{force_bless_reason}"', *sentences, *not_judged),
+        forced=force_bless_reason,
     )
 
 
-def _always(table: Table, newest: Mapping[str, Any], rules: Rules) -> Iterator[_Finding]:
+def _fixed_rules(
+    table: Table, baseline_model: Mapping[str, Any], rules: Rules
+) -> Iterator[_Outcome]:
     overall = table[MODEL][slices.OVERALL]
     finite, sequences = (_value(overall[name]) for name in (N_FINITE, N_SEQUENCES))
     if _value(overall[FINITE_SHARE]) == 1.0:
-        yield _Finding(
+        yield _Outcome(
             True, f"all {_counted(sequences)} have a finite embedding and reconstruction"
         )
     else:
-        yield _Finding(
+        yield _Outcome(
             False,
             f"{sequences - finite:,.0f} of {_counted(sequences)} have an embedding or a "
             "reconstruction that is not finite",
@@ -120,37 +133,41 @@ def _always(table: Table, newest: Mapping[str, Any], rules: Rules) -> Iterator[_
     error = _value(overall[MASKED_MSE])
     mean = _value(table[TRAINING_MEAN][slices.OVERALL][MASKED_MSE])
     below = error < mean
-    told, against = _apart(error, mean)
-    yield _Finding(
+    ours, theirs = _format_pair(error, mean)
+    yield _Outcome(
         below,
-        f"{MASKED_MSE} {told} is {'' if below else 'not '}below the training mean's {against}",
+        f"{MASKED_MSE} {ours} is {'' if below else 'not '}below the training mean's {theirs}",
     )
     if sequences < rules.min_eval:
-        yield _Finding(
+        yield _Outcome(
             False,
             f"the eval split has {_counted(sequences)}, fewer than the {rules.min_eval:,} of "
             "min_eval",
         )
     worse = rules.most_worse_than_newest
     rule = Rule(metric=NORMALISED_MSE, against=NEWEST, at_most=1.0 + worse, min_sequences=1)
-    yield from _apply(rule, table, newest)
+    yield from _apply(rule, table, baseline_model)
 
 
-def _apply(rule: Rule, table: Table, newest: Mapping[str, Any]) -> Iterator[_Finding]:
+def _apply(rule: Rule, table: Table, baseline_model: Mapping[str, Any]) -> Iterator[_Outcome]:
     if rule.against == NEWEST and NEWEST not in table:
-        yield _Finding(None, _not_compared(newest))
+        yield _Outcome(None, _why_not_compared(baseline_model))
         return
-    found = table[MODEL]
+    metrics_by_slice = table[MODEL]
     names = [rule.slice]
     if rule.slice.endswith("=*"):
-        names = [name for name in found if slices.column_of(name) == slices.column_of(rule.slice)]
+        names = [
+            name
+            for name in metrics_by_slice
+            if slices.column_of(name) == slices.column_of(rule.slice)
+        ]
     for name in names:
-        if name not in found:
-            yield _Finding(False, f"no sequence of the eval split has {name}")
+        if name not in metrics_by_slice:
+            yield _Outcome(False, f"no sequence of the eval split has {name}")
             continue
-        sequences = _value(found[name][N_SEQUENCES])
+        sequences = _value(metrics_by_slice[name][N_SEQUENCES])
         if sequences < rule.min_sequences:
-            yield _Finding(
+            yield _Outcome(
                 None,
                 f"{rule.metric} on {name} is not judged: {_counted(sequences)}, fewer than "
                 f"{rule.min_sequences:,}",
@@ -159,35 +176,35 @@ def _apply(rule: Rule, table: Table, newest: Mapping[str, Any]) -> Iterator[_Fin
         yield from _judge_slice(rule, name, table)
 
 
-def _judge_slice(rule: Rule, name: str, table: Table) -> Iterator[_Finding]:
+def _judge_slice(rule: Rule, name: str, table: Table) -> Iterator[_Outcome]:
     where = "" if name == slices.OVERALL else f" on {name}"
     numbers, other = table[MODEL][name].get(rule.metric, {}), None
     if rule.against is not None:
-        numbers, other = _both(rule, name, table)
+        numbers, other = _values_to_compare(rule, name, table)
     value = _value(numbers, rule.bound)
-    named = rule.metric if rule.bound == "value" else f"the {rule.bound} bound of {rule.metric}"
+    metric = rule.metric if rule.bound == "value" else f"the {rule.bound} bound of {rule.metric}"
     if math.isnan(value) or (other is not None and math.isnan(other)):
-        missing = named if math.isnan(value) else f"{rule.metric} of {_named(rule.against)}"
-        yield _Finding(False, f"{missing}{where} is not there to be judged")
+        missing = metric if math.isnan(value) else f"{rule.metric} of {_name_of(rule.against)}"
+        yield _Outcome(False, f"{missing}{where} is not there to be judged")
         return
-    for limit, word, sign in ((rule.at_most, "above", 1.0), (rule.at_least, "below", -1.0)):
+    for limit, direction, sign in ((rule.at_most, "above", 1.0), (rule.at_least, "below", -1.0)):
         if limit is None:
             continue
         if other is None:
             compared = value
-            told, against = _apart(value, limit)
+            number, against = _format_pair(value, limit)
         else:
             compared = value - other if rule.by == "difference" else _ratio(value, other)
-            told, theirs = _apart(value, other)
-            how = f"+ {limit:g}" if rule.by == "difference" else f"times {limit:g}"
-            against = f"{_named(rule.against)}'s {theirs} {how}"
+            number, theirs = _format_pair(value, other)
+            margin = f"+ {limit:g}" if rule.by == "difference" else f"times {limit:g}"
+            against = f"{_name_of(rule.against)}'s {theirs} {margin}"
         held = sign * compared <= sign * limit
-        sentence = f"{named} {told}{where} is {'not ' if held else ''}{word} {against}"
-        yield _Finding(held, sentence)
+        sentence = f"{metric} {number}{where} is {'not ' if held else ''}{direction} {against}"
+        yield _Outcome(held, sentence)
 
 
-def _both(rule: Rule, name: str, table: Table) -> tuple[Numbers, float]:
-    """The model's metric and the other's; against another model, over the features of both."""
+def _values_to_compare(rule: Rule, name: str, table: Table) -> tuple[Numbers, float]:
+    """Return the model's metric and the other's; of another model, over the features of both."""
     numbers = table[MODEL][name].get(rule.metric, {})
     other = table[str(rule.against)].get(name, {})
     if rule.against != NEWEST:
@@ -205,20 +222,20 @@ def _both(rule: Rule, name: str, table: Table) -> tuple[Numbers, float]:
     return {"value": _mean([ours[f] for f in common])}, _mean([theirs[f] for f in common])
 
 
-def _not_compared(newest: Mapping[str, Any]) -> str:
-    if newest["state"] == "first":
+def _why_not_compared(baseline_model: Mapping[str, Any]) -> str:
+    if baseline_model["state"] == "first":
         return "this is the first model: there is no blessed one to compare it with"
-    which = f"version {newest['version']}, the newest blessed model"
-    if newest["state"] == "same":
+    which = f"version {baseline_model['version']}, the newest blessed model"
+    if baseline_model["state"] == "same":
         return f"this is {which}, itself: there is nothing to compare"
-    return f"{which}, cannot be compared with: {newest['why']}"
+    return f"{which}, cannot be compared with: {baseline_model['why']}"
 
 
 def _counted(sequences: float) -> str:
     return f"{sequences:,.0f} sequence{'' if sequences == 1 else 's'}"
 
 
-def _named(predictor: str | None) -> str:
+def _name_of(predictor: str | None) -> str:
     return "the newest blessed model" if predictor == NEWEST else f"the {predictor}"
 
 
@@ -235,32 +252,32 @@ def _value(numbers: Numbers, bound: str = "value") -> float:
     return math.nan if value is None else value
 
 
-def _apart(value: float, other: float) -> tuple[str, str]:
-    """Two numbers as a person reads them, so that they look equal only if they are."""
+def _format_pair(value: float, other: float) -> tuple[str, str]:
+    """Format two numbers with few digits, so that they look equal only if they are."""
     for digits in (4, 6, 9):
-        told = f"{value:.{digits}g}", f"{other:.{digits}g}"
-        if told[0] != told[1]:
-            return told
-    about = f"{other:.4g}"
-    return about if value == other else f"{about} ({value - other:+.0e})", about
+        pair = f"{value:.{digits}g}", f"{other:.{digits}g}"
+        if pair[0] != pair[1]:
+            return pair
+    approximate = f"{other:.4g}"
+    return approximate if value == other else f"{approximate} ({value - other:+.0e})", approximate
 
 
-def joined(table: Table, beside: Mapping[str, Any]) -> Table:
-    """The Evaluator's table with the other baselines, and with what is known of the embedding.
+def join_scores(table: Table, scores: Mapping[str, Any]) -> Table:
+    """Add the other baselines, and the metrics of the embedding, to the Evaluator's table.
 
     Args:
-      table: of the model and of the baselines that its own sums hold.
-      beside: see `baselines.compute`.
+      table: metrics of the model and of the baselines that its own sums hold.
+      scores: see `baseline_scores.compute`.
     """
-    kept = table[MODEL].keys()
+    model_slices = table[MODEL].keys()
     others = {
-        predictor: {name: metrics for name, metrics in by_slice.items() if name in kept}
-        for predictor, by_slice in beside["baselines"].items()
+        predictor: {name: metrics for name, metrics in by_slice.items() if name in model_slices}
+        for predictor, by_slice in scores["baselines"].items()
     }
-    found = beside["embedding"]
-    values = {**found.get(MODEL, {}), "neighbours_kept": found.get("neighbours_kept")}
+    measured = scores["embedding"]
+    values = {**measured.get(MODEL, {}), "neighbours_kept": measured.get("neighbours_kept")}
     embedding: dict[str, Numbers] = {
-        metric: {"value": values.get(metric.partition("/")[2]), "count": found["sequences"]}
+        metric: {"value": values.get(metric.partition("/")[2]), "count": measured["sequences"]}
         for metric in EMBEDDING_METRICS
     }
     overall = {slices.OVERALL: {**table[MODEL][slices.OVERALL], **embedding}}
@@ -268,27 +285,27 @@ def joined(table: Table, beside: Mapping[str, Any]) -> Table:
 
 
 def to_dict(
-    verdict: Verdict, left_out: Sequence[str], table: Table, beside: Mapping[str, Any]
+    judgement: Judgement, left_out: Sequence[str], table: Table, scores: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What `verdict.json` holds.
+    """Return the content of `verdict.json`.
 
     Args:
-      verdict: as judged.
+      judgement: the judgement.
       left_out: sentences on the slices that were left out.
-      table: as it was judged.
-      beside: see `baselines.compute`.
+      table: the table that was judged.
+      scores: see `baseline_scores.compute`.
     """
     prefix = formulas.of_feature(formulas.VARIANCE, "")
     overall = table[MODEL][slices.OVERALL]
     return {
-        "blessed": verdict.blessed,
-        "forced": verdict.forced,
-        "new_signature": verdict.new_signature,
-        "reasons": [*verdict.reasons, *left_out, *_unobserved(overall)],
+        "blessed": judgement.blessed,
+        "forced": judgement.forced,
+        "new_signature": judgement.new_signature,
+        "reasons": [*judgement.reasons, *left_out, *_unobserved(overall)],
         "metrics": table[MODEL],
-        "baselines": {name: found for name, found in table.items() if name != MODEL},
-        "newest": beside["newest"],
-        "embedding": beside["embedding"],
+        "baselines": {name: by_slice for name, by_slice in table.items() if name != MODEL},
+        "baseline_model": scores["baseline_model"],
+        "embedding": scores["embedding"],
         "constant_features": [
             name.removeprefix(prefix)
             for name, numbers in overall.items()

@@ -1,4 +1,4 @@
-"""What blesses a model, as a person writes it: `schemas/<name>.verdict.toml`.
+"""Define the rules of a verdict, as a person writes them in `schemas/<name>.verdict.toml`.
 
     min_eval = 100                  # sequences of the eval split, at least
     most_worse_than_newest = 0.05   # normalised_mse, at most 5% above the newest blessed model's
@@ -13,9 +13,9 @@
     [[rules]]
     metric = "normalised_mse"
     against = "pca"                 # a baseline, or `newest`, the newest blessed model
-    at_most = 1.0                   # their ratio, or with `by = "difference"` what lies between
+    at_most = 1.0                   # of their ratio or, with `by = "difference"`, difference
 
-What cannot be configured away is in `judgement.py`.
+The rules that are always on are in `judgement.py`.
 """
 
 from collections.abc import Collection, Iterator
@@ -37,17 +37,17 @@ class Rule:
     """One of the `[[rules]]`: a metric of the model, and where it must lie.
 
     Attributes:
-      metric: its name, as in a run's summary.
+      metric: name of the metric, as in a run's summary.
       slice: `overall`, `column=value`, or `column=*` for each value of a column.
-      at_most: the metric is not above it.
-      at_least: the metric is not below it.
-      against: another predictor's metric: `training_mean`, `sequence_mean`, `last_value`, `pca`,
-        `untrained` or `newest`; the bounds are then on the two together.
-      by: how: their `ratio`, the model's to the other's, or their `difference`, the model's less
-        the other's.
-      bound: what is compared of the model: its `value`, or the `lower` or `upper` bound of its 95%
-        interval.
-      min_sequences: a slice with fewer is not judged.
+      at_most: upper bound of the metric.
+      at_least: lower bound of the metric.
+      against: another predictor to compare with: `training_mean`, `sequence_mean`, `last_value`,
+        `pca`, `untrained` or `newest` (the newest blessed model); the bounds are then on `by`.
+      by: `ratio` of the model's metric to the other's, or `difference`, the model's less the
+        other's.
+      bound: number of the model that is compared: the `value`, or the `lower` or `upper` bound of
+        its 95% interval.
+      min_sequences: smallest slice that is judged, in sequences.
     """
 
     metric: str
@@ -102,11 +102,10 @@ class Rules:
     """A whole verdict file.
 
     Attributes:
-      min_eval: the eval split has so many sequences, at least; below the default of 30 there is not
-        even an interval.
-      most_worse_than_newest: the normalised MSE is at most this share above that of the newest
+      min_eval: fewest sequences of the eval split; below the default of 30 there are no intervals.
+      most_worse_than_newest: share by which the normalised MSE may be above that of the newest
         blessed model; 0.05 lets pass what another seed changes and stops what a user would notice.
-      rules: further ones.
+      rules: further rules.
     """
 
     min_eval: int = FEWEST
@@ -128,30 +127,30 @@ class Rules:
             raise ValueError("\n".join(mistakes))
 
 
-def unknown(rules: Rules, columns: Columns, heads: Collection[Head]) -> Iterator[str]:
-    """What rules speak of and a run does not have, one sentence each.
+def find_unknown_names(rules: Rules, columns: Columns, heads: Collection[Head]) -> Iterator[str]:
+    """Return a sentence for each metric and slice of the rules that a run does not have.
 
     TFMA drops a slicing column that it does not know, silently, and its threshold with it.
     """
     categories = [category.name for category in columns.categories]
-    known = formulas.model_metrics(columns.names, tuple(heads), categories)
-    metrics = (*known, *EMBEDDING_METRICS)
-    sliced = slices.columns_of(columns)
-    for place, rule in enumerate(rules.rules):
+    known_metrics = formulas.model_metrics(columns.names, tuple(heads), categories)
+    metrics = (*known_metrics, *EMBEDDING_METRICS)
+    slice_columns = slices.columns_of(columns)
+    for index, rule in enumerate(rules.rules):
         if rule.metric not in metrics:
             yield (
-                f"rules.{place}.metric: expected one of {', '.join(metrics)}, "
+                f"rules.{index}.metric: expected one of {', '.join(metrics)}, "
                 f"received {rule.metric!r}"
             )
         column, value = slices.parts_of(rule.slice)
-        if rule.slice != slices.OVERALL and not (column in sliced and value):
-            wanted = ", ".join(f"{name}=..." for name in sliced)
+        if rule.slice != slices.OVERALL and not (column in slice_columns and value):
+            expected = ", ".join(f"{name}=..." for name in slice_columns)
             yield (
-                f"rules.{place}.slice: expected {slices.OVERALL} or one of {wanted}, "
+                f"rules.{index}.slice: expected {slices.OVERALL} or one of {expected}, "
                 f"received {rule.slice!r}"
             )
         elif rule.metric in EMBEDDING_METRICS and rule.slice != slices.OVERALL:
             yield (
-                f"rules.{place}.slice: expected {slices.OVERALL}, the only slice of "
+                f"rules.{index}.slice: expected {slices.OVERALL}, the only slice of "
                 f"{rule.metric}, received {rule.slice!r}"
             )
