@@ -1,4 +1,4 @@
-"""The table of `ragline compare`: which strategy lets padding into the loss, and by how much."""
+"""Write the table of `ragline compare`: how much padding each strategy lets into the loss."""
 
 import logging
 import pathlib
@@ -29,7 +29,7 @@ COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def _number(value: float | None, form: str) -> str:
-    """A number as text; a dash for one that is not finite, as of a training that diverged."""
+    """Return a number as text; a dash for one that is not finite (the training diverged)."""
     return "—" if value is None else format(value, form)
 
 
@@ -51,12 +51,12 @@ def read(workdir: pathlib.Path) -> list[Row] | None:
 
 
 def cells(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """The table as text: its headings, then a line a strategy."""
+    """Return the table as text: its headings, then a line for each strategy."""
     return [list(COLUMNS), *([cell(row) for cell in COLUMNS.values()] for row in rows)]
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A Markdown table, aligned so that it also reads well in a terminal."""
+    """Return a Markdown table, aligned so that it also reads well in a terminal."""
     table = cells(rows)
     widths = [max(len(line[column]) for line in table) for column in range(len(COLUMNS))]
     # Numbers to the right, the name to the left.

@@ -1,4 +1,4 @@
-"""What StatisticsGen says of each feature of the training split, as plain data for the report."""
+"""Read StatisticsGen's statistics of each feature of the training split, for the report."""
 
 import math
 import pathlib
@@ -11,59 +11,61 @@ _FILE = "FeatureStats.pb"
 
 
 def read(folder: pathlib.Path) -> list[dict[str, Any]] | None:
-    """The numeric features of one split's statistics, as `of` says; None if they are not there.
+    """Read the statistics of one split's numeric features; None if there is no file.
 
     Args:
-      folder: of the split, in the artifact of StatisticsGen.
+      folder: folder of the split, in the artifact of StatisticsGen.
     """
     file = folder / _FILE
     if not file.is_file():
         return None
-    found = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes())
-    return list(of(found))
+    statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes())
+    return list(describe_features(statistics))
 
 
-def of(found: statistics_pb2.DatasetFeatureStatisticsList) -> Iterator[dict[str, Any]]:
-    """Of each feature of numbers: its name, mean, standard deviation, median and share of zeros.
+def describe_features(
+    statistics: statistics_pb2.DatasetFeatureStatisticsList,
+) -> Iterator[dict[str, Any]]:
+    """Return name, mean, standard deviation, median and share of zeros of each numeric feature.
 
-    TFDV leaves what is missing (NaN) out of all of these.
+    TFDV leaves missing values (NaN) out of all of these.
     """
-    for feature in (feature for dataset in found.datasets for feature in dataset.features):
+    for feature in (feature for dataset in statistics.datasets for feature in dataset.features):
         if feature.HasField("num_stats"):
-            numbers = feature.num_stats
-            values = numbers.common_stats.tot_num_values
+            num_stats = feature.num_stats
+            values = num_stats.common_stats.tot_num_values
             yield {
                 "name": feature.path.step[0] if feature.path.step else feature.name,
-                "mean": _finite(numbers.mean),
-                "std_dev": _finite(numbers.std_dev),
-                "median": _finite(numbers.median),
-                "zeros": numbers.num_zeros / values if values else None,
+                "mean": _finite(num_stats.mean),
+                "std_dev": _finite(num_stats.std_dev),
+                "median": _finite(num_stats.median),
+                "zeros": num_stats.num_zeros / values if values else None,
             }
 
 
-def joined(
-    ranges: Mapping[str, Mapping[str, Any]], found: list[dict[str, Any]] | None
+def merge_ranges(
+    ranges: Mapping[str, Mapping[str, Any]], statistics: list[dict[str, Any]] | None
 ) -> list[dict[str, Any]]:
-    """Each feature's range and missing share over both splits, and what `of` says of train.
+    """Merge each feature's range and missing share over both splits with the statistics of train.
 
     Args:
       ranges: `features` of ingest's account.
-      found: of the training split; None where StatisticsGen was not reached.
+      statistics: see `describe_features`; None where StatisticsGen was not reached.
     """
-    beside = {each["name"]: each for each in found or []}
+    by_name = {feature["name"]: feature for feature in statistics or []}
     rows = []
-    for name, own in ranges.items():
-        steps = own["missing"] + own["values"]
-        more = {key: value for key, value in beside.get(name, {}).items() if key != "name"}
+    for name, value_range in ranges.items():
+        steps = value_range["missing"] + value_range["values"]
+        described = {key: value for key, value in by_name.get(name, {}).items() if key != "name"}
         rows.append(
             {
                 "name": name,
-                "missing": own["missing"] / steps if steps else None,
-                "min": own["min"],
-                "max": own["max"],
-                "constant": own["min"] == own["max"],
+                "missing": value_range["missing"] / steps if steps else None,
+                "min": value_range["min"],
+                "max": value_range["max"],
+                "constant": value_range["min"] == value_range["max"],
                 **dict.fromkeys(("mean", "std_dev", "median", "zeros")),
-                **more,
+                **described,
             }
         )
     return rows

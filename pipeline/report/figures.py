@@ -1,8 +1,8 @@
-"""The report's plots, as Plotly figures: plain data, `{"data": [...], "layout": {...}}`.
+"""Make the report's plots as Plotly figures: plain data, `{"data": [...], "layout": {...}}`.
 
 Pure. Colours are names of the page's CSS variables (`--model`), which its script looks up, so that
 a plot follows the page into the dark. Text of the data goes through `plain`: Plotly takes some tags
-in text for markup. What is missing or not finite is None, which is not drawn.
+in text for markup. A value that is missing or not finite is None, which is not drawn.
 """
 
 import math
@@ -23,41 +23,41 @@ _ROW = 26
 
 
 def is_number(value: float | None) -> TypeGuard[float]:
-    """Whether there is a value to write or to draw."""
+    """Tell whether a value is a finite number, which can be written or drawn."""
     return isinstance(value, int | float) and math.isfinite(value)
 
 
 def plain(text: object) -> str:
-    """Text that Plotly shows as it is: it would take `<b>` or `<a href>` for markup."""
+    """Escape text for Plotly, which would take `<b>` or `<a href>` for markup."""
     return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def bars(table: Mapping[str, Any] | None, names: Mapping[str, str]) -> Figure | None:
-    """The eval masked MSE of the model and of each baseline.
+    """Plot the eval masked MSE of the model and of each baseline.
 
     Args:
       table: predictor -> split -> metric -> value, as in the summary.
-      names: predictor -> how it is called.
+      names: predictor -> its name on the page.
     """
-    # Not the newest blessed model's: its standardised units are others.
-    found = {
+    # Without the newest blessed model, whose standardised units are others.
+    errors = {
         name: row["eval"][MASKED_MSE]
         for name, row in (table or {}).items()
         if name != NEWEST and is_number(row["eval"][MASKED_MSE])
     }
-    if not found:
+    if not errors:
         return None
-    colours = ["--model" if name == MODEL else "--other" for name in found]
-    return _horizontal([names[name] for name in found], [*found.values()], colours, ".4g")
+    colours = ["--model" if name == MODEL else "--other" for name in errors]
+    return _horizontal([names[name] for name in errors], [*errors.values()], colours, ".4g")
 
 
 def seconds(stages: Mapping[str, Any] | None) -> Figure | None:
-    """How long each stage took."""
-    found = {name: stage["seconds"] for name, stage in (stages or {}).items()}
-    found = {name: value for name, value in found.items() if is_number(value)}
-    if not found:
+    """Plot the duration of each stage."""
+    durations = {name: stage["seconds"] for name, stage in (stages or {}).items()}
+    durations = {name: value for name, value in durations.items() if is_number(value)}
+    if not durations:
         return None
-    return _horizontal([*found], [*found.values()], ["--model"] * len(found), ".1f")
+    return _horizontal([*durations], [*durations.values()], ["--model"] * len(durations), ".1f")
 
 
 def _horizontal(names: Iterable[str], values: list[float], colours: list[str], form: str) -> Figure:
@@ -84,7 +84,7 @@ def _horizontal(names: Iterable[str], values: list[float], colours: list[str], f
 
 
 def _categories(rows: Iterable[str]) -> dict[str, Any]:
-    """An axis of names, the first on top; a name such as `1-2` is no date."""
+    """Return an axis of names, the first on top; a name such as `1-2` is not taken for a date."""
     return {
         "type": "category",
         "autorange": "reversed",
@@ -96,23 +96,24 @@ def _categories(rows: Iterable[str]) -> dict[str, Any]:
 
 
 def intervals(slices: Mapping[str, Any]) -> Figure | None:
-    """The masked MSE of each slice with its 95% interval, beside the training mean's.
+    """Plot the masked MSE of each slice with its 95% interval, beside the training mean's.
 
     Args:
       slices: slice -> metrics, with `baselines`.
     """
     rows = [plain(name) for name in slices]
-    values = [found[MASKED_MSE]["value"] for found in slices.values()]
+    values = [metrics[MASKED_MSE]["value"] for metrics in slices.values()]
     if not any(map(is_number, values)):
         return None
 
     def reach(bound: str, sign: int) -> list[float]:
         pairs = (
-            (found[MASKED_MSE][bound], found[MASKED_MSE]["value"]) for found in slices.values()
+            (metrics[MASKED_MSE][bound], metrics[MASKED_MSE]["value"])
+            for metrics in slices.values()
         )
         return [
-            max(0.0, sign * (at - value)) if is_number(at) and is_number(value) else 0.0
-            for at, value in pairs
+            max(0.0, sign * (end - value)) if is_number(end) and is_number(value) else 0.0
+            for end, value in pairs
         ]
 
     model = {
@@ -137,7 +138,7 @@ def intervals(slices: Mapping[str, Any]) -> Figure | None:
         "type": "scatter",
         "mode": "markers",
         "name": "training mean",
-        "x": [found["baselines"][TRAINING_MEAN] for found in slices.values()],
+        "x": [metrics["baselines"][TRAINING_MEAN] for metrics in slices.values()],
         "y": rows,
         "marker": {"color": "--other", "symbol": "line-ns-open", "size": 12, "line": {"width": 2}},
         "hovertemplate": "%{y}, training mean: %{x:.4g}<extra></extra>",
@@ -153,7 +154,7 @@ def intervals(slices: Mapping[str, Any]) -> Figure | None:
 
 
 def curves(train: Mapping[str, Any] | None) -> Figure | None:
-    """Training loss and eval masked MSE by epoch, with the best epoch's place."""
+    """Plot training loss and eval masked MSE by epoch, and mark the best epoch."""
     history = train["history"] if train else []
     if not train or not any(is_number(e[kind]) for e in history for kind in CURVES):
         return None
@@ -198,9 +199,9 @@ def curves(train: Mapping[str, Any] | None) -> Figure | None:
 
 
 def lengths(by_split: Mapping[str, Mapping[str, int]]) -> Figure | None:
-    """How many sequences of each split have a length in each bucket."""
-    found = {bucket for counted in by_split.values() for bucket in counted}
-    buckets = sorted(found, key=lambda bucket: int(bucket.partition("-")[0]))
+    """Plot the number of sequences of each split in each length bucket."""
+    bucket_names = {bucket for counts in by_split.values() for bucket in counts}
+    buckets = sorted(bucket_names, key=lambda bucket: int(bucket.partition("-")[0]))
     if not buckets:
         return None
     data = [
@@ -208,11 +209,11 @@ def lengths(by_split: Mapping[str, Mapping[str, int]]) -> Figure | None:
             "type": "bar",
             "name": split,
             "x": buckets,
-            "y": [counted.get(bucket, 0) for bucket in buckets],
+            "y": [counts.get(bucket, 0) for bucket in buckets],
             "marker": {"color": colour},
             "hovertemplate": f"%{{x}} steps: %{{y:,}} {split}<extra></extra>",
         }
-        for (split, counted), colour in zip(by_split.items(), ("--model", "--other"), strict=False)
+        for (split, counts), colour in zip(by_split.items(), ("--model", "--other"), strict=False)
     ]
     layout = {
         "height": 300,
@@ -226,5 +227,5 @@ def lengths(by_split: Mapping[str, Mapping[str, int]]) -> Figure | None:
 
 
 def legend() -> dict[str, Any]:
-    """Above the plot, where a narrow screen has room for it."""
+    """Return a legend above the plot, where a narrow screen has room for it."""
     return {"legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}}

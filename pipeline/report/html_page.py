@@ -1,14 +1,14 @@
-"""summary.json and reconstruction_samples.json -> report.html: one page that needs no network.
+"""Write report.html from summary.json and reconstruction_samples.json; the page needs no network.
 
     WORKDIR/plotly-<digest>.min.js   what draws, of 5 MB, once for all reports
     WORKDIR/runs/<id>/report.html    finds it two folders above
 
 `ragline report DIR --output FILE` writes a page that has it inside, to be sent.
 
-`render` is pure. The page shows the summary's numbers as they are; all that is computed here is how
-they are written. `figures.py` has the plots, `report.js` draws them. Every text goes through the
-template, which escapes it. What is missing or not finite (null in the summary) is shown as a dash
-and not drawn.
+`render` is pure. The page shows the summary's numbers unchanged, and formats them.
+`figures.py` has the plots, `report.js` draws them. Every text goes through the template, which
+escapes it. A value that is missing or not finite (null in the summary) is shown as a dash and not
+drawn.
 """
 
 import functools
@@ -46,13 +46,15 @@ _HEADLINES = {
     "failed": "Failed",
 }
 _WRITTEN = {PCA: "PCA", NEWEST: "Newest blessed"}
+# Key of the summary that was renamed -> its name now.
+RENAMED = {"newest": "baseline_model"}
 _NOTHING: Mapping[str, float | None] = {"value": None}
 _DIGITS = 4
 _MILLISECONDS = 3
 
 
 class NoRunError(UsageError):
-    """There is no run to report on."""
+    """Says that there is no run to report on."""
 
 
 def render(
@@ -62,13 +64,13 @@ def render(
     library: str | None = None,
     source: str | None = None,
 ) -> str:
-    """The whole page.
+    """Render the whole page.
 
     Args:
-      summary: what summary.json holds; what a stopped run did not reach is None.
-      samples: what the training keeps of sequences of the eval split (reconstruction_samples.py);
-        None if it was not reached.
-      library: the script that draws; None for Plotly's own, of 5 MB.
+      summary: content of summary.json; None for what a stopped run did not reach.
+      samples: the training's samples of the eval split (train/export/reconstruction_samples.py);
+        None if the training was not reached.
+      library: script that draws; None for Plotly's own, of 5 MB.
       source: where the page finds that script, in place of having it inside.
     """
     tables = by_column(summary["metrics"], summary["baselines"])
@@ -81,7 +83,7 @@ def render(
         buckets=slices,
         columns=tables,
         normalised=NORMALISED_MSE,
-        embedding=described(summary["embedding"]),
+        embedding=describe_embedding(summary["embedding"]),
         comparison=summary["comparison"] and comparison.cells(summary["comparison"]),
         reconstructions=samples["reconstructions"] if samples else [],
         figures=plots,
@@ -93,7 +95,7 @@ def render(
 def write(
     folder: pathlib.Path, summary: Mapping[str, Any], samples: Mapping[str, Any] | None
 ) -> pathlib.Path:
-    """Writes the page of a run into its folder, and the samples that it shows.
+    """Write the page of a run into its folder, and the samples that it shows.
 
     Args:
       folder: runs/<run id> of a work directory; any other gets a page with the script inside.
@@ -123,32 +125,40 @@ def _source(folder: pathlib.Path) -> str | None:
 
 
 def write_again(place: pathlib.Path, output: pathlib.Path | None = None) -> pathlib.Path:
-    """Writes the page of a run anew, from its summary.json and reconstruction_samples.json.
+    """Write the page of a run again, from its summary.json and reconstruction_samples.json.
 
     Args:
-      place: runs/<run id>, or the work directory, of which the newest run is taken.
+      place: runs/<run id>, or a work directory, whose newest run is taken.
       output: a file for a page with everything inside; None for the run's own.
 
     Raises:
       NoRunError: there is no run.
       OSError: the folder cannot be written to.
     """
-    found = [place / SUMMARY_FILE, *sorted((place / RUNS).glob(f"*/{SUMMARY_FILE}"), reverse=True)]
-    summary = next((file for file in found if file.is_file()), None)
-    if summary is None:
+    candidates = [
+        place / SUMMARY_FILE,
+        *sorted((place / RUNS).glob(f"*/{SUMMARY_FILE}"), reverse=True),
+    ]
+    summary_file = next((file for file in candidates if file.is_file()), None)
+    if summary_file is None:
         raise NoRunError(
             f"{place}: expected the folder of a run, with {SUMMARY_FILE} in it, or a work "
             f"directory with {RUNS}/ in it"
         )
-    samples_file = summary.with_name(SAMPLES_FILE)
+    samples_file = summary_file.with_name(SAMPLES_FILE)
     try:
+        summary = read_json(summary_file)
+        if old := next((key for key in RENAMED if key in summary), None):
+            raise ValueError(f"its key {old!r} is named {RENAMED[old]!r} now")
         samples = read_json(samples_file) if samples_file.is_file() else None
         if output is None:
-            return write(summary.parent, read_json(summary), samples)
-        write_text(output, render(read_json(summary), samples))
+            return write(summary_file.parent, summary, samples)
+        write_text(output, render(summary, samples))
         return output
-    except (KeyError, TypeError, ValueError) as error:  # By hand, or of another version.
-        raise NoRunError(f"{summary}: is no summary of this version of ragline: {error}") from error
+    except (KeyError, TypeError, ValueError) as error:  # Edited by hand, or of another version.
+        raise NoRunError(
+            f"{summary_file}: is no summary of this version of ragline: {error}"
+        ) from error
 
 
 @functools.cache
@@ -162,48 +172,48 @@ def _plots(
     samples: Mapping[str, Any] | None,
     tables: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, figures.Figure]:
-    """Id -> figure, of those that there is something to draw of."""
+    """Return id -> figure, without those that have nothing to draw."""
     names = {name: words(name) for name in summary["baselines"] or ()}
-    found = {
+    plots = {
         "plot-baselines": figures.bars(summary["baselines"], names),
         "plot-curves": figures.curves(summary["train"]),
         "plot-stages": figures.seconds(summary["stages"]),
     }
     if summary["data"]:
-        found["plot-data-lengths"] = figures.lengths(summary["data"]["lengths"])
+        plots["plot-data-lengths"] = figures.lengths(summary["data"]["lengths"])
     for column, rows in tables.items():
         key = "plot-lengths" if column == LENGTH_BUCKET else f"plot-slice-{column}"
-        found[key] = figures.intervals(rows)
+        plots[key] = figures.intervals(rows)
     if samples:
         ids = samples["sequences"][SEQUENCE_ID]
-        found["plot-errors"] = sample_figures.error_by_length(samples["sequences"], ids)
-        found["plot-embedding"] = sample_figures.embedding(samples, ids)
-        for shown in samples["reconstructions"]:
-            found[f"plot-{shown['which']}"] = sample_figures.reconstruction(shown)
-    return {name: figure for name, figure in found.items() if figure is not None}
+        plots["plot-errors"] = sample_figures.error_by_length(samples["sequences"], ids)
+        plots["plot-embedding"] = sample_figures.embedding(samples, ids)
+        for sample in samples["reconstructions"]:
+            plots[f"plot-{sample['which']}"] = sample_figures.reconstruction(sample)
+    return {name: figure for name, figure in plots.items() if figure is not None}
 
 
 def headline(summary: Mapping[str, Any]) -> str:
-    """The verdict in a few words."""
+    """Return the verdict in a few words."""
     if summary["status"] == "done" and summary["pushed"]:
         return f"Pushed as version {summary['pushed']['version']}"
     return _HEADLINES.get(summary["status"], words(summary["status"]))
 
 
-# How values are written.
+# Formats of values.
 
 
 def present(value: Any) -> Any:
-    """What no filter has written: a dash for None and for what is not finite."""
+    """Return a value that has no format of its own; a dash for None and for what is not finite."""
     missing = value is None or (isinstance(value, float) and not math.isfinite(value))
     return DASH if missing else value
 
 
 def number(value: float | None, most_decimals: int = 8) -> str:
-    """4 significant digits, thousands separated: 0.7865, 39,550, 1.234e-12."""
+    """Format to 4 significant digits, thousands separated: 0.7865, 39,550, 1.234e-12."""
     if not is_number(value):
         return DASH
-    # Of the rounded number, because 9.99996 has one digit more once it is rounded.
+    # The exponent of the rounded number: 9.99996 has one more digit when rounded.
     exponent = int(f"{value:.{_DIGITS - 1}e}".partition("e")[2])
     if value and not -5 <= exponent <= 11:
         return f"{value:.{_DIGITS - 1}e}"
@@ -212,74 +222,74 @@ def number(value: float | None, most_decimals: int = 8) -> str:
 
 
 def interval(metric: Mapping[str, float | None]) -> str:
-    """A metric's lower and upper bound."""
+    """Format a metric's lower and upper bound."""
     bounds = metric["lower"], metric["upper"]
     return " to ".join(map(number, bounds)) if any(map(is_number, bounds)) else DASH
 
 
 def count(value: float | None) -> str:
-    """A whole number in full, thousands separated; sums arrive as floats."""
+    """Format a whole number in full, thousands separated; sums arrive as floats."""
     return f"{value:,.0f}" if is_number(value) else DASH
 
 
 def percent(share: float | None) -> str:
-    """A share of 1 as a percentage."""
+    """Format a share of 1 as a percentage."""
     return f"{number(100 * share)} %" if is_number(share) else DASH
 
 
 def seconds(value: float | None) -> str:
-    """Seconds, to the millisecond that ML Metadata measures."""
+    """Format seconds, to the millisecond that ML Metadata measures."""
     return number(value, most_decimals=_MILLISECONDS)
 
 
 def size(number_of_bytes: float | None) -> str:
-    """Bytes, as megabytes: 1,234 MB."""
+    """Format bytes as megabytes: 1,234 MB."""
     return f"{number_of_bytes / 1e6:,.0f} MB" if is_number(number_of_bytes) else DASH
 
 
 def words(name: str) -> str:
-    """A key as a person reads it: `training_mean` -> Training mean."""
+    """Return a key as text: `training_mean` -> Training mean."""
     return _WRITTEN.get(name, name.replace("_", " ").capitalize())
 
 
 def by_column(
     metrics: Mapping[str, Any] | None, baselines: Mapping[str, Any] | None
 ) -> dict[str, dict[str, Any]]:
-    """Column -> value, such as `8-15` steps -> the slice's metrics; last `All`, the whole split.
+    """Return column -> value, such as `8-15` steps -> the slice's metrics; `All` is last.
 
     Each slice also has `baselines`, baseline -> its masked MSE there.
     """
-    found: dict[str, dict[str, Any]] = {}
+    tables: dict[str, dict[str, Any]] = {}
     if not metrics or not baselines:
-        return found
+        return tables
 
     def row(name: str) -> dict[str, Any]:
-        beside = {
+        baseline_errors = {
             baseline: baselines[baseline]["slices"].get(name, {}).get(MASKED_MSE, _NOTHING)["value"]
             for baseline in BASELINES
         }
-        return {**metrics[name], "baselines": beside}
+        return {**metrics[name], "baselines": baseline_errors}
 
     for name in metrics:
         column, value = parts_of(name)
         if name != OVERALL:
-            found.setdefault(column, {})[value] = row(name)
-    return {column: rows | {"All": row("overall")} for column, rows in found.items()}
+            tables.setdefault(column, {})[value] = row(name)
+    return {column: rows | {"All": row("overall")} for column, rows in tables.items()}
 
 
-def described(embedding: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """What is known of the embedding, if it was looked at: not if it is not finite.
+def describe_embedding(embedding: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return the metrics of the embedding; None if it was not measured, as one that is not finite.
 
-    The model's and the untrained one's also have `least` and `most`, of the variances.
+    Those of the model and of the untrained model also have `least` and `most` of the variances.
     """
     if not embedding or not embedding["finite"]:
         return None
-    found = dict(embedding)
+    description = dict(embedding)
     for name in (MODEL, UNTRAINED):
         variances = [value for value in embedding[name]["variance"] if is_number(value)]
         bounds = {"least": min(variances, default=None), "most": max(variances, default=None)}
-        found[name] = {**embedding[name], **bounds}
-    return found
+        description[name] = {**embedding[name], **bounds}
+    return description
 
 
 _ENVIRONMENT = jinja2.Environment(

@@ -1,6 +1,6 @@
-"""The report's plots of single sequences, as Plotly figures, of what the training has kept of them.
+"""Make the report's plots of single sequences, as Plotly figures of the training's samples.
 
-Pure, and as `figures.py` says: colours are CSS variables, text of the data goes through `plain`.
+Pure, as `figures.py` is: colours are CSS variables, text of the data goes through `plain`.
 """
 
 import math
@@ -14,15 +14,15 @@ _MOST_CLASSES = len(_PALETTE)
 _BAND = 92
 
 
-def reconstruction(shown: Mapping[str, Any]) -> Figure:
-    """One sequence over time, a band a feature: what was measured, and the reconstruction.
+def reconstruction(sample: Mapping[str, Any]) -> Figure:
+    """Plot one sequence over time, a band a feature: measured values, and the reconstruction.
 
     There is nothing beyond the sequence's length to draw: samples hold no padding.
 
     Args:
-      shown: one of the samples' `reconstructions`.
+      sample: an item of the samples' `reconstructions`.
     """
-    features = shown["features"]
+    features = sample["features"]
     number = max(1, len(features))
     data: list[dict[str, Any]] = []
     layout: dict[str, Any] = {
@@ -46,7 +46,7 @@ def reconstruction(shown: Mapping[str, Any]) -> Figure:
             data.append(
                 {
                     "type": "scatter",
-                    # A single step, or one between two that are missing, has no line.
+                    # A single step, or one between two missing ones, has no line.
                     "mode": "lines+markers" if len(columns[key]) <= 60 else "lines",
                     "name": label,
                     "legendgroup": label,
@@ -63,7 +63,7 @@ def reconstruction(shown: Mapping[str, Any]) -> Figure:
 
 
 def error_by_length(sequences: Mapping[str, Any], ids: Collection[Any]) -> Figure | None:
-    """Each sequence of the samples by its length and its masked MSE, both logarithmic."""
+    """Plot each sequence of the samples by length and masked MSE, both logarithmic."""
     points = [
         (length, mse, plain(name))
         for length, mse, name in zip(sequences["length"], sequences["mse"], ids, strict=True)
@@ -91,27 +91,27 @@ def error_by_length(sequences: Mapping[str, Any], ids: Collection[Any]) -> Figur
 
 
 def _powers(lengths: Collection[int]) -> dict[str, Any]:
-    """Ticks of lengths at powers of two, as the buckets of lengths have them."""
+    """Return ticks of lengths at powers of two, as the length buckets have them."""
     powers = [1 << power for power in range(max(lengths).bit_length())]
     shown = [power for power in powers if power >= min(lengths)]
     return {"tickvals": shown, "ticktext": [f"{power:,}" for power in shown]}
 
 
 def embedding(samples: Mapping[str, Any], ids: Collection[Any]) -> Figure | None:
-    """The codes in their principal plane, coloured by a label or by the length.
+    """Plot the embeddings in their principal plane, coloured by a label or by the length.
 
-    Beside `data` and `layout` there is `ways`: what is on a button -> which traces it shows.
+    Beside `data` and `layout` there is `ways`: text of a button -> the traces that it shows.
     """
     sequences = samples["sequences"]
     if not sequences["length"]:
         return None
     names = [plain(name) for name in ids]
     lengths = sequences["length"]
-    ways: list[tuple[str, list[dict[str, Any]]]] = []
+    colourings: list[tuple[str, list[dict[str, Any]]]] = []
     for column, labels in sequences["context"].items():
         classes = sorted({label for label in labels if label is not None})
         if 2 <= len(classes) <= _MOST_CLASSES:
-            ways.append((column, _by_class(sequences, labels, classes, names)))
+            colourings.append((column, _by_class(sequences, labels, classes, names)))
     ticks = _powers(lengths)
     by_length = {
         **_points(sequences, range(len(lengths)), names),
@@ -129,10 +129,10 @@ def embedding(samples: Mapping[str, Any], ids: Collection[Any]) -> Figure | None
             },
         },
     }
-    ways.append(("length", [by_length]))
+    colourings.append(("length", [by_length]))
     data = [
         trace | {"visible": place == 0}
-        for place, (_, traces) in enumerate(ways)
+        for place, (_, traces) in enumerate(colourings)
         for trace in traces
     ]
     share = samples["explained"]
@@ -143,17 +143,18 @@ def embedding(samples: Mapping[str, Any], ids: Collection[Any]) -> Figure | None
         "yaxis": {"title": {"text": f"second, {share[1]:.0%}"}},
         **legend(),
     }
-    owners = [place for place, (_, traces) in enumerate(ways) for _ in traces]
-    shown = {
-        f"by {name}": [owner == place for owner in owners] for place, (name, _) in enumerate(ways)
+    owners = [place for place, (_, traces) in enumerate(colourings) for _ in traces]
+    visible_traces = {
+        f"by {name}": [owner == place for owner in owners]
+        for place, (name, _) in enumerate(colourings)
     }
-    return {"data": data, "layout": layout, "ways": shown if len(ways) > 1 else {}}
+    return {"data": data, "layout": layout, "ways": visible_traces if len(colourings) > 1 else {}}
 
 
 def _by_class(
     sequences: Mapping[str, Any], labels: list[str | None], classes: list[str], names: list[str]
 ) -> list[dict[str, Any]]:
-    """A trace a class, those without a label first, so that they lie below."""
+    """Make a trace for each class, those without a label first, so that they lie below."""
     colours = dict(zip(classes, _PALETTE, strict=False))
     traces = []
     for label in (None, *classes):

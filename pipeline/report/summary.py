@@ -1,4 +1,4 @@
-"""What a run did, gathered from the artifacts of its stages: `summary.json`."""
+"""Gather what a run did from the artifacts of its stages: `summary.json`."""
 
 import importlib.metadata
 import pathlib
@@ -48,13 +48,13 @@ def collect(
     failure: Exception | None,
     peaks: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
-    """Gathers the summary of one run.
+    """Gather the summary of one run.
 
     Args:
-      stages: of the run, those that were started.
-      run_id: of the run.
-      failure: what stopped it, if anything did.
-      peaks: stage -> bytes of memory that this process and its children held at most during it.
+      stages: stages of the run that were started.
+      run_id: id of the run.
+      failure: the error that stopped the run; None if none did.
+      peaks: stage -> peak memory of this process and its children, in bytes.
 
     Returns:
       The keys that DESIGN.md lists under summary.json; what a stopped run did not reach is None.
@@ -68,8 +68,8 @@ def collect(
     trials = read("tune", "tuner_results", TRIALS_FILE)
     training = read("train", "model_run", TRAINING_FILE)
     verdict = read("verdict", "verdict_report", VERDICT_FILE)
-    push = _placed(read("push", "report", PUSH_FILE), stages)
-    status, exit_code, reasons = _ending(failure, verdict, push)
+    push = _in_workdir(read("push", "report", PUSH_FILE), stages)
+    status, exit_code, reasons = _status(failure, verdict, push)
     return {
         "run_id": run_id,
         "status": status,
@@ -106,8 +106,8 @@ def collect(
     }
 
 
-def _placed(push: dict[str, Any] | None, stages: Mapping[str, Stage]) -> dict[str, Any] | None:
-    """The push's report; its path, which it states from the work directory, where that is now."""
+def _in_workdir(push: dict[str, Any] | None, stages: Mapping[str, Stage]) -> dict[str, Any] | None:
+    """Return the push's report with its path, stated from the work directory, as it is now."""
     if not push or not push["pushed"]:
         return push
     path = places.in_workdir_of(stages["push"].outputs["report"], push["pushed"]["path"])
@@ -115,32 +115,35 @@ def _placed(push: dict[str, Any] | None, stages: Mapping[str, Stage]) -> dict[st
 
 
 def comparison_row(stages: Mapping[str, Stage]) -> dict[str, Any]:
-    """What `ragline compare` says of one strategy, from the stages of its run.
+    """Return the row of one strategy in the table of `ragline compare`, from its run's stages.
 
     Returns:
-      `padding`, the strategy; `reported_loss`, the training loss as the strategy itself reports it;
+      `padding`, the strategy; `reported_loss`, the strategy's own training loss;
       `train_mse` and `eval_mse`, the true masked ones; `loss_share` and `gradient_share` of
       padding; `bias`, what a loss over all steps would add to the masked mean; `padding_waste`;
       `seconds`, of an epoch, the median.
     """
     training = stages["train"].read("model_run", TRAINING_FILE)
-    effect = training["padding_diagnostics"]
-    plain, masked = effect["plain_loss"], effect["masked_loss"]  # null of a training that diverged
+    diagnostics = training["padding_diagnostics"]
+    plain_loss, masked_loss = (
+        diagnostics["plain_loss"],
+        diagnostics["masked_loss"],
+    )  # null of a training that diverged
     return {
         "padding": training["padding"],
-        "reported_loss": effect["loss"],
+        "reported_loss": diagnostics["loss"],
         "train_mse": _split_metric(training, "train", MODEL, SQUARED),
         "eval_mse": _split_metric(training, "eval", MODEL, SQUARED),
-        "loss_share": effect["loss_share"],
-        "gradient_share": effect["gradient_share"],
-        "bias": None if plain is None or masked is None else plain - masked,
+        "loss_share": diagnostics["loss_share"],
+        "gradient_share": diagnostics["gradient_share"],
+        "bias": None if plain_loss is None or masked_loss is None else plain_loss - masked_loss,
         "padding_waste": training["padding_waste"],
         "seconds": statistics.median(epoch["seconds"] for epoch in training["history"][1:]),
     }
 
 
 def reason(failure: Exception | None) -> str:
-    """What stopped a run, in one line; of a worker's traceback, which Beam passes on, the last."""
+    """Return why a run stopped, in one line; of a worker's traceback from Beam, the last line."""
     if isinstance(failure, ToldError):
         return str(failure)
     lines = [line for line in str(failure).splitlines() if line.strip()] or [""]
@@ -148,10 +151,10 @@ def reason(failure: Exception | None) -> str:
     return f"{type(failure).__name__}: {line}"
 
 
-def _ending(
+def _status(
     failure: Exception | None, verdict: dict[str, Any] | None, push: dict[str, Any] | None
 ) -> tuple[str, int, list[str]]:
-    """The status, its exit code, and why."""
+    """Return the status of a run, its exit code, and the reasons."""
     if isinstance(failure, BadDataError):
         return "bad_data", exits.BAD_DATA, [f"{failure.code}: {line}" for line in failure.lines]
     if failure is not None or verdict is None or push is None:
@@ -182,7 +185,7 @@ def _input(account: dict[str, Any]) -> dict[str, Any]:
 
 
 def _data(account: dict[str, Any], stages: Mapping[str, Stage]) -> dict[str, Any]:
-    """What the report says of the data: lengths by split, features, what was cut, bad examples."""
+    """Describe the data: lengths by split, features, effects of the policies, rejected examples."""
     uri = stages["statistics"].outputs.get("statistics") if "statistics" in stages else None
     train = (
         None if uri is None else feature_statistics.read(pathlib.Path(uri, f"Split-{SPLITS[0]}"))
@@ -193,12 +196,12 @@ def _data(account: dict[str, Any], stages: Mapping[str, Stage]) -> dict[str, Any
         "policies": account["policies"],
         "examples": account["examples"],
         "lengths": {name: split["lengths"] for name, split in account["splits"].items()},
-        "features": feature_statistics.joined(account["features"], train),
+        "features": feature_statistics.merge_ranges(account["features"], train),
     }
 
 
 def _tensorboard(stage: Stage) -> dict[str, str] | None:
-    """Where the curves, and the projector's files, are; and the command that shows them."""
+    """Return the folder of curves and projector files, and the command that shows them."""
     uri = stage.outputs.get("model_run")
     if uri is None:
         return None
@@ -207,16 +210,16 @@ def _tensorboard(stage: Stage) -> dict[str, str] | None:
 
 
 def _tune(trials: list[dict[str, Any]]) -> dict[str, Any]:
-    """The setting that the training took, and all that were tried, the best first.
+    """Return the setting that the training took, and all that were tried, the best first.
 
     Args:
-      trials: as TFX's Tuner writes them: `trial_id`, `score` and the setting itself.
+      trials: trials of TFX's Tuner: `trial_id`, `score` and the values of the setting.
     """
 
-    def tried_as(*, trial_id: str, score: float, **setting: Any) -> dict[str, Any]:
+    def describe_trial(*, trial_id: str, score: float, **setting: Any) -> dict[str, Any]:
         return {"trial": int(trial_id) + 1, "error": score, "setting": setting}
 
-    tried = [tried_as(**trial) for trial in trials]
+    tried = [describe_trial(**trial) for trial in trials]
     return {"best": tried[0]["setting"], "tried": tried}
 
 
@@ -225,11 +228,11 @@ def _train(training: dict[str, Any]) -> dict[str, Any]:
 
 
 def _baselines(verdict: dict[str, Any], training: dict[str, Any]) -> dict[str, Any]:
-    """The model and each baseline in one table.
+    """Put the model and each baseline into one table.
 
     Returns:
-      predictor -> `train`, metric -> value, None of what only the eval split is scored by; `eval`,
-      likewise; `slices`, slice -> metric -> {value, lower, upper, count}, of a baseline.
+      predictor -> `train`, metric -> value, None if it is only scored on eval; `eval`, metric ->
+      value; and of a baseline `slices`, slice -> metric -> {value, lower, upper, count}.
     """
     table = {}
     for predictor in (MODEL, *verdict["baselines"]):
@@ -250,6 +253,6 @@ def _baselines(verdict: dict[str, Any], training: dict[str, Any]) -> dict[str, A
 
 
 def _split_metric(training: dict[str, Any], split: str, predictor: str, error: str) -> float:
-    """A masked mean over a split, from the sums that the trainer took with its final weights."""
+    """Return a masked mean over a split, from the trainer's sums by its final weights."""
     sums = training["sums"][split]
     return masked_mean_of(sums[error_sum(predictor, error)], sums[N_VALUES])

@@ -458,6 +458,19 @@ def test_what_is_no_run_is_refused(tmp_path: pathlib.Path, content: str | None) 
         html_page.write_again(tmp_path)
 
 
+def test_a_summary_with_a_key_that_was_renamed_is_refused_with_its_new_name(
+    tmp_path: pathlib.Path,
+) -> None:
+    old = summary()
+    old["newest"] = old.pop("baseline_model")
+    (tmp_path / "summary.json").write_text(json.dumps(old))
+    with pytest.raises(
+        html_page.NoRunError, match="its key 'newest' is named 'baseline_model' now"
+    ):
+        html_page.write_again(tmp_path)
+    assert not (tmp_path / "report.html").exists()
+
+
 def _holes(value: Any, hole: float | None) -> Any:
     """A copy in which every float is missing."""
     if isinstance(value, dict):

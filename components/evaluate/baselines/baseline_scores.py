@@ -122,8 +122,8 @@ def score_baseline_model(
     state = {"state": "compared", "version": baseline_model.version, "why": None}
     if digest(candidate) == baseline_model.digest:
         return state | {"state": "same"}, None
-    if newest.unlike is not None:
-        return state | {"state": "not_compared", "why": newest.unlike}, None
+    if baseline_model.unlike is not None:
+        return state | {"state": "not_compared", "why": baseline_model.unlike}, None
     try:
         return state, _score(pathlib.Path(baseline_model.path), evaluation, sample)
     except Exception as error:  # Of another schema or version, or damaged: in many ways.
