@@ -82,13 +82,15 @@ def _check_same(outputs: list[pathlib.Path]) -> None:
     for output in outputs:
         table = pq.read_table(output, columns=["sequence_id", "embedding"])
         ids = table["sequence_id"].to_pylist()
-        found = dict(zip(ids, table["embedding"].to_pylist(), strict=True))
-        expected = expected or found
-        if expected.keys() != found.keys():
+        embeddings = dict(zip(ids, table["embedding"].to_pylist(), strict=True))
+        expected = expected or embeddings
+        if expected.keys() != embeddings.keys():
             raise SystemExit(f"{output.name}: other sequences than {outputs[0].name}")
-        order = sorted(found)
-        one, other = (np.array([each[name] for name in order]) for each in (expected, found))
-        if not (figure := np.abs(one - other).max()) <= _SAME:
+        order = sorted(embeddings)
+        first, second = (
+            np.array([each[name] for name in order]) for each in (expected, embeddings)
+        )
+        if not (figure := np.abs(first - second).max()) <= _SAME:
             raise SystemExit(f"{output.name}: the embeddings differ by {figure}")
 
 

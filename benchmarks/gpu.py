@@ -93,16 +93,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--units", default="64,128,256", help="with commas between")
     parser.add_argument("--peak-tflops", type=float, help="of the card, at the precision used")
-    given = parser.parse_args()
-    found = tf.config.list_physical_devices("GPU")
-    if not found:
+    options = parser.parse_args()
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
         parser.exit(2, "expected a GPU that TensorFlow can use, found none\n")
-    print(tf.config.experimental.get_device_details(found[0]).get("device_name"), tf.__version__)
+    print(tf.config.experimental.get_device_details(gpus[0]).get("device_name"), tf.__version__)
     print("\n| H | precision | thousand valid steps/s | TFLOP/s | of the peak |")
     print("|---:|---|---:|---:|---:|")
-    for units in map(int, given.units.split(",")):
+    for units in map(int, options.units.split(",")):
         for precision in ("float32", "bfloat16"):
-            print(check(units, precision, given.peak_tflops), flush=True)
+            print(check(units, precision, options.peak_tflops), flush=True)
 
 
 if __name__ == "__main__":

@@ -182,22 +182,22 @@ def main() -> None:
     parser.add_argument("--plot", type=pathlib.Path, help="a picture to write; needs matplotlib")
     parser.add_argument("--commands", action="store_true", help="start-up times instead")
     parser.add_argument("--repeats", type=int, default=5, help="of each command")
-    given = parser.parse_args()
-    if given.commands:
+    options = parser.parse_args()
+    if options.commands:
         print("| command | seconds | exit code |\n|---|---:|---:|")
-        print("\n".join(commands(given.repeats)))
+        print("\n".join(commands(options.repeats)))
         return
     print("| sequences | stage | wall, s | peak, MB | disk, MB |\n|---:|---|---:|---:|---:|")
     runs = {}
-    for size in map(int, given.sizes.split(",")):
+    for size in map(int, options.sizes.split(",")):
         folder = pathlib.Path(tempfile.mkdtemp())
         try:
-            runs[size] = run(size, given.epochs, folder)
+            runs[size] = run(size, options.epochs, folder)
         finally:
             shutil.rmtree(folder)
         print("\n".join(rows(size, runs[size])), flush=True)
-    if given.plot:
-        plot(runs, given.plot)
+    if options.plot:
+        plot(runs, options.plot)
 
 
 if __name__ == "__main__":

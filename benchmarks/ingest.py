@@ -116,14 +116,14 @@ class Side:
 
 def _tree(top: int) -> list[int]:
     """A process and all below it."""
-    found = [top]
-    for pid in found:
+    pids = [top]
+    for pid in pids:
         try:
             for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-                found += map(int, (task / "children").read_text().split())
+                pids += map(int, (task / "children").read_text().split())
         except OSError:  # It has ended.
             continue
-    return found
+    return pids
 
 
 def _high_water(pid: int) -> int:

@@ -39,8 +39,8 @@ def blocks(sequences: int) -> Iterator[Block]:
 def lengths(start: int, sequences: int) -> np.ndarray:
     """Steps of the sequences of one block."""
     drawn = np.random.default_rng([0, start]).lognormal(np.log(50), 0.6, BLOCK)
-    found: np.ndarray = np.clip(drawn, 1, 4096).astype(np.int64)[: sequences - start]
-    return found
+    steps_of_block: np.ndarray = np.clip(drawn, 1, 4096).astype(np.int64)[: sequences - start]
+    return steps_of_block
 
 
 def nested(block: Block) -> pa.RecordBatch:

@@ -45,7 +45,7 @@ def ingest(format_name: str, options: list[str]) -> Run:
     grouped = _LONG if format_name in ("csv", "parquet-long") else {}
 
     def once(source: pathlib.Path, target: pathlib.Path) -> None:
-        found = run(
+        report = run(
             Pipeline(options=PipelineOptions(["--runner=FnApiRunner", *options])),
             options=InputOptions(
                 train=str(source), format=_READ_AS.get(format_name, format_name), **grouped
@@ -56,8 +56,8 @@ def ingest(format_name: str, options: list[str]) -> Run:
             quarantine=target / "rejected.jsonl",
             staging=target / "staging",
         )
-        if found["quarantined"]:
-            raise RuntimeError(f"clean records were rejected: {found['reasons']}")
+        if report["quarantined"]:
+            raise RuntimeError(f"clean records were rejected: {report['reasons']}")
 
     return once
 

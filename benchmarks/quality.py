@@ -1,4 +1,4 @@
-"""How well the code of the default model reconstructs, beside a PCA of as many numbers.
+"""How well the embedding of the default model reconstructs, beside a PCA of as many numbers.
 
     python -m benchmarks.quality [--data vowels] [--sizes 8,32] [--seeds 0] [--models default]
 
@@ -6,7 +6,7 @@
 but for what its name says, on the official split of Japanese Vowels or on 2,000 sequences of
 `ragline synth`, split by a hash of the wearer:
 
-    mean        each feature's training mean: no code at all
+    mean        each feature's training mean: no embedding at all
     pca         sequences resampled to 16 steps (components/evaluate/baselines/pca_baseline.py)
     drawn       the default model before training
     start       where its training starts: the linear path alone
@@ -21,7 +21,7 @@ Errors are the masked MSE of all values of a split, standardised by the training
 that is kept is the one with the lowest error on the test split, as in a run of the pipeline whose
 eval split that is; `last` is the error of the last epoch, which nothing was chosen by. `lr` and
 `1-nn` are accuracies on the test split of logistic regression and of the nearest neighbour, on
-standardised codes, fitted on the training split.
+standardised embeddings, fitted on the training split.
 
 Each finished training is a line of JSON in the file --output, and is not done again.
 """
@@ -111,8 +111,8 @@ def standardised(train: Split, test: Split) -> tuple[Split, Split]:
     mean, deviation = np.nanmean(rows, axis=0), np.nanstd(rows, axis=0)
     deviation[deviation == 0.0] = np.inf
     return (
-        train._replace(values=[(one - mean) / deviation for one in train.values]),
-        test._replace(values=[(one - mean) / deviation for one in test.values]),
+        train._replace(values=[(sequence - mean) / deviation for sequence in train.values]),
+        test._replace(values=[(sequence - mean) / deviation for sequence in test.values]),
     )
 
 
@@ -122,17 +122,17 @@ def stored(path: pathlib.Path, values: list[np.ndarray]) -> Records:
         VALUES: tf.io.RaggedFeature(tf.float32, value_key=VALUES),
         LENGTH: tf.io.FixedLenFeature([], tf.int64),
     }
-    if any(np.isnan(one).any() for one in values):
+    if any(np.isnan(sequence).any() for sequence in values):
         spec[OBSERVED] = tf.io.RaggedFeature(tf.int64, value_key=OBSERVED)
     with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
-        for one in values:
+        for sequence in values:
             example = tf.train.Example()
             column = example.features.feature
-            column[LENGTH].int64_list.value.append(len(one))
-            column[VALUES].float_list.value.extend(np.nan_to_num(one).ravel())
-            column[OBSERVED].int64_list.value.extend((~np.isnan(one)).ravel().astype(int))
+            column[LENGTH].int64_list.value.append(len(sequence))
+            column[VALUES].float_list.value.extend(np.nan_to_num(sequence).ravel())
+            column[OBSERVED].int64_list.value.extend((~np.isnan(sequence)).ravel().astype(int))
             writer.write(example.SerializeToString())
-    lengths = np.array([len(one) for one in values])
+    lengths = np.array([len(sequence) for sequence in values])
     return Records(files=(str(path),), lengths=lengths, spec=spec, features=values[0].shape[1])
 
 
@@ -141,18 +141,20 @@ def _error(values: list[np.ndarray], outputs: list[np.ndarray]) -> float:
     return float(np.nansum(np.concatenate(squares)) / sum((~np.isnan(s)).sum() for s in squares))
 
 
-def _use(codes: tuple[np.ndarray, np.ndarray], splits: tuple[Split, Split]) -> Row:
+def _use(embeddings: tuple[np.ndarray, np.ndarray], splits: tuple[Split, Split]) -> Row:
     """`lr` and `1-nn`."""
     labels = [label for split in splits for label in split.labels]
     number = len(splits[0].values)
-    known = embedding_probes.Sequences(
+    sequences = embedding_probes.Sequences(
         entities=[str(row) for row in range(len(labels))],
-        lengths=np.array([len(one) for split in splits for one in split.values]),
+        lengths=np.array([len(sequence) for split in splits for sequence in split.values]),
         labels={"label": labels},
         is_train=np.arange(len(labels)) < number,
     )
-    found = embedding_probes.probes({"code": np.concatenate(codes)}, known, given_split=True)
-    accuracies = found["label"]["code"]
+    probes = embedding_probes.probes(
+        {"embedding": np.concatenate(embeddings)}, sequences, given_split=True
+    )
+    accuracies = probes["label"]["embedding"]
     return {"lr": accuracies["logistic_regression"], "1-nn": accuracies["nearest_neighbour"]}
 
 
@@ -161,7 +163,7 @@ def plain(model: str, size: int, splits: tuple[Split, Split]) -> Row:
     values = [split.values for split in splits]
     started = time.perf_counter()
     if model == "mean":
-        errors = [_error(each, [np.zeros_like(one) for one in each]) for each in values]
+        errors = [_error(each, [np.zeros_like(sequence) for sequence in each]) for each in values]
         return {"train": errors[0], "test": errors[1], "last": errors[1]}
     fitted = pca_baseline.fit(values[0], size)
     seconds = time.perf_counter() - started
@@ -213,7 +215,7 @@ def trained(
         )
         for records in (train, test)
     ]
-    codes = tuple(
+    embeddings = tuple(
         np.concatenate(
             [
                 trainer.model.encode(b.values, b.length, weight=b.sample_weight).numpy()
@@ -227,7 +229,7 @@ def trained(
         "train": errors[0],
         "test": errors[1],
         "last": history[-1].masked_mse if history else errors[1],
-        **_use((codes[0], codes[1]), splits),
+        **_use((embeddings[0], embeddings[1]), splits),
         "epochs": fit_loop.best_epoch(history).epoch if history else 0,
         "seconds": seconds,
         "an epoch": statistics.median(epoch.seconds for epoch in history[1:]) if history else None,

@@ -173,19 +173,19 @@ class Sample:
 
 def measure(small: int, large: int) -> tuple[dict[str, Cost], float]:
     """The costs, from two sizes, and the bytes of a step in the raw files."""
-    one, two = (_sampled(size) for size in (small, large))
-    found = {}
-    for stage in one.seconds:
+    smaller, larger = (_sampled(size) for size in (small, large))
+    costs = {}
+    for stage in smaller.seconds:
         share = EVAL_SHARE if READS[stage] == EVAL_SHARE else 1.0
-        steps = [share * sample.steps for sample in (one, two)]
-        slope = (two.seconds[stage] - one.seconds[stage]) / (steps[1] - steps[0])
-        found[stage] = Cost(
-            fixed=round(max(0.0, one.seconds[stage] - slope * steps[0]), 1),
+        steps = [share * sample.steps for sample in (smaller, larger)]
+        slope = (larger.seconds[stage] - smaller.seconds[stage]) / (steps[1] - steps[0])
+        costs[stage] = Cost(
+            fixed=round(max(0.0, smaller.seconds[stage] - slope * steps[0]), 1),
             step=round(max(0.0, slope) * 1e6, 3),
-            bytes=round((two.bytes[stage] - one.bytes[stage]) / (steps[1] - steps[0]), 2),
+            bytes=round((larger.bytes[stage] - smaller.bytes[stage]) / (steps[1] - steps[0]), 2),
             source=f"runs of {small:,} and {large:,}",
         )
-    return found, two.raw / two.steps
+    return costs, larger.raw / larger.steps
 
 
 def _sampled(sequences: int) -> Sample:
@@ -253,7 +253,7 @@ def _cpu() -> float:
 
 
 def _bytes(manifests: Iterable[Mapping[str, Mapping[str, int]]]) -> int:
-    return sum(file["bytes"] for found in manifests for file in found.values())
+    return sum(file["bytes"] for manifest in manifests for file in manifest.values())
 
 
 def main() -> None:
@@ -261,15 +261,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--measure", nargs=2, type=int, metavar=("SMALL", "LARGE"))
     parser.add_argument("--sample", type=int, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.sample:
+    options = parser.parse_args()
+    if options.sample:
         with tempfile.TemporaryDirectory() as folder:
-            found = sample(asked.sample, pathlib.Path(folder))
-        print(json.dumps(dataclasses.asdict(found)))
-    elif asked.measure:
+            sampled = sample(options.sample, pathlib.Path(folder))
+        print(json.dumps(dataclasses.asdict(sampled)))
+    elif options.measure:
         started = time.monotonic()
-        found, raw = measure(*asked.measure)
-        for stage, cost in found.items():
+        costs, raw = measure(*options.measure)
+        for stage, cost in costs.items():
             print(f"    {stage!r}: {cost!r},")
         print(f"{raw:.1f} bytes a step; in {time.monotonic() - started:.0f} s")
     else:

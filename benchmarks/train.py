@@ -2,7 +2,7 @@
 
     python -m benchmarks.train [--units 32,64,128,256] [--lengths "log-normal,uniform"] [--quick]
 
-The model of each side is LSTM(H) -> Dense(H) -> LSTM(H), told the code at every step -> Dense, from
+The model of each side is LSTM(H) -> Dense(H) -> LSTM(H) of it at every step -> Dense, from
 the same weights, on the same sequences of 8 features, with the same Adam and clipping and the same
 masked mean of squared errors. Sides:
 
@@ -71,7 +71,7 @@ class Side:
         )
 
     def ask(self, verb: str, value: object) -> dict[str, Any]:
-        """One question, one answer."""
+        """Ask a question, and wait for the answer."""
         stdin, stdout = self._process.stdin, self._process.stdout
         if stdin is None or stdout is None:
             raise RuntimeError("the process has no pipes")
@@ -80,16 +80,16 @@ class Side:
         answer = stdout.readline()
         if not answer:
             raise RuntimeError(f"{self.name}: the process ended with {self._process.wait()}")
-        found: dict[str, Any] = json.loads(answer)
-        return found
+        results: dict[str, Any] = json.loads(answer)
+        return results
 
     def close(self) -> None:
-        """Lets the process end."""
+        """Let the process end."""
         self._process.communicate()
 
 
 def compare(sides: dict[str, Side], folder: pathlib.Path, turns: int, seconds: float) -> list[str]:
-    """The cells of one case's row, from `waste` on."""
+    """Compare the sides on one case; return the cells of its row, from `waste` on."""
     waste, _ = sides["data"].ask("case", str(folder))["losses"]
     contestants = [name for name in (OWN, *OTHERS) if name in sides]
     curves = {name: sides[name].ask("case", str(folder))["losses"] for name in contestants}
@@ -99,11 +99,11 @@ def compare(sides: dict[str, Side], folder: pathlib.Path, turns: int, seconds: f
         for name in contestants:
             taken[name].append(sides[name].ask("train", seconds))
         taken["input"].append(sides[OWN].ask("input", seconds))
-        for name, found in encoded.items():
-            found.append(sides[name].ask("encode", seconds))
+        for name, turns_of_side in encoded.items():
+            turns_of_side.append(sides[name].ask("encode", seconds))
 
-    def rate(found: list[Turn], clock: str = "wall") -> list[float]:
-        return [turn["work"] / turn[clock] for turn in found]
+    def rate(turns_of_side: list[Turn], clock: str = "wall") -> list[float]:
+        return [turn["work"] / turn[clock] for turn in turns_of_side]
 
     def ratio(above: list[float], below: list[float]) -> str:
         return f"{statistics.median(a / b for a, b in zip(above, below, strict=True)):.2f}"
@@ -132,7 +132,7 @@ def compare(sides: dict[str, Side], folder: pathlib.Path, turns: int, seconds: f
 
 
 def main() -> None:
-    """Prints a table in Markdown: thousand valid steps a second; encode: sequences a second."""
+    """Print a table in Markdown: thousand valid steps a second; encode: sequences a second."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--units", default=",".join(map(str, _UNITS)), help="with commas between")
     parser.add_argument("--lengths", default=",".join(LENGTHS), help="with commas between")
@@ -140,17 +140,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="of a turn, at least")
     parser.add_argument("--torch", default=str(TORCH_PYTHON), help="a Python that has PyTorch")
     parser.add_argument("--quick", action="store_true", help="one tiny case, beside Keras alone")
-    given = parser.parse_args()
-    units = [int(one) for one in given.units.split(",")]
-    lengths = given.lengths.split(",")
+    options = parser.parse_args()
+    units = [int(size) for size in options.units.split(",")]
+    lengths = options.lengths.split(",")
     if unknown := set(lengths) - LENGTHS.keys():
         parser.error(f"--lengths: expected {', '.join(LENGTHS)}, received {', '.join(unknown)}")
     batches = _BATCHES
-    if given.quick:
+    if options.quick:
         units, lengths, batches = [4], ["uniform"], {4: 2}
-    has_torch = pathlib.Path(given.torch).exists()
+    has_torch = pathlib.Path(options.torch).exists()
     others = [n for n in OTHERS if has_torch or not n.startswith("torch")]
-    names = ["data", OWN, *(["keras"] if given.quick else others)]
+    names = ["data", OWN, *(["keras"] if options.quick else others)]
     print(
         f"{len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}, "
         f"Python {platform.python_version()}; "
@@ -158,15 +158,15 @@ def main() -> None:
     )
     print(f"| {' | '.join(_HEADER)} |")
     print(f"|---|{'---:|' * (len(_HEADER) - 1)}", flush=True)
-    sides = {name: Side(name, given.torch) for name in names}
+    sides = {name: Side(name, options.torch) for name in names}
     with tempfile.TemporaryDirectory() as top:
-        for number, (one, size) in enumerate(itertools.product(lengths, units)):
+        for number, (distribution, size) in enumerate(itertools.product(lengths, units)):
             folder = pathlib.Path(top) / str(number)
-            asked = json.dumps([size, one, batches.get(size, 4)])
-            folder.with_suffix(".json").write_text(asked, encoding="utf-8")
-            turns, seconds = (1, 0.0) if given.quick else (given.turns, given.seconds)
+            case = json.dumps([size, distribution, batches.get(size, 4)])
+            folder.with_suffix(".json").write_text(case, encoding="utf-8")
+            turns, seconds = (1, 0.0) if options.quick else (options.turns, options.seconds)
             row = compare(sides, folder, turns, seconds)
-            print(f"| {' | '.join([one, str(size), *row])} |", flush=True)
+            print(f"| {' | '.join([distribution, str(size), *row])} |", flush=True)
     for side in sides.values():
         side.close()
 

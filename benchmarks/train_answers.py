@@ -18,17 +18,17 @@ from typing import Protocol
 
 
 class Side(Protocol):
-    """One contestant on one case."""
+    """Trains and encodes as one contestant, on one case."""
 
     def losses(self) -> list[float]:
-        """Trains one pass; the loss of each batch, before its update."""
+        """Train one pass; return the loss of each batch, before its update."""
 
     def passes(self) -> dict[str, Callable[[], int]]:
-        """What can be timed: verb -> one pass, which returns the work done."""
+        """Return what can be timed: verb -> one pass, which returns the work done."""
 
 
 def measured(one_pass: Callable[[], int], seconds: float) -> dict[str, float]:
-    """Runs whole passes for at least so long."""
+    """Run whole passes for at least so many seconds."""
     wall, cpu, work = time.perf_counter(), time.process_time(), 0
     while not work or time.perf_counter() - wall < seconds:
         work += one_pass()
@@ -40,7 +40,7 @@ def measured(one_pass: Callable[[], int], seconds: float) -> dict[str, float]:
 
 
 def answer(load: Callable[[pathlib.Path], Side]) -> None:
-    """Answers until standard input ends."""
+    """Answer questions until standard input ends."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # What libraries print is no answer.
     logging.disable(logging.WARNING)
@@ -50,7 +50,7 @@ def answer(load: Callable[[pathlib.Path], Side]) -> None:
         if verb == "case":
             side = load(pathlib.Path(value))
             passes = side.passes()
-            found: dict[str, object] = {"losses": side.losses()}
+            results: dict[str, object] = {"losses": side.losses()}
         else:
-            found = dict(measured(passes[verb], value))
-        print(json.dumps(found), file=answers, flush=True)
+            results = dict(measured(passes[verb], value))
+        print(json.dumps(results), file=answers, flush=True)

@@ -43,16 +43,16 @@ def sequences(lengths: str, number: int) -> list[np.ndarray]:
 
 def batches_of(folder: pathlib.Path) -> list[tuple[np.ndarray, np.ndarray]]:
     """(values [B, T, F], length [B]) of each batch."""
-    with np.load(folder / "batches.npz") as found:
-        return [(found[f"values_{i}"], found[f"length_{i}"]) for i in range(len(found) // 2)]
+    with np.load(folder / "batches.npz") as arrays:
+        return [(arrays[f"values_{i}"], arrays[f"length_{i}"]) for i in range(len(arrays) // 2)]
 
 
 def weights_of(folder: pathlib.Path) -> dict[str, list[np.ndarray]]:
     """Layer -> its first weights, as Keras lays them out."""
-    with np.load(folder / "weights.npz") as found:
+    with np.load(folder / "weights.npz") as arrays:
         layers = ("encoder", "code", "decoder", "reconstruction")
         return {
-            layer: [found[name] for name in found if name.startswith(f"{layer}_")]
+            layer: [arrays[name] for name in arrays if name.startswith(f"{layer}_")]
             for layer in layers
         }
 

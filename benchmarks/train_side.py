@@ -217,13 +217,13 @@ class Keras:
 
     def losses(self) -> list[float]:
         """The curve."""
-        found = []
+        losses = []
         for values, targets, weight in self._batches:
             self._model.reset_metrics()
             loss = self._model.train_on_batch(values, targets, sample_weight=weight)
-            found.append(float(np.ravel(loss)[0]))
+            losses.append(float(np.ravel(loss)[0]))
         self._model.fit(self._dataset, verbose=0)
-        return found
+        return losses
 
     def _train(self) -> int:
         self._model.fit(self._dataset, verbose=0)

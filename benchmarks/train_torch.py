@@ -89,7 +89,7 @@ class _Side:
 
     def losses(self) -> list[float]:
         """Then goes on with as many threads as are faster on the first batches."""
-        found = [self._update(*batch) for batch in self._batches]
+        losses = [self._update(*batch) for batch in self._batches]
         taken = {}
         for threads in (1, torch.get_num_threads()):
             torch.set_num_threads(threads)
@@ -98,7 +98,7 @@ class _Side:
                 self._update(*batch)
             taken[threads] = time.perf_counter() - started
         torch.set_num_threads(min(taken, key=lambda threads: taken[threads]))
-        return found
+        return losses
 
     def _update(self, values: torch.Tensor, length: torch.Tensor) -> float:
         self._optimizer.zero_grad()
