@@ -41,7 +41,7 @@ class Made:
     def sums(self) -> dict[str, np.ndarray]:
         """name -> [N] or [N, F]."""
         rows = list(zip(self.values, self.observed, strict=True))
-        found = {
+        sums = {
             N_SEQUENCES: np.ones(len(rows)),
             N_STEPS: np.array([len(values) for values, _ in rows], float),
             N_VALUES: np.array([seen.sum() for _, seen in rows], float),
@@ -54,9 +54,9 @@ class Made:
                 np.where(seen, output - values, 0.0)
                 for (values, seen), output in zip(rows, predicted, strict=True)
             ]
-            found[error_sum(name, SQUARED)] = np.array([np.square(e).sum(axis=0) for e in errors])
-            found[error_sum(name, ABSOLUTE)] = np.array([np.abs(e).sum() for e in errors])
-        return found
+            sums[error_sum(name, SQUARED)] = np.array([np.square(e).sum(axis=0) for e in errors])
+            sums[error_sum(name, ABSOLUTE)] = np.array([np.abs(e).sum() for e in errors])
+        return sums
 
     def take(self, rows) -> "Made":
         return Made(

@@ -12,8 +12,8 @@ def _version(serving, name: str, weights: str = "w"):
 
 
 def test_a_version_is_a_parameter_that_names_its_model(tmp_path):
-    found = baseline_model.describe(10, _version(tmp_path, "10"))
-    assert json.loads(found.to_json()) == {
+    described = baseline_model.describe(10, _version(tmp_path, "10"))
+    assert json.loads(described.to_json()) == {
         "version": 10,
         "path": str(tmp_path / "10"),
         "digest": baseline_model.digest(tmp_path / "10"),

@@ -64,12 +64,12 @@ def test_a_probe_tells_what_the_code_knows():
         "model": np.eye(3)[classes] + 0.1 * rng.normal(size=(300, 3)),
         "untrained": rng.normal(size=(300, 3)),
     }
-    found = embedding_probes.probes(inputs, known, given_split=False)["label"]
-    assert found["labelled"] == 270
-    assert found["majority"] == pytest.approx(np.bincount(classes[30:]).max() / 270)
-    assert min(found["model"].values()) > 0.98
+    scores = embedding_probes.probes(inputs, known, given_split=False)["label"]
+    assert scores["labelled"] == 270
+    assert scores["majority"] == pytest.approx(np.bincount(classes[30:]).max() / 270)
+    assert min(scores["model"].values()) > 0.98
     for name in ("untrained", "length"):
-        assert max(found[name].values()) < 0.5
+        assert max(scores[name].values()) < 0.5
 
 
 def test_no_entity_stands_on_both_sides():
@@ -77,9 +77,9 @@ def test_no_entity_stands_on_both_sides():
     entities = [str(row // 10) for row in range(200)]
     labels = [str(int(entity) % 2) for entity in entities]
     known = _sequences(200, labels=labels, entities=entities)
-    code = np.random.default_rng(7).normal(size=(20, 8))[[int(entity) for entity in entities]]
-    found = embedding_probes.probes({"model": code}, known, given_split=False)["label"]
-    assert found["model"]["nearest_neighbour"] < 0.8
+    embedding = np.random.default_rng(7).normal(size=(20, 8))[[int(entity) for entity in entities]]
+    scores = embedding_probes.probes({"model": embedding}, known, given_split=False)["label"]
+    assert scores["model"]["nearest_neighbour"] < 0.8
 
 
 def test_with_a_given_split_train_is_fitted_on_and_eval_is_scored():
@@ -87,12 +87,12 @@ def test_with_a_given_split_train_is_fitted_on_and_eval_is_scored():
     classes = rng.integers(0, 2, 100)
     is_train = np.arange(100) < 60
     known = _sequences(100, labels=[str(c) for c in classes], is_train=is_train)
-    code = classes[:, None] + 0.01 * rng.normal(size=(100, 1))
-    found = embedding_probes.probes({"model": code}, known, given_split=True)["label"]
-    assert found["labelled"] == 40
-    assert found["model"] == {"nearest_neighbour": 1.0, "logistic_regression": 1.0}
+    embedding = classes[:, None] + 0.01 * rng.normal(size=(100, 1))
+    scores = embedding_probes.probes({"model": embedding}, known, given_split=True)["label"]
+    assert scores["labelled"] == 40
+    assert scores["model"] == {"nearest_neighbour": 1.0, "logistic_regression": 1.0}
     assert (
-        embedding_probes.probes({"model": code}, known, given_split=False)["label"]["labelled"]
+        embedding_probes.probes({"model": embedding}, known, given_split=False)["label"]["labelled"]
         == 40
     )
 
@@ -103,8 +103,10 @@ def test_with_a_given_split_train_is_fitted_on_and_eval_is_scored():
     ids=["one class", "too few labels", "too many classes"],
 )
 def test_a_column_that_is_no_classification_is_left_out(labels):
-    code = np.zeros((100, 2))
+    embedding = np.zeros((100, 2))
     assert (
-        embedding_probes.probes({"model": code}, _sequences(100, labels=labels), given_split=False)
+        embedding_probes.probes(
+            {"model": embedding}, _sequences(100, labels=labels), given_split=False
+        )
         == {}
     )

@@ -30,17 +30,17 @@ def test_every_metric_equals_the_oracle(seed, number, missing, constant):
     made = make(seed, number, missing=missing, constant=constant)
     if not all(np.concatenate(made.observed).sum(axis=0) > 1):
         return  # Of a feature with one value there is no variance; see below.
-    found = _totals(made)
+    group_totals = _totals(made)
     for predictor, outputs in made.predictions().items():
         expected = oracle.reconstruction_metrics(made.values, outputs, made.observed)
         estimates = (
-            formulas.baseline_estimates(found, predictor)
+            formulas.baseline_estimates(group_totals, predictor)
             if predictor in BASELINES
-            else formulas.model_estimates(found, FEATURES, (), ())
+            else formulas.model_estimates(group_totals, FEATURES, (), ())
         )
         for metric, value in expected.items():
             assert estimates[metric].value == pytest.approx(value, rel=1e-9, abs=1e-9)
-    model = formulas.model_estimates(found, FEATURES, (), ())
+    model = formulas.model_estimates(group_totals, FEATURES, (), ())
     assert model["sequences"].value == number
     assert model["steps"].value == sum(len(values) for values in made.values)
     assert model["values"].value == model["masked_mse"].count
@@ -93,9 +93,9 @@ def test_an_interval_is_the_jackknife_of_its_definition():
         pseudo = totals.GROUPS * whole - (totals.GROUPS - 1) * np.array(without)
         error = np.std(pseudo, ddof=1) / np.sqrt(totals.GROUPS)
         half = stats.t.ppf(0.975, totals.GROUPS - 1) * error
-        found = _estimates(made)[metric]
-        assert found.lower == pytest.approx(whole - half, rel=1e-6)
-        assert found.upper == pytest.approx(whole + half, rel=1e-6)
+        estimates = _estimates(made)[metric]
+        assert estimates.lower == pytest.approx(whole - half, rel=1e-6)
+        assert estimates.upper == pytest.approx(whole + half, rel=1e-6)
 
 
 def test_an_interval_is_the_same_in_any_order_of_the_sequences():
@@ -108,37 +108,37 @@ def test_an_interval_is_the_same_in_any_order_of_the_sequences():
 
 @pytest.mark.parametrize(("number", "has"), [(29, False), (30, True)])
 def test_fewer_than_30_sequences_have_no_interval(number, has):
-    found = _estimates(make(5, number))["masked_mse"]
-    assert (found.lower is not None, found.upper is not None) == (has, has)
+    estimates = _estimates(make(5, number))["masked_mse"]
+    assert (estimates.lower is not None, estimates.upper is not None) == (has, has)
 
 
 def test_an_interval_stays_within_what_a_metric_can_be():
     made = make(6, 40)
     outputs = [np.array(values) for values in made.values]
     outputs[0] = outputs[0] + 100.0  # One sequence alone has errors.
-    found = _estimates(Made(**{**vars(made), "outputs": outputs}))
-    assert found["masked_mse"].lower == 0.0
-    assert found["masked_mse"].upper > found["masked_mse"].value
-    assert found["explained_variance"].upper == 1.0
-    assert found["finite_share"].lower == found["finite_share"].upper == 1.0
+    estimates = _estimates(Made(**{**vars(made), "outputs": outputs}))
+    assert estimates["masked_mse"].lower == 0.0
+    assert estimates["masked_mse"].upper > estimates["masked_mse"].value
+    assert estimates["explained_variance"].upper == 1.0
+    assert estimates["finite_share"].lower == estimates["finite_share"].upper == 1.0
 
 
 def test_a_model_that_answers_nan_has_metrics_of_nan_and_no_interval():
     made = make(7, 40)
     outputs = [values.copy() for values in made.outputs]
     outputs[3][:] = np.nan
-    found = _estimates(Made(**{**vars(made), "outputs": outputs}))
-    assert found["finite_share"].value == 39 / 40
+    estimates = _estimates(Made(**{**vars(made), "outputs": outputs}))
+    assert estimates["finite_share"].value == 39 / 40
     for metric in ("masked_mse", "normalised_mse", "explained_variance"):
-        assert np.isnan(found[metric].value)
-        assert found[metric].lower is None
+        assert np.isnan(estimates[metric].value)
+        assert estimates[metric].lower is None
 
 
 def test_no_sequence_at_all_is_0_of_everything():
     nothing = {name: np.zeros_like(total) for name, total in _totals(make(8, 1)).items()}
-    found = formulas.model_estimates(nothing, FEATURES, (), ())
-    assert found["masked_mse"].value == found["normalised_mse"].value == 0.0
-    assert found["sequences"].value == 0.0
+    estimates = formulas.model_estimates(nothing, FEATURES, (), ())
+    assert estimates["masked_mse"].value == estimates["normalised_mse"].value == 0.0
+    assert estimates["sequences"].value == 0.0
 
 
 def test_heads_are_scored_over_their_labelled_sequences():
@@ -157,14 +157,14 @@ def test_heads_are_scored_over_their_labelled_sequences():
         ("kind", formulas.HEAD_METRICS["classification"]),
         ("grade", formulas.HEAD_METRICS["regression"]),
     ]
-    found = formulas.model_estimates(
+    estimates = formulas.model_estimates(
         totals.sum_by_group(sums, made.ids, range(50)), FEATURES, heads, ()
     )
-    assert found["head/kind/accuracy"].value == pytest.approx(right.sum() / labelled.sum())
-    assert found["head/kind/accuracy"].count == labelled.sum()
-    assert found["head/kind/loss"].value == pytest.approx(loss.sum() / labelled.sum())
-    assert found["head/grade/mse"].value == found["head/grade/mse"].count == 0.0
-    assert set(found) == set(formulas.model_metrics(FEATURES, heads, ()))
+    assert estimates["head/kind/accuracy"].value == pytest.approx(right.sum() / labelled.sum())
+    assert estimates["head/kind/accuracy"].count == labelled.sum()
+    assert estimates["head/kind/loss"].value == pytest.approx(loss.sum() / labelled.sum())
+    assert estimates["head/grade/mse"].value == estimates["head/grade/mse"].count == 0.0
+    assert set(estimates) == set(formulas.model_metrics(FEATURES, heads, ()))
 
 
 def test_categories_are_scored_over_their_observed_words():
@@ -178,14 +178,14 @@ def test_categories_are_scored_over_their_observed_words():
         category_sum("activity", "right"): right,
     }
     of = totals.sum_by_group(sums, made.ids, range(50))
-    found = formulas.model_estimates(of, FEATURES, (), ("activity",))
-    accuracy = found["category/activity/accuracy"]
+    estimates = formulas.model_estimates(of, FEATURES, (), ("activity",))
+    accuracy = estimates["category/activity/accuracy"]
     assert accuracy.value == pytest.approx(right.sum() / observed.sum(), rel=1e-12)
     assert accuracy.count == observed.sum()
     assert accuracy.lower < accuracy.value < accuracy.upper
-    mean = found["category/activity/cross_entropy"].value
+    mean = estimates["category/activity/cross_entropy"].value
     assert mean == pytest.approx(entropy.sum() / observed.sum(), rel=1e-12)
-    assert set(found) == set(formulas.model_metrics(FEATURES, (), ("activity",)))
+    assert set(estimates) == set(formulas.model_metrics(FEATURES, (), ("activity",)))
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ def _element(name: bytes, squares, count: float) -> SimpleNamespace:
 
 
 def _totals(combiner: AddTotals, accumulator) -> dict[str, np.ndarray]:
-    [found] = combiner.extract_output(accumulator).values()
-    return found
+    [extracted] = combiner.extract_output(accumulator).values()
+    return extracted
 
 
 ELEMENTS = [
@@ -49,9 +49,9 @@ def test_any_cut_and_any_order_of_merging_gives_the_same_totals(cuts):
         range(7),
     )
     for order in itertools.permutations(accumulators):
-        found = _totals(combiner, combiner.merge_accumulators(order))
-        assert found.keys() == expected.keys()
-        for name, total in found.items():
+        extracted = _totals(combiner, combiner.merge_accumulators(order))
+        assert extracted.keys() == expected.keys()
+        for name, total in extracted.items():
             np.testing.assert_allclose(total, expected[name], rtol=1e-15)
 
 

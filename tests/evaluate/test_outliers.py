@@ -92,10 +92,10 @@ def scored(tmp_path_factory):
     ]
 
 
-def _table(found: totals.Totals, other: totals.Totals | None = None):
-    table = {"model": {"overall": _plain(formulas.model_estimates(found, FEATURES, (), ()))}}
+def _table(group_totals: totals.Totals, other: totals.Totals | None = None):
+    table = {"model": {"overall": _plain(formulas.model_estimates(group_totals, FEATURES, (), ()))}}
     for name in BASELINES:
-        table[name] = {"overall": _plain(formulas.baseline_estimates(found, name))}
+        table[name] = {"overall": _plain(formulas.baseline_estimates(group_totals, name))}
     if other is not None:
         table["newest"] = {"overall": _plain(baseline_scores.comparable(other, FEATURES))}
     return table
@@ -108,7 +108,7 @@ def _plain(estimates):
 def test_a_candidate_trained_with_outliers_is_refused_though_its_error_is_lower(scored):
     good, candidate = scored
     by_error, by_share = (
-        [_table(found)["model"]["overall"][metric]["value"] for found in scored]
+        [_table(group_totals)["model"]["overall"][metric]["value"] for group_totals in scored]
         for metric in ("masked_mse", "normalised_mse")
     )
     assert by_error[1] < by_error[0], "in standardised units the candidate looks better"

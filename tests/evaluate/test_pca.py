@@ -74,5 +74,5 @@ def vowels() -> list[list[np.ndarray]]:
 def test_what_a_pca_of_japanese_vowels_reconstructs(vowels, components, train, test):
     fitted = pca_baseline.fit(vowels[0], components)
     for sequences, expected in zip(vowels, (train, test), strict=True):
-        found = oracle.mean_squared_error(sequences, pca_baseline.reconstruct(fitted, sequences))
-        assert found == pytest.approx(expected, abs=5e-5)
+        error = oracle.mean_squared_error(sequences, pca_baseline.reconstruct(fitted, sequences))
+        assert error == pytest.approx(expected, abs=5e-5)

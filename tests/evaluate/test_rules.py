@@ -42,7 +42,7 @@ def test_without_a_file_the_defaults_hold(read):
 
 
 def test_every_key_is_read(read):
-    found = read("""
+    rules = read("""
         min_eval = 100
         most_worse_than_newest = 0.02
 
@@ -69,9 +69,9 @@ def test_every_key_is_read(read):
         metric = "embedding/effective_rank"
         at_least = 4
     """)
-    assert found.min_eval == 100
-    assert found.most_worse_than_newest == 0.02
-    assert found.rules == (
+    assert rules.min_eval == 100
+    assert rules.most_worse_than_newest == 0.02
+    assert rules.rules == (
         Rule(
             metric="masked_mse/ax",
             slice="length_bucket=8-15",

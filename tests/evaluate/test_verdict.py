@@ -188,8 +188,8 @@ def test_what_is_not_compared_is_said(newest, sentence):
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_rule_in_a_sentence(rule, blessed, sentence):
-    found, reasons = _judge(rule, _table())
-    assert found is blessed
+    actual, reasons = _judge(rule, _table())
+    assert actual is blessed
     assert reasons == ([sentence] if sentence else [])
 
 
@@ -276,11 +276,11 @@ def test_the_artifact_holds_all_that_was_said():
     table = _table()
     table["model"]["overall"]["variance/b"] = _numbers(0.0)
     judged = judge(table, FIRST, Rules())
-    found = to_dict(judged, ["c has 25 values: ..."], table, BESIDE)
-    assert found["reasons"] == [*judged.reasons, "c has 25 values: ..."]
-    assert found["constant_features"] == ["b"]
-    assert found["metrics"] == table["model"]
-    assert "model" not in found["baselines"]
+    actual = to_dict(judged, ["c has 25 values: ..."], table, BESIDE)
+    assert actual["reasons"] == [*judged.reasons, "c has 25 values: ..."]
+    assert actual["constant_features"] == ["b"]
+    assert actual["metrics"] == table["model"]
+    assert "model" not in actual["baselines"]
 
 
 def test_a_feature_of_which_nothing_counts_is_said_and_is_not_called_constant():

@@ -62,14 +62,14 @@ class Page(html.parser.HTMLParser):
 
     def rows(self, section: str) -> dict[str, list[str]]:
         """Header of a table's row -> its cells."""
-        found: dict[str, list[str]] = {}
+        content: dict[str, list[str]] = {}
         cells: list[str] = []
         for tag, attributes, where, text in self.elements:
             if where == section and tag == "th" and attributes.get("scope") == "row":
-                cells = found["".join(text)] = []
+                cells = content["".join(text)] = []
             elif where == section and tag == "td":
                 cells.append("".join(text))
-        return found
+        return content
 
     def facts(self, section: str) -> dict[str, str]:
         return dict(zip(self.texts("dt", section), self.texts("dd", section), strict=True))
@@ -77,8 +77,8 @@ class Page(html.parser.HTMLParser):
     @property
     def figures(self) -> dict[str, Any]:
         """Id -> figure; each has a place in the page."""
-        [found] = [x for tag, a, _, x in self.elements if a.get("id") == "figures"]
-        figures = json.loads("".join(found))
+        [content] = [x for tag, a, _, x in self.elements if a.get("id") == "figures"]
+        figures = json.loads("".join(content))
         places = {a["id"] for _, a, *_ in self.elements if a.get("class") == "plot"}
         assert places == figures.keys()
         return figures
@@ -116,8 +116,8 @@ def _page(summary: dict[str, Any], samples: dict[str, Any] | None = None) -> Pag
 
 def test_sections_in_order() -> None:
     page = _page(summary(), SAMPLES)
-    found = [a["id"] for tag, a, *_ in page.elements if tag in ("header", "section")]
-    assert found == SECTIONS
+    content = [a["id"] for tag, a, *_ in page.elements if tag in ("header", "section")]
+    assert content == SECTIONS
     assert "Not reached" not in page.text
 
 
@@ -260,9 +260,9 @@ def test_intervals_reach_from_the_value_to_the_bounds() -> None:
 
 
 def test_curves_have_a_point_an_epoch_and_the_best_one_is_marked() -> None:
-    found = summary()
-    found["train"]["history"][1]["loss"] = None
-    measured, loss, best = _page(found).figures["plot-curves"]["data"]
+    content = summary()
+    content["train"]["history"][1]["loss"] = None
+    measured, loss, best = _page(content).figures["plot-curves"]["data"]
     assert measured["x"] == loss["x"] == [*range(EPOCHS + 1)], "one before the first"
     assert loss["y"][:3] == [1.0, None, pytest.approx(1 / 3)]
     assert loss["connectgaps"] is False, "a missing value cuts the line"
@@ -498,24 +498,26 @@ def test_a_missing_text_is_a_dash() -> None:
 @pytest.mark.parametrize("predictor", ["model", "training_mean"])
 @pytest.mark.parametrize("field", ["value", "lower", "upper"])
 def test_one_missing_metric(predictor: str, field: str) -> None:
-    found = summary()
-    slices = found["metrics"] if predictor == "model" else found["baselines"][predictor]["slices"]
+    content = summary()
+    slices = (
+        content["metrics"] if predictor == "model" else content["baselines"][predictor]["slices"]
+    )
     slices["length_bucket=8-15"]["masked_mse"][field] = None
-    page = _page(found)
+    page = _page(content)
     assert "None" not in page.text
     assert "plot-lengths" in page.figures
 
 
 def test_a_page_does_not_change_its_summary() -> None:
-    found = summary()
-    before = copy.deepcopy(found)
-    _source(found, SAMPLES)
-    assert found == before
+    content = summary()
+    before = copy.deepcopy(content)
+    _source(content, SAMPLES)
+    assert content == before
 
 
 def test_summary_read_back_gives_the_same_page() -> None:
-    found = summary()
-    assert _source(json.loads(json.dumps(found))) == _source(found)
+    content = summary()
+    assert _source(json.loads(json.dumps(content))) == _source(content)
 
 
 @pytest.mark.parametrize(

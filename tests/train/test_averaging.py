@@ -43,14 +43,14 @@ def test_an_average_is_numpys_of_every_update(batches, averaging):
         expected = [share * average + (1 - share) * weight for average, weight in pairs]
     weights = trainer.model.get_weights()
     with trainer.averaged():
-        found = trainer.model.get_weights()
-    for one, other in zip(found, expected, strict=True):
+        actual = trainer.model.get_weights()
+    for one, other in zip(actual, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
     for one, other in zip(trainer.model.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(one, other)
     assert (
         averaging == 0.0
-        or max(np.abs(a - b).max() for a, b in zip(found, weights, strict=True)) > 1e-3
+        or max(np.abs(a - b).max() for a, b in zip(actual, weights, strict=True)) > 1e-3
     )
 
 
@@ -67,12 +67,12 @@ def test_what_is_kept_is_what_was_evaluated(batches, tmp_path):
         )
         return trainer, history
 
-    found = {averaging: fit(averaging) for averaging in (0.0, 0.99)}
-    for trainer, history in found.values():
+    actual = {averaging: fit(averaging) for averaging in (0.0, 0.99)}
+    for trainer, history in actual.values():
         best = fit_loop.best_epoch(history)
         assert best.epoch > 0
         assert mean_of(trainer.evaluate(batches), LOSS) == pytest.approx(best.masked_mse, rel=1e-12)
     # The averages have no part in the updates.
-    plain, averaged = ([epoch.loss for epoch in history] for _, history in found.values())
+    plain, averaged = ([epoch.loss for epoch in history] for _, history in actual.values())
     assert plain == averaged
-    assert found[0.0][1][-1].masked_mse != pytest.approx(found[0.99][1][-1].masked_mse, rel=1e-3)
+    assert actual[0.0][1][-1].masked_mse != pytest.approx(actual[0.99][1][-1].masked_mse, rel=1e-3)

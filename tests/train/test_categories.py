@@ -170,13 +170,13 @@ def test_what_is_reported_equals_the_oracle(folder, strategy, average, seed, len
     weights = Weights(_start(options))
     for name in (ACTIVITY, CODE):
         entropies = [weights.entropies(sample, name, options) for sample in made]
-        found = [entropy for entropy in entropies if len(entropy)]
-        expected = np.concatenate([*found, []]).mean() if found else 0.0
+        actual = [entropy for entropy in entropies if len(entropy)]
+        expected = np.concatenate([*actual, []]).mean() if actual else 0.0
         term = category_term(name)
         assert mean_of(evaluated, term) == pytest.approx(expected, rel=1e-6, abs=1e-6)
         assert evaluated[f"{term}_count"] == sum(map(len, entropies))
-        if average == "sequence" and found:
-            expected = np.mean([entropy.mean() for entropy in found])
+        if average == "sequence" and actual:
+            expected = np.mean([entropy.mean() for entropy in actual])
         assert mean_of(trained, term) == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
@@ -185,8 +185,8 @@ def test_what_stands_in_the_padding_of_codes_changes_nothing(folder, content):
     options = _options(decoder="teacher")
     batches = _read(folder / "content", _made(4))
     expected, reported = _update(options, samples.filled(batches, 0.0, 3))
-    found, again = _update(options, samples.filled(batches, np.nan, 3, token_id=content))
-    for one, other in zip(expected, found, strict=True):
+    actual, again = _update(options, samples.filled(batches, np.nan, 3, token_id=content))
+    for one, other in zip(expected, actual, strict=True):
         assert np.abs(one).max() > 0
         np.testing.assert_array_equal(other, one)
     assert again == reported
@@ -209,8 +209,8 @@ def test_an_update_depends_only_on_the_sequences(folder, average, change):
 
     expected, reported = _update(_options(), batch())
     batches, parts = CHANGES[change](batch)
-    found, again = _update(_options(gradient_accumulation_steps=parts), batches)
-    for one, other in zip(expected, found, strict=True):
+    actual, again = _update(_options(gradient_accumulation_steps=parts), batches)
+    for one, other in zip(expected, actual, strict=True):
         np.testing.assert_allclose(other, one, rtol=0, atol=1e-6 * np.abs(one).max())
     del reported["padded_steps"], again["padded_steps"]
     assert again == pytest.approx(reported, rel=1e-6)
@@ -231,8 +231,8 @@ def test_the_objective_is_the_sum_of_its_terms(folder):
             [sample.observed for sample in made],
         )
         for name in (ACTIVITY, CODE):
-            found = [weights.entropies(sample, name, options) for sample in made]
-            total += float(np.concatenate(found).mean())
+            actual = [weights.entropies(sample, name, options) for sample in made]
+            total += float(np.concatenate(actual).mean())
         return total
 
     start = [weight.astype(np.float64) for weight in _start(options)]
@@ -324,28 +324,28 @@ def test_sums_by_sequence_and_the_finite_share():
     )
     codes = np.array([[0, 2], [2, -1], [1, 1]])
     weight = np.array([[1, 1], [1, 0], [1, 1]], np.float32)
-    found = categories.with_categories(
+    actual = categories.with_categories(
         {"finite_sequences": tf.constant([0.0, 1.0, 1.0], tf.float64), "steps": tf.zeros([3])},
         [vocabulary],
         {CODE: tf.constant(codes)},
         {CODE: tf.constant(logits)},
         {CODE: tf.constant(weight)},
     )
-    assert set(found) == {
+    assert set(actual) == {
         "finite_sequences",
         "steps",
         "category_code_cross_entropy",
         "category_code_right",
         "category_code_observed",
     }
-    assert found["finite_sequences"].numpy().tolist() == [0.0, 1.0, 0.0]
-    assert found["category_code_observed"].numpy().tolist() == [2.0, 1.0, 2.0]
-    assert found["category_code_right"].numpy().tolist() == [1.0, 1.0, 0.0]
+    assert actual["finite_sequences"].numpy().tolist() == [0.0, 1.0, 0.0]
+    assert actual["category_code_observed"].numpy().tolist() == [2.0, 1.0, 2.0]
+    assert actual["category_code_right"].numpy().tolist() == [1.0, 1.0, 0.0]
     expected = [
         oracle.cross_entropy(logits[0, 0], 0) + oracle.cross_entropy(logits[0, 1], 2),
         oracle.cross_entropy(logits[1, 0], 2),
     ]
-    entropy = found["category_code_cross_entropy"].numpy()
+    entropy = actual["category_code_cross_entropy"].numpy()
     assert entropy.dtype == np.float64
     np.testing.assert_allclose(entropy[:2], expected, rtol=1e-6)
     sums = {"finite_sequences": tf.ones([3])}

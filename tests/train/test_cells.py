@@ -126,8 +126,8 @@ def test_a_step_of_zeros_counts_like_any_other(shape):
     [sequence] = _sequences(3, [6])
     longer = [np.insert(sequence, place, 0.0, axis=0) for place in (0, 3, 6)]
     batch = samples.pad([sequence, *longer])
-    code, outputs = built.encode(*batch).numpy(), built(*batch).numpy()
-    assert (np.abs(code[1:] - code[0]).max(axis=1) > 1e-4).all()
+    embedding, outputs = built.encode(*batch).numpy(), built(*batch).numpy()
+    assert (np.abs(embedding[1:] - embedding[0]).max(axis=1) > 1e-4).all()
     errors = np.square(outputs - batch[0].numpy())
     assert (np.abs(errors[1:].mean(axis=(1, 2)) - errors[0, :6].mean()) > 1e-4).all()
 
@@ -153,9 +153,9 @@ def test_remask_makes_the_update_of_crop(path):
     """Its targets and outputs in the padding do not count."""
     options = {"clip_norm": 1e9, "average": "sequence", "decoder": "teacher"}
     expected, crop = _update(_options(padding="crop", **options), path)
-    found, remask = _update(_options(padding="remask", **options), path)
+    actual, remask = _update(_options(padding="remask", **options), path)
     assert remask == pytest.approx(crop, rel=1e-6)
-    for one, other in zip(expected, found, strict=True):
+    for one, other in zip(expected, actual, strict=True):
         np.testing.assert_allclose(other, one, rtol=0, atol=1e-6 * np.abs(one).max())
 
 
@@ -170,9 +170,9 @@ def test_the_targets_of_remask_repeat_the_last_valid_step(path):
 
 def _dropped(built, values: tf.Tensor, length: tf.Tensor, draw: int) -> np.ndarray:
     """The states behind the decoder's dropout, in the first so many steps."""
-    code = built.encode(values, length)
+    embedding = built.encode(values, length)
     built.dropout.seed_generator.state.assign([7, draw])
-    return built.decode(code, values, length, training=True).values.numpy()
+    return built.decode(embedding, values, length, training=True).values.numpy()
 
 
 def test_dropout_takes_the_same_units_at_every_step_and_others_of_every_sequence():
@@ -205,15 +205,15 @@ def test_dropout_is_the_same_draw_with_more_padding_and_none_when_not_training(s
         built.dropout.seed_generator.state.assign([3, 1])
         return built.encode(*batch, training=True).numpy(), built(*batch, training=True).numpy()
 
-    code, outputs = drawn(samples.pad(sequences))
+    embedding, outputs = drawn(samples.pad(sequences))
     padded_code, padded_outputs = drawn(_every_fill(sequences, extra=7))
-    np.testing.assert_allclose(padded_code, code, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(padded_code, embedding, rtol=0, atol=1e-6)
     for row, length in enumerate(LENGTHS):
         np.testing.assert_allclose(
             padded_outputs[row, :length], outputs[row, :length], rtol=0, atol=1e-6
         )
     plain = samples.pad(sequences)
-    assert (built.encode(*plain).numpy() != code).any(axis=-1).all()
+    assert (built.encode(*plain).numpy() != embedding).any(axis=-1).all()
     without = _built(_options(padding=strategy, **shape))
     assert (built.encode(*plain).numpy() == without.encode(*plain).numpy()).all()
     assert (built(*plain).numpy() == without(*plain).numpy()).all()
@@ -229,13 +229,13 @@ def test_padding_has_a_share_in_the_textbook_model_alone(path):
             plan=batching.plan_training(options, lengths, F),
             fixed_steps=batching.fixed_steps(options, lengths),
         )
-        found = padding_diagnostics.measure_padding(
+        measured = padding_diagnostics.measure_padding(
             _built(options, steps=max(LENGTHS)), options, batches
         )
         if strategy == "keras":
             continue
-        assert (found["loss_share"], found["gradient_share"]) == (0.0, 0.0)
-        assert found["loss"] == found["masked_loss"] > 0
+        assert (measured["loss_share"], measured["gradient_share"]) == (0.0, 0.0)
+        assert measured["loss"] == measured["masked_loss"] > 0
     built = _built(options, steps=max(LENGTHS))
     [batch] = batches
     assert batch.values.shape == (5, 5, F)
@@ -243,7 +243,7 @@ def test_padding_has_a_share_in_the_textbook_model_alone(path):
     there = mask_of(batch.length, 5).numpy()
     seen = batch.sample_weight.numpy() > 0
     squares, slopes = np.square(errors), np.abs(errors)
-    assert found == pytest.approx(
+    assert measured == pytest.approx(
         {
             "loss": squares.mean(),
             "plain_loss": squares[seen | ~there[..., np.newaxis]].mean(),
@@ -253,8 +253,8 @@ def test_padding_has_a_share_in_the_textbook_model_alone(path):
         },
         rel=1e-6,
     )
-    assert found["loss_share"] > 0.01
-    assert found["gradient_share"] > 0.01
+    assert measured["loss_share"] > 0.01
+    assert measured["gradient_share"] > 0.01
 
 
 def test_the_textbook_model_takes_a_step_of_zeros_for_padding():

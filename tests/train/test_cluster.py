@@ -17,8 +17,8 @@ def _environment(cluster: object, task: object) -> dict[str, str]:
 @pytest.mark.parametrize(("index", "leads"), [(0, True), (1, False)])
 def test_each_worker_knows_its_place(index: int, leads: bool) -> None:
     environment = _environment(TWO, {"type": "worker", "index": index})
-    found = read_cluster(environment, is_chief=leads)
-    assert found == Cluster(workers=("a:2222", "b.example.org:65535"), index=index)
+    cluster = read_cluster(environment, is_chief=leads)
+    assert cluster == Cluster(workers=("a:2222", "b.example.org:65535"), index=index)
 
 
 @pytest.mark.parametrize(

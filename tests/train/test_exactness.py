@@ -56,11 +56,11 @@ def _update(batches: tf.data.Dataset, parts: int = 1) -> tuple[list[np.ndarray],
     return changes, sums
 
 
-def _assert_same(found: tuple[list[np.ndarray], dict], expected: tuple[list[np.ndarray], dict]):
-    for one, other in zip(expected[0], found[0], strict=True):
+def _assert_same(actual: tuple[list[np.ndarray], dict], expected: tuple[list[np.ndarray], dict]):
+    for one, other in zip(expected[0], actual[0], strict=True):
         np.testing.assert_allclose(other, one, rtol=0, atol=1e-6 * np.abs(one).max())
     reported = {name: value for name, value in expected[1].items() if name != "padded_steps"}
-    assert {name: found[1][name] for name in reported} == pytest.approx(reported, rel=1e-6)
+    assert {name: actual[1][name] for name in reported} == pytest.approx(reported, rel=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -167,17 +167,17 @@ def test_evaluation_is_the_same_in_any_batches(folder, batch_size, bucketed):
     sums = trainer.evaluate(batches)
     *weights, kind, kind_bias, score, score_bias = trainer.model.get_weights()
     values = [sample.values for sample in made]
-    codes = [oracle.encode(s.values, weights, observed=s.observed) for s in made]
+    embeddings = [oracle.encode(s.values, weights, observed=s.observed) for s in made]
     entropies = [
         oracle.cross_entropy(
-            code @ kind + kind_bias, KIND.classes.index(sample.labels["kind"].decode())
+            embedding @ kind + kind_bias, KIND.classes.index(sample.labels["kind"].decode())
         )
-        for code, sample in zip(codes, made, strict=True)
+        for embedding, sample in zip(embeddings, made, strict=True)
         if "kind" in sample.labels
     ]
     squares = [
-        np.square(code @ score + score_bias - sample.labels["score"])
-        for code, sample in zip(codes, made, strict=True)
+        np.square(embedding @ score + score_bias - sample.labels["score"])
+        for embedding, sample in zip(embeddings, made, strict=True)
         if "score" in sample.labels
     ]
     outputs = [oracle.reconstruct(s.values, weights, observed=s.observed) for s in made]

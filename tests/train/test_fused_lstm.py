@@ -75,9 +75,9 @@ def test_outputs_and_gradients_are_those_of_keras(seed, lengths, extra, inputs, 
     def theirs(given: dict[str, tf.Tensor]) -> tf.Tensor:
         return layer(_repeated(given.get("constant"), given["sequences"]))
 
-    found, by_weight, by_tensor = _gradients(layer, ours, tensors, length)
+    actual, by_weight, by_tensor = _gradients(layer, ours, tensors, length)
     expected, *slopes = _gradients(layer, theirs, tensors, length)
-    np.testing.assert_allclose(found, expected, **TOLERANCE)
+    np.testing.assert_allclose(actual, expected, **TOLERANCE)
     for one, other in zip(by_weight, slopes[0], strict=True):
         np.testing.assert_allclose(one, other, **TOLERANCE)
     if constant:
@@ -85,7 +85,7 @@ def test_outputs_and_gradients_are_those_of_keras(seed, lengths, extra, inputs, 
     if features:
         slope = by_tensor["sequences"].numpy()
         np.testing.assert_allclose(slope, slopes[1]["sequences"], **TOLERANCE)
-        assert (slope[~tf.sequence_mask(length, found.shape[1]).numpy()] == 0.0).all()
+        assert (slope[~tf.sequence_mask(length, actual.shape[1]).numpy()] == 0.0).all()
 
 
 @pytest.mark.parametrize("length", [[6, 1, 4], [5], list(range(1, 41))], ids=len)
@@ -96,10 +96,10 @@ def test_outputs_are_those_of_the_oracle_without_padding(features, constant, opt
     length = np.array(length)
     tensors = _tensors(1, length, 2, features, constant)
     inputs = _repeated(tensors.get("constant"), tensors["sequences"]).numpy()
-    found = fused_lstm.run(layer, **tensors).numpy()
+    actual = fused_lstm.run(layer, **tensors).numpy()
     for row, steps in enumerate(length):
         expected = oracle.lstm(inputs[row, :steps], *layer.get_weights())
-        np.testing.assert_allclose(found[row, :steps], expected, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(actual[row, :steps], expected, rtol=0, atol=1e-6)
 
 
 def test_the_gradient_of_the_weights_is_that_of_the_oracle():
@@ -107,7 +107,7 @@ def test_the_gradient_of_the_weights_is_that_of_the_oracle():
     layer = _layer(F)
     length = np.array([4, 1])
     tensors = _tensors(2, length, 3, F, constant=False)
-    outputs, found, _ = _gradients(
+    outputs, actual, _ = _gradients(
         layer, lambda given: fused_lstm.run(layer, **given), tensors, length
     )
     share = np.sin(np.arange(outputs.size)).reshape(outputs.shape)
@@ -117,7 +117,7 @@ def test_the_gradient_of_the_weights_is_that_of_the_oracle():
         rows = zip(tensors["sequences"].numpy(), share, length, strict=True)
         return sum((s[:n] * oracle.lstm(x[:n], *weights)).sum() for x, s, n in rows)
 
-    for weight, slope in zip(weights, found, strict=True):
+    for weight, slope in zip(weights, actual, strict=True):
         for place in itertools.islice(np.ndindex(weight.shape), 0, None, 7):
             kept, slopes = weight[place], []
             for nudge in (1e-5, -1e-5):
@@ -138,13 +138,13 @@ def test_one_trace_serves_every_shape_and_an_empty_batch():
         return tape.gradient(total, [weight.value for weight in layer.trainable_variables])
 
     for rows, steps in ((2, 1), (3, 7), (0, 4)):
-        found = slopes(tf.ones([rows, steps, F]))
-        assert [(slope.numpy() != 0.0).any() for slope in found] == [
+        actual = slopes(tf.ones([rows, steps, F]))
+        assert [(slope.numpy() != 0.0).any() for slope in actual] == [
             rows > 0,
             rows > 0 and steps > 1,
             rows > 0,
         ]
-        assert np.isfinite(np.concatenate([slope.numpy().ravel() for slope in found])).all()
+        assert np.isfinite(np.concatenate([slope.numpy().ravel() for slope in actual])).all()
 
 
 NOT_SERVED = {
@@ -172,6 +172,6 @@ def test_a_mask_is_left_to_keras():
     assert fused_lstm.serves(layer)
     [sequences] = _tensors(4, np.array([5, 5]), 0, F, constant=False).values()
     mask = tf.sequence_mask([5, 2], 5)
-    found = fused_lstm.run(layer, sequences, mask=mask)
-    np.testing.assert_array_equal(found, layer(sequences, mask=mask))
-    np.testing.assert_array_equal(found[1, 2:], np.repeat(found[1:, 1], 3, axis=0))
+    actual = fused_lstm.run(layer, sequences, mask=mask)
+    np.testing.assert_array_equal(actual, layer(sequences, mask=mask))
+    np.testing.assert_array_equal(actual[1, 2:], np.repeat(actual[1:, 1], 3, axis=0))

@@ -121,8 +121,8 @@ def test_an_epoch_reports_each_head(path, tmp_path):
             assert 0 < right < labelled
             metrics["eval_accuracy"] = right / labelled
         # Nothing moved; epoch 0 reports it of the start, in any case.
-        for found in (start, epoch):
-            assert found.heads[head.name] == pytest.approx(metrics, rel=1e-6)
+        for actual in (start, epoch):
+            assert actual.heads[head.name] == pytest.approx(metrics, rel=1e-6)
 
 
 def test_each_class_is_told_by_its_place_in_the_list(path):
@@ -135,8 +135,8 @@ def test_each_class_is_told_by_its_place_in_the_list(path):
     )
     made = [Sample(values=np.ones((1, F), np.float32), labels=label) for label in labels]
     [batch] = _read(path, made)
-    found = {name: batch.labels[name].numpy().tolist() for name in batch.labels}
-    assert found == {"kind": [2, 0, 0, 1], "grade": [0, 2, 0, 1], "score": [0.5, 0.0, 0.0, 0.0]}
+    actual = {name: batch.labels[name].numpy().tolist() for name in batch.labels}
+    assert actual == {"kind": [2, 0, 0, 1], "grade": [0, 2, 0, 1], "score": [0.5, 0.0, 0.0, 0.0]}
     weight = {name: batch.label_weight[name].numpy().tolist() for name in batch.label_weight}
     assert weight == {"kind": [1, 0, 1, 1], "grade": [1, 1, 0, 1], "score": [1, 0, 0, 1]}
 
@@ -194,11 +194,11 @@ def test_without_labels_an_update_is_that_of_a_model_without_heads(path):
     """And the heads themselves stay as they are."""
     made = [Sample(values=sample.values) for sample in samples.make(2, LENGTHS)]
     expected, plain = _update((), _read(path, made, heads=()))
-    found, sums = _update(HEADS, _read(path, made))
-    for one, other in zip(expected, found[: len(expected)], strict=True):
+    actual, sums = _update(HEADS, _read(path, made))
+    for one, other in zip(expected, actual[: len(expected)], strict=True):
         assert np.abs(one).max() > 0
         np.testing.assert_array_equal(other, one)
-    assert all((change == 0.0).all() for change in found[len(expected) :])
+    assert all((change == 0.0).all() for change in actual[len(expected) :])
     assert {name: sums[name] for name in plain} == plain
     assert {mean_of(sums, f"{head.name}_loss") for head in HEADS} == {0.0}
 
@@ -209,14 +209,14 @@ def test_heads_move_the_code_by_their_weight_and_leave_the_decoder_alone(path):
     changes = []
     for weight in (0.5, 1.0):
         score = dataclasses.replace(SCORE, weight=weight)
-        found, sums = _update((score,), _read(path, made, heads=(score,)))
+        actual, sums = _update((score,), _read(path, made, heads=(score,)))
         assert sums[LOSS] == plain[LOSS]
         # The linear path's two maps come first, the one to the code and the one from it.
         encoder, decoder = (0, 1, *range(4, 9)), (2, 3, *range(9, 14))
-        for one, other in ((expected[index], found[index]) for index in decoder):
+        for one, other in ((expected[index], actual[index]) for index in decoder):
             np.testing.assert_allclose(other, one, rtol=0, atol=1e-6 * np.abs(one).max())
         changes.append(
-            np.concatenate([(found[index] - expected[index]).ravel() for index in encoder])
+            np.concatenate([(actual[index] - expected[index]).ravel() for index in encoder])
         )
     half, whole = changes
     np.testing.assert_allclose(2 * half, whole, rtol=0, atol=1e-5 * np.abs(whole).max())

@@ -46,8 +46,8 @@ def path(made, tmp_path_factory) -> str:
 def _principal(made: list[samples.Sample]) -> tuple[np.ndarray, np.ndarray]:
     """Mean [K F] and components [E, K F] of the sequences, each resampled by NumPy."""
     rows = np.stack([oracle.resample(s.values, STEPS, s.observed).ravel() for s in made])
-    found = shrinkage_pca.covariance_stats(lambda: [rows])
-    return found.mean, shrinkage_pca.components(shrinkage_pca.shrink(found, STEPS), SIZE)
+    actual = shrinkage_pca.covariance_stats(lambda: [rows])
+    return actual.mean, shrinkage_pca.components(shrinkage_pca.shrink(actual, STEPS), SIZE)
 
 
 @pytest.mark.parametrize("strategy", ["crop", "remask", "equal_length"])
@@ -74,18 +74,18 @@ def test_the_code_is_turned_and_scaled_to_a_mean_variance_of_1(made, missing, pa
     batches = samples.read(path, missing=missing)
     built.start_at(batches, seed=0)
     [batch] = batches
-    code = built.encode(batch.values, batch.length, batch.sample_weight).numpy()
+    embedding = built.encode(batch.values, batch.length, batch.sample_weight).numpy()
     mean, directions = _principal(made)
     plain = np.stack(
         [(oracle.resample(s.values, STEPS, s.observed).ravel() - mean) @ directions.T for s in made]
     )
-    np.testing.assert_allclose(code.mean(axis=0), 0.0, atol=1e-5)
+    np.testing.assert_allclose(embedding.mean(axis=0), 0.0, atol=1e-5)
 
     def distances(points: np.ndarray) -> np.ndarray:
         return np.linalg.norm(points[:, np.newaxis] - points, axis=2)
 
-    scale = distances(code).sum() / distances(plain).sum()
-    np.testing.assert_allclose(distances(code), scale * distances(plain), rtol=0, atol=1e-4)
+    scale = distances(embedding).sum() / distances(plain).sum()
+    np.testing.assert_allclose(distances(embedding), scale * distances(plain), rtol=0, atol=1e-4)
     rows = np.stack([oracle.resample(s.values, STEPS, s.observed).ravel() for s in made])
     shrunk = shrinkage_pca.shrink(shrinkage_pca.covariance_stats(lambda: [rows]), STEPS)
     variance = np.einsum("nd,de,ne->n", directions, shrunk, directions)
@@ -98,8 +98,8 @@ def test_a_code_as_long_as_the_grid_loses_nothing_of_it(size):
     values, length = samples.pad(sequences)
     built = LinearPath(features=F, steps=STEPS, size=size)
     built.start_at(_batches(values, length), seed=3)
-    code = built.encode(values, length, None)
-    np.testing.assert_allclose(built.decode(code, length, STEPS), values, rtol=0, atol=1e-5)
+    embedding = built.encode(values, length, None)
+    np.testing.assert_allclose(built.decode(embedding, length, STEPS), values, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("length", [1, 4])
@@ -107,9 +107,9 @@ def test_sequences_that_are_all_the_same_are_their_mean(length):
     values, lengths = samples.pad([np.full((length, F), 2.0, np.float32)] * 3)
     built = LinearPath(features=F, steps=STEPS, size=SIZE)
     built.start_at(_batches(values, lengths), seed=0)
-    code = built.encode(values, lengths, None)
-    np.testing.assert_allclose(code, 0.0, atol=1e-6)
-    np.testing.assert_allclose(built.decode(code, lengths, length), values, rtol=0, atol=1e-6)
+    embedding = built.encode(values, lengths, None)
+    np.testing.assert_allclose(embedding, 0.0, atol=1e-6)
+    np.testing.assert_allclose(built.decode(embedding, lengths, length), values, rtol=0, atol=1e-6)
 
 
 def test_the_same_seed_starts_the_same_and_another_turns_the_code(path, missing):
@@ -168,8 +168,8 @@ def test_a_missing_value_is_not_a_zero():
     length = tf.constant([7], tf.int64)
     weight = tf.reshape(tf.constant([1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0]), [1, 7, 1])
     expected = built.encode(line, length, None).numpy()
-    found = built.encode(line * weight, length, weight).numpy()
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    actual = built.encode(line * weight, length, weight).numpy()
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6)
     assert np.abs(built.encode(line * weight, length, None).numpy() - expected).max() > 1e-2
 
 

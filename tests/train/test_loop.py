@@ -81,13 +81,13 @@ def test_an_update_depends_only_on_the_sequences(sequences, change):
 
 
 @pytest.mark.parametrize("number", [8, 5, 1])
-def test_two_strips_of_a_batch_make_the_update_of_one(sequences, monkeypatch, number):
-    """Of a batch of one row, the first strip is empty."""
-    found = {}
-    for strips in (1, 2):
-        monkeypatch.setattr(cores, "strips", lambda strips=strips: strips)
-        found[strips] = _one_update(_dataset(sequences[:number], number))
-    for one, two in zip(found[1], found[2], strict=True):
+def test_two_shards_of_a_batch_make_the_update_of_one(sequences, monkeypatch, number):
+    """Of a batch of one row, the first shard is empty."""
+    updates = {}
+    for shards in (1, 2):
+        monkeypatch.setattr(cores, "batch_shards", lambda shards=shards: shards)
+        updates[shards] = _one_update(_dataset(sequences[:number], number))
+    for one, two in zip(updates[1], updates[2], strict=True):
         assert np.abs(one).max() > 0
         np.testing.assert_allclose(two, one, rtol=0, atol=1e-6 * np.abs(one).max())
 

@@ -191,8 +191,8 @@ def test_the_last_value_is_that_of_the_last_step_before_in_which_it_was_observed
     for row, (values, seen) in enumerate(zip(sequences, observed, strict=True)):
         values = values.astype(np.float64)
         errors = np.where(seen, oracle.last_values(values, seen) - values, 0.0)
-        found = sums[error_sum(LAST_VALUE, SQUARED)].numpy()[row]
-        np.testing.assert_allclose(found, np.square(errors).sum(axis=0), rtol=1e-12, atol=1e-12)
+        actual = sums[error_sum(LAST_VALUE, SQUARED)].numpy()[row]
+        np.testing.assert_allclose(actual, np.square(errors).sum(axis=0), rtol=1e-12, atol=1e-12)
 
 
 def test_what_a_sequence_adds_to_a_head_s_metrics_is_what_the_head_s_loss_is_made_of():
@@ -204,9 +204,9 @@ def test_what_a_sequence_adds_to_a_head_s_metrics_is_what_the_head_s_loss_is_mad
     logits = rng.normal(size=(5, 3)).astype(np.float32)
     sums = loss.head_sums_by_sequence(kind, label, tf.constant(logits), weight)
     expected = [oracle.cross_entropy(logits[row], int(label[row])) for row in (0, 2, 3)]
-    found = sums["head_kind_loss"].numpy()
-    np.testing.assert_allclose(found[[0, 2, 3]], expected, rtol=1e-12)
-    assert found[[1, 4]].tolist() == [0.0, 0.0]
+    actual = sums["head_kind_loss"].numpy()
+    np.testing.assert_allclose(actual[[0, 2, 3]], expected, rtol=1e-12)
+    assert actual[[1, 4]].tolist() == [0.0, 0.0]
     right = logits.argmax(axis=1) == label.numpy()
     assert sums["head_kind_right"].numpy().tolist() == (right * weight.numpy()).tolist()
     assert sums["head_kind_labelled"].numpy().tolist() == weight.numpy().tolist()

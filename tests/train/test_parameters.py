@@ -19,8 +19,8 @@ from ragline.pipeline.onboard import plan
     ],
 )
 def test_the_parameters_that_a_plan_names_are_those_of_the_recurrent_model(options):
-    found = TrainOptions(linear_steps=0, **options)
+    configured = TrainOptions(linear_steps=0, **options)
     features = tuple(Feature(name=name, unit=None, allow_missing=False) for name in "ab")
     columns = Columns(features=features, context={})
-    built = architecture.build(features=F, options=found, steps=4)
-    assert plan.parameters(columns, found) == pytest.approx(built.count_params(), rel=0.02)
+    built = architecture.build(features=F, options=configured, steps=4)
+    assert plan.parameters(columns, configured) == pytest.approx(built.count_params(), rel=0.02)

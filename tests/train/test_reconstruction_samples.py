@@ -51,8 +51,8 @@ def shown(made, autoencoder, tmp_path_factory):
 def _alone(autoencoder, sample) -> np.ndarray:
     values, length = tf.constant(sample.values[np.newaxis]), tf.constant([len(sample.values)])
     weight = tf.constant(sample.observed[np.newaxis].astype(np.float32))
-    code = autoencoder.encode(values, length, weight=weight)
-    return autoencoder.decode(code, values, length).values.numpy()[0]
+    embedding = autoencoder.encode(values, length, weight=weight)
+    return autoencoder.decode(embedding, values, length).values.numpy()[0]
 
 
 def test_errors_are_those_of_each_sequence_alone(made, autoencoder, shown):
@@ -73,12 +73,12 @@ def test_errors_are_those_of_each_sequence_alone(made, autoencoder, shown):
 
 
 def test_a_reconstruction_has_the_steps_of_its_sequence_and_no_padding(made, autoencoder, shown):
-    found = {one["which"]: one for one in shown[0]["reconstructions"]}
-    assert [*found] == ["best", "median", "worst"]
+    actual = {one["which"]: one for one in shown[0]["reconstructions"]}
+    assert [*actual] == ["best", "median", "worst"]
     errors = [e for e in shown[0]["sequences"]["mse"] if e is not None]
-    assert found["best"]["mse"] == min(errors)
-    assert found["worst"]["mse"] == max(errors)
-    for one in found.values():
+    assert actual["best"]["mse"] == min(errors)
+    assert actual["worst"]["mse"] == max(errors)
+    for one in actual.values():
         sample = made[int(one["sequence_id"][1:])]
         outputs = _alone(autoencoder, sample)
         for place, name in enumerate("ab"):
@@ -91,40 +91,40 @@ def test_a_reconstruction_has_the_steps_of_its_sequence_and_no_padding(made, aut
 
 def test_the_plane_is_that_of_scikit_learn():
     points = np.random.default_rng(0).normal(size=(50, 5)) * [5, 3, 1, 1, 1]
-    found, shares = reconstruction_samples.project_to_plane(points)
+    actual, shares = reconstruction_samples.project_to_plane(points)
     fitted = PCA(2).fit(points)
-    np.testing.assert_allclose(np.abs(found), np.abs(fitted.transform(points)), atol=1e-9)
+    np.testing.assert_allclose(np.abs(actual), np.abs(fitted.transform(points)), atol=1e-9)
     np.testing.assert_allclose(shares, fitted.explained_variance_ratio_, atol=1e-9)
 
 
 @pytest.mark.parametrize("points", [np.zeros((0, 3)), np.ones((1, 3)), np.full((4, 3), np.nan)])
 def test_a_plane_of_nothing_is_nothing(points):
-    found, shares = reconstruction_samples.project_to_plane(points)
-    assert (found == 0).all() and shares == [0.0, 0.0]
+    actual, shares = reconstruction_samples.project_to_plane(points)
+    assert (actual == 0).all() and shares == [0.0, 0.0]
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(0, 10)), max_size=12))
 def test_best_median_and_worst(errors):
-    found = reconstruction_samples.choose_samples(errors, [1] * len(errors))
+    actual = reconstruction_samples.choose_samples(errors, [1] * len(errors))
     there = sorted(error for error in errors if error is not None)
-    assert len(set(found.values())) == len(found) == min(3, len(there))
+    assert len(set(actual.values())) == len(actual) == min(3, len(there))
     if there:
-        assert errors[found["worst"]] == there[-1]
+        assert errors[actual["worst"]] == there[-1]
     if len(there) > 2:
-        assert errors[found["best"]] == there[0]
-        assert errors[found["median"]] == there[len(there) // 2]
+        assert errors[actual["best"]] == there[0]
+        assert errors[actual["median"]] == there[len(there) // 2]
 
 
 def test_the_projector_has_a_line_a_sequence(shown, tmp_path):
-    sequences, codes = shown
+    sequences, embeddings = shown
     sequences["sequences"]["sequence_id"][0] = "tab\tand\nline"
-    reconstruction_samples.write_projector(tmp_path, sequences, codes)
+    reconstruction_samples.write_projector(tmp_path, sequences, embeddings)
     tensors = [line.split("\t") for line in (tmp_path / "tensors.tsv").read_text().splitlines()]
-    np.testing.assert_allclose(np.array(tensors, float), codes, rtol=1e-6)
+    np.testing.assert_allclose(np.array(tensors, float), embeddings, rtol=1e-6)
     heading, first, *rest = (tmp_path / "metadata.tsv").read_text().splitlines()
     assert heading.split("\t") == ["sequence_id", "length", "mse", "kind"]
     assert first.startswith("tab and line\t")
-    assert len(rest) == len(codes) - 1
+    assert len(rest) == len(embeddings) - 1
 
 
 def test_long_sequences_are_drawn_where_there_are_three():

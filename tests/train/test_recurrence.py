@@ -18,18 +18,18 @@ def test_tanh_and_sigmoid_are_within_four_units_in_the_last_place():
         (recurrence._add_tanh, np.tanh(x.astype(np.float64))),
         (recurrence._add_sigmoid, scipy.special.expit(x.astype(np.float64))),
     ):
-        found = x.copy()
-        added(found, np.zeros_like(x))
+        actual = x.copy()
+        added(actual, np.zeros_like(x))
         # A sigmoid near 0 is a half less a half: as near as 1 is.
         scale = np.abs(exact) if added is recurrence._add_tanh else 1.0
-        np.testing.assert_array_less(np.abs(found - exact), 4 * ULP * scale + 1e-44)
-        assert np.abs(found).max() <= 1.0 + ULP
+        np.testing.assert_array_less(np.abs(actual - exact), 4 * ULP * scale + 1e-44)
+        assert np.abs(actual).max() <= 1.0 + ULP
 
 
 def test_nan_stays_nan_and_infinity_saturates():
-    found = np.array([np.nan, np.inf, -np.inf], np.float32)
-    recurrence._add_tanh(found, np.zeros(3, np.float32))
-    np.testing.assert_array_equal(found, [np.nan, 1.0, -1.0])
+    actual = np.array([np.nan, np.inf, -np.inf], np.float32)
+    recurrence._add_tanh(actual, np.zeros(3, np.float32))
+    np.testing.assert_array_equal(actual, [np.nan, 1.0, -1.0])
     inputs = np.zeros((3, 2, 4), np.float32)
     inputs[1, 0] = np.nan
     outputs, *_ = recurrence.forward(inputs, np.ones((1, 4), np.float32), 3)
@@ -41,18 +41,18 @@ def test_nan_stays_nan_and_infinity_saturates():
 def test_a_product_is_numpys_whatever_its_size(rows, inner, columns):
     rng = np.random.default_rng(0)
     left, right = rng.normal(size=(rows, inner)), rng.normal(size=(inner, columns))
-    found = np.full((rows, columns), np.nan, np.float32)
+    actual = np.full((rows, columns), np.nan, np.float32)
     block = np.empty((recurrence._ROWS, recurrence._COLUMNS), np.float32)
     weights = recurrence._blocks(right.astype(np.float32))
-    recurrence._product(left.astype(np.float32), weights, block, found)
-    np.testing.assert_allclose(found, left @ right, rtol=0, atol=4 * ULP * inner)
+    recurrence._product(left.astype(np.float32), weights, block, actual)
+    np.testing.assert_allclose(actual, left @ right, rtol=0, atol=4 * ULP * inner)
 
 
 def test_arrays_are_where_tensorflow_takes_them_without_a_copy():
     inputs, recurrent = np.zeros((3, 5, 28), np.float32), np.zeros((7, 28), np.float32)
     outputs, gates, cells = recurrence.forward(inputs, recurrent, 3)
-    found = recurrence.backward(outputs, recurrent, gates, cells)
-    assert [array.ctypes.data % 64 for array in (outputs, gates, cells, found)] == [0] * 4
+    actual = recurrence.backward(outputs, recurrent, gates, cells)
+    assert [array.ctypes.data % 64 for array in (outputs, gates, cells, actual)] == [0] * 4
 
 
 def _doubled(x):
@@ -70,6 +70,6 @@ def test_without_a_place_for_a_cache_it_is_compiled_all_the_same(monkeypatch):
 def test_what_is_prepared_is_what_tensorflow_calls():
     recurrence.prepare()
     inputs, recurrent = tf.zeros([3, 5, 28]), tf.zeros([7, 28])
-    found = tf.numpy_function(recurrence.forward, [inputs, recurrent, 3], [tf.float32] * 3)
-    tf.numpy_function(recurrence.backward, [found[0], recurrent, *found[1:]], tf.float32)
+    actual = tf.numpy_function(recurrence.forward, [inputs, recurrent, 3], [tf.float32] * 3)
+    tf.numpy_function(recurrence.backward, [actual[0], recurrent, *actual[1:]], tf.float32)
     assert len(recurrence._forward.signatures) == len(recurrence._backward.signatures) == 1

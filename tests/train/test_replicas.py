@@ -13,7 +13,7 @@ SCRIPT = pathlib.Path(__file__).with_name("train_on_replicas.py")
 
 
 @pytest.fixture(scope="module")
-def found() -> dict:
+def results() -> dict:
     done = python(SCRIPT)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])
@@ -26,8 +26,8 @@ def found() -> dict:
         ("categories", (LOSS, category_term("activity"), category_term("code"))),
     ],
 )
-def test_two_replicas_in_two_parts_make_the_update_of_one(found, case, terms):
-    done = found[case]
+def test_two_replicas_in_two_parts_make_the_update_of_one(results, case, terms):
+    done = results[case]
     one, two, control = (np.array(done[name]["change"]) for name in ("one", "two", "control"))
     assert [done[name]["replicas"] for name in ("one", "two")] == [1, 2]
     np.testing.assert_allclose(two, one, rtol=0, atol=1e-6 * np.abs(one).max())
@@ -38,5 +38,5 @@ def test_two_replicas_in_two_parts_make_the_update_of_one(found, case, terms):
     assert np.abs(control - one).max() > 0.1 * np.abs(one).max()
 
 
-def test_a_head_has_its_labels_on_one_replica_alone(found):
-    assert found["heads"]["one"]["sums"]["kind_loss_count"] == 2
+def test_a_head_has_its_labels_on_one_replica_alone(results):
+    assert results["heads"]["one"]["sums"]["kind_loss_count"] == 2

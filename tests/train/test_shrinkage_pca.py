@@ -29,14 +29,14 @@ def _separable(rows: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("mean", [0.0, 1e6])
 def test_moments_do_not_depend_on_the_parts(size, mean):
     rows = _rows(50, mean=mean)
-    found = shrinkage_pca.covariance_stats(
+    computed = shrinkage_pca.covariance_stats(
         lambda: (rows[at : at + size] for at in range(0, 50, size))
     )
     centred = rows - rows.mean(axis=0)
-    assert found.rows == 50
-    np.testing.assert_allclose(found.mean, rows.mean(axis=0), rtol=1e-12)
-    np.testing.assert_allclose(found.covariance, np.cov(rows.T, bias=True), rtol=1e-7, atol=1e-9)
-    assert found.spread == pytest.approx(np.mean(np.linalg.norm(centred, axis=1) ** 4), rel=1e-7)
+    assert computed.rows == 50
+    np.testing.assert_allclose(computed.mean, rows.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(computed.covariance, np.cov(rows.T, bias=True), rtol=1e-7, atol=1e-9)
+    assert computed.spread == pytest.approx(np.mean(np.linalg.norm(centred, axis=1) ** 4), rel=1e-7)
 
 
 @pytest.mark.parametrize("number", [5, 40, 10_000])
@@ -47,8 +47,8 @@ def test_the_share_is_ledoit_and_wolfs(number):
     centred = rows - rows.mean(axis=0)
     noise = np.mean([np.square(np.outer(x, x) - covariance).sum() for x in centred]) / number
     share = min(noise / np.square(covariance - target).sum(), 1.0)
-    found = shrinkage_pca.shrink(shrinkage_pca.covariance_stats(lambda: [rows]), STEPS)
-    np.testing.assert_allclose(found, (1 - share) * covariance + share * target, rtol=1e-9)
+    computed = shrinkage_pca.shrink(shrinkage_pca.covariance_stats(lambda: [rows]), STEPS)
+    np.testing.assert_allclose(computed, (1 - share) * covariance + share * target, rtol=1e-9)
     assert 0.01 < share < 1.0 if number < 50 else share < 0.01
 
 
@@ -65,21 +65,21 @@ def test_few_rows_are_better_told_by_the_shrunk_covariance():
     maps = [rng.normal(size=(size, size)) for size in (STEPS, FEATURES)]
     drawn = rng.normal(size=(1020, STEPS, FEATURES))
     rows = np.einsum("ij,njk,lk->nil", maps[0], drawn, maps[1]).reshape(-1, D)
-    found = shrinkage_pca.covariance_stats(lambda: [rows[:20]])
+    computed = shrinkage_pca.covariance_stats(lambda: [rows[:20]])
 
     def left_over(covariance: np.ndarray) -> float:
         directions = shrinkage_pca.components(covariance, 4)
-        rest = rows[20:] - found.mean
+        rest = rows[20:] - computed.mean
         return float(np.square(rest - rest @ directions.T @ directions).mean())
 
-    shrunk = shrinkage_pca.shrink(found, STEPS)
-    assert left_over(shrunk) < 0.99 * left_over(found.covariance)
+    shrunk = shrinkage_pca.shrink(computed, STEPS)
+    assert left_over(shrunk) < 0.99 * left_over(computed.covariance)
 
 
 @pytest.mark.parametrize("size", [1, 5, D, D + 3])
 def test_the_components_span_those_of_scikit_learn(size):
     rows = _rows(200)
-    found = shrinkage_pca.components(np.cov(rows.T, bias=True), size)
+    computed = shrinkage_pca.components(np.cov(rows.T, bias=True), size)
     expected = PCA(min(size, D), svd_solver="full").fit(rows).components_
-    np.testing.assert_allclose(found.T @ found, expected.T @ expected, rtol=0, atol=1e-9)
-    np.testing.assert_allclose(found @ found.T, np.eye(len(expected)), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(computed.T @ computed, expected.T @ expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(computed @ computed.T, np.eye(len(expected)), rtol=0, atol=1e-12)

@@ -75,18 +75,18 @@ def test_tfx_searches_and_the_trainer_takes_what_was_best(fn_args, tmp_path):
         given = {**vars(fn_args), "custom_config": custom, "eval_files": eval_files}
         result = tuner_fn(SimpleNamespace(**given))
         result.tuner.search(**result.fit_kwargs)
-        found = {}
+        outputs = {}
         for key, kind in (
             ("best_hyperparameters", standard_artifacts.HyperParameters),
             ("tuner_results", standard_artifacts.TunerResults),
         ):
-            found[key] = kind()
-            found[key].uri = str(tmp_path / name / key)
+            outputs[key] = kind()
+            outputs[key].uri = str(tmp_path / name / key)
         executor.write_best_hyperparameters(
-            result.tuner, {key: [artifact] for key, artifact in found.items()}
+            result.tuner, {key: [artifact] for key, artifact in outputs.items()}
         )
-        [best] = pathlib.Path(found["best_hyperparameters"].uri).iterdir()
-        trials = pathlib.Path(found["tuner_results"].uri, TRIALS_FILE)
+        [best] = pathlib.Path(outputs["best_hyperparameters"].uri).iterdir()
+        trials = pathlib.Path(outputs["tuner_results"].uri, TRIALS_FILE)
         return json.loads(best.read_text()), json.loads(trials.read_text())
 
     best, trials = searched("first", fn_args.eval_files)

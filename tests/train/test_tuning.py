@@ -62,41 +62,43 @@ def search(tmp_path) -> Callable[..., tuple[Search, list[Mapping[str, Any]]]]:
     numbers = itertools.count()
 
     def run(trials: int, error_of=_error, known="known", options=OPTIONS):
-        asked = []
+        settings = []
 
         def asking(number: int, values: Mapping[str, Any]) -> float:
-            asked.append(dict(values))
+            settings.append(dict(values))
             return error_of(number, values)
 
-        found = Search(
+        searched = Search(
             options=options,
             trials=trials,
             error_of=asking,
             known_errors_file=tmp_path / known,
             directory=tmp_path / str(next(numbers)),
         )
-        found.search()
-        return found, asked
+        searched.search()
+        return searched, settings
 
     return run
 
 
-def _best(found: Search) -> Mapping[str, Any]:
-    return found.get_best_hyperparameters()[0].values
+def _best(searched: Search) -> Mapping[str, Any]:
+    return searched.get_best_hyperparameters()[0].values
 
 
 def test_the_first_setting_is_the_configured_one_and_the_best_is_of_the_lowest_error(search):
-    found, asked = search(12)
-    assert len(asked) == 12
-    assert asked[0] == CONFIGURED
-    for setting in asked[1:]:
+    searched, settings = search(12)
+    assert len(settings) == 12
+    assert settings[0] == CONFIGURED
+    for setting in settings[1:]:
         lowest, highest = search_space.LEARNING_RATE
         assert lowest <= setting["learning_rate"] <= highest
         for name, values in search_space.choices(OPTIONS).items():
             assert setting[name] in values
-    assert _best(found) == min(asked, key=lambda setting: search_space.rounded(_error(0, setting)))
+    assert _best(searched) == min(
+        settings, key=lambda setting: search_space.rounded(_error(0, setting))
+    )
     for name, values in search_space.choices(OPTIONS).items():
-        assert {setting[name] for setting in asked} > {values[0]}
+        assert {setting[name] for setting in settings} > {values[0]}
 
 
 @pytest.mark.parametrize("seed", [0, 3])
@@ -120,30 +122,30 @@ def test_what_is_known_is_not_tried_again(search, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         search(4, cut_off)
     whole, _ = search(7, known="whole")
-    _, asked = search(4)
-    assert len(asked) == 2
-    longer, asked = search(7)
-    assert len(asked) == 3
+    _, settings = search(4)
+    assert len(settings) == 2
+    longer, settings = search(7)
+    assert len(settings) == 3
     assert _best(longer) == _best(whole)
-    _, asked = search(7)
-    assert asked == []
+    _, settings = search(7)
+    assert settings == []
     (tmp_path / "known").write_bytes(b'{"torn')
-    again, asked = search(7)
-    assert len(asked) == 7
+    again, settings = search(7)
+    assert len(settings) == 7
     assert _best(again) == _best(whole)
 
 
 def test_of_settings_that_are_no_better_the_configured_one_is_taken(search):
-    found, _ = search(4, lambda number, _: 0.5 - 1e-9 * number)
-    assert _best(found) == CONFIGURED
+    searched, _ = search(4, lambda number, _: 0.5 - 1e-9 * number)
+    assert _best(searched) == CONFIGURED
 
 
 def test_a_setting_whose_training_diverged_is_not_taken(search):
-    found, _ = search(2, lambda number, _: 7.0 if number else float("nan"))
-    assert _best(found) != CONFIGURED
-    again, asked = search(2)
-    assert asked == []
-    assert _best(again) == _best(found)
+    searched, _ = search(2, lambda number, _: 7.0 if number else float("nan"))
+    assert _best(searched) != CONFIGURED
+    again, settings = search(2)
+    assert settings == []
+    assert _best(again) == _best(searched)
 
 
 def test_a_defect_stops_the_search_and_keeps_its_cause(search):

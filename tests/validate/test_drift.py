@@ -40,15 +40,15 @@ def _moments(sequences: list[dict[str, np.ndarray]]) -> span_stats.Moments:
 
 def _sequences(seed: int, mean: float, std: float, share: float) -> list[dict[str, np.ndarray]]:
     rng = np.random.default_rng(seed)
-    found = []
+    drifted = []
     for length in rng.integers(1, 40, size=50):
         values = {
             name: rng.normal(mean, std, size=length).astype(np.float32).astype(np.float64)
             for name in ("x", "y")
         }
         values["x"][rng.random(length) < share] = np.nan
-        found.append(values)
-    return found
+        drifted.append(values)
+    return drifted
 
 
 @pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (1e6, 0.1), (-3.0, 1e-3)])
@@ -58,12 +58,12 @@ def test_the_figures_are_those_of_the_values(mean: float, std: float) -> None:
         "2": _sequences(2, mean, 2 * std, 0.1),
         "3": _sequences(3, mean + std, 3 * std, 0.4),
     }
-    found = drift.measure({span: _moments(of) for span, of in spans.items()})
-    assert (found["span"], found["others"]) == ("3", ["1", "2"])
+    drifted = drift.measure({span: _moments(of) for span, of in spans.items()})
+    assert (drifted["span"], drifted["others"]) == ("3", ["1", "2"])
     for name in ("x", "y"):
         newest = np.concatenate([values[name] for values in spans["3"]])
         others = np.concatenate([values[name] for span in "12" for values in spans[span]])
-        of = found["columns"][name]
+        of = drifted["columns"][name]
         scale = np.nanstd(others)
         shift = (np.nanmean(newest) - np.nanmean(others)) / scale
         assert of["shift"] == pytest.approx(shift, rel=1e-6)
@@ -73,7 +73,7 @@ def test_the_figures_are_those_of_the_values(mean: float, std: float) -> None:
     lengths = {span: [len(values["x"]) for values in of] for span, of in spans.items()}
     others = np.array(lengths["1"] + lengths["2"], np.float64)
     shift = (np.mean(lengths["3"]) - others.mean()) / others.std()
-    assert found["columns"]["length"]["shift"] == pytest.approx(shift, rel=1e-9)
+    assert drifted["columns"]["length"]["shift"] == pytest.approx(shift, rel=1e-9)
 
 
 def test_one_span_has_nothing_beside_it() -> None:
@@ -106,10 +106,10 @@ def test_each_bound_has_its_line() -> None:
         "c": {"shift": 1.0, "spread": 3.0, "missing": 0.2},
         "d": {"shift": None, "spread": None, "missing": 0.0},
     }
-    found = {"span": "7", "others": ["5", "6"], "columns": columns}
-    lines = drift.describe_drift(found, DriftOptions())
+    drifted = {"span": "7", "others": ["5", "6"], "columns": columns}
+    lines = drift.describe_drift(drifted, DriftOptions())
     assert [line.split(": ")[1] for line in lines] == ["'a'"] * 3 + ["'b'"] * 3
     assert all(line.startswith("span 7 beside 5, 6: ") for line in lines)
     assert "moved by -1.01 standard deviations, more than drift.max_shift = 1" in lines[0]
     loose = dataclasses.replace(DriftOptions(), max_shift=math.inf, max_spread=9.0, max_missing=1.0)
-    assert drift.describe_drift(found, loose) == []
+    assert drift.describe_drift(drifted, loose) == []

@@ -34,11 +34,11 @@ SEQUENCES = 30
 def _examples(seed: int) -> list[tf.train.Example]:
     """Records as ingest writes them, with missing values where the schema allows them."""
     random = np.random.default_rng(seed)
-    found = []
+    made = []
     for number in range(SEQUENCES):
         values = {name: random.normal(size=number % 7 + 1) for name in COLUMNS.names}
         values["heart_rate"][0] = np.nan
-        found.append(
+        made.append(
             Record(
                 number=number,
                 sequence_id=f"{seed}-{number}",
@@ -49,7 +49,7 @@ def _examples(seed: int) -> list[tf.train.Example]:
                 context={"label": "circle"} if number % 2 else {},
             )
         )
-    records = encode_chunk(of_records(found, COLUMNS), COLUMNS)
+    records = encode_chunk(of_records(made, COLUMNS), COLUMNS)
     return [tf.train.Example.FromString(record) for record in records]
 
 
@@ -191,26 +191,28 @@ def test_a_span_that_drifted_too_far_stops_the_run(
 
 
 def test_a_finding_of_several_reasons_is_one_line() -> None:
-    found = anomalies_pb2.Anomalies()
-    info = found.anomaly_info["ax"]
+    anomalies = anomalies_pb2.Anomalies()
+    info = anomalies.anomaly_info["ax"]
     info.reason.add(short_description="First", description="one thing")
     info.reason.add(short_description="Second", description="another")
-    assert gate.describe_anomalies({"eval": found}) == [
+    assert gate.describe_anomalies({"eval": anomalies}) == [
         "eval: feature 'ax': First: one thing; Second: another"
     ]
 
 
 def test_a_finding_without_reasons_is_described() -> None:
-    found = anomalies_pb2.Anomalies()
-    found.anomaly_info["ax"].short_description = "Odd"
-    found.anomaly_info["ax"].description = "nobody knows why"
-    found.anomaly_info["ax"].severity = anomalies_pb2.AnomalyInfo.WARNING
-    assert gate.describe_anomalies({"eval": found}) == ["eval: feature 'ax': Odd: nobody knows why"]
+    anomalies = anomalies_pb2.Anomalies()
+    anomalies.anomaly_info["ax"].short_description = "Odd"
+    anomalies.anomaly_info["ax"].description = "nobody knows why"
+    anomalies.anomaly_info["ax"].severity = anomalies_pb2.AnomalyInfo.WARNING
+    assert gate.describe_anomalies({"eval": anomalies}) == [
+        "eval: feature 'ax': Odd: nobody knows why"
+    ]
 
 
 def test_a_finding_on_the_whole_data_set_names_no_feature() -> None:
-    found = anomalies_pb2.Anomalies()
-    found.dataset_anomaly_info.short_description = "Low num examples"
-    found.dataset_anomaly_info.description = "30 < 100"
-    lines = gate.describe_anomalies({"train": anomalies_pb2.Anomalies(), "eval": found})
+    anomalies = anomalies_pb2.Anomalies()
+    anomalies.dataset_anomaly_info.short_description = "Low num examples"
+    anomalies.dataset_anomaly_info.description = "30 < 100"
+    lines = gate.describe_anomalies({"train": anomalies_pb2.Anomalies(), "eval": anomalies})
     assert lines == ["eval: Low num examples: 30 < 100"]
