@@ -51,7 +51,7 @@ def test_the_page_draws_all_its_plots_without_a_complaint_or_a_request(browser, 
 def test_a_report_draws_from_its_work_directory_and_is_sent_with_all_inside(browser, tmp_path):
     """Two runs have one script; the work directory may be moved; a page that left it says so."""
     for run_id in ("20260101", "20260102"):
-        html_page.write(tmp_path / "work" / "runs" / run_id, summary(), EXHIBIT)
+        html_page.write(tmp_path / "work" / "runs" / run_id, summary(), SAMPLES)
         write_json(tmp_path / "work" / "runs" / run_id / "summary.json", summary())
     (tmp_path / "work").rename(tmp_path / "moved")
     [script] = (tmp_path / "moved").glob("*.js")

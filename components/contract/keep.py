@@ -11,8 +11,8 @@ class KeepOptions:
     Attributes:
       artifacts: of so many of the newest runs, and of those that made what is served, all artifacts
         stay, and so does what is cached; 31 are a month of nights.
-      reports: of so many of the newest runs stay `report.html` and `exhibit.json`, from which
-        `ragline report` writes it anew; `summary.json` and `config.toml` of all.
+      reports: of so many of the newest runs stay `report.html` and `reconstruction_samples.json`,
+        from which `ragline report` writes it anew; `summary.json` and `config.toml` of all.
       logs: of so many of the newest runs stays `log.txt`.
       quarantine: of so many of the newest runs stay the rejected records.
     """

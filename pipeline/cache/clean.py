@@ -23,10 +23,10 @@ from ragline.pipeline.config import Config, ConfigError
 from ragline.pipeline.runs import workdir
 from ragline.pipeline.runs.preflight import DATABASE
 from ragline.pipeline.runs.workdir import (
-    EXHIBIT_FILE,
     LOG_FILE,
     REPORT_FILE,
     RUNS,
+    SAMPLES_FILE,
     SERVING,
     SUMMARY_FILE,
 )
@@ -126,7 +126,7 @@ def _files(config: Config, folder: pathlib.Path) -> Iterator[Item]:
     keep = config.keep
     kinds = (
         (keep.reports, lambda run: run / REPORT_FILE),
-        (keep.reports, lambda run: run / EXHIBIT_FILE),
+        (keep.reports, lambda run: run / SAMPLES_FILE),
         (keep.logs, lambda run: run / LOG_FILE),
         (keep.quarantine, lambda run: folder.joinpath(_REJECTED[0], run.name, _REJECTED[1])),
     )

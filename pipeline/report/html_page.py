@@ -100,7 +100,7 @@ def write(
     Args:
       folder: runs/<run id> of a work directory; any other gets a page with the script inside.
       summary: what summary.json holds.
-      exhibit: see `render`.
+      samples: see `render`.
 
     Raises:
       OSError: the folder cannot be written to.

@@ -300,7 +300,9 @@ def pipeline_of(
     )
 
 
-def _baseline_model(config: Config, serving: pathlib.Path, stated: pathlib.Path) -> "BaselineModel | None":
+def _baseline_model(
+    config: Config, serving: pathlib.Path, stated: pathlib.Path
+) -> "BaselineModel | None":
     """The newest version that the ledger knows, its path as a stage is given it.
 
     Of no other is the model loaded.

@@ -98,9 +98,11 @@ def test_a_blessed_model_that_cannot_answer_is_told_and_stops_nothing(folder, tm
 
 
 def test_a_blessed_model_of_other_columns_is_not_even_loaded(folder, tmp_path):
-    found = raw_records.read(folder, COLUMNS)
-    newest = baseline_model.Blessed(version=7, path="gone", digest="x", unlike="it takes b")
-    state, answer = baseline_scores.ask_newest(newest, tmp_path, found, found)
+    read_records = raw_records.read(folder, COLUMNS)
+    newest = baseline_model.BaselineModel(version=7, path="gone", digest="x", unlike="it takes b")
+    state, answer = baseline_scores.score_baseline_model(
+        newest, tmp_path, read_records, read_records
+    )
     assert (state, answer) == ({"state": "not_compared", "version": 7, "why": "it takes b"}, None)
 
 

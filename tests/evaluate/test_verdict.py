@@ -287,8 +287,8 @@ def test_a_feature_of_which_nothing_counts_is_said_and_is_not_called_constant():
     table = _table()
     table["model"]["overall"]["variance/b"] = _numbers(0.0) | {"count": 0.0}
     judged = judge(table, FIRST, Rules())
-    found = to_dict(judged, [], table, BESIDE)
-    assert found["constant_features"] == []
-    [*reasons, told] = found["reasons"]
+    actual = to_dict(judged, [], table, BESIDE)
+    assert actual["constant_features"] == []
+    [*reasons, sentence] = actual["reasons"]
     assert reasons == [*judged.reasons]
-    assert told.startswith("'b' has no part in the metrics: train or eval has no value of it")
+    assert sentence.startswith("'b' has no part in the metrics: train or eval has no value of it")

@@ -56,7 +56,7 @@ class Made:
         self._store.put_attributions_and_associations([], [link])
         runs = self.folder / "runs" / run_id
         write_json(runs / "summary.json", {"run_id": run_id})
-        for name in ("report.html", "exhibit.json", "log.txt", "config.toml"):
+        for name in ("report.html", "reconstruction_samples.json", "log.txt", "config.toml"):
             write_text(runs / name, "12345")
         write_text(self.folder / "quarantine" / run_id / "rejected.jsonl", "{}\n")
         return path
@@ -124,7 +124,7 @@ def test_what_is_removed_is_what_was_listed(made):
         paths[0]: 1000,
         paths[1]: 1000,
         runs / _id(1) / "report.html": 5,
-        runs / _id(1) / "exhibit.json": 5,
+        runs / _id(1) / "reconstruction_samples.json": 5,
         **{runs / _id(day) / "log.txt": 5 for day in (1, 2)},
         **{rejected / _id(day) / "rejected.jsonl": 3 for day in (1, 2, 3)},
     }

@@ -57,12 +57,12 @@ def test_a_file_that_is_touched_shows_in_the_stamps(config, tmp_path):
 
 @pytest.mark.parametrize("text", GARBAGE)
 def test_what_is_no_posted_training_is_not_joined_and_not_removed(tmp_path, text):
-    posted: pathlib.Path = tmp_path / multiworker.JOB_FILE
-    posted.write_text(text)
-    assert multiworker._read(posted) == ""
-    multiworker._withdraw(posted)
-    assert posted.read_text() == text
-    state.write(posted, "posted training", {"id": "x"})
-    assert multiworker._read(posted) == '{"id": "x"}'
-    multiworker._withdraw(posted)
+    job_file: pathlib.Path = tmp_path / multiworker.JOB_FILE
+    job_file.write_text(text)
+    assert multiworker._read_job(job_file) == ""
+    multiworker._withdraw(job_file)
+    assert job_file.read_text() == text
+    state.write(job_file, "posted training", {"id": "x"})
+    assert multiworker._read_job(job_file) == '{"id": "x"}'
+    multiworker._withdraw(job_file)
     assert [path.name for path in tmp_path.iterdir()] == ["training.json.set-aside-1"]

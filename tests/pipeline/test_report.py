@@ -441,10 +441,10 @@ def test_what_stands_where_the_script_would_is_left(tmp_path: pathlib.Path) -> N
     """The page then has the script inside."""
     folder = tmp_path / "runs" / "20260102"
     folder.mkdir(parents=True)
-    assert "<script src=" in html_page.write(folder, summary(), EXHIBIT).read_text()
+    assert "<script src=" in html_page.write(folder, summary(), SAMPLES).read_text()
     [script] = tmp_path.glob("*.js")
     script.write_text("mine")
-    page = html_page.write(folder, summary(), EXHIBIT).read_text()
+    page = html_page.write(folder, summary(), SAMPLES).read_text()
     assert script.read_text() == "mine"
     assert "<script src=" not in page
     assert len(page) > 3_000_000

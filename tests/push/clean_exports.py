@@ -82,7 +82,7 @@ def analyse(
         "context": list(columns.context),
         "allow_missing": columns.allow_missing,
         "categories": [dataclasses.asdict(category) for category in columns.categories],
-        "max_words": 100,
+        "max_tokens": 100,
     }
     source = tfxio.TFExampleBeamRecord(
         physical_format="inmem", telemetry_descriptors=["test"], schema=schema
