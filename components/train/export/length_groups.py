@@ -13,7 +13,7 @@ import tensorflow as tf
 
 # Of a group's states. What a graph takes beside them grows with the request.
 _BYTES = 1 << 25
-# What a layer holds of a step: gates, states and their copies in both strips, and its inputs.
+# What a layer holds of a step: gates, states and their copies in both shards, and its inputs.
 _STATES, _INPUTS = 10, 4
 _FEWEST_STEPS = 1_024
 

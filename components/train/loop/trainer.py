@@ -88,8 +88,7 @@ class Trainer:
     Attributes:
       model: the model; its weights change with each update.
       optimizer: Adam.
-      averages: moving averages of the trainable weights, in the model's order; see
-        `TrainOptions.averaging`.
+      averages: of the trainable weights, in the model's order; see `TrainOptions.averaging`.
       heads: supervised outputs on the embedding.
       categories: names of the categorical columns.
     """
@@ -181,10 +180,7 @@ class Trainer:
         variables = self.model.trainable_variables
 
         def gather() -> list[tf.Tensor]:
-            values = [
-                tf.constant(own_id, tf.int64),
-                *(variable.value for variable in variables),
-            ]
+            values = [tf.constant(own_id, tf.int64), *(each.value for each in variables)]
             stacked = [tf.identity(value)[tf.newaxis] for value in values]
             return tf.distribute.get_replica_context().all_gather(stacked, axis=0)
 
@@ -252,9 +248,7 @@ class Trainer:
             with tf.GradientTape() as tape:
                 part_totals = self._totals(_rows(batch, part, parts))
                 means = map(masked_mean, part_totals, global_counts)
-                objective = tf.add_n(
-                    [weight * mean for weight, mean in zip(weights, means, strict=True)]
-                )
+                objective = tf.add_n([w * mean for w, mean in zip(weights, means, strict=True)])
             # As tensors: the gradient of an embedding lists only the rows that were read.
             slopes = [tf.convert_to_tensor(slope) for slope in tape.gradient(objective, variables)]
             return part + 1, _add(totals, part_totals), _add(gradients, slopes)
@@ -324,12 +318,9 @@ class Trainer:
         self, batch: Batch, training: bool
     ) -> tuple[architecture.Reconstruction, list[tf.Tensor]]:
         """Return the reconstruction, and each head's outputs."""
-        embedding = self.model.encode(
-            batch.values, batch.length, training, batch.token_ids, batch.sample_weight
-        )
-        outputs = self.model.decode(
-            embedding, batch.values, batch.length, training, batch.token_ids
-        )
+        values, ids = batch.values, batch.token_ids
+        embedding = self.model.encode(values, batch.length, training, ids, batch.sample_weight)
+        outputs = self.model.decode(embedding, values, batch.length, training, ids)
         return outputs, [head(embedding) for head in self.model.heads]
 
     def _term_names(self) -> tuple[str, ...]:
@@ -355,9 +346,8 @@ class Trainer:
 
     def _sum_shards(self, sums_of: Callable[[Batch], Any], batch: Batch) -> Any:
         """Add up the sums of a batch's shards; see `cores`."""
-        shard_sums = [
-            sums_of(_rows(batch, shard, self._batch_shards)) for shard in range(self._batch_shards)
-        ]
+        shards = self._batch_shards
+        shard_sums = [sums_of(_rows(batch, shard, shards)) for shard in range(shards)]
         return tf.nest.map_structure(lambda *sums: tf.add_n(sums), *shard_sums)
 
     def _shard_totals(self, batch: Batch) -> list[tf.Tensor]:
