@@ -6,12 +6,12 @@ import shutil
 
 import numpy as np
 import pytest
-from ragline.components.push.entries import Entry
 
 import ragline
 from ragline.components.export import write
 from ragline.components.files.storage import read_json
 from ragline.components.push.release import publish
+from ragline.components.push.release.entries import Entry
 from ragline.components.serving import versions
 from ragline.pipeline.cli.main import main
 

@@ -1,5 +1,6 @@
 """What `[keep]` keeps, and that nothing else than our own is removed, by exact path."""
 
+import dataclasses
 import json
 import pathlib
 import subprocess
@@ -150,7 +151,9 @@ def test_what_is_cached_or_served_is_kept(made):
     made.serve(_id(2), 1, "a" * 64)
     made.serve(_id(4), 2, "b" * 64)
     made.serve("rollback", 3, "a" * 64)
-    ledger.mark(made.folder / "serving", [1], removed="newer ones came")
+    first, *others = ledger.read(made.folder / "serving")
+    removed_first = dataclasses.replace(first, removed="newer ones came")
+    ledger.write(made.folder / "serving", [removed_first, *others])
     served = {path: data for path, data in made.files().items() if path.parts[0] == "serving"}
     removed = clean.clean(made.config(artifacts=1), dry=False)
     assert [item.path for item in removed.items] == [unused]

@@ -13,6 +13,7 @@ from typing import Literal, get_args, get_origin
 
 import pytest
 import tomli_w
+from conftest import ROOT
 from google.protobuf import text_format
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -302,7 +303,7 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path: pathlib.Path, suffix: str) ->
 
 
 def test_the_examples_load() -> None:
-    files = sorted((schemas.FOLDER.parent / "examples").glob("*.toml"))
+    files = sorted((ROOT / "examples").glob("*.toml"))
     assert [load(file).name for file in files] == ["gestures", "japanese_vowels"]
 
 
@@ -591,8 +592,8 @@ HEAD_KEYS = ", ".join(field.name for field in dataclasses.fields(HeadOptions))
         ("classes", "a", "expected a list, received 'a'"),
         ("weight", "1", "expected a valid number, received '1'"),
         ("weight", True, "expected a valid number, received True"),
-        ("name", "a b", "expected letters, digits and '_', received 'a b'"),
-        ("name", "", "expected letters, digits and '_', received ''"),
+        ("name", "", "expected one, received ''"),
+        ("name", " ", "expected one, received ' '"),
         ("classes", [], "expected at least 2 different ones, received []"),
         ("classes", ["a", "b", "a"], "expected each once, received ['a', 'b', 'a']"),
         *[

@@ -7,8 +7,7 @@ import shutil
 
 import pytest
 
-from ragline.components.push import transaction
-from ragline.components.push.release import ledger, release_version
+from ragline.components.push.release import ledger, release_version, transaction
 from ragline.components.push.release.release_version import Origin
 from ragline.components.serving.versions import MANIFEST_FILE
 
