@@ -256,7 +256,7 @@ def test_the_gradient_of_padding_is_exactly_0(folder, fill, strategy):
     autoencoder.set_weights(_start(options))
     made = [
         dataclasses.replace(
-            sample, codes=sample.token_ids | {CODE: np.minimum(sample.token_ids[CODE], 1)}
+            sample, token_ids=sample.token_ids | {CODE: np.minimum(sample.token_ids[CODE], 1)}
         )
         for sample in _made(7)
     ]
