@@ -73,9 +73,9 @@ Metrics: `masked_mse`, `masked_mae`, `masked_rmse`, `normalised_mse`, `explained
 `head/<head>/loss` and `/accuracy`, or `/mse`; of each category,
 `category/<category>/cross_entropy` and `/accuracy`; `embedding/effective_rank`,
 `embedding/length_r2`, `embedding/neighbours_kept`; and the counts `sequences`, `steps`, `values`.
-`components/evaluate/metrics/formulas.py` and `embedding_probes.py` define them. Between two models
-only `normalised_mse` is compared: standardised units are as wide as the training data varied, and
-a model trained on outliers has small errors in its own.
+`components/evaluate/metrics/formulas.py` and `components/evaluate/baselines/embedding_probes.py`
+define them. Between two models only `normalised_mse` is compared: standardised units are as wide as
+the training data varied, and a model trained on outliers has small errors in its own.
 
 A slice is `overall`, or a value of `length_bucket`, of `missing_bucket` where the schema declares
 it, or of a context column of text or integers: the 20 values with the most sequences.

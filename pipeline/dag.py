@@ -31,7 +31,7 @@ from ragline.pipeline.cache import cache_key
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class WorkdirPaths:
     """The folders of a work directory that stages write into.
 
     `artifacts` and `metadata` are absolute, the others as stages are given them: from the work
@@ -49,7 +49,7 @@ class Places:
 def create_pipeline(
     *,
     name: str,
-    places: Places,
+    paths: WorkdirPaths,
     columns: Columns,
     schema_file: pathlib.Path,
     ingest_options: str,
@@ -71,7 +71,7 @@ def create_pipeline(
 
     Args:
       name: of the pipeline.
-      places: where stages write.
+      paths: the folders that stages write into.
       columns: what the schema says.
       schema_file: the schema; its path must change when its content does, since TFX's cache sees
         the path alone.
@@ -94,7 +94,7 @@ def create_pipeline(
     ingest = Ingest(
         schema=schema.outputs["schema"],
         options=ingest_options,
-        quarantine=str(places.quarantine),
+        quarantine=str(paths.quarantine),
         fingerprint=f"{input_fingerprint} {cache_key.source()}",
     ).with_id("ingest")
     examples = ingest.outputs["examples"]
@@ -143,14 +143,14 @@ def create_pipeline(
             Tuner(
                 tuner_fn="ragline.components.train.tuner_fn.tuner_fn",
                 custom_config=learned
-                | {"tune": dataclasses.asdict(tune_options), "trials": str(places.trials)},
+                | {"tune": dataclasses.asdict(tune_options), "trials": str(paths.trials)},
                 **transformed,
             ).with_id("tune")
         ]
     train = Trainer(
         run_fn="ragline.components.train.run_fn.run_fn",
         hyperparameters=searches[0].outputs["best_hyperparameters"] if searches else None,
-        custom_config=learned | {"checkpoints": str(places.checkpoints)},
+        custom_config=learned | {"checkpoints": str(paths.checkpoints)},
         **transformed,
     ).with_id("train")
     evaluate = Evaluator(
@@ -190,16 +190,16 @@ def create_pipeline(
         examples=examples,
         account=ingest.outputs["account"],
         schema=schema.outputs["schema"],
-        serving=str(places.serving),
+        serving=str(paths.serving),
         keep=push_options.keep,
         state=state,
         source=cache_key.source(),
     ).with_id("push")
     return Pipeline(
         pipeline_name=name,
-        pipeline_root=str(places.artifacts),
+        pipeline_root=str(paths.artifacts),
         metadata_connection_config=metadata.sqlite_metadata_connection_config(
-            str(places.metadata)
+            str(paths.metadata)
         ),
         components=[
             schema, ingest, statistics, anomalies, gate, transform, *searches, train, evaluate,

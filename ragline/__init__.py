@@ -59,5 +59,5 @@ def encode(
     """
     from ragline.pipeline.bulk import encode_files
 
-    request = encode_files.request(str(source), input, tuple(overrides))
+    request = encode_files.read_request(str(source), input, tuple(overrides))
     return encode_files.encode(request, output)

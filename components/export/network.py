@@ -1,10 +1,11 @@
-"""What an encoder computes, as plain arrays: the same for every runtime that it is written for.
+"""Describe what an encoder computes, as plain arrays, for every runtime that it is written for.
 
-z     = (value - mean) / scale in float64, at most FARTHEST from 0, then float32; 0 where the value
-        is not finite, where the feature never varied, and in the padding
-x     = z and, of each category, the row of its table; zeros where the word is missing
-h     = the recurrent layers' last valid states, forwards, and backwards if there are such
-code  = h @ kernel + bias, and of a linear path: grid(z) @ kernel + bias
+z          = (value - mean) / scale in float64, at most FARTHEST from 0, then float32; 0 where the
+             value is not finite, where the feature never varied, and in the padding
+x          = z and, for each category, the row of its table; zeros where the token is missing
+h          = the last valid states of the recurrent layers, forwards, then backwards if there are
+             backward layers
+embedding  = h @ kernel + bias, plus grid(z) @ kernel + bias where there is a linear path
 """
 
 from collections.abc import Sequence as Collection
@@ -59,8 +60,8 @@ class Layer:
     """One recurrent layer.
 
     Attributes:
-      forward: its cell.
-      backward: that which reads from the last valid step on; None if none does.
+      forward: the cell that reads from the first step on.
+      backward: the cell that reads from the last valid step back; None if there is none.
     """
 
     forward: Cell
@@ -68,33 +69,33 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Embedding:
-    """One category.
+class CategoryTable:
+    """The embedding table of one category.
 
     Attributes:
-      category: whose; a model's input bears its `key`.
-      words: of the vocabulary, in the order of their codes; any other word has the code after them.
-      table: float32 [words + 1, size].
+      category: the category; the model's input has its `key` as a name.
+      tokens: the vocabulary, in the order of the token ids; any other token has the id after them.
+      table: float32 [tokens + 1, size].
     """
 
     category: Category
-    words: tuple[str, ...]
+    tokens: tuple[str, ...]
     table: np.ndarray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Linear:
+class LinearPath:
     """The linear path.
 
     Attributes:
-      steps: K, of the grid that a sequence is resampled to.
-      fills: whether what is missing is interpolated before, as it is where a feature can be.
-      to_code: of the K * F numbers.
+      steps: K, the steps of the grid that a sequence is resampled to.
+      fills: whether missing values are interpolated first, as they are if a feature may miss some.
+      to_embedding: the map of the K * F grid values to the embedding.
     """
 
     steps: int
     fills: bool
-    to_code: Dense
+    to_embedding: Dense
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,23 +103,23 @@ class Network:
     """An encoder.
 
     Attributes:
-      features: names of the F features, in order; empty if the model does not state them.
+      features: the names of the F features, in order; empty if the model does not state them.
       mean: float64 [F].
       scale: float64 [F].
       varies: bool [F]; False for a feature that is always 0 once standardised.
-      embeddings: of the categories, in the order in which they follow the features.
-      cell: of the recurrent layers.
+      tables: the tables of the categories, in the order in which they follow the features.
+      cell: the kind of the recurrent layers.
       layers: the recurrent layers.
-      code: of the last layer's last states, forwards and then backwards.
-      linear: None if the model has no linear path.
+      to_embedding: the map of the last layer's last states, forwards, then backwards.
+      linear: the linear path; None if the model has none.
     """
 
     features: Collection[str]
     mean: np.ndarray
     scale: np.ndarray
     varies: np.ndarray
-    embeddings: tuple[Embedding, ...]
+    tables: tuple[CategoryTable, ...]
     cell: Literal["lstm", "gru"]
     layers: tuple[Layer, ...]
-    code: Dense
-    linear: Linear | None
+    to_embedding: Dense
+    linear: LinearPath | None

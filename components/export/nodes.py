@@ -1,6 +1,6 @@
-"""ONNX nodes, one call each: `nodes.add(a, b)` appends an Add and names what it gives.
+"""Build ONNX nodes, by one call each: `nodes.call("Add", a, b)` appends an Add, returns its output.
 
-Constants are float32 unless they are given as arrays of another type; equal ones are written once.
+Constants are float32 unless they are arrays of another type; equal constants are written once.
 """
 
 from typing import Any
@@ -25,25 +25,25 @@ class Nodes:
         """Appends a node.
 
         Args:
-          op: of ONNX.
+          op: the operation of ONNX.
           *inputs: names of tensors, or arrays and numbers; "" for an input that is left out.
-          outputs: how many it has.
-          domain: of the operation.
-          **attributes: of the node.
+          outputs: the number of outputs.
+          domain: the domain of the operation.
+          **attributes: the attributes of the node.
 
         Returns:
-          The name of its output; of several, a list.
+          The name of its output; a list of names if it has several.
         """
         number = len(self.nodes)
-        given = [one if isinstance(one, str) else self.constant(one) for one in inputs]
+        tensors = [name if isinstance(name, str) else self.constant(name) for name in inputs]
         names = [f"{op}_{number}" + (f"_{place}" if place else "") for place in range(outputs)]
         self.nodes.append(
-            helper.make_node(op, given, names, name=f"{op}_{number}", domain=domain, **attributes)
+            helper.make_node(op, tensors, names, name=f"{op}_{number}", domain=domain, **attributes)
         )
         return names[0] if outputs == 1 else names
 
     def constant(self, value: Any) -> str:
-        """The name of a constant; a Python number is int64, a float float32."""
+        """Returns the name of a constant; a Python int becomes int64, a float float32."""
         array = np.asarray(value)
         if not isinstance(value, np.ndarray | np.generic) and array.dtype == np.float64:
             array = array.astype(np.float32)
@@ -60,17 +60,17 @@ class Nodes:
         return self.cast(self.call("Add", product, dense.bias.astype(np.float64)), "FLOAT")
 
     def cast(self, tensor: str, kind: str) -> Any:
-        """To `FLOAT`, `DOUBLE`, `INT32` or `INT64`."""
+        """Casts a tensor to `FLOAT`, `DOUBLE`, `INT32` or `INT64`."""
         return self.call("Cast", tensor, to=getattr(TensorProto, kind))
 
     def shape(self, tensor: str, axis: int) -> Any:
-        """The size of one axis, int64 scalar."""
+        """Returns the size of one axis, int64 scalar."""
         return self.call("Gather", self.call("Shape", tensor), np.int64(axis), axis=0)
 
     def range(self, stop: str) -> Any:
-        """0 to stop, exclusive, int64 [stop]."""
+        """Returns 0 to stop, exclusive, int64 [stop]."""
         return self.call("Range", np.int64(0), stop, np.int64(1))
 
     def unsqueeze(self, tensor: Any, *axes: int) -> Any:
-        """With axes of size 1 put in."""
+        """Inserts axes of size 1."""
         return self.call("Unsqueeze", tensor, np.array(axes, np.int64))

@@ -1,4 +1,4 @@
-"""Network -> ONNX: raw values in, an embedding out, as the SavedModel's signature `encode`.
+"""Build ONNX of a Network: raw values in, an embedding out, as the signature `encode` does.
 
     values     float32 [B, T, F]  NaN = missing; anything may stand in the padding
     length     int64 [B]          1 <= length <= T
@@ -19,7 +19,7 @@ from onnx import TensorProto, helper
 from ragline.components.contract.columns import LENGTH, VALUES
 from ragline.components.contract.signatures import EMBEDDING
 from ragline.components.export import onnx_linear_path
-from ragline.components.export.network import FARTHEST, Cell, Embedding, Layer, Network
+from ragline.components.export.network import FARTHEST, CategoryTable, Cell, Layer, Network
 from ragline.components.export.nodes import Nodes
 
 OPSET = 17
@@ -32,14 +32,14 @@ _GATES = {"lstm": (0, 3, 1, 2), "gru": (0, 1, 2)}
 
 
 def build(network: Network) -> onnx.ModelProto:
-    """The whole model; batch and time are free."""
+    """Build the whole model; the sizes of batch and time are free."""
     nodes = Nodes()
     steps = nodes.shape(VALUES, 1)
     places = nodes.unsqueeze(nodes.range(steps), 0)
     mask = nodes.call("Less", places, nodes.unsqueeze(LENGTH, 1))  # [B, T]
     mask = nodes.unsqueeze(mask, 2)
     values, observed = _standardise(nodes, network, mask)
-    inputs = [values, *(_embed(nodes, one, mask) for one in network.embeddings)]
+    inputs = [values, *(_embed(nodes, table, mask) for table in network.tables)]
     states = nodes.call("Concat", *inputs, axis=2) if len(inputs) > 1 else values
     states = nodes.call("Transpose", states, perm=[1, 0, 2])  # [T, B, ...]
     lengths = nodes.cast(LENGTH, "INT32")
@@ -52,11 +52,11 @@ def build(network: Network) -> onnx.ModelProto:
         states, last = _recurrent(nodes, network.cell, layer, states, lengths)
     rows = nodes.unsqueeze(nodes.shape(LENGTH, 0), 0)
     last = nodes.call("Slice", last, np.array([0], np.int64), rows)
-    code = nodes.affine(last, network.code)
+    embedding = nodes.affine(last, network.to_embedding)
     if network.linear:
-        part = onnx_linear_path.code(nodes, network.linear, values, observed, LENGTH, mask)
-        code = nodes.call("Add", code, part)
-    nodes.nodes.append(helper.make_node("Identity", [code], [EMBEDDING], name=EMBEDDING))
+        linear = onnx_linear_path.add_to(nodes, network.linear, values, observed, LENGTH, mask)
+        embedding = nodes.call("Add", embedding, linear)
+    nodes.nodes.append(helper.make_node("Identity", [embedding], [EMBEDDING], name=EMBEDDING))
     model = helper.make_model(
         _graph(network, nodes),
         producer_name="ragline",
@@ -68,15 +68,15 @@ def build(network: Network) -> onnx.ModelProto:
 
 
 def _graph(network: Network, nodes: Nodes) -> onnx.GraphProto:
-    features, size = len(network.mean), len(network.code.bias)
-    words = {"bytes": TensorProto.STRING, "int": TensorProto.INT64}
+    features, size = len(network.mean), len(network.to_embedding.bias)
+    kinds = {"bytes": TensorProto.STRING, "int": TensorProto.INT64}
     inputs = [
         helper.make_tensor_value_info(VALUES, TensorProto.FLOAT, ["B", "T", features]),
         helper.make_tensor_value_info(LENGTH, TensorProto.INT64, ["B"]),
     ]
     inputs += [
-        helper.make_tensor_value_info(one.category.key, words[one.category.kind], ["B", "T"])
-        for one in network.embeddings
+        helper.make_tensor_value_info(table.category.key, kinds[table.category.kind], ["B", "T"])
+        for table in network.tables
     ]
     return helper.make_graph(
         nodes.nodes,
@@ -89,9 +89,9 @@ def _graph(network: Network, nodes: Nodes) -> onnx.GraphProto:
 
 
 def _standardise(nodes: Nodes, network: Network, mask: str) -> tuple[str, str]:
-    """z, float32 [B, T, F], 0 where nothing counts; and which values are finite, bool [B, T, F]."""
+    """Add z, float32 [B, T, F], 0 where nothing counts; and which values are finite, bool."""
     raw = nodes.cast(VALUES, "DOUBLE")
-    observed = nodes.call("Less", nodes.call("Abs", raw), _INF)  # False of NaN, too.
+    observed = nodes.call("Less", nodes.call("Abs", raw), _INF)  # False for NaN, too.
     usable = nodes.call("And", nodes.call("And", observed, mask), network.varies)
     held = nodes.call("Where", usable, raw, network.mean)
     z = nodes.call("Div", nodes.call("Sub", held, network.mean), network.scale)
@@ -99,36 +99,36 @@ def _standardise(nodes: Nodes, network: Network, mask: str) -> tuple[str, str]:
     return nodes.cast(z, "FLOAT"), observed
 
 
-def _embed(nodes: Nodes, embedding: Embedding, mask: str) -> Any:
-    """The row of each word, float32 [B, T, size]; zeros where it is missing, and in the padding."""
-    category, words = embedding.category, embedding.words
-    codes = list(range(len(words)))
-    looked_up: dict[str, Any] = {"default_int64": len(words), "values_int64s": codes}
+def _embed(nodes: Nodes, table: CategoryTable, mask: str) -> Any:
+    """Add the row of each token, float32 [B, T, size]; zeros for missing tokens and the padding."""
+    category, tokens = table.category, table.tokens
+    ids = list(range(len(tokens)))
+    lookup: dict[str, Any] = {"default_int64": len(tokens), "values_int64s": ids}
     if category.kind == "bytes":
-        empty = len(words) + 1
-        looked_up |= {"keys_strings": [*words, ""], "values_int64s": [*codes, empty]}
-        code = nodes.call("LabelEncoder", category.key, domain=_ML, **looked_up)
-        there = nodes.call("Less", code, np.int64(empty))
-        code = nodes.call("Min", code, np.int64(len(words)))
-        mask = nodes.call("And", nodes.unsqueeze(there, 2), mask)
+        missing = len(tokens) + 1
+        lookup |= {"keys_strings": [*tokens, ""], "values_int64s": [*ids, missing]}
+        token_id = nodes.call("LabelEncoder", category.key, domain=_ML, **lookup)
+        present = nodes.call("Less", token_id, np.int64(missing))
+        token_id = nodes.call("Min", token_id, np.int64(len(tokens)))
+        mask = nodes.call("And", nodes.unsqueeze(present, 2), mask)
     else:
-        # LabelEncoder of integers to integers, with none at all for an empty vocabulary.
-        looked_up["keys_int64s"] = [int(word) for word in words]
-        code = nodes.call("LabelEncoder", category.key, domain=_ML, **looked_up)
-    rows = nodes.call("Gather", embedding.table, code, axis=0)
+        # LabelEncoder maps integers to integers, also with an empty vocabulary.
+        lookup["keys_int64s"] = [int(token) for token in tokens]
+        token_id = nodes.call("LabelEncoder", category.key, domain=_ML, **lookup)
+    rows = nodes.call("Gather", table.table, token_id, axis=0)
     return nodes.call("Where", mask, rows, np.float32(0.0))
 
 
 def _recurrent(nodes: Nodes, kind: str, layer: Layer, states: str, lengths: str) -> tuple[str, str]:
-    """One layer: its states [T, B, units * directions], and the last ones [B, units * directions].
+    """Add one layer: its states [T, B, units * directions], and the last [B, units * directions].
 
     ONNX's backward direction begins at each sequence's last valid step, so its last state is that
     of the first step.
     """
     cells = [layer.forward, layer.backward] if layer.backward else [layer.forward]
-    weights = [np.stack(one) for one in zip(*(_weights(kind, cell) for cell in cells), strict=True)]
+    weights = [np.stack(arrays) for arrays in zip(*(_weights(kind, c) for c in cells), strict=True)]
     options: dict[str, Any] = {"linear_before_reset": 1} if kind == "gru" else {}
-    every, last, *_ = nodes.call(
+    states, last, *_ = nodes.call(
         kind.upper(), states, *weights, lengths,
         outputs=3 if kind == "lstm" else 2,
         hidden_size=layer.forward.units,
@@ -137,14 +137,14 @@ def _recurrent(nodes: Nodes, kind: str, layer: Layer, states: str, lengths: str)
     )  # fmt: skip
     width = layer.forward.units * len(cells)
     # [T, directions, B, units] and [directions, B, units]; 0 keeps an axis as it is.
-    every = nodes.call("Transpose", every, perm=[0, 2, 1, 3])
-    every = nodes.call("Reshape", every, np.array([0, 0, width], np.int64))
+    states = nodes.call("Transpose", states, perm=[0, 2, 1, 3])
+    states = nodes.call("Reshape", states, np.array([0, 0, width], np.int64))
     last = nodes.call("Transpose", last, perm=[1, 0, 2])
-    return every, nodes.call("Reshape", last, np.array([0, width], np.int64))
+    return states, nodes.call("Reshape", last, np.array([0, width], np.int64))
 
 
 def _weights(kind: str, cell: Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """W [gates * units, inputs], R [gates * units, units] and B [2 * gates * units]."""
+    """Return W [gates * units, inputs], R [gates * units, units] and B [2 * gates * units]."""
     order = _GATES[kind]
 
     def gates(array: np.ndarray) -> np.ndarray:

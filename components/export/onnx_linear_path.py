@@ -1,4 +1,4 @@
-"""The linear path as ONNX nodes; components/train/model/grid_resample.py has the formulas.
+"""Build the linear path of ONNX nodes; components/train/model/grid_resample.py has the formulas.
 
 d[k, t]  = |k (L - 1) - t (K - 1)|
 grid     = max(0, K - 1 - d) / (K - 1) @ values     [B, K, T] @ [B, T, F]
@@ -6,16 +6,18 @@ grid     = max(0, K - 1 - d) / (K - 1) @ values     [B, K, T] @ [B, T, F]
 
 import numpy as np
 
-from ragline.components.export.network import Linear
+from ragline.components.export.network import LinearPath
 from ragline.components.export.nodes import Nodes
 
 
-def code(nodes: Nodes, linear: Linear, values: str, observed: str, length: str, mask: str) -> str:
-    """Adds the linear part of the code.
+def add_to(
+    nodes: Nodes, linear: LinearPath, values: str, observed: str, length: str, mask: str
+) -> str:
+    """Adds the linear part of the embedding.
 
     Args:
-      nodes: to which it is added.
-      linear: the path.
+      nodes: the nodes that it is added to.
+      linear: the linear path.
       values: float32 [B, T, F], 0 in the padding and where nothing was observed.
       observed: bool [B, T, F]; anything may stand in the padding.
       length: int64 [B].
@@ -41,15 +43,15 @@ def code(nodes: Nodes, linear: Linear, values: str, observed: str, length: str, 
     share = nodes.call("Div", nodes.cast(near, "DOUBLE"), np.float64(linear.steps - 1))
     grid = nodes.call("MatMul", nodes.cast(share, "FLOAT"), values)
     # Of an empty batch, the second size cannot be inferred.
-    flat = nodes.call("Reshape", grid, np.array([-1, len(linear.to_code.kernel)], np.int64))
-    return str(nodes.affine(flat, linear.to_code))
+    flat = nodes.call("Reshape", grid, np.array([-1, len(linear.to_embedding.kernel)], np.int64))
+    return str(nodes.affine(flat, linear.to_embedding))
 
 
 def _fill(nodes: Nodes, values: str, observed: str) -> str:
     """Interpolates what is missing between the observed values around it, by feature.
 
-    The places of the observed values stand first in `order`, so that the n-th of them is found at n
-    without a search, as in `resample.fill`.
+    The places of the observed values stand first in `order`, so that the n-th of them stands at n
+    without a search, as in `grid_resample.fill`.
     """
     there = nodes.call("Transpose", observed, perm=[0, 2, 1])  # [B, F, T]
     by_feature = nodes.call("Transpose", values, perm=[0, 2, 1])

@@ -1,4 +1,4 @@
-"""A SavedModel of ours -> Network. It needs TensorFlow, and nothing that trained the model."""
+"""Read a SavedModel of ours as a Network, with TensorFlow and nothing that trained the model."""
 
 import pathlib
 import re
@@ -12,25 +12,25 @@ from ragline.components.contract.columns import Category
 from ragline.components.contract.errors import UsageError
 from ragline.components.contract.signatures import ENCODE, ENCODER_FILE
 from ragline.components.export import standard
-from ragline.components.export.network import Cell, Dense, Embedding, Layer, Linear, Network
+from ragline.components.export.network import CategoryTable, Cell, Dense, Layer, LinearPath, Network
 from ragline.components.files.storage import read_json
 
 _CELL = re.compile(r"(encoder|backward)_([0-9]+)/(lstm|gru)_cell/(kernel|recurrent_kernel|bias)")
 
 
 class CannotExportError(UsageError):
-    """The model is none of ours, or of a kind that the format does not hold; one line says why."""
+    """The model is not ours, or of a kind that the format cannot hold; one line says why."""
 
 
 def read(model: pathlib.Path, loaded: Any) -> Network:
-    """Reads what an encoder computes.
+    """Reads the network of an encoder.
 
     Args:
       model: the folder of a SavedModel that ragline exported.
-      loaded: what `tf.saved_model.load` made of it.
+      loaded: the model, loaded by `tf.saved_model.load`.
 
     Raises:
-      CannotExportError: see there.
+      CannotExportError: see the class.
     """
     if ENCODE not in loaded.signatures:
         _refuse(model, f"expected a signature {ENCODE!r}, received {sorted(loaded.signatures)}")
@@ -59,13 +59,13 @@ def read(model: pathlib.Path, loaded: Any) -> Network:
             mean=mean,
             scale=scale,
             varies=varies,
-            embeddings=tuple(
-                _embedding(model, Category(name=one["name"], kind=one["kind"]), weights, place)
-                for place, one in enumerate(facts.get("categories", ()))
+            tables=tuple(
+                _table(model, Category(name=stated["name"], kind=stated["kind"]), weights, place)
+                for place, stated in enumerate(facts.get("categories", ()))
             ),
             cell=cell,
             layers=layers,
-            code=_dense(weights, "code"),
+            to_embedding=_dense(weights, "code"),
             linear=_linear(weights, len(mean), fills=any(node.op == "TopKV2" for node in nodes)),
         )
     except (KeyError, standard.NotFoundError) as error:
@@ -80,7 +80,7 @@ def _refuse(model: pathlib.Path, why: str) -> NoReturn:
 
 
 def _check_options(model: pathlib.Path, ops: set[str], bodies: list[Any]) -> None:
-    """Refuses what would not give the same embeddings."""
+    """Refuses options of which an export would not give the same embeddings."""
     half = tf.bfloat16.as_datatype_enum
     if any(value.type == half for node in bodies for value in node.attr.values()):
         _refuse(
@@ -98,23 +98,23 @@ def _check_options(model: pathlib.Path, ops: set[str], bodies: list[Any]) -> Non
 
 def _facts(model: pathlib.Path) -> Mapping[str, Any]:
     file = model / ENCODER_FILE
-    found: Mapping[str, Any] = read_json(file) if file.is_file() else {}
-    return found
+    facts: Mapping[str, Any] = read_json(file) if file.is_file() else {}
+    return facts
 
 
 def _layers(
     weights: Mapping[str, np.ndarray],
 ) -> tuple[Literal["lstm", "gru"], tuple[Layer, ...]]:
-    found: dict[tuple[str, int], dict[str, np.ndarray]] = {}
+    arrays: dict[tuple[str, int], dict[str, np.ndarray]] = {}
     kinds = set()
     for name, weight in weights.items():
         if matched := _CELL.fullmatch(name):
             stack, place, kind, what = matched.groups()
             kinds.add(kind)
-            found.setdefault((stack, int(place)), {})[what] = weight
+            arrays.setdefault((stack, int(place)), {})[what] = weight
     cells = {
-        key: Cell(kernel=one["kernel"], recurrent=one["recurrent_kernel"], bias=one["bias"])
-        for key, one in found.items()
+        key: Cell(kernel=cell["kernel"], recurrent=cell["recurrent_kernel"], bias=cell["bias"])
+        for key, cell in arrays.items()
     }
     count = sum(stack == "encoder" for stack, _ in cells)
     layers = tuple(
@@ -130,17 +130,16 @@ def _dense(weights: Mapping[str, np.ndarray], name: str) -> Dense:
     return Dense(kernel=weights[f"{name}/kernel"], bias=weights[f"{name}/bias"])
 
 
-def _linear(weights: Mapping[str, np.ndarray], features: int, *, fills: bool) -> Linear | None:
+def _linear(weights: Mapping[str, np.ndarray], features: int, *, fills: bool) -> LinearPath | None:
     if "to_code/kernel" not in weights:
         return None
-    to_code = _dense(weights, "to_code")
-    return Linear(steps=len(to_code.kernel) // features, fills=fills, to_code=to_code)
+    dense = _dense(weights, "to_code")
+    return LinearPath(steps=len(dense.kernel) // features, fills=fills, to_embedding=dense)
 
 
-def _embedding(
+def _table(
     model: pathlib.Path, category: Category, weights: Mapping[str, np.ndarray], place: int
-) -> Embedding:
+) -> CategoryTable:
     table = weights[f"table_{place}/embeddings"]
-    words = (model / "assets" / category.vocabulary).read_text(encoding="utf-8").split("\n")
-    words = words[: len(table) - 1]
-    return Embedding(category=category, words=tuple(words), table=table)
+    tokens = (model / "assets" / category.vocabulary).read_text(encoding="utf-8").split("\n")
+    return CategoryTable(category=category, tokens=tuple(tokens[: len(table) - 1]), table=table)

@@ -1,6 +1,6 @@
-"""The mean and scale of each feature, read out of the SavedModel's own graph.
+"""Read the mean and scale of each feature from the SavedModel's own graph.
 
-Transform's statistics are constants that the exported functions capture. They are found at the one
+Transform's statistics are constants that the exported functions capture. They stand at the one
 float64 division by a square root, `(where(usable, x, mean) - mean) / sqrt(where(varies, variance,
 1))` of components/transform/standardise.py, and followed from there to the captured constants.
 """
@@ -34,46 +34,46 @@ class Scope:
     """The nodes of one function, and where its arguments come from.
 
     Attributes:
-      nodes: by name.
-      functions: all of them, by name.
-      given: argument -> the caller's scope and its name there, or a captured constant.
+      nodes: name -> node.
+      functions: name -> function, of the whole graph.
+      arguments: argument -> the caller's scope and its name there, or a captured constant.
     """
 
     nodes: Mapping[str, Any]
     functions: Mapping[str, Any]
-    given: Mapping[str, Any]
+    arguments: Mapping[str, Any]
 
     def calls(self) -> Iterator["Scope"]:
-        """The scope of each function that is called here."""
+        """Yields the scope of each function that is called here."""
         for node in self.nodes.values():
             called = node.attr["f"].func.name if "f" in node.attr else ""
             if called in self.functions:
                 function = self.functions[called]
                 names = [argument.name for argument in function.signature.input_arg]
-                given = {name: (self, ref) for name, ref in zip(names, node.input, strict=False)}
+                arguments = {n: (self, ref) for n, ref in zip(names, node.input, strict=False)}
                 nodes = {inner.name: inner for inner in function.node_def}
-                yield Scope(nodes, self.functions, given)
+                yield Scope(nodes, self.functions, arguments)
 
     def every(self) -> Iterator["Scope"]:
-        """This scope, and those below it."""
+        """Yields this scope, and those below it."""
         yield self
         for scope in self.calls():
             yield from scope.every()
 
     def value(self, ref: str) -> np.ndarray:
-        """The value of a tensor that does not depend on the model's inputs.
+        """Returns the value of a tensor that does not depend on the model's inputs.
 
         Raises:
           NotFoundError: it does, or is made by an operation that is not expected here.
         """
         name = ref.partition(":")[0]
-        if name in self.given:
-            given = self.given[name]
-            if isinstance(given, tuple):
-                scope, outer = given
-                found: np.ndarray = scope.value(outer)
-                return found
-            return np.asarray(given)
+        if name in self.arguments:
+            argument = self.arguments[name]
+            if isinstance(argument, tuple):
+                scope, outer = argument
+                value: np.ndarray = scope.value(outer)
+                return value
+            return np.asarray(argument)
         node = self.nodes[name]
         if node.op == "Const":
             return np.asarray(tf.make_ndarray(node.attr["value"].tensor))
@@ -83,7 +83,7 @@ class Scope:
 
 
 def scope_of(signature: Any) -> Scope:
-    """A loaded signature's outermost scope."""
+    """Return the outermost scope of a loaded signature."""
     graph = signature.graph.as_graph_def()
     captured = {
         inner.op.name: outer.numpy()
@@ -95,12 +95,12 @@ def scope_of(signature: Any) -> Scope:
 
 
 def statistics(scope: Scope) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean, scale, float64 [F], and whether the feature varies, bool [F].
+    """Return mean and scale, float64 [F], and whether the feature varies, bool [F].
 
     Raises:
       NotFoundError: there is not one standardisation as ragline's exports have it.
     """
-    found = [
+    divisions = [
         (inside, node)
         for inside in scope.every()
         for node in inside.nodes.values()
@@ -108,9 +108,9 @@ def statistics(scope: Scope) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         and node.attr["T"].type == _DOUBLE
         and _op(inside, node.input[1]) == "Sqrt"
     ]
-    if len(found) != 1:
-        raise NotFoundError(f"expected one standardisation, received {len(found)}")
-    [(inside, division)] = found
+    if len(divisions) != 1:
+        raise NotFoundError(f"expected one standardisation, received {len(divisions)}")
+    [(inside, division)] = divisions
     difference, root = (_node(inside, ref) for ref in division.input)
     chosen = _node(inside, root.input[0])
     if difference.op != "Sub" or chosen.op != "SelectV2":

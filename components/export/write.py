@@ -1,4 +1,4 @@
-"""The file, once it agrees with the SavedModel on sequences of noise."""
+"""Write the file of another runtime, if it agrees with the SavedModel on sequences of noise."""
 
 import pathlib
 from typing import Any
@@ -24,11 +24,11 @@ def onnx(model: pathlib.Path, output: pathlib.Path) -> float:
     """Writes a SavedModel of ours as ONNX.
 
     Args:
-      model: its folder.
+      model: the folder of the SavedModel.
       output: the file; it is whole, and agrees with the model, or is not there.
 
     Returns:
-      The largest difference of an embedding, in onnxruntime, from the SavedModel's.
+      The largest difference between an embedding of onnxruntime and the SavedModel's.
 
     Raises:
       CannotExportError: the model cannot be exported.
@@ -55,9 +55,9 @@ def onnx(model: pathlib.Path, output: pathlib.Path) -> float:
 
 
 def inputs_of(network: Network) -> dict[str, np.ndarray]:
-    """Ten sequences of 1 to 89 steps around the training means, garbage in their padding.
+    """Make ten sequences of 1 to 89 steps around the training means, garbage in their padding.
 
-    Of the values, one of ten is missing; of the words, some are, and some are in no vocabulary.
+    One value in ten is missing; some tokens are missing, and some are in no vocabulary.
     """
     rng = np.random.default_rng(0)
     length = np.array(_LENGTHS, np.int64)
@@ -67,17 +67,17 @@ def inputs_of(network: Network) -> dict[str, np.ndarray]:
     padding = np.arange(shape[1]) >= length[:, np.newaxis]
     values[padding] = rng.choice(_GARBAGE, size=(int(padding.sum()), shape[2]))
     inputs: dict[str, np.ndarray] = {VALUES: values.astype(np.float32), LENGTH: length}
-    for one in network.embeddings:
-        if one.category.kind == "bytes":
-            words = np.array([*one.words, "", "in no vocabulary"], object)
+    for table in network.tables:
+        if table.category.kind == "bytes":
+            tokens = np.array([*table.tokens, "", "in no vocabulary"], object)
         else:
-            words = np.array([*map(int, one.words), -(2**62)], np.int64)
-        inputs[one.category.key] = words[rng.integers(len(words), size=shape[:2])]
+            tokens = np.array([*map(int, table.tokens), -(2**62)], np.int64)
+        inputs[table.category.key] = tokens[rng.integers(len(tokens), size=shape[:2])]
     return inputs
 
 
 def difference(loaded: Any, content: bytes, inputs: dict[str, np.ndarray]) -> float:
-    """The largest absolute difference between the SavedModel's embeddings and the ONNX model's."""
+    """Return the largest absolute difference between the embeddings of SavedModel and ONNX."""
     tensors = {
         name: tf.constant(array, tf.string) if array.dtype == object else tf.constant(array)
         for name, array in inputs.items()

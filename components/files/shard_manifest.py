@@ -1,6 +1,6 @@
-"""The shards of a split, as the ingest account states them: what a stage reads, in place of a glob.
+"""List the shards of a split by the ingest report, which a stage reads in place of a glob.
 
-A glob takes what is there: a shard that is missing, left over or changed is none of its business.
+A glob takes what is there, and does not see that a shard is missing, left over or changed.
 """
 
 import os
@@ -12,22 +12,24 @@ from ragline.components.contract.errors import BadDataError
 from ragline.components.files.storage import sha256
 
 
-def shards(account: Mapping[str, Any], split: str, folder: pathlib.Path) -> list[pathlib.Path]:
-    """The files of a split, in order, once they are all there and as they were written.
+def shards(
+    ingest_report: Mapping[str, Any], split: str, folder: pathlib.Path
+) -> list[pathlib.Path]:
+    """Return the files of a split, in order, if all are there and as they were written.
 
     Args:
-      account: the content of account.json.
-      split: one of the splits.
+      ingest_report: the content of account.json.
+      split: the name of the split.
       folder: the split's folder in the examples.
 
     Raises:
       BadDataError: `missing_shard`, `unknown_shard` or `changed_shard`.
     """
-    stated = {entry["name"]: entry for entry in account["splits"][split]["shards"]}
-    found = set(os.listdir(folder)) if folder.is_dir() else set()
+    stated = {entry["name"]: entry for entry in ingest_report["splits"][split]["shards"]}
+    present = set(os.listdir(folder)) if folder.is_dir() else set()
     for code, names, what in (
-        ("missing_shard", stated.keys() - found, "the account names it, and it is not there"),
-        ("unknown_shard", found - stated.keys(), "it is there, and the account does not name it"),
+        ("missing_shard", stated.keys() - present, "the account names it, and it is not there"),
+        ("unknown_shard", present - stated.keys(), "it is there, and the account does not name it"),
     ):
         if names:
             raise BadDataError(code, *(f"{folder / name}: {what}" for name in sorted(names)))

@@ -1,4 +1,4 @@
-"""The TFX component of ingest: raw files and a schema in, Examples and an account out."""
+"""The TFX component of ingest: raw files and a schema in; Examples and the ingest report out."""
 
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from ragline.components.ingest import executor
 
 
 class IngestSpec(ComponentSpec):
-    """What the component reads, makes and is told."""
+    """The inputs, outputs and parameters of the component."""
 
     INPUTS: ClassVar = {"schema": ChannelParameter(type=standard_artifacts.Schema)}
     OUTPUTS: ClassVar = {

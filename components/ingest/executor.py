@@ -1,4 +1,4 @@
-"""What the ingest component runs: a thin adapter between TFX and the Beam transforms."""
+"""Run ingest for TFX: a thin adapter between its dictionaries and `run`."""
 
 import json
 import os
@@ -31,10 +31,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[Any]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Ingests, and writes the account."""
+        """Ingests, and writes the ingest report to account.json."""
         [schema] = input_dict["schema"]
         [examples] = output_dict["examples"]
-        [account_artifact] = output_dict["account"]
+        [report_artifact] = output_dict["account"]
         [schema_file] = pathlib.Path(schema.uri).iterdir()
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
@@ -42,7 +42,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         reading = _input_options(options["input"])
         fingerprint, *_ = exec_properties["fingerprint"].split(" ")
         watched = read_plan.watch(reading, fingerprint)
-        found = run(
+        report = run(
             self._make_beam_pipeline(),
             options=reading,
             quarantine_options=QuarantineOptions(**options["quarantine"]),
@@ -50,19 +50,19 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             folders={split: artifact_utils.get_split_uri([examples], split) for split in SPLITS},
             quarantine="/".join(
                 [
-                    places.in_workdir_of(account_artifact.uri, exec_properties["quarantine"]),
+                    places.in_workdir_of(report_artifact.uri, exec_properties["quarantine"]),
                     self._context.pipeline_run_id,
                     _QUARANTINE_FILE,
                 ]
             ),
             staging=os.path.join(self._get_tmp_dir(), "staging"),
         )
-        watched.check(found["formats"])
-        write_json(f"{account_artifact.uri}/{ACCOUNT_FILE}", found)
+        watched.check(report["formats"])
+        write_json(f"{report_artifact.uri}/{ACCOUNT_FILE}", report)
 
 
 def _input_options(plain: dict[str, Any]) -> InputOptions:
-    """Options out of JSON, which has no tuples."""
+    """Build the options from JSON, which has no tuples."""
     lists = {name: tuple(value) for name, value in plain.items() if isinstance(value, list)}
     steps = StepOptions(**plain.get("steps", {}))
     return InputOptions(**(plain | lists | {"steps": steps}))

@@ -1,4 +1,4 @@
-"""What may be configured of ingest: the tables `[input]`, `[input.steps]` and `[quarantine]`."""
+"""Define the options of ingest: the tables `[input]`, `[input.steps]` and `[quarantine]`."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
@@ -19,7 +19,7 @@ SEQUENCE = "{SEQUENCE}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepOptions:
-    """The `[input.steps]` table: what becomes of the steps of a record.
+    """The `[input.steps]` table: how the steps of a record are sorted, cut and checked.
 
     They apply in this order: times are sorted, sessions cut, windows cut, lengths checked.
 
@@ -38,7 +38,7 @@ class StepOptions:
         its `tail`, or is sent to the quarantine by `reject`.
       stride: steps from one window's start to the next; None is `max_length`, no overlap.
       min_length: the fewest steps. A record with fewer is rejected; a window or a session with
-        fewer is left out, and counted in the account.
+        fewer is left out, and counted in the ingest report.
       missing: `schema` takes a missing value (NaN) where the schema lets the feature be missing;
         `reject` takes none.
       time_delta: fill the feature `time_delta`, which the schema must declare, with the seconds
@@ -89,22 +89,22 @@ class InputOptions:
         `{SPAN}` in it stands for a number, `{SPAN:4}` for one of four digits, and `{YYYY}`, `{MM}`
         and `{DD}` for a date; the newest span is read. A `{name}` of small letters is a field: what
         it stands for in a file's name can be the entity, part of the id, or context.
-      eval: path or pattern of the evaluation files, where the split is given (an official split).
-      spans: how many of the newest spans are read together, a rolling window. All are trained on;
-        evaluated is the newest alone, and what falls to eval of an older one is left out.
+      eval: path or pattern of the evaluation files, if the data has an official split.
+      spans: the number of newest spans that are read together, a rolling window. All are trained
+        on; only the newest is evaluated, and what falls to eval of older spans is left out.
       max_gap: the most spans in a row that may be missing inside of the window: days of a date,
         months or years where the pattern names no days or months, else numbers. 7 let weekly
         deliveries and holidays pass, and no window that reaches back by months; what is missing is
         told.
       span: the newest span that is read: its number or, of a date, the days since 1970-01-01; None
         is the newest that there is. `ragline run --span` sets it.
-      format: how the files are read; `auto` goes by the file's name and its first bytes.
+      format: the format of the files; `auto` goes by the file's name and its first bytes.
       group_by: columns of a long table, in which a row is a step, that name the row's sequence;
         `{FILE}` is the name of the row's file, and a field of the pattern what it stands for there.
         None where a record is a whole sequence.
       order_by: the column of a step's time: numbers in `time_unit`, or text as ISO 8601. None keeps
         the order of the file.
-      time_unit: of times that are numbers.
+      time_unit: the unit of times that are numbers.
       time_format: of times that are text, in the directives of Python's strptime, such as
         `%d.%m.%Y %H:%M:%S`; None is ISO 8601. Numbers are read by it as well: `%Y%m%d`. A format
         without a day counts from 0, also beyond 24 hours.
@@ -119,8 +119,8 @@ class InputOptions:
         read. It needs `steps.duplicate_time = "merge"`, and features that may be missing.
       value: the column of the measured value, where `variable` is given.
       columns: the names of a CSV file's columns, in order, where its first line is no header.
-      delimiter: between the cells of a CSV file; a blank stands for runs of blanks and tabs. None
-        finds out which of `,` `;` tab, `|` and blanks.
+      delimiter: the character between the cells of a CSV file; a blank stands for runs of blanks
+        and tabs. None detects which of `,` `;` tab, `|` and blanks.
       decimal: the mark between a CSV file's whole numbers and fractions. `.` and `,` also take the
         other mark, a blank or an apostrophe between groups of three digits, and a per cent sign,
         which is left out: 5% is 5. `strict` takes digits with a `.` alone.
@@ -130,12 +130,12 @@ class InputOptions:
         them.
       duplicate_id: of records with the same id, the later ones go to the quarantine, or the run is
         stopped by `abort`.
-      eval_share: share of the entities that go to eval, by a hash of the entity, where neither
+      eval_share: the share of the entities that go to eval, by a hash of the entity, where neither
         `eval` nor `eval_from` is given; 0.2 is the usual hold-out.
       eval_from: an ISO 8601 time; sequences that start then or later go to eval, the others to
         train. A later sequence of an entity of the train split goes to the quarantine.
       allow_outside: take files that a link or `..` puts outside the folder of the pattern.
-      steps: what becomes of the steps of a record.
+      steps: how the steps of a record are sorted, cut and checked.
     """
 
     train: str
@@ -183,8 +183,8 @@ class InputOptions:
         names_spans = "{SPAN" in self.train or "{YYYY}" in self.train
         mistakes += [
             f"{name}: expected {{SPAN}} or {{YYYY}} in train with it, received {self.train}"
-            for name, given in (("spans", self.spans > 1), ("span", self.span is not None))
-            if given and not names_spans
+            for name, is_set in (("spans", self.spans > 1), ("span", self.span is not None))
+            if is_set and not names_spans
         ]
         if self.group_by and self.format not in ("auto", *TABLES):
             mistakes.append(
@@ -247,7 +247,7 @@ class InputOptions:
             )
         if self.eval_from is not None:
             try:
-                times.of_time(self.eval_from)
+                times.parse_time(self.eval_from)
             except ValueError as error:
                 mistakes.append(f"eval_from: {error}")
             if self.eval is not None:
@@ -260,8 +260,8 @@ class QuarantineOptions:
     """The `[quarantine]` table.
 
     Attributes:
-      max_share: share of the records read that may be rejected before the run stops with exit code
-        3; 1% passes a stray record and stops a broken delivery.
+      max_share: the share of the records read that may be rejected before the run stops with exit
+        code 3; 1% passes a stray record and stops a broken delivery.
     """
 
     max_share: float = 0.01

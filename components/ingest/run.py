@@ -1,4 +1,4 @@
-"""Ingest from end to end: a configuration in, shards, a quarantine and an account out."""
+"""Run ingest from end to end: options in; shards, a quarantine and the ingest report out."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
 from ragline.components.files.places import Place
 from ragline.components.ingest.beam import process, spill
-from ragline.components.ingest.beam.process import Job
+from ragline.components.ingest.beam.process import IngestContext
 from ragline.components.ingest.beam.transforms import IngestSequences
 from ragline.components.ingest.options import InputOptions, QuarantineOptions
 from ragline.components.ingest.output import ingest_report, span_stats
@@ -32,57 +32,55 @@ def run(
     """Runs ingest as one Beam job, then adds up what it wrote.
 
     Args:
-      pipeline: empty, on the runner that is wanted.
-      options: of the input.
-      quarantine_options: of the quarantine.
-      columns: what the schema says.
-      folders: split -> where its shards go.
+      pipeline: an empty pipeline, on the runner that is wanted.
+      options: the options of the input.
+      quarantine_options: the options of the quarantine.
+      columns: the columns of the schema.
+      folders: split -> the folder of its shards.
       quarantine: the file for the rejected records, which is made if there are any.
       staging: a folder for what is not yet the run's output; gone afterwards.
 
     Returns:
-      The account, as `account.settle` says, with `formats` of the files, `spans`
-      {span, oldest first: its moments, as `moments` says}, and `missing_spans` between those.
+      The ingest report, see `ingest_report.reconcile`, with `formats` {format: number of
+      files}, `spans` {span, oldest first: its SpanStats}, and `missing_spans` between those.
 
     Raises:
       BadDataError: the input as a whole cannot be used; `empty_span`, one of its spans is.
     """
     for folder in (staging, *folders.values()):
         places.make_folder(folder)
-    job = Job(columns=columns, options=options, files=(), folders=dict(folders), staging=staging)
-    planned = read_plan.make(options, job.raw_columns, units.UNIT_BYTES)
-    newest = planned.spans[-1] if planned.spans else None
-    job = dataclasses.replace(job, files=planned.files, evaluated_span=newest)
+    context = IngestContext(
+        columns=columns, options=options, files=(), folders=dict(folders), staging=staging
+    )
+    plan = read_plan.make(options, context.raw_columns, units.UNIT_BYTES)
+    newest = plan.spans[-1] if plan.spans else None
+    context = dataclasses.replace(context, files=plan.files, evaluated_span=newest)
     grouped = bool(options.group_by)
-    shards = spill.shard_count(planned.units, units.UNIT_BYTES) if grouped else None
+    shards = spill.shard_count(plan.units, units.UNIT_BYTES) if grouped else None
     # Of a long table, what is counted is its reading; the grouping after it takes as long again.
-    progress.expect(sum(p.size for unit in planned.units for p in unit.pieces), "B")
+    progress.expect(sum(p.size for unit in plan.units for p in unit.pieces), "B")
     (
         pipeline
-        | "Units" >> beam.Create([(unit.index, unit) for unit in planned.units])
-        | IngestSequences(job, shards)
+        | "Units" >> beam.Create([(unit.index, unit) for unit in plan.units])
+        | IngestSequences(context, shards)
     )
     pipeline.run().wait_until_finish()
 
-    reports = ingest_report.reports(staging, planned.units, grouped=grouped)
-    parts = [process.quarantine_file(staging, report["unit"]) for report in reports]
-    found = ingest_report.settle(
-        reports, ingest_report.gather_quarantine(parts, quarantine), columns
-    )
+    unit_reports = ingest_report.reports(staging, plan.units, grouped=grouped)
+    parts = [process.quarantine_file(staging, unit["unit"]) for unit in unit_reports]
+    reasons = ingest_report.gather_quarantine(parts, quarantine)
+    report = ingest_report.reconcile(unit_reports, reasons, columns)
     ingest_report.check(
-        found,
-        options=options,
-        max_share=quarantine_options.max_share,
-        quarantine=quarantine,
+        report, options=options, max_share=quarantine_options.max_share, quarantine=quarantine
     )
     places.remove_folder(staging)
-    of_spans = span_stats.by_span((report["moments"] for report in reports), planned.spans)
-    if empty := [span for span in planned.spans if span not in of_spans]:
+    spans = span_stats.by_span((unit["span_stats"] for unit in unit_reports), plan.spans)
+    if empty := [span for span in plan.spans if span not in spans]:
         raise BadDataError(
             "empty_span", f"expected a sequence of each span, received none of {', '.join(empty)}"
         )
-    return found | {
-        "formats": planned.formats,
-        "spans": of_spans,
-        "missing_spans": list(planned.missing),
+    return report | {
+        "formats": plan.formats,
+        "spans": spans,
+        "missing_spans": list(plan.missing),
     }

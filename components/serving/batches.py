@@ -1,4 +1,4 @@
-"""Sequences in flat columns -> padded batches of about one length.
+"""Batch sequences in flat columns as padded batches of about equal length.
 
 Sorted by length first, so that there is little padding: on lengths as mixed as the demo's, that
 makes a recurrent encoder some three times as fast as batches in the order of the file.
@@ -23,12 +23,12 @@ class Sequences:
     Attributes:
       values: float32 [sum T, F], NaN = missing.
       length: int64 [N], each at least 1.
-      words: of each category, by the name of the encoder's input: object of str, or int64, [sum T].
+      tokens: the encoder's input -> a category's values: object of str, or int64, [sum T].
     """
 
     values: np.ndarray
     length: np.ndarray
-    words: Mapping[str, np.ndarray]
+    tokens: Mapping[str, np.ndarray]
 
     def __len__(self) -> int:
         return len(self.length)
@@ -39,27 +39,27 @@ class Batch:
     """B sequences, padded to T steps.
 
     Attributes:
-      places: int64 [B], where they stand among all.
+      places: int64 [B], the place of each sequence among all.
       values: float32 [B, T, F].
-      length: int64 [B].
-      words: of each category, [B, T].
+      length: int64 [B], the valid steps.
+      tokens: the encoder's input -> a category's values [B, T].
     """
 
     places: np.ndarray
     values: np.ndarray
     length: np.ndarray
-    words: Mapping[str, np.ndarray]
+    tokens: Mapping[str, np.ndarray]
 
 
 def batches(
     sequences: Sequences, steps: int = BATCH_STEPS, most: int = BATCH_SEQUENCES
 ) -> Iterator[Batch]:
-    """Batches from the shortest sequences to the longest; each sequence is in one of them.
+    """Yield batches from the shortest sequences to the longest; each sequence is in one of them.
 
     Args:
-      sequences: of any lengths.
-      steps: B * T of a batch is at most that, but for a single sequence that is longer.
-      most: B is at most that.
+      sequences: sequences of any lengths.
+      steps: the most B * T of a batch, but for a single sequence that is longer.
+      most: the most B of a batch.
     """
     order = np.argsort(sequences.length, kind="stable")
     length = sequences.length[order]
@@ -72,7 +72,7 @@ def batches(
 
 
 def _fitting(length: np.ndarray, steps: int) -> int:
-    """How many of sequences that grow longer fit into so many padded steps."""
+    """Return how many sequences, sorted by length, fit into so many padded steps."""
     return int(np.searchsorted(length * np.arange(1, len(length) + 1), steps, side="right"))
 
 
@@ -85,13 +85,13 @@ def _padded(
 
     def padded(flat: np.ndarray) -> np.ndarray:
         fill = "" if flat.dtype == object else 0
-        found = np.full((*shape, *flat.shape[1:]), fill, flat.dtype)
-        found[valid] = flat[steps]
-        return found
+        array = np.full((*shape, *flat.shape[1:]), fill, flat.dtype)
+        array[valid] = flat[steps]
+        return array
 
     return Batch(
         places=places,
         values=padded(sequences.values),
         length=length,
-        words={key: padded(column) for key, column in sequences.words.items()},
+        tokens={key: padded(column) for key, column in sequences.tokens.items()},
     )

@@ -1,4 +1,4 @@
-"""A pushed encoder: where it is, what it states of itself, and its signature `score`.
+"""Load a pushed encoder: its facts, from encoder.json, and its signature `score`.
 
 Only `Encoder` itself needs TensorFlow, and imports it when one is made.
 """
@@ -28,17 +28,17 @@ _MODEL_FILE = "saved_model.pb"
 
 
 class NoEncoderError(UsageError):
-    """There is no encoder of ragline's where one is expected; one line says what there is."""
+    """There is no encoder of ragline's where it is expected; one line says what there is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What an encoder states of itself in its encoder.json.
+    """The facts that an encoder states in its encoder.json.
 
     Attributes:
-      path: its folder, absolute, or that in a store.
-      version: the folder's name; of a pushed encoder, its number.
-      columns: its features and categories, without context.
+      path: the encoder's folder, as an absolute path or the URI in a store.
+      version: the folder's name; the number of a pushed encoder.
+      columns: the features and categories, without context.
       embedding_size: E.
     """
 
@@ -49,10 +49,10 @@ class Facts:
 
     @classmethod
     def read(cls, path: Place) -> Self:
-        """Reads them.
+        """Reads the facts of an encoder.
 
         Args:
-          path: the folder of an encoder, or one of numbered encoders, of which the newest is meant.
+          path: the folder of an encoder, or of numbered encoders, of which the newest is taken.
 
         Raises:
           NoEncoderError: there is none, or it was not pushed.
@@ -110,14 +110,14 @@ class Encoder:
     """A pushed encoder, loaded.
 
     Attributes:
-      facts: what it states of itself.
+      facts: the facts that the encoder states.
     """
 
     def __init__(self, path: Place) -> None:
-        """Loads it, which takes seconds.
+        """Loads the encoder, which takes seconds.
 
         Args:
-          path: the folder of an encoder, or one of numbered encoders, of which the newest is meant;
+          path: the folder of an encoder, or of numbered encoders, of which the newest is taken;
             or its URI in a store.
 
         Raises:
@@ -138,7 +138,7 @@ class Encoder:
         self._score = self._loaded.signatures[SCORE]
 
     def encode(self, sequences: Collection[Any]) -> np.ndarray:
-        """The embeddings, float32 [N, E], of N sequences [T, F] of raw values, NaN = missing.
+        """Returns the embeddings, float32 [N, E], of N sequences [T, F], raw values, NaN = missing.
 
         Raises:
           ValueError: see `score`.
@@ -146,7 +146,7 @@ class Encoder:
         return self.score(sequences)[0]
 
     def score(self, sequences: Collection[Any]) -> tuple[np.ndarray, np.ndarray]:
-        """The embeddings, and how badly each sequence is reconstructed.
+        """Returns the embedding and the reconstruction error of each sequence.
 
         Args:
           sequences: N arrays [T, F] of raw values, the features in the order of `facts`; T >= 1.
@@ -172,20 +172,20 @@ class Encoder:
                 )
         flat = np.concatenate([np.zeros((0, width), np.float32), *arrays])
         length = np.array([len(array) for array in arrays], np.int64)
-        return self.score_flat(Sequences(values=flat, length=length, words={}))
+        return self.score_flat(Sequences(values=flat, length=length, tokens={}))
 
     def score_flat(self, sequences: Sequences) -> tuple[np.ndarray, np.ndarray]:
-        """As `score`, of sequences in flat columns, words of categories among them.
+        """Returns what `score` does, for sequences in flat columns, categories among them.
 
-        It can be called from several threads at once.
+        Several threads may call it at once.
         """
         import tensorflow as tf
 
         embedding = np.zeros((len(sequences), self.facts.embedding_size), np.float32)
         error = np.zeros(len(sequences), np.float32)
         for batch in batches(sequences):
-            inputs = {VALUES: batch.values, LENGTH: batch.length, **batch.words}
-            outputs = self._score(**{key: tf.constant(one) for key, one in inputs.items()})
+            inputs = {VALUES: batch.values, LENGTH: batch.length, **batch.tokens}
+            outputs = self._score(**{key: tf.constant(array) for key, array in inputs.items()})
             embedding[batch.places] = outputs[EMBEDDING].numpy()
             error[batch.places] = outputs[RECONSTRUCTION_ERROR].numpy()
         return embedding, error

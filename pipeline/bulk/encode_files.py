@@ -1,4 +1,4 @@
-"""`ragline encode`: raw files -> embeddings in Parquet, resumable, all of it there or none.
+"""Encode raw files as embeddings in Parquet, for `ragline encode`: resumable, all or nothing.
 
 What it writes, and where it works meanwhile, is `encode_output`'s. A job that was cut off goes on
 where it was, if files, options, encoder and code are what they were; if not, it begins anew.
@@ -11,7 +11,7 @@ import os
 import pathlib
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,13 @@ from ragline.components.serving import versions
 from ragline.components.serving.encoder import Facts
 from ragline.pipeline import config as configuration
 from ragline.pipeline.bulk import encode_output
-from ragline.pipeline.bulk.encode_output import LOG_FILE, REJECTED_FILE, SUMMARY_FILE, Output, Work
+from ragline.pipeline.bulk.encode_output import (
+    LOG_FILE,
+    REJECTED_FILE,
+    SUMMARY_FILE,
+    EncodeJob,
+    Output,
+)
 from ragline.pipeline.cache import cache_key
 from ragline.pipeline.config import Config, ConfigError
 from ragline.pipeline.runs import machine_errors, workdir
@@ -42,14 +48,14 @@ _DIGEST = "digest"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is to be encoded, and by what.
+    """The files that are to be encoded, and the encoder.
 
     Attributes:
-      input: how raw files are read; its `train` names them.
-      max_share: share of the records that may be rejected.
-      beam: where the job runs.
-      columns: what raw files must hold: features and categories.
-      facts: of the encoder.
+      input: the options by which raw files are read; its `train` names them.
+      max_share: the share of the records that may be rejected.
+      beam: the options of the runner.
+      columns: the features and categories that raw files must hold.
+      facts: the encoder's facts.
     """
 
     input: InputOptions
@@ -59,23 +65,23 @@ class Request:
     facts: Facts
 
 
-def request(
+def read_request(
     source: str, pattern: str, overrides: Sequence[str] = (), folder: str | None = None
 ) -> Request:
-    """Reads what a command or a call asks for.
+    """Reads the request of a command or a call.
 
     Args:
       source: a configuration, whose newest sound encoder is taken, or the folder of an encoder,
         which may be a URI.
-      pattern: of the raw files.
-      overrides: `key=value` each; with an encoder, of `input`, `quarantine` and `beam` alone.
-      folder: in place of the configuration's `workdir`.
+      pattern: the pattern of the raw files.
+      overrides: `key=value` each; with an encoder, keys of `input`, `quarantine` and `beam` alone.
+      folder: a work directory in place of the configuration's `workdir`.
 
     Raises:
       ConfigError: one line a mistake.
       NoEncoderError: the folder holds none.
       DamagedModelError: a file of the encoder is not what was pushed.
-      LedgerError: what was pushed cannot be told.
+      LedgerError: the ledger of pushed encoders cannot be read.
     """
     if not places.is_local(source) or pathlib.Path(source).is_dir():
         if folder is not None:
@@ -115,8 +121,8 @@ def _newest(config: Config) -> pathlib.Path:
 
 
 def _check_same(columns: Columns, facts: Facts) -> None:
-    expected = [*facts.columns.names, *(one.name for one in facts.columns.categories)]
-    received = [*columns.names, *(one.name for one in columns.categories)]
+    expected = [*facts.columns.names, *(category.name for category in facts.columns.categories)]
+    received = [*columns.names, *(category.name for category in columns.categories)]
     if expected != received:
         raise ConfigError(
             f"schema: expected the columns that {facts.path} was trained on, "
@@ -125,7 +131,7 @@ def _check_same(columns: Columns, facts: Facts) -> None:
 
 
 def _other_files(options: InputOptions, pattern: str) -> InputOptions:
-    """A configuration's options, of other files, which are not split."""
+    """Return a configuration's options for other files, which are not split."""
     spans = options.spans if "{SPAN" in pattern or "{YYYY}" in pattern else 1
     # An entity splits, and here nothing is split.
     unnamed = options.entity in options.fields and options.entity not in fields(pattern)
@@ -142,18 +148,17 @@ def _other_files(options: InputOptions, pattern: str) -> InputOptions:
         raise ConfigError(f"--input: {error}") from error
 
 
-def encode(asked: Request, output: Place) -> dict[str, Any]:
+def encode(request: Request, output: Place) -> dict[str, Any]:
     """Encodes raw files; a job that is done already is not done again.
 
     Args:
-      asked: what, and by what.
+      request: what is encoded, and by which encoder.
       output: a folder, or its URI in a store, that does not exist, is empty, or holds an earlier
         result, which is replaced.
 
     Returns:
-      What `_summary.json` holds: `read`, `encoded` and `quarantined` records, `reasons` {code: n},
-      `policies` as of ingest's account, `sequences`, `steps`, `parts` [{name, rows, bytes}],
-      `model` {path, version, embedding_size}, `formats`; and `digest`, of all that it depends on.
+      What `_summary.json` holds: what `reconcile` returns, `parts` [{name, rows, bytes}], `model`
+      {path, version, embedding_size}, `formats`; and `digest`, of all that the result depends on.
 
     Raises:
       BadDataError: the input as a whole cannot be used; `output` is as it was.
@@ -163,45 +168,45 @@ def encode(asked: Request, output: Place) -> dict[str, Any]:
     """
     from ragline.components.ingest.source import read_plan
 
-    place = encode_output.of(output)
+    place = encode_output.output_at(output)
     place.check()
-    watched = read_plan.watch(asked.input)
-    digest = _digest(asked)
+    watched = read_plan.watch(request.input)
+    digest = _digest(request)
     if (done := _done(place.folder, digest)) is not None:
         return done
     # What was cut off is gone on with only if no file was touched since, be it to write it back.
-    with place.work(digest_of([digest, repr(sorted(watched.stamps.items()))])) as work:
-        with workdir.quiet(work.log) as shown:
+    with place.begin(digest_of([digest, repr(sorted(watched.stamps.items()))])) as job:
+        with workdir.quiet(job.log) as shown:
             started = time.monotonic()
             shown.start(1, 1, "encode")
             try:
                 with progress.told_to(shown):
-                    found = {**redacted_data(_run(asked, work, place)), _DIGEST: digest}
-                watched.check(found["formats"])
-                write_json(f"{work.folder}/{SUMMARY_FILE}", found)
+                    summary = {**redacted_data(_run(request, job, place)), _DIGEST: digest}
+                watched.check(summary["formats"])
+                write_json(f"{job.folder}/{SUMMARY_FILE}", summary)
                 shown.end("ran", time.monotonic() - started)
             except Exception as error:
                 if isinstance(error, BadDataError):
                     raise
                 logging.getLogger(__name__).exception("encode failed")
-                told = machine_errors.sentence(error, work.log.parent)
+                sentence = machine_errors.sentence(error, job.log.parent)
                 raise TroubleError(
-                    told or f"failed: {error}; see {work.folder}/{LOG_FILE}"
+                    sentence or f"failed: {error}; see {job.folder}/{LOG_FILE}"
                 ) from error
-        place.publish(work)
-    return found
+        place.publish(job)
+    return summary
 
 
-def _digest(asked: Request) -> str:
+def _digest(request: Request) -> str:
     from ragline.components.ingest.source import read_plan
 
-    facts, options = asked.facts, dataclasses.asdict(asked.input)
+    facts, options = request.facts, dataclasses.asdict(request.input)
     model = manifest(facts.path)
     return digest_of(
         [
-            read_plan.fingerprint(asked.input),
+            read_plan.fingerprint(request.input),
             json.dumps(options, sort_keys=True),
-            repr(asked.columns),
+            repr(request.columns),
             facts.version,
             *(f"{name} {model[name]['sha256']}" for name in sorted(model)),
             cache_key.source(),
@@ -210,17 +215,17 @@ def _digest(asked: Request) -> str:
 
 
 def _done(folder: str, digest: str) -> dict[str, Any] | None:
-    """An earlier result of the very same job, whole."""
+    """Return the summary of an earlier result of the same job, if it is whole."""
     try:
-        found: dict[str, Any] = read_json(f"{folder}/{SUMMARY_FILE}")
-        sizes = [places.size(f"{folder}/{part['name']}") for part in found["parts"]]
-        same = found[_DIGEST] == digest and sizes == [part["bytes"] for part in found["parts"]]
+        summary: dict[str, Any] = read_json(f"{folder}/{SUMMARY_FILE}")
+        sizes = [places.size(f"{folder}/{part['name']}") for part in summary["parts"]]
+        same = summary[_DIGEST] == digest and sizes == [part["bytes"] for part in summary["parts"]]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return found if same else None
+    return summary if same else None
 
 
-def _run(asked: Request, work: Work, place: Output) -> dict[str, Any]:
+def _run(request: Request, job: EncodeJob, place: Output) -> dict[str, Any]:
     # Late: Beam, and what ingest needs, take seconds.
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -230,87 +235,74 @@ def _run(asked: Request, work: Work, place: Output) -> dict[str, Any]:
     from ragline.components.ingest.source import read_plan, units
     from ragline.pipeline.bulk import encode_job
 
-    job = process.Job(
-        columns=asked.columns, options=asked.input, files=(), folders={}, staging=work.staging
+    context = process.IngestContext(
+        columns=request.columns, options=request.input, files=(), folders={}, staging=job.staging
     )
-    planned = read_plan.make(asked.input, job.raw_columns, units.UNIT_BYTES)
-    job = dataclasses.replace(job, files=planned.files)
-    grouped = bool(asked.input.group_by)
-    units_of = [unit.index for unit in planned.units]
-    place.expect(os.path.basename(encode_job.part_file(work.folder, unit)) for unit in units_of)
-    progress.expect(sum(piece.size for unit in planned.units for piece in unit.pieces), "B")
+    plan = read_plan.make(request.input, context.raw_columns, units.UNIT_BYTES)
+    context = dataclasses.replace(context, files=plan.files)
+    grouped = bool(request.input.group_by)
+    units_of = [unit.index for unit in plan.units]
+    place.expect(os.path.basename(encode_job.part_file(job.folder, unit)) for unit in units_of)
+    progress.expect(sum(piece.size for unit in plan.units for piece in unit.pieces), "B")
     encode_job.run(
-        beam.Pipeline(options=PipelineOptions(asked.beam.arguments)),
-        planned.units,
-        job,
-        shards=spill.shard_count(planned.units, units.UNIT_BYTES) if grouped else None,
-        facts=asked.facts,
-        folder=work.folder,
+        beam.Pipeline(options=PipelineOptions(request.beam.arguments)),
+        plan.units,
+        context,
+        shards=spill.shard_count(plan.units, units.UNIT_BYTES) if grouped else None,
+        facts=request.facts,
+        folder=job.folder,
     )
-    reports = ingest_report.reports(work.staging, planned.units, grouped=grouped)
-    rejected = [process.quarantine_file(work.staging, report["unit"]) for report in reports]
-    quarantine = f"{work.folder}/{REJECTED_FILE}"
+    unit_reports = ingest_report.reports(job.staging, plan.units, grouped=grouped)
+    rejected = [process.quarantine_file(job.staging, report["unit"]) for report in unit_reports]
+    quarantine = f"{job.folder}/{REJECTED_FILE}"
     reasons = ingest_report.gather_quarantine(rejected, quarantine)
-    found = settle(reports, reasons) | {"examples": ingest_report.examples_of(reports, reasons)}
+    summary = reconcile(unit_reports, reasons)
     ingest_report.check_rejected(
-        found,
-        options=asked.input,
-        max_share=asked.max_share,
-        quarantine=quarantine,
+        summary, options=request.input, max_share=request.max_share, quarantine=quarantine
     )
-    paths = (encode_job.part_file(work.folder, report["unit"]) for report in reports)
-    rows = [report["rows_written"] for report in reports]
-    return found | {
+    paths = (encode_job.part_file(job.folder, report["unit"]) for report in unit_reports)
+    rows = [report["rows_written"] for report in unit_reports]
+    return summary | {
         "parts": [
             {"name": os.path.basename(path), "rows": count, "bytes": places.size(path)}
             for path, count in zip(paths, rows, strict=True)
             if count
         ],
         "model": {
-            "path": asked.facts.path,
-            "version": asked.facts.version,
-            "embedding_size": asked.facts.embedding_size,
+            "path": request.facts.path,
+            "version": request.facts.version,
+            "embedding_size": request.facts.embedding_size,
         },
-        "formats": planned.formats,
+        "formats": plan.formats,
     }
 
 
-def settle(reports: Iterable[Mapping[str, Any]], reasons: dict[str, int]) -> dict[str, Any]:
-    """Adds the units' reports up.
+def reconcile(
+    unit_reports: Collection[Mapping[str, Any]], reasons: Mapping[str, int]
+) -> dict[str, Any]:
+    """Add up the reports of all units.
 
     Args:
-      reports: of all units.
-      reasons: code -> how many records stand in the quarantine for it.
+      unit_reports: the reports of all units.
+      reasons: code -> number of records in the quarantine.
 
     Returns:
-      read, encoded, quarantined (records), reasons, policies, sequences, steps.
+      What `ingest_report.reconcile_records` returns, `accepted` records as `encoded`; sequences,
+      steps.
 
     Raises:
       RuntimeError: a record or a sequence was lost.
     """
-    total: Counter[str] = Counter()
-    policies: Counter[str] = Counter()
-    for report in reports:
-        counted = ("read", "accepted", "sequences", "steps", "rows_written")
-        total.update({key: report[key] for key in counted})
-        policies.update(report["policies"])
-    rejected = sum(reasons.values())
-    if total["accepted"] + rejected != total["read"]:
-        raise RuntimeError(
-            f"encode lost records: read {total['read']}, but {total['accepted']} were encoded and "
-            f"{rejected} quarantined"
-        )
+    from ragline.components.ingest.output import ingest_report
+
+    records = ingest_report.reconcile_records(unit_reports, reasons)
+    total: Counter[str] = Counter(sequences=0, steps=0, rows_written=0)
+    for report in unit_reports:
+        total.update({key: report[key] for key in total})
     if total["rows_written"] != total["sequences"]:
         raise RuntimeError(
-            f"encode lost sequences: encoded {total['sequences']}, but {total['rows_written']} "
-            "stand in the parts"
+            f"lost sequences: encoded {total['sequences']}, but {total['rows_written']} stand in "
+            "the parts"
         )
-    return {
-        "read": total["read"],
-        "encoded": total["accepted"],
-        "quarantined": rejected,
-        "reasons": reasons,
-        "policies": dict(sorted(policies.items())),
-        "sequences": total["sequences"],
-        "steps": total["steps"],
-    }
+    records["encoded"] = records.pop("accepted")
+    return {**records, "sequences": total["sequences"], "steps": total["steps"]}

@@ -1,11 +1,11 @@
-"""The Beam job of `ragline encode`: ingest's units of work, with an encoder in place of the shards.
+"""Run the Beam job of `ragline encode`: ingest's units of work, with an encoder for the shards.
 
     units -> parts of files -> checked, cut sequences -> groups -> embeddings -> a Parquet part
-                                                                   a report, marks, quarantine
+                                                          a report, dedup keys, quarantine
 
-A unit is what is done or not done: its marks are written last, and a unit that has them is not
-redone. It is processed a second time if ingest refuses some of its records for what stands in other
-units (a duplicate id); that, too, is remembered.
+A unit is done or not done: its deduplication keys are written last, and a unit that has them is
+not processed again. It is processed a second time if ingest refuses some of its records for what
+stands in other units (a duplicate id); that, too, is remembered.
 """
 
 import collections
@@ -25,7 +25,7 @@ from ragline.components.files import places
 from ragline.components.files.places import Place
 from ragline.components.files.storage import digest_of, read_json, write_bytes, write_text
 from ragline.components.ingest.beam import process
-from ragline.components.ingest.beam.process import FilePart, Job, Refused
+from ragline.components.ingest.beam.process import FilePart, IngestContext, Rejections
 from ragline.components.ingest.beam.transforms import IngestSequences
 from ragline.components.ingest.records.chunk import Chunk
 from ragline.components.ingest.source.units import Unit
@@ -37,32 +37,32 @@ from ragline.pipeline.bulk import parts
 # in memory some 20 MB of six features, of which there are three at a time.
 _GROUP_STEPS = 1 << 18
 _GROUP_VALUES = 1 << 22
-# Two groups at a time: what one does between its batches, the other's layers compute meanwhile.
+# Two groups at a time: one computes while the other is between its batches.
 _THREADS = 2
 
 
 def part_file(folder: Place, unit: int) -> str:
-    """Where a unit's embeddings stand."""
+    """Return the path of a unit's embeddings."""
     return f"{folder}/part-{unit:05d}.parquet"
 
 
-def _marks_file(staging: Place, unit: int) -> str:
-    return f"{staging}/marks-{unit:05d}.npy"
+def _keys_file(staging: Place, unit: int) -> str:
+    return f"{staging}/dedup-keys-{unit:05d}.npy"
 
 
 def _again_file(staging: Place, unit: int) -> str:
     return f"{staging}/again-{unit:05d}.txt"
 
 
-def _read_marks(file: str) -> np.ndarray:
-    found: np.ndarray = np.load(io.BytesIO(places.read(file)), allow_pickle=False)
-    return found
+def _read_keys(file: str) -> np.ndarray:
+    keys: np.ndarray = np.load(io.BytesIO(places.read(file)), allow_pickle=False)
+    return keys
 
 
 def run(
     pipeline: beam.Pipeline,
     units: Sequence[Unit],
-    job: Job,
+    context: IngestContext,
     *,
     shards: int | None,
     facts: Facts,
@@ -71,23 +71,22 @@ def run(
     """Runs the job; what is done already is not done again.
 
     Args:
-      pipeline: empty, on the runner that is wanted.
-      units: of work.
-      job: what all units have in common.
-      shards: into how many rows are dealt; None where there are none.
-      facts: of the encoder.
-      folder: where the parts go.
+      pipeline: an empty pipeline, on the runner that is wanted.
+      units: the units of work.
+      context: what all units have in common.
+      shards: the number of shards that rows of long tables are assigned to; None without rows.
+      facts: the encoder's facts.
+      folder: the folder of the parts.
     """
-    work = Work(facts, folder)
     (
         pipeline
         | "Units" >> beam.Create([(unit.index, unit) for unit in units])
-        | IngestSequences(job, shards, work)
+        | IngestSequences(context, shards, EncodeUnit(facts, folder))
     )
     pipeline.run().wait_until_finish()
 
 
-class Work:
+class EncodeUnit:
     """What becomes of a unit; the model is loaded once a worker, at its first unit."""
 
     def __init__(self, facts: Facts, folder: Place) -> None:
@@ -97,26 +96,31 @@ class Work:
         self._shared = shared.Shared()
 
     def __call__(
-        self, unit: int, file_parts: Iterable[FilePart], job: Job, refused: Refused | None
+        self,
+        unit: int,
+        file_parts: Iterable[FilePart],
+        context: IngestContext,
+        rejections: Rejections | None,
     ) -> np.ndarray:
-        """Encodes a unit, unless that is done; the arguments are those of `process.process`."""
-        marks_file = _marks_file(job.staging, unit)
-        if refused is None and places.exists(marks_file):
-            return _read_marks(marks_file)
-        again_file = _again_file(job.staging, unit)
-        digest = digest_of(sorted(f"{key} {reject}" for key, reject in (refused or {}).items()))
-        if refused and places.exists(again_file) and places.read(again_file).decode() == digest:
-            return _read_marks(marks_file)
+        """Encodes a unit, unless that is done; see `process.write_shards`."""
+        keys_file = _keys_file(context.staging, unit)
+        if rejections is None and places.exists(keys_file):
+            return _read_keys(keys_file)
+        again_file = _again_file(context.staging, unit)
+        digest = digest_of(sorted(f"{key} {reject}" for key, reject in (rejections or {}).items()))
+        if rejections and places.exists(again_file) and places.read(again_file).decode() == digest:
+            return _read_keys(keys_file)
         encoder = self._shared.acquire(self._loaded)
         writer = parts.PartWriter(part_file(self._folder, unit), self._facts.embedding_size)
-        marks = process.turn(unit, file_parts, job, refused, EmbeddingSink(encoder, writer))
-        if refused:
+        sink = EmbeddingSink(encoder, writer)
+        keys = process.process_unit(unit, file_parts, context, rejections, sink)
+        if rejections:
             write_text(again_file, digest)
-        elif "failure" not in read_json(process.report_file(job.staging, unit)):
+        elif "failure" not in read_json(process.report_file(context.staging, unit)):
             packed = io.BytesIO()
-            np.save(packed, marks)
-            write_bytes(marks_file, packed.getvalue())
-        return marks
+            np.save(packed, keys)
+            write_bytes(keys_file, packed.getvalue())
+        return keys
 
     def _loaded(self) -> Encoder:
         from ragline.components.runtime import cores  # Late: it imports TensorFlow.
@@ -126,7 +130,7 @@ class Work:
 
 
 class EmbeddingSink:
-    """A sink of ingest that encodes, group by group, in threads beside the one that reads."""
+    """Encodes the sequences of a unit, group by group, in threads beside the one that reads."""
 
     def __init__(self, encoder: Encoder, writer: parts.PartWriter) -> None:
         """Begins with nothing."""
@@ -154,7 +158,7 @@ class EmbeddingSink:
         try:
             if error is None:
                 self._start()
-                self._settle(0)
+                self._write_groups(0)
         except BaseException as failed:
             self._writer.__exit__(type(failed), failed, failed.__traceback__)
             raise
@@ -172,10 +176,10 @@ class EmbeddingSink:
         self._steps += int(sequences.length.sum())
         if self._steps >= self._most:
             self._start()
-            self._settle(_THREADS)
+            self._write_groups(_THREADS)
 
     def report(self) -> dict[str, Any]:
-        """How many sequences and steps were encoded, and the rows of the part as it was read."""
+        """Returns the number of sequences, of steps, and of the part's rows as read back."""
         counts = {"sequences": 0, "steps": 0, **self._written}
         return {**counts, "rows_written": self._writer.rows}
 
@@ -184,8 +188,8 @@ class EmbeddingSink:
             self._groups.append(self._threads.submit(self._encoded, self._waiting))
         self._waiting, self._steps = [], 0
 
-    def _settle(self, most: int) -> None:
-        """Writes the oldest groups, in order, until at most so many are at work."""
+    def _write_groups(self, most: int) -> None:
+        """Writes the oldest groups, in order, until at most `most` are being encoded."""
         while len(self._groups) > most:
             self._writer.write(self._groups.popleft().result())
 
@@ -193,8 +197,8 @@ class EmbeddingSink:
         chunks = [chunk for chunk, _ in group]
         embedding, error = self._encoder.score_flat(_sequences(chunks, self._columns))
         return parts.table(
-            sequence_id=[one for chunk in chunks for one in chunk.sequence_id],
-            entity_id=[one for chunk in chunks for one in chunk.entity_id],
+            sequence_id=[name for chunk in chunks for name in chunk.sequence_id],
+            entity_id=[name for chunk in chunks for name in chunk.entity_id],
             window=np.concatenate([window for _, window in group]),
             embedding=embedding,
             error=error,
@@ -207,7 +211,7 @@ def _sequences(chunks: Sequence[Chunk], columns: Columns) -> Sequences:
     return Sequences(
         values=np.concatenate(values),
         length=np.concatenate([chunk.length for chunk in chunks]),
-        words={
+        tokens={
             category.key: np.concatenate([chunk.values[category.name] for chunk in chunks])
             for category in columns.categories
         },

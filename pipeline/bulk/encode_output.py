@@ -1,12 +1,12 @@
-"""Where `ragline encode` puts its result: in a folder of a disk, or of a store of objects.
+"""Keep the result of `ragline encode` in a folder of a disk, or of a store of objects.
 
     OUTPUT/part-00000.parquet  see pipeline/bulk/parts.py
     OUTPUT/_rejected.jsonl     records that could not be used, if there are any, as ingest's
-    OUTPUT/_summary.json       the account: read = encoded + quarantined
+    OUTPUT/_summary.json       the reconciled report: read = encoded + quarantined
     OUTPUT/_log.txt            what Beam and TensorFlow said
 
 On a disk, work goes on in `.OUTPUT.partial` beside it, a folder that only its owner can enter. When
-the account adds up, the result is put into its place: a new folder is there or it is not; of an
+the report adds up, the result is put into its place: a new folder is there or it is not; of an
 earlier result, `_summary.json` is removed first and written last. In a store nothing can be
 renamed: the parts stand there as they are done, and `_work/` says which are a job's; it is
 `_summary.json`, too, that makes a result of them. (Parquet's readers pass over names that begin
@@ -41,7 +41,7 @@ _PART = re.compile(r"part-[0-9]{5,}\.parquet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
+class _JobRecord:
     """What is kept of a job until its result is in its place.
 
     Attributes:
@@ -58,13 +58,13 @@ class _Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """A job under way.
+class EncodeJob:
+    """A job that runs.
 
     Attributes:
-      staging: where it keeps what is not its result.
-      folder: where its result goes.
-      log: what is said meanwhile, on this machine; later in `folder`.
+      staging: the folder of what is not its result.
+      folder: the folder of its result.
+      log: the file of the log, on this machine; later in `folder`.
     """
 
     staging: str
@@ -77,23 +77,23 @@ class Output(Protocol):
 
     @property
     def folder(self) -> str:
-        """Where the result is, once it is one."""
+        """The folder of the finished result."""
 
     def check(self) -> None:
         """Raises ConfigError if something else is there; ends what a kill has interrupted."""
 
-    def work(self, digest: str) -> contextlib.AbstractContextManager[Work]:
-        """The job that a digest names, begun or taken up; raises BusyError or ConfigError."""
+    def begin(self, digest: str) -> contextlib.AbstractContextManager[EncodeJob]:
+        """Begins or resumes the job of a digest; raises BusyError or ConfigError."""
 
     def expect(self, parts: Iterable[str]) -> None:
         """Keeps the names of the parts that the job may write, before it does."""
 
-    def publish(self, work: Work) -> None:
-        """Makes the result of a job what is there."""
+    def publish(self, job: EncodeJob) -> None:
+        """Puts the result of a job in its place."""
 
 
-def of(place: Place) -> Output:
-    """By a path or URI.
+def output_at(place: Place) -> Output:
+    """Returns the output at a path or URI.
 
     Raises:
       ConfigError: a store would take it for a pattern.
@@ -153,10 +153,10 @@ class _Disk:
         return str(self._output)
 
     def check(self) -> None:
-        job = self._job() if os.path.lexists(self._partial) else None
-        if job and job.publishing:
+        record = self._kept_job() if os.path.lexists(self._partial) else None
+        if record and record.publishing:
             with workdir.lock(self._partial):
-                self._put(job)
+                self._put(record)
         output = self._output
         if not os.path.lexists(output):
             return
@@ -165,59 +165,57 @@ class _Disk:
         _check(output, os.listdir(output), _earlier(output))
 
     @contextlib.contextmanager
-    def work(self, digest: str) -> Iterator[Work]:
+    def begin(self, digest: str) -> Iterator[EncodeJob]:
         try:
             self._partial.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileExistsError):
                 self._partial.mkdir(mode=0o700)
         except OSError as error:
             raise ConfigError(f"--output: {self._partial}: {error.strerror}") from error
-        job = self._job()
+        record = self._kept_job()
         with workdir.lock(self._partial):
-            if job is None or job.digest != digest:
+            if record is None or record.digest != digest:
                 for left in (self._staging, self._result):
                     if left.exists():
                         shutil.rmtree(left)
-                self._keep(_Job(digest=digest))
-            for each in (self._staging, self._result):
-                each.mkdir(exist_ok=True)
-            yield Work(
-                staging=str(self._staging),
-                folder=str(self._result),
-                log=self._result / LOG_FILE,
+                self._keep(_JobRecord(digest=digest))
+            for folder in (self._staging, self._result):
+                folder.mkdir(exist_ok=True)
+            yield EncodeJob(
+                staging=str(self._staging), folder=str(self._result), log=self._result / LOG_FILE
             )
 
     def expect(self, parts: Iterable[str]) -> None:
         """Nothing is written into OUTPUT before it is whole."""
 
-    def publish(self, work: Work) -> None:
+    def publish(self, job: EncodeJob) -> None:
         """Puts the result in its place; then nothing else is left."""
         makes = [*_listed(read_json(self._result / SUMMARY_FILE)), SUMMARY_FILE]
         earlier = _earlier(self._output) if self._output.is_dir() else None
         there = os.listdir(self._output) if self._output.is_dir() else []
         _check(self._output, there, earlier)  # Once more: the job may have taken hours.
-        job = self._job() or _Job(digest="")
-        job = dataclasses.replace(
-            job, replaces=tuple(earlier or ()), makes=tuple(makes), publishing=True
+        record = self._kept_job() or _JobRecord(digest="")
+        record = dataclasses.replace(
+            record, replaces=tuple(earlier or ()), makes=tuple(makes), publishing=True
         )
-        self._keep(job)
-        self._put(job)
+        self._keep(record)
+        self._put(record)
 
-    def _put(self, job: _Job) -> None:
+    def _put(self, record: _JobRecord) -> None:
         """Moves a whole result into its place; done again after a kill, it goes on."""
         if not self._result.is_dir():
             pass  # It was moved as it is.
         elif not self._output.is_dir() or not os.listdir(self._output):
-            for name in set(os.listdir(self._result)).difference(job.makes):
+            for name in set(os.listdir(self._result)).difference(record.makes):
                 if (self._result / name).is_file():
                     (self._result / name).unlink()  # What a killed worker had under way.
             os.rename(self._result, self._output)
         else:
-            if (self._result / SUMMARY_FILE).exists() and SUMMARY_FILE in job.replaces:
+            if (self._result / SUMMARY_FILE).exists() and SUMMARY_FILE in record.replaces:
                 (self._output / SUMMARY_FILE).unlink(missing_ok=True)
-            for name in set(job.replaces).difference(job.makes):
+            for name in set(record.replaces).difference(record.makes):
                 (self._output / name).unlink(missing_ok=True)
-            for name in job.makes:  # The summary is the last of them.
+            for name in record.makes:  # The summary is the last of them.
                 if (self._result / name).exists():
                     os.rename(self._result / name, self._output / name)
             fsync(self._output)
@@ -229,10 +227,10 @@ class _Disk:
         with contextlib.suppress(OSError):  # Somebody has put something there.
             self._partial.rmdir()
 
-    def _keep(self, job: _Job) -> None:
-        state.write(self._partial / _JOB_FILE, _KIND, dataclasses.asdict(job))
+    def _keep(self, record: _JobRecord) -> None:
+        state.write(self._partial / _JOB_FILE, _KIND, dataclasses.asdict(record))
 
-    def _job(self) -> _Job | None:
+    def _kept_job(self) -> _JobRecord | None:
         """The job under way; None of one that is about to begin.
 
         Raises:
@@ -246,14 +244,14 @@ class _Disk:
         if not self._partial.is_dir() or self._partial.is_symlink() or found.st_uid != os.geteuid():
             raise foreign
         try:
-            job: _Job = state.read(self._partial / _JOB_FILE, _KIND, _Job)
+            record: _JobRecord = state.read(self._partial / _JOB_FILE, _KIND, _JobRecord)
         except FileNotFoundError:
             if set(os.listdir(self._partial)) <= {".lock"}:
                 return None
             raise foreign from None
         except StateError as error:
             raise foreign from error
-        return job
+        return record
 
 
 class _Store:
@@ -262,21 +260,21 @@ class _Store:
         self._state = f"{self.folder}/{_WORK}/{_JOB_FILE}"
 
     def check(self) -> None:
-        job = self._job()
+        record = self._kept_job()
         ours = _earlier(self.folder)
-        if job:
-            ours = [*(ours or ()), *job.replaces, *job.makes]
+        if record:
+            ours = [*(ours or ()), *record.replaces, *record.makes]
         there = [place.removeprefix(f"{self.folder}/") for place in places.inside(self.folder)]
-        _check(self.folder, (n for n in there if not (job and n.startswith(f"{_WORK}/"))), ours)
+        _check(self.folder, (n for n in there if not (record and n.startswith(f"{_WORK}/"))), ours)
 
     @contextlib.contextmanager
-    def work(self, digest: str) -> Iterator[Work]:
-        earlier, job = _earlier(self.folder) or (), self._job()
-        if job is None or job.digest != digest:
-            before = (job.replaces, job.makes) if job else ()
-            job = _Job(digest=digest, replaces=tuple({*earlier}.union(*before)))
-            self._keep(job)
-            for name in sorted(job.replaces, key=lambda name: name != SUMMARY_FILE):
+    def begin(self, digest: str) -> Iterator[EncodeJob]:
+        earlier, record = _earlier(self.folder) or (), self._kept_job()
+        if record is None or record.digest != digest:
+            before = (record.replaces, record.makes) if record else ()
+            record = _JobRecord(digest=digest, replaces=tuple({*earlier}.union(*before)))
+            self._keep(record)
+            for name in sorted(record.replaces, key=lambda name: name != SUMMARY_FILE):
                 places.remove(f"{self.folder}/{name}")
             for place in places.inside(f"{self.folder}/{_WORK}"):
                 if place != self._state:
@@ -286,27 +284,27 @@ class _Store:
         with tempfile.TemporaryDirectory() as here:
             log = pathlib.Path(here, LOG_FILE)
             try:
-                yield Work(staging=f"{self.folder}/{_WORK}", folder=self.folder, log=log)
+                yield EncodeJob(staging=f"{self.folder}/{_WORK}", folder=self.folder, log=log)
             finally:
                 if log.exists():
                     places.upload(log, f"{self.folder}/{LOG_FILE}")
 
     def expect(self, parts: Iterable[str]) -> None:
-        job = self._job()
-        if job is not None:
+        record = self._kept_job()
+        if record is not None:
             makes = (*parts, LOG_FILE, REJECTED_FILE, SUMMARY_FILE)
-            self._keep(dataclasses.replace(job, makes=makes))
+            self._keep(dataclasses.replace(record, makes=makes))
 
-    def publish(self, work: Work) -> None:
-        """The summary is there; what is left to do is to tidy up."""
-        places.remove_folder(work.staging)
+    def publish(self, job: EncodeJob) -> None:
+        """Removes the staging folder, now that the summary is written."""
+        places.remove_folder(job.staging)
 
-    def _keep(self, job: _Job) -> None:
-        state.write(self._state, _KIND, dataclasses.asdict(job))
+    def _keep(self, record: _JobRecord) -> None:
+        state.write(self._state, _KIND, dataclasses.asdict(record))
 
-    def _job(self) -> _Job | None:
+    def _kept_job(self) -> _JobRecord | None:
         try:
-            job: _Job = state.read(self._state, _KIND, _Job)
+            record: _JobRecord = state.read(self._state, _KIND, _JobRecord)
         except (FileNotFoundError, StateError):
             return None
-        return job
+        return record

@@ -1,4 +1,4 @@
-"""Parquet files of embeddings: whole under their names, or not there.
+"""Write Parquet files of embeddings: whole under their names, or not there.
 
     sequence_id           string
     entity_id             string
@@ -31,7 +31,7 @@ MODEL_VERSION = "model_version"
 
 
 def schema(embedding_size: int) -> pa.Schema:
-    """Of every part."""
+    """Return the schema of every part."""
     return pa.schema(
         [
             (SEQUENCE_ID, pa.string()),
@@ -55,7 +55,7 @@ def table(
     error: np.ndarray,
     version: str,
 ) -> pa.Table:
-    """N rows: window int64 [N, 2], embedding float32 [N, E], error float32 [N]."""
+    """Build N rows from window int64 [N, 2], embedding float32 [N, E], error float32 [N]."""
     size = embedding.shape[1]
     columns = [
         pa.array(sequence_id, pa.string()),
@@ -77,7 +77,7 @@ class PartWriter:
         """Begins with nothing.
 
         Args:
-          place: of the part.
+          place: the path of the part.
           embedding_size: E.
         """
         self._place = place
@@ -111,6 +111,8 @@ class PartWriter:
                 with places.open(self._place) as stored:
                     self.rows = pq.read_metadata(stored).num_rows
             else:
-                places.remove(self._place)  # Of an earlier turn, which had rows.
+                places.remove(
+                    self._place
+                )  # When it was processed before, the unit may have had rows.
         finally:
             self._staged.discard()

@@ -216,7 +216,9 @@ def _check(options: argparse.Namespace) -> int:
 def _encode(options: argparse.Namespace) -> int:
     from ragline.pipeline.bulk import encode_files
 
-    asked = encode_files.request(options.source, options.input, options.overrides, options.workdir)
+    asked = encode_files.read_request(
+        options.source, options.input, options.overrides, options.workdir
+    )
     found = encode_files.encode(asked, options.output)
     say(
         f"{found['read']} records: {found['encoded']} encoded, {found['quarantined']} quarantined\n"

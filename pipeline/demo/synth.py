@@ -1,4 +1,4 @@
-"""The demo data of `ragline synth`: a simulated wearable on the wrist of people who draw gestures.
+"""Simulate the demo data of `ragline synth`: a wearable on the wrist of people who draw gestures.
 
 A hand is a point mass on a critically damped spring, pulled towards a target that traces one of
 five gestures on a level table, again and again until the recording ends. A recorder on the wrist
@@ -52,7 +52,7 @@ _EVENT_STEPS = 12  # shorter recordings have no room for a drop-out or a pause s
 
 
 class Record(TypedDict):
-    """One sequence, as it stands on a line of JSON."""
+    """One sequence, as a line of JSON has it."""
 
     sequence_id: str
     entity_id: str
@@ -62,7 +62,7 @@ class Record(TypedDict):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Synthesised:
-    """What `write` has written.
+    """The files that `write` wrote.
 
     Attributes:
         paths: The JSON Lines files, in order.
@@ -86,7 +86,7 @@ class _Wearer:
 
 
 def _triangle(phase: np.ndarray) -> np.ndarray:
-    """Triangle wave between -1 and 1, starting upwards from 0; one period for a phase of 1."""
+    """Return a triangle wave between -1 and 1, rising from 0, with a period of 1."""
     wave: np.ndarray = np.arcsin(np.sin(2 * np.pi * phase)) * 2 / np.pi
     return wave
 
@@ -186,7 +186,7 @@ def gestures(*, sequences: int, seed: int) -> Iterator[Record]:
 
 
 def _lengths(rng: np.random.Generator, sequences: int) -> np.ndarray:
-    """Steps of each sequence [sequences]: log-normal, and 2% that broke off after 1 to 4 steps."""
+    """Draw the steps of each sequence: log-normal, and 2% that broke off after 1 to 4 steps."""
     lengths = np.rint(_MEDIAN_STEPS * np.exp(rng.normal(0, 0.6, sequences)))
     broken_off = rng.permutation(sequences)[: 1 + sequences // 50]
     lengths[broken_off] = 1 + np.arange(len(broken_off)) % 4  # so that one has length 1, for sure
@@ -228,7 +228,7 @@ def _record(rng: np.random.Generator, name: str, wearer: _Wearer, length: int) -
 
 
 def _target(rng: np.random.Generator, gesture: str, wearer: _Wearer, length: int) -> np.ndarray:
-    """Where the wearer wants the hand to be [T], in m; no two repetitions are quite the same."""
+    """Draw where the wearer wants the hand to be [T], in m; no two repetitions are the same."""
     seconds = _STEP_S * np.arange(length)
     size = wearer.size * np.exp(rng.normal(0, 0.08))
     tempo = wearer.tempo * np.exp(rng.normal(0, 0.08))
@@ -251,7 +251,7 @@ def _follow(target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         target: Complex [T], in m.
 
     Returns:
-        Velocity in m/s and acceleration in m/s^2, complex [T] both.
+        Velocity in m/s and acceleration in m/s^2, each complex [T].
     """
     decay = math.exp(-_SPRING * _STEP_S)
     velocities, accelerations = [], []
@@ -269,7 +269,7 @@ def _follow(target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _sense(
     rng: np.random.Generator, wearer: _Wearer, velocity: np.ndarray, acceleration: np.ndarray
 ) -> np.ndarray:
-    """What the recorder reads, noise included: [T, F], in the order and units of FEATURES."""
+    """Return what the recorder reads [T, F], with noise, in the order and units of FEATURES."""
     cos, sin = math.cos(wearer.tilt), math.sin(wearer.tilt)
     effort = np.abs(acceleration)
     values = np.zeros((len(velocity), len(FEATURES)))
@@ -283,7 +283,7 @@ def _sense(
 
 
 def _heart_rate(resting: float, raised: float, effort: np.ndarray) -> np.ndarray:
-    """First-order response to the effort [T] in m/s^2, from `raised` above `resting`: [T]."""
+    """Return the heart rate [T], a first-order response to the effort, from `resting + raised`."""
 
     def beat(rate: float, push: float) -> float:
         return rate + (resting + _HEART_GAIN * push - rate) * _STEP_S / _HEART_S
@@ -294,7 +294,7 @@ def _heart_rate(resting: float, raised: float, effort: np.ndarray) -> np.ndarray
 
 
 def _inside(rng: np.random.Generator, length: int) -> slice:
-    """Two to six steps in a row, neither the first nor the last of the sequence among them."""
+    """Draw two to six steps in a row, neither the first nor the last of the sequence among them."""
     run = rng.integers(2, 7)
     start = rng.integers(1, length - run)
     return slice(start, start + run)

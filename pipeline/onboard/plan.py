@@ -17,7 +17,7 @@ from ragline.components.evaluate.verdict.rules import Rules
 from ragline.components.files import places
 from ragline.components.ingest.preview import sampling
 from ragline.components.ingest.preview.preview_result import Preview
-from ragline.components.ingest.source.read_plan import files_of, find
+from ragline.components.ingest.source.read_plan import find_files, list_files
 from ragline.components.train.data import batching
 from ragline.components.train.options import HeadOptions, TrainOptions
 from ragline.pipeline.config import Config, load_rules
@@ -182,7 +182,7 @@ def certain(config: Config) -> tuple[str, ...]:
     Only of an input that is small enough to be looked at whole; of another, nothing is certain, and
     what is wrong with the data themselves is for ingest to say.
     """
-    every = files_of(find(config.input), config.input)
+    every = list_files(find_files(config.input), config.input)
     if sum(places.size(file.path) for file in every) > sampling.SAMPLE_BYTES:
         return ()
     found = sampling.take(config.input, Columns.from_schema(schemas.load(config.schema)))

@@ -268,7 +268,7 @@ def pipeline_of(
     stated = pathlib.Path() if portable else folder
     return dag.create_pipeline(
         name=config.name,
-        places=dag.Places(
+        paths=dag.WorkdirPaths(
             artifacts=folder / "artifacts",
             metadata=folder / preflight.DATABASE,
             checkpoints=stated / "checkpoints",

@@ -11,12 +11,12 @@ LENGTHS = st.lists(st.integers(1, 12), max_size=20)
 
 def _sequences(lengths: list[int]) -> Sequences:
     total = sum(lengths)
-    words = np.empty(total, object)
-    words[:] = [str(step) for step in range(total)]
+    tokens = np.empty(total, object)
+    tokens[:] = [str(step) for step in range(total)]
     return Sequences(
         values=np.arange(2 * total, dtype=np.float32).reshape(total, 2),
         length=np.array(lengths, np.int64),
-        words={"word": words, "code": np.arange(total)},
+        tokens={"word": tokens, "code": np.arange(total)},
     )
 
 
@@ -36,13 +36,13 @@ def test_every_sequence_is_in_one_batch_as_it_was(lengths, steps, most):
             assert batch.length[row] == lengths[place]
             np.testing.assert_array_equal(batch.values[row, valid], sequences.values[flat])
             assert not batch.values[row, batch.length[row] :].any()
-            for key, column in sequences.words.items():
-                assert batch.words[key][row, valid].tolist() == column[flat].tolist()
+            for key, column in sequences.tokens.items():
+                assert batch.tokens[key][row, valid].tolist() == column[flat].tolist()
             seen.append(place)
     assert sorted(seen) == list(range(len(lengths)))
 
 
 @given(LENGTHS)
 def test_batches_go_from_the_shortest_to_the_longest(lengths):
-    found = [batch.length.tolist() for batch in batches(_sequences(lengths), 40, 6)]
-    assert [length for batch in found for length in batch] == sorted(lengths)
+    lengths_by_batch = [batch.length.tolist() for batch in batches(_sequences(lengths), 40, 6)]
+    assert [length for batch in lengths_by_batch for length in batch] == sorted(lengths)

@@ -67,13 +67,15 @@ def _values(record: dict) -> np.ndarray:
 def _expected(encoder: pathlib.Path, sequences: list[np.ndarray]) -> list[tuple]:
     """Each alone, by the signature itself: no batch, no padding."""
     score = tf.saved_model.load(str(encoder)).signatures["score"]
-    found = []
+    expected = []
     for values in sequences:
         outputs = score(
             values=tf.constant(values[np.newaxis]), length=tf.constant([len(values)], tf.int64)
         )
-        found.append((outputs["embedding"].numpy()[0], outputs["reconstruction_error"].numpy()[0]))
-    return found
+        expected.append(
+            (outputs["embedding"].numpy()[0], outputs["reconstruction_error"].numpy()[0])
+        )
+    return expected
 
 
 def _encode(source, data, output, *overrides, **options) -> dict:
@@ -84,10 +86,10 @@ LOOSE = "quarantine.max_share=0.1"
 
 
 def test_every_record_is_embedded_or_in_the_quarantine(encoder, data, records, tmp_path):
-    found = _encode(encoder, data, tmp_path / "out", LOOSE)
-    assert (found["read"], found["encoded"], found["quarantined"]) == (62, 60, 2)
-    assert found["reasons"] == {"duplicate_id": 1, "empty": 1}
-    assert json.loads((tmp_path / "out" / "_summary.json").read_text()) == found
+    summary = _encode(encoder, data, tmp_path / "out", LOOSE)
+    assert (summary["read"], summary["encoded"], summary["quarantined"]) == (62, 60, 2)
+    assert summary["reasons"] == {"duplicate_id": 1, "empty": 1}
+    assert json.loads((tmp_path / "out" / "_summary.json").read_text()) == summary
     assert not (tmp_path / ".out.partial").exists()
     lines = (tmp_path / "out" / "_rejected.jsonl").read_text().splitlines()
     places = [(json.loads(line)["code"], json.loads(line)["line"]) for line in lines]
@@ -96,8 +98,8 @@ def test_every_record_is_embedded_or_in_the_quarantine(encoder, data, records, t
     table = pq.read_table(tmp_path / "out")
     assert {field.name: field.type for field in table.schema} == COLUMNS
     rows = table.to_pylist()
-    assert [row["sequence_id"] for row in rows] == [one["sequence_id"] for one in records]
-    assert [row["entity_id"] for row in rows] == [one["entity_id"] for one in records]
+    assert [row["sequence_id"] for row in rows] == [record["sequence_id"] for record in records]
+    assert [row["entity_id"] for row in rows] == [record["entity_id"] for record in records]
     expected = _expected(encoder, [_values(record) for record in records])
     for row, record, (embedding, error) in zip(rows, records, expected, strict=True):
         steps = len(_values(record))
@@ -140,8 +142,8 @@ def test_rows_of_a_table_are_grouped_as_ingest_does(encoder, records, tmp_path, 
     text = "\n".join([header, *steps]) + "\n"
     (tmp_path / "steps.csv").write_text(text.replace(",nan", ",NaN"))
     options = ('input.group_by=["gesture"]', "input.order_by=at")
-    found = _encode(encoder, tmp_path / "steps.csv", tmp_path / "out", *options)
-    assert (found["read"], found["encoded"]) == (8, 8)
+    summary = _encode(encoder, tmp_path / "steps.csv", tmp_path / "out", *options)
+    assert (summary["read"], summary["encoded"]) == (8, 8)
     rows = {row["sequence_id"]: row for row in pq.read_table(tmp_path / "out").to_pylist()}
     expected = _expected(encoder, [_values(record) for record in records[:8]])
     for record, (embedding, _) in zip(records, expected, strict=False):
@@ -151,8 +153,8 @@ def test_rows_of_a_table_are_grouped_as_ingest_does(encoder, records, tmp_path, 
 
 def _stamps(folder: pathlib.Path) -> dict[str, tuple[int, int]]:
     """Which file a name is: a file that is written anew is another."""
-    found = {path.name: path.stat() for path in folder.glob("part-*.parquet")}
-    return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in found.items()}
+    stats = {path.name: path.stat() for path in folder.glob("part-*.parquet")}
+    return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in stats.items()}
 
 
 def test_a_job_that_was_cut_off_goes_on(encoder, data, tmp_path, small_units, monkeypatch):
@@ -173,15 +175,15 @@ def test_a_job_that_was_cut_off_goes_on(encoder, data, tmp_path, small_units, mo
     assert len(before) == 1, "one unit is done, and no other"
     assert not list(partial.glob(".part*")), "nothing is left of the one that failed"
     (partial / ".part-00001.parquet.1.tmp").write_text("what a kill leaves")
-    found = _encode(encoder, data, output, LOOSE)
+    summary = _encode(encoder, data, output, LOOSE)
     after = _stamps(output)
     assert before.items() <= after.items()
-    assert sorted(after) == [part["name"] for part in found["parts"]] and len(after) > 2
+    assert sorted(after) == [part["name"] for part in summary["parts"]] and len(after) > 2
     assert {path.name for path in output.iterdir()} == {
         *after, "_log.txt", "_rejected.jsonl", "_summary.json",
     }  # fmt: skip
     fresh = _encode(encoder, data, tmp_path / "fresh", LOOSE)
-    assert fresh == found
+    assert fresh == summary
     assert pq.read_table(tmp_path / "fresh").equals(pq.read_table(output))
 
 
@@ -225,21 +227,21 @@ def test_exit_codes(encoder, data, tmp_path, capfd):
     loose = ("--set", LOOSE)
     assert run(encoder, data, out, *loose)[0] == 0
     assert run(encoder, tmp_path / "none" / "*.jsonl", out)[0] == 3
-    code, told = run(tmp_path, data, out)
-    assert (code, "expected the folder of an encoder" in told) == (2, True)
-    code, told = run(tmp_path / "none.toml", data, out)
-    assert (code, "none.toml: No such file" in told) == (2, True)
-    code, told = run(encoder, data, data.parent)
-    assert (code, "expected a new folder" in told) == (2, True)
-    code, told = run(encoder, data, out, "--set", "train.epochs=1")
-    assert (code, "train: unknown key" in told) == (2, True)
-    code, told = run("examples/gestures.toml", data, out, "--workdir", str(tmp_path / "work"))
-    assert (code, "expected an encoder that `ragline run` pushed" in told) == (2, True)
+    code, message = run(tmp_path, data, out)
+    assert (code, "expected the folder of an encoder" in message) == (2, True)
+    code, message = run(tmp_path / "none.toml", data, out)
+    assert (code, "none.toml: No such file" in message) == (2, True)
+    code, message = run(encoder, data, data.parent)
+    assert (code, "expected a new folder" in message) == (2, True)
+    code, message = run(encoder, data, out, "--set", "train.epochs=1")
+    assert (code, "train: unknown key" in message) == (2, True)
+    code, message = run("examples/gestures.toml", data, out, "--workdir", str(tmp_path / "work"))
+    assert (code, "expected an encoder that `ragline run` pushed" in message) == (2, True)
     partial = tmp_path / ".busy.partial"
     partial.mkdir()
     with workdir.lock(partial):
-        code, told = run(encoder, data, tmp_path / "busy", *loose)
-    assert (code, "another run holds it" in told) == (75, True)
+        code, message = run(encoder, data, tmp_path / "busy", *loose)
+    assert (code, "another run holds it" in message) == (75, True)
 
 
 def test_an_encoder_of_other_columns_is_refused(encoder, data, tmp_path):
@@ -248,20 +250,20 @@ def test_an_encoder_of_other_columns_is_refused(encoder, data, tmp_path):
         'name = "x"\nschema = "japanese_vowels"\nworkdir = "work"\n[input]\ntrain = "x.jsonl"\n'
     )
     with pytest.raises(ConfigError, match="found none"):
-        job.request(str(config), str(data))
+        job.read_request(str(config), str(data))
     shutil.copytree(encoder, tmp_path / "work" / "serving" / "1")
     with pytest.raises(ConfigError, match="found none"):  # No ledger knows it.
-        job.request(str(config), str(data))
+        job.read_request(str(config), str(data))
 
 
 def test_no_record_may_be_lost():
     report = {"read": 3, "accepted": 2, "sequences": 2, "steps": 9, "rows_written": 2}
-    report |= {"policies": {"windows": 1}}
-    assert job.settle([report, report], {"empty": 2})["encoded"] == 4
-    with pytest.raises(RuntimeError, match="lost records: read 3, but 2 were encoded and 0"):
-        job.settle([report], {})
+    report |= {"policies": {"windows": 1}, "first": {"empty": "a.jsonl, line 1: no step"}}
+    assert job.reconcile([report, report], {"empty": 2})["encoded"] == 4
+    with pytest.raises(RuntimeError, match="lost records: read 3, but 2 were accepted and 0"):
+        job.reconcile([report], {})
     with pytest.raises(RuntimeError, match="encoded 2, but 1 stand in the parts"):
-        job.settle([report | {"rows_written": 1}], {"empty": 1})
+        job.reconcile([report | {"rows_written": 1}], {"empty": 1})
 
 
 def test_arrays_are_encoded_without_a_file(encoder, records):
@@ -270,10 +272,10 @@ def test_arrays_are_encoded_without_a_file(encoder, records):
     assert loaded.facts.columns.names == FEATURES
     embeddings, errors = loaded.score(sequences)
     assert (embeddings.dtype, embeddings.shape, errors.shape) == (np.float32, (20, 3), (20,))
-    for found, error, (embedding, expected) in zip(
+    for received, error, (embedding, expected) in zip(
         embeddings, errors, _expected(encoder, sequences), strict=True
     ):
-        np.testing.assert_allclose(found, embedding, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(received, embedding, rtol=0, atol=1e-6)
         np.testing.assert_allclose(error, expected, rtol=1e-5)
     np.testing.assert_array_equal(loaded.encode(sequences), embeddings)
     assert loaded.encode([]).shape == (0, 3)
@@ -297,7 +299,9 @@ def store(data, encoder) -> str:
 
 
 def _stored(store: str) -> pa.Table:
-    parts = [pq.read_table(io.BytesIO(places.read(one))) for one in places.inside(store, "part-*")]
+    parts = [
+        pq.read_table(io.BytesIO(places.read(part))) for part in places.inside(store, "part-*")
+    ]
     return pa.concat_tables(parts)
 
 
@@ -317,19 +321,19 @@ def test_a_store_holds_what_a_disk_does(encoder, data, store, tmp_path, small_un
             _encode(*asked, output, LOOSE)
     [done] = places.inside(output, "part-*")
     assert not places.exists(f"{output}/_summary.json"), "no result yet"
-    found = _encode(*asked, output, LOOSE)
+    summary = _encode(*asked, output, LOOSE)
     assert memory_store.WRITTEN.count(done) == 1, "what was done is not done again"
     assert _stored(output).equals(pq.read_table(tmp_path / "out"))
-    assert found["parts"] == expected["parts"] and found["reasons"] == expected["reasons"]
-    assert found["model"]["version"] == "1"
+    assert summary["parts"] == expected["parts"] and summary["reasons"] == expected["reasons"]
+    assert summary["model"]["version"] == "1"
     names = sorted(place.removeprefix(f"{output}/") for place in places.inside(output))
     assert names == sorted(path.name for path in (tmp_path / "out").iterdir())
-    summary = memory_store.WRITTEN.index(f"{output}/_summary.json")
-    assert all(memory_store.WRITTEN.index(f"{output}/{part['name']}") < summary
-               for part in found["parts"])  # fmt: skip
+    last = memory_store.WRITTEN.index(f"{output}/_summary.json")
+    assert all(memory_store.WRITTEN.index(f"{output}/{part['name']}") < last
+               for part in summary["parts"])  # fmt: skip
 
     written = list(memory_store.WRITTEN)
-    assert _encode(*asked, output, LOOSE) == found
+    assert _encode(*asked, output, LOOSE) == summary
     assert written == memory_store.WRITTEN
     _encode(*asked, output, LOOSE, "input.steps.max_length=20")
     assert {len(row) for row in _stored(output)["embedding"].to_pylist()} == {3}

@@ -273,7 +273,7 @@ def test_what_stands_beside_the_encoder(gestures_run):
 
 def test_what_was_pushed_encodes_files_and_is_exported(gestures_run, tmp_path):
     data = gestures_run.workdir.parent / "data" / "*.jsonl"
-    asked = encode_files.request(
+    asked = encode_files.read_request(
         "examples/gestures.toml", str(data), folder=str(gestures_run.workdir)
     )
     assert not asked.columns.context, "new files need no labels"
@@ -285,7 +285,7 @@ def test_what_was_pushed_encodes_files_and_is_exported(gestures_run, tmp_path):
     assert rows["embedding"].combine_chunks().flatten().to_numpy().shape == (400 * 32,)
     assert write.onnx(gestures_run.serving[0], tmp_path / "encoder.onnx") <= 1e-5
     with pytest.raises(ConfigError, match=r"expected the columns that .* was trained on, ax, ay"):
-        encode_files.request(
+        encode_files.read_request(
             "examples/gestures.toml",
             str(data),
             ["schema=japanese_vowels"],

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ragline.components.contract.columns import Category, Columns, Feature
-from ragline.components.ingest.records.chunk import Chunk, File, Part, Rejected
+from ragline.components.ingest.records.chunk import Chunk, File, Part, QuarantineLine
 
 COLUMNS = Columns(
     features=tuple(Feature(name=n, unit=None, allow_missing=n == "b") for n in "ab"),
@@ -40,12 +40,12 @@ class Sample:
 def samples(count: int, seed: int = 0) -> list[Sample]:
     """Sequences of 1 to 9 steps; `b` may be missing, and so may a word."""
     random = np.random.default_rng(seed)
-    found = []
+    made = []
     for number in range(count):
         length = int(random.integers(1, 10))
         values = random.normal(size=(length, 2)).astype(np.float32).astype(np.float64)
         values[random.random(length) < 0.2, 1] = np.nan
-        found.append(
+        made.append(
             Sample(
                 sequence_id=f"s-{number}-ä",
                 entity_id=f"e{number // 2}",
@@ -58,7 +58,7 @@ def samples(count: int, seed: int = 0) -> list[Sample]:
                 weight=float(np.float32(random.normal())),
             )
         )
-    return found
+    return made
 
 
 def check_columns(chunk: Chunk, expected: list[Sample]) -> None:
@@ -90,10 +90,10 @@ def file_at(path: Path, format_name: str) -> File:
     return File(path=str(path), name=path.name, index=0, format=format_name, split=None)
 
 
-def joined(parts: Iterable[Part], columns: Columns = COLUMNS) -> tuple[Chunk, list[Rejected]]:
+def joined(parts: Iterable[Part], columns: Columns = COLUMNS) -> tuple[Chunk, list[QuarantineLine]]:
     """Parts as one Chunk and all that was rejected."""
-    found = list(parts)
-    chunks = [part.chunk for part in found if len(part.chunk)]
+    all_parts = list(parts)
+    chunks = [part.chunk for part in all_parts if len(part.chunk)]
     names = [*columns.names, *(category.name for category in columns.categories)]
     timed = all(chunk.time is not None for chunk in chunks)
 
@@ -111,4 +111,4 @@ def joined(parts: Iterable[Part], columns: Columns = COLUMNS) -> tuple[Chunk, li
         time=flat(chunk.time for chunk in chunks) if chunks and timed else None,
         context={n: [v for chunk in chunks for v in chunk.context[n]] for n in columns.context},
     )
-    return whole, [rejected for part in found for rejected in part.rejected]
+    return whole, [rejected for part in all_parts for rejected in part.rejected]

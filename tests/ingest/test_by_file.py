@@ -40,8 +40,8 @@ def test_a_file_gives_the_record_that_a_column_of_its_name_gives(tmp_path, suffi
         tmp_path / "by_column", COLUMNS, train=str(tmp_path / "one" / f"all{suffix}"),
         group_by=["run"], entity="entity_id", **TIMED,
     )  # fmt: skip
-    found, expected = by_file.read_records(), by_column.read_records()
-    assert {split: sorted(records) for split, records in found.items()} == {
+    received, expected = by_file.read_records(), by_column.read_records()
+    assert {split: sorted(records) for split, records in received.items()} == {
         split: sorted(records) for split, records in expected.items()
     }
     assert by_file.read_account()["read"] == len(SAMPLES)
@@ -56,8 +56,8 @@ def test_a_file_and_a_column_together(tmp_path):
             for row in written.rows(sample)
         ]
         _write(tmp_path / "raw" / f"{name}.csv", rows)
-    found = _of_files(tmp_path, ".csv", group_by=["{FILE}", "trial"], entity="{FILE}")
-    examples = {k: v for split in found.read_examples().values() for k, v in split.items()}
+    place = _of_files(tmp_path, ".csv", group_by=["{FILE}", "trial"], entity="{FILE}")
+    examples = {k: v for split in place.read_examples().values() for k, v in split.items()}
     assert set(examples) == {f"{name}.csv/{trial}" for name in "ab" for trial in range(6)}
     assert {example["entity_id"][0] for example in examples.values()} == {b"a.csv", b"b.csv"}
 
@@ -71,9 +71,9 @@ def test_a_file_without_a_row_is_quarantined(tmp_path, suffix):
         empty.write_bytes(written.csv_text(written.rows(SAMPLES[0]), ",").splitlines(True)[0])
     else:
         written.parquet(empty, pa.Table.from_pylist(written.rows(SAMPLES[0])).slice(0, 0))
-    found = _of_files(tmp_path, suffix, group_by=["{FILE}"], max_share=0.1)
-    assert (found.read_account()["read"], found.read_account()["accepted"]) == (41, 40)
-    [line] = found.read_quarantine()
+    place = _of_files(tmp_path, suffix, group_by=["{FILE}"], max_share=0.1)
+    assert (place.read_account()["read"], place.read_account()["accepted"]) == (41, 40)
+    [line] = place.read_quarantine()
     assert (line["code"], line["sequence_id"]) == ("empty", f"99{suffix}")
 
 
@@ -82,7 +82,7 @@ def test_a_broken_row_costs_its_file_and_no_other(tmp_path):
         _write(tmp_path / "raw" / f"{place:02d}.csv", written.rows(sample))
     broken = tmp_path / "raw" / "07.csv"
     broken.write_bytes(broken.read_bytes() + b"1,2\n")
-    found = _of_files(tmp_path, ".csv", group_by=["{FILE}"], max_share=0.1)
-    [line] = found.read_quarantine()
+    place = _of_files(tmp_path, ".csv", group_by=["{FILE}"], max_share=0.1)
+    [line] = place.read_quarantine()
     assert (line["code"], line["sequence_id"]) == ("ragged", "07.csv")
-    assert found.read_account()["accepted"] == len(SAMPLES) - 1
+    assert place.read_account()["accepted"] == len(SAMPLES) - 1

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ragline.components.contract.columns import Category, Columns, Feature
 from ragline.components.ingest.options import StepOptions
 from ragline.components.ingest.records import checks
-from ragline.components.ingest.records.checks import Reject
+from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import Chunk, Part
 
 COLUMNS = Columns(
@@ -29,8 +29,8 @@ NO_NUMBERS = [
 ]  # fmt: skip
 
 
-def _rejected(parse: object, *arguments: object) -> Reject:
-    with pytest.raises(Reject) as caught:
+def _rejected(parse: object, *arguments: object) -> RejectedRecord:
+    with pytest.raises(RejectedRecord) as caught:
         parse(*arguments)
     return caught.value
 
@@ -77,7 +77,7 @@ def test_a_number_beyond_float64_is_rejected_and_shown(cell: bytes) -> None:
 def test_the_grammar_takes_no_more_than_float_does(text: str, others: int) -> None:
     try:
         numbers = checks.parse_numbers(",".join([text] + ["1"] * others).encode())
-    except Reject as reject:
+    except RejectedRecord as reject:
         assert reject.code == "number_format"
     else:
         assert len(numbers) == others + 1
@@ -108,9 +108,9 @@ def test_one_wide_cell_does_not_widen_the_others() -> None:
     ],
 )
 def test_json_numbers(column: list[object], numbers: list[float]) -> None:
-    found = checks.numbers_of("a", column)
-    assert found.dtype == np.float64
-    np.testing.assert_array_equal(found, numbers)
+    received = checks.numbers_of("a", column)
+    assert received.dtype == np.float64
+    np.testing.assert_array_equal(received, numbers)
 
 
 @pytest.mark.parametrize(
@@ -118,14 +118,14 @@ def test_json_numbers(column: list[object], numbers: list[float]) -> None:
 )
 def test_json_cells_that_are_no_numbers(cell: object, shown: str) -> None:
     message = f"type: feature 'a': expected numbers, received {shown}"
-    with pytest.raises(Reject, match=re.escape(message)):
+    with pytest.raises(RejectedRecord, match=re.escape(message)):
         checks.numbers_of("a", [1, cell])
 
 
 @pytest.mark.parametrize("column", [True, "1,2", 1.5, {"0": 1}])
 def test_a_json_column_that_is_no_list(column: object) -> None:
     expected = f"type: feature 'a': expected a list, received {type(column).__name__}"
-    with pytest.raises(Reject, match=expected):
+    with pytest.raises(RejectedRecord, match=expected):
         checks.numbers_of("a", column)
 
 
@@ -210,9 +210,11 @@ def test_exactly_the_bad_records_are_refused(records: list[list[float]]) -> None
 
 def test_steps_are_counted_once_for_all_columns() -> None:
     assert checks.steps_of(COLUMNS, {"a": 2, "b": 2, "word": 2, "unasked": 9}) == 2
-    with pytest.raises(Reject, match="missing_column: expected feature 'word', received none"):
+    with pytest.raises(
+        RejectedRecord, match="missing_column: expected feature 'word', received none"
+    ):
         checks.steps_of(COLUMNS, {"a": 2, "b": 2})
-    with pytest.raises(Reject, match=r"ragged: .* received {'a': 2, 'b': 2, 'word': 1}"):
+    with pytest.raises(RejectedRecord, match=r"ragged: .* received {'a': 2, 'b': 2, 'word': 1}"):
         checks.steps_of(COLUMNS, {"a": 2, "b": 2, "word": 1})
 
 
@@ -223,19 +225,19 @@ def test_a_true_length_passes(stated: int | None) -> None:
 
 @pytest.mark.parametrize("stated", [1, 0, -2, 2.0, "2", True, [2]])
 def test_a_false_length_is_rejected(stated: object) -> None:
-    with pytest.raises(Reject, match="length_mismatch: length: expected 2, received"):
+    with pytest.raises(RejectedRecord, match="length_mismatch: length: expected 2, received"):
         checks.check_length(stated, 2)
 
 
 def test_true_is_no_length_of_one() -> None:
-    with pytest.raises(Reject, match="length_mismatch: length: expected 1, received bool"):
+    with pytest.raises(RejectedRecord, match="length_mismatch: length: expected 1, received bool"):
         checks.check_length(True, 1)
 
 
 def test_context_is_read_by_the_schema() -> None:
     record = {"label": "x", "visits": -(2**63), "target": 0.1, "unasked": object()}
-    found = checks.context_of(COLUMNS, record)
-    assert found == {"label": "x", "visits": -(2**63), "target": float(np.float32(0.1))}
+    context = checks.context_of(COLUMNS, record)
+    assert context == {"label": "x", "visits": -(2**63), "target": float(np.float32(0.1))}
     assert checks.context_of(COLUMNS, {"label": None, "target": 3}) == {"target": 3.0}
     assert type(checks.context_of(COLUMNS, {"target": 3})["target"]) is float
     assert checks.context_of(COLUMNS, {}) == {}
@@ -258,7 +260,7 @@ def test_context_is_read_by_the_schema() -> None:
     ],
 )
 def test_bad_context_is_rejected(record: dict[str, object], message: str) -> None:
-    with pytest.raises(Reject, match=message):
+    with pytest.raises(RejectedRecord, match=message):
         checks.context_of(COLUMNS, record)
 
 
@@ -280,5 +282,5 @@ def test_ids_are_text_or_integers(value: object, identifier: str | None) -> None
     ],
 )
 def test_other_ids_are_rejected(value: object, message: str) -> None:
-    with pytest.raises(Reject, match=message):
+    with pytest.raises(RejectedRecord, match=message):
         checks.identifier("sequence_id", value)

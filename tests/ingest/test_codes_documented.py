@@ -18,8 +18,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "ingest.md").read_text(encoding="utf-8")
 # Callable -> the place of `code` among its arguments, and the fate of what is given there.
 TAKERS = {
-    "Reject": (0, "Q"),
-    "Rejected": (None, "Q"),
+    "RejectedRecord": (0, "Q"),
+    "QuarantineLine": (None, "Q"),
     "refusals.add": (0, "Q"),
     "constant": (0, "Q"),
     "_Constant": (None, "Q"),
@@ -41,24 +41,26 @@ def codes_of(sources: dict[str, str]) -> Found:
     """The codes in some modules, by their names."""
     trees = {name: ast.parse(source) for name, source in sources.items()}
     constants = {name: _assigned(tree.body) for name, tree in trees.items()}
-    found = Found()
+    # A module is imported under the last part of its name.
+    constants |= {name.rpartition(".")[2]: names for name, names in constants.items()}
+    codes = Found()
     for name, tree in trees.items():
         for call, inside in _calls(tree, ()):
             taker = _taker(call)
             if taker is None:
                 continue
             place, fate = TAKERS[taker]
-            given = [word.value for word in call.keywords if word.arg == "code"]
-            given += call.args[place : place + 1] if place is not None else []
-            for argument in given:
+            arguments = [word.value for word in call.keywords if word.arg == "code"]
+            arguments += call.args[place : place + 1] if place is not None else []
+            for argument in arguments:
                 if _is_handed_on(argument, inside):
                     continue
                 for code in _strings(argument, inside, constants, name):
                     if code is None:
-                        found.untraced.append(f"{name}: {ast.unparse(argument)}")
+                        codes.untraced.append(f"{name}: {ast.unparse(argument)}")
                     else:
-                        found.fates.setdefault(code, set()).add(fate)
-    return found
+                        codes.fates.setdefault(code, set()).add(fate)
+    return codes
 
 
 def _calls(
@@ -120,14 +122,14 @@ def _strings(
 
 def _assigned(nodes: Iterator[ast.AST] | list[ast.stmt]) -> dict[str, list[ast.expr]]:
     """Name -> what is assigned to it, by pairs too, and by a loop over pairs that are spelt out."""
-    found: dict[str, list[ast.expr]] = {}
+    assigned: dict[str, list[ast.expr]] = {}
 
     def assign(target: ast.expr, value: ast.expr) -> None:
         if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
             for inner, part in zip(target.elts, value.elts, strict=True):
                 assign(inner, part)
         elif isinstance(target, ast.Name):
-            found.setdefault(target.id, []).append(value)
+            assigned.setdefault(target.id, []).append(value)
 
     for node in nodes:
         if isinstance(node, ast.Assign):
@@ -136,7 +138,7 @@ def _assigned(nodes: Iterator[ast.AST] | list[ast.stmt]) -> dict[str, list[ast.e
         elif isinstance(node, ast.For) and isinstance(node.iter, ast.Tuple):
             for value in node.iter.elts:
                 assign(node.target, value)
-    return found
+    return assigned
 
 
 def test_the_page_lists_every_code_with_its_fate_and_no_other() -> None:
@@ -146,14 +148,14 @@ def test_the_page_lists_every_code_with_its_fate_and_no_other() -> None:
         ".".join(path.relative_to(folder).with_suffix("").parts): path.read_text(encoding="utf-8")
         for path in paths
     }
-    found = codes_of(sources)
-    assert found.untraced == []
+    codes = codes_of(sources)
+    assert codes.untraced == []
     assert len(paths) > 30
     section = PAGE.partition("\n### Codes\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| ([QA, ]+) \| \S.* \|$", section, re.MULTILINE)
     listed = {code: set(fates.split(", ")) for code, fates in rows}
-    assert listed == found.fates
-    assert [code for code, _ in rows] == sorted(found.fates)
+    assert listed == codes.fates
+    assert [code for code, _ in rows] == sorted(codes.fates)
 
 
 def test_the_contract_in_the_source_lists_every_code_of_a_record() -> None:
@@ -165,33 +167,34 @@ def test_the_contract_in_the_source_lists_every_code_of_a_record() -> None:
 @pytest.mark.parametrize(
     ("source", "fates"),
     [
-        ("Reject('a', 'b')", {"a": {"Q"}}),
-        ("raise BadDataError('a', 'b')\nReject('a', 'b')", {"a": {"A", "Q"}}),
-        ("Rejected(number=1, code='a')", {"a": {"Q"}}),
+        ("RejectedRecord('a', 'b')", {"a": {"Q"}}),
+        ("raise BadDataError('a', 'b')\nRejectedRecord('a', 'b')", {"a": {"A", "Q"}}),
+        ("QuarantineLine(number=1, code='a')", {"a": {"Q"}}),
         ("refusals.add('a', record, places, detail)", {"a": {"Q"}}),
         ("faults.add(cells, reject)", {}),
-        ("def f(x):\n    y = 'a' if x else 'b'\n    raise Reject(y, '')", {"a": {"Q"}, "b": {"Q"}}),
+        ("def f(x):\n    y = 'a' if x else 'b'\n    raise RejectedRecord(y, '')",
+         {"a": {"Q"}, "b": {"Q"}}),
         ("def f():\n    for x, y in (('a', 1), ('b', 2)):\n        BadDataError(x)",
          {"a": {"A"}, "b": {"A"}}),
-        ("A = 'a'\ndef f():\n    Reject(A, '')", {"a": {"Q"}}),
-        ("Reject(other.A, '')", {"o": {"Q"}}),
-        ("Rejected(code=reject.code)", {}),
-        ("def f(code):\n    Reject(code, '')", {}),
+        ("A = 'a'\ndef f():\n    RejectedRecord(A, '')", {"a": {"Q"}}),
+        ("RejectedRecord(other.A, '')", {"o": {"Q"}}),
+        ("QuarantineLine(code=reject.code)", {}),
+        ("def f(code):\n    RejectedRecord(code, '')", {}),
     ],
 )  # fmt: skip
 def test_codes_are_found_however_they_are_given(source: str, fates: dict[str, set[str]]) -> None:
-    found = codes_of({"m": source, "other": "A = 'o'"})
-    assert (found.fates, found.untraced) == (fates, [])
+    codes = codes_of({"m": source, "other": "A = 'o'"})
+    assert (codes.fates, codes.untraced) == (fates, [])
 
 
 @pytest.mark.parametrize(
     "source",
     [
-        "Reject(f(), '')",
+        "RejectedRecord(f(), '')",
         "BadDataError(x)",
-        "Reject(m.A, '')",
-        "x = 'a' if y else f()\nReject(x, '')",
-        "def f():\n    x = 'a'\n    x = g()\n    Reject(x, '')",
+        "RejectedRecord(m.A, '')",
+        "x = 'a' if y else f()\nRejectedRecord(x, '')",
+        "def f():\n    x = 'a'\n    x = g()\n    RejectedRecord(x, '')",
     ],
 )
 def test_a_code_that_cannot_be_traced_is_told(source: str) -> None:

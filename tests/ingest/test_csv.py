@@ -50,11 +50,7 @@ def read(tmp_path, text, columns=COLUMNS, options=OPTIONS, name="a.csv", piece_b
 def told(all_rows):
     """Rows as plain tuples, and the rejected ones."""
     kept = [
-        (
-            int(rows.number[i]),
-            rows.sequence_id[i],
-            *(column[i] for column in rows.values.values()),
-        )
+        (int(rows.number[i]), rows.sequence_id[i], *(column[i] for column in rows.values.values()))
         for rows in all_rows
         for i in range(len(rows))
     ]
@@ -415,7 +411,7 @@ def test_numbers_are_those_of_the_strict_grammar(cells):
     for place, cell in enumerate(cells):
         try:
             [expected] = checks.parse_numbers(cell.encode())
-        except (checks.Reject, ValueError):
+        except (checks.RejectedRecord, ValueError):
             assert faults.found[place].code == "number_format"
         else:
             assert place not in faults.found

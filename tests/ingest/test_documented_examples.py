@@ -22,7 +22,7 @@ from ragline.components.contract.columns import SPLITS, Columns
 from ragline.components.files.storage import read_json
 from ragline.components.ingest import formats
 from ragline.components.ingest.beam import grouping, process
-from ragline.components.ingest.beam.process import Job
+from ragline.components.ingest.beam.process import IngestContext
 from ragline.components.ingest.options import FormatName, StepOptions
 from ragline.components.ingest.source import read_plan
 from ragline.pipeline.config import Config, load
@@ -93,21 +93,25 @@ def _write_schemas(folder: pathlib.Path) -> None:
             (folder / block["file"]).write_text(block["text"], encoding="utf-8")
 
 
-def _parts(job: Job, planned: read_plan.Plan) -> Iterator[process.FilePart]:
+def _parts(context: IngestContext, planned: read_plan.ReadPlan) -> Iterator[process.FilePart]:
     """What the Beam part of ingest hands to `process`."""
     pieces = [piece for unit in planned.units for piece in unit.pieces]
-    if not job.options.group_by:
+    if not context.options.group_by:
         for piece in pieces:
-            for part in formats.of(piece.file.format).read(piece, job.raw_columns, job.options):
+            for part in formats.of(piece.file.format).read(
+                piece, context.raw_columns, context.options
+            ):
                 yield piece.file, part, 0
         return
     rows = [
         part
         for piece in pieces
-        for part in formats.of_table(piece.file.format).rows(piece, job.raw_columns, job.options)
+        for part in formats.of_table(piece.file.format).rows(
+            piece, context.raw_columns, context.options
+        )
     ]
-    for grouped in grouping.to_chunks(rows, job.raw_columns):
-        yield job.files[grouped.file], grouped.part, grouped.rejected_rows
+    for grouped in grouping.to_chunks(rows, context.raw_columns):
+        yield context.files[grouped.file], grouped.part, grouped.rejected_rows
 
 
 def _ingested(folder: pathlib.Path, config: Config) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -116,10 +120,12 @@ def _ingested(folder: pathlib.Path, config: Config) -> tuple[dict[str, Any], lis
     folders = {split: folder / split for split in SPLITS}
     for each in folders.values():
         each.mkdir()
-    job = Job(columns=columns, options=config.input, files=(), folders=folders, staging=folder)
-    planned = read_plan.make(config.input, job.raw_columns, 1 << 20)
-    job = dataclasses.replace(job, files=planned.files)
-    process.process(0, _parts(job, planned), job)
+    context = IngestContext(
+        columns=columns, options=config.input, files=(), folders=folders, staging=folder
+    )
+    planned = read_plan.make(config.input, context.raw_columns, 1 << 20)
+    context = dataclasses.replace(context, files=planned.files)
+    process.write_shards(0, _parts(context, planned), context)
     quarantine = pathlib.Path(process.quarantine_file(folder, 0))
     lines = quarantine.read_text(encoding="utf-8").splitlines()
     return read_json(process.report_file(folder, 0)), [json.loads(line) for line in lines]

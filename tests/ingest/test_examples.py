@@ -85,12 +85,12 @@ def _expected(record: Record) -> bytes:
 @settings(max_examples=sampled(60), deadline=None)
 def test_the_examples_are_protobufs_own(records: list[Record]) -> None:
     encoded = encode_chunk(of_records(records, COLUMNS), COLUMNS)
-    for found, record in zip(encoded, records, strict=True):
+    for example, record in zip(encoded, records, strict=True):
         expected = _expected(record)
-        again = tf.train.Example.FromString(found).SerializeToString(deterministic=True)
+        again = tf.train.Example.FromString(example).SerializeToString(deterministic=True)
         assert again == expected
         # Nothing else is in it; the order of a map's entries is left to who writes it.
-        assert len(found) == len(expected)
+        assert len(example) == len(expected)
 
 
 def test_columns_stand_in_the_order_of_their_names() -> None:
@@ -164,7 +164,7 @@ def _bucket(columns: dict[str, list[Any]]) -> str:
     return "50-100%"
 
 
-def _of_holes(found: list[dict[str, list[Any]]]) -> Chunk:
+def _of_holes(sequences: list[dict[str, list[Any]]]) -> Chunk:
     dtypes = {"a": np.float64, "z": np.float64, "word": object, "code": np.int64}
     return of_records(
         [
@@ -177,22 +177,24 @@ def _of_holes(found: list[dict[str, list[Any]]]) -> Chunk:
                 time=None,
                 context={},
             )
-            for number, columns in enumerate(found)
+            for number, columns in enumerate(sequences)
         ],
         PARTLY,
     )
 
 
-def _buckets(found: list[dict[str, list[Any]]], columns: Columns = PARTLY) -> list[str]:
-    encoded = encode_chunk(_of_holes(found), columns)
+def _buckets(sequences: list[dict[str, list[Any]]], columns: Columns = PARTLY) -> list[str]:
+    encoded = encode_chunk(_of_holes(sequences), columns)
     features = [tf.train.Example.FromString(each).features.feature for each in encoded]
     return [of["missing_bucket"].bytes_list.value[0].decode() for of in features]
 
 
 @given(st.lists(_holes(), max_size=4))
 @settings(max_examples=sampled(60), deadline=None)
-def test_the_missing_bucket_is_counted_value_by_value(found: list[dict[str, list[Any]]]) -> None:
-    assert _buckets(found) == [_bucket(columns) for columns in found]
+def test_the_missing_bucket_is_counted_value_by_value(
+    sequences: list[dict[str, list[Any]]],
+) -> None:
+    assert _buckets(sequences) == [_bucket(columns) for columns in sequences]
 
 
 @pytest.mark.parametrize(
@@ -286,8 +288,8 @@ def test_a_shard_is_read_by_tensorflow_and_told_true(tmp_path: pathlib.Path) -> 
 
 
 def test_the_same_records_make_the_same_bytes(tmp_path: pathlib.Path) -> None:
-    one, two = (_write(tmp_path, name)[0].read_bytes() for name in ("x.gz", "y.gz"))
-    assert one == two
+    first, second = (_write(tmp_path, name)[0].read_bytes() for name in ("x.gz", "y.gz"))
+    assert first == second
 
 
 def test_an_abandoned_shard_leaves_nothing(tmp_path: pathlib.Path) -> None:

@@ -10,16 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ingest.whole_runs import (
-    IN_PROCESS,
-    RUN_ID,
-    Place,
-    Record,
-    columns_of,
-    fail,
-    records_of,
-    run,
-)
+from ingest.whole_runs import IN_PROCESS, RUN_ID, Place, Record, columns_of, fail, records_of, run
 from tfx.types import artifact_utils
 
 from ragline.components.contract.columns import LENGTH, SPLITS, length_bucket, missing_bucket
@@ -148,14 +139,14 @@ def test_a_null_is_nan_and_nothing_else_is(clean: Place) -> None:
 
 def test_an_entity_stands_in_one_split_and_both_have_some(clean: Place) -> None:
     entities = {
-        split: {columns["entity_id"][0].decode() for columns in found.values()}
-        for split, found in clean.read_examples().items()
+        split: {columns["entity_id"][0].decode() for columns in examples.values()}
+        for split, examples in clean.read_examples().items()
     }
     assert set(DEFAULT_IDS[:1]) | {"s37", "wearer-13"} <= set.union(*entities.values())
     assert entities["train"] and entities["eval"]
     assert not entities["train"] & entities["eval"]
-    for split, found in entities.items():
-        assert {split_of(entity, 0.2) for entity in found} == {split}
+    for split, examples in entities.items():
+        assert {split_of(entity, 0.2) for entity in examples} == {split}
 
 
 def test_the_account_is_true_to_the_files(clean: Place) -> None:
@@ -165,11 +156,11 @@ def test_the_account_is_true_to_the_files(clean: Place) -> None:
     steps = sum(len(r["features"]["ax"]) for records in CLEAN.values() for r in records)
     assert sum(split["steps"] for split in account["splits"].values()) == steps
     for split, paths in clean.shards.items():
-        found = account["splits"][split]
+        stated = account["splits"][split]
         columns = [columns_of(record) for record in records_of(paths)]
-        assert found["sequences"] == len(columns)
-        assert found["steps"] == sum(column[LENGTH][0] for column in columns)
-        assert found["shards"] == [
+        assert stated["sequences"] == len(columns)
+        assert stated["steps"] == sum(column[LENGTH][0] for column in columns)
+        assert stated["shards"] == [
             {
                 "name": path.name,
                 "records": sum(1 for _ in records_of([path])),
@@ -210,21 +201,21 @@ def test_accepted_and_quarantined_add_up_to_read(poisoned: Place) -> None:
 def test_the_quarantine_names_code_file_line_and_text(
     poisoned: Place, poisoned_input: pathlib.Path
 ) -> None:
-    found = {record["code"]: record for record in poisoned.read_quarantine()}
+    quarantined = {record["code"]: record for record in poisoned.read_quarantine()}
     one, two = (str(poisoned_input / f"{name}.jsonl") for name in ("one", "two"))
-    places = {code: (record["file"], record["line"]) for code, record in found.items()}
+    places = {code: (record["file"], record["line"]) for code, record in quarantined.items()}
     assert places == {
         "json": (one, 1),
         "encoding": (two, 21),
         "ragged": (two, 22),
         "duplicate_id": (two, 23),
     }
-    assert found["json"]["text"] == '{"features":'
-    assert found["encoding"]["text"] == '{"label": "\ufffd\ufffd"}'
-    assert json.loads(found["ragged"]["text"]) == dict(POISON)["ragged"]
-    assert found["duplicate_id"]["sequence_id"] == "s3"
-    assert found["duplicate_id"]["detail"] == f"first at {one}, line 5"
-    assert all(record["detail"] for record in found.values())
+    assert quarantined["json"]["text"] == '{"features":'
+    assert quarantined["encoding"]["text"] == '{"label": "\ufffd\ufffd"}'
+    assert json.loads(quarantined["ragged"]["text"]) == dict(POISON)["ragged"]
+    assert quarantined["duplicate_id"]["sequence_id"] == "s3"
+    assert quarantined["duplicate_id"]["detail"] == f"first at {one}, line 5"
+    assert all(record["detail"] for record in quarantined.values())
 
 
 def test_too_many_bad_records_stop_the_run(
@@ -275,10 +266,7 @@ def _same_file(folder: pathlib.Path) -> dict[str, str]:
     ],
 )
 def test_data_that_cannot_be_used_stops_the_run(
-    tmp_path: pathlib.Path,
-    make: Callable[[pathlib.Path], dict[str, Any]],
-    code: str,
-    message: str,
+    tmp_path: pathlib.Path, make: Callable[[pathlib.Path], dict[str, Any]], code: str, message: str
 ) -> None:
     error = fail(tmp_path, **make(tmp_path))
     assert error.code == code
@@ -336,10 +324,7 @@ def test_many_units_hold_the_same_records_on_any_runner(
 ) -> None:
     _many_units(monkeypatch)
     place = run(
-        tmp_path,
-        train=f"{poisoned_input}/*.jsonl",
-        max_share=0.1,
-        beam_arguments=beam_arguments,
+        tmp_path, train=f"{poisoned_input}/*.jsonl", max_share=0.1, beam_arguments=beam_arguments
     )
     shards = place.read_account()["splits"]["train"]["shards"]
     assert len(shards) > 5
@@ -349,11 +334,11 @@ def test_many_units_hold_the_same_records_on_any_runner(
     for split in SPLITS:
         assert list(records_of(place.shards[split])) == list(records_of(poisoned.shards[split]))
     assert place.read_quarantine() == poisoned.read_quarantine()
-    one, other = place.read_account(), poisoned.read_account()
-    for stated in (one, other):
+    first, other = place.read_account(), poisoned.read_account()
+    for stated in (first, other):
         for split in stated["splits"].values():
             del split["shards"]
-    assert one == other
+    assert first == other
 
 
 def test_the_features_are_told_in_the_account(clean: Place) -> None:
@@ -395,22 +380,22 @@ def test_a_window_of_spans_trains_on_all_and_evaluates_on_the_newest(
 ) -> None:
     pattern = _spans(tmp_path / "data")
     place = run(tmp_path / "out", train=pattern, spans=2)
-    found = place.read_examples()
+    examples = place.read_examples()
     held_out = {f"e{number}" for number in range(20) if split_of(f"e{number}", 0.2) == "eval"}
     assert 0 < len(held_out) < 20
-    assert set(found["eval"]) == {f"10-{entity[1:]}" for entity in held_out}
+    assert set(examples["eval"]) == {f"10-{entity[1:]}" for entity in held_out}
     trained = {f"e{number}" for number in range(20)} - held_out
-    assert set(found["train"]) == {f"{span}-{e[1:]}" for span in (2, 10) for e in trained}
+    assert set(examples["train"]) == {f"{span}-{e[1:]}" for span in (2, 10) for e in trained}
     account = place.read_account()
     assert account["read"] == account["accepted"] == 40
     assert account["policies"]["eval_of_older_spans"] == len(held_out)
     assert list(account["spans"]) == ["2", "10"]
     assert account["missing_spans"] == ["3..9"]
     written = {"2": 20 - len(held_out), "10": 20}
-    for span, moments in account["spans"].items():
-        assert moments["length"]["count"] == written[span]
-        assert moments["features"]["ax"]["mean"] == float(span)
-        assert moments["features"]["ax"]["m2"] == 0.0
+    for span, stats in account["spans"].items():
+        assert stats["length"]["count"] == written[span]
+        assert stats["features"]["ax"]["mean"] == float(span)
+        assert stats["features"]["ax"]["m2"] == 0.0
 
 
 def test_a_window_with_a_large_gap_stops_the_run(tmp_path: pathlib.Path) -> None:
@@ -471,15 +456,11 @@ def test_a_split_by_time_keeps_each_entity_on_one_side(tmp_path: pathlib.Path) -
     records[17]["entity_id"] = "e2"
     source = _write(tmp_path / "in.jsonl", records)
     place = run(
-        tmp_path / "run",
-        train=str(source),
-        max_share=0.1,
-        order_by="at",
-        eval_from="2024-05-16",
+        tmp_path / "run", train=str(source), max_share=0.1, order_by="at", eval_from="2024-05-16"
     )
-    found = {split: set(examples) for split, examples in place.read_examples().items()}
-    assert found["train"] == {f"s{number}" for number in range(15)}
-    assert found["eval"] == {f"s{number}" for number in (15, 16, 18, 19)}
+    ids = {split: set(examples) for split, examples in place.read_examples().items()}
+    assert ids["train"] == {f"s{number}" for number in range(15)}
+    assert ids["eval"] == {f"s{number}" for number in (15, 16, 18, 19)}
     [refused] = place.read_quarantine()
     assert (refused["code"], refused["line"]) == ("entity_in_two_splits", 18)
     assert refused["detail"] == f"its entity is in train at {source}, line 3"
@@ -516,8 +497,8 @@ def test_a_long_table_gives_the_sequences_that_nested_rows_give(
         steps = sum(number % 5 + 1 for number in range(36))
         assert (account["read"], account["accepted"]) == (36, 36)
         assert account["rows"] == {"read": steps, "accepted": steps, "quarantined": 0}
-        for split, found in place.read_examples().items():
-            for name, columns in found.items():
+        for split, examples in place.read_examples().items():
+            for name, columns in examples.items():
                 np.testing.assert_equal(columns, expected[split][name])
 
 
@@ -541,7 +522,7 @@ def test_one_bad_row_rejects_its_whole_sequence(
     read = account["rows"]["read"]
     # The five steps of s4 and its bad row; and the row of no sequence.
     assert account["rows"] == {"read": read, "accepted": read - 7, "quarantined": 7}
-    assert not any("s4" in found for found in place.read_examples().values())
+    assert not any("s4" in examples for examples in place.read_examples().values())
     refused = {record["sequence_id"]: record for record in place.read_quarantine()}
     assert refused.keys() == {"s4", None}
     assert refused["s4"]["code"] == "number_format"
@@ -560,8 +541,8 @@ def test_the_official_split_of_japanese_vowels(tmp_path: pathlib.Path) -> None:
         eval=str(JAPANESE_VOWELS / "JapaneseVowels_TEST.ts"),
     )
     account = place.read_account()
-    found = {name: (s["sequences"], s["steps"]) for name, s in account["splits"].items()}
-    assert found == {"train": (270, 4274), "eval": (370, 5687)}
+    counts = {name: (s["sequences"], s["steps"]) for name, s in account["splits"].items()}
+    assert counts == {"train": (270, 4274), "eval": (370, 5687)}
     assert (account["read"], account["quarantined"]) == (640, 0)
     examples = place.read_examples()
     first = examples["train"]["JapaneseVowels_TRAIN.ts:16"]
@@ -601,20 +582,20 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     content, times = file.read_bytes(), file.stat()
     made = read_plan.make
 
-    def change(*arguments: Any) -> read_plan.Plan:
+    def change(*arguments: Any) -> read_plan.ReadPlan:
         """Between the hash and the reading, and, if it is to be, before the end."""
         file.write_bytes(b"".join(content.splitlines(keepends=True)[:15]))
         return made(*arguments)
 
-    def settle(*arguments: Any) -> dict[str, Any]:
+    def reconcile(*arguments: Any) -> dict[str, Any]:
         if back:
             file.write_bytes(content)
             os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
-        return settled(*arguments)
+        return reconciled(*arguments)
 
-    settled = ingest_report.settle
+    reconciled = ingest_report.reconcile
     monkeypatch.setattr(read_plan, "make", change)
-    monkeypatch.setattr(ingest_report, "settle", settle)
+    monkeypatch.setattr(ingest_report, "reconcile", reconcile)
     with pytest.raises(BadDataError, match=f"changed_input: {file}: expected a file that nobody"):
         run(tmp_path / "run", train=f"{input_of_two}/*.jsonl")
     assert not (tmp_path / "run" / "account" / "account.json").exists()

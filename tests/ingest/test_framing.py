@@ -36,16 +36,16 @@ WHOLE = _framed(*PAYLOADS)
 @pytest.mark.parametrize("size_is_known", [True, False])
 def test_records_come_back_with_their_places(size_is_known: bool) -> None:
     size = len(WHOLE) if size_is_known else None
-    found = list(framing.records(io.BytesIO(WHOLE), size, "f"))
-    assert [payload for _, payload in found] == PAYLOADS
-    assert [offset for offset, _ in found] == [0, 21, 37, 3053]
+    records = list(framing.records(io.BytesIO(WHOLE), size, "f"))
+    assert [payload for _, payload in records] == PAYLOADS
+    assert [offset for offset, _ in records] == [0, 21, 37, 3053]
 
 
 def test_a_range_of_records_is_read_by_itself() -> None:
     file = io.BytesIO(WHOLE)
     file.seek(21)
-    found = framing.records(file, 3053, "f", start=21, first=2)
-    assert list(found) == [(21, b""), (37, PAYLOADS[2])]
+    records = framing.records(file, 3053, "f", start=21, first=2)
+    assert list(records) == [(21, b""), (37, PAYLOADS[2])]
 
 
 def test_an_empty_file_has_no_records() -> None:
@@ -116,20 +116,15 @@ def test_a_truncated_compressed_file_is_named(tmp_path: Path) -> None:
         list(framing.records(file, None, str(path)))
 
 
-@given(
-    st.binary(max_size=12),
-    st.integers(0, len(WHOLE)),
-    st.integers(0, 20),
-    st.booleans(),
-)
+@given(st.binary(max_size=12), st.integers(0, len(WHOLE)), st.integers(0, 20), st.booleans())
 @settings(max_examples=sampled(1000), deadline=None)
 def test_a_mutant_is_refused_or_read_as_far_as_it_is_sound(
     inserted: bytes, place: int, removed: int, size_is_known: bool
 ) -> None:
     data = WHOLE[:place] + inserted + WHOLE[place + removed :]
     try:
-        found = _read(data, size_is_known=size_is_known)
+        records = _read(data, size_is_known=size_is_known)
     except BadDataError as error:
         assert error.code == "framing"
     else:
-        assert _framed(*found) == data
+        assert _framed(*records) == data

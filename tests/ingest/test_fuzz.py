@@ -196,28 +196,28 @@ def fuzz(folder: pathlib.Path, name: str, count: int, seed: int = 0) -> collecti
     case = CASES[name]
     content, random = case.content(folder), np.random.default_rng(seed)
     path = folder / "mutant"
-    found: collections.Counter[str] = collections.Counter()
+    outcomes: collections.Counter[str] = collections.Counter()
     for _ in range(count):
         changed = mutant(content, random)
         path.write_bytes(changed)
         try:
             numbers = list(read(path, case))
         except BadDataError:
-            found["refused"] += 1
+            outcomes["refused"] += 1
             continue
-        found["read"] += 1
+        outcomes["read"] += 1
         expected = case.numbers(changed)
         if expected is None:
             expected = sorted(set(numbers))
         assert numbers == list(expected), changed
-    return found
+    return outcomes
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_no_record_of_a_mutant_is_lost(tmp_path: pathlib.Path, name: str) -> None:
-    found = fuzz(tmp_path, name, sampled(CASES[name].mutants))
-    assert found.keys() == CASES[name].outcomes
-    assert found.total() == sampled(CASES[name].mutants)
+    outcomes = fuzz(tmp_path, name, sampled(CASES[name].mutants))
+    assert outcomes.keys() == CASES[name].outcomes
+    assert outcomes.total() == sampled(CASES[name].mutants)
 
 
 @pytest.mark.parametrize("name", MESSAGES)

@@ -14,7 +14,7 @@ from ragline.components.contract.columns import Columns, Feature
 from ragline.components.ingest.beam import grouping
 from ragline.components.ingest.beam.grouping import Grouped, to_chunks
 from ragline.components.ingest.options import StepOptions
-from ragline.components.ingest.records.chunk import Rejected, Rows
+from ragline.components.ingest.records.chunk import QuarantineLine, Rows
 from ragline.components.ingest.steps.policies import apply
 
 COLUMNS = Columns(
@@ -61,7 +61,7 @@ def rows_of(rows: list[Row]) -> Rows:
         context={name: objects(name) for name in COLUMNS.context},
         split=rows[0].split,
         rejected=tuple(
-            Rejected(
+            QuarantineLine(
                 number=row.number, code=row.code, detail="bad", sequence_id=row.name, text="text"
             )
             for row in rows
@@ -115,9 +115,11 @@ def as_read(groups: list[Grouped]) -> tuple[list[Any], list[Any], int]:
             steps = slice(begin, begin + int(chunk.length[place]))
             stated = {"entity": chunk.entity_id[place]}
             stated |= {name: column[place] for name, column in chunk.context.items()}
-            found = zip(chunk.values["x"][steps].tolist(), chunk.time[steps].tolist(), strict=True)
+            steps_read = zip(
+                chunk.values["x"][steps].tolist(), chunk.time[steps].tolist(), strict=True
+            )
             number, name = int(chunk.number[place]), chunk.sequence_id[place]
-            sequences.append((group.file, group.split, number, name, stated, list(found)))
+            sequences.append((group.file, group.split, number, name, stated, list(steps_read)))
         for row in group.part.rejected:
             rejected.append((group.file, row.number, row.code, row.sequence_id))
     return sequences, rejected, sum(group.rejected_rows for group in groups)
@@ -205,8 +207,8 @@ def test_a_sequence_with_a_bad_row_tells_which() -> None:
     ]
     bad, good = to_chunks([rows_of(rows)], COLUMNS)
     assert bad.part.rejected == (
-        Rejected(number=4, code="type", detail="row 4: bad", sequence_id="a", text="text"),
-        Rejected(number=9, code="null", detail="bad", sequence_id=None, text="text"),
+        QuarantineLine(number=4, code="type", detail="row 4: bad", sequence_id="a", text="text"),
+        QuarantineLine(number=9, code="null", detail="bad", sequence_id=None, text="text"),
     )
     assert bad.rejected_rows == 3
     assert good.part.chunk.sequence_id == ["b"]

@@ -15,8 +15,8 @@ from ragline.components.ingest.formats import jsonl
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.output.examples import encode_chunk
 from ragline.components.ingest.records import checks
-from ragline.components.ingest.records.checks import Reject
-from ragline.components.ingest.records.chunk import Chunk, File, Record, Rejected, of_records
+from ragline.components.ingest.records.checks import RejectedRecord
+from ragline.components.ingest.records.chunk import Chunk, File, QuarantineLine, Record, of_records
 
 COLUMNS = Columns(
     features=(
@@ -31,7 +31,7 @@ PLAIN = InputOptions(train="x")
 
 
 def _parse(text: bytes | str, columns: Columns = COLUMNS, options: InputOptions = PLAIN) -> Chunk:
-    """The only sequence of a Chunk, checked; or the Reject that the quarantine would tell."""
+    """The only sequence of a Chunk, checked; or why it is rejected."""
     data = text.encode() if isinstance(text, str) else text
     found = jsonl.parse(data, 7, columns, options)
     if isinstance(found, Record):
@@ -41,7 +41,7 @@ def _parse(text: bytes | str, columns: Columns = COLUMNS, options: InputOptions 
             return part.chunk
         [found] = part.rejected
     assert found.number == 7
-    raise Reject(found.code, found.detail)
+    raise RejectedRecord(found.code, found.detail)
 
 
 def _one_step(**more: str) -> str:
@@ -111,7 +111,7 @@ def test_columns_may_stand_in_three_places(record: dict[str, object]) -> None:
     ],
 )
 def test_bad_steps_and_categories_are_rejected(record: dict[str, object], message: str) -> None:
-    with pytest.raises(Reject, match=f"^{message}"):
+    with pytest.raises(RejectedRecord, match=f"^{message}"):
         _parse(json.dumps(record), STEPPED)
 
 
@@ -149,16 +149,16 @@ def test_times_are_whole_nanoseconds(
 )
 def test_bad_times_are_rejected(times: object, message: str) -> None:
     options = InputOptions(train="x", order_by="at")
-    with pytest.raises(Reject, match=f"^{message}"):
+    with pytest.raises(RejectedRecord, match=f"^{message}"):
         _parse(json.dumps({"at": times, "a": [1, 2], "b": [1, 2]}), options=options)
 
 
 def test_an_entity_that_is_asked_for_must_be_there() -> None:
     options = InputOptions(train="x", entity="who")
     assert _parse(_one_step(who='"w"', entity_id='"e"'), options=options).entity_id == ["w"]
-    with pytest.raises(Reject, match="missing_column: who: "):
+    with pytest.raises(RejectedRecord, match="missing_column: who: "):
         _parse(_one_step(entity_id='"e"'), options=options)
-    with pytest.raises(Reject, match="null: who: "):
+    with pytest.raises(RejectedRecord, match="null: who: "):
         _parse(_one_step(who="null"), options=options)
 
 
@@ -176,7 +176,7 @@ def test_an_id_of_many_digits_is_kept() -> None:
 def test_a_rejected_line_keeps_its_id_and_text() -> None:
     text = '{"sequence_id": "s", "features": {"a": [1], "b": ["' + "x" * 5000 + '"]}}'
     rejected = jsonl.parse(text.encode(), 3, COLUMNS, PLAIN)
-    assert isinstance(rejected, Rejected)
+    assert isinstance(rejected, QuarantineLine)
     assert (rejected.number, rejected.code, rejected.sequence_id) == (3, "type", "s")
     assert rejected.text == text[:1000]
 
@@ -239,18 +239,18 @@ def test_the_nan_literal_is_missing_where_the_schema_allows_it() -> None:
     ],
 )
 def test_oddities_are_rejected(text: str, code: str) -> None:
-    with pytest.raises(Reject, match=f"^{code}: ."):
+    with pytest.raises(RejectedRecord, match=f"^{code}: ."):
         _parse(text)
 
 
 @pytest.mark.parametrize("codec", ["utf-16", "latin-1"])
 def test_other_encodings_are_rejected(codec: str) -> None:
-    with pytest.raises(Reject, match=r"encoding: expected UTF-8: .* at byte "):
+    with pytest.raises(RejectedRecord, match=r"encoding: expected UTF-8: .* at byte "):
         _parse(_one_step(label='"é"').encode(codec))
 
 
 def test_a_byte_order_mark_is_named() -> None:
-    with pytest.raises(Reject, match=r"json: .*BOM"):
+    with pytest.raises(RejectedRecord, match=r"json: .*BOM"):
         _parse("\ufeff" + _one_step())
 
 
@@ -269,7 +269,7 @@ def test_deep_nesting_is_rejected_at_every_depth(key: str) -> None:
         )
         if key not in ("a", "features"):
             text = _one_step(**{key: nest})
-        with pytest.raises(Reject, match=r"^(json|type|length_mismatch): "):
+        with pytest.raises(RejectedRecord, match=r"^(json|type|length_mismatch): "):
             _parse(text)
 
 
@@ -304,7 +304,7 @@ RECORDS = st.fixed_dictionaries(
 def test_any_line_is_a_sequence_that_can_be_written_or_a_reject(text: bytes | str) -> None:
     try:
         chunk = _parse(text)
-    except Reject as reject:
+    except RejectedRecord as reject:
         json.dumps({"detail": reject.detail}).encode()
         assert reject.detail
     else:

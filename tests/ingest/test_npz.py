@@ -26,7 +26,7 @@ from ragline.components.contract.columns import Category, Columns, Feature
 from ragline.components.contract.errors import BadDataError
 from ragline.components.ingest.formats import npz
 from ragline.components.ingest.options import InputOptions
-from ragline.components.ingest.records.chunk import Chunk, Piece, Rejected
+from ragline.components.ingest.records.chunk import Chunk, Piece, QuarantineLine
 
 PLAIN = InputOptions(train="x")
 TIMED = InputOptions(train="x", order_by="time", time_unit="ns")
@@ -47,7 +47,7 @@ def _read(
     columns: Columns = NUMBERS_ONLY,
     options: InputOptions = PLAIN,
     piece_bytes: int = 1 << 25,
-) -> tuple[Chunk, list[Rejected]]:
+) -> tuple[Chunk, list[QuarantineLine]]:
     return joined(
         (
             part

@@ -31,7 +31,7 @@ def _write(folder: pathlib.Path, name: str, content: bytes = RECORD) -> pathlib.
     return path
 
 
-def _plan(pattern: str | pathlib.Path, **options: object) -> read_plan.Plan:
+def _plan(pattern: str | pathlib.Path, **options: object) -> read_plan.ReadPlan:
     return read_plan.make(InputOptions(train=str(pattern), **options), COLUMNS, 1 << 20)
 
 
@@ -54,8 +54,8 @@ def _names(pattern: str | pathlib.Path) -> list[str]:
 def test_files_are_sorted_and_numbered(tmp_path: pathlib.Path) -> None:
     for name in ("b.jsonl", "a.jsonl", "c.ndjson", "ignored.txt"):
         _write(tmp_path, name)
-    found = _plan(tmp_path / "*.*json*").files
-    assert [(file.name, file.index, file.split) for file in found] == [
+    files = _plan(tmp_path / "*.*json*").files
+    assert [(file.name, file.index, file.split) for file in files] == [
         ("a.jsonl", 0, None),
         ("b.jsonl", 1, None),
         ("c.ndjson", 2, None),
@@ -65,9 +65,9 @@ def test_files_are_sorted_and_numbered(tmp_path: pathlib.Path) -> None:
 def test_given_splits_go_on_numbering(tmp_path: pathlib.Path) -> None:
     for name in ("train/a.jsonl", "train/b.jsonl", "eval/a.jsonl"):
         _write(tmp_path, name)
-    found = _plan(f"{tmp_path}/train/*.jsonl", eval=f"{tmp_path}/eval/*.jsonl").files
+    files = _plan(f"{tmp_path}/train/*.jsonl", eval=f"{tmp_path}/eval/*.jsonl").files
     # The names, and with them the default ids, differ though the files are called alike.
-    assert [(file.name, file.index, file.split) for file in found] == [
+    assert [(file.name, file.index, file.split) for file in files] == [
         ("train/a.jsonl", 0, "train"),
         ("train/b.jsonl", 1, "train"),
         ("eval/a.jsonl", 2, "eval"),
@@ -95,12 +95,7 @@ def test_a_name_does_not_depend_on_how_the_path_is_written(
 ) -> None:
     _write(tmp_path, "x.jsonl")
     monkeypatch.chdir(tmp_path)
-    for pattern in (
-        "x.jsonl",
-        "./x.jsonl",
-        f"{tmp_path}/*.jsonl",
-        f"{tmp_path}/x.jsonl",
-    ):
+    for pattern in ("x.jsonl", "./x.jsonl", f"{tmp_path}/*.jsonl", f"{tmp_path}/x.jsonl"):
         assert _names(pattern) == ["x.jsonl"], pattern
 
 
@@ -289,8 +284,8 @@ def test_a_bomb_is_refused_before_it_fills_the_memory(
 
 
 def _spans(tmp_path: pathlib.Path, pattern: str, spans: int = 1) -> tuple[list[str], list[str]]:
-    found = patterns.match(f"{tmp_path}/{pattern}", spans=spans)
-    return [os.path.relpath(path, tmp_path) for path in found.paths], list(found.spans)
+    matched = patterns.match(f"{tmp_path}/{pattern}", spans=spans)
+    return [os.path.relpath(path, tmp_path) for path in matched.paths], list(matched.spans)
 
 
 def test_the_newest_spans_are_read(tmp_path: pathlib.Path) -> None:
@@ -313,8 +308,8 @@ def test_a_span_may_be_named(tmp_path: pathlib.Path) -> None:
     pattern = f"{tmp_path}/{{SPAN}}.jsonl"
     assert patterns.match(pattern, newest=10).spans == ("10",)
     assert patterns.match(pattern, newest=12, spans=2).spans == ("10", "12")
-    found = patterns.match(pattern, newest=10, spans=2)
-    assert found.span_of == {f"{tmp_path}/{span}.jsonl": span for span in ("9", "10")}
+    matched = patterns.match(pattern, newest=10, spans=2)
+    assert matched.span_of == {f"{tmp_path}/{span}.jsonl": span for span in ("9", "10")}
     with pytest.raises(BadDataError, match=r"no_span: .*expected span 11, found 9, 10, 12"):
         patterns.match(pattern, newest=11)
     with pytest.raises(BadDataError, match=r"few_spans: .*expected 2 spans up to 9, found 9, 10"):
@@ -417,8 +412,8 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: pathlib.Path, pattern: st
     (tmp_path / "in" / "link.jsonl").symlink_to(outside)
     with pytest.raises(BadDataError, match=f"path_escape: .*link.jsonl: .* a link to {outside}"):
         _plan(tmp_path / pattern)
-    found = _plan(tmp_path / pattern, allow_outside=True).files
-    assert [file.name for file in found] == ["link.jsonl"]
+    files = _plan(tmp_path / pattern, allow_outside=True).files
+    assert [file.name for file in files] == ["link.jsonl"]
 
 
 def test_a_way_up_after_a_wildcard_is_refused(tmp_path: pathlib.Path) -> None:
@@ -439,12 +434,12 @@ def test_links_inside_the_folder_and_a_linked_folder_are_read(tmp_path: pathlib.
 # Units.
 
 
-def test_pieces_are_dealt_in_order_to_units_of_a_size(tmp_path: pathlib.Path) -> None:
+def test_pieces_are_assigned_in_order_to_units_of_a_size(tmp_path: pathlib.Path) -> None:
     for number in range(7):
         _write(tmp_path, f"{number}.jsonl", RECORD)
     planned = read_plan.make(InputOptions(train=f"{tmp_path}/*.jsonl"), COLUMNS, 3 * len(RECORD))
-    dealt = [[piece.file.index for piece in unit.pieces] for unit in planned.units]
-    assert dealt == [[0, 1, 2], [3, 4, 5], [6]]
+    assigned = [[piece.file.index for piece in unit.pieces] for unit in planned.units]
+    assert assigned == [[0, 1, 2], [3, 4, 5], [6]]
     assert [unit.index for unit in planned.units] == [0, 1, 2]
     assert planned.formats == {"jsonl": 7}
 

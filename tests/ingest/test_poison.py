@@ -309,8 +309,7 @@ ROWS = [
     Row(
         f"{', '.join(TOKENS)} in JSON, not quoted",
         lambda: jsonl(
-            *(b'{"features": {"a": [%s]}}' % token.encode() for token in TOKENS),
-            sequence_id=None,
+            *(b'{"features": {"a": [%s]}}' % token.encode() for token in TOKENS), sequence_id=None
         ),
         Quarantined("json"),
     ),
@@ -387,10 +386,7 @@ ROWS = [
     Row(
         "`..` that is allowed",
         lambda: at(
-            "out/x.jsonl",
-            "in/day/y.jsonl",
-            pattern="in/*/../../out/*.jsonl",
-            allow_outside=True,
+            "out/x.jsonl", "in/day/y.jsonl", pattern="in/*/../../out/*.jsonl", allow_outside=True
         ),
         Kept(pieces={}),
     ),
@@ -403,7 +399,7 @@ Sequences = dict[str, dict[str, bytes]]
 def sequences(place: Place) -> Sequences:
     """Split -> sequence_id -> its record, in the order of the shards."""
     return {
-        split: {columns_of(found)["sequence_id"][0].decode(): found for found in records}
+        split: {columns_of(record)["sequence_id"][0].decode(): record for record in records}
         for split, records in place.read_records().items()
     }
 
@@ -439,24 +435,24 @@ def test_what_becomes_of_it(
     if isinstance(row.fate, Aborted):
         error = fail(tmp_path, **configured)
         assert error.code == row.fate.code
-        told = "\n".join(error.lines)
-        assert row.fate.detail in told
-        assert str(tmp_path) in told or row.fate.code in ("no_data", "insufficient_data")
+        message = "\n".join(error.lines)
+        assert row.fate.detail in message
+        assert str(tmp_path) in message or row.fate.code in ("no_data", "insufficient_data")
         assert any((tmp_path / "run").rglob("examples-*")) == row.fate.written
         return
     place = run(tmp_path / "run", **configured)
-    found, account = sequences(place), place.read_account()
+    kept, account = sequences(place), place.read_account()
     if isinstance(row.fate, Quarantined):
         check_quarantined(place.read_quarantine(), row.fate, given.bad, tmp_path)
         assert (account["read"], account["accepted"]) == (500 + len(given.bad), 500)
         assert account["reasons"] == {row.fate.code: len(given.bad)}
     else:
-        check_kept(found, row.fate, given.bad)
+        check_kept(kept, row.fate, given.bad)
         assert account["read"] == account["accepted"] == 500 + len(given.bad)
         assert account["policies"] == row.fate.policies
         assert not place.quarantine.exists()
     # In order, too.
-    assert [list(of.items()) for of in found.values()] == [
+    assert [list(of.items()) for of in kept.values()] == [
         list(of.items()) for of in clean(of_format(given)).values()
     ]
 
@@ -475,20 +471,20 @@ def check_quarantined(
             assert line["text"] == expected.text[:1000]
 
 
-def check_kept(found: Sequences, fate: Kept, bad: Sequence[Bad]) -> None:
+def check_kept(kept: Sequences, fate: Kept, bad: Sequence[Bad]) -> None:
     """Takes the poison out of what was found, and compares it with what was put in."""
     put_in = json.loads(bad[0].text or "")["features"] if bad else {}
     for sequence_id, steps in fate.pieces.items():
-        [split] = [split for split in SPLITS if sequence_id in found[split]]
-        columns = columns_of(found[split].pop(sequence_id))
-        given = {name: of[steps] for name, of in put_in.items()}
+        [split] = [split for split in SPLITS if sequence_id in kept[split]]
+        columns = columns_of(kept[split].pop(sequence_id))
+        put_in_steps = {name: of[steps] for name, of in put_in.items()}
         for name in ("a", "b"):
-            expected = np.array(given[name], np.float64).astype(np.float32)
+            expected = np.array(put_in_steps[name], np.float64).astype(np.float32)
             np.testing.assert_array_equal(np.array(columns[name], np.float32), expected)
-        assert columns["word"] == [word.encode() for word in given["word"]]
-        assert columns["code"] == given["code"]
-        assert columns["time"] == [time - given["time"][0] for time in given["time"]]
-        assert columns["length"] == [len(given["time"])]
+        assert columns["word"] == [word.encode() for word in put_in_steps["word"]]
+        assert columns["code"] == put_in_steps["code"]
+        assert columns["time"] == [time - put_in_steps["time"][0] for time in put_in_steps["time"]]
+        assert columns["length"] == [len(put_in_steps["time"])]
         assert columns["entity_id"] == [b"poison"]
 
 
@@ -501,12 +497,12 @@ def test_a_constant_feature_is_kept_and_told(
     given = only("x.jsonl", written.jsonl(records))
     place = run(tmp_path / "run", **given.write(tmp_path))
     assert place.read_account()["constant_features"] == ["b"]
-    for split, found in sequences(place).items():
+    for split, examples in sequences(place).items():
         for sequence_id, expected in clean("jsonl")[split].items():
-            columns = columns_of(found.pop(sequence_id))
+            columns = columns_of(examples.pop(sequence_id))
             length = columns["length"][0]
             assert columns == columns_of(expected) | {"b": [0.5] * length}
-        assert not found
+        assert not examples
 
 
 def test_a_shard_cut_between_two_records_is_not_read(tmp_path: pathlib.Path) -> None:

@@ -134,8 +134,8 @@ def loop_record(
         for start, stop in kept:
             cut = f"[{start}:{stop}]" if stop - start < len(session) else ""
             times = [time for time, _ in session[start:stop]]
-            found = [step for _, step in session[start:stop]]
-            sequences.append(Expected(name + cut, place, found, [t - times[0] for t in times]))
+            kept_steps = [step for _, step in session[start:stop]]
+            sequences.append(Expected(name + cut, place, kept_steps, [t - times[0] for t in times]))
     if not sequences:
         return "too_short"
     if with_time and any(sequence.times[-1] > MAX for sequence in sequences):
@@ -279,8 +279,8 @@ def test_a_record_does_not_depend_on_its_neighbours(
     together = apply(chunk_of(given_records), COLUMNS, options)
     alone = [apply(chunk_of([times]), COLUMNS, options) for times in given_records]
     made, one_by_one = whole(together.chunks), [whole(a.chunks) for a in alone]
-    assert made.length.tolist() == [n for one in one_by_one for n in one.length.tolist()]
-    assert made.time.tolist() == [t for one in one_by_one for t in one.time.tolist()]
+    assert made.length.tolist() == [n for chunk in one_by_one for n in chunk.length.tolist()]
+    assert made.time.tolist() == [t for chunk in one_by_one for t in chunk.time.tolist()]
     assert [r.detail for r in together.rejected] == [r.detail for a in alone for r in a.rejected]
     counts = sum((collections.Counter(a.counts) for a in alone), collections.Counter[str]())
     assert together.counts == counts

@@ -18,7 +18,7 @@ from ragline.components.contract.errors import BadDataError
 from ragline.components.ingest.formats import sequence_example, tfrecord
 from ragline.components.ingest.formats.parsing import protos
 from ragline.components.ingest.options import InputOptions
-from ragline.components.ingest.records.chunk import Chunk, Piece, Rejected
+from ragline.components.ingest.records.chunk import Chunk, Piece, QuarantineLine
 
 PLAIN = InputOptions(train="x")
 TIMED = InputOptions(train="x", order_by="time", time_unit="ns")
@@ -45,7 +45,7 @@ def _read(
     columns: Columns = COLUMNS,
     options: InputOptions = TIMED,
     piece_bytes: int = 1 << 25,
-) -> tuple[Chunk, list[Rejected]]:
+) -> tuple[Chunk, list[QuarantineLine]]:
     pieces = _pieces(name, path, columns, options, piece_bytes)
     return joined(
         (part for piece in pieces for part in FORMATS[name].read(piece, columns, options)), columns

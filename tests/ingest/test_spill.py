@@ -8,19 +8,19 @@ import pytest
 from ingest.random_records import samples
 
 from ragline.components.ingest.beam import spill
-from ragline.components.ingest.records.chunk import Rejected, Rows
+from ragline.components.ingest.records.chunk import QuarantineLine, Rows
 
 COLUMNS = ("number", "sequence_id", "entity_id", "time")
 BAD = [
-    Rejected(number=7, code="type", detail="é", sequence_id="s-0-ä", text='\ud800 "\n'),
-    Rejected(number=9, code="encoding", detail="", sequence_id=None, text=""),
+    QuarantineLine(number=7, code="type", detail="é", sequence_id="s-0-ä", text='\ud800 "\n'),
+    QuarantineLine(number=9, code="encoding", detail="", sequence_id=None, text=""),
 ]
 
 
 def _objects(values) -> np.ndarray:
-    found = np.empty(len(values), object)
-    found[:] = values
-    return found
+    objects = np.empty(len(values), object)
+    objects[:] = values
+    return objects
 
 
 def _rows(seed: int, *, whole: bool) -> Rows:
@@ -54,41 +54,45 @@ def _rows(seed: int, *, whole: bool) -> Rows:
     )
 
 
-def _same(found: np.ndarray | None, expected: np.ndarray | None) -> None:
+def _same(received: np.ndarray | None, expected: np.ndarray | None) -> None:
     if expected is None:
-        assert found is None
+        assert received is None
         return
-    assert found.dtype == expected.dtype
-    assert [(type(x), repr(x)) for x in found] == [(type(x), repr(x)) for x in expected]
+    assert received.dtype == expected.dtype
+    assert [(type(x), repr(x)) for x in received] == [(type(x), repr(x)) for x in expected]
 
 
 @pytest.mark.parametrize("shards", [1, 3])
-def test_rows_come_back_as_they_were_dealt(tmp_path: pathlib.Path, shards: int) -> None:
+def test_rows_come_back_as_they_were_written(tmp_path: pathlib.Path, shards: int) -> None:
     parts = [_rows(0, whole=True), _rows(1, whole=False), _rows(2, whole=True)]
-    found = spill.write(tmp_path / "rows", parts, shards)
-    expected = [(shard, rows) for part in parts for shard, rows in spill.deal(part, shards)]
-    assert found.keys() == {shard for shard, _ in expected} == set(range(shards))
-    for shard, place in found.items():
+    spills = spill.write(tmp_path / "rows", parts, shards)
+    expected = [(shard, rows) for part in parts for shard, rows in spill.assign(part, shards)]
+    assert spills.keys() == {shard for shard, _ in expected} == set(range(shards))
+    for shard, place in spills.items():
         read = list(spill.read([place]))
-        dealt = [rows for of, rows in expected if of == shard]
-        for one, other in zip(read, dealt, strict=True):
-            assert (one.file, one.split, one.rejected) == (other.file, other.split, other.rejected)
+        assigned = [rows for of, rows in expected if of == shard]
+        for received, rows in zip(read, assigned, strict=True):
+            assert (received.file, received.split, received.rejected) == (
+                rows.file,
+                rows.split,
+                rows.rejected,
+            )
             for column in COLUMNS:
-                _same(getattr(one, column), getattr(other, column))
+                _same(getattr(received, column), getattr(rows, column))
             for columns in ("values", "context"):
-                assert getattr(one, columns).keys() == getattr(other, columns).keys()
-                for name, column in getattr(other, columns).items():
-                    _same(getattr(one, columns)[name], column)
+                assert getattr(received, columns).keys() == getattr(rows, columns).keys()
+                for name, column in getattr(rows, columns).items():
+                    _same(getattr(received, columns)[name], column)
 
 
 def test_rows_of_a_sequence_go_to_one_shard_and_none_is_lost() -> None:
     rows = _rows(0, whole=True)
-    dealt = dict(spill.deal(rows, 4))
-    assert sum(map(len, dealt.values())) == len(rows)
-    owners = [set(part.sequence_id) for part in dealt.values()]
+    assigned = dict(spill.assign(rows, 4))
+    assert sum(map(len, assigned.values())) == len(rows)
+    owners = [set(part.sequence_id) for part in assigned.values()]
     assert len(set.union(*owners)) == sum(map(len, owners))
     assert sorted(
-        (dataclasses.astuple(bad) for part in dealt.values() for bad in part.rejected), key=repr
+        (dataclasses.astuple(bad) for part in assigned.values() for bad in part.rejected), key=repr
     ) == sorted(map(dataclasses.astuple, BAD), key=repr)
-    follower = next(part for part in dealt.values() if BAD[0] in part.rejected)
+    follower = next(part for part in assigned.values() if BAD[0] in part.rejected)
     assert BAD[0].sequence_id in follower.sequence_id

@@ -36,9 +36,9 @@ def test_golden_ids_stay_where_they_are(entity_id: str, split: str) -> None:
 
 @pytest.mark.parametrize("share", [0.01, 0.2, 0.5, 0.9])
 def test_the_share_of_entities_is_near_the_wanted_one(share: float) -> None:
-    found = sum(split_of(entity_id, share) == "eval" for entity_id in IDS)
+    in_eval = sum(split_of(entity_id, share) == "eval" for entity_id in IDS)
     five_deviations = 5 * (share * (1 - share) * len(IDS)) ** 0.5
-    assert abs(found - share * len(IDS)) < five_deviations
+    assert abs(in_eval - share * len(IDS)) < five_deviations
 
 
 @given(st.text(st.characters(codec="utf-8")), st.floats(0, 1), st.floats(0, 1))
@@ -92,8 +92,8 @@ TIMED = InputOptions(train="*.csv", order_by="t", eval_from="1970-01-01T00:00:01
 @given(ENTITIES, st.floats(0.01, 0.99))
 def test_sequences_go_where_their_entity_goes(entities: list[str], share: float) -> None:
     options = InputOptions(train="*.csv", eval_share=share)
-    found = splits_of(entities, options, None, None, is_older=False)
-    assert found.tolist() == [split_of(entity, share) for entity in entities]
+    splits = splits_of(entities, options, None, None, is_older=False)
+    assert splits.tolist() == [split_of(entity, share) for entity in entities]
 
 
 @given(ENTITIES, st.floats(0.01, 0.99))
@@ -107,14 +107,14 @@ def test_of_an_older_span_what_falls_to_eval_is_left_out(entities: list[str], sh
 
 @given(ENTITIES, st.sampled_from(SPLITS))
 def test_the_split_of_a_file_goes_before_all_others(entities: list[str], split: str) -> None:
-    found = splits_of(entities, TIMED, split, np.zeros(len(entities), np.int64), is_older=True)
-    assert found.tolist() == [split] * len(entities)
+    splits = splits_of(entities, TIMED, split, np.zeros(len(entities), np.int64), is_older=True)
+    assert splits.tolist() == [split] * len(entities)
 
 
 def test_with_a_cut_in_time_what_starts_then_or_later_goes_to_eval() -> None:
     start = np.array([-1, 10**9 - 1, 10**9, 10**9 + 1])
-    found = splits_of(["a"] * 4, TIMED, None, start, is_older=True)
-    assert found.tolist() == ["train", "train", "eval", "eval"]
+    splits = splits_of(["a"] * 4, TIMED, None, start, is_older=True)
+    assert splits.tolist() == ["train", "train", "eval", "eval"]
 
 
 def test_all_pieces_of_a_record_fall_in_the_split_of_its_first_step() -> None:
@@ -137,8 +137,8 @@ def test_all_pieces_of_a_record_fall_in_the_split_of_its_first_step() -> None:
     )
     for policy in ({"max_length": 2}, {"max_length": 2, "too_long": "tail"}, {"session_gap": 0.5}):
         applied = apply(chunk, columns, StepOptions(**policy))
-        found = splits_of(["s"] * len(applied.record), TIMED, None, applied.start, is_older=False)
-        assert set(found) == {"train"}
+        splits = splits_of(["s"] * len(applied.record), TIMED, None, applied.start, is_older=False)
+        assert set(splits) == {"train"}
         assert {entity for cut in applied.chunks for entity in cut.entity_id} == {"s"}
 
 

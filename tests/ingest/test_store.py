@@ -73,18 +73,18 @@ def both(
 )
 def test_a_store_holds_what_a_disk_does(both: tuple[str, str], options: InputOptions) -> None:
     disk, store = both
-    expected, found = (_ingest(top, options) for top in both)
-    assert _without_places(found, store) == _without_places(expected, disk)
+    expected, received = (_ingest(top, options) for top in both)
+    assert _without_places(received, store) == _without_places(expected, disk)
     on_disk, in_store = (manifest(f"{top}/out") for top in both)
     rejected = "rejected.jsonl"
     assert in_store.keys() == on_disk.keys() and len(in_store) > 2
-    for one in (in_store, on_disk):
-        one.pop(rejected, None)
+    for shards in (in_store, on_disk):
+        shards.pop(rejected, None)
     assert in_store == on_disk, "shard by shard, the same bytes"
     assert not places.inside(f"{store}/staging"), "the staging is gone"
     assert not list(pathlib.Path.cwd().glob("mem:*")), "a URI was taken for a path"
     assert not list(places.inside(f"{store}/out", "**.tmp"))
-    if found["quarantined"]:
+    if received["quarantined"]:
         lines = places.read(f"{store}/out/{rejected}").decode().splitlines()
         assert {json.loads(line)["code"] for line in lines} == {"empty", "duplicate_id"}
 

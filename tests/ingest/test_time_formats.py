@@ -52,7 +52,7 @@ def test_a_time_without_an_offset_is_of_the_zone(moment, name):
 @pytest.mark.parametrize("text", ["2026-07-01T10:00:00Z", "2026-07-01 10:00:00 UTC"])
 def test_a_time_with_an_offset_is_not_moved(text):
     moved, _ = times.from_text([text], Spelling(zone="Europe/Berlin"))
-    assert moved[0] == times.of_time("2026-07-01T10:00:00Z")
+    assert moved[0] == times.parse_time("2026-07-01T10:00:00Z")
 
 
 @pytest.mark.parametrize(

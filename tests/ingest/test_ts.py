@@ -16,7 +16,7 @@ from ragline.components.contract.columns import Columns, ContextKind, Feature
 from ragline.components.contract.errors import BadDataError
 from ragline.components.ingest.formats import ts
 from ragline.components.ingest.options import InputOptions
-from ragline.components.ingest.records.checks import Reject
+from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import Piece
 
 
@@ -157,7 +157,7 @@ def test_a_target_is_of_the_kind_of_its_column(
     ],
 )
 def test_a_bad_target_is_rejected(kind: ContextKind, text: bytes, message: str) -> None:
-    with pytest.raises(Reject, match=message):
+    with pytest.raises(RejectedRecord, match=message):
         ts.parse_line(b"1:" + text, _columns("a", target=kind), "target")
 
 
@@ -178,7 +178,7 @@ def test_a_bad_target_is_rejected(kind: ContextKind, text: bytes, message: str) 
     ],
 )
 def test_a_bad_line_is_rejected(text: bytes, message: str) -> None:
-    with pytest.raises(Reject, match=message):
+    with pytest.raises(RejectedRecord, match=message):
         ts.parse_line(text, TWO, "label")
 
 
@@ -224,7 +224,7 @@ def test_lines_at_once_are_what_each_is_by_itself(
             continue
         try:
             values, said = ts.parse_line(text, columns, context)
-        except Reject as reject:
+        except RejectedRecord as reject:
             assert rejected[number] == (reject.code, reject.detail)
         else:
             place = places[number]

@@ -14,7 +14,7 @@ from ragline.components.contract.columns import Category, Columns, Feature
 from ragline.components.contract.errors import BadDataError
 from ragline.components.ingest.formats import xes
 from ragline.components.ingest.options import InputOptions
-from ragline.components.ingest.records.chunk import Chunk, Rejected
+from ragline.components.ingest.records.chunk import Chunk, QuarantineLine
 
 PLAIN = InputOptions(train="x")
 TIMED = InputOptions(train="x", order_by="time:timestamp")
@@ -22,7 +22,7 @@ TIMED = InputOptions(train="x", order_by="time:timestamp")
 
 def _read(
     path: pathlib.Path, columns: Columns = COLUMNS, options: InputOptions = TIMED
-) -> tuple[Chunk, list[Rejected]]:
+) -> tuple[Chunk, list[QuarantineLine]]:
     [piece] = xes.pieces(file_at(path, "xes"), columns, options, 1)
     return joined(xes.read(piece, columns, options), columns)
 
@@ -56,10 +56,7 @@ LOG = Columns(
         Feature(name="load", unit=None, allow_missing=True),
     ),
     context={"label": "bytes", "age": "int", "weight": "float"},
-    categories=(
-        Category(name="concept:name", kind="bytes"),
-        Category(name="code", kind="int"),
-    ),
+    categories=(Category(name="concept:name", kind="bytes"), Category(name="code", kind="int")),
 )
 EVENT = {
     "cost": ("int", "1"),

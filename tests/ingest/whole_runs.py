@@ -75,9 +75,9 @@ class Place:
         """Split -> sequence_id -> column -> its values, as tf.data and the proto read them."""
         return {
             split: {
-                columns["sequence_id"][0].decode(): columns for columns in map(columns_of, found)
+                columns["sequence_id"][0].decode(): columns for columns in map(columns_of, records)
             }
-            for split, found in self.read_records().items()
+            for split, records in self.read_records().items()
         }
 
 

@@ -75,9 +75,9 @@ def csv_text(table: Collection[dict[str, Any]], delimiter: str = ",") -> bytes:
     return text.getvalue().encode()
 
 
-def nested_rows(found: Iterable[Sample]) -> list[dict[str, Any]]:
+def nested_rows(samples: Iterable[Sample]) -> list[dict[str, Any]]:
     """A row a sequence, with a list a column."""
-    plain = map(json_record, found)
+    plain = map(json_record, samples)
     return [{**record.pop("features"), **record} for record in plain]
 
 
@@ -89,9 +89,9 @@ def nested(table: list[dict[str, Any]]) -> pa.Table:
     )
 
 
-def structs(found: Iterable[Sample]) -> pa.Table:
+def structs(samples: Iterable[Sample]) -> pa.Table:
     """A row a sequence, with one list of structs."""
-    table = nested_rows(found)
+    table = nested_rows(samples)
     steps = [
         [
             dict(zip(_STEPS, cells, strict=True))
@@ -111,9 +111,9 @@ def parquet(path: pathlib.Path, table: pa.Table) -> None:
     pq.write_table(table, path, row_group_size=max(1, len(table) // 3))
 
 
-def ts(found: Iterable[Sample]) -> bytes:
+def ts(samples: Iterable[Sample]) -> bytes:
     """The features alone."""
-    lines = [ts_line(sample.values) for sample in found]
+    lines = [ts_line(sample.values) for sample in samples]
     return b"@problemName x\n@dimensions 2\n@classLabel false\n@data\n" + b"".join(lines)
 
 
@@ -122,19 +122,19 @@ def ts_line(values: np.ndarray) -> bytes:
     return ":".join(",".join(cells) for cells in columns).encode() + b"\n"
 
 
-def flat_arrays(found: Collection[Sample]) -> dict[str, Any]:
+def flat_arrays(samples: Collection[Sample]) -> dict[str, Any]:
     """The arrays of the flat form of .npz."""
     return {
-        "values": np.concatenate([s.values for s in found]),
-        "length": [s.length for s in found],
-        "sequence_id": [s.sequence_id for s in found],
-        "entity_id": [s.entity_id.encode() for s in found],
-        "word": [word for s in found for word in s.words],
-        "code": np.concatenate([s.codes for s in found]),
-        "time": np.concatenate([s.time for s in found]),
-        "label": [s.label for s in found],
-        "age": [s.age for s in found],
-        "weight": [s.weight for s in found],
+        "values": np.concatenate([s.values for s in samples]),
+        "length": [s.length for s in samples],
+        "sequence_id": [s.sequence_id for s in samples],
+        "entity_id": [s.entity_id.encode() for s in samples],
+        "word": [word for s in samples for word in s.words],
+        "code": np.concatenate([s.codes for s in samples]),
+        "time": np.concatenate([s.time for s in samples]),
+        "label": [s.label for s in samples],
+        "age": [s.age for s in samples],
+        "weight": [s.weight for s in samples],
     }
 
 

@@ -25,23 +25,23 @@ def _summary(digest: str, parts: int, quarantined: int) -> bytes:
     return json.dumps(stated).encode()
 
 
-def _fill(work: encode_output.Work, digest: str, parts: int, quarantined: int) -> None:
+def _fill(job: encode_output.EncodeJob, digest: str, parts: int, quarantined: int) -> None:
     """What a job writes, its summary last."""
     files = {f"part-{number:05d}.parquet": digest.encode() for number in range(parts)}
     files |= {"_rejected.jsonl": b"{}"} if quarantined else {}
     files |= {"_summary.json": _summary(digest, parts, quarantined)}
     for name, content in files.items():
-        with places.create(f"{work.folder}/{name}") as file:
+        with places.create(f"{job.folder}/{name}") as file:
             file.write(content)
-    work.log.write_text(digest)
+    job.log.write_text(digest)
 
 
 def _encode(output: Output, digest: str, parts: int = 3, quarantined: int = 1) -> None:
     output.check()
-    with output.work(digest) as work:
+    with output.begin(digest) as job:
         output.expect(f"part-{number:05d}.parquet" for number in range(parts))
-        _fill(work, digest, parts, quarantined)
-        output.publish(work)
+        _fill(job, digest, parts, quarantined)
+        output.publish(job)
 
 
 def _content(folder: pathlib.Path) -> dict[str, bytes]:
@@ -66,10 +66,10 @@ def _put_theirs(folder: pathlib.Path) -> None:
 
 def test_only_what_a_summary_lists_is_replaced(tmp_path):
     output = tmp_path / "out"
-    _encode(encode_output.of(output), "first")
+    _encode(encode_output.output_at(output), "first")
     assert _content(tmp_path) == {f"out/{k}": v for k, v in _result("first").items()}
     _put_theirs(output)
-    _encode(encode_output.of(output), "second", parts=2, quarantined=0)
+    _encode(encode_output.output_at(output), "second", parts=2, quarantined=0)
     expected = _result("second", parts=2, quarantined=0) | THEIRS
     assert _content(tmp_path) == {f"out/{name}": content for name, content in expected.items()}
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -87,18 +87,18 @@ def test_a_folder_with_a_summary_of_somebody_elses_is_refused(tmp_path, summary)
     (output / "_summary.json").write_text(summary)
     before = _content(tmp_path)
     with pytest.raises(ConfigError, match="expected a new folder, or one of `ragline encode`"):
-        _encode(encode_output.of(output), "first")
+        _encode(encode_output.output_at(output), "first")
     assert _content(tmp_path) == before
 
 
 @pytest.mark.parametrize("name", ["part-00007.parquet", "_rejected.jsonl"])
 def test_a_file_that_has_the_name_of_a_part_is_refused(tmp_path, name):
     output = tmp_path / "out"
-    _encode(encode_output.of(output), "first", quarantined=0)
+    _encode(encode_output.output_at(output), "first", quarantined=0)
     (output / name).write_text("mine")
     before = _content(tmp_path)
     with pytest.raises(ConfigError, match=f"{name}: expected no file of such a name"):
-        _encode(encode_output.of(output), "second")
+        _encode(encode_output.output_at(output), "second")
     assert _content(tmp_path) == before
 
 
@@ -117,7 +117,7 @@ def test_a_kill_at_any_step_is_made_good(tmp_path, monkeypatch, is_new):
         folder.mkdir()
         output = folder / "out"
         if not is_new:
-            _encode(encode_output.of(output), "first", parts=4)
+            _encode(encode_output.output_at(output), "first", parts=4)
             _put_theirs(output)
         steps = iter(range(10_000))
         with monkeypatch.context() as patch:
@@ -130,7 +130,7 @@ def test_a_kill_at_any_step_is_made_good(tmp_path, monkeypatch, is_new):
             for name in real:
                 patch.setattr(os, name, lambda *a, _n=name, step=step, **m: step(_n, *a, **m))
             try:
-                _encode(encode_output.of(output), "second", quarantined=0)
+                _encode(encode_output.output_at(output), "second", quarantined=0)
                 killed = False
             except Killed:
                 pass
@@ -141,7 +141,7 @@ def test_a_kill_at_any_step_is_made_good(tmp_path, monkeypatch, is_new):
             digest = json.loads(there["_summary.json"])["digest"]
             whole = _result("first", parts=4) if digest == "first" else _result("second", 3, 0)
             assert whole.items() <= there.items()
-        _encode(encode_output.of(output), "third", parts=2, quarantined=0)
+        _encode(encode_output.output_at(output), "third", parts=2, quarantined=0)
         expected = _result("third", parts=2, quarantined=0) | theirs
         assert _content(folder) == {f"out/{name}": content for name, content in expected.items()}
         shutil.rmtree(folder)
@@ -165,7 +165,7 @@ def test_what_stands_where_work_would_go_on_is_refused_and_not_touched(tmp_path,
             (partial / "job.json").write_text("{}")
     before = _content(tmp_path)
     with pytest.raises(ConfigError, match=r"\.out\.partial: expected nothing, or a job of"):
-        _encode(encode_output.of(tmp_path / "out"), "first")
+        _encode(encode_output.output_at(tmp_path / "out"), "first")
     assert _content(tmp_path) == before
 
 
@@ -175,43 +175,43 @@ def test_a_link_in_the_place_of_the_lock_empties_nothing(tmp_path):
     (tmp_path / "theirs").write_text("theirs")
     (partial / ".lock").symlink_to(tmp_path / "theirs")
     with pytest.raises(OSError, match="symbolic link"):
-        _encode(encode_output.of(tmp_path / "out"), "first")
+        _encode(encode_output.output_at(tmp_path / "out"), "first")
     assert (tmp_path / "theirs").read_text() == "theirs"
 
 
 def test_nobody_else_can_enter_the_folder_where_work_goes_on(tmp_path):
-    with encode_output.of(tmp_path / "out").work("first"):
+    with encode_output.output_at(tmp_path / "out").begin("first"):
         assert (tmp_path / ".out.partial").stat().st_mode & 0o777 == 0o700
     umask = os.umask(0)
     os.umask(umask)
-    _encode(encode_output.of(tmp_path / "out"), "first")
+    _encode(encode_output.output_at(tmp_path / "out"), "first")
     assert (tmp_path / "out").stat().st_mode & 0o777 == 0o777 & ~umask
 
 
 def test_in_a_store_only_what_a_summary_or_a_job_lists_is_removed():
     memory_store.clear()
     output = "mem://bucket/out"
-    _encode(encode_output.of(output), "first", parts=4)
+    _encode(encode_output.output_at(output), "first", parts=4)
     for name, content in THEIRS.items():
         memory_store.OBJECTS[f"{output}/{name}"] = content
-    cut_off = encode_output.of(output)
+    cut_off = encode_output.output_at(output)
     cut_off.check()
-    with cut_off.work("second"):
+    with cut_off.begin("second"):
         cut_off.expect(f"part-{number:05d}.parquet" for number in range(9))
         memory_store.OBJECTS[f"{output}/part-00008.parquet"] = b"second"
     assert f"{output}/_summary.json" not in memory_store.OBJECTS
-    _encode(encode_output.of(output), "third", parts=2, quarantined=0)
+    _encode(encode_output.output_at(output), "third", parts=2, quarantined=0)
     expected = _result("third", parts=2, quarantined=0) | THEIRS
     assert {f"{output}/{name}": c for name, c in expected.items()} == memory_store.OBJECTS
     memory_store.OBJECTS[f"{output}/part-00007.parquet"] = b"mine"
     with pytest.raises(ConfigError, match=r"part-00007\.parquet: expected no file of such a name"):
-        _encode(encode_output.of(output), "fourth")
+        _encode(encode_output.output_at(output), "fourth")
     memory_store.clear()
 
 
 @pytest.mark.parametrize("character", "*?[]")
 def test_a_uri_that_is_a_pattern_is_refused(character):
     with pytest.raises(ConfigError, match=r"expected a URI without \* \? \[ \]"):
-        encode_output.of(f"mem://bucket/a{character}")
+        encode_output.output_at(f"mem://bucket/a{character}")
     with pytest.raises(ConfigError, match=r"encoder: expected a URI without \* \? \[ \]"):
-        encode_files.request(f"mem://bucket/a{character}", "x.jsonl")
+        encode_files.read_request(f"mem://bucket/a{character}", "x.jsonl")

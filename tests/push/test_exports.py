@@ -30,10 +30,10 @@ NAMES = ("ax", "ay", "az", "gz", "heart_rate", "saturation")
 @pytest.fixture(scope="module")
 def exports(tmp_path_factory) -> dict[str, list[pathlib.Path]]:
     """Every clean export, by schema."""
-    found = {}
+    models = {}
     for model in clean_exports.every(tmp_path_factory.mktemp("exports")):
-        found.setdefault(model.parent.name, []).append(model)
-    return found
+        models.setdefault(model.parent.name, []).append(model)
+    return models
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +97,9 @@ def test_nothing_on_the_list_reaches_out_of_a_model_but_the_saver():
 def test_an_operation_that_reaches_out_is_found_and_the_model_not_loaded(tmp_path, op, function):
     model = _save(tmp_path / "model", function)
     assert f"graph, {op}" in {violation.signature for violation in graph.foreign_ops(model)}
-    found = clean_process.check(model, None, strict=True)
-    assert found["clauses_checked"] == ["ops"]
-    assert found["probes"] == "none; the model was not loaded"
+    report = clean_process.check(model, None, strict=True)
+    assert report["clauses_checked"] == ["ops"]
+    assert report["probes"] == "none; the model was not loaded"
 
 
 def test_a_signature_may_not_reach_what_the_saver_may(tmp_path):
@@ -108,8 +108,8 @@ def test_a_signature_may_not_reach_what_the_saver_may(tmp_path):
             prefix="f", tensor_names=["a"], shape_and_slices=[""], dtypes=[tf.float32]
         )[0]}  # fmt: skip
 
-    found = graph.foreign_ops(_save(tmp_path / "model", restores))
-    assert [str(violation) for violation in found if "RestoreV2" in violation.signature] == [
+    violations = graph.foreign_ops(_save(tmp_path / "model", restores))
+    assert [str(violation) for violation in violations if "RestoreV2" in violation.signature] == [
         "ops: signatures, RestoreV2: 1, expected no operation of the saver"
     ]
 
@@ -203,9 +203,9 @@ def test_a_model_that_lacks_a_file_or_half_of_it_has_none(model, tmp_path, file)
 def test_a_model_with_categories_passes_as_strictly_and_is_equal_to_its_like(exports, tmp_path):
     """Its tables of words are filled from its assets, when it is loaded."""
     model = exports["events"][0]
-    found = clean_process.check(model, None, strict=True)
-    assert found["violations"] == []
-    assert {"word", "golden", "ops"} <= set(found["clauses_checked"])
+    report = clean_process.check(model, None, strict=True)
+    assert report["violations"] == []
+    assert {"word", "golden", "ops"} <= set(report["clauses_checked"])
     transform = clean_exports.tft.TFTransformOutput(str(model.parent / "transform"))
     again = clean_exports.write("events", transform, tmp_path / "again")
     assert fingerprint(again) == fingerprint(model)
@@ -279,9 +279,9 @@ def test_a_version_that_was_lost_is_pushed_again(model, probes_file, tmp_path):
     shutil.rmtree(serving)
     restored = _push(model, serving, probes_file)
     assert restored.version.number == 2
-    told = "version 1, of the same model, is missing: restored as a new version"
-    assert restored.notes == (told,)
-    assert ledger.newest(serving).entry.note == told
+    note = "version 1, of the same model, is missing: restored as a new version"
+    assert restored.notes == (note,)
+    assert ledger.newest(serving).entry.note == note
 
 
 @pytest.mark.parametrize(
@@ -330,17 +330,17 @@ def test_onnxruntime_gives_the_same_embeddings_at_every_length(exports, tmp_path
     expected = runtimes.savedmodel(loaded, inputs)
     session = runtimes.written(model, tmp_path / "encoder.onnx")
     assert session.get_inputs()[0].shape[:2] == ["B", "T"]
-    [found] = session.run(["embedding"], inputs)
+    [received] = session.run(["embedding"], inputs)
     assert np.isfinite(expected).all() and len({row.tobytes() for row in expected}) == len(expected)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(received, expected, rtol=0, atol=1e-5)
     for row in (0, 1, 2, int(inputs["length"].argmin())):  # Alone, and without padding.
         steps = inputs["length"][row]
         alone = {
             key: array[row : row + 1] if array.ndim == 1 else array[row : row + 1, :steps]
             for key, array in inputs.items()
         }
-        [one] = session.run(["embedding"], alone)
-        np.testing.assert_allclose(one[0], expected[row], rtol=0, atol=1e-5)
+        [embedding_alone] = session.run(["embedding"], alone)
+        np.testing.assert_allclose(embedding_alone[0], expected[row], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "place"), [("gestures", 0), ("gestures", 1)])
@@ -354,19 +354,19 @@ def test_openvino_reads_the_saved_model_itself(exports, name, place):
 def test_the_standardisation_is_read_in_float64(exports):
     """In float32, a feature at 1e6 times its spread would lose all its digits."""
     model = exports["gestures"][0]
-    found = export_saved_model.read(model, tf.saved_model.load(str(model)))
+    network = export_saved_model.read(model, tf.saved_model.load(str(model)))
     rng = np.random.default_rng(0)
     drawn = [rng.normal(size=12) for _ in NAMES]  # As clean_exports draws them.
     values = np.float64(np.float32(drawn))
-    assert found.mean.dtype == found.scale.dtype == np.float64
-    np.testing.assert_allclose(found.mean, values.mean(axis=1), rtol=0, atol=1e-12)
-    np.testing.assert_allclose(found.scale, values.std(axis=1), rtol=0, atol=1e-12)
-    assert found.varies.all()
-    assert [(layer.forward.units, layer.backward) for layer in found.layers] == [(4, None)]
-    assert (found.linear.steps, found.linear.fills) == (32, True)
+    assert network.mean.dtype == network.scale.dtype == np.float64
+    np.testing.assert_allclose(network.mean, values.mean(axis=1), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(network.scale, values.std(axis=1), rtol=0, atol=1e-12)
+    assert network.varies.all()
+    assert [(layer.forward.units, layer.backward) for layer in network.layers] == [(4, None)]
+    assert (network.linear.steps, network.linear.fills) == (32, True)
     vowels = exports["japanese_vowels"][0]
-    found = export_saved_model.read(vowels, tf.saved_model.load(str(vowels)))
-    assert (found.linear.steps, found.linear.fills) == (32, False)
+    network = export_saved_model.read(vowels, tf.saved_model.load(str(vowels)))
+    assert (network.linear.steps, network.linear.fills) == (32, False)
 
 
 def test_without_a_linear_path_there_is_none_in_onnx(exports, tmp_path):
@@ -377,8 +377,8 @@ def test_without_a_linear_path_there_is_none_in_onnx(exports, tmp_path):
     loaded = tf.saved_model.load(str(model))
     session = runtimes.written(model, tmp_path / "encoder.onnx")
     inputs = runtimes.every_length(loaded, {})
-    [found] = session.run(["embedding"], inputs)
-    np.testing.assert_allclose(found, runtimes.savedmodel(loaded, inputs), rtol=0, atol=1e-5)
+    [received] = session.run(["embedding"], inputs)
+    np.testing.assert_allclose(received, runtimes.savedmodel(loaded, inputs), rtol=0, atol=1e-5)
 
 
 def test_what_onnx_cannot_serve_is_refused_by_the_option_s_name(exports, tmp_path, capsys):

@@ -1,8 +1,8 @@
-"""Rows of long tables -> Chunks: the rows of one sequence together, in the order of the files.
+"""Group the rows of long tables by sequence: Rows -> Chunks, in the order of the files.
 
-All rows of a sequence are given at once, from however many files and in any order of `Rows`; those
+All rows of a sequence come at once, from however many files and in any order of `Rows`; those
 of one file do not interleave. Rows stay in the order of (file, row), which is that of the sequence
-if its times are equal or none; `ordering` sorts by time, for it also knows what to refuse of times.
+if its times are equal or none; `steps/time_order.py` sorts by time, since it also rejects times.
 A sequence stands in the file, and has the number, of its first row.
 
 A sequence is one record, and is rejected whole, with the code of its first row that was rejected
@@ -26,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 
 from ragline.components.contract.columns import ENTITY_ID, Columns
-from ragline.components.ingest.records.chunk import Chunk, Part, Rejected, Rows, of_records
+from ragline.components.ingest.records.chunk import Chunk, Part, QuarantineLine, Rows, of_records
 from ragline.components.ingest.records.refusals import Refusals
 
 # About so many steps a Chunk; a longer sequence has one of its own.
@@ -40,10 +40,10 @@ class Grouped:
     """Sequences of one file.
 
     Attributes:
-      file: its index.
-      split: that of the file, as `File.split`.
+      file: the file's index.
+      split: the file's `split`.
       part: whole sequences, in the order of their first rows; and what was rejected.
-      rejected_rows: how many rows the rejected ones have.
+      rejected_rows: the number of rows of the rejected sequences.
     """
 
     file: int
@@ -57,10 +57,10 @@ class _Constant:
     """A column that should hold one value in all rows of a sequence.
 
     Attributes:
-      code: of the Rejected where it does not.
+      code: the code of a sequence that is rejected because it holds several.
       what: the column, for the detail.
-      values: the distinct ones.
-      places: int64 [N], of each row's value; -1 is none.
+      values: the distinct values.
+      places: int64 [N], the place of each row's value in `values`; -1 is none.
     """
 
     code: str
@@ -69,14 +69,14 @@ class _Constant:
     places: np.ndarray
 
     def value(self, rows: np.ndarray, starts: np.ndarray) -> list[Any]:
-        """A value of each sequence, None if it has none: S of them."""
+        """Return a value of each of the S sequences, None if it has none."""
         if not len(starts):
             return []
-        found = np.maximum.reduceat(self.places[rows], starts)
-        return [None if place < 0 else self.values[place] for place in found.tolist()]
+        places = np.maximum.reduceat(self.places[rows], starts)
+        return [None if place < 0 else self.values[place] for place in places.tolist()]
 
     def differs(self, rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """The sequences of which rows have different values, by place."""
+        """Return the places of the sequences whose rows have different values."""
         if len(self.values) < 2:
             return np.zeros(0, np.int64)
         places = self.places[rows]
@@ -85,9 +85,9 @@ class _Constant:
         return np.flatnonzero(lowest < highest)
 
     def detail(self, rows: np.ndarray, where: Callable[[int, int], str]) -> str:
-        """What differs among the rows of one sequence: the first value and the first other one.
+        """Describe how the rows of a sequence differ: by the first value and the first other value.
 
-        `where` names a row to one who looks at the file of another, the sequence's first.
+        `where` names a row, given the sequence's first row, which may be in another file.
         """
         some = rows[self.places[rows] >= 0]
         first = some[0]
@@ -104,15 +104,15 @@ def to_chunks(rows: Collected[Rows], columns: Columns) -> Iterator[Grouped]:
 
     Args:
       rows: all the rows of every sequence that occurs.
-      columns: what the schema says.
+      columns: the columns of the schema.
 
-    Returns:
-      first the records of which a row was rejected, then the others; both in the order of the files
+    Yields:
+      First the records of which a row was rejected, then the others; both in the order of the files
       and of the rows in them.
     """
     refused = sorted(
         ((part.file, part.split, row) for part in rows for row in part.rejected),
-        key=lambda found: (found[0], found[2].number),
+        key=lambda entry: (entry[0], entry[2].number),
     )
     parts = sorted((part for part in rows if len(part)), key=lambda p: (p.file, p.number[0]))
     names, places = _factorised([part.sequence_id for part in parts], pa.large_string())
@@ -129,17 +129,17 @@ def to_chunks(rows: Collected[Rows], columns: Columns) -> Iterator[Grouped]:
 
 
 def _of_refused_rows(
-    refused: list[tuple[int, str | None, Rejected]], length: dict[str, int], columns: Columns
+    refused: list[tuple[int, str | None, QuarantineLine]], length: dict[str, int], columns: Columns
 ) -> Iterator[Grouped]:
-    """One Rejected for each sequence, that of its first bad row, and for each row without one.
+    """Reject each sequence for its first bad row, and each bad row whose sequence is not known.
 
     Args:
       refused: (file, its split, row), in order.
       length: of each sequence, the rows that were not rejected.
-      columns: what the schema says.
+      columns: the columns of the schema.
     """
     of_sequence = collections.Counter(row.sequence_id for _, _, row in refused)
-    records: dict[tuple[int, str | None], list[Rejected]] = {}
+    records: dict[tuple[int, str | None], list[QuarantineLine]] = {}
     steps: collections.Counter[tuple[int, str | None]] = collections.Counter()
     seen = set()
     for file, split, row in refused:
@@ -163,14 +163,14 @@ def _of_refused_rows(
 def _of_kept_rows(
     parts: list[Rows], names: list[str], order: np.ndarray, length: np.ndarray, columns: Columns
 ) -> Iterator[Grouped]:
-    """Chunks of about STEPS steps, each of one file.
+    """Yield Chunks of about STEPS steps, each of one file.
 
     Args:
       parts: all rows, N, in the order of the files.
-      names: of S sequences, in the order of their first rows.
+      names: the ids of S sequences, in the order of their first rows.
       order: int64, the places of their rows, those of a sequence together and in order.
-      length: int64 [S], how many each has.
-      columns: what the schema says.
+      length: int64 [S], the number of rows of each sequence.
+      columns: the columns of the schema.
     """
     starts = np.cumsum(length) - length
     first = order[starts]
@@ -208,7 +208,7 @@ def _of_kept_rows(
         yield Grouped(
             file=int(file[rows[0]]),
             split=splits[file[rows[0]]],
-            part=Part(chunk=chunk.select(~inconsistent.mask), rejected=inconsistent.rejected()),
+            part=inconsistent.part(),
             rejected_rows=int(chunk.length[inconsistent.mask].sum()),
         )
 
@@ -219,21 +219,21 @@ def _inconsistent(
     rows: np.ndarray,
     where: Callable[[int, int], str],
 ) -> Refusals:
-    """The sequences of which a column changes; `rows` are the places of the chunk's steps."""
+    """Refuse sequences of which a column changes; `rows` are the places of the chunk's steps."""
     refusals = Refusals(chunk)
     starts = chunk.starts
     for column in constants:
-        found = column.differs(rows, starts)
+        changing = column.differs(rows, starts)
         details = {
             place: column.detail(rows[starts[place] : starts[place] + chunk.length[place]], where)
-            for place in found.tolist()
+            for place in changing.tolist()
         }
-        refusals.add(column.code, found, found, details.__getitem__)
+        refusals.add(column.code, changing, changing, details.__getitem__)
     return refusals
 
 
 def _constants(parts: list[Rows], columns: Columns) -> Iterator[_Constant]:
-    """The columns that do not change within a sequence: split, entity and context."""
+    """Yield the columns that must not change within a sequence: split, entity and context."""
 
     def constant(code: str, what: str, cells: list[np.ndarray], kind: pa.DataType) -> _Constant:
         values, places = _factorised(cells, kind)
@@ -252,7 +252,7 @@ def _constants(parts: list[Rows], columns: Columns) -> Iterator[_Constant]:
 
 
 def _factorised(cells: list[np.ndarray], kind: pa.DataType) -> tuple[list[Any], np.ndarray]:
-    """The distinct values, in order of appearance, and the place among them of each cell.
+    """Return the distinct values, in order of appearance, and the place among them of each cell.
 
     The place of None is -1.
     """

@@ -1,4 +1,4 @@
-"""A unit of work: parts of files in; shards, a part of the quarantine and a report out.
+"""Process a unit of work: parts of files in; shards, rejected records and a report out.
 
 All that a unit makes is a file under a name that follows from its index, so a unit that is
 processed again, because some of its records turned out to be refused, replaces what it made.
@@ -20,25 +20,26 @@ from ragline.components.files.storage import write_json
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.output.sinks import ShardSink, Sink
 from ragline.components.ingest.records import checks, duplicates, splits
-from ragline.components.ingest.records.checks import Reject
-from ragline.components.ingest.records.chunk import Chunk, File, Part, Rejected
+from ragline.components.ingest.records.checks import RejectedRecord
+from ragline.components.ingest.records.chunk import Chunk, File, Part, QuarantineLine
+from ragline.components.ingest.records.refusals import Refusals
 from ragline.components.ingest.steps import policies
 
 FilePart = tuple[File, Part, int]
-# (index of a file, number in it) -> why the record is refused.
-Refused = Mapping[tuple[int, int], Reject]
+# (index of a file, number in it) -> why the record is rejected.
+Rejections = Mapping[tuple[int, int], RejectedRecord]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class IngestContext:
     """What all units of a run have in common.
 
     Attributes:
-      columns: what the schema says.
-      options: of the input.
+      columns: the columns of the schema.
+      options: the options of the input.
       files: all files, by their index.
-      evaluated_span: of the others, nothing falls to eval; None to evaluate on all.
-      folders: split -> where its shards stand.
+      evaluated_span: the only span of which sequences may go to eval; None if all may.
+      folders: split -> the folder of its shards.
       staging: a folder for what is not yet the run's output.
     """
 
@@ -51,10 +52,10 @@ class Job:
 
     @property
     def raw_columns(self) -> Columns:
-        """What raw files must hold: all but what is filled here."""
+        """The columns that raw files must hold: all but `time_delta`, if ingest fills it."""
         if not self.options.steps.time_delta:
             return self.columns
-        read = tuple(each for each in self.columns.features if each.name != TIME_DELTA)
+        read = tuple(f for f in self.columns.features if f.name != TIME_DELTA)
         return dataclasses.replace(self.columns, features=read)
 
     @property
@@ -64,101 +65,103 @@ class Job:
 
 
 def report_file(staging: Place, unit: int) -> str:
-    """Where a unit's report stands."""
+    """Return the path of a unit's report."""
     return f"{staging}/report-{unit:05d}.json"
 
 
 def report_files(staging: Place) -> Iterable[str]:
-    """All reports, in no order."""
+    """Return the paths of all reports, in no order."""
     return places.inside(staging, "report-*.json")
 
 
 def rows_file(staging: Place, unit: int) -> str:
-    """Where stands how many rows of long tables a unit had."""
+    """Return the path of the file that counts the rows of long tables of a unit."""
     return f"{staging}/rows-{unit:05d}.json"
 
 
 def quarantine_file(staging: Place, unit: int) -> str:
-    """Where a unit's rejected records stand, a JSON object a line."""
+    """Return the path of a unit's rejected records, a JSON object a line."""
     return f"{staging}/rejected-{unit:05d}.jsonl"
 
 
 def shard_name(unit: int) -> str:
-    """What a unit's shard is called, in each split's folder."""
+    """Return the name of a unit's shard, in each split's folder."""
     return f"examples-{unit:05d}.tfrecord.gz"
 
 
-def process(
-    unit: int, parts: Iterable[FilePart], job: Job, refused: Refused | None = None
+def write_shards(
+    unit: int,
+    parts: Iterable[FilePart],
+    context: IngestContext,
+    rejections: Rejections | None = None,
 ) -> np.ndarray:
-    """Processes a unit into shards.
+    """Processes a unit into shards; arguments and result are those of `process_unit`."""
+    sink = ShardSink(context.folders, shard_name(unit), context.columns)
+    return process_unit(unit, parts, context, rejections, sink)
+
+
+def process_unit(
+    unit: int,
+    parts: Iterable[FilePart],
+    context: IngestContext,
+    rejections: Rejections | None,
+    sink: Sink,
+) -> np.ndarray:
+    """Processes a unit: checks and cuts its records, writes the sequences to a sink, and reports.
+
+    A BadDataError becomes the report's `failure`, because a runner keeps only the text of an
+    exception in a worker.
 
     Args:
-      unit: its index.
-      parts: see `turn`.
-      job: what all units have in common.
-      refused: see `turn`.
-
-    Returns:
-      The marks of its records, for `duplicates`.
-    """
-    sink = ShardSink(job.folders, shard_name(unit), job.columns)
-    return turn(unit, parts, job, refused, sink)
-
-
-def turn(
-    unit: int, parts: Iterable[FilePart], job: Job, refused: Refused | None, sink: Sink
-) -> np.ndarray:
-    """Processes a unit: its records checked and cut, the sequences into a sink, and a report.
-
-    A BadDataError in it becomes the report's `failure`: of an exception in a worker, runners keep
-    the words alone.
-
-    Args:
-      unit: its index.
+      unit: the unit's index.
       parts: the file, what was read of it, and how many rows of a table its rejected records have.
-      job: what all units have in common.
-      refused: records that are refused for what stands in other units.
-      sink: for its sequences, not yet begun.
+      context: what all units have in common.
+      rejections: records that are rejected for what stands in other units.
+      sink: where the sequences go; not yet entered.
 
     Returns:
-      The marks of its records, for `duplicates`.
+      The deduplication keys of its records, see `duplicates`.
     """
-    one = _Turn(unit, job, refused or {}, sink)
+    processor = UnitProcessor(unit, context, rejections or {}, sink)
     try:
-        one.run(parts)
+        processor.run(parts)
     except BadDataError as error:
-        one.report["failure"] = failure_of(error)
-    write_json(report_file(job.staging, unit), one.report)
-    return np.concatenate([np.zeros(0, duplicates.MARK), *one.marks])
+        processor.report["failure"] = failure_of(error)
+    write_json(report_file(context.staging, unit), processor.report)
+    return np.concatenate([np.zeros(0, duplicates.DEDUP_KEY), *processor.dedup_keys])
 
 
 def failure_of(error: BadDataError) -> dict[str, Any]:
-    """An error as plain data."""
+    """Return an error as plain data."""
     return {"code": error.code, "lines": list(error.lines)}
 
 
-class _Turn:
-    """One turn of one unit."""
+class UnitProcessor:
+    """Processes one unit once.
 
-    def __init__(self, unit: int, job: Job, refused: Refused, sink: Sink) -> None:
+    Attributes:
+      report: what the unit did, as plain data.
+      dedup_keys: the deduplication keys of its records, in parts.
+    """
+
+    def __init__(
+        self, unit: int, context: IngestContext, rejections: Rejections, sink: Sink
+    ) -> None:
         self._unit = unit
-        self._job = job
+        self._context = context
         self._sink = sink
-        self._raw_columns = job.raw_columns
-        self._refused = refused
+        self._raw_columns = context.raw_columns
+        self._rejections = rejections
         self._reasons: Counter[str] = Counter()
         self._policies: Counter[str] = Counter()
-        self.marks: list[np.ndarray] = []
+        self.dedup_keys: list[np.ndarray] = []
         counts = dict.fromkeys(("read", "accepted", "rows", "accepted_rows"), 0)
         self.report: dict[str, Any] = {"unit": unit, **counts, "first": {}}
 
     def run(self, parts: Iterable[FilePart]) -> None:
-        job = self._job
-        with (
-            places.create(quarantine_file(job.staging, self._unit)) as quarantine,
-            self._sink,
-        ):
+        """Processes all parts of the unit."""
+        path = quarantine_file(self._context.staging, self._unit)
+        with places.create(path) as quarantine, self._sink:
             for file, part, rejected_rows in parts:
                 self.report["rows"] += rejected_rows + int(part.chunk.length.sum())
                 for rejected in self._part(file, part):
@@ -166,16 +169,17 @@ class _Turn:
         self.report |= {"reasons": dict(self._reasons), "policies": dict(self._policies)}
         self.report |= self._sink.report()
 
-    def _part(self, file: File, part: Part) -> Iterator[Rejected]:
-        """Writes what can be written of a Part, and returns the rest."""
-        job = self._job
+    def _part(self, file: File, part: Part) -> Iterator[QuarantineLine]:
+        """Writes the sequences of a Part, and yields the rejected records."""
+        context = self._context
         self.report["read"] += len(part.chunk) + len(part.rejected)
         yield from part.rejected
-        kept = checks.refuse(with_ids(part.chunk, file, job), self._reasons_of(file, part.chunk))
+        chunk = with_ids(part.chunk, file, context)
+        kept = Refusals(chunk, self._rejected_elsewhere(file, chunk)).part()
         yield from kept.rejected
-        checked = checks.check(kept.chunk, self._raw_columns, job.options.steps)
+        checked = checks.check(kept.chunk, self._raw_columns, context.options.steps)
         yield from checked.rejected
-        applied = policies.apply(checked.chunk, job.columns, job.options.steps)
+        applied = policies.apply(checked.chunk, context.columns, context.options.steps)
         yield from applied.rejected
         if not len(applied.record):
             return
@@ -184,16 +188,16 @@ class _Turn:
         entities = [str(checked.chunk.entity_id[place]) for place in applied.record.tolist()]
         split = splits.splits_of(
             entities,
-            job.options,
+            context.options,
             file.split,
             applied.start,
-            is_older=job.evaluated_span not in (None, file.span),
+            is_older=context.evaluated_span not in (None, file.span),
         )
         if left_out := int((split == splits.LEFT_OUT).sum()):
             self._policies["eval_of_older_spans"] += left_out
         records, first = np.unique(applied.record, return_index=True)
         self.report["accepted"] += len(records)
-        self._mark(file, checked.chunk, applied, records, split[first], split)
+        self._add_keys(file, checked.chunk, applied, records, split[first], split)
         done = 0
         for chunk in applied.chunks:
             of_chunk = slice(done, done + len(chunk))
@@ -202,13 +206,15 @@ class _Turn:
             kept = of_split != splits.LEFT_OUT
             self._sink.write(chunk.select(kept), of_split[kept], window[kept], file.span)
 
-    def _reasons_of(self, file: File, chunk: Chunk) -> dict[int, Reject]:
-        if not self._refused:
+    def _rejected_elsewhere(self, file: File, chunk: Chunk) -> dict[int, tuple[str, str]]:
+        """Return place in the Chunk -> (code, detail), of what stands in `rejections`."""
+        if not self._rejections:
             return {}
         keys = ((file.index, number) for number in chunk.number.tolist())
-        return {place: self._refused[key] for place, key in enumerate(keys) if key in self._refused}
+        rejected = ((place, self._rejections.get(key)) for place, key in enumerate(keys))
+        return {place: (record.code, record.detail) for place, record in rejected if record}
 
-    def _mark(
+    def _add_keys(
         self,
         file: File,
         checked: Chunk,
@@ -217,15 +223,17 @@ class _Turn:
         split_of_record: np.ndarray,
         split: np.ndarray,
     ) -> None:
-        def add(names: Iterable[str | None], entity: bool, of: np.ndarray, at: np.ndarray) -> None:
-            self.marks.append(
-                duplicates.marks(
+        def add(
+            names: Iterable[str | None], entity: bool, splits: np.ndarray, number: np.ndarray
+        ) -> None:
+            self.dedup_keys.append(
+                duplicates.dedup_keys(
                     [str(name) for name in names],
                     entity=entity,
-                    splits=of,
+                    splits=splits,
                     unit=self._unit,
                     file=file.index,
-                    number=at,
+                    number=number,
                 )
             )
 
@@ -234,12 +242,12 @@ class _Turn:
         add(ids, False, split_of_record, number)
         if len(records) < len(applied.record) or list(applied.sequence_id) != ids:
             add(applied.sequence_id, False, split, checked.number[applied.record])
-        if self._job.checks_entities:
+        if self._context.checks_entities:
             entities = [checked.entity_id[place] for place in records.tolist()]
             add(entities, True, split_of_record, number)
 
-    def _line(self, file: File, rejected: Rejected) -> dict[str, Any]:
-        """A line of the quarantine; it is counted as it is made."""
+    def _line(self, file: File, rejected: QuarantineLine) -> dict[str, Any]:
+        """Make a line of the quarantine, and count it."""
         self._reasons[rejected.code] += 1
         place = f"{shown_path(file)}, line {rejected.number}"
         self.report["first"].setdefault(rejected.code, f"{place}: {rejected.detail}")
@@ -253,27 +261,31 @@ class _Turn:
         }
 
 
-def refused_of(found: np.ndarray, files: tuple[File, ...]) -> dict[tuple[int, int], Reject]:
-    """Refusals of one unit -> why each of its records is refused; a duplicate before all else."""
-    reasons: dict[tuple[int, int], Reject] = {}
-    for one in found[np.argsort(found["entity"], kind="stable")]:
-        place = f"{shown_path(files[one['first_file']])}, line {one['first_number']}"
+def rejections_of(
+    refusals: np.ndarray, files: tuple[File, ...]
+) -> dict[tuple[int, int], RejectedRecord]:
+    """Return why each record is rejected, from the refusals of a unit; a duplicate comes first."""
+    rejections: dict[tuple[int, int], RejectedRecord] = {}
+    for refusal in refusals[np.argsort(refusals["entity"], kind="stable")]:
+        place = f"{shown_path(files[refusal['first_file']])}, line {refusal['first_number']}"
         reject = (
-            Reject(duplicates.ENTITY_IN_TWO_SPLITS, f"its entity is in {SPLITS[0]} at {place}")
-            if one["entity"]
-            else Reject(duplicates.DUPLICATE_ID, f"first at {place}")
+            RejectedRecord(
+                duplicates.ENTITY_IN_TWO_SPLITS, f"its entity is in {SPLITS[0]} at {place}"
+            )
+            if refusal["entity"]
+            else RejectedRecord(duplicates.DUPLICATE_ID, f"first at {place}")
         )
-        reasons.setdefault((int(one["file"]), int(one["number"])), reject)
-    return reasons
+        rejections.setdefault((int(refusal["file"]), int(refusal["number"])), reject)
+    return rejections
 
 
 def shown_path(file: File) -> str:
-    """A path for people; what is not UTF-8 in it becomes U+FFFD."""
+    """Return a path as text; what is not UTF-8 in it becomes U+FFFD."""
     return file.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def with_ids(chunk: Chunk, file: File, job: Job) -> Chunk:
-    """A Chunk in which every record has its id, its place if it states none, and its entity.
+def with_ids(chunk: Chunk, file: File, context: IngestContext) -> Chunk:
+    """Fill the ids that a Chunk lacks: a sequence's is its place, an entity's its sequence's.
 
     What stands in the file's name is the entity, or context of text, where a record states none.
     """
@@ -281,15 +293,15 @@ def with_ids(chunk: Chunk, file: File, job: Job) -> Chunk:
         f"{file.name}:{number}" if stated is None else stated
         for number, stated in zip(chunk.number.tolist(), chunk.sequence_id, strict=True)
     ]
-    of_file = file.fields.get(job.options.entity or "")
+    of_file = file.fields.get(context.options.entity or "")
     entities = [
         of_file or own if stated is None else stated
         for own, stated in zip(ids, chunk.entity_id, strict=True)
     ]
-    context = {
+    values_of = {
         name: [file.fields[name] if value is None else value for value in values]
-        if name in file.fields and job.columns.context[name] == "bytes"
+        if name in file.fields and context.columns.context[name] == "bytes"
         else values
         for name, values in chunk.context.items()
     }
-    return dataclasses.replace(chunk, sequence_id=ids, entity_id=entities, context=context)
+    return dataclasses.replace(chunk, sequence_id=ids, entity_id=entities, context=values_of)

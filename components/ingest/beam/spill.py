@@ -1,4 +1,4 @@
-"""Rows of long tables on their way to the worker that has all rows of their sequences.
+"""Store rows of long tables for the worker that gets all rows of their sequences.
 
 They wait in files, one a unit, and only where they lie in it goes through GroupByKey: the runner in
 this process keeps all that it groups in memory. Rows lie there as Arrow streams, one behind the
@@ -17,11 +17,11 @@ import pyarrow as pa
 from ragline.components.contract.columns import ENTITY_ID, SEQUENCE_ID, TIME
 from ragline.components.files import places
 from ragline.components.files.places import Place
-from ragline.components.ingest.records.chunk import Rejected, Rows
+from ragline.components.ingest.records.chunk import QuarantineLine, Rows
 from ragline.components.ingest.source.raw_files import compression
 from ragline.components.ingest.source.units import Unit
 
-# Text swells about so much; Parquet's numbers hardly, its words more.
+# How many times its size a compressed text file is; of Parquet, numbers hardly, texts more.
 _SWELLS = 8
 # Before the names of columns, which are the schema's; and the key of what is no column.
 _VALUE, _CONTEXT, _REST = "value:", "context:", b"rest"
@@ -29,7 +29,7 @@ _VALUE, _CONTEXT, _REST = "value:", "context:", b"rest"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spill:
-    """Where the Rows of one shard lie: `count` streams from a byte of a file on."""
+    """The place of the Rows of one shard: `count` streams from byte `start` of a file on."""
 
     path: str
     start: int
@@ -37,7 +37,7 @@ class Spill:
 
 
 def shard_count(units: Iterable[Unit], shard_bytes: int) -> int:
-    """Into how many shards rows are dealt, each of about so many bytes of text."""
+    """Return the number of shards for the rows, each of about `shard_bytes` of text."""
     total = sum(
         piece.size * (_SWELLS if compression(piece.file.path) else 1)
         for unit in units
@@ -47,22 +47,22 @@ def shard_count(units: Iterable[Unit], shard_bytes: int) -> int:
 
 
 def write(path: Place, rows: Iterable[Rows], shards: int) -> dict[int, Spill]:
-    """Deals rows to shards by their sequence: shard -> where its rows lie."""
+    """Writes rows by shard, and returns where those of each shard lie."""
     waiting: dict[int, list[pa.Buffer]] = {}
     for part in rows:
-        for shard, dealt in deal(part, shards):
-            waiting.setdefault(shard, []).append(_stream(dealt))
-    found, start = {}, 0
+        for shard, shard_rows in assign(part, shards):
+            waiting.setdefault(shard, []).append(_stream(shard_rows))
+    spills, start = {}, 0
     with places.create(path) as file:
         for shard, parts in sorted(waiting.items()):
-            found[shard] = Spill(path=str(path), start=start, count=len(parts))
+            spills[shard] = Spill(path=str(path), start=start, count=len(parts))
             for part in parts:
                 start += file.write(part)
-    return found
+    return spills
 
 
 def read(spills: Iterable[Spill]) -> Iterator[Rows]:
-    """The Rows of one shard."""
+    """Read the Rows of one shard."""
     for spill in spills:
         with places.open(spill.path) as file:
             file.seek(spill.start)
@@ -114,7 +114,7 @@ def _rows(table: pa.Table) -> Rows:
         },
         time=columns[TIME].to_numpy() if TIME in columns else None,
         context={name: _objects(column) for name, column in of_kind(_CONTEXT)},
-        rejected=tuple(Rejected(**row) for row in rest["rejected"]),
+        rejected=tuple(QuarantineLine(**row) for row in rest["rejected"]),
     )
 
 
@@ -124,14 +124,14 @@ def _texts(column: np.ndarray) -> pa.Array:
 
 
 def _objects(column: pa.Array) -> np.ndarray:
-    """Object [N] of Python's types; NumPy's own conversion makes floats of integers beside None."""
-    found = np.empty(len(column), object)
-    found[:] = column.to_pylist()
-    return found
+    """Convert to object [N] of Python's types; NumPy makes floats of integers beside None."""
+    objects = np.empty(len(column), object)
+    objects[:] = column.to_pylist()
+    return objects
 
 
-def deal(rows: Rows, shards: int) -> Iterator[tuple[int, Rows]]:
-    """Rows -> (shard, its rows), in order; rows of one sequence go to one shard, in every run.
+def assign(rows: Rows, shards: int) -> Iterator[tuple[int, Rows]]:
+    """Yield (shard, its rows), in order; rows of one sequence go to one shard, in every run.
 
     A rejected row follows its sequence; one without goes to shard 0.
     """

@@ -1,11 +1,11 @@
-"""The Beam part of ingest: units of work -> files, and what must be known of all units together.
+"""The Beam transforms of ingest: units of work -> files, and the duplicates among all units.
 
     units -> parts -> shards, quarantine, reports          where a record is a sequence
     units -> rows -> spills -> GroupByKey -> parts -> ...  where a row is a step
-                     marks -> GroupByKey -> refusals -> the units that hold them, once more
+                     keys -> GroupByKey -> refusals -> the units that hold them, once more
 
-What goes from worker to worker is small: places in files, and 37 bytes a record. The records
-themselves go from the raw file to the shard in one worker.
+What goes from worker to worker is small: places in files, and the deduplication key of each record.
+The records themselves go from the raw file to the shard in one worker.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,115 +18,122 @@ from ragline.components.contract.errors import BadDataError
 from ragline.components.files.storage import write_json
 from ragline.components.ingest import formats
 from ragline.components.ingest.beam import grouping, process, spill
-from ragline.components.ingest.beam.process import FilePart, Job, Refused
+from ragline.components.ingest.beam.process import FilePart, IngestContext, Rejections
 from ragline.components.ingest.beam.spill import Spill
 from ragline.components.ingest.records import duplicates
 from ragline.components.ingest.source.units import Unit
 from ragline.components.runtime import progress
 
-# Of the marks: so many that one worker's part is small, and few enough for small runs.
+# Parts of the deduplication keys: many enough that one is small, few enough for small runs.
 _PARTS = 16
 
 Source = Unit | tuple[Spill, ...]
-# What becomes of a unit: such as `process.process`, whose arguments they are.
-Work = Callable[[int, Iterable[FilePart], Job, Refused | None], np.ndarray]
+# Processes a unit and returns its deduplication keys, as `process.write_shards` does.
+UnitFunction = Callable[[int, Iterable[FilePart], IngestContext, Rejections | None], np.ndarray]
 
 
 class ReadRows(beam.DoFn):
-    """(index, Unit of tables) -> (shard, Spill); the rows are counted in a report."""
+    """Reads (index, Unit of tables) into (shard, Spill)s, and counts the rows in a report."""
 
-    def __init__(self, job: Job, shards: int) -> None:
-        self._job = job
+    def __init__(self, context: IngestContext, shards: int) -> None:
+        self._context = context
         self._shards = shards
 
     def process(self, element: tuple[int, Unit]) -> Iterator[tuple[int, Spill]]:
-        """One unit."""
+        """Reads one unit."""
         index, unit = element
-        job = self._job
+        context = self._context
         report: dict[str, Any] = {"rows": 0}
 
         def rows() -> Iterator[Any]:
             for piece in unit.pieces:
                 table = formats.of_table(piece.file.format)
-                for part in table.rows(piece, job.raw_columns, job.options):
+                for part in table.rows(piece, context.raw_columns, context.options):
                     report["rows"] += len(part) + len(part.rejected)
                     yield part
                 progress.advance(piece.size)
 
         spills: dict[int, Spill] = {}
         try:
-            spills = spill.write(f"{job.staging}/rows-{index:05d}.arrows", rows(), self._shards)
+            spills = spill.write(f"{context.staging}/rows-{index:05d}.arrows", rows(), self._shards)
         except BadDataError as error:
             report["failure"] = process.failure_of(error)
-        write_json(process.rows_file(job.staging, index), report)
+        write_json(process.rows_file(context.staging, index), report)
         yield from spills.items()
 
 
 class Process(beam.DoFn):
-    """(index, Unit or Spills) -> (part, marks)."""
+    """Processes (index, Unit or Spills) and yields (part, its deduplication keys packed)."""
 
-    def __init__(self, job: Job, work: Work) -> None:
-        self._job = job
-        self._work = work
+    def __init__(self, context: IngestContext, process_unit: UnitFunction) -> None:
+        self._context = context
+        self._process_unit = process_unit
 
     def process(self, element: tuple[int, Source]) -> Iterator[tuple[int, bytes]]:
-        """One unit."""
+        """Processes one unit."""
         index, source = element
-        marks = self._work(index, _parts(source, self._job), self._job, None)
-        yield from duplicates.parted(marks, _PARTS)
+        keys = self._process_unit(index, _parts(source, self._context), self._context, None)
+        yield from duplicates.partition_by_hash(keys, _PARTS)
 
 
-class Refuse(beam.DoFn):
-    """(part, all its marks) -> (index of a unit, its refusals)."""
+class ResolveDuplicates(beam.DoFn):
+    """Turns (part, all its keys) into (index of a unit, its refusals)."""
 
     def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, bytes]]:
-        """One part of all marks."""
-        found = duplicates.refusals(element[1])
-        for unit in np.unique(found["unit"]).tolist():
-            yield unit, found[found["unit"] == unit].tobytes()
+        """Resolves one part of all keys."""
+        refusals = duplicates.refusals(element[1])
+        for unit in np.unique(refusals["unit"]).tolist():
+            yield unit, refusals[refusals["unit"] == unit].tobytes()
 
 
 class ProcessAgain(beam.DoFn):
-    """(index, {sources, refusals}) -> nothing; units without refusals are left as they are."""
+    """Processes (index, {sources, refusals}) again, if there are refusals."""
 
-    def __init__(self, job: Job, work: Work) -> None:
-        self._job = job
-        self._work = work
+    def __init__(self, context: IngestContext, process_unit: UnitFunction) -> None:
+        self._context = context
+        self._process_unit = process_unit
 
     def process(self, element: tuple[int, dict[str, Iterable[Any]]]) -> None:
-        """One unit."""
+        """Processes one unit."""
         index, joined = element
         packed = b"".join(joined["refusals"])
         if packed:
             [source] = joined["sources"]
-            refused = process.refused_of(np.frombuffer(packed, duplicates.REFUSAL), self._job.files)
-            self._work(index, _parts(source, self._job), self._job, refused)
+            context = self._context
+            refusals = np.frombuffer(packed, duplicates.REFUSAL)
+            rejections = process.rejections_of(refusals, context.files)
+            self._process_unit(index, _parts(source, context), context, rejections)
 
 
 class IngestSequences(beam.PTransform):
-    """(index, Unit)s -> the files that `process` describes."""
+    """Ingests (index, Unit)s into the files that `process.py` describes."""
 
-    def __init__(self, job: Job, shards: int | None, work: Work = process.process) -> None:
+    def __init__(
+        self,
+        context: IngestContext,
+        shards: int | None,
+        process_unit: UnitFunction = process.write_shards,
+    ) -> None:
         """Takes what all units have in common.
 
         Args:
-          job: of all units.
-          shards: into how many rows are dealt; None where there are none.
-          work: what becomes of a unit, once or, if some of its records are refused, twice.
+          context: what all units have in common.
+          shards: the number of shards that rows of long tables are assigned to; None without rows.
+          process_unit: processes a unit; called a second time if some of its records are refused.
         """
         super().__init__()
-        self._job = job
+        self._context = context
         self._shards = shards
-        self._work = work
+        self._process_unit = process_unit
 
     def expand(self, units: beam.PCollection) -> beam.PCollection:
-        """Label by label; TFX shows these names in its logs."""
+        """Applies the steps, under the names that TFX shows in its logs."""
         sources = units | "SpreadUnits" >> beam.Reshuffle()
         if self._shards is not None:
             sources = (
                 sources
                 | "ReadRows"
-                >> beam.ParDo(ReadRows(self._job, self._shards)).with_output_types(
+                >> beam.ParDo(ReadRows(self._context, self._shards)).with_output_types(
                     tuple[int, Spill]
                 )
                 | "GroupRows" >> beam.GroupByKey()
@@ -135,15 +142,18 @@ class IngestSequences(beam.PTransform):
         refusals = (
             sources
             | "Process"
-            >> beam.ParDo(Process(self._job, self._work)).with_output_types(tuple[int, bytes])
-            | "GroupMarks" >> beam.GroupByKey()
-            | "Refuse" >> beam.ParDo(Refuse()).with_output_types(tuple[int, bytes])
+            >> beam.ParDo(Process(self._context, self._process_unit)).with_output_types(
+                tuple[int, bytes]
+            )
+            | "GroupDedupKeys" >> beam.GroupByKey()
+            | "ResolveDuplicates"
+            >> beam.ParDo(ResolveDuplicates()).with_output_types(tuple[int, bytes])
         )
         return (
             {"sources": sources, "refusals": refusals}
             | "JoinRefusals" >> beam.CoGroupByKey()
             | "ProcessAgain"
-            >> beam.ParDo(ProcessAgain(self._job, self._work)).with_output_types(bytes)
+            >> beam.ParDo(ProcessAgain(self._context, self._process_unit)).with_output_types(bytes)
         )
 
 
@@ -151,14 +161,14 @@ def _sorted(shard: int, spills: Iterable[Spill]) -> tuple[int, tuple[Spill, ...]
     return shard, tuple(sorted(spills, key=lambda spilt: (spilt.path, spilt.start)))
 
 
-def _parts(source: Source, job: Job) -> Iterator[FilePart]:
+def _parts(source: Source, context: IngestContext) -> Iterator[FilePart]:
     if isinstance(source, Unit):
         for piece in source.pieces:
             reader = formats.of(piece.file.format)
-            for part in reader.read(piece, job.raw_columns, job.options):
+            for part in reader.read(piece, context.raw_columns, context.options):
                 yield piece.file, part, 0
             progress.advance(piece.size)
     else:
         rows = list(spill.read(source))
-        for grouped in grouping.to_chunks(rows, job.raw_columns):
-            yield job.files[grouped.file], grouped.part, grouped.rejected_rows
+        for grouped in grouping.to_chunks(rows, context.raw_columns):
+            yield context.files[grouped.file], grouped.part, grouped.rejected_rows

@@ -23,7 +23,7 @@ from ragline.components.ingest.formats.parsing import csv_lines, table, texts
 from ragline.components.ingest.formats.parsing.faults import Faults
 from ragline.components.ingest.formats.parsing.table import Layout
 from ragline.components.ingest.options import FILE, InputOptions
-from ragline.components.ingest.records.chunk import File, Part, Piece, Rejected, Rows, shown
+from ragline.components.ingest.records.chunk import File, Part, Piece, QuarantineLine, Rows, shown
 from ragline.components.ingest.source import raw_files
 
 BLOCK = 1 << 23
@@ -48,11 +48,7 @@ def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int
         layout = table.layout(header.names, columns, options, file.path)
         _check_names(header, layout, file)
         end = places.size(file.path)
-        plain_header = {
-            "names": list(header.names),
-            "delimiter": header.delimiter,
-            "size": start,
-        }
+        plain_header = {"names": list(header.names), "delimiter": header.delimiter, "size": start}
 
         def cut(stop: int | None) -> Piece:
             size = (end if stop is None else stop) - start
@@ -292,5 +288,5 @@ def _and_whether_last(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
         block = following
 
 
-def _number(row: Rejected) -> int:
+def _number(row: QuarantineLine) -> int:
     return row.number

@@ -15,8 +15,8 @@ from ragline.components.ingest.formats.parsing.faults import Faults
 from ragline.components.ingest.formats.parsing.table import Layout
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records import checks
-from ragline.components.ingest.records.checks import Reject
-from ragline.components.ingest.records.chunk import Piece, Rejected, Rows, shown
+from ragline.components.ingest.records.checks import RejectedRecord
+from ragline.components.ingest.records.chunk import Piece, QuarantineLine, Rows, shown
 from ragline.components.ingest.source import raw_files
 
 _BLOCK = 1 << 22
@@ -29,10 +29,10 @@ def rows(
     """The lines of a piece; blank ones are none.
 
     Args:
-      piece: of the file.
-      columns: what the schema says.
-      options: of the input.
-      decode: a line -> what it spells; raises Reject.
+      piece: a piece of the file.
+      columns: the columns of the schema.
+      options: the options of the input.
+      decode: a line -> what it spells; raises RejectedRecord.
     """
     known = (*table.wanted(columns, options), *columns.context)
     layout = table.layout(known, columns, options, piece.file.path)
@@ -55,17 +55,19 @@ def _rows_of(
     numbers: list[int] = []
     records: list[Mapping[str, Any]] = []
     lines_of: list[bytes] = []
-    unread: list[Rejected] = []
+    unread: list[QuarantineLine] = []
     for number, line in enumerate(lines, start=first):
         if not (text := line.strip(b"\r\n \t")):
             continue
         try:
             value = decode(text)
             if not isinstance(value, dict):
-                raise Reject("json", f"expected a JSON object, received {type(value).__name__}")
-        except Reject as reject:
+                raise RejectedRecord(
+                    "json", f"expected a JSON object, received {type(value).__name__}"
+                )
+        except RejectedRecord as reject:
             unread.append(
-                Rejected(
+                QuarantineLine(
                     number=number,
                     code=reject.code,
                     detail=reject.detail,
@@ -104,17 +106,17 @@ def _column(name: str, values: Sequence[Any], layout: Layout, faults: Faults) ->
     """Decoded values as cells of the type that their column needs; others are faults, and null."""
     kind, convert = _kind_of(name, values, layout)
     cells: list[Any] = [None] * len(values)
-    refused: dict[int, Reject] = {}
+    rejects: dict[int, RejectedRecord] = {}
     for place, value in enumerate(values):
         if value is not None:
             try:
                 cells[place] = convert(value)
-            except Reject as reject:
-                refused[place] = reject
-    if refused:
+            except RejectedRecord as reject:
+                rejects[place] = reject
+    if rejects:
         bad = np.zeros(len(values), bool)
-        bad[list(refused)] = True
-        faults.add(bad, lambda place, _: refused[place])
+        bad[list(rejects)] = True
+        faults.add(bad, lambda place, _: rejects[place])
     return pa.array(cells, kind)
 
 
@@ -146,22 +148,26 @@ def _kind_of(
 def _number(name: str, value: Any) -> float:
     if type(value) not in (int, float):
         described = checks.described(value)
-        raise Reject("type", f"feature {name!r}: expected a number, received {described}")
+        raise RejectedRecord("type", f"feature {name!r}: expected a number, received {described}")
     try:
         return float(value)
     except OverflowError as error:
-        raise Reject("number_format", f"feature {name!r}: {error}") from error
+        raise RejectedRecord("number_format", f"feature {name!r}: {error}") from error
 
 
 def _integer(name: str, value: Any) -> int:
     if type(value) is not int:
-        raise Reject("type", f"{name!r}: expected an integer, received {checks.described(value)}")
+        raise RejectedRecord(
+            "type", f"{name!r}: expected an integer, received {checks.described(value)}"
+        )
     if not -(2**63) <= value < 2**63:
-        raise Reject("int_overflow", f"{name!r}: expected an int64, received {str(value)[:40]}")
+        raise RejectedRecord(
+            "int_overflow", f"{name!r}: expected an int64, received {str(value)[:40]}"
+        )
     return value
 
 
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise Reject("type", f"{name!r}: expected text, received {checks.described(value)}")
+        raise RejectedRecord("type", f"{name!r}: expected text, received {checks.described(value)}")
     return checks.identifier(name, value) or ""

@@ -28,14 +28,14 @@ from ragline.components.contract.columns import ENTITY_ID, LENGTH, SEQUENCE_ID, 
 from ragline.components.ingest.formats import events, objects
 from ragline.components.ingest.options import SEQUENCE, InputOptions
 from ragline.components.ingest.records import checks
-from ragline.components.ingest.records.checks import Reject
+from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import (
     SHOWN_CHARACTERS,
     File,
     Part,
     Piece,
+    QuarantineLine,
     Record,
-    Rejected,
     Rows,
     of_records,
     shown,
@@ -64,7 +64,7 @@ def read(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part
       BadDataError: `unreadable` or `zip_bomb`.
     """
     records: list[Record] = []
-    rejected: list[Rejected] = []
+    rejected: list[QuarantineLine] = []
     steps = 0
 
     def part() -> Part:
@@ -97,15 +97,17 @@ def rows(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Rows
     return events.rows(piece, columns, options, decoded)
 
 
-def parse(text: bytes, number: int, columns: Columns, options: InputOptions) -> Record | Rejected:
+def parse(
+    text: bytes, number: int, columns: Columns, options: InputOptions
+) -> Record | QuarantineLine:
     """One line -> one sequence, not yet checked beyond its types; or why it is none."""
     for decode in (_decoded, _decoded_exactly):
         stated: list[str | None] = [None]
         try:
             return _record(decode(text), text, number, columns, options, stated)
-        except Reject as found:
+        except RejectedRecord as found:
             reject = found
-    return Rejected(
+    return QuarantineLine(
         number=number,
         code=reject.code,
         detail=reject.detail,
@@ -124,9 +126,9 @@ def _record(
 ) -> Record:
     """A decoded line -> a sequence; `stated` gets its id, also if it is rejected."""
     if value is None:
-        raise Reject("null", "expected a JSON object, received null")
+        raise RejectedRecord("null", "expected a JSON object, received null")
     if not isinstance(value, dict):
-        raise Reject("json", f"expected a JSON object, received {type(value).__name__}")
+        raise RejectedRecord("json", f"expected a JSON object, received {type(value).__name__}")
     stated[0] = checks.identifier(SEQUENCE_ID, value.get(SEQUENCE_ID))
     # Of what JSON can hold, array takes only these for numbers which are none.
     typed = b"true" in text or b"false" in text
@@ -135,7 +137,7 @@ def _record(
     length = checks.steps_of(columns, {name: len(column) for name, column in found.items()})
     time = None if options.order_by is None else _times(lists, options.order_by, options.times)
     if time is not None and len(time) != length:
-        raise Reject(
+        raise RejectedRecord(
             "ragged",
             f"{options.order_by!r}: expected {length} times, as there are steps, "
             f"received {len(time)}",
@@ -157,11 +159,11 @@ def decoded(text: bytes) -> Any:
     """What a line spells.
 
     Raises:
-      Reject: `json`, `encoding`, `number_format`.
+      RejectedRecord: `json`, `encoding`, `number_format`.
     """
     try:
         return _decoded(text)
-    except Reject:
+    except RejectedRecord:
         return _decoded_exactly(text)
 
 
@@ -169,18 +171,20 @@ def _decoded(text: bytes) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise Reject("json", str(error)) from error
+        raise RejectedRecord("json", str(error)) from error
 
 
 def _decoded_exactly(text: bytes) -> Any:
     try:
         return json.loads(text.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise Reject("encoding", f"expected UTF-8: {error.reason} at byte {error.start}") from error
+        raise RejectedRecord(
+            "encoding", f"expected UTF-8: {error.reason} at byte {error.start}"
+        ) from error
     except (json.JSONDecodeError, RecursionError) as error:
-        raise Reject("json", f"expected a JSON object: {error}") from error
+        raise RejectedRecord("json", f"expected a JSON object: {error}") from error
     except ValueError as error:  # An integer of more digits than Python converts.
-        raise Reject("number_format", str(error)) from error
+        raise RejectedRecord("number_format", str(error)) from error
 
 
 def _entity_of(record: Mapping[str, Any], options: InputOptions) -> str | None:
@@ -191,7 +195,7 @@ def _entity_of(record: Mapping[str, Any], options: InputOptions) -> str | None:
     entity = checks.identifier(name, objects.at(record, name))
     if entity is None and stated is not None:
         code = "null" if name in record else "missing_column"
-        raise Reject(code, f"{name}: expected text or an integer, received none")
+        raise RejectedRecord(code, f"{name}: expected text or an integer, received none")
     return entity
 
 
@@ -203,9 +207,11 @@ def _lists_of(
     if _FEATURES in record and _FEATURES not in names:
         lists = record[_FEATURES]
         if lists is None:
-            raise Reject("null", f"{_FEATURES!r}: expected an object of lists, received null")
+            raise RejectedRecord(
+                "null", f"{_FEATURES!r}: expected an object of lists, received null"
+            )
         if not isinstance(lists, dict):
-            raise Reject("type", f"{_FEATURES!r}: expected an object of lists")
+            raise RejectedRecord("type", f"{_FEATURES!r}: expected an object of lists")
         return _Paths(lists)
     if _STEPS in record and _STEPS not in names:
         return _Steps(_checked_steps(record[_STEPS]))
@@ -219,13 +225,15 @@ def _lists_of(
 
 def _checked_steps(steps: Any) -> list[dict[str, Any]]:
     if steps is None:
-        raise Reject("null", f"{_STEPS!r}: expected a list of objects, received null")
+        raise RejectedRecord("null", f"{_STEPS!r}: expected a list of objects, received null")
     if not isinstance(steps, list):
-        raise Reject("type", f"{_STEPS!r}: expected a list of objects")
+        raise RejectedRecord("type", f"{_STEPS!r}: expected a list of objects")
     for place, step in enumerate(steps):
         if not isinstance(step, dict):
             code = "null" if step is None else "type"
-            raise Reject(code, f"step {place}: expected an object, received {type(step).__name__}")
+            raise RejectedRecord(
+                code, f"step {place}: expected an object, received {type(step).__name__}"
+            )
     return steps
 
 
@@ -264,7 +272,7 @@ class _Steps(Mapping[str, Any]):
             if any(value is not None for value in found):
                 return found
             place = next(i for i, step in enumerate(self._steps) if name not in step)
-            raise Reject(
+            raise RejectedRecord(
                 "missing_column", f"step {place}: expected {name!r}, received none"
             ) from None
 
@@ -302,9 +310,11 @@ def _columns_of(
 
 def _list_of(what: str, column: Any) -> list[Any]:
     if column is None:
-        raise Reject("null", f"{what}: expected a list, received null")
+        raise RejectedRecord("null", f"{what}: expected a list, received null")
     if not isinstance(column, list):
-        raise Reject("type", f"{what}: expected a list, received {checks.described(column)}")
+        raise RejectedRecord(
+            "type", f"{what}: expected a list, received {checks.described(column)}"
+        )
     return column
 
 
@@ -322,7 +332,9 @@ def _codes(name: str, column: list[Any]) -> np.ndarray:
         if type(code) is not int:
             wrong = "null" if code is None else "type"
             what = f"category {name!r}, step {step}"
-            raise Reject(wrong, f"{what}: expected an integer, received {checks.described(code)}")
+            raise RejectedRecord(
+                wrong, f"{what}: expected an integer, received {checks.described(code)}"
+            )
     return _int64(f"category {name!r}", column)
 
 
@@ -330,14 +342,14 @@ def _int64(what: str, column: list[int]) -> np.ndarray:
     try:
         return np.array(column, np.int64)
     except OverflowError as error:
-        raise Reject("int_overflow", f"{what}: expected int64: {error}") from error
+        raise RejectedRecord("int_overflow", f"{what}: expected int64: {error}") from error
 
 
 def _times(lists: Mapping[str, Any], name: str, spelling: times.Spelling) -> np.ndarray:
     """int64 [T] nanoseconds: numbers in a unit, or ISO 8601 texts."""
     what = f"time {name!r}"
     if name not in lists:
-        raise Reject("missing_column", f"{what}: expected a list, received none")
+        raise RejectedRecord("missing_column", f"{what}: expected a list, received none")
     column = _list_of(what, lists[name])
     kinds = set(map(type, column))
     unit = spelling.unit
@@ -345,7 +357,7 @@ def _times(lists: Mapping[str, Any], name: str, spelling: times.Spelling) -> np.
         column, kinds = [str(value) for value in column], {str}
     if type(None) in kinds:
         step = column.index(None)
-        raise Reject("null", f"{what}, step {step}: expected a time, received null")
+        raise RejectedRecord("null", f"{what}, step {step}: expected a time, received null")
     if kinds <= {int}:
         found, bad = times.from_numbers(_int64(what, column), unit)
         code = "int_overflow"
@@ -353,20 +365,22 @@ def _times(lists: Mapping[str, Any], name: str, spelling: times.Spelling) -> np.
         numbers = checks.numbers_of(name, column)
         if np.isnan(numbers).any():
             step = int(np.isnan(numbers).argmax())
-            raise Reject("null", f"{what}, step {step}: expected a time, received NaN")
+            raise RejectedRecord("null", f"{what}, step {step}: expected a time, received NaN")
         found, bad = times.from_numbers(numbers, unit)
         code = "int_overflow"
     elif kinds == {str}:
         found, bad = times.from_text(_encodable(what, column), spelling)
         code = "number_format"
     else:
-        raise Reject("type", f"{what}: expected numbers, or texts, received both or neither")
+        raise RejectedRecord(
+            "type", f"{what}: expected numbers, or texts, received both or neither"
+        )
     if bad.any():
         step = int(bad.argmax())
         text = f"a time as {spelling.format}" if spelling.format else "an ISO 8601 time"
         expected = text if code == "number_format" else "int64 nanoseconds"
         received = checks.described(column[step])
-        raise Reject(code, f"{what}, step {step}: expected {expected}, received {received}")
+        raise RejectedRecord(code, f"{what}, step {step}: expected {expected}, received {received}")
     return found
 
 

@@ -47,7 +47,7 @@ from ragline.components.ingest.formats.parsing.arrays import (
 from ragline.components.ingest.formats.parsing.columnar import STEPS, Flat, features_of, part
 from ragline.components.ingest.formats.parsing.table import Layout
 from ragline.components.ingest.options import InputOptions
-from ragline.components.ingest.records.checks import Reject
+from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import File, Part, Piece, runs
 
 LENGTHS = (LENGTH, "lengths", "row_lengths")
@@ -248,7 +248,7 @@ def _read_flat(archive: zipfile.ZipFile, form: _Form, path: str) -> Iterator[Par
                 ),
                 form.read,
                 {
-                    place: Reject(
+                    place: RejectedRecord(
                         "length_mismatch",
                         f"{form.lengths.name}: expected at least 0, "
                         f"received {stated[start + place]}",
@@ -265,7 +265,7 @@ def _read_each(
 ) -> Iterator[Part]:
     features = len(read.features)
     found: list[tuple[int, str | None, np.ndarray]] = []
-    rejects: dict[int, Reject] = {}
+    rejects: dict[int, RejectedRecord] = {}
 
     def gathered() -> Part:
         stacked = np.concatenate([values for _, _, values in found])
@@ -296,10 +296,10 @@ def _read_each(
         yield gathered()
 
 
-def _fault_of(array: Array, features: int) -> Reject | None:
+def _fault_of(array: Array, features: int) -> RejectedRecord | None:
     """Why an array is no sequence."""
     if not array.is_of(NUMBERS):
-        return Reject("type", f"expected {NUMBERS[1]}, received {array}")
+        return RejectedRecord("type", f"expected {NUMBERS[1]}, received {array}")
     if array.shape[1:] != (features,) and not (features == 1 and len(array.shape) == 1):
-        return Reject("bad_dim", f"expected [T, {features}], received {array}")
+        return RejectedRecord("bad_dim", f"expected [T, {features}], received {array}")
     return None

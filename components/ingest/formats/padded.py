@@ -27,7 +27,7 @@ from ragline.components.ingest.formats.parsing.arrays import (
 from ragline.components.ingest.formats.parsing.columnar import STEPS, Flat, part
 from ragline.components.ingest.formats.parsing.table import Layout
 from ragline.components.ingest.options import InputOptions
-from ragline.components.ingest.records.checks import Reject
+from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import Part
 
 VALUES = "values"
@@ -143,7 +143,7 @@ def read(
             ),
             form.read,
             {
-                place: Reject(
+                place: RejectedRecord(
                     "length_mismatch", f"expected 0 to {steps} steps, received {stated[place]}"
                 )
                 for place in np.flatnonzero(bad).tolist()

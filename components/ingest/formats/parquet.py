@@ -26,13 +26,13 @@ from ragline.components.ingest.formats.parsing.columnar import STEPS
 from ragline.components.ingest.formats.parsing.faults import Faults, nulls, numpy_of
 from ragline.components.ingest.formats.parsing.table import Layout
 from ragline.components.ingest.options import InputOptions
-from ragline.components.ingest.records.checks import Reject
+from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import (
     SHOWN_CHARACTERS,
     File,
     Part,
     Piece,
-    Rejected,
+    QuarantineLine,
     Rows,
     runs,
     shown,
@@ -150,15 +150,15 @@ def _shape(batch: pa.RecordBatch, names: Collection[str], faults: Faults) -> np.
     absent = np.stack([nulls(batch.column(name)) for name in names])
     lengths = np.stack([_lengths(batch.column(name)) for name in names])
 
-    def null(place: int, _: str) -> Reject:
+    def null(place: int, _: str) -> RejectedRecord:
         if absent[:, place].all() and len(absent) > 1:
-            return Reject("null", "expected lists of steps, received a row of nulls")
+            return RejectedRecord("null", "expected lists of steps, received a row of nulls")
         name = list(names)[int(absent[:, place].argmax())]
-        return Reject("null", f"column {name!r}: expected a list, received null")
+        return RejectedRecord("null", f"column {name!r}: expected a list, received null")
 
-    def ragged(place: int, _: str) -> Reject:
+    def ragged(place: int, _: str) -> RejectedRecord:
         found = dict(zip(names, lengths[:, place].tolist(), strict=True))
-        return Reject("ragged", f"expected as many steps in each column, received {found}")
+        return RejectedRecord("ragged", f"expected as many steps in each column, received {found}")
 
     faults.add(np.any(absent, axis=0), null)
     faults.add(np.any(lengths != lengths[0], axis=0), ragged)
@@ -169,9 +169,9 @@ def _shape(batch: pa.RecordBatch, names: Collection[str], faults: Faults) -> np.
 def _check_stated(column: pa.Array, length: np.ndarray, faults: Faults) -> None:
     stated = cells.integers(LENGTH, column, faults)
 
-    def reject(place: int, _: str) -> Reject:
+    def reject(place: int, _: str) -> RejectedRecord:
         detail = f"{LENGTH}: expected {length[place]}, received {stated[place]}"
-        return Reject("length_mismatch", detail)
+        return RejectedRecord("length_mismatch", detail)
 
     faults.add((stated != length) & ~nulls(column), reject)
 
@@ -185,7 +185,9 @@ def _flat(
     structs = batch.column(steps).flatten()
     faults.add(
         nulls(structs),
-        lambda _, step: Reject("null", f"column {steps!r}{step}: expected a step, received null"),
+        lambda _, step: RejectedRecord(
+            "null", f"column {steps!r}{step}: expected a step, received null"
+        ),
     )
     fields = dict(zip([field.name for field in structs.type], structs.flatten(), strict=True))
     return {name: fields[name] for name in layout.steps}
@@ -193,7 +195,7 @@ def _flat(
 
 def _rejected(
     batch: pa.RecordBatch, number: int, layout: Layout, faults: Faults
-) -> Iterator[Rejected]:
+) -> Iterator[QuarantineLine]:
     places = np.array(sorted(faults.found), np.int64)
     if not len(places):
         return
@@ -206,7 +208,7 @@ def _rejected(
     texts = _texts_of(batch)(places)
     for place, sequence_id, text in zip(places.tolist(), ids, texts, strict=True):
         reject = faults.found[place]
-        yield Rejected(
+        yield QuarantineLine(
             number=number + place,
             code=reject.code,
             detail=reject.detail,

@@ -19,7 +19,7 @@ from ragline.components.contract.columns import Columns
 from ragline.components.ingest.formats.parsing import protos
 from ragline.components.ingest.formats.tfrecord import TYPES
 from ragline.components.ingest.options import InputOptions
-from ragline.components.ingest.records.checks import Reject
+from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import File, Part, Piece
 
 # A column of its own among those of the context: no schema has such a name.
@@ -116,11 +116,11 @@ def _count(name: str, steps: Any, kind: str) -> int:
     for step, feature in enumerate(steps.feature):
         found = feature.WhichOneof("kind")
         if found not in (kind, None):
-            raise Reject(
+            raise RejectedRecord(
                 "type", f"column {name!r}, step {step}: expected a {kind}, received a {found}"
             )
         if found and len(getattr(feature, kind).value) > 1:
-            raise Reject(
+            raise RejectedRecord(
                 "bad_dim",
                 f"column {name!r}, step {step}: expected one value, "
                 f"received {len(getattr(feature, kind).value)}",

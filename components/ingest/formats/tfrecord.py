@@ -18,7 +18,7 @@ from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 from ragline.components.contract.columns import Columns
 from ragline.components.ingest.formats.parsing import protos
 from ragline.components.ingest.options import InputOptions
-from ragline.components.ingest.records.checks import Reject
+from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import File, Part, Piece
 
 TYPES = {
@@ -68,9 +68,9 @@ def _decoder(
 def _count(name: str, feature: Any, kind: str) -> int:
     found = feature.WhichOneof("kind")
     if found is None:
-        raise Reject("null", f"column {name!r}: expected a {kind}, received null")
+        raise RejectedRecord("null", f"column {name!r}: expected a {kind}, received null")
     if found != kind:
-        raise Reject("type", f"column {name!r}: expected a {kind}, received a {found}")
+        raise RejectedRecord("type", f"column {name!r}: expected a {kind}, received a {found}")
     return len(getattr(feature, kind).value)
 
 

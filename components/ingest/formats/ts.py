@@ -30,8 +30,8 @@ from ragline.components.ingest.formats.parsing.columnar import features_of
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records import checks
 from ragline.components.ingest.records import chunk as chunks
-from ragline.components.ingest.records.checks import Reject
-from ragline.components.ingest.records.chunk import Chunk, File, Part, Piece, Rejected
+from ragline.components.ingest.records.checks import RejectedRecord
+from ragline.components.ingest.records.chunk import Chunk, File, Part, Piece, QuarantineLine
 from ragline.components.ingest.source import raw_files
 
 LABEL = "label"
@@ -153,9 +153,9 @@ def parse(first: int, lines: Iterable[bytes], columns: Columns, context: str | N
     for (number, text), sequence in zip(texts, quick, strict=True):
         try:
             values, said = parse_line(text, columns, context) if sequence is None else sequence
-        except Reject as reject:
+        except RejectedRecord as reject:
             rejected.append(
-                Rejected(
+                QuarantineLine(
                     number=number,
                     code=reject.code,
                     detail=reject.detail,
@@ -186,18 +186,22 @@ def parse_line(
     """One line -> float64 [F, T], NaN where missing, and its context.
 
     Raises:
-      Reject: the line is no sequence; the code and the detail say why.
+      RejectedRecord: the line is no sequence; the code and the detail say why.
     """
     fields = [field.strip() for field in text.split(b":")]
     said = _context_value(fields.pop(), context, columns) if context else {}
     if len(fields) != len(columns.names):
-        raise Reject("bad_dim", f"expected {len(columns.names)} features, received {len(fields)}")
+        raise RejectedRecord(
+            "bad_dim", f"expected {len(columns.names)} features, received {len(fields)}"
+        )
     if not any(fields):
-        raise Reject("empty", "expected at least one step, received none")
+        raise RejectedRecord("empty", "expected at least one step, received none")
     values = [checks.parse_numbers(_tidy(field)) for field in fields]
     lengths = dict(zip(columns.names, map(len, values), strict=True))
     if len(set(lengths.values())) > 1:
-        raise Reject("ragged", f"expected as many steps in each feature, received {lengths}")
+        raise RejectedRecord(
+            "ragged", f"expected as many steps in each feature, received {lengths}"
+        )
     return np.stack(values), said
 
 
@@ -221,7 +225,7 @@ def _quick(
             try:
                 if label not in said:
                     said[label] = _context_value(label, context, columns)
-            except Reject:
+            except RejectedRecord:
                 continue
         body = body.replace(b"NaN", b"?")
         fields = body.split(b":")
@@ -265,7 +269,9 @@ def _context_value(field: bytes, name: str, columns: Columns) -> Mapping[str, Co
     try:
         value = field.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Reject("encoding", f"expected UTF-8: {error.reason} at byte {error.start}") from error
+        raise RejectedRecord(
+            "encoding", f"expected UTF-8: {error.reason} at byte {error.start}"
+        ) from error
     if name not in columns.context or value in _MISSING:
         return {}
     kind = columns.context[name]
@@ -273,7 +279,9 @@ def _context_value(field: bytes, name: str, columns: Columns) -> Mapping[str, Co
         return {name: value}
     numbers = checks.parse_numbers(field)
     if len(numbers) > 1 or (kind == "int" and not numbers[0].is_integer()):
-        raise Reject("type", f"column {name!r}: expected one {kind}, received {value[:40]!r}")
+        raise RejectedRecord(
+            "type", f"column {name!r}: expected one {kind}, received {value[:40]!r}"
+        )
     # An int64 does not fit into the float64 that its text was checked as.
     number = int(Decimal(value)) if kind == "int" else float(numbers[0])
     return checks.context_of(columns, {name: number})

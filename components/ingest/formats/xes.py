@@ -41,7 +41,7 @@ from ragline.components.ingest.formats.parsing.columnar import STEPS, Flat
 from ragline.components.ingest.formats.parsing.faults import Faults, nulls
 from ragline.components.ingest.formats.parsing.table import Layout
 from ragline.components.ingest.options import InputOptions
-from ragline.components.ingest.records.checks import Reject
+from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import File, Part, Piece
 from ragline.components.ingest.source import raw_files
 
@@ -198,7 +198,7 @@ class _Traces(Walk):
         self._traces: list[Attributes] = []
         self._lengths: list[int] = []
         self._cells: dict[str, list[str | None]] = {name: [] for name in self._tags}
-        self._rejects: dict[int, Reject] = {}
+        self._rejects: dict[int, RejectedRecord] = {}
         self._length = 0
         self.count = 0
         self.steps = 0
@@ -218,7 +218,7 @@ class _Traces(Walk):
                 self.seen.add(name)
                 if tag not in tags:
                     where = f"attribute {name!r}, step {self._length}"
-                    self._refuse(Reject("type", f"{where}: {_expected(tags, tag)}"))
+                    self._refuse(RejectedRecord("type", f"{where}: {_expected(tags, tag)}"))
                     value = None
             self._cells[name].append(value)
         if len(self.keys) < _MOST_KEYS:
@@ -227,7 +227,7 @@ class _Traces(Walk):
         self.steps += 1
         self.events += 1
 
-    def _refuse(self, reject: Reject) -> None:
+    def _refuse(self, reject: RejectedRecord) -> None:
         self._rejects.setdefault(self.count, reject)
 
     def part(self) -> Part:
@@ -261,7 +261,7 @@ class _Traces(Walk):
             for place, cell in enumerate(found):
                 if cell is not None and cell[0] not in _OF_KINDS[kind]:
                     what = f"attribute {name!r}: {_expected(_OF_KINDS[kind], cell[0])}"
-                    self._rejects.setdefault(place, Reject("type", what))
+                    self._rejects.setdefault(place, RejectedRecord("type", what))
                     found[place] = None
             records[name] = _typed(name, kind, _texts(found), faults, absent=True)
         return Flat(

@@ -1,4 +1,4 @@
-"""Chunk -> serialised tf.train.Examples of the raw record contract.
+"""Encode Chunks as serialised tf.train.Examples of the raw record contract.
 
 Columns stand in the order of their names, so that equal sequences make equal bytes. These are put
 together here, because a column's numbers already lie in memory as the wire format wants them:
@@ -36,11 +36,11 @@ _BYTES, _FLOATS, _INTS = b"\x0a", b"\x12", b"\x1a"
 
 
 def encode_chunk(chunk: Chunk, columns: Columns) -> list[bytes]:
-    """N serialised Examples.
+    """Encode N sequences as N serialised Examples.
 
     Args:
       chunk: N sequences of at least one step each, each with its ids.
-      columns: what the schema says; context that a sequence lacks is left out of its Example.
+      columns: the columns of the schema; context that a sequence lacks is left out of its Example.
     """
     entries: dict[str, Iterable[bytes]] = {
         SEQUENCE_ID: _each(SEQUENCE_ID, chunk.sequence_id, "bytes"),
@@ -55,8 +55,8 @@ def encode_chunk(chunk: Chunk, columns: Columns) -> list[bytes]:
         entries[feature.name] = _floats(feature.name, chunk.values[feature.name], spans)
     for category in columns.categories:
         column = chunk.values[category.name]
-        of = _texts if category.kind == "bytes" else _ints
-        entries[category.name] = of(category.name, column, spans)
+        encode = _texts if category.kind == "bytes" else _ints
+        entries[category.name] = encode(category.name, column, spans)
     if columns.has_missing_bucket:
         entries[MISSING_BUCKET] = _each(MISSING_BUCKET, missing_buckets(chunk, columns), "bytes")
     if columns.has_time and chunk.time is not None:
@@ -68,7 +68,7 @@ def encode_chunk(chunk: Chunk, columns: Columns) -> list[bytes]:
 
 
 def missing_buckets(chunk: Chunk, columns: Columns) -> Iterator[str]:
-    """Of each sequence, the bucket of its share of missing values, of all columns together."""
+    """Return the bucket of each sequence's share of missing values, of all columns together."""
     missing = np.zeros(int(chunk.length.sum()), np.int64)
     for feature in columns.features:
         missing += np.isnan(chunk.values[feature.name])
@@ -97,19 +97,19 @@ def _varint(number: int) -> bytes:
 
 
 def _entry(name: str, feature: bytes) -> bytes:
-    """A column of an Example: an entry of the map from names to Features."""
+    """Encode a column of an Example: an entry of the map from names to Features."""
     return _field(_FIRST, _field(_FIRST, name.encode()) + _field(_VALUE, feature))
 
 
 @functools.lru_cache(1 << 16)
 def _before(name: str, kind: bytes, size: int) -> bytes:
-    """What stands in an entry before the bytes of a text, or of all numbers, with their size."""
+    """Encode what stands in an entry before `size` bytes of a text, or of all numbers."""
     entry = _entry(name, _field(kind, _field(_FIRST, bytes(size))))
     return entry[: len(entry) - size]
 
 
 def _each(name: str, values: Iterable[Any | None], context: ContextKind) -> Iterator[bytes]:
-    """The entries of a column with one value a sequence, empty where there is none."""
+    """Encode the entries of a column with one value a sequence, empty where there is none."""
     kind, content_of = _CONTENT[context]
     for value in values:
         if value is None:
@@ -140,7 +140,7 @@ def _ints(name: str, column: np.ndarray, spans: Collection[tuple[int, int]]) -> 
 
 
 def _varints(column: np.ndarray) -> tuple[bytes, Collection[int]]:
-    """int64 [N] -> their varints, one after the other, and N + 1 places where each begins or ends.
+    """Encode int64 [N] as varints, and return the N + 1 places where each begins or ends.
 
     Seven bits a byte, the lowest first; the highest bit of a byte says that another follows.
     """
@@ -157,7 +157,7 @@ def _varints(column: np.ndarray) -> tuple[bytes, Collection[int]]:
 
 
 def _texts(name: str, column: np.ndarray, spans: Collection[tuple[int, int]]) -> Iterator[bytes]:
-    words = {word: _field(_FIRST, word.encode()) for word in set(column)}
+    fields = {text: _field(_FIRST, text.encode()) for text in set(column)}
     for start, stop in spans:
-        content = b"".join([words[word] for word in column[start:stop]])
+        content = b"".join([fields[text] for text in column[start:stop]])
         yield _entry(name, _field(_BYTES, content))

@@ -1,4 +1,4 @@
-"""The account of every record: what the units report and wrote must add up to what was read.
+"""Reconcile the units' reports: what they wrote and rejected must add up to what was read.
 
 Counters of a runner can be exact while its files are not (Beam's multi_threading mode lost records
 and reported DONE), so nothing is believed but files: each unit reads back the shards that it wrote,
@@ -25,36 +25,36 @@ Report = Mapping[str, Any]
 
 
 def reports(staging: Place, units: Collection[Unit], *, grouped: bool) -> list[Report]:
-    """What the units report, in order; where rows were grouped, what their shards report.
+    """Read the units' reports, in order; where rows were grouped, those of their shards.
 
     Raises:
-      BadDataError: the first one that a unit met.
-      RuntimeError: a unit reports nothing, or rows were lost between reading and grouping.
+      BadDataError: the first that a unit met.
+      RuntimeError: a unit has no report, or rows were lost between reading and grouping.
     """
     file_of = process.rows_file if grouped else process.report_file
     try:
-        found: list[Report] = [read_json(file_of(staging, unit.index)) for unit in units]
+        unit_reports: list[Report] = [read_json(file_of(staging, unit.index)) for unit in units]
     except FileNotFoundError as error:
         raise RuntimeError(f"ingest lost a unit of work: {error}") from error
-    _raise_failure(found)
+    _raise_failure(unit_reports)
     if not grouped:
-        return found
-    read = sum(report["rows"] for report in found)
-    found = sorted(map(read_json, process.report_files(staging)), key=lambda r: r["unit"])
-    _raise_failure(found)
-    if (kept := sum(report["rows"] for report in found)) != read:
+        return unit_reports
+    read = sum(report["rows"] for report in unit_reports)
+    shard_reports = sorted(map(read_json, process.report_files(staging)), key=lambda r: r["unit"])
+    _raise_failure(shard_reports)
+    if (kept := sum(report["rows"] for report in shard_reports)) != read:
         raise RuntimeError(f"ingest lost rows: read {read}, but grouped {kept}")
-    return found
+    return shard_reports
 
 
-def _raise_failure(found: Iterable[Report]) -> None:
-    for report in found:
+def _raise_failure(unit_reports: Iterable[Report]) -> None:
+    for report in unit_reports:
         if failure := report.get("failure"):
             raise BadDataError(failure["code"], *failure["lines"])
 
 
 def gather_quarantine(parts: Iterable[Place], quarantine: Place) -> dict[str, int]:
-    """Puts the units' rejected records into one file, if there are any: code -> how many."""
+    """Puts the units' rejected records into one file, if there are any; returns code -> number."""
     parts = [part for part in parts if places.size(part)]
     if not parts:
         return {}
@@ -68,70 +68,82 @@ def gather_quarantine(parts: Iterable[Place], quarantine: Place) -> dict[str, in
     return dict(sorted(counted.items()))
 
 
-def settle(
-    found: Collection[Report], reasons: Mapping[str, int], columns: Columns
-) -> dict[str, Any]:
-    """Adds the reports up.
+def reconcile_records(unit_reports: Iterable[Report], reasons: Mapping[str, int]) -> dict[str, Any]:
+    """Add up the records of all units.
 
     Args:
-      found: the units' reports.
-      reasons: code -> how many records stand in the quarantine for it.
-      columns: what the schema says.
+      unit_reports: the reports of all units.
+      reasons: code -> number of records in the quarantine.
 
     Returns:
       read, accepted and quarantined (records; a record may make several sequences), reasons,
-      examples {code: the first record of it}, splits {split: {sequences, steps, lengths {bucket:
-      how many}, shards [{name, records, bytes, sha256}]}}, policies {what was cut or left out: how
-      many}, features {name: {min, max, missing, values}} over all
-      steps written, constant_features, and of long tables rows {read, accepted, quarantined}.
+      examples {code: its first record}, policies {what was cut or left out: number}.
 
     Raises:
       RuntimeError: records were lost between reading and writing.
     """
-    total: Counter[str] = Counter()
+    read = accepted = 0
     policies: Counter[str] = Counter()
-    for report in found:
-        total.update({key: report[key] for key in ("read", "accepted", "rows", "accepted_rows")})
+    examples: dict[str, str] = {}
+    for report in unit_reports:
+        read += report["read"]
+        accepted += report["accepted"]
         policies.update(report["policies"])
-    splits = {split: _split(found, split) for split in SPLITS}
-    rejected = sum(reasons.values())
-    if total["accepted"] + rejected != total["read"]:
+        examples = report["first"] | examples
+    quarantined = sum(reasons.values())
+    if accepted + quarantined != read:
         raise RuntimeError(
-            f"ingest lost records: read {total['read']}, but {total['accepted']} were accepted and "
-            f"{rejected} quarantined; nothing of this run can be trusted"
+            f"lost records: read {read}, but {accepted} were accepted and {quarantined} "
+            "quarantined; nothing of this run can be trusted"
         )
-    features = statistics.merged([report["features"] for report in found], columns)
     return {
-        "read": total["read"],
-        "accepted": total["accepted"],
-        "quarantined": rejected,
+        "read": read,
+        "accepted": accepted,
+        "quarantined": quarantined,
         "reasons": dict(reasons),
-        "examples": examples_of(found, reasons),
-        "splits": splits,
+        "examples": {code: examples[code] for code in reasons},
         "policies": dict(sorted(policies.items())),
-        "features": features,
-        "constant_features": statistics.constant(features),
-        "rows": {
-            "read": total["rows"],
-            "accepted": total["accepted_rows"],
-            "quarantined": total["rows"] - total["accepted_rows"],
-        },
     }
 
 
-def examples_of(found: Iterable[Report], reasons: Mapping[str, int]) -> dict[str, str]:
-    """Code -> where the first record of it stands, and what is wrong with it."""
-    examples: dict[str, str] = {}
-    for report in found:
-        examples = report["first"] | examples
-    return {code: examples[code] for code in reasons}
+def reconcile(
+    unit_reports: Collection[Report], reasons: Mapping[str, int], columns: Columns
+) -> dict[str, Any]:
+    """Add up the reports of all units.
+
+    Args:
+      unit_reports: the reports of all units.
+      reasons: code -> number of records in the quarantine.
+      columns: the columns of the schema.
+
+    Returns:
+      The ingest report: what `reconcile_records` returns; splits {split: {sequences, steps, lengths
+      {bucket: number}, shards [{name, records, bytes, sha256}]}}, features {name: {min, max,
+      missing, values}} over all steps written, constant_features, and of long tables rows {read,
+      accepted, quarantined}.
+
+    Raises:
+      RuntimeError: records were lost between reading and writing.
+    """
+    records = reconcile_records(unit_reports, reasons)
+    splits = {split: _split(unit_reports, split) for split in SPLITS}
+    features = statistics.merged([report["features"] for report in unit_reports], columns)
+    rows = sum(report["rows"] for report in unit_reports)
+    accepted_rows = sum(report["accepted_rows"] for report in unit_reports)
+    return {
+        **records,
+        "splits": splits,
+        "features": features,
+        "constant_features": statistics.constant(features),
+        "rows": {"read": rows, "accepted": accepted_rows, "quarantined": rows - accepted_rows},
+    }
 
 
-def _split(found: Iterable[Report], split: str) -> dict[str, Any]:
+def _split(unit_reports: Iterable[Report], split: str) -> dict[str, Any]:
     shards = []
-    sequences = steps = 0
+    steps = 0
     lengths: Counter[str] = Counter()
-    for report in found:
+    for report in unit_reports:
         lengths.update(report["lengths"][split])
         written = report["written"].get(split, 0)
         shard = report["shards"].get(split)
@@ -141,19 +153,18 @@ def _split(found: Iterable[Report], split: str) -> dict[str, Any]:
                 f"ingest lost sequences: wrote {written} to {split}, but {records} stand in it"
             )
         if shard:
-            sequences += records
             steps += shard["steps"]
             shards.append({key: shard[key] for key in ("name", "records", "bytes", "sha256")})
     return {
         "sequences": sum(shard["records"] for shard in shards),
         "steps": steps,
-        "lengths": dict(sorted(lengths.items(), key=lambda of: int(of[0].partition("-")[0]))),
+        "lengths": dict(sorted(lengths.items(), key=lambda item: int(item[0].partition("-")[0]))),
         "shards": shards,
     }
 
 
 def check(
-    account: Mapping[str, Any],
+    report: Mapping[str, Any],
     *,
     options: InputOptions,
     max_share: float,
@@ -162,18 +173,18 @@ def check(
     """Stops the run when too many records were rejected, or too few are left.
 
     Args:
-      account: what `settle` returned.
-      options: of the input.
-      max_share: share of the records read that may be rejected.
+      report: what `reconcile` returned.
+      options: the options of the input.
+      max_share: the share of the records read that may be rejected.
       quarantine: where the rejected records are, for the message.
 
     Raises:
-      BadDataError: as of `check_rejected`; or `insufficient_data`, a split is empty.
+      BadDataError: what `check_rejected` raises; or `insufficient_data`, a split is empty.
     """
-    check_rejected(account, options=options, max_share=max_share, quarantine=quarantine)
+    check_rejected(report, options=options, max_share=max_share, quarantine=quarantine)
     for name in SPLITS:
-        if not account["splits"][name]["sequences"]:
-            sequences = sum(split["sequences"] for split in account["splits"].values())
+        if not report["splits"][name]["sequences"]:
+            sequences = sum(split["sequences"] for split in report["splits"].values())
             raise BadDataError(
                 "insufficient_data",
                 f"the {name} split is empty: expected at least one sequence in it, "
@@ -182,7 +193,7 @@ def check(
 
 
 def check_rejected(
-    account: Mapping[str, Any],
+    report: Mapping[str, Any],
     *,
     options: InputOptions,
     max_share: float,
@@ -191,16 +202,16 @@ def check_rejected(
     """Stops the run when there is nothing, or too many records were rejected.
 
     Args:
-      account: of it, read, quarantined, reasons and examples are looked at.
-      options: of the input.
-      max_share: share of the records read that may be rejected.
+      report: what `reconcile_records` returned.
+      options: the options of the input.
+      max_share: the share of the records read that may be rejected.
       quarantine: where the rejected records are, for the message.
 
     Raises:
       BadDataError: `no_data`, `duplicate_id`, `entity_in_two_splits` or `quarantine`.
     """
-    read, rejected, reasons = account["read"], account["quarantined"], account["reasons"]
-    examples = account["examples"]
+    read, rejected, reasons = report["read"], report["quarantined"], report["reasons"]
+    examples = report["examples"]
     lines = [f"{reasons[code]} x {code}: {examples[code]}" for code in reasons]
     if not read:
         raise BadDataError("no_data", "expected at least one record, the input holds none")

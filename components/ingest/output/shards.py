@@ -1,4 +1,4 @@
-"""Shards: gzipped TFRecord files that are whole under their names, and what each holds."""
+"""Write shards: gzipped TFRecord files that are whole under their names."""
 
 import io
 import itertools
@@ -28,7 +28,7 @@ _BUFFER = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
-    """One shard as it was read back: its manifest entry, and its steps."""
+    """One shard as it was read back: its manifest entry, and its number of steps."""
 
     name: str
     records: int
@@ -61,13 +61,13 @@ class ShardWriter:
         return read_back(self._place)
 
     def abandon(self) -> None:
-        """Leaves nothing."""
+        """Discards what was written."""
         self._file.close()
         self._staged.discard()
 
 
 def read_back(place: Place) -> Shard:
-    """Counts what stands in a shard, down to its last checksum."""
+    """Reads a shard to its last checksum, and counts what it holds."""
     schema = schema_pb2.Schema()
     schema.feature.add(name=LENGTH, type=schema_pb2.INT)
     decoder = ExamplesToRecordBatchDecoder(schema.SerializeToString())
@@ -120,5 +120,5 @@ class ShardSet:
                 writer.abandon()
         if error is None:
             for split in self._folders.keys() - self._open.keys():
-                # An earlier turn of this unit may have had records that are refused now.
+                # When it was processed before, this unit may have had records that are refused now.
                 places.remove(f"{self._folders[split]}/{self._name}")

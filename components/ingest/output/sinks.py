@@ -1,4 +1,4 @@
-"""Where the sequences of a unit go: ingest writes shards of Examples; others may do otherwise."""
+"""Sinks, which take the sequences of a unit; that of ingest writes shards of Examples."""
 
 import dataclasses
 from collections import Counter
@@ -16,10 +16,10 @@ from ragline.components.ingest.records.chunk import Chunk
 
 
 class Sink(Protocol):
-    """What takes the sequences of one turn of a unit; on an error, it leaves nothing."""
+    """Takes the sequences of a unit that is processed; on an error, it leaves nothing."""
 
     def __enter__(self) -> Self:
-        """Begins."""
+        """Begins, with nothing written."""
 
     def __exit__(
         self,
@@ -27,7 +27,7 @@ class Sink(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Completes what was written, or leaves nothing of it."""
+        """Completes what was written, or discards it."""
 
     def write(
         self, sequences: Chunk, split: np.ndarray, window: np.ndarray, span: str | None
@@ -35,33 +35,33 @@ class Sink(Protocol):
         """Takes sequences that are checked and cut.
 
         Args:
-          sequences: N, or none, each with its ids and at least one step.
-          split: object [N], the split of each.
+          sequences: N sequences, maybe 0, each with its ids and at least one step.
+          split: object [N], the split of each sequence.
           window: int64 [N, 2], see `policies.Applied`.
-          span: that all are of, if their file has one.
+          span: the span of all of them, if their file has one.
         """
 
     def report(self) -> dict[str, Any]:
-        """What the unit's report says of them, once all is completed."""
+        """Returns what the unit's report says of them, once all is completed."""
 
 
 class ShardSink:
-    """Shards of serialised Examples, one a split that gets a sequence."""
+    """Writes shards of serialised Examples, one a split that gets a sequence."""
 
     def __init__(self, folders: Mapping[str, Place], name: str, columns: Columns) -> None:
         """Begins with nothing.
 
         Args:
-          folders: split -> where its shards stand.
-          name: of the shard in each.
-          columns: what the schema says.
+          folders: split -> the folder of its shards.
+          name: the name of the shard in each folder.
+          columns: the columns of the schema.
         """
         self._shards = ShardSet(folders, name)
         self._columns = columns
         self._written: Counter[str] = Counter()
         self._lengths: dict[str, Counter[str]] = {name: Counter() for name in SPLITS}
-        self._ranges = [statistics.ranges(columns)]
-        self._moments: dict[str, span_stats.Moments] = {}
+        self._ranges = [statistics.empty(columns)]
+        self._span_stats: dict[str, span_stats.SpanStats] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -79,9 +79,9 @@ class ShardSink:
     ) -> None:
         """Encodes sequences as Examples, each into its split's shard."""
         if span is not None and len(sequences):
-            known = self._moments.get(span)
-            found = span_stats.of_chunk(sequences, self._columns)
-            self._moments[span] = span_stats.merged([known, found]) if known else found
+            known = self._span_stats.get(span)
+            stats = span_stats.of_chunk(sequences, self._columns)
+            self._span_stats[span] = span_stats.merged([known, stats]) if known else stats
         ranges = [*self._ranges, statistics.of_chunk(sequences, self._columns)]
         self._ranges = [statistics.merged(ranges, self._columns)]
         for name in SPLITS:
@@ -92,10 +92,10 @@ class ShardSink:
                 self._lengths[name].update(map(length_bucket, of_split.length.tolist()))
 
     def report(self) -> dict[str, Any]:
-        """Ranges and moments, sequences by split and length, and the shards as they were read."""
+        """Returns ranges, span statistics, sequences by split and length, and the shards."""
         return {
             "features": statistics.merged(self._ranges, self._columns),
-            "moments": self._moments,
+            "span_stats": self._span_stats,
             "written": dict(self._written),
             "lengths": {name: dict(counted) for name, counted in self._lengths.items()},
             "shards": {

@@ -1,6 +1,6 @@
-"""Count, mean and spread of each feature and of the lengths, span by span: what drift is read off.
+"""Count, mean and spread of each feature and of the lengths, by span: what drift is read off.
 
-Moments are merged by the formulas of Chan, Golub and LeVeque (1979), which do not cancel where a
+They are merged by the formulas of Chan, Golub and LeVeque (1979), which do not cancel where a
 mean is large beside its spread, as sums of squares do.
 """
 
@@ -13,41 +13,41 @@ from ragline.components.contract.columns import LENGTH, Columns
 from ragline.components.ingest.records.chunk import Chunk
 
 # {count, missing, mean, m2}; m2 is the sum of squared distances from the mean.
-Moment = Mapping[str, Any]
-# `features` {name: Moment over steps}, and `length`, a Moment over sequences.
-Moments = Mapping[str, Any]
+ColumnStats = Mapping[str, Any]
+# `features` {name: ColumnStats over steps}, and `length`, ColumnStats over sequences.
+SpanStats = Mapping[str, Any]
 
 
-def of_chunk(chunk: Chunk, columns: Columns) -> Moments:
-    """Of the sequences of a Chunk, as float32, which is what is written."""
+def of_chunk(chunk: Chunk, columns: Columns) -> SpanStats:
+    """Return the statistics of a Chunk, in float32, as its values are written."""
     return {
         "features": {
-            name: _moment(chunk.values[name].astype(np.float32)) for name in columns.names
+            name: _column_stats(chunk.values[name].astype(np.float32)) for name in columns.names
         },
-        LENGTH: _moment(chunk.length),
+        LENGTH: _column_stats(chunk.length),
     }
 
 
-def merged(every: Iterable[Moments]) -> Moments:
-    """Of several, at least one, together."""
-    first, *rest = every
+def merged(parts: Iterable[SpanStats]) -> SpanStats:
+    """Merge the statistics of at least one part of a span."""
+    first, *rest = parts
     return {
         "features": {
-            name: _merged([moment, *(one["features"][name] for one in rest)])
-            for name, moment in first["features"].items()
+            name: _merged([stats, *(part["features"][name] for part in rest)])
+            for name, stats in first["features"].items()
         },
-        LENGTH: _merged([first[LENGTH], *(one[LENGTH] for one in rest)]),
+        LENGTH: _merged([first[LENGTH], *(part[LENGTH] for part in rest)]),
     }
 
 
-def by_span(reports: Iterable[Mapping[str, Moments]], spans: Iterable[str]) -> dict[str, Moments]:
-    """Span -> its moments, of all units together; a span without a sequence is left out."""
-    reports = list(reports)
-    parts = {span: [one[span] for one in reports if span in one] for span in spans}
+def by_span(units: Iterable[Mapping[str, SpanStats]], spans: Iterable[str]) -> dict[str, SpanStats]:
+    """Merge the statistics of all units, by span; a span without a sequence is left out."""
+    units = list(units)
+    parts = {span: [unit[span] for unit in units if span in unit] for span in spans}
     return {span: merged(part) for span, part in parts.items() if part}
 
 
-def _moment(values: np.ndarray) -> Moment:
+def _column_stats(values: np.ndarray) -> ColumnStats:
     observed = values[~np.isnan(values)].astype(np.float64)
     mean = float(observed.mean()) if observed.size else 0.0
     return {
@@ -58,13 +58,13 @@ def _moment(values: np.ndarray) -> Moment:
     }
 
 
-def _merged(moments: Iterable[Moment]) -> Moment:
+def _merged(parts: Iterable[ColumnStats]) -> ColumnStats:
     count, missing, mean, m2 = 0, 0, 0.0, 0.0
-    for one in moments:
-        missing += one["missing"]
-        if one["count"]:
-            distance, total = one["mean"] - mean, count + one["count"]
-            mean += distance * one["count"] / total
-            m2 += one["m2"] + distance**2 * count * one["count"] / total
+    for part in parts:
+        missing += part["missing"]
+        if part["count"]:
+            distance, total = part["mean"] - mean, count + part["count"]
+            mean += distance * part["count"] / total
+            m2 += part["m2"] + distance**2 * count * part["count"] / total
             count = total
     return {"count": count, "missing": missing, "mean": mean, "m2": m2}

@@ -17,15 +17,15 @@ import numpy as np
 from ragline.components.contract.columns import SPLITS, Columns
 from ragline.components.files import places
 from ragline.components.ingest.beam import grouping, process
-from ragline.components.ingest.beam.process import Job
+from ragline.components.ingest.beam.process import IngestContext
 from ragline.components.ingest.formats import of, of_table
 from ragline.components.ingest.options import InputOptions, StepOptions
 from ragline.components.ingest.preview import preview_result
 from ragline.components.ingest.preview.preview_result import Bad, Preview
 from ragline.components.ingest.records import checks, duplicates, splits
-from ragline.components.ingest.records.chunk import Chunk, File, Part, Piece, Rejected, Rows
+from ragline.components.ingest.records.chunk import Chunk, File, Part, Piece, QuarantineLine, Rows
 from ragline.components.ingest.source import raw_files as opening
-from ragline.components.ingest.source.read_plan import files_of, find
+from ragline.components.ingest.source.read_plan import find_files, list_files
 from ragline.components.ingest.steps import policies
 
 # Some seconds of reading, and more sequences than a distribution of lengths needs.
@@ -55,9 +55,9 @@ def take(
       BadDataError: what would stop a run before its first record: no file, an unknown format, a
         bad header, a missing column.
     """
-    found = find(options)
-    spans = next((one.spans for one in found.values()), ())
-    job = Job(
+    matches = find_files(options)
+    spans = next((matched.spans for matched in matches.values()), ())
+    job = IngestContext(
         columns=columns,
         options=options,
         files=(),
@@ -65,7 +65,7 @@ def take(
         folders={},
         staging=os.curdir,
     )
-    every = files_of(found, options)
+    every = list_files(matches, options)
     sizes = [places.size(file.path) for file in every]
     chosen = np.unique(np.linspace(0, len(every) - 1, min(most_files, len(every))).astype(int))
     sample = _Sample(job)
@@ -81,12 +81,12 @@ def take(
         bytes=sum(sizes),
         formats=dict(Counter(file.format for file in every)),
         spans=spans,
-        missing_spans=next((one.missing for one in found.values()), ()),
+        missing_spans=next((matched.missing for matched in matches.values()), ()),
         share=min(1.0, taken / max(1, sum(sizes))),
     )
 
 
-def _read(file: File, size: int, most: int, job: Job, sample: "_Sample") -> int:
+def _read(file: File, size: int, most: int, job: IngestContext, sample: "_Sample") -> int:
     """Reads a file's beginning; returns how many of its bytes that was."""
     pieces, complete = _beginning(file, size, most, job)
     taken = 0
@@ -106,7 +106,7 @@ def _read(file: File, size: int, most: int, job: Job, sample: "_Sample") -> int:
     return size if complete else min(taken, size)
 
 
-def _beginning(file: File, size: int, most: int, job: Job) -> tuple[list[Piece], bool]:
+def _beginning(file: File, size: int, most: int, job: IngestContext) -> tuple[list[Piece], bool]:
     """The first pieces of a file, and whether they are all of it.
 
     A large file of lines is not read to its end, which would be to find out where to cut it.
@@ -144,7 +144,7 @@ def _equal_times(chunk: Chunk, steps: StepOptions) -> int:
 class _Sample:
     """Records as they come in; all that is known of them at the end."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: IngestContext) -> None:
         self._job = job
         self._files: dict[int, File] = {}
         self._rows: list[Rows] = []
@@ -217,7 +217,7 @@ class _Sample:
         twice = duplicates.refusals(mark.tobytes() for mark in self._marks)
         some = next(iter(self._files.values()))
         known = tuple(self._files.get(index, some) for index in range(max(self._files) + 1))
-        for (index, number), reject in process.refused_of(twice, known).items():
+        for (index, number), reject in process.rejections_of(twice, known).items():
             self._accepted -= 1
             self._note(self._files[index], number, reject.code, reject.detail)
 
@@ -262,7 +262,7 @@ class _Sample:
             kinds.append((True, chunk.entity_id))
         for is_entity, names in kinds:
             self._marks.append(
-                duplicates.marks(
+                duplicates.dedup_keys(
                     [str(names[place]) for place in places],
                     entity=is_entity,
                     splits=split,
@@ -272,7 +272,7 @@ class _Sample:
                 )
             )
 
-    def _refuse(self, file: File, rejected: Iterable[Rejected]) -> None:
+    def _refuse(self, file: File, rejected: Iterable[QuarantineLine]) -> None:
         for one in rejected:
             self._note(file, one.number, one.code, one.detail)
 

@@ -3,7 +3,7 @@
 Readers work on many records at once, because Python's time goes by the call and not by the number.
 So the unit of ingest is a `Chunk`: N sequences whose steps lie one after another in flat columns,
 with one `length` a sequence that says where each ends. Readers of long tables, where a row is a
-step, yield `Rows`; `grouping` turns those into Chunks.
+step, yield `Rows`; `beam/grouping.py` turns those into Chunks.
 
 A record's `number` is its place in its file, from 1: a line of text, a row of a table, a record of
 a TFRecord file. (file, number) orders records; of two with the same id the earlier one is kept.
@@ -28,12 +28,12 @@ class File:
     """One raw file.
 
     Attributes:
-      path: where it is.
+      path: the file's path.
       name: its path below the fixed folder of the patterns; the prefix of default sequence ids.
       index: its place among the files of the run, sorted.
-      format: the reader that it gets, never `auto`.
+      format: the format that it is read as, never `auto`.
       split: the split that all of it belongs to, or None to split by entity or time.
-      span: that it is of, if the pattern names one.
+      span: the span that it belongs to, if the pattern names one.
       fields: name -> what stands for it in the path, of a pattern that has fields.
     """
 
@@ -51,12 +51,12 @@ class Piece:
     """What one worker reads of a file: all of it, or a range that can be read by itself.
 
     Attributes:
-      file: of which it is a piece.
-      start: where it begins: a byte, a row group or a record, as its reader likes.
-      stop: where it ends, exclusive; None is the end of the file.
-      first: the number, from 1, of the first line, row or record in it.
-      size: bytes, by which pieces are dealt to workers.
-      header: what its reader must know of the file's beginning, as plain data.
+      file: the file.
+      start: the beginning of the range: a byte, a row group or a record, as the format has it.
+      stop: the end of the range, exclusive; None is the end of the file.
+      first: the number, from 1, of the first line, row or record in the range.
+      size: bytes, by which pieces are assigned to units.
+      header: what the reader must know of the file's beginning, as plain data.
     """
 
     file: File
@@ -68,14 +68,14 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
+class QuarantineLine:
     """A record that cannot be used: one line of the quarantine.
 
     Attributes:
       number: its place in its file, from 1.
       code: one of the codes of `checks`.
       detail: what, expected and received, in a sentence.
-      sequence_id: if it could be read.
+      sequence_id: the record's id, if it could be read.
       text: its first characters, as they stood in the file or as JSON; see `shown`.
     """
 
@@ -118,12 +118,12 @@ class Chunk:
 
     @property
     def starts(self) -> np.ndarray:
-        """int64 [N]: where the steps of each sequence begin in the flat columns."""
+        """Where the steps of each sequence begin in the flat columns, int64 [N]."""
         starts: np.ndarray = np.cumsum(self.length) - self.length
         return starts
 
     def select(self, kept: np.ndarray) -> "Chunk":
-        """The sequences of a bool mask [N], in order."""
+        """Return the sequences of a bool mask [N], in order."""
         if kept.all():
             return self
         steps = np.repeat(kept, self.length)
@@ -140,7 +140,7 @@ class Chunk:
         )
 
     def shown(self, place: int) -> str:
-        """The first characters of a record, for the quarantine."""
+        """Return the first characters of a record, for the quarantine."""
         if self.texts is not None:
             return shown(self.texts[place])
         start = int(self.starts[place])
@@ -149,9 +149,9 @@ class Chunk:
         record = {name: column[start:stop].tolist() for name, column in self.values.items()}
         return shown(json.dumps(_nulls(record), ensure_ascii=False).encode("utf-8", "replace"))
 
-    def rejected(self, place: int, code: str, detail: str) -> Rejected:
-        """The record at a place, as a line of the quarantine."""
-        return Rejected(
+    def rejected(self, place: int, code: str, detail: str) -> QuarantineLine:
+        """Return the record at a place as a line of the quarantine."""
+        return QuarantineLine(
             number=int(self.number[place]),
             code=code,
             detail=detail,
@@ -165,7 +165,7 @@ class Part:
     """A Chunk and the records beside it that could not be read."""
 
     chunk: Chunk
-    rejected: tuple[Rejected, ...] = ()
+    rejected: tuple[QuarantineLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,12 +175,12 @@ class Rows:
     Attributes:
       file: the index of the file.
       number: int64 [N], each row's place in it.
-      sequence_id: object [N] of str, what the row is grouped by.
+      sequence_id: object [N] of str, by which rows are grouped.
       entity_id: object [N] of str, or None where a sequence is its own entity.
-      values: as of a Chunk, [N].
+      values: column -> [N], of the types that a Chunk has.
       time: int64 [N], or None.
       context: column -> object [N], None where a row lacks it.
-      split: of the file, as `File.split`.
+      split: the `split` of the file.
       rejected: rows that cannot be used. One with a `sequence_id` rejects that whole sequence, of
         which a step would otherwise be missing; one without is a record by itself.
     """
@@ -193,7 +193,7 @@ class Rows:
     time: np.ndarray | None
     context: Mapping[str, np.ndarray]
     split: str | None
-    rejected: tuple[Rejected, ...] = ()
+    rejected: tuple[QuarantineLine, ...] = ()
 
     def __len__(self) -> int:
         return len(self.number)
@@ -201,7 +201,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One sequence, for readers that meet them one by one; the attributes are as of a Chunk."""
+    """One sequence, for formats that read one at a time; its attributes are those of a Chunk."""
 
     number: int
     sequence_id: str | None
@@ -214,7 +214,7 @@ class Record:
 
 
 def dtypes(columns: Columns) -> dict[str, Any]:
-    """Column -> dtype of its flat values: features first, then categories."""
+    """Return the dtype of each column's flat values: features first, then categories."""
     kinds = {"bytes": object, "int": np.int64}
     return {name: np.float64 for name in columns.names} | {
         category.name: kinds[category.kind] for category in columns.categories
@@ -222,7 +222,7 @@ def dtypes(columns: Columns) -> dict[str, Any]:
 
 
 def of_records(records: Collection[Record], columns: Columns) -> Chunk:
-    """Many records as one Chunk; all of them have times, or none has."""
+    """Join records into one Chunk; all of them have times, or none has."""
 
     def flat(name: str, dtype: Any) -> np.ndarray:
         return np.concatenate([np.zeros(0, dtype), *(record.values[name] for record in records)])
@@ -244,12 +244,12 @@ def of_records(records: Collection[Record], columns: Columns) -> Chunk:
 
 
 def shown(text: bytes) -> str:
-    """The first characters of a record; what is not UTF-8 becomes U+FFFD, so no report breaks."""
+    """Return a record's first characters; what is not UTF-8 becomes U+FFFD, so no report breaks."""
     return text[: 4 * SHOWN_CHARACTERS].decode("utf-8", "replace")[:SHOWN_CHARACTERS]
 
 
 def batched(records: Iterable[Record], columns: Columns, steps: int) -> Iterable[Chunk]:
-    """Records -> Chunks of about so many steps."""
+    """Join records into Chunks of about `steps` steps."""
     waiting: list[Record] = []
     total = 0
     for record in records:
@@ -263,11 +263,11 @@ def batched(records: Iterable[Record], columns: Columns, steps: int) -> Iterable
 
 
 def runs(length: np.ndarray, steps: int) -> Iterator[tuple[int, int]]:
-    """Ranges of sequences of at most so many steps in all; a longer one has a range of its own.
+    """Yield ranges of sequences of at most `steps` steps; a longer one has a range of its own.
 
     Args:
-      length: int64 [N], steps of each.
-      steps: at most.
+      length: int64 [N], the steps of each sequence.
+      steps: the most steps of a range.
     """
     ends = np.cumsum(length)
     start, before = 0, 0
@@ -278,7 +278,7 @@ def runs(length: np.ndarray, steps: int) -> Iterator[tuple[int, int]]:
 
 
 def _nulls(record: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """JSON has no NaN."""
+    """Replace what JSON cannot hold, NaN and infinities, by None."""
     return {
         name: [None if isinstance(v, float) and not math.isfinite(v) else v for v in column]
         for name, column in record.items()

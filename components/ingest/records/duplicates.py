@@ -1,8 +1,8 @@
-"""Ids that stand twice in a data set, and entities that stand in both splits.
+"""Find ids that stand twice in a data set, and entities that stand in both splits.
 
-Each unit of work packs what it saw into marks of a fixed size: whose hash (128 bits: two of 10^9
-ids collide with a chance of 10^-21), and where it stands. Marks are partitioned by hash, so no
-worker sees all of them, and no record travels.
+Each unit of work packs a key of fixed size for each record: the hash of its id (128 bits: two of
+10^9 ids collide with a chance of 10^-21), and where the record stands. Keys are partitioned by
+hash, so no worker sees all of them, and no record travels.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from ragline.components.contract.columns import SPLITS
 DUPLICATE_ID = "duplicate_id"
 ENTITY_IN_TWO_SPLITS = "entity_in_two_splits"
 
-MARK = np.dtype(
+DEDUP_KEY = np.dtype(
     [
         ("high", "<u8"),
         ("low", "<u8"),
@@ -40,7 +40,7 @@ REFUSAL = np.dtype(
 )
 
 
-def marks(
+def dedup_keys(
     names: Collection[str],
     *,
     entity: bool,
@@ -49,68 +49,68 @@ def marks(
     file: int | np.ndarray,
     number: np.ndarray,
 ) -> np.ndarray:
-    """The marks of N records of a unit.
+    """Return the deduplication keys of N records of a unit.
 
     Args:
       names: N ids of sequences, or of entities.
-      entity: which of the two.
-      splits: object [N], the split of each.
+      entity: whether the names are of entities.
+      splits: object [N], the split of each record.
       unit: the unit's index.
-      file: the index of the file of all, or of each.
-      number: int64 [N], of each in its file.
+      file: the index of the file of all records, or of each.
+      number: int64 [N], each record's place in its file.
     """
     digests = b"".join([hashlib.blake2b(n.encode(), digest_size=16).digest() for n in names])
-    found = np.zeros(len(names), MARK)
+    keys = np.zeros(len(names), DEDUP_KEY)
     hashes = np.frombuffer(digests, "<u8").reshape(-1, 2)
-    found["high"], found["low"] = hashes[:, 0], hashes[:, 1]
-    found["entity"] = entity
-    found["eval"] = splits == SPLITS[1]
-    found["unit"], found["file"], found["number"] = unit, file, number
-    return found
+    keys["high"], keys["low"] = hashes[:, 0], hashes[:, 1]
+    keys["entity"] = entity
+    keys["eval"] = splits == SPLITS[1]
+    keys["unit"], keys["file"], keys["number"] = unit, file, number
+    return keys
 
 
-def parted(found: np.ndarray, parts: int) -> Iterable[tuple[int, bytes]]:
-    """Marks -> (part, its marks packed), by their hash."""
-    part = (found["high"] % np.uint64(parts)).astype(np.int64)
+def partition_by_hash(keys: np.ndarray, parts: int) -> Iterable[tuple[int, bytes]]:
+    """Yield each part of the keys that is not empty: its index, and its keys packed."""
+    part = (keys["high"] % np.uint64(parts)).astype(np.int64)
     for index in np.unique(part).tolist():
-        yield index, found[part == index].tobytes()
+        yield index, keys[part == index].tobytes()
 
 
 def refusals(packed: Iterable[bytes]) -> np.ndarray:
-    """The refusals [R] that follow from all marks of one part.
+    """Return the refusals [R] that follow from all keys of one part.
 
     Of an id, every record but the first; of an entity in both splits, the records in eval.
     """
-    every = np.frombuffer(b"".join(packed), MARK)
-    ids, entities = every[~every["entity"]], every[every["entity"]]
-    ids = ids[np.lexsort([ids[key] for key in ("number", "file", "low", "high")])]
-    order = [entities[key] for key in ("number", "file", "eval", "low", "high")]
+    keys = np.frombuffer(b"".join(packed), DEDUP_KEY)
+    ids, entities = keys[~keys["entity"]], keys[keys["entity"]]
+    ids = ids[np.lexsort([ids[field] for field in ("number", "file", "low", "high")])]
+    order = [entities[field] for field in ("number", "file", "eval", "low", "high")]
     return np.concatenate([_later(ids), _in_eval(entities[np.lexsort(order)])])
 
 
-def _first_of(found: np.ndarray) -> np.ndarray:
-    """int64 [N]: for each mark, where the first one of the same hash stands."""
-    fresh = np.ones(len(found), bool)
-    fresh[1:] = (found["high"][1:] != found["high"][:-1]) | (found["low"][1:] != found["low"][:-1])
-    return np.maximum.accumulate(np.where(fresh, np.arange(len(found)), 0))
+def _first_places(keys: np.ndarray) -> np.ndarray:
+    """Return int64 [N], for each of N sorted keys the place of the first with the same hash."""
+    is_new = np.ones(len(keys), bool)
+    is_new[1:] = (keys["high"][1:] != keys["high"][:-1]) | (keys["low"][1:] != keys["low"][:-1])
+    return np.maximum.accumulate(np.where(is_new, np.arange(len(keys)), 0))
 
 
-def _later(found: np.ndarray) -> np.ndarray:
-    first = found[_first_of(found)]
+def _later(keys: np.ndarray) -> np.ndarray:
+    first = keys[_first_places(keys)]
     # Of one record, the sequences that were cut from it have ids of their own.
-    other = (found["file"] != first["file"]) | (found["number"] != first["number"])
-    return _refused(found[other], first[other])
+    other = (keys["file"] != first["file"]) | (keys["number"] != first["number"])
+    return _refused(keys[other], first[other])
 
 
-def _in_eval(found: np.ndarray) -> np.ndarray:
-    first = found[_first_of(found)]
-    both = found["eval"] & ~first["eval"]
-    return _refused(found[both], first[both])
+def _in_eval(keys: np.ndarray) -> np.ndarray:
+    first = keys[_first_places(keys)]
+    both = keys["eval"] & ~first["eval"]
+    return _refused(keys[both], first[both])
 
 
-def _refused(found: np.ndarray, first: np.ndarray) -> np.ndarray:
-    refused = np.zeros(len(found), REFUSAL)
-    for key in ("unit", "file", "number", "entity"):
-        refused[key] = found[key]
+def _refused(keys: np.ndarray, first: np.ndarray) -> np.ndarray:
+    refused = np.zeros(len(keys), REFUSAL)
+    for field in ("unit", "file", "number", "entity"):
+        refused[field] = keys[field]
     refused["first_file"], refused["first_number"] = first["file"], first["number"]
     return refused

@@ -1,4 +1,4 @@
-"""Sequences -> train or eval, the same in every run."""
+"""Assign sequences to train or eval, the same in every run."""
 
 import hashlib
 from collections.abc import Sequence as Collection
@@ -13,7 +13,7 @@ LEFT_OUT = ""  # Of eval, but not of the newest span, which alone is evaluated.
 
 
 def split_of(entity_id: str, eval_share: float) -> str:
-    """The split of an entity, by a hash of its id alone.
+    """Return the split of an entity, by a hash of its id alone.
 
     It depends on nothing else: not on the other entities, the order, the run or the machine. A
     growing data set therefore never moves an entity from one split to the other.
@@ -35,17 +35,18 @@ def splits_of(
     *,
     is_older: bool,
 ) -> np.ndarray:
-    """The splits of sequences: of their file if it has one, else by time if asked, else by hash.
+    """Return the splits of sequences: that of their file, else by `eval_from`, else by hash.
 
     Args:
-      entity_ids: what each of N sequences belongs to.
-      options: of them, `eval_from` and `eval_share` are read.
-      split_of_file: as `File.split`.
-      start: int64 [N], when each one's record starts, in nanoseconds since the epoch, so that all
-        that is cut from a record falls in one split; only needed with `eval_from`. That an entity
-        has records on both sides cannot be seen here.
-      is_older: whether they are of another span than the newest; what a hash sends to eval is then
-        left out: no entity may stand in two splits, and the newest span alone is evaluated.
+      entity_ids: the entities of N sequences.
+      options: options of the input, of which `eval_from` and `eval_share` are read.
+      split_of_file: the `split` of the sequences' File.
+      start: int64 [N], when the record of each sequence starts, in nanoseconds since the epoch, so
+        that all that is cut from a record falls in one split; only needed with `eval_from`. That an
+        entity has records on both sides cannot be seen here.
+      is_older: whether the sequences belong to a span before the newest; those that a hash sends to
+        eval are then left out: no entity may stand in two splits, and the newest span alone is
+        evaluated.
 
     Returns:
       object [N] of str, a split or `LEFT_OUT`.
@@ -57,7 +58,7 @@ def splits_of(
     if options.eval_from is not None:
         if start is None:
             raise ValueError("eval_from: expected sequences with times, received none")
-        splits[start >= times.of_time(options.eval_from)] = evaluation
+        splits[start >= times.parse_time(options.eval_from)] = evaluation
         return splits
     known = {entity: split_of(entity, options.eval_share) for entity in set(entity_ids)}
     splits[:] = [known[entity] for entity in entity_ids]

@@ -6,7 +6,7 @@ from typing import Any
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
 from ragline.components.ingest.formats import jsonl
-from ragline.components.ingest.records.checks import Reject
+from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import File, Piece
 from ragline.components.ingest.samples.nested import of_records
 from ragline.components.ingest.samples.sample import SAMPLE_BYTES, Sample, ranges
@@ -35,7 +35,7 @@ def take(paths: Sequence[str]) -> Sample:
                     break
                 try:
                     value = jsonl.decoded(text)
-                except Reject as reject:
+                except RejectedRecord as reject:
                     first_bad = first_bad or f"{path}: line {number}: {reject}"
                     continue
                 if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The framing of TFRecord files, checked before TensorFlow sees a byte.
+"""Read TFRecord files, and check their framing before TensorFlow sees a byte.
 
 A record stands in its file as
 
@@ -36,7 +36,7 @@ _MASK_DELTA = 0xA282EAD8
 def records(
     file: BinaryIO, size: int | None, path: str, *, start: int = 0, first: int = 1
 ) -> Iterator[tuple[int, bytes]]:
-    """The records of a TFRecord file, each with the byte at which it begins.
+    """Yield the records of a TFRecord file, each with the byte at which it begins.
 
     Args:
       file: open at `start`, decompressed.
@@ -87,21 +87,21 @@ def records(
 
 
 def masked_crc(data: bytes) -> int:
-    """CRC-32C of some bytes, rotated and shifted as TFRecord files store it."""
+    """Return the CRC-32C of some bytes, rotated and shifted as TFRecord files store it."""
     crc = google_crc32c.value(data)
     rotated = (crc >> 15) | (crc << 17)
     return int(rotated + _MASK_DELTA) & 0xFFFFFFFF
 
 
 def frame(payload: bytes) -> bytes:
-    """A record as it stands in its file."""
+    """Return a record as it stands in its file."""
     length = struct.pack("<Q", len(payload))
     crcs = (_FOOTER.pack(masked_crc(part)) for part in (length, payload))
     return b"".join((length, next(crcs), payload, next(crcs)))
 
 
 def _read(file: BinaryIO, count: int, path: str) -> bytes:
-    """So many bytes, or as many as there are."""
+    """Read `count` bytes, or as many as there are."""
     try:
         if count <= _BLOCK:
             return file.read(count)

@@ -1,4 +1,4 @@
-"""Patterns of `input.train` and `input.eval` -> paths, the newest spans of them.
+"""Match the patterns of `input.train` and `input.eval`, and choose their newest spans.
 
 `*`, `?` and `[...]` match within one name, `**` any folders. A name that exists as it is spelt is
 that file or folder, brackets and all. `{SPAN}` is a number, `{SPAN:4}` one of four digits, and
@@ -27,13 +27,13 @@ _GLOB = re.compile(r"\*\*/|\*|\?|\[!?\]?[^\]]*\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What a pattern names.
+class MatchedFiles:
+    """The files that a pattern names.
 
     Attributes:
-      folder: absolute, before the first wildcard.
-      paths: of the files, sorted.
-      spans: those that were chosen, oldest first; none if the pattern names no span.
+      folder: the absolute path before the first wildcard.
+      paths: the paths of the files, sorted.
+      spans: the chosen spans, oldest first; none if the pattern names no span.
       span_of: path -> its span, if the pattern names one.
       fields: path -> what the pattern's fields stand for in it; nothing of a pattern without any.
       missing: spans that are not there, between those that were chosen: `7`, or `7..9`.
@@ -54,13 +54,13 @@ def match(
     newest: int | None = None,
     max_gap: int | None = None,
     allow_outside: bool = False,
-) -> Found:
-    """The files of a pattern.
+) -> MatchedFiles:
+    """Return the files of a pattern.
 
     Args:
-      pattern: as above.
-      spans: how many of them, of a pattern that names a span.
-      newest: the number of the newest of them; None is the newest that there is.
+      pattern: the pattern, as the module says.
+      spans: the number of spans, of a pattern that names a span.
+      newest: the number of the newest span; None is the newest that there is.
       max_gap: the most spans in a row that may be missing between them; None is any number.
       allow_outside: take files that a link or `..` puts outside the pattern's folder.
 
@@ -85,15 +85,16 @@ def match(
         fields_of = _fields_of(paths, rest, fixed)
         paths = list(fields_of)
     if paths and re.search(r"\{(?:SPAN|YYYY|MM|DD)", rest):
-        chosen = _newest(pattern, of := _by_span(paths, rest, fixed), spans, newest)
-        span_of = {path: span[1] for span in chosen for path in of[span]}
+        by_span = _by_span(paths, rest, fixed)
+        chosen = _newest(pattern, by_span, spans, newest)
+        span_of = {path: span[1] for span in chosen for path in by_span[span]}
         missing = _missing(pattern, chosen, max_gap)
         paths = list(span_of)
     if not paths:
         raise BadDataError("no_input", f"{pattern}: expected at least one file, found none")
     if not allow_outside:
         _check_inside(folder, paths)
-    return Found(
+    return MatchedFiles(
         folder=folder,
         paths=tuple(sorted(paths, key=os.fsencode)),
         spans=tuple(dict.fromkeys(span_of.values())),
@@ -104,27 +105,27 @@ def match(
 
 
 def fields(pattern: str) -> tuple[str, ...]:
-    """The names of a pattern's fields, each once."""
+    """Return the names of a pattern's fields, each once."""
     return tuple(dict.fromkeys(_FIELD.findall(pattern)))
 
 
-def names(found: Iterable[Found]) -> dict[str, str]:
-    """Path -> its name below the folder that all patterns have in common.
+def names(matches: Iterable[MatchedFiles]) -> dict[str, str]:
+    """Return the name of each path below the folder that all patterns have in common.
 
     It goes by the patterns and not by the files: a new file must not rename, and so resplit, the
     others. What is not UTF-8 in a name becomes U+FFFD.
     """
-    found = list(found)
-    folder = os.path.commonpath([each.folder for each in found])
+    matches = list(matches)
+    folder = os.path.commonpath([matched.folder for matched in matches])
     return {
         path: os.fsencode(os.path.relpath(path, folder)).decode("utf-8", "replace")
-        for each in found
-        for path in each.paths
+        for matched in matches
+        for path in matched.paths
     }
 
 
 def _fixed(pattern: str) -> tuple[str, str]:
-    """A pattern as the part that exists as it is spelt, or has no wildcard, and the rest."""
+    """Split a pattern into what exists as it is spelt, or has no wildcard, and the rest."""
     if "://" in pattern:
         wild = re.search(r"[*?\[{]", pattern)
         cut = pattern.rindex("/", 0, wild.start()) if wild else len(pattern)
@@ -143,51 +144,52 @@ def _fixed(pattern: str) -> tuple[str, str]:
 
 
 def _paths(fixed: str, rest: str) -> list[str]:
-    every = _TOKEN.sub("*", rest)
+    wildcards = _TOKEN.sub("*", rest)
     if "://" in fixed:
         from apache_beam.io.filesystems import FileSystems  # Seconds; local files need none of it.
 
-        place = f"{fixed}/{every}" if rest else fixed
-        [found] = FileSystems.match([place])  # type: ignore[no-untyped-call]
-        return [metadata.path for metadata in found.metadata_list]
-    pattern = os.path.join(glob.escape(fixed), every) if rest else glob.escape(fixed)
+        place = f"{fixed}/{wildcards}" if rest else fixed
+        [matched] = FileSystems.match([place])  # type: ignore[no-untyped-call]
+        return [metadata.path for metadata in matched.metadata_list]
+    pattern = os.path.join(glob.escape(fixed), wildcards) if rest else glob.escape(fixed)
     return [path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path)]
 
 
 def _fields_of(paths: list[str], rest: str, fixed: str) -> dict[str, dict[str, str]]:
-    """Path -> what each field stands for in it; a file whose name is of another shape is none."""
+    """Return path -> what each field stands for in it, of paths of the shape."""
     shape = re.compile(_regex(rest), re.DOTALL)
-    of = {}
+    fields_of = {}
     for path in paths:
         if matched := shape.fullmatch(os.path.relpath(path, fixed)):
-            of[path] = {
+            fields_of[path] = {
                 name: os.fsencode(value).decode("utf-8", "replace")
                 for name, value in matched.groupdict().items()
                 if name not in _SPANS
             }
-    return of
+    return fields_of
 
 
 def _by_span(paths: list[str], rest: str, fixed: str) -> dict[tuple[int, str], list[str]]:
-    """(number, name) of each span -> its files; what has no span is left out."""
+    """Group paths by span, (number, name); a path without a span is left out."""
     shape = re.compile(_regex(rest), re.DOTALL)
-    of: dict[tuple[int, str], list[str]] = {}
+    by_span: dict[tuple[int, str], list[str]] = {}
     for path in paths:
         if (matched := shape.fullmatch(os.path.relpath(path, fixed))) and (
             span := _span(matched.groupdict())
         ):
-            of.setdefault(span, []).append(path)
-    return of
+            by_span.setdefault(span, []).append(path)
+    return by_span
 
 
 def _newest(
-    pattern: str, of: dict[tuple[int, str], list[str]], spans: int, newest: int | None
+    pattern: str, by_span: dict[tuple[int, str], list[str]], spans: int, newest: int | None
 ) -> list[tuple[int, str]]:
-    """The spans that are read, oldest first."""
-    known = ", ".join(name for _, name in sorted(of)) or "none"
-    if newest is not None and newest not in (number for number, _ in of):
+    """Return the newest spans, oldest first."""
+    known = ", ".join(name for _, name in sorted(by_span)) or "none"
+    if newest is not None and newest not in (number for number, _ in by_span):
         raise BadDataError("no_span", f"{pattern}: expected span {newest}, found {known}")
-    chosen = [span for span in sorted(of) if newest is None or span[0] <= newest][-spans:]
+    known_spans = sorted(by_span)
+    chosen = [span for span in known_spans if newest is None or span[0] <= newest][-spans:]
     if len(chosen) < spans:
         until = "" if newest is None else f" up to {newest}"
         raise BadDataError("few_spans", f"{pattern}: expected {spans} spans{until}, found {known}")
@@ -195,7 +197,7 @@ def _newest(
 
 
 def _missing(pattern: str, chosen: list[tuple[int, str]], max_gap: int | None) -> tuple[str, ...]:
-    """What is missing between spans: `7`, or `7..9`."""
+    """Return what is missing between spans: `7`, or `7..9`."""
     missing = []
     for (older, _), (newer, name) in itertools.pairwise(chosen):
         first, last = _place(older, pattern) + 1, _place(newer, pattern) - 1
@@ -213,7 +215,7 @@ def _missing(pattern: str, chosen: list[tuple[int, str]], max_gap: int | None) -
 
 
 def _place(number: int, pattern: str) -> int:
-    """A span's place in a row without gaps: of days, or of the months or years of a pattern."""
+    """Return a span's place in a row without gaps: of days, or a pattern's months or years."""
     if "{DD}" in pattern or "{YYYY}" not in pattern:
         return number
     day = datetime.date.fromordinal(number + _EPOCH)
@@ -221,7 +223,7 @@ def _place(number: int, pattern: str) -> int:
 
 
 def _name(place: int, pattern: str) -> str:
-    """The name of the span at a place."""
+    """Return the name of the span at a place."""
     if "{YYYY}" not in pattern:
         [digits, *_] = (found[1] for found in _TOKEN.finditer(pattern) if "SPAN" in found[0])
         return str(place).zfill(int(digits or 1))
@@ -232,7 +234,7 @@ def _name(place: int, pattern: str) -> str:
 
 
 def _regex(rest: str) -> str:
-    """A pattern as a regular expression with groups for its span."""
+    """Convert a pattern to a regular expression with groups for its span."""
     seen: set[str] = set()
 
     def token(matched: re.Match[str]) -> str:
@@ -255,16 +257,16 @@ def _regex(rest: str) -> str:
         return simple.get(text) or f"[{'^' + inner[1:] if inner.startswith('!') else inner}]"
 
     parts, end = [], 0
-    for found in re.finditer(f"(?P<token>{_TOKEN.pattern})|{_GLOB.pattern}", rest):
-        parts.append(re.escape(rest[end : found.start()]))
-        is_token = found.group("token")
-        parts.append(token(_TOKEN.fullmatch(is_token)) if is_token else wildcard(found))  # type: ignore[arg-type]
-        end = found.end()
+    for matched in re.finditer(f"(?P<token>{_TOKEN.pattern})|{_GLOB.pattern}", rest):
+        parts.append(re.escape(rest[end : matched.start()]))
+        is_token = matched.group("token")
+        parts.append(token(_TOKEN.fullmatch(is_token)) if is_token else wildcard(matched))  # type: ignore[arg-type]
+        end = matched.end()
     return "".join([*parts, re.escape(rest[end:])])
 
 
 def _span(groups: dict[str, str]) -> tuple[int, str] | None:
-    """A span's place in time, and what it is called; None for a day that does not exist."""
+    """Return a span's number and its name; None for a day that does not exist."""
     if groups.get("SPAN"):
         return int(groups["SPAN"]), groups["SPAN"]
     try:

@@ -1,4 +1,4 @@
-"""Raw files as streams of bytes: decompressed by their suffix, and whole or refused.
+"""Read raw files as streams of bytes: decompressed by their suffix, and whole or refused.
 
 A file that ends too early, fails its checksum or swells beyond measure is a BadDataError as soon
 as it is read that far, so that a reader needs no pass of its own over a compressed file.
@@ -33,7 +33,7 @@ _digests: dict[str, tuple[Stamp, str]] = {}  # Path -> its stamp, and its digest
 
 
 def open(path: str) -> BinaryIO:
-    """A file's bytes, decompressed if its name says .gz, .bz2 or .zst; seekable if it does not.
+    """Open a file, decompressed if its name says .gz, .bz2 or .zst; seekable if it does not.
 
     Raises:
       BadDataError: `unreadable`, here or in a read: not to be opened, truncated or corrupt;
@@ -67,7 +67,7 @@ def open_lines(path: str) -> BinaryIO:
 
 
 def compression(path: str) -> str:
-    """The suffix of a compressed file, or ""."""
+    """Return the suffix of a compressed file, or ""."""
     suffix = os.path.splitext(path.lower())[1]
     return suffix if suffix in COMPRESSIONS else ""
 
@@ -97,9 +97,9 @@ def line_pieces(
     Args:
       file: the file.
       piece_bytes: the least bytes of a piece, but for the last.
-      skip: bytes of what stands before the first line.
-      first: the number of that line.
-      header: of all pieces.
+      skip: the bytes before the first line.
+      first: the number of the first line.
+      header: the `header` of all pieces.
 
     Raises:
       BadDataError: `unreadable`.
@@ -130,7 +130,7 @@ def line_pieces(
 
 
 def line_blocks(piece: Piece, block_bytes: int = _BLOCK) -> Iterator[tuple[int, list[bytes]]]:
-    """The lines of a piece, many at a time: the number of the first, and all without their ends.
+    """Yield lines of a piece, many at a time: the number of the first, and all without their ends.
 
     Raises:
       BadDataError: `unreadable` or `zip_bomb`.
@@ -158,7 +158,7 @@ def _to_line_end(block: bytes, stream: BinaryIO) -> bytes:
 
 
 def fingerprint(paths: Iterable[str]) -> str:
-    """Digest of the names and the content of files.
+    """Return the digest of the names and the content of files.
 
     A file that has not been touched since this process read it for a fingerprint is not read again.
 
@@ -262,7 +262,7 @@ class _CarriageReturns(io.RawIOBase):
 
 
 class _Decompressed(io.RawIOBase):
-    """Arrow's decompression: of the three, its alone refuses every truncation and flipped bit."""
+    """A file that Arrow decompresses, which alone refuses every truncation and flipped bit."""
 
     def __init__(self, path: str, raw: BinaryIO, codec: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a run will read: patterns -> files with their formats -> pieces -> units of work."""
+"""Plan what a run reads: patterns -> files with their formats -> pieces -> units of work."""
 
 import logging
 from collections import Counter
@@ -12,7 +12,7 @@ from ragline.components.ingest import formats as readers
 from ragline.components.ingest.options import TABLES, InputOptions
 from ragline.components.ingest.records.chunk import File
 from ragline.components.ingest.source import patterns, raw_files, units
-from ragline.components.ingest.source.patterns import Found
+from ragline.components.ingest.source.patterns import MatchedFiles
 from ragline.components.ingest.source.units import Unit
 
 _LOG = logging.getLogger(__name__)
@@ -20,14 +20,14 @@ _TOLD = logging.getLogger("ragline.ingest")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class ReadPlan:
     """The input of a run.
 
     Attributes:
       files: all files, those of train before those of eval.
-      spans: the spans that they are of, oldest first.
+      spans: the spans of the files, oldest first.
       missing: spans that are missing between those, as `patterns` says.
-      units: of work.
+      units: the units of work.
     """
 
     files: tuple[File, ...]
@@ -37,22 +37,22 @@ class Plan:
 
     @property
     def formats(self) -> dict[str, int]:
-        """Format -> how many files have it."""
+        """The number of files of each format."""
         return dict(Counter(file.format for file in self.files))
 
 
-def find(options: InputOptions) -> dict[str | None, Found]:
-    """Split, or None where files are split by their records -> what its pattern names.
+def find_files(options: InputOptions) -> dict[str | None, MatchedFiles]:
+    """Return the files of each split; the key is None where files are split by their records.
 
     Raises:
       BadDataError: a pattern names no file, too few spans or a file outside its folder; or train
         and eval are of different spans.
     """
-    of: dict[str | None, str] = {None: options.train}
+    pattern_of: dict[str | None, str] = {None: options.train}
     if options.eval is not None:
-        of = dict(zip(SPLITS, (options.train, options.eval), strict=True))
+        pattern_of = dict(zip(SPLITS, (options.train, options.eval), strict=True))
     train, evaluation = SPLITS
-    found = {
+    matches = {
         split: patterns.match(
             pattern,
             spans=1 if split == evaluation else options.spans,
@@ -60,25 +60,27 @@ def find(options: InputOptions) -> dict[str | None, Found]:
             max_gap=options.max_gap,
             allow_outside=options.allow_outside,
         )
-        for split, pattern in of.items()
+        for split, pattern in pattern_of.items()
     }
-    newest = {each.spans[-1] for each in found.values() if each.spans}
+    newest = {matched.spans[-1] for matched in matches.values() if matched.spans}
     if len(newest) > 1:
         raise BadDataError(
             "span_mismatch",
             "expected the same newest span of train and eval, received "
-            f"{found[train].spans[-1]} and {found[evaluation].spans[-1]}",
+            f"{matches[train].spans[-1]} and {matches[evaluation].spans[-1]}",
         )
-    return found
+    return matches
 
 
 def fingerprint(options: InputOptions) -> str:
-    """Digest of the names and the content of all files of a run.
+    """Return the digest of the names and the content of all files of a run.
 
     Raises:
-      BadDataError: as of `find`.
+      BadDataError: see `find_files`.
     """
-    return digest_of(raw_files.fingerprint(each.paths) for each in find(options).values())
+    return digest_of(
+        raw_files.fingerprint(matched.paths) for matched in find_files(options).values()
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +88,7 @@ class Watched:
     """Files as they were when they were hashed, to be held against them once they are read.
 
     Attributes:
-      options: of the input.
+      options: the options of the input.
       stamps: path -> what changes whenever the file is touched.
     """
 
@@ -97,7 +99,7 @@ class Watched:
         """Holds that what was read is what was hashed: no file was touched, and none was added.
 
         Args:
-          formats: of the plan that was read.
+          formats: the formats of the plan that was read.
 
         Raises:
           BadDataError: `changed_input`.
@@ -108,16 +110,16 @@ class Watched:
 
 
 def watch(options: InputOptions, expected: str = "") -> Watched:
-    """Begins to watch the files of a run, before they are hashed or read.
+    """Begin to watch the files of a run, before they are hashed or read.
 
     Args:
-      options: of the input.
+      options: the options of the input.
       expected: the fingerprint that was taken earlier, if there is one to hold.
 
     Raises:
-      BadDataError: as of `find`; `changed_input`, they are others by now.
+      BadDataError: see `find_files`; `changed_input`, they are others by now.
     """
-    paths = {path for each in find(options).values() for path in each.paths}
+    paths = {path for matched in find_files(options).values() for path in matched.paths}
     watched = Watched(options=options, stamps=raw_files.stamps(paths))
     if expected and fingerprint(options) != expected:
         raise _changed(options)
@@ -132,60 +134,60 @@ def _changed(options: InputOptions) -> BadDataError:
     )
 
 
-def files_of(found: Mapping[str | None, Found], options: InputOptions) -> list[File]:
-    """The files that patterns name, each with its format.
+def list_files(matches: Mapping[str | None, MatchedFiles], options: InputOptions) -> list[File]:
+    """List the files that patterns name, each with its format.
 
     Raises:
       BadDataError: `unknown_format`; `not_a_table`, where rows are to be grouped.
     """
-    names = patterns.names(found.values())
-    every: list[File] = []
-    for split, each in found.items():
-        for path in each.paths:
-            guessed = readers.guess(path) if options.format == "auto" else options.format
-            if options.group_by and guessed not in TABLES:
+    names = patterns.names(matches.values())
+    files: list[File] = []
+    for split, matched in matches.items():
+        for path in matched.paths:
+            file_format = readers.guess(path) if options.format == "auto" else options.format
+            if options.group_by and file_format not in TABLES:
                 raise BadDataError(
                     "not_a_table",
-                    f"{path}: read as {guessed}, in which a record is a whole sequence; "
+                    f"{path}: read as {file_format}, in which a record is a whole sequence; "
                     f"input.group_by expects {' or '.join(TABLES)}",
                 )
-            every.append(
+            files.append(
                 File(
                     path=path,
                     name=names[path],
-                    index=len(every),
-                    format=guessed,
+                    index=len(files),
+                    format=file_format,
                     split=split,
-                    span=each.span_of.get(path),
-                    fields=each.fields.get(path, {}),
+                    span=matched.span_of.get(path),
+                    fields=matched.fields.get(path, {}),
                 )
             )
-    return every
+    return files
 
 
-def make(options: InputOptions, columns: Columns, unit_bytes: int) -> Plan:
-    """Finds the files, looks at their beginnings and deals them to units.
+def make(options: InputOptions, columns: Columns, unit_bytes: int) -> ReadPlan:
+    """Finds the files, looks at their beginnings and assigns them to units.
 
     Args:
-      options: of the input.
-      columns: what raw files must hold.
-      unit_bytes: about how much a unit reads.
+      options: the options of the input.
+      columns: the columns that raw files must hold.
+      unit_bytes: the bytes that a unit reads, about.
 
     Raises:
       BadDataError: no file, an unknown format, a bad header, a missing column.
     """
-    found = find(options)
-    every = files_of(found, options)
+    matches = find_files(options)
+    files = list_files(matches, options)
     pieces = [
         piece
-        for file in every
+        for file in files
         for piece in readers.of(file.format).pieces(file, columns, options, unit_bytes)
     ]
-    plan = Plan(
-        files=tuple(every),
-        spans=next((each.spans for each in found.values()), ()),
-        missing=next((each.missing for each in found.values()), ()),
-        units=tuple(units.deal(pieces, unit_bytes)),
+    plan = ReadPlan(
+        files=tuple(files),
+        spans=next((matched.spans for matched in matches.values()), ()),
+        missing=next((matched.missing for matched in matches.values()), ()),
+        units=tuple(units.assign(pieces, unit_bytes)),
     )
     if plan.missing:
         _TOLD.warning("the window has no data of %s", ", ".join(plan.missing))

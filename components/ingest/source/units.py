@@ -1,4 +1,4 @@
-"""Pieces of files dealt into units of work of about the same size.
+"""Assign pieces of files to units of work of about the same size.
 
 A unit is what one worker turns into shards. It follows from the input alone, and so do the shards'
 names and content, whatever the runner, the number of workers and the order in which they finish.
@@ -9,26 +9,26 @@ from dataclasses import dataclass
 
 from ragline.components.ingest.records.chunk import Piece
 
-# Some seconds of work each: many a run, and a shard of some megabytes.
+# Some seconds of work a unit: a run has many, and a shard has some megabytes.
 UNIT_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """Pieces that one worker reads, in order; `index` counts the units of a run from 0."""
+    """The pieces that one worker reads, in order; `index` counts the units of a run from 0."""
 
     index: int
     pieces: tuple[Piece, ...]
 
 
-def deal(pieces: Iterable[Piece], unit_bytes: int) -> list[Unit]:
-    """Pieces -> units, in order; the last piece of a unit makes it reach `unit_bytes`."""
-    dealt: list[list[Piece]] = []
+def assign(pieces: Iterable[Piece], unit_bytes: int) -> list[Unit]:
+    """Assign pieces to units, in order; the last piece of a unit makes it reach `unit_bytes`."""
+    units: list[list[Piece]] = []
     size = unit_bytes
     for piece in pieces:
         if size >= unit_bytes:
-            dealt.append([])
+            units.append([])
             size = 0
-        dealt[-1].append(piece)
+        units[-1].append(piece)
         size += piece.size
-    return [Unit(index=index, pieces=tuple(unit)) for index, unit in enumerate(dealt)]
+    return [Unit(index=index, pieces=tuple(unit)) for index, unit in enumerate(units)]

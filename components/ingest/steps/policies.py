@@ -1,4 +1,4 @@
-"""What becomes of the steps of records: put in order, cut into sequences, refused.
+"""Apply the step policies: sort the steps of records, cut them into sequences, or refuse them.
 
 Pure, and on a whole Chunk at a time. `options.StepOptions` says what each policy does, in the order
 in which they apply. A refused record is refused whole, with the code of the first policy that it
@@ -29,10 +29,10 @@ import numpy as np
 
 from ragline.components.contract.columns import TIME_DELTA, Columns
 from ragline.components.ingest.options import StepOptions
-from ragline.components.ingest.records.chunk import Chunk, Rejected, runs
+from ragline.components.ingest.records.chunk import Chunk, QuarantineLine, runs
 from ragline.components.ingest.records.refusals import Refusals
 from ragline.components.ingest.steps.merging import merge
-from ragline.components.ingest.steps.time_order import SECOND, apart, ordered, paused
+from ragline.components.ingest.steps.time_order import SECOND, after_pause, elapsed, sort_steps
 from ragline.components.ingest.steps.windowing import Pieces, cut
 
 # Windows that overlap are many times the steps that they are cut from: of a Chunk of sequences, no
@@ -44,22 +44,22 @@ _INT64_MAX = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """What the policies made of a Chunk of N records.
+    """The sequences that the policies made of a Chunk of N records.
 
     Attributes:
-      chunks: N' sequences in all, in the records' order, gathered as they are asked for, once;
+      chunks: N' sequences in all, in the records' order, each Chunk made when it is iterated, once;
         `time` counts from the first step of each, and is None if the schema has no times.
-      sequence_id: N' ids.
-      record: int64 [N'], the place in the given Chunk of each one's record.
-      start: int64 [N'], the time of the first step of each one's record, as it was read, by which a
-        record falls in one split whole; 0 where there is no step, None without times.
-      window: int64 [N', 2], which steps of its session each one is: the first, and the end of them,
-        exclusive, as `id[0:4096]` has it; 0 and its length if it is not cut.
-      rejected: the records that were refused, in order.
-      counts: what was done to the others, where it is not 0: `sessions` and `windows` written,
-        `short_sessions` and `short_windows` left out, with `short_steps` that are therefore in no
-        sequence, and `duplicate_steps`, `empty_steps` and `truncated_steps` left out;
-        `replaced_values` gave way to later ones of the same time.
+      sequence_id: the ids of the N' sequences.
+      record: int64 [N'], the place of each sequence's record in the Chunk.
+      start: int64 [N'], the time of the first step of each sequence's record, as it was read, by
+        which a record falls in one split whole; 0 where there is no step, None without times.
+      window: int64 [N', 2], the steps of its session that each sequence has: the first, and the end
+        of them, exclusive, as in `id[0:4096]`; 0 and its length if it is not cut.
+      rejected: the refused records, in order.
+      counts: what was done to the other records, where it is not 0: `sessions` and `windows`
+        written, `short_sessions` and `short_windows` left out, with `short_steps` that are
+        therefore in no sequence, and `duplicate_steps`, `empty_steps` and `truncated_steps` left
+        out; `replaced_values` gave way to later ones of the same time.
     """
 
     chunks: Iterator[Chunk]
@@ -67,16 +67,16 @@ class Applied:
     record: np.ndarray
     start: np.ndarray | None
     window: np.ndarray
-    rejected: tuple[Rejected, ...]
+    rejected: tuple[QuarantineLine, ...]
     counts: Mapping[str, int]
 
 
 def apply(chunk: Chunk, columns: Columns, options: StepOptions) -> Applied:
-    """Applies all policies but that on missing values, which is a check's.
+    """Applies all policies but that on missing values, which `checks` applies.
 
     Args:
       chunk: N records, each with an id; one without steps passes, for a check to refuse.
-      columns: whether the schema has times.
+      columns: the columns of the schema.
       options: the policies.
     """
     merged = None
@@ -86,9 +86,9 @@ def apply(chunk: Chunk, columns: Columns, options: StepOptions) -> Applied:
     refusals = Refusals(chunk)
     if merged and (empty := np.flatnonzero((chunk.length == 0) & (merged.empty > 0))).size:
         refusals.add("empty", empty, empty, lambda _: "no step holds a value of a feature")
-    kept, length = ordered(chunk, options, refusals)
+    kept, length = sort_steps(chunk, options, refusals)
     time = chunk.time if chunk.time is None or kept is None else chunk.time[kept]
-    pieces = cut(length, paused(time, options.session_gap), options)
+    pieces = cut(length, after_pause(time, options.session_gap), options)
 
     short = (pieces.length < options.min_length) & (pieces.length > 0)
     if options.too_long == "reject":
@@ -151,7 +151,7 @@ def _refuse_short(pieces: Pieces, short: np.ndarray, least: int, refusals: Refus
 def _refuse_overflow(pieces: Pieces, time: np.ndarray, refusals: Refusals) -> None:
     pieces = pieces.select(pieces.length > 0)
     first, last = time[pieces.first], time[pieces.first + pieces.length - 1]
-    far = np.flatnonzero(apart(last, first) > np.uint64(_INT64_MAX))
+    far = np.flatnonzero(elapsed(last, first) > np.uint64(_INT64_MAX))
     refusals.add(
         "int_overflow",
         pieces.record[far],
@@ -164,23 +164,25 @@ def _refuse_overflow(pieces: Pieces, time: np.ndarray, refusals: Refusals) -> No
 
 
 def _counts(written: Pieces, left_out: Pieces, options: StepOptions) -> dict[str, int]:
-    """What was cut, and left out for being short."""
+    """Count what was cut, and what was left out for being short."""
     windowed = options.too_long == "window"
     # Of a window left out, the one before it holds the first steps.
-    overlap = np.where(left_out.cut, options.max_length - (options.stride or options.max_length), 0)
+    overlap = np.where(
+        left_out.is_cut, options.max_length - (options.stride or options.max_length), 0
+    )
     sessions = written.select(written.session > 0)
     return {
         "sessions": int((np.diff(sessions.begin, prepend=-1) > 0).sum()),
-        "windows": int(written.cut.sum()) if windowed else 0,
-        "short_sessions": int((~left_out.cut).sum()),
-        "short_windows": int(left_out.cut.sum()),
+        "windows": int(written.is_cut.sum()) if windowed else 0,
+        "short_sessions": int((~left_out.is_cut).sum()),
+        "short_windows": int(left_out.is_cut.sum()),
         "short_steps": int((left_out.length - overlap).sum()),
         "truncated_steps": 0 if windowed else int((written.steps - written.length).sum()),
     }
 
 
 def _first_times(time: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """The time of each record's first step, int64 [N]; 0 if it has none."""
+    """Return the time of each record's first step, int64 [N]; 0 if it has none."""
     some = length > 0
     times = np.zeros(len(length), np.int64)
     times[some] = time[(np.cumsum(length) - length)[some]]
@@ -195,9 +197,10 @@ def _sequences(
     columns: Columns,
     options: StepOptions,
 ) -> Iterator[Chunk]:
-    """The pieces as sequences; a piece counts its steps among the kept ones."""
-    for found in _gathered(chunk, kept, pieces, ids):
-        yield found if found.time is None else _rebased(found, found.time, columns, options)
+    """Yield the pieces as sequences; a piece counts its steps among the kept steps."""
+    for sequences in _gathered(chunk, kept, pieces, ids):
+        time = sequences.time
+        yield sequences if time is None else _rebased(sequences, time, columns, options)
 
 
 def _gathered(
@@ -229,23 +232,23 @@ def _gathered(
 
 
 def _entity(chunk: Chunk, place: int) -> str | None:
-    """Of a record that is its own entity, all pieces are of that one."""
+    """Return the entity of a record; one that states none is its own, with all its pieces."""
     stated = chunk.entity_id[place]
     return chunk.sequence_id[place] if stated is None else stated
 
 
 def _ids(chunk: Chunk, pieces: Pieces) -> list[str | None]:
     ids = [chunk.sequence_id[place] for place in pieces.record.tolist()]
-    cut = pieces.cut
-    for place in np.flatnonzero(cut | (pieces.session > 0)).tolist():
+    is_cut = pieces.is_cut
+    for place in np.flatnonzero(is_cut | (pieces.session > 0)).tolist():
         session = f"#{pieces.session[place]}" if pieces.session[place] else ""
-        window = f"[{pieces.start[place]}:{pieces.stop[place]}]" if cut[place] else ""
+        window = f"[{pieces.start[place]}:{pieces.stop[place]}]" if is_cut[place] else ""
         ids[place] = f"{ids[place]}{session}{window}"
     return ids
 
 
 def _rebased(chunk: Chunk, time: np.ndarray, columns: Columns, options: StepOptions) -> Chunk:
-    """Times from each sequence's first step, and `time_delta` if it is asked for."""
+    """Count times from each sequence's first step, and add `time_delta` if the options want it."""
     begin = chunk.starts[chunk.length > 0]
     time = time - np.repeat(time[begin], chunk.length[chunk.length > 0])
     values = dict(chunk.values)

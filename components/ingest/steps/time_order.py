@@ -1,4 +1,4 @@
-"""The steps of each record in the order of their times, and what is refused of times."""
+"""Sort the steps of each record by time, and refuse records for their times."""
 
 import numpy as np
 
@@ -9,19 +9,20 @@ from ragline.components.ingest.records.refusals import Refusals
 SECOND = 10**9
 
 
-def ordered(
+def sort_steps(
     chunk: Chunk, options: StepOptions, refusals: Refusals
 ) -> tuple[np.ndarray | None, np.ndarray]:
-    """Sorts steps, and leaves out or refuses those whose times do not suit.
+    """Sorts the steps of each record, and leaves out or refuses what the options say.
 
     Args:
       chunk: N records; without times, nothing is done.
-      options: of them, `negative_time`, `unsorted_time` and `duplicate_time` are read.
-      refusals: to which records are added.
+      options: the policies; `negative_time`, `unsorted_time` and `duplicate_time` are read.
+      refusals: the refusals that records are added to.
 
     Returns:
       int64 [K], the places in the flat columns of the steps that are kept, or None for all as they
-      stand; and int64 [N], how many each record has. Of records that are not refused, times rise.
+      stand; and int64 [N], the number of kept steps of each record. In records that are not
+      refused, times rise.
     """
     if chunk.time is None or not len(chunk.time):
         return None, chunk.length
@@ -74,7 +75,7 @@ def ordered(
 
 
 def _sorted_places(time: np.ndarray, owner: np.ndarray, falls: np.ndarray) -> np.ndarray:
-    """The places of all steps, those of records in which times fall sorted, stably."""
+    """Return the places of all steps, stably sorted in those records in which times fall."""
     unsorted = np.zeros(owner[-1] + 1, bool)
     unsorted[owner[falls]] = True
     places = np.flatnonzero(unsorted[owner])
@@ -83,8 +84,8 @@ def _sorted_places(time: np.ndarray, owner: np.ndarray, falls: np.ndarray) -> np
     return kept
 
 
-def paused(time: np.ndarray | None, gap: float | None) -> np.ndarray | None:
-    """Whether a step comes more than `gap` seconds after the one before it.
+def after_pause(time: np.ndarray | None, gap: float | None) -> np.ndarray | None:
+    """Return whether each step comes more than `gap` seconds after the step before it.
 
     Returns:
       bool [T], which means nothing where times fall, as they do from one record to the next; None
@@ -93,9 +94,9 @@ def paused(time: np.ndarray | None, gap: float | None) -> np.ndarray | None:
     if time is None or gap is None:
         return None
     most = np.uint64(min(round(min(gap * SECOND, 2.0**64)), 2**64 - 1))
-    return np.append(False, apart(time[1:], time[:-1]) > most)[: len(time)]
+    return np.append(False, elapsed(time[1:], time[:-1]) > most)[: len(time)]
 
 
-def apart(later: np.ndarray, earlier: np.ndarray) -> np.ndarray:
-    """The exact nanoseconds from one int64 time to a later one, however far: uint64."""
+def elapsed(later: np.ndarray, earlier: np.ndarray) -> np.ndarray:
+    """Return the exact nanoseconds from int64 times to later ones, however far: uint64."""
     return later.view(np.uint64) - earlier.view(np.uint64)

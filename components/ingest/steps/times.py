@@ -1,4 +1,4 @@
-"""Times of steps -> int64 nanoseconds, exactly, or said to be bad.
+"""Convert the times of steps to int64 nanoseconds, exactly, or mark them as bad.
 
 Nanoseconds count from the epoch where the raw time is a date, else from the raw numbers' own zero.
 They stay integers until they have been rebased to a sequence's first step: of a nanosecond epoch of
@@ -65,11 +65,11 @@ ISO = Spelling()
 
 
 def from_numbers(values: np.ndarray, unit: Unit) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers in a unit -> nanoseconds.
+    """Convert numbers in a unit to nanoseconds.
 
     Args:
       values: int64 [N], multiplied as integers; or float64 [N], rounded to the nearest nanosecond.
-      unit: of the numbers.
+      unit: the unit of the numbers.
 
     Returns:
       int64 [N], 0 where bad; and bool [N], True where the time is NaN or outside int64, whose
@@ -91,7 +91,7 @@ def from_numbers(values: np.ndarray, unit: Unit) -> tuple[np.ndarray, np.ndarray
 def from_text(
     texts: pa.Array | Collection[str | None], spelling: Spelling = ISO
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Texts of the grammar above -> nanoseconds since the epoch.
+    """Convert texts of the grammar above to nanoseconds since the epoch.
 
     Args:
       texts: N texts, as an Arrow array of strings or otherwise.
@@ -135,8 +135,8 @@ def in_zone(times: np.ndarray, bad: np.ndarray, zone: str | None) -> tuple[np.nd
     return np.where(far, 0, moved.cast(pa.int64()).to_numpy()), far
 
 
-def of_time(text: str) -> int:
-    """One text -> nanoseconds since the epoch.
+def parse_time(text: str) -> int:
+    """Convert one text to nanoseconds since the epoch.
 
     Raises:
       ValueError: if it is no time of the grammar above.
@@ -151,7 +151,7 @@ def of_time(text: str) -> int:
 
 
 def _from_usual_text(column: pa.Array) -> tuple[np.ndarray, np.ndarray] | None:
-    """Arrow's own cast, 20 times as fast, where all texts are good and all or none have a zone."""
+    """Cast texts with Arrow, 20 times as fast, if all are good and all or none have a zone."""
     limits = pc.min_max(column).as_py()
     if column.null_count or not len(column):
         return None

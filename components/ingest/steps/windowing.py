@@ -1,4 +1,4 @@
-"""Where records are cut: into sessions at long pauses, and sessions into windows.
+"""Cut records into sessions at long pauses, and sessions into windows.
 
 A *session* is a run of a record's steps without a long pause; a record without pauses is one. A
 *piece* is what becomes a sequence: a session, or if that is too long a window of it, its head or
@@ -22,12 +22,12 @@ class Pieces:
     """P pieces of N records, in the records' order.
 
     Attributes:
-      record: int64 [P], of which each is a part.
-      session: int64 [P], the place of its session in the record, from 1; 0 where the record is one
+      record: int64 [P], the place of the record.
+      session: int64 [P], the place of the session in the record, from 1; 0 where the record is one
         session.
-      begin: int64 [P], where its session begins in the flat columns.
-      steps: int64 [P], of its session.
-      start: int64 [P], its first step, counted within its session.
+      begin: int64 [P], where the session begins in the flat columns.
+      steps: int64 [P], the number of steps of the session.
+      start: int64 [P], the first step of the piece, counted within its session.
       stop: int64 [P], the end of its steps, exclusive.
     """
 
@@ -43,37 +43,37 @@ class Pieces:
 
     @property
     def length(self) -> np.ndarray:
-        """The steps of each, int64 [P]; 0 only for a record that has none."""
+        """The number of steps of each piece, int64 [P]; 0 only for a record that has none."""
         length: np.ndarray = self.stop - self.start
         return length
 
     @property
     def first(self) -> np.ndarray:
-        """The place of its first step in the flat columns, int64 [P]."""
+        """The place of each piece's first step in the flat columns, int64 [P]."""
         first: np.ndarray = self.begin + self.start
         return first
 
     @property
-    def cut(self) -> np.ndarray:
-        """Whether it is less than its session: bool [P]."""
-        cut: np.ndarray = self.length < self.steps
-        return cut
+    def is_cut(self) -> np.ndarray:
+        """Whether each piece is less than its session, bool [P]."""
+        is_cut: np.ndarray = self.length < self.steps
+        return is_cut
 
     def select(self, kept: np.ndarray | slice) -> "Pieces":
-        """Those of a bool mask [P], those at places, or those of a range; in order."""
+        """Returns the pieces of a bool mask [P], at some places, or of a range, in order."""
         return Pieces(**{f.name: getattr(self, f.name)[kept] for f in dataclasses.fields(self)})
 
 
-def cut(length: np.ndarray, paused: np.ndarray | None, options: StepOptions) -> Pieces:
+def cut(length: np.ndarray, after_pause: np.ndarray | None, options: StepOptions) -> Pieces:
     """Cuts records into pieces; with `reject`, a long session is left whole, for a refusal.
 
     Args:
-      length: int64 [N], steps of each record; their sum is T.
-      paused: bool [T], whether a long pause came before the step; None if there was none. What it
-        says of a record's first step is not looked at.
-      options: of them, `max_length`, `too_long` and `stride` are read.
+      length: int64 [N], the steps of each record; their sum is T.
+      after_pause: bool [T], whether a long pause came before the step; None if there was none. Its
+        values at the first steps of records are not read.
+      options: the policies, of which `max_length`, `too_long` and `stride` are read.
     """
-    sessions = _sessions(length, paused)
+    sessions = _sessions(length, after_pause)
     most, steps = options.max_length, sessions.steps
     long = steps > most
     if options.too_long == "head":
@@ -83,25 +83,27 @@ def cut(length: np.ndarray, paused: np.ndarray | None, options: StepOptions) -> 
     if options.too_long == "reject" or not long.any():
         return sessions
     stride = options.stride or most
-    session, window = _dealt(np.where(long, 1 + -(-(steps - most) // stride), 1))
+    session, window = _owners(np.where(long, 1 + -(-(steps - most) // stride), 1))
     start = window * stride
     stop = np.minimum(start + most, steps[session])
     return dataclasses.replace(sessions.select(session), start=start, stop=stop)
 
 
-def _sessions(length: np.ndarray, paused: np.ndarray | None) -> Pieces:
-    """Each session as a piece."""
+def _sessions(length: np.ndarray, after_pause: np.ndarray | None) -> Pieces:
+    """Returns each session as a piece."""
     starts, some = np.cumsum(length) - length, length > 0
-    begins = np.zeros(length.sum(), bool) if paused is None else paused.copy()
+    begins = np.zeros(length.sum(), bool) if after_pause is None else after_pause.copy()
     begins[starts[some]] = True
-    cuts = np.flatnonzero(begins)
+    session_begins = np.flatnonzero(begins)
     # A record without steps is one session without steps.
     number = np.ones_like(length)
-    number[some] = np.diff(np.searchsorted(cuts, starts[some]), append=len(cuts))
-    record, ordinal = _dealt(number)
+    number[some] = np.diff(
+        np.searchsorted(session_begins, starts[some]), append=len(session_begins)
+    )
+    record, ordinal = _owners(number)
     begin, steps = starts[record], length[record]
-    begin[some[record]] = cuts
-    steps[some[record]] = np.diff(cuts, append=len(begins))
+    begin[some[record]] = session_begins
+    steps[some[record]] = np.diff(session_begins, append=len(begins))
     return Pieces(
         record=record,
         session=np.where(number[record] > 1, 1 + ordinal, 0),
@@ -112,7 +114,7 @@ def _sessions(length: np.ndarray, paused: np.ndarray | None) -> Pieces:
     )
 
 
-def _dealt(number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """[2, 1, 3] -> the owners [0, 0, 1, 2, 2, 2], and each one's place [0, 1, 0, 0, 1, 2]."""
+def _owners(number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns, of [2, 1, 3], the owners [0, 0, 1, 2, 2, 2] and the places [0, 1, 0, 0, 1, 2]."""
     owner = np.repeat(np.arange(len(number)), number)
     return owner, np.arange(len(owner)) - (np.cumsum(number) - number)[owner]

@@ -24,7 +24,7 @@ from ragline.components.ingest.formats.parsing.faults import (
     refuse_overflow,
 )
 from ragline.components.ingest.records import checks
-from ragline.components.ingest.records.checks import Reject
+from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.steps import times
 
 _INT64 = np.iinfo(np.int64)
@@ -99,7 +99,7 @@ def names(array: pa.Array, exact: Callable[[Any], Any], faults: Faults) -> Names
 
     Args:
       array: of text, bytes that are UTF-8, or numbers.
-      exact: a Python value -> what is wanted; raises Reject.
+      exact: a Python value -> what is wanted; raises RejectedRecord.
       faults: gets what `exact` raised, and `encoding` for bytes that are no text.
     """
     column = plain(array)
@@ -107,11 +107,11 @@ def names(array: pa.Array, exact: Callable[[Any], Any], faults: Faults) -> Names
         column = column.cast(pa.large_binary())  # Parquet's readers do not check that it is UTF-8.
     encoded = pc.dictionary_encode(column)
     distinct = np.empty(len(encoded.dictionary) + 1, object)
-    refused: dict[int, Reject] = {}
+    refused: dict[int, RejectedRecord] = {}
     for place, value in enumerate(encoded.dictionary.to_pylist()):
         try:
             distinct[place] = exact(_text(value) if isinstance(value, bytes) else value)
-        except Reject as reject:
+        except RejectedRecord as reject:
             refused[place] = reject
     last = len(distinct) - 1
     places = pc.fill_null(encoded.indices.cast(pa.int64()), last).to_numpy()
@@ -191,7 +191,7 @@ def nanoseconds(name: str, array: pa.Array, spelling: times.Spelling, faults: Fa
         values = numpy_of(pc.cast(column, pa.float64()))
         found, bad = times.from_numbers(values, unit)
         unknown = np.isnan(values) & ~nulls(column)
-        faults.add(unknown, lambda _, step: Reject("null", f"{what}{step}: received NaN"))
+        faults.add(unknown, lambda _, step: RejectedRecord("null", f"{what}{step}: received NaN"))
     elif pt.is_date(column.type):
         days = pc.cast(column, pa.date32()).cast(pa.int32()).fill_null(0).to_numpy()
         found, bad = times.from_numbers(days.astype(np.int64) * _DAY, "s")
@@ -223,7 +223,9 @@ def _text(value: bytes) -> str:
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Reject("encoding", f"expected UTF-8: {error.reason} at byte {error.start}") from error
+        raise RejectedRecord(
+            "encoding", f"expected UTF-8: {error.reason} at byte {error.start}"
+        ) from error
 
 
 def _utf8(array: pa.Array, faults: Faults) -> pa.Array:

@@ -12,7 +12,7 @@ from ragline.components.ingest.formats.parsing import cells, table
 from ragline.components.ingest.formats.parsing.faults import Faults
 from ragline.components.ingest.formats.parsing.table import Layout
 from ragline.components.ingest.options import InputOptions
-from ragline.components.ingest.records.checks import Reject
+from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import Chunk, Part
 
 # Of a Chunk: 131,072 steps of 12 features are 12 MB, and enough for Python's share to be small.
@@ -36,7 +36,7 @@ class Flat:
     records: Mapping[str, pa.Array]
 
 
-def part(flat: Flat, read: Layout, found: Mapping[int, Reject] | None = None) -> Part:
+def part(flat: Flat, read: Layout, found: Mapping[int, RejectedRecord] | None = None) -> Part:
     """Converts the columns; records with a bad cell are rejected.
 
     Args:

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from ragline.components.ingest.records.chunk import Rejected, shown
+from ragline.components.ingest.records.chunk import QuarantineLine, shown
 
 _QUOTE, _LF, _CR = b'"\n\r'
 _BLANKS = re.compile(rb"[ \t]+")
@@ -68,7 +68,7 @@ class Lines:
     number: np.ndarray
     cells: dict[str, pa.Array]
     raw: Callable[[int], bytes]
-    rejected: Collection[Rejected] = ()
+    rejected: Collection[QuarantineLine] = ()
     ids: Sequence[Sequence[str | None]] = ()
 
 
@@ -132,7 +132,7 @@ def read_exactly(
     numbers: list[int] = []
     kept: list[list[str]] = []
     raw: list[bytes] = []
-    rejected: list[Rejected] = []
+    rejected: list[QuarantineLine] = []
     ids: list[list[str | None]] = []
     line = 0
     while line < len(lines):
@@ -149,7 +149,7 @@ def read_exactly(
             pass
         elif wrong:
             rejected.append(
-                Rejected(
+                QuarantineLine(
                     number=number + line,
                     code=code,
                     detail=wrong,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from ragline.components.ingest.records.checks import Reject
+from ragline.components.ingest.records.checks import RejectedRecord
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,14 +22,14 @@ class Faults:
 
     records: int
     owner: np.ndarray | None = None
-    found: dict[int, Reject] = field(default_factory=dict)
+    found: dict[int, RejectedRecord] = field(default_factory=dict)
 
     def of_steps(self, length: np.ndarray) -> "Faults":
         """The same faults, for columns that hold `length` [N] cells of each record."""
         owner = np.repeat(np.arange(self.records), length)
         return Faults(records=self.records, owner=owner, found=self.found)
 
-    def add(self, bad: np.ndarray, reject: Callable[[int, str], Reject]) -> None:
+    def add(self, bad: np.ndarray, reject: Callable[[int, str], RejectedRecord]) -> None:
         """Gives the records of the bad cells, a mask, a fault if they have none yet.
 
         Args:
@@ -72,7 +72,9 @@ def refuse_nulls(what: str, expected: str, array: pa.Array, faults: Faults) -> N
     if array.null_count:
         faults.add(
             nulls(array),
-            lambda _, step: Reject("null", f"{what}{step}: expected {expected}, received null"),
+            lambda _, step: RejectedRecord(
+                "null", f"{what}{step}: expected {expected}, received null"
+            ),
         )
 
 
@@ -80,7 +82,7 @@ def refuse_overflow(what: str, bad: np.ndarray, array: pa.Array, faults: Faults)
     """What does not fit into int64 is a fault."""
     faults.add(
         bad & ~nulls(array),
-        lambda cell, step: Reject(
+        lambda cell, step: RejectedRecord(
             "int_overflow", f"{what}{step}: expected an int64, received {str(array[cell])[:40]}"
         ),
     )
@@ -90,7 +92,7 @@ def refuse_text(what: str, expected: str, bad: np.ndarray, array: pa.Array, faul
     """Text that is not by a grammar is a fault."""
     faults.add(
         bad,
-        lambda cell, step: Reject(
+        lambda cell, step: RejectedRecord(
             "number_format",
             f"{what}{step}: expected {expected}, received {array[cell].as_py()[:40]!r}",
         ),

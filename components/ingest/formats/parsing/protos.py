@@ -20,8 +20,8 @@ from ragline.components.ingest.formats.parsing import columnar
 from ragline.components.ingest.formats.parsing.columnar import Flat
 from ragline.components.ingest.formats.parsing.table import Layout
 from ragline.components.ingest.options import InputOptions
-from ragline.components.ingest.records.checks import Reject
-from ragline.components.ingest.records.chunk import File, Part, Piece, Rejected, shown
+from ragline.components.ingest.records.checks import RejectedRecord
+from ragline.components.ingest.records.chunk import File, Part, Piece, QuarantineLine, shown
 from ragline.components.ingest.source import framing, raw_files
 
 _BATCH_BYTES = 1 << 23
@@ -44,7 +44,7 @@ class Message:
       parse: bytes -> the message; raises what protobuf raises.
       records: message -> its columns that hold one value, as a map of tf.train.Feature.
       steps: message -> the rest of its columns; of a tf.Example, the same map.
-      count: (column, what it is in `steps`, kind of list) -> number of steps; raises Reject.
+      count: (column, its cell in `steps`, kind of list) -> number of steps; raises RejectedRecord.
       decoder: (columns of records, columns of steps) -> what decodes a batch; it raises
         RuntimeError for a batch with an odd record.
     """
@@ -137,7 +137,7 @@ class _Reader:
 
     def part(self, payloads: list[bytes], first: int) -> Part:
         """A batch, the first of which is number `first` of its file."""
-        rejected: dict[int, Rejected] = {}
+        rejected: dict[int, QuarantineLine] = {}
         try:
             records, steps = self._decode(payloads)
             odd = np.flatnonzero(self._odd(records, steps)).tolist()
@@ -196,7 +196,7 @@ class _Reader:
             return []
         return [place for place, payload in enumerate(payloads) if is_odd([payload])]
 
-    def _rejected(self, payload: bytes, number: int) -> Rejected | None:
+    def _rejected(self, payload: bytes, number: int) -> QuarantineLine | None:
         """Why a record cannot be used, by its message; None if it can be."""
         try:
             message = self._message.parse(payload)
@@ -204,8 +204,8 @@ class _Reader:
             return self._unlike(payload, number, str(error))
         try:
             self._check(message)
-        except Reject as reject:
-            return Rejected(
+        except RejectedRecord as reject:
+            return QuarantineLine(
                 number=number,
                 code=reject.code,
                 detail=reject.detail,
@@ -216,9 +216,9 @@ class _Reader:
 
     def _unlike(
         self, payload: bytes, number: int, why: str = "a key stands there twice"
-    ) -> Rejected:
+    ) -> QuarantineLine:
         detail = f"expected {self._message.name}: {why}"
-        return Rejected(
+        return QuarantineLine(
             number=number, code="proto", detail=detail, sequence_id=None, text=shown(payload)
         )
 
@@ -227,24 +227,28 @@ class _Reader:
         counts = {}
         for name, kind in self._steps.items():
             if name not in columns:
-                raise Reject("missing_column", f"expected a column {name!r}, received none")
+                raise RejectedRecord("missing_column", f"expected a column {name!r}, received none")
             counts[name] = self._message.count(name, columns[name], kind)
         if len(set(counts.values())) > 1:
-            raise Reject("ragged", f"expected as many steps in each column, received {counts}")
+            raise RejectedRecord(
+                "ragged", f"expected as many steps in each column, received {counts}"
+            )
         columns = self._message.records(message)
         for name, kind in self._records.items():
             if name not in columns or (found := columns[name].WhichOneof("kind")) is None:
                 continue
             values = getattr(columns[name], found).value
             if found != kind or len(values) > 1:
-                raise Reject(
+                raise RejectedRecord(
                     "type",
                     f"column {name!r}: expected one value in a {kind}, "
                     f"received {len(values)} in a {found}",
                 )
             steps = next(iter(counts.values()))
             if name == self._read.length and len(values) and values[0] != steps:
-                raise Reject("length_mismatch", f"{LENGTH}: expected {steps}, received {values[0]}")
+                raise RejectedRecord(
+                    "length_mismatch", f"{LENGTH}: expected {steps}, received {values[0]}"
+                )
 
     def _sequence_id(self, message: Any) -> str | None:
         columns = self._message.records(message)

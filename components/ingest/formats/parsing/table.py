@@ -16,7 +16,7 @@ from ragline.components.contract.errors import BadDataError
 from ragline.components.ingest.formats.parsing import cells
 from ragline.components.ingest.formats.parsing.faults import Faults
 from ragline.components.ingest.options import FILE, SEQUENCE, InputOptions
-from ragline.components.ingest.records.chunk import File, Rejected, Rows, dtypes
+from ragline.components.ingest.records.chunk import File, QuarantineLine, Rows, dtypes
 from ragline.components.ingest.steps.times import Spelling
 
 
@@ -267,7 +267,9 @@ def empty_file(file: File, layout: Layout, number: int) -> Iterator[Rows]:
     if layout.group_by != (FILE,):
         return
     detail = "expected at least one row, received a file that has none"
-    rejected = Rejected(number=number, code="empty", detail=detail, sequence_id=file.name, text="")
+    rejected = QuarantineLine(
+        number=number, code="empty", detail=detail, sequence_id=file.name, text=""
+    )
     nothing = np.zeros(0, object)
     yield Rows(
         file=file.index,
@@ -324,7 +326,7 @@ def rows_of(
         context={name: column[kept] for name, column in stated.items()},
         split=file.split,
         rejected=tuple(
-            Rejected(
+            QuarantineLine(
                 number=int(number[place]),
                 code=faults.found[place].code,
                 detail=faults.found[place].detail,
