@@ -368,10 +368,10 @@ def test_a_window_that_would_reach_back_by_months_stops_a_run(tmp_path: pathlib.
     for day in ("2026-03-01", "2026-11-13", "2026-11-20"):
         _write(tmp_path, f"{day}.jsonl")
     pattern = f"{tmp_path}/{{YYYY}}-{{MM}}-{{DD}}.jsonl"
-    [found] = read_plan.find(InputOptions(train=pattern, spans=2)).values()
+    [found] = read_plan.find_files(InputOptions(train=pattern, spans=2)).values()
     assert found.missing == ("2026-11-14..2026-11-19",)
     with pytest.raises(BadDataError, match=r"span_gap: .* at most 7 missing spans"):
-        read_plan.find(InputOptions(train=pattern, spans=3))
+        read_plan.find_files(InputOptions(train=pattern, spans=3))
 
 
 def test_a_span_may_stand_twice(tmp_path: pathlib.Path) -> None:

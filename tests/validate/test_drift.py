@@ -19,7 +19,7 @@ COLUMNS = Columns(
 )
 
 
-def _moments(sequences: list[dict[str, np.ndarray]]) -> span_stats.Moments:
+def _moments(sequences: list[dict[str, np.ndarray]]) -> span_stats.SpanStats:
     """Of sequences in two Chunks, as two units would tell them."""
     records = [
         Record(
@@ -81,7 +81,7 @@ def test_one_span_has_nothing_beside_it() -> None:
     assert drift.measure({"1": _moments(_sequences(1, 0.0, 1.0, 0.0))}) is None
 
 
-def _of(*values: float) -> span_stats.Moments:
+def _of(*values: float) -> span_stats.SpanStats:
     return _moments([{"x": np.array([value]), "y": np.array([0.1])} for value in values])
 
 
