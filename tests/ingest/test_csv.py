@@ -50,7 +50,11 @@ def read(tmp_path, text, columns=COLUMNS, options=OPTIONS, name="a.csv", piece_b
 def told(all_rows):
     """Rows as plain tuples, and the rejected ones."""
     kept = [
-        (int(rows.number[i]), rows.sequence_id[i], *(column[i] for column in rows.values.values()))
+        (
+            int(rows.number[i]),
+            rows.sequence_id[i],
+            *(column[i] for column in rows.values.values()),
+        )
         for rows in all_rows
         for i in range(len(rows))
     ]

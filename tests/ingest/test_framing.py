@@ -116,7 +116,12 @@ def test_a_truncated_compressed_file_is_named(tmp_path: Path) -> None:
         list(framing.records(file, None, str(path)))
 
 
-@given(st.binary(max_size=12), st.integers(0, len(WHOLE)), st.integers(0, 20), st.booleans())
+@given(
+    st.binary(max_size=12),
+    st.integers(0, len(WHOLE)),
+    st.integers(0, 20),
+    st.booleans(),
+)
 @settings(max_examples=sampled(1000), deadline=None)
 def test_a_mutant_is_refused_or_read_as_far_as_it_is_sound(
     inserted: bytes, place: int, removed: int, size_is_known: bool

@@ -95,7 +95,12 @@ def test_a_name_does_not_depend_on_how_the_path_is_written(
 ) -> None:
     _write(tmp_path, "x.jsonl")
     monkeypatch.chdir(tmp_path)
-    for pattern in ("x.jsonl", "./x.jsonl", f"{tmp_path}/*.jsonl", f"{tmp_path}/x.jsonl"):
+    for pattern in (
+        "x.jsonl",
+        "./x.jsonl",
+        f"{tmp_path}/*.jsonl",
+        f"{tmp_path}/x.jsonl",
+    ):
         assert _names(pattern) == ["x.jsonl"], pattern
 
 

@@ -56,7 +56,10 @@ LOG = Columns(
         Feature(name="load", unit=None, allow_missing=True),
     ),
     context={"label": "bytes", "age": "int", "weight": "float"},
-    categories=(Category(name="concept:name", kind="bytes"), Category(name="code", kind="int")),
+    categories=(
+        Category(name="concept:name", kind="bytes"),
+        Category(name="code", kind="int"),
+    ),
 )
 EVENT = {
     "cost": ("int", "1"),

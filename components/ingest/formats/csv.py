@@ -48,7 +48,11 @@ def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int
         layout = table.layout(header.names, columns, options, file.path)
         _check_names(header, layout, file)
         end = places.size(file.path)
-        plain_header = {"names": list(header.names), "delimiter": header.delimiter, "size": start}
+        plain_header = {
+            "names": list(header.names),
+            "delimiter": header.delimiter,
+            "size": start,
+        }
 
         def cut(stop: int | None) -> Piece:
             size = (end if stop is None else stop) - start
