@@ -33,7 +33,7 @@ _SECONDS = {
     "ingest/test_executor.py": 60,
     "push/test_check.py": 50,
     "end_to_end/test_events.py": 50,
-    "train/test_together.py": 50,
+    "train/test_multiworker.py": 50,
 }
 
 

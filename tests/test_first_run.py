@@ -39,7 +39,7 @@ def _ragline(folder: pathlib.Path, *arguments: str) -> subprocess.CompletedProce
 
 
 @pytest.mark.parametrize(
-    "name", [*SHORT, *(pytest.param(name, marks=pytest.mark.heavy) for name in LONG)]
+    "name", [*SHORT, *(pytest.param(name, marks=pytest.mark.full) for name in LONG)]
 )
 def test_a_first_try_ends_in_a_pushed_encoder(tmp_path: pathlib.Path, name: str) -> None:
     write, pattern, expected = CASES[name]

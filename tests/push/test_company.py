@@ -41,7 +41,7 @@ WORDS = {
 # To trace and write the others takes minutes.
 QUICK = ("1 feature", "60 features", "categories")
 KINDS = [
-    pytest.param(kind, marks=[] if kind in QUICK else pytest.mark.heavy, id=kind) for kind in MODELS
+    pytest.param(kind, marks=[] if kind in QUICK else pytest.mark.full, id=kind) for kind in MODELS
 ]
 
 
