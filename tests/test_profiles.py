@@ -26,6 +26,16 @@ FULL_ALONE = {
         "test_the_benchmark_of_training_prints_a_row_whose_curves_coincide": 1,
     },
     "ingest/test_poison.py": {"test_a_million_steps_take_less_than_4_gib": 1},
+    "push/test_company.py": {
+        "test_company_changes_no_answer": 5,
+        "test_onnx_gives_one_answer_too": 3,
+        "test_the_contract_holds_as_a_push_demands_it": 5,
+    },
+    "push/test_transaction.py": {
+        "test_cut_off_after_every_call_the_same_command_ends_as_if_nothing_had_been": 6,
+        "test_cut_off_twice_the_recovery_itself_is_finished": 2,
+    },
+    "test_first_run.py": {"test_a_first_try_ends_in_a_pushed_encoder": 10},
 }
 
 
@@ -68,3 +78,9 @@ def test_no_profile_filters_by_itself():
         ("test", "$(PYTEST)"),
         ("test-full", "RAGLINE_TESTS=full $(PYTEST) --durations=20"),
     ]
+
+
+def test_tests_of_one_group_go_to_one_worker(request):
+    """xdist names a test's group in its id; where it does not, it keeps no group together."""
+    if hasattr(request.config, "workerinput"):
+        assert request.node.nodeid.endswith("@test_profiles.py")
