@@ -223,7 +223,7 @@ def sample(sequences: int, folder: pathlib.Path) -> Sample:
         compiled = tfx_run.compile_pipeline(
             runner.pipeline_of(config, session.workdir, "a benchmark"),
             session.run_id,
-            cache_key.versions,
+            cache_key.versions(),
         )
         reused = cache_guard.Reuse(
             database, artifact_manifests.Seals(session.workdir), config.name, session.run_id

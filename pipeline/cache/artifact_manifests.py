@@ -90,12 +90,13 @@ class Seals:
             self._file(artifact).unlink()
 
     def _take_out(self, artifact: pathlib.Path) -> None:
-        if self.damage(artifact) is None:
-            shutil.rmtree(artifact)
-            return
         with contextlib.suppress(OSError):
             artifact.rmdir()  # Of one that is gone, there is but an empty folder.
-        if os.path.lexists(artifact):
+        if not os.path.lexists(artifact):
+            return
+        if self.damage(artifact) is None:
+            shutil.rmtree(artifact)
+        else:
             aside.move(self._workdir, artifact, "is not what the stage wrote")
 
     def _read(self, artifact: pathlib.Path) -> dict[str, Any] | None:
