@@ -190,4 +190,5 @@ def test_the_page_of_a_real_run_draws_and_asks_for_nothing(run_folder):
         plots = browser.value(f"Array.from(document.querySelectorAll('.plot'), {drawn})")
         assert len(plots) >= 10 and all(plots)
         assert browser.complaints() == []
-        assert browser.requests() == [page.as_uri()]
+        [script] = run_folder.parents[1].glob("plotly-*.min.js")
+        assert browser.requests() == [page.as_uri(), script.as_uri()]

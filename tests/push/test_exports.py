@@ -109,9 +109,9 @@ def test_a_signature_may_not_reach_what_the_saver_may(tmp_path):
         )[0]}  # fmt: skip
 
     violations = graph.foreign_ops(_save(tmp_path / "model", restores))
-    assert [str(violation) for violation in violations if "RestoreV2" in violation.signature] == [
-        "ops: signatures, RestoreV2: 1, expected no operation of the saver"
-    ]
+    assert [
+        str(violation) for violation in violations if violation.signature.startswith("signatures")
+    ] == ["ops: signatures, RestoreV2: 1, expected no operation of the saver"]
 
 
 def _writes_when_loaded(folder: pathlib.Path) -> pathlib.Path:
