@@ -36,7 +36,7 @@ class Series:
         self.workdir = folder / "work"
         self.data = folder / "data"
         for span in SPANS:
-            records = list(synth.gestures(sequences=200, seed=span))
+            records = list(synth.gestures(sequences=240, seed=span))
             for record in records:
                 record["sequence_id"] = f"{span}-{record['sequence_id']}"
             write_jsonl(self.file(span), records)
