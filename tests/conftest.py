@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import signal
 from typing import Any
 
 import hypothesis
@@ -14,6 +15,9 @@ from profiles import COLLECTED, FULL, sampled
 # HYPOTHESIS_PROFILE=default draws new ones.
 hypothesis.settings.register_profile("same", derandomize=True, max_examples=sampled(100))
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+# A shell starts what runs in its background without Ctrl-C, and all that this starts; tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DEMO = pathlib.Path(os.environ["RAGLINE_DEMO"]) if "RAGLINE_DEMO" in os.environ else None
 JAPANESE_VOWELS = ROOT.parent / "shared" / "data" / "japanese_vowels"

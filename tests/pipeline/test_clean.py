@@ -14,7 +14,7 @@ from ragline.components.contract.keep import KeepOptions
 from ragline.components.files.storage import write_json, write_text
 from ragline.components.ingest.options import InputOptions
 from ragline.components.push.release import ledger
-from ragline.pipeline.cache import clean, lineage
+from ragline.pipeline.cache import clean, lineage, marker
 from ragline.pipeline.cache.artifact_manifests import Seals
 from ragline.pipeline.config import Config
 from ragline.pipeline.runs import workdir
@@ -29,6 +29,7 @@ class Made:
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
         folder.mkdir()
+        marker.claim(folder, "n")
         self._store = lineage.connect(folder / "metadata.sqlite")
         types = metadata_store_pb2
         self._context = self._store.put_context_type(types.ContextType(name="pipeline_run"))
