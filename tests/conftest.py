@@ -16,7 +16,7 @@ from profiles import COLLECTED, FULL, sampled
 hypothesis.settings.register_profile("same", derandomize=True, max_examples=sampled(100))
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
-# A shell starts what runs in its background without Ctrl-C, and all that this starts; tests send it.
+# What a shell starts in its background ignores Ctrl-C, and all that it starts; tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DEMO = pathlib.Path(os.environ["RAGLINE_DEMO"]) if "RAGLINE_DEMO" in os.environ else None
