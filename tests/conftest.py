@@ -16,8 +16,9 @@ from profiles import COLLECTED, FULL, sampled
 hypothesis.settings.register_profile("same", derandomize=True, max_examples=sampled(100))
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
-# What a shell starts in its background ignores Ctrl-C, and all that it starts; tests send it.
+# What a shell or nohup starts may ignore these, and all that it starts does; tests send them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 DEMO = pathlib.Path(os.environ["RAGLINE_DEMO"]) if "RAGLINE_DEMO" in os.environ else None
 JAPANESE_VOWELS = ROOT.parent / "shared" / "data" / "japanese_vowels"
