@@ -182,7 +182,7 @@ def test_a_journal_names_what_a_killed_process_had_under_way(tmp_path) -> None:
     work, journal = tmp_path / "work", tmp_path / "work" / ".temporaries-7"
     code = f"""
 import os, pathlib
-from components import storage
+from ragline.components.files import storage
 work = pathlib.Path({str(work)!r})
 with storage.journal(work / ".temporaries-7"):
     storage.write_text(work / "runs" / "note.txt", "whole")

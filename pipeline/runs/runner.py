@@ -172,7 +172,7 @@ def _foreseen(config: Config) -> Exception | None:
 
     try:
         sentences = plan.certain(config)
-    except (BadDataError, OSError):
+    except (BadDataError, OSError, ValueError):  # The last of a store that Beam does not know.
         return None  # Ingest says it, and keeps what it has rejected.
     return BadDataError("insufficient_data", *sentences) if sentences else None
 

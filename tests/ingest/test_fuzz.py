@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from ingest import written
 from ingest.random_records import COLUMNS, NUMBERS_ONLY, file_at, samples
-from profiles import sampled
+from profiles import FULL, sampled
 
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import BadDataError
@@ -216,7 +216,8 @@ def fuzz(folder: pathlib.Path, name: str, count: int, seed: int = 0) -> collecti
 @pytest.mark.parametrize("name", CASES)
 def test_no_record_of_a_mutant_is_lost(tmp_path: pathlib.Path, name: str) -> None:
     outcomes = fuzz(tmp_path, name, sampled(CASES[name].mutants))
-    assert outcomes.keys() == CASES[name].outcomes
+    assert outcomes.keys() <= CASES[name].outcomes
+    assert not FULL or outcomes.keys() == CASES[name].outcomes, "a few mutants may all be refused"
     assert outcomes.total() == sampled(CASES[name].mutants)
 
 

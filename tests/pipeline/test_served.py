@@ -41,7 +41,7 @@ def work(tmp_path) -> pathlib.Path:
 
 def _ragline(*arguments: object) -> Profiled:
     done = profiled(sys.executable, "-m", "ragline", *arguments)
-    assert "pipeline" in done.imports and "tensorflow" not in done.imports
+    assert "ragline" in done.imports and "tensorflow" not in done.imports
     assert "Traceback" not in done.stderr
     return done
 
