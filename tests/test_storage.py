@@ -144,15 +144,15 @@ def test_a_write_that_fails_names_the_file(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ("stated", "expected"),
     [
-        ("serving", "/data/work/serving"),
-        ("serving/3", "/data/work/serving/3"),
+        ("serving", "/data/nightly/serving"),
+        ("serving/3", "/data/nightly/serving/3"),
         ("/elsewhere/serving", "/elsewhere/serving"),
         ("gs://bucket/serving", "gs://bucket/serving"),
     ],
 )
 @pytest.mark.parametrize("end", ["", "/"])
 def test_a_path_from_the_work_directory_is_found_by_an_artifact(stated, expected, end) -> None:
-    assert places.in_workdir_of(f"/data/work/artifacts/push/report/12{end}", stated) == expected
+    assert places.in_workdir_of(f"/data/nightly/artifacts/push/report/12{end}", stated) == expected
 
 
 def test_a_file_under_way_has_a_name_that_nobody_foresees_and_is_no_link(tmp_path) -> None:
