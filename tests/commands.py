@@ -130,6 +130,7 @@ def _run(
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
+    tempfile.tempdir = None  # The server's imports have asked for it: TMPDIR is this process's own.
     file = os.open(out, os.O_WRONLY | os.O_APPEND)
     os.dup2(file, 1)
     os.dup2(err.fileno(), 2)
@@ -140,9 +141,10 @@ def _run(
 
 
 def _main(*arguments: str) -> int:
-    from ragline.pipeline.cli.main import main
+    from ragline.pipeline.cli.main import process
 
-    return main(arguments)
+    sys.argv += arguments
+    return process()
 
 
 Process = Started | subprocess.Popen[str]

@@ -67,13 +67,16 @@ def test_the_true_command_lines_are_these():
 
 
 def test_nobody_else_starts_ragline():
-    """A process of `-m ragline` that is started past commands.py; those that profile imports."""
+    """A process of `-m ragline` that is started past commands.py; those that profile imports.
+
+    And those that are interrupted in the middle of them.
+    """
     found = {
         str(file.relative_to(ROOT / "tests"))
         for file in (ROOT / "tests").rglob("*.py")
         if '"-m", "ragline"' in file.read_text(encoding="utf-8")
     }
     assert found == {
-        "commands.py", "pipeline/test_command_line.py", "pipeline/test_served.py",
-        "push/test_check.py", "test_commands.py",
+        "commands.py", "pipeline/test_command_line.py", "pipeline/test_interrupts.py",
+        "pipeline/test_served.py", "push/test_check.py", "test_commands.py",
     }  # fmt: skip

@@ -1,13 +1,11 @@
 """What people have becomes a pushed encoder without an edit, by the commands: init, plan, run."""
 
 import json
-import os
 import pathlib
 import subprocess
-import sys
 
+import commands
 import pytest
-from conftest import ROOT
 from situations import CASES, Reads
 
 # A whole run takes most of a minute: of the situations, those whose reading is the most unlike.
@@ -28,14 +26,7 @@ QUICK = ("--set", "train.epochs=2", "--set", "train.units=16", "--set", "train.e
 
 
 def _ragline(folder: pathlib.Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ragline", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    return commands.ragline(*arguments, cwd=folder)
 
 
 @pytest.mark.parametrize(

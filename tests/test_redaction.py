@@ -1,12 +1,9 @@
 """Secrets in what is kept and shown; and what looks like one and is none."""
 
-import os
-import subprocess
-import sys
 import tomllib
 
+import commands
 import pytest
-from conftest import ROOT
 
 from ragline.components.contract.redaction import redacted, redacted_data
 
@@ -72,14 +69,7 @@ def test_a_run_keeps_and_says_no_secret(tmp_path):
         f'[input]\ntrain = "https://me:{SECRET}@localhost/a.jsonl?sig={SECRET}"\n'
         f'[beam]\noptions = ["--azure_token={SECRET}", "--direct_num_workers=1"]\n'
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "ragline", "run", str(tmp_path / "c.toml"), "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env=os.environ,
-    )
+    done = commands.ragline("run", tmp_path / "c.toml", "--json")
     assert done.returncode in (1, 3), done.stderr
     [folder] = (workdir / "runs").iterdir()
     texts = {file.name: file.read_text() for file in folder.iterdir()}

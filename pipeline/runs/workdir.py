@@ -145,6 +145,7 @@ def quiet(log: pathlib.Path, *, verbose: bool = False) -> Iterator[Display]:
     with log.open("ab", buffering=0) as file, lossy(os.dup(2)) as terminal:
         shown = display.of(terminal, plain=verbose)
         level = logging.getLogger().level
+        others = _take_off_streams(logging.getLogger())
         handlers = _handlers(shown)
         try:
             os.dup2(file.fileno(), 1)
@@ -155,6 +156,8 @@ def quiet(log: pathlib.Path, *, verbose: bool = False) -> Iterator[Display]:
             shown.close()
             for logger, handler in handlers:
                 logger.removeHandler(handler)
+            for handler in others:
+                logging.getLogger().addHandler(handler)
             logging.getLogger().setLevel(level)
             flush_or_drop()  # What a full disk did not take must not reach the terminal.
             for target, source in zip((1, 2), saved, strict=True):
@@ -202,6 +205,18 @@ class _Notes(logging.Handler):
         shown = copy.copy(record)
         shown.msg, shown.args = redacted(record.getMessage()), ()
         self._shown.note(shown)
+
+
+def _take_off_streams(logger: logging.Logger) -> Sequence[logging.Handler]:
+    """Removes the handlers that write to stdout or stderr: with secrets, and each line twice.
+
+    Importing TFX adds one, and a notebook has one.
+    """
+    streams = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+    removed = [one for one in logger.handlers if getattr(one, "stream", None) in streams]
+    for handler in removed:
+        logger.removeHandler(handler)
+    return removed
 
 
 def _handlers(shown: Display) -> Sequence[tuple[logging.Logger, logging.Handler]]:

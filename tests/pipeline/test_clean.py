@@ -4,10 +4,9 @@ import dataclasses
 import json
 import pathlib
 import subprocess
-import sys
 
+import commands
 import pytest
-from conftest import ROOT
 from ml_metadata.proto import metadata_store_pb2
 
 from ragline.components.contract.keep import KeepOptions
@@ -223,13 +222,7 @@ def test_the_command_lists_paths_and_bytes_and_is_turned_away_by_a_run(made, tmp
     )
 
     def ragline(*options: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "ragline", "clean", str(file), *options],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=ROOT,
-        )
+        return commands.ragline("clean", file, *options)
 
     with workdir.lock(made.folder):
         assert ragline("--dry-run").returncode == 75

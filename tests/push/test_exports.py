@@ -402,8 +402,9 @@ def test_what_onnx_cannot_serve_is_refused_by_the_option_s_name(exports, tmp_pat
     assert "expected a SavedModel" in refused(tmp_path)
     foreign = _save(tmp_path / "foreign", lambda x: {"y": x})
     assert "expected an encoder that ragline exported" in refused(foreign)
-    output = tmp_path / "no" / "encoder.onnx"
-    assert "No such file" in refused(exports["gestures"][0])
+    output = tmp_path / "file" / "encoder.onnx"
+    output.parent.write_text("mine")
+    assert "--output: expected a place to write to" in refused(exports["gestures"][0])
 
 
 def test_an_onnx_file_that_gives_other_embeddings_is_not_written(exports, tmp_path, monkeypatch):

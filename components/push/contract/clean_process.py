@@ -136,7 +136,7 @@ def _strange_ops(
     try:
         return look(model)
     except (OSError, ValueError) as error:
-        raise NoEncoderError(_line(error)) from error
+        raise NoEncoderError(f"no SavedModel that can be loaded: {_line(error)}") from error
 
 
 def _not_loaded(violations: Sequence[padding_contract.Violation]) -> dict[str, Any]:
