@@ -54,7 +54,7 @@ def test_it_ends_by_one_sentence_and_leaves_nothing(
     assert "Traceback" not in said
     assert list(runs.states(said)) == [] or stage not in runs.states(said)
     assert list(temporary.iterdir()) == []
-    assert [one for one in psutil.process_iter() if _is_below(one, str(temporary))] == []
+    assert [one for one in psutil.process_iter() if _is_below(one, f"{temporary}/")] == []
 
 
 def _is_below(process: psutil.Process, folder: str) -> bool:
