@@ -3,7 +3,7 @@
 from ragline.components.contract import exits
 
 
-class ToldError(Exception):
+class UserError(Exception):
     """Ends a command: its text is printed, without a traceback.
 
     Attributes:
@@ -13,13 +13,13 @@ class ToldError(Exception):
     exit_code = exits.DEFECT
 
 
-class UsageError(ToldError):
+class UsageError(UserError):
     """What was asked for cannot be done: an option, a configuration, a path."""
 
     exit_code = exits.BAD_CONFIG
 
 
-class BadDataError(ToldError):
+class BadDataError(UserError):
     """The data cannot be used, and the run stops.
 
     Attributes:

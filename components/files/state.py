@@ -15,7 +15,7 @@ from typing import Any
 
 import pydantic
 
-from ragline.components.contract.errors import ToldError
+from ragline.components.contract.errors import UserError
 from ragline.components.files import places
 from ragline.components.files.places import Place
 from ragline.components.files.storage import digest_of, standard, write_text
@@ -25,7 +25,7 @@ _log = logging.getLogger("ragline.state")
 _KEYS = {"ragline", "format", "sha256", "content"}
 
 
-class StateError(ToldError):
+class StateError(UserError):
     """A file that is no state file of the kind that is expected; says which, and why."""
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ragline.components.contract import exits
-from ragline.components.contract.errors import ToldError, UsageError
+from ragline.components.contract.errors import UsageError, UserError
 from ragline.pipeline.cli.arguments import parser
 from ragline.pipeline.runs import interrupts, terminal
 from ragline.pipeline.runs.terminal import say, show
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return COMMANDS[options.command](options)
-    except ToldError as error:
+    except UserError as error:
         say(str(error))
         return error.exit_code
     except OSError as error:

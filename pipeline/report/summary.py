@@ -18,7 +18,7 @@ from ragline.components.contract.artifacts import (
     VERDICT_FILE,
 )
 from ragline.components.contract.columns import SPLITS
-from ragline.components.contract.errors import BadDataError, ToldError
+from ragline.components.contract.errors import BadDataError, UserError
 from ragline.components.contract.masking import masked_mean_of
 from ragline.components.contract.signatures import (
     ABSOLUTE,
@@ -144,7 +144,7 @@ def comparison_row(stages: Mapping[str, Stage]) -> dict[str, Any]:
 
 def reason(failure: Exception | None) -> str:
     """Return why a run stopped, in one line; of a worker's traceback from Beam, the last line."""
-    if isinstance(failure, ToldError):
+    if isinstance(failure, UserError):
         return str(failure)
     lines = [line for line in str(failure).splitlines() if line.strip()] or [""]
     line = lines[-1 if lines[0].startswith("Traceback") else 0]

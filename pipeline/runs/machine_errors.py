@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator
 
 from ragline.components.contract import exits
-from ragline.components.contract.errors import ToldError
+from ragline.components.contract.errors import UserError
 
 _CAUSES = {
     errno.ENOSPC: r"No space left on device|database or disk is full",
@@ -33,13 +33,13 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _PATH = re.compile(r"(?<![\w/.])/[^\s'\";:,]+")
 
 
-class BusyError(ToldError):
+class BusyError(UserError):
     """Another process holds the work directory, or its database."""
 
     exit_code = exits.BUSY
 
 
-class TroubleError(ToldError):
+class TroubleError(UserError):
     """The machine stopped the run; one sentence says where and why."""
 
 

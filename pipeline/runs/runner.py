@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from ragline import schemas
 from ragline.components.contract.columns import Columns
-from ragline.components.contract.errors import BadDataError, ToldError
+from ragline.components.contract.errors import BadDataError, UserError
 from ragline.components.contract.redaction import redacted_data
 from ragline.components.files.storage import standard, write_bytes, write_json
 from ragline.components.push.release import ledger
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ragline.pipeline.cache.lineage import Stage
 
 
-class FailedError(ToldError):
+class FailedError(UserError):
     """A stage of a comparison failed; says why, and where the traceback is."""
 
 
@@ -142,7 +142,7 @@ def compare(config: Config, *, verbose: bool = False) -> list[dict[str, Any]]:
                 Watch(),
                 skip=("evaluate", "baselines", "verdict", "push"),
             )
-            if isinstance(failure, ToldError):
+            if isinstance(failure, UserError):
                 raise failure
             if failure is not None:
                 raise FailedError(

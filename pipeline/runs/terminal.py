@@ -11,11 +11,11 @@ import sys
 import typing
 from typing import TextIO
 
-from ragline.components.contract.errors import ToldError
+from ragline.components.contract.errors import UserError
 from ragline.components.contract.redaction import redacted
 
 
-class StdoutError(ToldError):
+class StdoutError(UserError):
     """The result of a command could not be written to stdout."""
 
 

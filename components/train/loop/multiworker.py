@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, NoReturn, cast
 
-from ragline.components.contract.errors import ToldError
+from ragline.components.contract.errors import UserError
 from ragline.components.files import state
 from ragline.components.files.state import StateError
 from ragline.components.train.loop.cluster import Cluster
@@ -28,7 +28,7 @@ _PAUSE = 0.5
 Report = Callable[[str], object]
 
 
-class LostWorkerError(ToldError):
+class LostWorkerError(UserError):
     """Says that training stopped because a worker was lost or never started."""
 
 
