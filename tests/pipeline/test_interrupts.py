@@ -1,12 +1,14 @@
 """Signals, in processes of their own: one sentence, the exit code, nobody and nothing left."""
 
 import ast
+import contextlib
 import os
 import pathlib
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import psutil
 import pytest
@@ -71,17 +73,28 @@ def _below(folder: pathlib.Path) -> list[psutil.Process]:
     return found
 
 
-def _start(code: str, folder: pathlib.Path) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
+@contextlib.contextmanager
+def _start(code: str, folder: pathlib.Path) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
         env=os.environ | {"TMPDIR": str(folder)},
-    )
-    assert process.stdout.readline() == "begun\n", process.communicate()
-    return process
+    ) as process:
+        try:
+            assert process.stdout.readline() == "begun\n", process.communicate()
+            yield process
+        finally:
+            process.kill()
+
+
+def _wait_for_orphan(folder: pathlib.Path) -> None:
+    """Until the process and its orphan are there; one that is just being started is neither."""
+    deadline = time.monotonic() + 20
+    while len(_below(folder)) != 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("work", _WORK)
@@ -94,7 +107,7 @@ def test_a_signal_ends_a_process_and_all_that_it_started(
 ):
     code = f"GRACE = {_GRACE[work]}\n{_BEGIN}{_WORK[work]}"
     with _start(code, tmp_path) as process:
-        assert len(_below(tmp_path)) == 2  # It, and the orphan.
+        _wait_for_orphan(tmp_path)
         for _ in range(presses):
             process.send_signal(signal.Signals[number])
             time.sleep(0.05)
