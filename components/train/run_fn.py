@@ -132,7 +132,7 @@ def _sums(
 ) -> dict[str, float]:
     """Return the sums of every metric over a split, by the exported model."""
 
-    @tf.function(input_signature=[batches.element_spec])
+    @tf.function(input_signature=[batches.element_spec], autograph=False)
     def sums_of_batch(batch: input_pipeline.Batch) -> dict[str, tf.Tensor]:
         embedding = autoencoder.encode(
             batch.values, batch.length, codes=batch.token_ids, weight=batch.sample_weight

@@ -112,11 +112,15 @@ def export(
             *(tf.TensorSpec(steps, _WORDS[one.kind], one.key) for one in columns.categories),
         ]
 
-    archive.add_endpoint(SERVING_DEFAULT, serve, [examples_spec])
-    archive.add_endpoint(ENCODE, encode, spec_of([None, None], LENGTH))
-    archive.add_endpoint(ENCODE_FLAT, encode_flat, spec_of([None], ROW_LENGTHS))
-    archive.add_endpoint(SCORE, score, spec_of([None, None], LENGTH))
-    archive.add_endpoint(EVALUATE, evaluate, [examples_spec])
+    for name, function, spec in (
+        (SERVING_DEFAULT, serve, [examples_spec]),
+        (ENCODE, encode, spec_of([None, None], LENGTH)),
+        (ENCODE_FLAT, encode_flat, spec_of([None], ROW_LENGTHS)),
+        (SCORE, score, spec_of([None, None], LENGTH)),
+        (EVALUATE, evaluate, [examples_spec]),
+    ):
+        # As in the trainer: nothing of it is Python's control flow over tensors.
+        archive.add_endpoint(name, tf.autograph.experimental.do_not_convert(function), spec)
     for directory, values in weights.items():
         model.set_weights(values)
         archive.write_out(str(directory), verbose=False)

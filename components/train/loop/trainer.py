@@ -184,7 +184,7 @@ class Trainer:
             stacked = [tf.identity(value)[tf.newaxis] for value in values]
             return tf.distribute.get_replica_context().all_gather(stacked, axis=0)
 
-        gathered = tf.function(lambda: self._strategy.run(gather))()
+        gathered = tf.function(lambda: self._strategy.run(gather), autograph=False)()
         ids, *weights = (self._strategy.experimental_local_results(value)[0] for value in gathered)
         if len(set(ids.numpy())) > 1:
             raise DisagreeError(
@@ -230,7 +230,8 @@ class Trainer:
                     for name, value in sums.items()
                 }
 
-            self._functions[key] = tf.function(step, input_signature=[spec])
+            # Nothing of ours branches on a tensor in Python: to translate it takes a third of a trace.
+            self._functions[key] = tf.function(step, input_signature=[spec], autograph=False)
         return self._functions[key]
 
     def _update_replica(self, batch: Batch) -> dict[str, tf.Tensor]:

@@ -93,7 +93,7 @@ class LinearPath(keras.Layer):
           seed: of the code's rotation.
         """
 
-        @tf.function(input_signature=[batches.element_spec])
+        @tf.function(input_signature=[batches.element_spec], autograph=False)
         def grid(batch: Batch) -> tf.Tensor:
             mask = masking.mask_of(batch.length, tf.shape(batch.values)[1])
             values = masking.select(mask, batch.values)

@@ -33,7 +33,7 @@ def measure_padding(
       share of the loss and of its absolute gradient with respect to the model's outputs.
     """
 
-    @tf.function(input_signature=[batches.element_spec])
+    @tf.function(input_signature=[batches.element_spec], autograph=False)
     def sums_of_batch(batch: Batch) -> dict[str, tf.Tensor]:
         sums = _sums(model, options, batch)
         return {name: tf.cast(value, tf.float64) for name, value in sums.items()}
