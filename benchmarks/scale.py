@@ -221,7 +221,9 @@ def sample(sequences: int, folder: pathlib.Path) -> Sample:
     with workdir.opened(config) as session:
         database = session.workdir / preflight.DATABASE
         compiled = tfx_run.compile_pipeline(
-            runner.pipeline_of(config, session.workdir, "a benchmark"),
+            runner.pipeline_of(
+                config, configuration.read_contract(config), session.workdir, "a benchmark"
+            ),
             session.run_id,
             cache_key.versions(),
         )

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import pydantic
+from tensorflow_metadata.proto.v0 import schema_pb2
 
 from ragline import schemas
 from ragline.components.contract.columns import TIME_DELTA, Columns
@@ -106,6 +107,25 @@ class Reading:
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """A configuration's schema and the file of rules beside it, read once.
+
+    Attributes:
+      file_name: name of the schema's file.
+      text: content of that file.
+      schema: what the text says.
+      columns: columns that the schema describes.
+      rules: rules that bless a model: those of the file beside the schema, or the defaults.
+    """
+
+    file_name: str
+    text: str
+    schema: schema_pb2.Schema
+    columns: Columns
+    rules: Rules
+
+
 _Table = typing.TypeVar("_Table")
 # Key that was renamed -> its name now.
 RENAMED = {"train.micro_batches": "train.gradient_accumulation_steps"}
@@ -143,7 +163,7 @@ def load(
         raise ConfigError(f"{path}: schema: {error}") from error
     if lines := [f"{path}: {line}" for line in _unfit(config, columns)]:
         raise ConfigError("\n".join(lines))
-    load_rules(config)
+    _read_rules(config, columns)
     return config
 
 
@@ -168,17 +188,34 @@ def absolute(path: str) -> str:
     return _absolute(path, pathlib.Path.cwd())
 
 
-def load_rules(config: Config) -> Rules:
-    """Reads what blesses a model: the file beside the schema, or the defaults.
+def read_contract(config: Config) -> Contract:
+    """Read what the schema and the file of rules beside it say now.
 
     Raises:
       ConfigError: one line a mistake, each with file, key, what was expected and received.
     """
+    try:
+        file = schemas.locate(config.schema)
+        text = file.read_text(encoding="utf-8-sig")
+        schema = schemas.parse(text, file)
+        columns = Columns.from_schema(schema)
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"schema: {error}") from error
+    return Contract(
+        file_name=file.name,
+        text=text,
+        schema=schema,
+        columns=columns,
+        rules=_read_rules(config, columns),
+    )
+
+
+def _read_rules(config: Config, columns: Columns) -> Rules:
+    """Read the file of rules beside the schema; the defaults where there is none."""
     path = schemas.verdict_file(config.schema)
     if path is None:
         return Rules()
     rules = _validate(path, _read(path), Rules)
-    columns = Columns.from_schema(schemas.load(config.schema))
     heads = [(head.name, HEAD_METRICS[head.type]) for head in config.heads]
     if lines := [f"{path}: {line}" for line in find_unknown_names(rules, columns, heads)]:
         raise ConfigError("\n".join(lines))

@@ -56,6 +56,19 @@ def load(name_or_path: str | os.PathLike[str]) -> schema_pb2.Schema:
     """
     path = locate(name_or_path)
     try:
-        return text_format.Parse(path.read_text(encoding="utf-8-sig"), schema_pb2.Schema())
-    except (text_format.ParseError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SchemaError(f"{path}: {error}") from error
+    return parse(text, path)
+
+
+def parse(text: str, path: pathlib.Path) -> schema_pb2.Schema:
+    """Parse the text of a schema's file.
+
+    Raises:
+      SchemaError: it is no Schema text; the message names file and line.
+    """
+    try:
+        return text_format.Parse(text, schema_pb2.Schema())
+    except text_format.ParseError as error:
         raise SchemaError(f"{path}: {error}") from error

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from ragline import schemas
 from ragline.components.contract.columns import SPLITS, Columns
 from ragline.components.evaluate.verdict.rules import Rules
 from ragline.components.files import places
@@ -20,7 +19,7 @@ from ragline.components.ingest.preview.preview_result import Preview
 from ragline.components.ingest.source.read_plan import find_files, list_files
 from ragline.components.train.data import batching
 from ragline.components.train.options import HeadOptions, TrainOptions
-from ragline.pipeline.config import Config, load_rules
+from ragline.pipeline.config import Config, Contract, read_contract
 
 # Two cores that train the demo's model (64 units, 6 features) see 100,000 valid steps a second, at
 # six floating-point operations a step and parameter, forwards and back.
@@ -87,13 +86,12 @@ def look(config: Config) -> Plan:
     Raises:
       BadDataError: what would stop a run before its first record.
     """
-    schema = schemas.load(config.schema)
-    columns = Columns.from_schema(schema)
-    found = sampling.take(config.input, columns)
+    contract = read_contract(config)
+    found = sampling.take(config.input, contract.columns)
     return Plan(
         found=found,
-        outlook=_outlook(found, columns, config),
-        stops=tuple(_stops(found, config, load_rules(config), schema)),
+        outlook=_outlook(found, contract.columns, config),
+        stops=tuple(_stops(found, config, contract)),
         notes=tuple(_notes(found, config)),
     )
 
@@ -152,7 +150,7 @@ def parameters(columns: Columns, options: TrainOptions, heads: Iterable[HeadOpti
     return encoder + decoder + code + outputs
 
 
-def _stops(found: Preview, config: Config, rules: Rules, schema: Any) -> Iterator[str]:
+def _stops(found: Preview, config: Config, contract: Contract) -> Iterator[str]:
     rejected = sum(found.reasons.values())
     if not found.read:
         yield "no_data: expected at least one record, the sample holds none"
@@ -172,11 +170,11 @@ def _stops(found: Preview, config: Config, rules: Rules, schema: Any) -> Iterato
                 f"it; {entities} {'entity falls' if entities == 1 else 'entities fall'} in the "
                 "other, and one entity always falls in one split"
             )
-    yield from _unlearnable(found, config, rules)
-    yield from _outside(found, schema)
+    yield from _unlearnable(found, config, contract.rules)
+    yield from _outside(found, contract.schema)
 
 
-def certain(config: Config) -> tuple[str, ...]:
+def certain(config: Config, contract: Contract) -> tuple[str, ...]:
     """What keeps a run's model from being blessed, or from learning at all, before it is trained.
 
     Only of an input that is small enough to be looked at whole; of another, nothing is certain, and
@@ -185,11 +183,11 @@ def certain(config: Config) -> tuple[str, ...]:
     every = list_files(find_files(config.input), config.input)
     if sum(places.size(file.path) for file in every) > sampling.SAMPLE_BYTES:
         return ()
-    found = sampling.take(config.input, Columns.from_schema(schemas.load(config.schema)))
+    found = sampling.take(config.input, contract.columns)
     rejected = sum(found.reasons.values())
     if found.share < 1.0 or rejected > config.quarantine.max_share * found.read:
         return ()
-    return tuple(_unlearnable(found, config, load_rules(config)))
+    return tuple(_unlearnable(found, config, contract.rules))
 
 
 def _unlearnable(found: Preview, config: Config, rules: Rules) -> Iterator[str]:

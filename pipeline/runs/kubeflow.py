@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ragline.pipeline.config import Config, ConfigError
+from ragline.pipeline.config import Config, ConfigError, read_contract
 from ragline.pipeline.runs import workdir
 
 _SPEC = "pipelineSpec"
@@ -49,7 +49,11 @@ def specification(config: Config, image: str) -> dict[str, Any]:
             config=kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(default_image=image),
             output_dir=folder,
             output_filename="job.json",
-        ).run(runner.pipeline_of(config, pathlib.Path(config.workdir), portable=False))
+        ).run(
+            runner.pipeline_of(
+                config, read_contract(config), pathlib.Path(config.workdir), portable=False
+            )
+        )
         job: dict[str, Any] = json.loads(pathlib.Path(folder, "job.json").read_text("utf-8"))
     if lines := list(dangling(job)):
         raise AssertionError("TFX compiled references to nothing: " + "; ".join(lines))

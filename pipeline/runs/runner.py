@@ -2,15 +2,12 @@
 
 import dataclasses
 import hashlib
-import json
 import logging
 import os
 import pathlib
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
-from ragline import schemas
-from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import BadDataError, UserError
 from ragline.components.contract.redaction import redacted_data
 from ragline.components.files.storage import standard, write_bytes, write_json
@@ -18,13 +15,14 @@ from ragline.components.push.release import ledger
 from ragline.components.runtime import progress
 from ragline.components.train.options import Padding, TuneOptions
 from ragline.pipeline.cache import cache_key
-from ragline.pipeline.config import Config, ConfigError, load_rules
+from ragline.pipeline.config import Config, ConfigError, Contract, read_contract
 from ragline.pipeline.report import comparison
 from ragline.pipeline.runs import machine_errors, preflight, spans, workdir
 from ragline.pipeline.runs.machine_errors import TroubleError
 from ragline.pipeline.runs.memory import Watch
 from ragline.pipeline.runs.workdir import LOG_FILE, SUMMARY_FILE, Session
 from ragline.pipeline.served import signature
+from ragline.pipeline.served.signature import Signature
 
 if TYPE_CHECKING:
     from ragline.components.evaluate.verdict.baseline_model import BaselineModel
@@ -67,25 +65,28 @@ def run(
         has no room.
       TroubleError: the machine stopped the run, and the summary could not be written either.
     """
-    changed = signature.check(config, new_signature)
+    contract = read_contract(config)
+    wanted = signature.configured(config, contract.columns)
+    signature_change = signature.check(wanted, pathlib.Path(config.workdir), new_signature)
     with workdir.opened(config, verbose=verbose) as session:
         config = dataclasses.replace(config, workdir=str(session.workdir))
         _prepare(config, session)
-        stamps, key = spans.stamps(config), spans.key_before(config)
+        stamps, key = spans.stamps(config.input), spans.key_before(config, contract)
         from ragline.components.contract.artifacts import SAMPLES_FILE
         from ragline.pipeline.report import html_page, summary
 
         seen = Watch()
         stages: Mapping[str, Stage] = {}
-        failure = None if force_bless_reason else _foreseen(config)
+        failure = None if force_bless_reason else _foreseen(config, contract)
         if failure is None:
             stages, failure = _execute(
                 config,
+                contract,
                 session,
                 session.run_id,
                 seen,
                 force_bless_reason=force_bless_reason,
-                changed=changed,
+                signature_change=signature_change,
             )
             failure = failure or _unserved(stages)
         found = summary.collect(stages, session.run_id, failure, seen.peaks)
@@ -97,7 +98,7 @@ def run(
             samples = stages["train"].read("model_run", SAMPLES_FILE) if "train" in stages else None
             html_page.write(session.folder, found, samples)
             # Of files that were touched meanwhile, nobody knows which content the key is of.
-            spans.record(config, found, key if spans.stamps(config) == stamps else "")
+            spans.record(config, found, key if spans.stamps(config.input) == stamps else "")
         except OSError:
             if isinstance(failure, TroubleError):
                 raise failure from None
@@ -126,7 +127,9 @@ def compare(config: Config, *, verbose: bool = False) -> list[dict[str, Any]]:
         ]
     except ValueError as error:
         raise ConfigError(f"train.{error}; compare trains every strategy") from error
-    signature.check_pipeline(config)
+    contract = read_contract(config)
+    wanted = signature.configured(config, contract.columns)
+    signature.check_pipeline(wanted, pathlib.Path(config.workdir))
     with workdir.opened(config, verbose=verbose) as session:
         config = dataclasses.replace(config, workdir=str(session.workdir))
         _prepare(config, session)
@@ -137,6 +140,7 @@ def compare(config: Config, *, verbose: bool = False) -> list[dict[str, Any]]:
             session.display.line(f"strategy {options.padding}")
             stages, failure = _execute(
                 dataclasses.replace(config, train=options, tune=TuneOptions()),
+                contract,
                 session,
                 f"{session.run_id}-{options.padding}",
                 Watch(),
@@ -166,12 +170,12 @@ def _prepare(config: Config, session: Session) -> None:
     ledger.next_version(session.workdir / workdir.SERVING)  # If there is none, now.
 
 
-def _foreseen(config: Config) -> Exception | None:
+def _foreseen(config: Config, contract: Contract) -> Exception | None:
     """What `ragline plan` would say stops this run, where that is certain in seconds."""
     from ragline.pipeline.onboard import plan
 
     try:
-        sentences = plan.certain(config)
+        sentences = plan.certain(config, contract)
     except (BadDataError, OSError, ValueError):  # The last of a store that Beam does not know.
         return None  # Ingest says it, and keeps what it has rejected.
     return BadDataError("insufficient_data", *sentences) if sentences else None
@@ -179,12 +183,13 @@ def _foreseen(config: Config) -> Exception | None:
 
 def _execute(
     config: Config,
+    contract: Contract,
     session: Session,
     run_id: str,
     seen: Watch,
     skip: Collection[str] = (),
     force_bless_reason: str = "",
-    changed: str = "",
+    signature_change: str = "",
 ) -> tuple[Mapping[str, "Stage"], Exception | None]:
     """Runs the stages under a run id; what they did, and what stopped them, if anything did."""
     # Late, because they take 10 to 25 seconds, and inside the log, because they chatter.
@@ -212,7 +217,7 @@ def _execute(
 
     try:
         compiled = tfx_run.compile_pipeline(
-            pipeline_of(config, session.workdir, force_bless_reason, changed),
+            pipeline_of(config, contract, session.workdir, force_bless_reason, signature_change),
             run_id,
             cache_key.versions(),
         )
@@ -245,30 +250,33 @@ def _trouble(error: Exception, folder: pathlib.Path) -> str | None:
 
 def pipeline_of(
     config: Config,
+    contract: Contract,
     folder: pathlib.Path,
     force_bless_reason: str = "",
-    changed: str = "",
+    signature_change: str = "",
     *,
     portable: bool = True,
 ) -> Any:
-    """The stages, wired, for a work directory in `folder`; reads the input files to name them.
+    """Wire the stages for a work directory; reads the input files for their digest.
 
     Args:
-      config: of the run.
+      config: the configuration of the run.
+      contract: the schema and the verdict's rules.
       folder: the work directory.
-      force_bless_reason: why to bless the model in any case; empty not to.
-      changed: the sentence on a new signature; empty if it is that of what is served.
-      portable: whether stages are given paths from the work directory, which they find by their
-        artifacts; without, absolute ones, for an engine that keeps artifacts elsewhere.
+      force_bless_reason: the reason to bless the model in any case; empty not to.
+      signature_change: the sentence on a new signature; empty if it is that of what is served.
+      portable: whether stages are given paths relative to the work directory, which they find by
+        their artifacts; without, absolute ones, for an engine that keeps artifacts elsewhere.
     """
     from ragline.components.ingest.source import read_plan
     from ragline.pipeline import dag
 
-    schema_file = _keep_by_content(schemas.locate(config.schema), folder / "schemas")
     stated = pathlib.Path() if portable else folder
+    serving = folder / workdir.SERVING
+    wanted = signature.configured(config, contract.columns)
     return dag.create_pipeline(
-        name=config.name,
-        paths=dag.WorkdirPaths(
+        config,
+        dag.WorkdirPaths(
             artifacts=folder / "artifacts",
             metadata=folder / preflight.DATABASE,
             checkpoints=stated / "checkpoints",
@@ -276,51 +284,41 @@ def pipeline_of(
             quarantine=stated / "quarantine",
             serving=stated / workdir.SERVING,
         ),
-        columns=Columns.from_schema(schemas.load(schema_file)),
-        schema_file=stated / schema_file.relative_to(folder),
-        ingest_options=json.dumps(
-            {
-                "input": dataclasses.asdict(config.input),
-                "quarantine": dataclasses.asdict(config.quarantine),
-            }
+        dag.RunFacts(
+            contract=contract,
+            schema_file=stated / _keep_schema(contract, folder).relative_to(folder),
+            source=cache_key.source(),
+            input_fingerprint=read_plan.fingerprint(config.input),
+            baseline_model=_baseline_model(wanted, serving, stated / workdir.SERVING),
+            serving_state=ledger.state(serving),
+            force_bless_reason=force_bless_reason,
+            new_signature=signature_change,
         ),
-        input_fingerprint=read_plan.fingerprint(config.input),
-        drift_options=json.dumps(dataclasses.asdict(config.drift)),
-        train_options=config.train,
-        tune_options=config.tune,
-        heads=config.heads,
-        rules=json.dumps(dataclasses.asdict(load_rules(config))),
-        baseline_model=_baseline_model(config, folder / workdir.SERVING, stated / workdir.SERVING),
-        state=ledger.state(folder / workdir.SERVING),
-        force_bless_reason=force_bless_reason,
-        new_signature=changed,
-        given_split=config.input.eval is not None,
-        push_options=config.push,
-        beam_arguments=config.beam.arguments,
     )
 
 
 def _baseline_model(
-    config: Config, serving: pathlib.Path, stated: pathlib.Path
+    wanted: Signature, serving: pathlib.Path, stated: pathlib.Path
 ) -> "BaselineModel | None":
-    """The newest version that the ledger knows, its path as a stage is given it.
+    """Describe the newest version that the ledger knows, with its path as a stage is given it.
 
-    Of no other is the model loaded.
+    No other version's model is loaded.
     """
     from ragline.components.evaluate.verdict import baseline_model
 
     version = ledger.newest(serving)
     if version is None:
         return None
-    unlike = signature.unlike(config, version.path)
+    unlike = signature.unlike(wanted, version.path)
     described = baseline_model.describe(version.number, version.path, unlike)
     return dataclasses.replace(described, path=str(stated / version.path.name))
 
 
-def _keep_by_content(file: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
-    """A copy whose path names its content, so that a cache that sees the path sees an edit."""
-    content = file.read_text(encoding="utf-8-sig").encode()
-    kept = folder / hashlib.sha256(content).hexdigest()[:16] / file.name
+def _keep_schema(contract: Contract, folder: pathlib.Path) -> pathlib.Path:
+    """Keep a copy of the schema under a path that names its content: TFX's cache sees the path."""
+    content = contract.text.encode()
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    kept = folder / "schemas" / digest / contract.file_name
     if not kept.is_file() or kept.read_bytes() != content:
         write_bytes(kept, content)
     return kept

@@ -21,7 +21,8 @@ from ragline.components.contract.errors import BadDataError
 from ragline.components.files import state
 from ragline.components.files.state import StateError
 from ragline.components.files.storage import digest_of
-from ragline.pipeline.config import Config, ConfigError, to_dict
+from ragline.components.ingest.options import InputOptions
+from ragline.pipeline.config import Config, ConfigError, Contract, read_contract, to_dict
 
 JOURNAL_FILE, _KIND = "spans.json", "journal of spans"
 _log = logging.getLogger("ragline.spans")
@@ -92,22 +93,21 @@ def configurations(config: Config, numbers: Sequence[int]) -> Iterator[Config]:
         yield dataclasses.replace(config, input=options)
 
 
-def key_of(config: Config) -> str:
-    """Digest of all that decides a run: its configuration, its files, its schema and our code.
+def key_of(config: Config, contract: Contract) -> str:
+    """Digest all that decides a run: its configuration, its files, its schema and our code.
 
     Raises:
       BadDataError: there are no such files.
     """
-    from ragline import schemas
     from ragline.components.ingest.source import read_plan
     from ragline.pipeline.cache import cache_key
 
     options = {key: value for key, value in to_dict(config).items() if key not in _ELSEWHERE}
-    files = [schemas.locate(config.schema), schemas.verdict_file(config.schema)]
     return digest_of(
         [
             repr(options),
-            *(file.read_text(encoding="utf-8") if file else "" for file in files),
+            contract.text,
+            repr(contract.rules),
             read_plan.fingerprint(config.input),
             cache_key.source(),
         ]
@@ -118,7 +118,7 @@ def key_of(config: Config) -> str:
 _ELSEWHERE = ("workdir", "beam", "keep")
 
 
-def key_before(config: Config) -> str:
+def key_before(config: Config, contract: Contract) -> str:
     """The key of a run over a span before it reads: what arrives while it works is not in it.
 
     Empty for a run without a span, and where there are no files: there is nothing not to repeat.
@@ -126,17 +126,17 @@ def key_before(config: Config) -> str:
     if config.input.span is None:
         return ""
     try:
-        return key_of(config)
+        return key_of(config, contract)
     except BadDataError:
         return ""
 
 
-def stamps(config: Config) -> dict[str, tuple[float, ...]]:
+def stamps(options: InputOptions) -> dict[str, tuple[float, ...]]:
     """What changes when a file of a span's run is touched, while it works say; empty as the key."""
     from ragline.components.ingest.source import read_plan
 
     try:
-        return {} if config.input.span is None else dict(read_plan.watch(config.input).stamps)
+        return {} if options.span is None else dict(read_plan.watch(options).stamps)
     except BadDataError:
         return {}
 
@@ -153,7 +153,7 @@ def done(config: Config) -> Entry | None:
         return None
     if of_span[-1].exit_code not in (exits.DONE, exits.NOT_BLESSED):
         return None
-    key = key_before(config)
+    key = key_before(config, read_contract(config))
     return of_span[-1] if key and of_span[-1].key == key else None
 
 

@@ -7,7 +7,6 @@ gives. Only the facts beside the newest version are read: no model is loaded, no
 import pathlib
 from dataclasses import dataclass
 
-from ragline import schemas
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.signatures import ENCODER_FILE
 from ragline.components.files.storage import read_json
@@ -57,9 +56,8 @@ class Signature:
         return ", ".join(parts)
 
 
-def configured(config: Config) -> Signature:
-    """Return the signature of what a configuration would push."""
-    columns = Columns.from_schema(schemas.load(config.schema))
+def configured(config: Config, columns: Columns) -> Signature:
+    """Return the signature of what a configuration and its schema's columns would push."""
     return Signature(
         pipeline=config.name,
         features=columns.names,
@@ -87,28 +85,36 @@ def stated(model: pathlib.Path) -> Signature | None:
         return None  # Damaged; what is to become of it, the ledger says.
 
 
-def check_pipeline(config: Config) -> None:
+def check_pipeline(wanted: Signature, folder: pathlib.Path) -> tuple[int, Signature] | None:
     """Turn another pipeline's work directory away.
+
+    Args:
+      wanted: the signature that a run would push.
+      folder: the work directory.
+
+    Returns:
+      The newest version that states its signature, and that signature; None if there is none.
 
     Raises:
       ConfigError: it serves another pipeline's encoder.
     """
-    served = _served(config)
-    if served is None or served[1].pipeline in (None, config.name):
-        return
-    number, signature = served
-    raise ConfigError(
-        f"workdir: {config.workdir} belongs to pipeline {signature.pipeline!r}, whose version "
-        f"{number} it serves ({signature}); expected that one, received pipeline {config.name!r} "
-        f"({configured(config)}); give it a work directory of its own (--workdir)"
-    )
+    served = _served(folder / workdir.SERVING)
+    if served is not None and served[1].pipeline not in (None, wanted.pipeline):
+        number, signature = served
+        raise ConfigError(
+            f"workdir: {folder} belongs to pipeline {signature.pipeline!r}, whose version "
+            f"{number} it serves ({signature}); expected that one, received pipeline "
+            f"{wanted.pipeline!r} ({wanted}); give it a work directory of its own (--workdir)"
+        )
+    return served
 
 
-def check(config: Config, why: str) -> str:
+def check(wanted: Signature, folder: pathlib.Path, why: str) -> str:
     """Turn away what would change the signature that is served, unless a person says why.
 
     Args:
-      config: of the run.
+      wanted: the signature that a run would push.
+      folder: its work directory.
       why: the reason that was given for a new signature; empty for none.
 
     Returns:
@@ -117,34 +123,32 @@ def check(config: Config, why: str) -> str:
     Raises:
       ConfigError: the work directory is another pipeline's, or no reason was given.
     """
-    check_pipeline(config)
-    served, wanted = _served(config), configured(config)
+    served = check_pipeline(wanted, folder)
     if served is None or not wanted.differs(served[1]):
         return ""
     number, signature = served
     if not why:
         of_whom = "" if signature.pipeline is None else f" of pipeline {signature.pipeline!r}"
         raise ConfigError(
-            f"workdir: {config.workdir} serves version {number}{of_whom}: expected its "
-            f"{signature}, received, of pipeline {config.name!r}, {wanted}; another pipeline needs "
-            "a work directory of its own (--workdir); if what this one takes or gives is to "
+            f"workdir: {folder} serves version {number}{of_whom}: expected its "
+            f"{signature}, received, of pipeline {wanted.pipeline!r}, {wanted}; another pipeline "
+            "needs a work directory of its own (--workdir); if what this one takes or gives is to "
             'change, say why: ragline run --new-signature "why"'
         )
     return f'new signature: "{why}" ({wanted}; version {number} has {signature})'
 
 
-def unlike(config: Config, model: pathlib.Path) -> str | None:
+def unlike(wanted: Signature, model: pathlib.Path) -> str | None:
     """Return why a pushed model cannot answer a configuration's records; None if it can."""
-    signature, wanted = stated(model), configured(config)
+    signature = stated(model)
     if signature is None or not (missing := wanted.lacks(signature)):
         return None
     return f"it takes {', '.join(missing)}, which the records do not have any more"
 
 
-def _served(config: Config) -> tuple[int, Signature] | None:
-    """The newest version that states its signature, whoever put it there."""
-    serving = pathlib.Path(config.workdir, workdir.SERVING)
+def _served(serving: pathlib.Path) -> tuple[int, Signature] | None:
+    """Return the newest version that states its signature, whoever put it there."""
     for number in reversed(ledger.numbers(serving)):
-        if (found := stated(serving / str(number))) is not None:
-            return number, found
+        if (signature := stated(serving / str(number))) is not None:
+            return number, signature
     return None

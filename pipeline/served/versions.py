@@ -7,7 +7,7 @@ from typing import Any
 
 from ragline.components.push.release import ledger, rollback
 from ragline.components.push.release.entries import Entry
-from ragline.pipeline.config import Config, ConfigError
+from ragline.pipeline.config import Config, ConfigError, read_contract
 from ragline.pipeline.runs import workdir
 from ragline.pipeline.served import signature
 
@@ -88,7 +88,8 @@ def roll_back(config: Config, *, why: str, to: int | None) -> tuple[dict[str, An
         raise ConfigError("--why: expected a sentence, received none")
     if not folder.is_dir():
         raise ConfigError(f"workdir: expected a folder that holds runs, received {folder}")
-    signature.check_pipeline(config)
+    wanted = signature.configured(config, read_contract(config).columns)
+    signature.check_pipeline(wanted, folder)
     with workdir.lock(folder):
         done = rollback.rollback(folder / workdir.SERVING, why=why, to=to, keep=config.push.keep)
     pushed = done.version and {"version": done.version.number, "path": str(done.version.path)}

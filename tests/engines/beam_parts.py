@@ -86,7 +86,9 @@ def _stages(
         database = session.workdir / preflight.DATABASE
         run_id = session.run_id
         compiled = tfx_run.compile_pipeline(
-            runner.pipeline_of(config, session.workdir, ""), run_id, cache_key.versions()
+            runner.pipeline_of(config, configuration.read_contract(config), session.workdir),
+            run_id,
+            cache_key.versions(),
         )
         reused = cache_guard.Reuse(
             database, artifact_manifests.Seals(session.workdir), config.name, run_id

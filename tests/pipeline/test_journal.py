@@ -48,11 +48,11 @@ def test_what_is_no_journal_is_not_believed_and_not_lost(config, tmp_path, caplo
 
 
 def test_a_file_that_is_touched_shows_in_the_stamps(config, tmp_path):
-    before = spans.stamps(config)
+    before = spans.stamps(config.input)
     assert list(before) == [str(tmp_path / "data-7.jsonl")]
-    assert spans.stamps(config) == before
+    assert spans.stamps(config.input) == before
     (tmp_path / "data-7.jsonl").write_text("x")
-    assert spans.stamps(config) != before
+    assert spans.stamps(config.input) != before
 
 
 @pytest.mark.parametrize("text", GARBAGE)

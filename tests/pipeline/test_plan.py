@@ -47,6 +47,10 @@ def _look(folder: pathlib.Path, *overrides: str, **replaced: Any) -> plan.Plan:
     return plan.look(dataclasses.replace(loaded, **replaced))
 
 
+def _certain(loaded: config.Config) -> tuple[str, ...]:
+    return plan.certain(loaded, config.read_contract(loaded))
+
+
 def test_nothing_is_wrong_with_the_demo(folder, capsys):
     assert main(["plan", str(folder / "c.toml")]) == exits.DONE
     text = capsys.readouterr().out
@@ -106,15 +110,15 @@ def test_a_head_must_know_its_classes(folder):
 def test_what_is_certain_stops_a_run_before_it_trains(folder):
     head = HeadOptions(name="g", column="label", type="classification", classes=("circle", "line"))
     loaded = config.load(folder / "c.toml")
-    assert plan.certain(loaded) == ()
-    [sentence] = plan.certain(dataclasses.replace(loaded, heads=(head,)))
+    assert _certain(loaded) == ()
+    [sentence] = _certain(dataclasses.replace(loaded, heads=(head,)))
     assert sentence.startswith("heads.0.classes: ")
     few = config.load(folder / "c.toml", ["input.eval_share=0.05"])
-    [sentence] = plan.certain(few)
+    [sentence] = _certain(few)
     assert "fewer than min_eval = 30; paste `eval_share = 0.15` below [input]" in sentence
-    assert plan.certain(config.load(folder / "c.toml", ["input.eval_share=0.15"])) == ()
+    assert _certain(config.load(folder / "c.toml", ["input.eval_share=0.15"])) == ()
     _write(folder, GESTURES[:20])
-    [sentence] = plan.certain(loaded)
+    [sentence] = _certain(loaded)
     assert "into gestures.verdict.toml beside the schema" in sentence
 
 
