@@ -41,7 +41,7 @@ from ragline.pipeline.bulk.encode_output import (
 from ragline.pipeline.cache import cache_key
 from ragline.pipeline.config import Config, ConfigError
 from ragline.pipeline.runs import machine_errors, workdir
-from ragline.pipeline.runs.machine_errors import TroubleError
+from ragline.pipeline.runs.machine_errors import MachineError
 
 _DIGEST = "digest"
 
@@ -164,7 +164,7 @@ def encode(request: Request, output: Place) -> dict[str, Any]:
       BadDataError: the input as a whole cannot be used; `output` is as it was.
       BusyError: another process encodes into `output`.
       ConfigError: `output` is no place for it.
-      TroubleError: the machine stopped it; called again, it goes on where it was.
+      MachineError: the machine stopped it; called again, it goes on where it was.
     """
     from ragline.components.ingest.source import read_plan
 
@@ -190,7 +190,7 @@ def encode(request: Request, output: Place) -> dict[str, Any]:
                     raise
                 logging.getLogger(__name__).exception("encode failed")
                 sentence = machine_errors.sentence(error, job.log.parent)
-                raise TroubleError(
+                raise MachineError(
                     sentence or f"failed: {error}; see {job.folder}/{LOG_FILE}"
                 ) from error
         place.publish(job)

@@ -75,7 +75,7 @@ def _add_run(commands: _Commands) -> None:
     )
     newest.add_argument(
         "--date",
-        type=_spans("of_date"),
+        type=_spans("parse_date"),
         metavar="DAY",
         dest="spans",
         help="the same by its date, such as 2026-11-20: span 20777, the days since 1970-01-01",

@@ -148,7 +148,7 @@ def _init(options: argparse.Namespace) -> int:
 def _plan(options: argparse.Namespace, config: "Config") -> int:
     from ragline.pipeline.onboard import plan, plan_text
 
-    found = plan.look(config)
+    found = plan.plan_run(config)
     show(
         json.dumps(plan_text.to_dict(found), indent=2) if options.json else plan_text.to_text(found)
     )
@@ -237,14 +237,14 @@ def _export(options: argparse.Namespace) -> int:
             f"export: expected {error.name}, which `pip install ragline[export]` brings"
         ) from error
     if not options.trust:
-        _look_at_operations(options.encoder)
+        _check_operations(options.encoder)
     with _writing(options.output):
         figure = write.onnx(options.encoder, options.output)
     say(f"{options.output}: in onnxruntime, at most {figure:.1e} from the SavedModel's embeddings")
     return exits.DONE
 
 
-def _look_at_operations(model: pathlib.Path) -> None:
+def _check_operations(model: pathlib.Path) -> None:
     """Refuses what is no export of ragline's, before anything of it is loaded."""
     from ragline.components.push.contract import graph
 

@@ -39,7 +39,7 @@ _MOST_SHARE = 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
+class TrainingEstimate:
     """What training would be, for the whole input, as far as a sample tells.
 
     Attributes:
@@ -75,12 +75,12 @@ class Plan:
     """
 
     found: Preview
-    outlook: Outlook | None
+    outlook: TrainingEstimate | None
     stops: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-def look(config: Config) -> Plan:
+def plan_run(config: Config) -> Plan:
     """Reads a sample, and says what a run would make of it.
 
     Raises:
@@ -90,13 +90,13 @@ def look(config: Config) -> Plan:
     found = sampling.take(config.input, contract.columns)
     return Plan(
         found=found,
-        outlook=_outlook(found, contract.columns, config),
+        outlook=_estimate_training(found, contract.columns, config),
         stops=tuple(_stops(found, config, contract)),
         notes=tuple(_notes(found, config)),
     )
 
 
-def _outlook(found: Preview, columns: Columns, config: Config) -> Outlook | None:
+def _estimate_training(found: Preview, columns: Columns, config: Config) -> TrainingEstimate | None:
     options = config.train
     train = found.lengths[found.split == SPLITS[0]]
     if not len(train):
@@ -113,7 +113,7 @@ def _outlook(found: Preview, columns: Columns, config: Config) -> Outlook | None
     held *= int(found.lengths.max())
     layers = options.layers * (1.5 if options.bidirectional else 1)
     trained = _BYTES_BEFORE + held * layers * options.units * _BYTES_A_STATE
-    return Outlook(
+    return TrainingEstimate(
         sequences={name: round(whole * int((found.split == name).sum())) for name in SPLITS},
         steps=round(steps),
         batches=batches,
@@ -174,7 +174,7 @@ def _stops(found: Preview, config: Config, contract: Contract) -> Iterator[str]:
     yield from _outside(found, contract.schema)
 
 
-def certain(config: Config, contract: Contract) -> tuple[str, ...]:
+def certain_stops(config: Config, contract: Contract) -> tuple[str, ...]:
     """What keeps a run's model from being blessed, or from learning at all, before it is trained.
 
     Only of an input that is small enough to be looked at whole; of another, nothing is certain, and

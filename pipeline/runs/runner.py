@@ -18,8 +18,8 @@ from ragline.pipeline.cache import cache_key
 from ragline.pipeline.config import Config, ConfigError, Contract, read_contract
 from ragline.pipeline.report import comparison
 from ragline.pipeline.runs import machine_errors, preflight, spans, workdir
-from ragline.pipeline.runs.machine_errors import TroubleError
-from ragline.pipeline.runs.memory import Watch
+from ragline.pipeline.runs.machine_errors import MachineError
+from ragline.pipeline.runs.memory import MemoryWatch
 from ragline.pipeline.runs.workdir import LOG_FILE, SUMMARY_FILE, Session
 from ragline.pipeline.served import signature
 from ragline.pipeline.served.signature import Signature
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ragline.pipeline.cache.lineage import Stage
 
 
-class FailedError(UserError):
+class StageFailedError(UserError):
     """A stage of a comparison failed; says why, and where the traceback is."""
 
 
@@ -63,7 +63,7 @@ def run(
       BusyError: another run holds the work directory; nothing was touched.
       ConfigError: the work directory is another pipeline's, or cannot be written to, or the disk
         has no room.
-      TroubleError: the machine stopped the run, and the summary could not be written either.
+      MachineError: the machine stopped the run, and the summary could not be written either.
     """
     contract = read_contract(config)
     wanted = signature.configured(config, contract.columns)
@@ -75,7 +75,7 @@ def run(
         from ragline.components.contract.artifacts import SAMPLES_FILE
         from ragline.pipeline.report import html_page, summary
 
-        seen = Watch()
+        seen = MemoryWatch()
         stages: Mapping[str, Stage] = {}
         failure = None if force_bless_reason else _foreseen(config, contract)
         if failure is None:
@@ -100,7 +100,7 @@ def run(
             # Of files that were touched meanwhile, nobody knows which content the key is of.
             spans.record(config, found, key if spans.stamps(config.input) == stamps else "")
         except OSError:
-            if isinstance(failure, TroubleError):
+            if isinstance(failure, MachineError):
                 raise failure from None
             raise
         return Outcome(summary=found, folder=session.folder)
@@ -119,7 +119,7 @@ def compare(config: Config, *, verbose: bool = False) -> list[dict[str, Any]]:
       BusyError: another run holds the work directory; nothing was touched.
       ConfigError: the work directory cannot be written to, or an option does not fit a strategy.
       BadDataError: the data cannot be used.
-      FailedError: a stage failed for another reason.
+      StageFailedError: a stage failed for another reason.
     """
     try:
         trainings = [
@@ -143,13 +143,13 @@ def compare(config: Config, *, verbose: bool = False) -> list[dict[str, Any]]:
                 contract,
                 session,
                 f"{session.run_id}-{options.padding}",
-                Watch(),
+                MemoryWatch(),
                 skip=("evaluate", "baselines", "verdict", "push"),
             )
             if isinstance(failure, UserError):
                 raise failure
             if failure is not None:
-                raise FailedError(
+                raise StageFailedError(
                     f"failed: {summary.reason(failure)}\n"
                     f"the traceback is in {session.folder / LOG_FILE}"
                 ) from failure
@@ -175,7 +175,7 @@ def _foreseen(config: Config, contract: Contract) -> Exception | None:
     from ragline.pipeline.onboard import plan
 
     try:
-        sentences = plan.certain(config, contract)
+        sentences = plan.certain_stops(config, contract)
     except (BadDataError, OSError, ValueError):  # The last of a store that Beam does not know.
         return None  # Ingest says it, and keeps what it has rejected.
     return BadDataError("insufficient_data", *sentences) if sentences else None
@@ -186,7 +186,7 @@ def _execute(
     contract: Contract,
     session: Session,
     run_id: str,
-    seen: Watch,
+    seen: MemoryWatch,
     skip: Collection[str] = (),
     force_bless_reason: str = "",
     signature_change: str = "",
@@ -199,8 +199,8 @@ def _execute(
 
     cores.prepare()
     database = session.workdir / preflight.DATABASE
-    reused = cache_guard.Reuse(
-        database, artifact_manifests.Seals(session.workdir), config.name, run_id
+    guard = cache_guard.CacheGuard(
+        database, artifact_manifests.ArtifactManifests(session.workdir), config.name, run_id
     )
 
     def stages() -> dict[str, lineage.Stage]:
@@ -222,25 +222,25 @@ def _execute(
             cache_key.versions(),
         )
         with seen.watching(), progress.told_to(session.display):
-            tfx_run.run(compiled, reused, skip=skip, on_start=say_start, on_end=say_end)
+            tfx_run.run(compiled, guard, skip=skip, on_start=say_start, on_end=say_end)
     except Exception as error:
         logging.getLogger("ragline").exception("the run failed")
         told = _trouble(error, session.workdir)
         try:
-            return stages(), TroubleError(told) if told else error
+            return stages(), MachineError(told) if told else error
         except Exception as unreadable:  # The machine's trouble is the database's, too.
-            return {}, TroubleError(told or f"{database}: {unreadable}")
+            return {}, MachineError(told or f"{database}: {unreadable}")
     return stages(), None
 
 
-def _unserved(stages: Mapping[str, "Stage"]) -> TroubleError | None:
+def _unserved(stages: Mapping[str, "Stage"]) -> MachineError | None:
     """Looks at the version that was pushed once more: what a run ends with is what is served."""
     from ragline.components.contract.artifacts import PUSH_FILE
     from ragline.pipeline.cache import cache_guard
 
     report = stages["push"].read("report", PUSH_FILE)
     told = cache_guard.unserved(pathlib.Path(stages["push"].outputs["report"]), report)
-    return TroubleError(told) if told else None
+    return MachineError(told) if told else None
 
 
 def _trouble(error: Exception, folder: pathlib.Path) -> str | None:

@@ -64,7 +64,7 @@ def parse(text: str) -> range:
     return numbers
 
 
-def of_date(text: str) -> range:
+def parse_date(text: str) -> range:
     """A date as the number of its span: the days since 1970-01-01.
 
     Raises:

@@ -65,7 +65,7 @@ def opened(config: Config, *, verbose: bool = False) -> Iterator[Session]:
       verbose: show the log in the terminal, too.
 
     Raises:
-      BusyError, ConfigError, ForeignError: as of `held`.
+      BusyError, ConfigError, ForeignFolderError: as of `held`.
     """
     with contextlib.ExitStack() as stack:
         workdir, journal = stack.enter_context(held(config))
@@ -89,7 +89,7 @@ def held(config: Config) -> Iterator[tuple[pathlib.Path, str]]:
     Raises:
       BusyError: another run holds it; nothing was touched.
       ConfigError: it cannot be made or written to.
-      ForeignError: it is somebody's, or another pipeline's; nothing was touched.
+      ForeignFolderError: it is somebody's, or another pipeline's; nothing was touched.
     """
     workdir = pathlib.Path(os.path.realpath(config.workdir))
     with contextlib.ExitStack() as stack:
@@ -143,7 +143,7 @@ def quiet(log: pathlib.Path, *, verbose: bool = False) -> Iterator[Display]:
     flush_or_drop()
     saved = [os.dup(1), os.dup(2)]
     with log.open("ab", buffering=0) as file, lossy(os.dup(2)) as terminal:
-        shown = display.of(terminal, plain=verbose)
+        shown = display.for_stream(terminal, plain=verbose)
         level = logging.getLogger().level
         others = _take_off_streams(logging.getLogger())
         handlers = _handlers(shown)

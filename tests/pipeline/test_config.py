@@ -267,12 +267,6 @@ def test_the_feature_that_ingest_fills_must_be_in_the_schema(tmp_path: pathlib.P
     assert load(_write(tmp_path, document | {"schema": "s.pbtxt"})).input.steps.time_delta
 
 
-@pytest.mark.parametrize("workdir", ["run[1]", "a?", "x/*"])
-def test_a_work_directory_is_no_pattern(tmp_path: pathlib.Path, workdir: str) -> None:
-    [mistake] = _mistakes(_write(tmp_path, _with("workdir", workdir)))
-    assert "workdir: expected a path without * ? [ ]" in mistake
-
-
 @pytest.mark.parametrize(
     ("options", "told"),
     [

@@ -38,7 +38,7 @@ def test_what_people_have_is_read(tmp_path, capsys, name):
     loaded = config.load(output)
     for key, value in expected.options.items():
         assert getattr(loaded.input, key) == value, key
-    found = plan.look(loaded).found
+    found = plan.plan_run(loaded).preview
     assert sum(found.reasons.values()) == expected.rejected, found.bad
     assert len(found.lengths) == expected.sequences
     assert tuple(column.name for column in found.columns) == expected.features
@@ -134,6 +134,6 @@ def test_a_reported_case_is_right(shared_cases, tmp_path, capsys, pattern):
         assert expected in said and "--output" not in said
         return
     assert done == exits.DONE, said
-    found = plan.look(config.load(tmp_path / "c.toml")).found
+    found = plan.plan_run(config.load(tmp_path / "c.toml")).preview
     assert (found.read, found.accepted) == (expected, expected), found.bad
     assert sum(column.is_constant for column in found.columns) == 0

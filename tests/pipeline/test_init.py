@@ -68,7 +68,7 @@ def test_a_folder_of_csvs_works_with_no_edit(tmp_path, monkeypatch, capsys):
     assert columns.names == ("ax", "temp")
     assert [feature.allow_missing for feature in columns.features] == [False, True]
     assert columns.context == {"label": "bytes"}
-    found = plan.look(loaded).found
+    found = plan.plan_run(loaded).preview
     assert (found.read, found.accepted) == (40, 40)
     assert found.columns[1].missing == 40
 
@@ -90,7 +90,7 @@ def test_a_file_is_a_sequence_where_no_column_names_one(tmp_path, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     assert main(["init", "--input", "*.csv"]) == exits.DONE
     assert "group_by '{FILE}': no column names a row's sequence" in capsys.readouterr().err
-    found = plan.look(config.load("ragline.toml", ["quarantine.max_share=0.1"])).found
+    found = plan.plan_run(config.load("ragline.toml", ["quarantine.max_share=0.1"])).preview
     assert (found.read, found.accepted) == (11, 10)
     assert [bad.code for bad in found.bad] == ["empty"]
 
@@ -236,7 +236,7 @@ def test_any_name_of_a_column_can_be_written(tmp_path, name):
     loaded = config.load(written.config)
     expected = ("ax",) if name == "length" else ("ax", name)
     assert Columns.from_schema(schemas.load(loaded.schema)).names == expected
-    assert plan.look(loaded).found.accepted == 40
+    assert plan.plan_run(loaded).preview.accepted == 40
 
 
 def _records(rows: Rows) -> list[dict[str, Any]]:
@@ -298,7 +298,7 @@ def test_every_format_works_with_no_edit(tmp_path, name):
     assert loaded.input.order_by == ("time:timestamp" if name == "log.xes" else "t")
     columns = Columns.from_schema(schemas.load(loaded.schema))
     assert (columns.names, columns.context) == (("ax",), {"label": "bytes"})
-    found = plan.look(loaded).found
+    found = plan.plan_run(loaded).preview
     assert (found.read, found.accepted) == (40, 40)
     assert sum(found.entities.values()) == 8
     assert found.context["label"] == {"circle": 24, "line": 16}
@@ -324,4 +324,4 @@ def test_the_archives_format_has_no_names(tmp_path, header, last, name):
     assert columns.names == ("feature_0", "feature_1")
     assert [feature.allow_missing for feature in columns.features] == [True, False]
     assert [*columns.context] == ([] if name is None else [name])
-    assert plan.look(loaded).found.accepted == 40
+    assert plan.plan_run(loaded).preview.accepted == 40

@@ -44,11 +44,11 @@ def _write(folder: pathlib.Path, records: list[Any]) -> None:
 
 def _look(folder: pathlib.Path, *overrides: str, **replaced: Any) -> plan.Plan:
     loaded = config.load(folder / "c.toml", overrides)
-    return plan.look(dataclasses.replace(loaded, **replaced))
+    return plan.plan_run(dataclasses.replace(loaded, **replaced))
 
 
 def _certain(loaded: config.Config) -> tuple[str, ...]:
-    return plan.certain(loaded, config.read_contract(loaded))
+    return plan.certain_stops(loaded, config.read_contract(loaded))
 
 
 def test_nothing_is_wrong_with_the_demo(folder, capsys):
@@ -135,7 +135,7 @@ def _table(folder: pathlib.Path, rows: str, **options: Any) -> plan.Plan:
     (folder / "data").mkdir(exist_ok=True)
     (folder / "data" / "a.csv").write_text(rows)
     assert main(["init", "--input", f"{folder}/data/a.csv", "--output", f"{folder}/t.toml"]) == 0
-    return plan.look(config.load(folder / "t.toml", [f"{k}={v}" for k, v in options.items()]))
+    return plan.plan_run(config.load(folder / "t.toml", [f"{k}={v}" for k, v in options.items()]))
 
 
 def test_equal_times_in_a_sequence_are_said(tmp_path):
