@@ -1,4 +1,4 @@
-"""Runs of the pipeline in a work directory: `run`, one of them, and `compare`, one a strategy."""
+"""Run the pipeline in a work directory: `run` once, `compare` once for each strategy."""
 
 import dataclasses
 import hashlib
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 
 
 class StageFailedError(UserError):
-    """A stage of a comparison failed; says why, and where the traceback is."""
+    """Says why a stage of a comparison failed, and where the traceback is."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a run ended.
+    """The outcome of a run.
 
     Attributes:
-      summary: what summary.json holds, the exit code among it.
-      folder: runs/<run id>, with summary.json, report.html, config.toml and log.txt.
+      summary: content of summary.json, the exit code among it.
+      folder: folder runs/<run id>, with summary.json, report.html, config.toml and log.txt.
     """
 
     summary: dict[str, Any]
@@ -49,15 +49,15 @@ class Outcome:
 def run(
     config: Config, force_bless_reason: str = "", new_signature: str = "", *, verbose: bool = False
 ) -> Outcome:
-    """Runs the pipeline once, from raw files to a pushed encoder or a sentence why not.
+    """Run the pipeline once, from raw files to a pushed encoder or a sentence why not.
 
     Args:
-      config: of the run.
-      force_bless_reason: why to bless the model in any case (evaluate/verdict/judgement.py); empty
-        not to.
-      new_signature: why the encoder may take or give something else than the one that is served;
+      config: configuration of the run.
+      force_bless_reason: reason to bless the model in any case (evaluate/verdict/judgement.py);
+        empty not to.
+      new_signature: reason why the encoder may have other inputs or outputs than the served one;
         empty if it may not.
-      verbose: show the log, too.
+      verbose: whether to show the log, too.
 
     Raises:
       BusyError: another run holds the work directory; nothing was touched.
@@ -73,9 +73,10 @@ def run(
         _prepare(config, session)
         stamps, key = spans.stamps(config.input), spans.key_before(config, contract)
         from ragline.components.contract.artifacts import SAMPLES_FILE
-        from ragline.pipeline.report import html_page, summary
+        from ragline.pipeline.report import html_page
+        from ragline.pipeline.report.summary import collect
 
-        seen = MemoryWatch()
+        memory = MemoryWatch()
         stages: Mapping[str, Stage] = {}
         failure = None if force_bless_reason else _foreseen(config, contract)
         if failure is None:
@@ -84,36 +85,36 @@ def run(
                 contract,
                 session,
                 session.run_id,
-                seen,
+                memory,
                 force_bless_reason=force_bless_reason,
                 signature_change=signature_change,
             )
             failure = failure or _unserved(stages)
-        found = summary.collect(stages, session.run_id, failure, seen.peaks)
-        found["comparison"] = comparison.read(session.workdir)
-        # So that what is printed, kept and shown is the same.
-        found = redacted_data(standard(found))
+        summary = collect(stages, session.run_id, failure, memory.peaks)
+        summary["comparison"] = comparison.read(session.workdir)
+        # Now, so that the printed, the kept and the shown summary are the same.
+        summary = redacted_data(standard(summary))
         try:
-            write_json(session.folder / SUMMARY_FILE, found)
+            write_json(session.folder / SUMMARY_FILE, summary)
             samples = stages["train"].read("model_run", SAMPLES_FILE) if "train" in stages else None
-            html_page.write(session.folder, found, samples)
-            # Of files that were touched meanwhile, nobody knows which content the key is of.
-            spans.record(config, found, key if spans.stamps(config.input) == stamps else "")
+            html_page.write(session.folder, summary, samples)
+            # If files were touched meanwhile, the key may be that of another content.
+            spans.record(config, summary, key if spans.stamps(config.input) == stamps else "")
         except OSError:
             if isinstance(failure, MachineError):
                 raise failure from None
             raise
-        return Outcome(summary=found, folder=session.folder)
+        return Outcome(summary=summary, folder=session.folder)
 
 
 def compare(config: Config, *, verbose: bool = False) -> list[dict[str, Any]]:
-    """Trains every strategy of `train.padding` on the same data and seed; pushes nothing.
+    """Train every strategy of `train.padding` on the same data and seed; push nothing.
 
-    What the strategies share, from ingest to transform, runs once and is cached. `tune` is left
-    out: the strategies are compared with the same options.
+    The stages from ingest to transform run once and are then cached. `tune` is left out: the
+    strategies are compared with the same options.
 
     Returns:
-      One row a strategy, also kept in the work directory, where the next report finds it.
+      One row a strategy; also kept in the work directory for the next run's report.
 
     Raises:
       BusyError: another run holds the work directory; nothing was touched.
@@ -159,25 +160,25 @@ def compare(config: Config, *, verbose: bool = False) -> list[dict[str, Any]]:
 
 
 def _prepare(config: Config, session: Session) -> None:
-    """Looks at the machine, and puts in order what an interrupted run left."""
+    """Check the machine, and recover from an interrupted run."""
     preflight.check(config)
     if config.train.strategy == "multi_worker":
-        # A process of its own trains, on the GPU of which this one would take all memory.
+        # Another process trains, and this one would take all memory of its GPU.
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     from ragline.pipeline.cache import recovery  # Late: it imports ML Metadata.
 
     recovery.recover(session.workdir, session.journal)
-    ledger.next_version(session.workdir / workdir.SERVING)  # If there is none, now.
+    ledger.next_version(session.workdir / workdir.SERVING)  # Fails now if no number is free.
 
 
 def _foreseen(config: Config, contract: Contract) -> Exception | None:
-    """What `ragline plan` would say stops this run, where that is certain in seconds."""
+    """Return what will certainly stop this run, as `ragline plan` finds it in seconds; or None."""
     from ragline.pipeline.onboard import plan
 
     try:
         sentences = plan.certain_stops(config, contract)
-    except (BadDataError, OSError, ValueError):  # The last of a store that Beam does not know.
-        return None  # Ingest says it, and keeps what it has rejected.
+    except (BadDataError, OSError, ValueError):  # A ValueError for a store that Beam does not know.
+        return None  # Ingest will say so, and keep the rejected records.
     return BadDataError("insufficient_data", *sentences) if sentences else None
 
 
@@ -186,13 +187,13 @@ def _execute(
     contract: Contract,
     session: Session,
     run_id: str,
-    seen: MemoryWatch,
+    memory: MemoryWatch,
     skip: Collection[str] = (),
     force_bless_reason: str = "",
     signature_change: str = "",
 ) -> tuple[Mapping[str, "Stage"], Exception | None]:
-    """Runs the stages under a run id; what they did, and what stopped them, if anything did."""
-    # Late, because they take 10 to 25 seconds, and inside the log, because they chatter.
+    """Run the stages under a run id; return what they did, and the error that stopped them."""
+    # Late, because these imports take 10 to 25 seconds; inside the log, because they print.
     from ragline.components.runtime import cores
     from ragline.pipeline.cache import artifact_manifests, cache_guard, lineage
     from ragline.pipeline.runs import tfx_run
@@ -207,13 +208,13 @@ def _execute(
         return lineage.stages(database, config.name, run_id)
 
     def say_start(place: int, total: int, stage: str) -> None:
-        seen.begin(stage)
+        memory.begin(stage)
         session.display.start(place, total, stage)
 
     def say_end(stage: str) -> None:
-        seen.end()
-        ended = stages()[stage]
-        session.display.end(ended.state, ended.seconds)
+        memory.end()
+        finished = stages()[stage]
+        session.display.end(finished.state, finished.seconds)
 
     try:
         compiled = tfx_run.compile_pipeline(
@@ -221,30 +222,30 @@ def _execute(
             run_id,
             cache_key.versions(),
         )
-        with seen.watching(), progress.told_to(session.display):
+        with memory.watching(), progress.told_to(session.display):
             tfx_run.run(compiled, guard, skip=skip, on_start=say_start, on_end=say_end)
     except Exception as error:
         logging.getLogger("ragline").exception("the run failed")
-        told = _trouble(error, session.workdir)
+        sentence = _machine_error(error, session.workdir)
         try:
-            return stages(), MachineError(told) if told else error
-        except Exception as unreadable:  # The machine's trouble is the database's, too.
-            return {}, MachineError(told or f"{database}: {unreadable}")
+            return stages(), MachineError(sentence) if sentence else error
+        except Exception as unreadable:  # The database suffers from the same error.
+            return {}, MachineError(sentence or f"{database}: {unreadable}")
     return stages(), None
 
 
 def _unserved(stages: Mapping[str, "Stage"]) -> MachineError | None:
-    """Looks at the version that was pushed once more: what a run ends with is what is served."""
+    """Check the pushed version once more, so that a run ends with what is served."""
     from ragline.components.contract.artifacts import PUSH_FILE
     from ragline.pipeline.cache import cache_guard
 
     report = stages["push"].read("report", PUSH_FILE)
-    told = cache_guard.unserved(pathlib.Path(stages["push"].outputs["report"]), report)
-    return MachineError(told) if told else None
+    sentence = cache_guard.unserved(pathlib.Path(stages["push"].outputs["report"]), report)
+    return MachineError(sentence) if sentence else None
 
 
-def _trouble(error: Exception, folder: pathlib.Path) -> str | None:
-    """The machine's trouble; what is wrong with the data is never taken for it."""
+def _machine_error(error: Exception, folder: pathlib.Path) -> str | None:
+    """Return the sentence on an error of the machine; None if it is another, or of the data."""
     return None if isinstance(error, BadDataError) else machine_errors.sentence(error, folder)
 
 

@@ -145,15 +145,15 @@ def test_nobody_need_listen_and_several_may():
 
 
 def test_memory_is_seen_by_stage():
-    seen = MemoryWatch()
-    with seen.watching():
-        seen.begin("small")
-        seen.end()
-        seen.begin("large")
+    memory = MemoryWatch()
+    with memory.watching():
+        memory.begin("small")
+        memory.end()
+        memory.begin("large")
         held = np.ones(25_000_000)
-        seen.end()
+        memory.end()
         del held
-    assert seen.peaks["large"] - seen.peaks["small"] > 150e6
+    assert memory.peaks["large"] - memory.peaks["small"] > 150e6
 
 
 SUMMARY = {
