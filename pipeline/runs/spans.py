@@ -176,7 +176,7 @@ def journal(config: Config) -> list[Entry]:
 
 
 def record(config: Config, summary: Mapping[str, Any], key: str) -> None:
-    """Add a run that has ended, with the key from before it, to the journal of its work directory."""
+    """Add a run that has ended, with the key from before it; the caller holds the folder."""
     if config.input.span is None:
         return
     entry = Entry(

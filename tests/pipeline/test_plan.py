@@ -63,18 +63,18 @@ def test_nothing_is_wrong_with_the_demo(folder, capsys):
 
 def test_the_numbers_are_those_of_the_data(folder, capsys):
     assert main(["plan", str(folder / "c.toml"), "--json"]) == exits.DONE
-    found = json.loads(capsys.readouterr().out)
+    planned = json.loads(capsys.readouterr().out)
     lengths = [len(record["features"]["ax"]) for record in GESTURES]
-    assert found["lengths"]["min"] == min(lengths) and found["lengths"]["max"] == max(lengths)
-    assert sum(found["length_buckets"].values()) == 300
-    assert sum(found["sequences"].values()) == 300
-    assert found["training"]["steps"] == sum(lengths)
+    assert planned["lengths"]["min"] == min(lengths) and planned["lengths"]["max"] == max(lengths)
+    assert sum(planned["length_buckets"].values()) == 300
+    assert sum(planned["sequences"].values()) == 300
+    assert planned["training"]["steps"] == sum(lengths)
     values = [v for record in GESTURES for v in record["features"]["heart_rate"]]
-    missing = {feature["name"]: feature["missing"] for feature in found["features"]}
+    missing = {feature["name"]: feature["missing"] for feature in planned["features"]}
     assert missing["heart_rate"] == pytest.approx(values.count(None) / len(values))
-    assert found["context"]["label"]["(none)"] == sum("label" not in r for r in GESTURES)
-    assert 0 < found["training"]["padding_waste"] < 1
-    assert found["stops"] == []
+    assert planned["context"]["label"]["(none)"] == sum("label" not in r for r in GESTURES)
+    assert 0 < planned["training"]["padding_waste"] < 1
+    assert planned["stops"] == []
 
 
 @pytest.mark.parametrize(
@@ -182,11 +182,11 @@ def test_words_from_the_data_cannot_steer_the_terminal(folder, capsys):
 
 @given(st.lists(st.integers(1, 5000), min_size=1, max_size=50))
 def test_the_histogram_counts_every_length_in_its_bucket(lengths):
-    found = plan_text.histogram(np.array(lengths))
+    counted = plan_text.histogram(np.array(lengths))
     for length in lengths:
-        assert found[length_bucket(length)] >= 1
-    assert sum(found.values()) == len(lengths)
-    assert next(iter(found.values())) and [*found.values()][-1]
+        assert counted[length_bucket(length)] >= 1
+    assert sum(counted.values()) == len(lengths)
+    assert next(iter(counted.values())) and [*counted.values()][-1]
 
 
 @pytest.mark.parametrize(
