@@ -180,7 +180,7 @@ def encode(request: Request, output: Place) -> dict[str, Any]:
             started = time.monotonic()
             shown.start(1, 1, "encode")
             try:
-                with progress.told_to(shown):
+                with progress.reporting_to(shown):
                     summary = {**redacted_data(_run(request, job, place)), _DIGEST: digest}
                 watched.check(summary["formats"])
                 write_json(f"{job.folder}/{SUMMARY_FILE}", summary)

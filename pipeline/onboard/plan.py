@@ -30,7 +30,7 @@ _OPERATIONS_A_PARAMETER = 6
 _SECONDS_AROUND = 60.0
 _SECONDS_A_MILLION_STEPS = 90.0
 # A batch of 32 sequences of 4,096 steps takes 400 MB of an LSTM of 64 units. TensorFlow and TFX
-# take 1 GB before the first stage, and 2.3 GB in the last, which calls the model in a child process.
+# take 1 GB before the first stage, and 2.3 GB in the last, which calls the model elsewhere.
 _BYTES_A_STATE = 48
 _BYTES_BEFORE = 1_000_000_000
 _BYTES_AROUND = 2_300_000_000

@@ -222,7 +222,7 @@ def _execute(
             run_id,
             cache_key.versions(),
         )
-        with memory.watching(), progress.told_to(session.display):
+        with memory.watching(), progress.reporting_to(session.display):
             tfx_run.run(compiled, guard, skip=skip, on_start=say_start, on_end=say_end)
     except Exception as error:
         logging.getLogger("ragline").exception("the run failed")

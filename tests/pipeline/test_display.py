@@ -31,14 +31,14 @@ def _record(level: int, text: str) -> logging.LogRecord:
 def _run(shown: display.Display) -> None:
     shown.line("run 1 in w")
     shown.start(1, 2, "ingest")
-    with progress.told_to(shown):
+    with progress.reporting_to(shown):
         progress.expect(4e6, "B")
         progress.advance(1e6)
         progress.advance(3e6)
     shown.note(_record(logging.WARNING, "one file is odd [bold]"))
     shown.end("ran", 3.04)
     shown.start(2, 2, "train")
-    with progress.told_to(shown):
+    with progress.reporting_to(shown):
         progress.expect(10, "batches", 5)
         progress.advance()
     shown.note(_record(logging.INFO, "epoch 1/2"))
@@ -135,7 +135,7 @@ def test_nobody_need_listen_and_several_may():
 
     one, two = Counter(), Counter()
     progress.advance()
-    with progress.told_to(one), progress.told_to(two):
+    with progress.reporting_to(one), progress.reporting_to(two):
         progress.expect(3, "files")
         thread = threading.Thread(target=progress.advance)
         thread.start()
