@@ -54,7 +54,7 @@ class _Worker(worker_handlers.SubprocessSdkWorkerHandler):
                 future.set(_failure(name))
 
     def _fail(self, request: Any) -> Any:
-        """Answer a request to a dead worker with a failure; the connection's end needs no answer."""
+        """Answer a request to a dead worker with a failure; its end needs no answer."""
         if request is worker_handlers.BeamFnControlServicer._DONE_MARKER:
             return None
         name = request.instruction_id

@@ -1,7 +1,7 @@
-"""What a work directory serves, held against what a configuration would push into it.
+"""Compare the signature that a work directory serves with the one a configuration would push.
 
-A work directory belongs to one pipeline, and whoever calls an encoder relies on what it takes and
-gives. Only the facts beside the newest version are read: no model is loaded, nothing is written.
+A work directory belongs to one pipeline, and callers of an encoder rely on its inputs and outputs.
+Only the facts beside the newest version are read: no model is loaded, nothing is written.
 """
 
 import pathlib
@@ -17,13 +17,13 @@ from ragline.pipeline.runs import workdir
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """What an encoder takes and gives.
+    """The inputs and outputs of an encoder.
 
     Attributes:
-      pipeline: its name; None of an encoder that does not state it.
-      features: their names, in order.
-      categories: name -> kind, in order.
-      embedding_size: E; None if it is not stated.
+      pipeline: name of the pipeline; None if the encoder does not state it.
+      features: names of the features, in order.
+      categories: name -> kind of the categories, in order.
+      embedding_size: E; None if the encoder does not state it.
     """
 
     pipeline: str | None
@@ -31,20 +31,20 @@ class Signature:
     categories: dict[str, str]
     embedding_size: int | None
 
-    def differs(self, other: "Signature") -> bool:
-        """Return whether a caller of one could not call the other; the name is not looked at."""
-        known = None not in (self.embedding_size, other.embedding_size)
+    def differs(self, served: "Signature") -> bool:
+        """Return whether a caller of the served encoder could not call this one."""
+        are_stated = None not in (self.embedding_size, served.embedding_size)
         return (
-            self.features != other.features
-            or [*self.categories.items()] != [*other.categories.items()]
-            or (known and self.embedding_size != other.embedding_size)
+            self.features != served.features
+            or [*self.categories.items()] != [*served.categories.items()]
+            or (are_stated and self.embedding_size != served.embedding_size)
         )
 
-    def lacks(self, other: "Signature") -> list[str]:
-        """Return the columns that another takes, and this one's records have not."""
-        missing = [name for name in other.features if name not in self.features]
+    def lacks(self, served: "Signature") -> list[str]:
+        """Return the columns that the served encoder takes and this one's records lack."""
+        missing = [name for name in served.features if name not in self.features]
         return missing + [
-            name for name, kind in other.categories.items() if self.categories.get(name) != kind
+            name for name, kind in served.categories.items() if self.categories.get(name) != kind
         ]
 
     def __str__(self) -> str:
@@ -66,8 +66,8 @@ def configured(config: Config, columns: Columns) -> Signature:
     )
 
 
-def stated(model: pathlib.Path) -> Signature | None:
-    """Return the signature that the facts beside a pushed model state; None if they do not."""
+def read(model: pathlib.Path) -> Signature | None:
+    """Return the signature that the facts beside a pushed model state; None if they state none."""
     try:
         facts = read_json(model / ENCODER_FILE)
         return Signature(
@@ -82,7 +82,7 @@ def stated(model: pathlib.Path) -> Signature | None:
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
-        return None  # Damaged; what is to become of it, the ledger says.
+        return None  # Damaged; the ledger deals with that.
 
 
 def check_pipeline(wanted: Signature, folder: pathlib.Path) -> tuple[int, Signature] | None:
@@ -140,7 +140,7 @@ def check(wanted: Signature, folder: pathlib.Path, why: str) -> str:
 
 def unlike(wanted: Signature, model: pathlib.Path) -> str | None:
     """Return why a pushed model cannot answer a configuration's records; None if it can."""
-    signature = stated(model)
+    signature = read(model)
     if signature is None or not (missing := wanted.lacks(signature)):
         return None
     return f"it takes {', '.join(missing)}, which the records do not have any more"
@@ -149,6 +149,6 @@ def unlike(wanted: Signature, model: pathlib.Path) -> str | None:
 def _served(serving: pathlib.Path) -> tuple[int, Signature] | None:
     """Return the newest version that states its signature, whoever put it there."""
     for number in reversed(ledger.numbers(serving)):
-        if (signature := stated(serving / str(number))) is not None:
+        if (signature := read(serving / str(number))) is not None:
             return number, signature
     return None
