@@ -1,4 +1,4 @@
-"""Which stage feeds which. Wiring only: no paths of its own, no environment, no flags."""
+"""Wire the stages into a TFX pipeline: no paths of its own, no environment, no flags."""
 
 import dataclasses
 import json
@@ -33,8 +33,8 @@ from ragline.pipeline.config import Config, Contract
 class WorkdirPaths:
     """The folders of a work directory that stages write into.
 
-    `artifacts` and `metadata` are absolute, the others as stages are given them: from the work
-    directory, so that TFX's cache, which sees them, holds wherever it stands.
+    `artifacts` and `metadata` are absolute. Stages are given the others, relative to the work
+    directory, because TFX's cache sees them, and must hold when the work directory moves.
     """
 
     artifacts: pathlib.Path
@@ -117,7 +117,7 @@ def create_pipeline(config: Config, paths: WorkdirPaths, facts: RunFacts) -> Pip
 
 
 def _ingest(config: Config, paths: WorkdirPaths, facts: RunFacts, schema: BaseChannel) -> Ingest:
-    """Raw files -> examples, and the account of what was read."""
+    """Wire raw files -> examples, and the ingest report."""
     options = {
         "input": dataclasses.asdict(config.input),
         "quarantine": dataclasses.asdict(config.quarantine),
@@ -133,7 +133,7 @@ def _ingest(config: Config, paths: WorkdirPaths, facts: RunFacts, schema: BaseCh
 def _validate(
     config: Config, facts: RunFacts, ingest: Ingest, schema: BaseChannel
 ) -> tuple[StatisticsGen, ExampleValidator, Gate]:
-    """Examples -> statistics -> anomalies, at which the gate stops the run."""
+    """Wire examples -> statistics -> anomalies, at which the gate stops the run."""
     statistics = StatisticsGen(examples=ingest.outputs["examples"], schema=schema).with_id(
         "statistics"
     )
@@ -150,7 +150,7 @@ def _validate(
 
 
 def _transform(facts: RunFacts, examples: BaseChannel, schema: BaseChannel) -> Transform:
-    """Examples -> standardised examples, and the graph that standardises."""
+    """Wire examples -> standardised examples, and the graph that standardises."""
     columns = facts.contract.columns
     return Transform(
         examples=examples,
@@ -171,7 +171,7 @@ def _transform(facts: RunFacts, examples: BaseChannel, schema: BaseChannel) -> T
 def _train(
     config: Config, paths: WorkdirPaths, facts: RunFacts, transform: Transform, schema: BaseChannel
 ) -> list[Tuner | Trainer]:
-    """Standardised examples -> a model; before it, if asked for, a search for its options."""
+    """Wire standardised examples -> a model; before it, if asked for, a search for options."""
     inputs = {
         "examples": transform.outputs["transformed_examples"],
         "transform_graph": transform.outputs["transform_graph"],
@@ -206,7 +206,7 @@ def _train(
 def _evaluate(
     config: Config, facts: RunFacts, examples: BaseChannel, train: Trainer, schema: BaseChannel
 ) -> Evaluator:
-    """Examples and the model -> its metrics, over all and by slice."""
+    """Wire examples and model -> metrics, over all sequences and by slice."""
     columns = facts.contract.columns
     return Evaluator(
         examples=examples,
@@ -231,7 +231,7 @@ def _judge(
     evaluate: Evaluator,
     schema: BaseChannel,
 ) -> tuple[Baselines, Verdict]:
-    """The model's metrics, beside those of the baselines -> whether it is blessed."""
+    """Wire the metrics of the model and of the baselines -> the verdict."""
     baselines = Baselines(
         model=train.outputs["model"],
         model_run=train.outputs["model_run"],
