@@ -42,8 +42,8 @@ def versions() -> str:
     imported = {name for file in _files(_PACKAGE) if file.suffix == ".py" for name in _names(file)}
     names = {name for package in imported for name in distributions.get(package, ())}
     names = names - {"ragline"} | {*_BY_TFX_ALONE}
-    stated = [f"{name} {importlib.metadata.version(name)}" for name in sorted(names)]
-    return ", ".join([f"python {platform.python_version()}", *stated])
+    name_and_version = [f"{name} {importlib.metadata.version(name)}" for name in sorted(names)]
+    return ", ".join([f"python {platform.python_version()}", *name_and_version])
 
 
 def _files(folder: pathlib.Path) -> list[pathlib.Path]:

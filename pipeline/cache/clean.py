@@ -154,9 +154,9 @@ def _unused(config: Config, folder: pathlib.Path) -> list[metadata_store_pb2.Art
     for context in store.get_contexts_by_type(_RUN):
         # A strategy of `compare` has a run of its own, `<run id>-<strategy>`.
         runs.setdefault("-".join(context.name.split("-")[:3]), []).append(context.id)
-    kept = {*sorted(runs)[-config.keep.artifacts :], *_served(folder / SERVING)}
+    kept_runs = {*sorted(runs)[-config.keep.artifacts :], *_served(folder / SERVING)}
     used: set[int] = set()
-    for run in kept & runs.keys():
+    for run in kept_runs & runs.keys():
         for context_id in runs[run]:
             executions = [e.id for e in store.get_executions_by_context(context_id)]
             events = store.get_events_by_execution_ids(executions) if executions else []

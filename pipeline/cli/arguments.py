@@ -20,7 +20,9 @@ def parser() -> argparse.ArgumentParser:
     )
     version = importlib.metadata.version("ragline")
     parser.add_argument("--version", action="version", version=f"ragline {version}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(
+        title="commands", dest="command", required=True, metavar="COMMAND"
+    )
 
     for add in (
         _add_run,
@@ -81,7 +83,6 @@ def _add_run(commands: _Commands) -> None:
         help="the same by its date, such as 2026-11-20: span 20777, the days since 1970-01-01",
     )
     _add_verbose(run)
-    run.set_defaults(command="run")
 
 
 def _add_init(commands: _Commands) -> None:
@@ -102,7 +103,6 @@ def _add_init(commands: _Commands) -> None:
         choices=["auto", "csv", "jsonl", "npz", "parquet", "ts", "xes"],
         help="format of the files, where names and first bytes do not show it",
     )
-    init.set_defaults(command="init")
 
 
 def _add_plan(commands: _Commands) -> None:
@@ -114,7 +114,6 @@ def _add_plan(commands: _Commands) -> None:
         "the run, or its model could not be blessed.",
     )
     _add_config(plan)
-    plan.set_defaults(command="plan")
 
 
 def _add_spans(commands: _Commands) -> None:
@@ -125,7 +124,6 @@ def _add_spans(commands: _Commands) -> None:
         "first.",
     )
     _add_config(spans)
-    spans.set_defaults(command="spans")
 
 
 def _add_compare(commands: _Commands) -> None:
@@ -137,7 +135,6 @@ def _add_compare(commands: _Commands) -> None:
     )
     _add_config(compare)
     _add_verbose(compare)
-    compare.set_defaults(command="compare")
 
 
 def _add_compile(commands: _Commands) -> None:
@@ -151,7 +148,6 @@ def _add_compile(commands: _Commands) -> None:
     compiled.add_argument(
         "--kubeflow", required=True, metavar="IMAGE", help="the image in which every stage runs"
     )
-    compiled.set_defaults(command="compile")
 
 
 def _add_check(commands: _Commands) -> None:
@@ -169,7 +165,6 @@ def _add_check(commands: _Commands) -> None:
         action="store_true",
         help="load it even if it has operations that reach out of it",
     )
-    check.set_defaults(command="check")
 
 
 def _add_versions(commands: _Commands) -> None:
@@ -179,7 +174,6 @@ def _add_versions(commands: _Commands) -> None:
         description="Prints the ledger of a work directory as a table (Markdown), newest first.",
     )
     _add_config(versions)
-    versions.set_defaults(command="versions")
 
 
 def _add_clean(commands: _Commands) -> None:
@@ -195,7 +189,6 @@ def _add_clean(commands: _Commands) -> None:
     clean.add_argument(
         "--dry-run", action="store_true", help="remove nothing; print what would be removed"
     )
-    clean.set_defaults(command="clean")
 
 
 def _add_rollback(commands: _Commands) -> None:
@@ -214,7 +207,6 @@ def _add_rollback(commands: _Commands) -> None:
     rollback.add_argument(
         "--why", required=True, metavar="TEXT", help="a sentence that the ledger keeps"
     )
-    rollback.set_defaults(command="rollback")
 
 
 def _add_encode(commands: _Commands) -> None:
@@ -232,7 +224,6 @@ def _add_encode(commands: _Commands) -> None:
     )
     encode.add_argument("--input", required=True, metavar="PATTERN", help="the raw files")
     encode.add_argument("--output", required=True, metavar="DIR", help="where the parts go")
-    encode.set_defaults(command="encode")
 
 
 def _add_export(commands: _Commands) -> None:
@@ -252,7 +243,6 @@ def _add_export(commands: _Commands) -> None:
         action="store_true",
         help="load it even if it has operations that ragline does not export",
     )
-    export.set_defaults(command="export")
 
 
 def _add_report(commands: _Commands) -> None:
@@ -271,7 +261,6 @@ def _add_report(commands: _Commands) -> None:
         metavar="FILE",
         help="a page with everything inside, to be sent; by default the run's own",
     )
-    report.set_defaults(command="report")
 
 
 def _add_worker(commands: _Commands) -> None:
@@ -283,7 +272,6 @@ def _add_worker(commands: _Commands) -> None:
         "machines and which of them this is. Writes nothing.",
     )
     _add_config(worker)
-    worker.set_defaults(command="worker")
 
 
 def _add_synth(commands: _Commands) -> None:
@@ -295,7 +283,6 @@ def _add_synth(commands: _Commands) -> None:
     synth.add_argument("--output", required=True, type=pathlib.Path, metavar="DIR")
     synth.add_argument("--sequences", type=_positive, default=2000, metavar="N")
     synth.add_argument("--seed", type=_not_negative, default=0, metavar="N")
-    synth.set_defaults(command="synth")
 
 
 def _add_config(

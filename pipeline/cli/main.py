@@ -99,7 +99,7 @@ def _run(options: argparse.Namespace, config: "Config") -> int:
     exit_code = exits.DONE
     for span_config in spans.configurations(config, options.spans):
         say(f"span {span_config.input.span}")
-        if entry := spans.done(span_config):
+        if entry := spans.entry_to_skip(span_config):
             say(f"done before, by run {entry.run_id}, and nothing has changed: left alone")
             exit_code = entry.exit_code
         else:

@@ -78,7 +78,7 @@ def run(
 
         memory = MemoryWatch()
         stages: Mapping[str, Stage] = {}
-        failure = None if force_bless_reason else _foreseen(config, contract)
+        failure = None if force_bless_reason else _certain_failure(config, contract)
         if failure is None:
             stages, failure = _execute(
                 config,
@@ -171,7 +171,7 @@ def _prepare(config: Config, session: Session) -> None:
     ledger.next_version(session.workdir / workdir.SERVING)  # Fails now if no number is free.
 
 
-def _foreseen(config: Config, contract: Contract) -> Exception | None:
+def _certain_failure(config: Config, contract: Contract) -> Exception | None:
     """Return what will certainly stop this run, as `ragline plan` finds it in seconds; or None."""
     from ragline.pipeline.onboard import plan
 
@@ -272,7 +272,8 @@ def pipeline_of(
     from ragline.components.ingest.source import read_plan
     from ragline.pipeline import dag
 
-    stated = pathlib.Path() if portable else folder
+    # The work directory as stages are given it.
+    given = pathlib.Path() if portable else folder
     serving = folder / workdir.SERVING
     wanted = signature.configured(config, contract.columns)
     return dag.create_pipeline(
@@ -280,17 +281,17 @@ def pipeline_of(
         dag.WorkdirPaths(
             artifacts=folder / "artifacts",
             metadata=folder / preflight.DATABASE,
-            checkpoints=stated / "checkpoints",
-            trials=stated / "trials",
-            quarantine=stated / "quarantine",
-            serving=stated / workdir.SERVING,
+            checkpoints=given / "checkpoints",
+            trials=given / "trials",
+            quarantine=given / "quarantine",
+            serving=given / workdir.SERVING,
         ),
         dag.RunFacts(
             contract=contract,
-            schema_file=stated / _keep_schema(contract, folder).relative_to(folder),
+            schema_file=given / _keep_schema(contract, folder).relative_to(folder),
             source=cache_key.source(),
             input_fingerprint=read_plan.fingerprint(config.input),
-            baseline_model=_baseline_model(wanted, serving, stated / workdir.SERVING),
+            baseline_model=_baseline_model(wanted, serving, given / workdir.SERVING),
             serving_state=ledger.state(serving),
             force_bless_reason=force_bless_reason,
             new_signature=signature_change,
@@ -299,7 +300,7 @@ def pipeline_of(
 
 
 def _baseline_model(
-    wanted: Signature, serving: pathlib.Path, stated: pathlib.Path
+    wanted: Signature, serving: pathlib.Path, given_serving: pathlib.Path
 ) -> "BaselineModel | None":
     """Describe the newest version that the ledger knows, with its path as a stage is given it.
 
@@ -312,14 +313,14 @@ def _baseline_model(
         return None
     unlike = signature.unlike(wanted, version.path)
     described = baseline_model.describe(version.number, version.path, unlike)
-    return dataclasses.replace(described, path=str(stated / version.path.name))
+    return dataclasses.replace(described, path=str(given_serving / version.path.name))
 
 
 def _keep_schema(contract: Contract, folder: pathlib.Path) -> pathlib.Path:
     """Keep a copy of the schema under a path that names its content: TFX's cache sees the path."""
     content = contract.text.encode()
     digest = hashlib.sha256(content).hexdigest()[:16]
-    kept = folder / "schemas" / digest / contract.file_name
-    if not kept.is_file() or kept.read_bytes() != content:
-        write_bytes(kept, content)
-    return kept
+    copy = folder / "schemas" / digest / contract.file_name
+    if not copy.is_file() or copy.read_bytes() != content:
+        write_bytes(copy, content)
+    return copy

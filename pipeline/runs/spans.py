@@ -140,7 +140,7 @@ def stamps(options: InputOptions) -> dict[str, tuple[float, ...]]:
         return {}
 
 
-def done(config: Config) -> Entry | None:
+def entry_to_skip(config: Config) -> Entry | None:
     """Return the entry of a span that need not run: nothing changed, and a newer span was run.
 
     Raises:

@@ -40,7 +40,7 @@ def test_what_is_no_journal_is_not_believed_and_not_lost(config, tmp_path, caplo
     (tmp_path / "spans.json").write_text(text)
     with caplog.at_level(logging.WARNING):
         assert spans.journal(config) == []
-        assert spans.done(config) is None
+        assert spans.entry_to_skip(config) is None
     assert caplog.messages[0].endswith("; no span counts as done")
     spans.record(config, SUMMARY, "key")
     assert len(spans.journal(config)) == 1
