@@ -58,8 +58,8 @@ def test_a_folder_of_csvs_works_with_no_edit(tmp_path, monkeypatch, capsys):
         (tmp_path / f"{part}.csv").write_text(_csv(rows[part * 160 : part * 160 + 160]))
     monkeypatch.chdir(tmp_path)
     assert main(["init", "--input", "*.csv"]) == exits.DONE
-    told = capsys.readouterr().err
-    assert "group_by 'wearer', 'recording': 'recording' starts again in each 'wearer'" in told
+    message = capsys.readouterr().err
+    assert "group_by 'wearer', 'recording': 'recording' starts again in each 'wearer'" in message
     loaded = config.load("ragline.toml")
     assert loaded.input.group_by == ("wearer", "recording")
     assert (loaded.input.order_by, loaded.input.entity) == ("t", "wearer")

@@ -228,8 +228,8 @@ def test_artifacts_are_where_the_work_directory_is_now(run, tmp_path, caplog):
         for _ in range(2):  # As after a kill.
             with caplog.at_level(logging.INFO, logger="ragline"):
                 recovery.recover(there, JOURNAL)
-        [told] = _told(caplog)
-        assert told == f"the work directory has moved: 1 artifacts are now in {there}/artifacts"
+        [message] = _told(caplog)
+        assert message == f"the work directory has moved: 1 artifacts are now in {there}/artifacts"
         store = lineage.connect(there / "metadata.sqlite")
         [after] = store.get_artifacts_by_id([artifact])
         assert after.uri == f"{there}/artifacts/ingest/output/1"

@@ -87,10 +87,10 @@ def test_another_signature_is_refused_and_nothing_is_touched(
     before = _tree(tmp_path)
     arguments = ["run", "examples/gestures.toml", "--workdir", str(tmp_path / "work")]
     assert main([*arguments, "--set", f"input.train={tmp_path}/data.jsonl"]) == 2
-    told = capsys.readouterr().err
-    assert "serves version 1" in told and '--new-signature "why"' in told
-    assert ", ".join(FEATURES) in told and "embedding of 32" in told
-    assert told.count("\n") == 1
+    message = capsys.readouterr().err
+    assert "serves version 1" in message and '--new-signature "why"' in message
+    assert ", ".join(FEATURES) in message and "embedding of 32" in message
+    assert message.count("\n") == 1
     assert _tree(tmp_path) == before
 
 
@@ -108,9 +108,9 @@ def test_another_pipeline_is_refused_in_any_case(why, load, tmp_path):
     before = _tree(tmp_path)
     with pytest.raises(ConfigError) as refused:
         runner.run(load(), new_signature=why)
-    told = str(refused.value)
-    assert "belongs to pipeline 'hospital'" in told and "features hr, spo2, rr" in told
-    assert "received pipeline 'gestures' (features ax, ay" in told
+    message = str(refused.value)
+    assert "belongs to pipeline 'hospital'" in message and "features hr, spo2, rr" in message
+    assert "received pipeline 'gestures' (features ax, ay" in message
     for command in (
         lambda: runner.compare(load()),
         lambda: versions.roll_back(load(), why="w", to=None),
