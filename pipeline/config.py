@@ -157,7 +157,7 @@ def load(
         raise ConfigError(f"{path}: schema: {error}") from error
     if lines := [f"{path}: {line}" for line in _unfit(config, columns)]:
         raise ConfigError("\n".join(lines))
-    _read_rules(config, columns)
+    _read_rules(config, columns, schemas.verdict_file(config.schema))
     return config
 
 
@@ -189,7 +189,7 @@ def read_contract(config: Config) -> Contract:
       ConfigError: one line a mistake, each with file, key, what was expected and received.
     """
     try:
-        file = schemas.locate(config.schema)
+        file, rules_file = schemas.locate(config.schema), schemas.verdict_file(config.schema)
         text = file.read_text(encoding="utf-8-sig")
         schema = schemas.parse(text, file)
         columns = Columns.from_schema(schema)
@@ -200,13 +200,12 @@ def read_contract(config: Config) -> Contract:
         text=text,
         schema=schema,
         columns=columns,
-        rules=_read_rules(config, columns),
+        rules=_read_rules(config, columns, rules_file),
     )
 
 
-def _read_rules(config: Config, columns: Columns) -> Rules:
+def _read_rules(config: Config, columns: Columns, path: pathlib.Path | None) -> Rules:
     """Read the file of rules beside the schema; the defaults where there is none."""
-    path = schemas.verdict_file(config.schema)
     if path is None:
         return Rules()
     rules = _validate(path, _read(path), Rules)

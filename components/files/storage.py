@@ -15,7 +15,6 @@ import re
 import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
-from types import TracebackType
 from typing import Any
 
 from ragline.components.files import places
@@ -94,12 +93,7 @@ class Staged:
     def __enter__(self) -> pathlib.Path:
         return self.file
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             if error is None:
                 self.publish()

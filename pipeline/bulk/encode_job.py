@@ -12,7 +12,6 @@ import collections
 import concurrent.futures
 import io
 from collections.abc import Iterable, Sequence
-from types import TracebackType
 from typing import Any, Self
 
 import apache_beam as beam
@@ -151,21 +150,16 @@ class EmbeddingSink:
         self._writer.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             if error is None:
                 self._start()
                 self._write_groups(0)
         except BaseException as failed:
-            self._writer.__exit__(type(failed), failed, failed.__traceback__)
+            self._writer.__exit__(None, failed, None)
             raise
         else:
-            self._writer.__exit__(kind, error, trace)
+            self._writer.__exit__(None, error, None)
         finally:
             self._threads.shutdown(cancel_futures=True)
 

@@ -8,7 +8,7 @@ The plain lines are for logs and for programs:
 
 import datetime
 import logging
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -26,8 +26,8 @@ _STATES = {"ran": "green", "cached": "cyan"}
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
-class Display(Protocol):
-    """Shows how far a run is."""
+class Display:
+    """Shows how far a run is; this one shows nothing."""
 
     def line(self, text: str) -> None:
         """Show a line that stays."""
@@ -58,7 +58,7 @@ def for_stream(terminal: TextIO, *, plain: bool = False) -> Display:
     return Live(Console(file=terminal, highlight=False))
 
 
-class Plain:
+class Plain(Display):
     """Shows lines, each written once."""
 
     def __init__(self, file: TextIO) -> None:
@@ -81,17 +81,8 @@ class Plain:
         """Write `ran, 3.0 s`."""
         self.line(f"        {state}, {seconds:.1f} s")
 
-    def expect(self, total: float, unit: str, done: float) -> None:
-        """Do nothing: a line that is written once shows no progress."""
 
-    def advance(self, number: float) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing: the file belongs to the caller."""
-
-
-class Live:
+class Live(Display):
     """Shows a line that changes while its stage works, and a line that stays once it is done."""
 
     def __init__(self, console: Console) -> None:
