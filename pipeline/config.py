@@ -152,12 +152,11 @@ def load(
     _fill_from_preset(document)
     config = _validate(path, document, Config)
     try:
-        columns = Columns.from_schema(schemas.load(config.schema))
+        columns = _read_contract(config).columns
     except (schemas.SchemaError, OSError) as error:
         raise ConfigError(f"{path}: schema: {error}") from error
     if lines := [f"{path}: {line}" for line in _unfit(config, columns)]:
         raise ConfigError("\n".join(lines))
-    _read_rules(config, columns, schemas.verdict_file(config.schema))
     return config
 
 
@@ -189,30 +188,23 @@ def read_contract(config: Config) -> Contract:
       ConfigError: one line a mistake, each with file, key, what was expected and received.
     """
     try:
-        file, rules_file = schemas.locate(config.schema), schemas.verdict_file(config.schema)
-        text = file.read_text(encoding="utf-8-sig")
-        schema = schemas.parse(text, file)
-        columns = Columns.from_schema(schema)
-    except (ValueError, OSError) as error:
+        return _read_contract(config)
+    except (schemas.SchemaError, OSError) as error:
         raise ConfigError(f"schema: {error}") from error
-    return Contract(
-        file_name=file.name,
-        text=text,
-        schema=schema,
-        columns=columns,
-        rules=_read_rules(config, columns, rules_file),
-    )
 
 
-def _read_rules(config: Config, columns: Columns, path: pathlib.Path | None) -> Rules:
-    """Read the file of rules beside the schema; the defaults where there is none."""
-    if path is None:
-        return Rules()
-    rules = _validate(path, _read(path), Rules)
-    heads = [(head.name, HEAD_METRICS[head.type]) for head in config.heads]
-    if lines := [f"{path}: {line}" for line in find_unknown_names(rules, columns, heads)]:
-        raise ConfigError("\n".join(lines))
-    return rules
+def _read_contract(config: Config) -> Contract:
+    file, rules_file = schemas.locate(config.schema), schemas.verdict_file(config.schema)
+    text, schema = schemas.read(file)
+    columns = Columns.from_schema(schema)
+    rules = Rules()
+    if rules_file is not None:
+        rules = _validate(rules_file, _read(rules_file), Rules)
+        heads = [(head.name, HEAD_METRICS[head.type]) for head in config.heads]
+        unknown = find_unknown_names(rules, columns, heads)
+        if lines := [f"{rules_file}: {line}" for line in unknown]:
+            raise ConfigError("\n".join(lines))
+    return Contract(file_name=file.name, text=text, schema=schema, columns=columns, rules=rules)
 
 
 def to_dict(config: Config) -> dict[str, Any]:

@@ -49,26 +49,18 @@ def verdict_file(name_or_path: str | os.PathLike[str]) -> pathlib.Path | None:
 
 
 def load(name_or_path: str | os.PathLike[str]) -> schema_pb2.Schema:
-    """Read a schema.
+    """Read a schema; see `read`."""
+    return read(locate(name_or_path))[1]
+
+
+def read(path: pathlib.Path) -> tuple[str, schema_pb2.Schema]:
+    """Read a schema's file: its text, and the schema.
 
     Raises:
-      SchemaError: if the file is not there or is no Schema text; the message names file and line.
+      SchemaError: the file is no Schema text; the message names file and line.
     """
-    path = locate(name_or_path)
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SchemaError(f"{path}: {error}") from error
-    return parse(text, path)
-
-
-def parse(text: str, path: pathlib.Path) -> schema_pb2.Schema:
-    """Parse the text of a schema's file.
-
-    Raises:
-      SchemaError: it is no Schema text; the message names file and line.
-    """
-    try:
-        return text_format.Parse(text, schema_pb2.Schema())
-    except text_format.ParseError as error:
+        return text, text_format.Parse(text, schema_pb2.Schema())
+    except (text_format.ParseError, UnicodeDecodeError) as error:
         raise SchemaError(f"{path}: {error}") from error
