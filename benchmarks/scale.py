@@ -221,14 +221,19 @@ def sample(sequences: int, folder: pathlib.Path) -> Sample:
     with workdir.opened(config) as session:
         database = session.workdir / preflight.DATABASE
         compiled = tfx_run.compile_pipeline(
-            runner.pipeline_of(config, session.workdir, "a benchmark"),
+            runner.pipeline_of(
+                config, configuration.read_contract(config), session.workdir, "a benchmark"
+            ),
             session.run_id,
             cache_key.versions(),
         )
-        reused = cache_guard.Reuse(
-            database, artifact_manifests.Seals(session.workdir), config.name, session.run_id
+        guard = cache_guard.CacheGuard(
+            database,
+            artifact_manifests.ArtifactManifests(session.workdir),
+            config.name,
+            session.run_id,
         )
-        tfx_run.run(compiled, reused, on_start=lambda *_: None, on_end=ended)
+        tfx_run.run(compiled, guard, on_start=lambda *_: None, on_end=ended)
         stages = lineage.stages(database, config.name, session.run_id)
     sizes = {
         name: _bytes(manifest(uri) for uri in stages[name].outputs.values()) for name in stages

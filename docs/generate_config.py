@@ -44,8 +44,8 @@ train = "data/*.jsonl"
 - Every mistake is refused before anything runs, with exit code 2 and one line: the file, the key,
   what was expected and what was received. Types are strict: `"5"` and `5.0` are no integers.
 - Exit codes of all commands are in the [README](../README.md#how-a-run-ends).
-- A run keeps the configuration as it was resolved, in `runs/<run id>/config.toml`, but for secrets,
-  of which it keeps `***` (reliability.md, Security).
+- A run keeps the resolved configuration in `runs/<run id>/config.toml`, with `***` for secrets
+  ([reliability.md](reliability.md), Security).
 - [ingest.md](ingest.md) has an example of `[input]` for each format, and the policies side by side.
 """
 
@@ -54,19 +54,19 @@ _VERDICT = """\
 
 # What blesses a model
 
-`schemas/<name>.verdict.toml` beside the schema, under its name, says so; without it, the defaults
-hold. Whatever stands in it, a model is blessed only if all its answers on the eval split are
-finite, if it reconstructs better than the training mean, if there are `min_eval` sequences, and if
-its normalised MSE is not worse than the newest blessed model's by more than
-`most_worse_than_newest`. The first model of all has nothing to be compared with, and its verdict
-says so. Every rule that does not hold is a sentence in the summary, the report and the log, such as
-`masked_mse 0.412 on length_bucket=8-15 is above 0.4`; exit code 4, and nothing is pushed.
+The rules are in `schemas/<name>.verdict.toml`, beside the schema; without that file, the defaults
+hold. In any case a model is blessed only if all its answers on the eval split are finite, if it
+reconstructs better than the training mean, if the split has `min_eval` sequences, and if its
+normalised MSE is not worse than the newest blessed model's by more than `most_worse_than_newest`.
+The first model has none to be compared with, and its verdict says so. Every rule that does not hold
+is a sentence in the summary, the report and the log, such as
+`masked_mse 0.412 on length_bucket=8-15 is above 0.4`; the run ends with 4 and pushes nothing.
 
 `ragline run CONFIG --force-bless "why"` blesses in any case, and keeps the reason with the verdict.
 It never passes a model with an answer that is not finite, nor one that fails the padding contract.
-`ragline run CONFIG --new-signature "why"` lets the model take or give something else than the one
-that is served. If that one takes columns that the records lack by now, the two are not compared,
-and the verdict says so.
+`ragline run CONFIG --new-signature "why"` lets the model have other inputs or outputs than the
+served one. If the served model takes columns that the records no longer have, the two are not
+compared, and the verdict says so.
 
 Metrics: `masked_mse`, `masked_mae`, `masked_rmse`, `normalised_mse`, `explained_variance`,
 `finite_share`; of each feature, `masked_mse/<feature>` and `variance/<feature>`; of each head,

@@ -1,13 +1,13 @@
 """Wire the stages into runs, and give them a command line.
 
-cli/        commands, and what a person sees in a terminal
+cli/        commands and their arguments
 runs/       runs in a work directory, and their spans
-served/     what a work directory serves: versions, signatures
-cache/      what a run takes from earlier ones
+served/     versions and signatures that a work directory serves
+cache/      results that a run takes from earlier runs
 report/     summary, plots, report.html
 onboard/    `init` and `plan`
 bulk/       `encode`
 demo/       the demo's data
-config.py   TOML -> frozen dataclasses, every mistake named
-dag.py      which stage feeds which (wiring only)
+config.py   the configuration: TOML -> frozen dataclasses
+dag.py      the wiring of the stages
 """

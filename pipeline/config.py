@@ -1,9 +1,9 @@
-"""TOML -> frozen dataclasses. Every mistake is refused, with its key, within a second.
+"""Read a TOML configuration into frozen dataclasses, and refuse every mistake, with its key.
 
-Nothing here imports TensorFlow, Beam or TFX. Types are checked by pydantic, strictly (no text is
-taken for a number); values by each dataclass itself, once the types of its table are right. A
-relative path in a file is relative to that file; one given on the command line, to the folder the
-command runs in.
+It takes a second at most: nothing here imports TensorFlow, Beam or TFX. Pydantic checks types,
+strictly (no text is taken for a number); each dataclass checks its values, once the types of its
+table are right. A relative path in a file is relative to that file, on the command line to the
+current folder.
 """
 
 import dataclasses
@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import pydantic
+from tensorflow_metadata.proto.v0 import schema_pb2
 
 from ragline import schemas
 from ragline.components.contract.columns import TIME_DELTA, Columns
@@ -33,7 +34,7 @@ from ragline.components.validate.options import DriftOptions
 
 
 class ConfigError(UsageError):
-    """A configuration that cannot be run."""
+    """Says why a configuration cannot be run."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,18 +42,18 @@ class Config:
     """A whole configuration.
 
     Attributes:
-      name: of the pipeline: letters, digits, `-` and `_`.
+      name: name of the pipeline: letters, digits, `-` and `_`.
       schema: name of a schema in `schemas/`, or the path of a .pbtxt file.
       workdir: local folder where a run keeps all that it writes.
-      input: the raw files.
-      quarantine: what becomes of records that cannot be used.
-      drift: how far the newest span may be from those before it.
-      train: the model and its training.
-      tune: the search for better options of training, before it.
+      input: raw files, and how they are read.
+      quarantine: limits on the records that cannot be used.
+      drift: limits on the drift of the newest span from those before it.
+      train: model and its training.
+      tune: search for better options of training, before it.
       heads: supervised outputs on the embedding, for sequences that have a label; none are needed.
-      push: the versions that are served.
-      keep: what of earlier runs `ragline clean` leaves.
-      beam: where the Beam parts run.
+      push: versions that are served.
+      keep: how much of earlier runs `ragline clean` leaves.
+      beam: engine that runs the Beam parts.
     """
 
     name: str
@@ -77,19 +78,13 @@ class Config:
             mistakes.append(f"name: expected letters, digits, '-' and '_', received {self.name!r}")
         if not self.workdir or "://" in self.workdir:
             mistakes.append(f"workdir: expected a local folder, received {self.workdir!r}")
-        elif wild := sorted({*self.workdir} & {*"*?[]"}):
-            # TFX and TensorFlow take its files by patterns, which would name those of others.
-            mistakes.append(
-                f"workdir: expected a path without * ? [ ], received {wild[0]!r} in "
-                f"{self.workdir!r}"
-            )
         names = [head.name for head in self.heads]
         if len(set(names)) < len(names):
             mistakes.append(f"heads: expected each name once, received {', '.join(names)}")
         mistakes += [
-            f"heads: the encoder would have two outputs {legal(name)!r}, of {other!r} and of "
+            f"heads: the encoder would have two outputs {legal(name)!r}, of {earlier!r} and of "
             f"{name!r}; expected names that differ in their letters and digits"
-            for name, other in collisions(names)
+            for name, earlier in collisions(names)
         ]
         if mistakes:
             raise ValueError("\n".join(mistakes))
@@ -97,7 +92,7 @@ class Config:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What of a configuration is about reading raw files; each table as in `Config`."""
+    """The tables of a configuration that are about reading raw files; see `Config`."""
 
     input: InputOptions
     quarantine: QuarantineOptions = dataclasses.field(default_factory=QuarantineOptions)
@@ -106,8 +101,27 @@ class Reading:
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """A configuration's schema and the file of rules beside it, read once.
+
+    Attributes:
+      file_name: name of the schema's file.
+      text: content of that file.
+      schema: what the text says.
+      columns: columns that the schema describes.
+      rules: rules that bless a model: those of the file beside the schema, or the defaults.
+    """
+
+    file_name: str
+    text: str
+    schema: schema_pb2.Schema
+    columns: Columns
+    rules: Rules
+
+
 _Table = typing.TypeVar("_Table")
-# Key that was renamed -> its name now.
+# Former name of a key -> its name now.
 RENAMED = {"train.micro_batches": "train.gradient_accumulation_steps"}
 _PATHS = (("workdir",), ("input", "train"), ("input", "eval"))
 
@@ -117,12 +131,12 @@ def load(
     overrides: Iterable[str] = (),
     workdir: str | None = None,
 ) -> Config:
-    """Reads a configuration.
+    """Read a configuration.
 
     Args:
-      path: a TOML file.
-      overrides: `key=value` each, such as `train.epochs=5`; the value is TOML, or text.
-      workdir: in place of the file's `workdir`.
+      path: path of a TOML file.
+      overrides: assignments, such as `train.epochs=5`; the value is TOML, or text.
+      workdir: work directory in place of the file's `workdir`.
 
     Raises:
       ConfigError: one line a mistake, each with file, key, what was expected and received.
@@ -130,63 +144,71 @@ def load(
     path = pathlib.Path(path)
     document = _read(path)
     _resolve_paths(document, path.resolve().parent)
-    given = _given(overrides)
+    overriding = _merge_all(overrides)
     if workdir is not None:
-        given["workdir"] = workdir
-    _resolve_paths(given, pathlib.Path.cwd())
-    _merge(document, given)
-    _fill(document)
+        overriding["workdir"] = workdir
+    _resolve_paths(overriding, pathlib.Path.cwd())
+    _merge(document, overriding)
+    _fill_from_preset(document)
     config = _validate(path, document, Config)
     try:
-        columns = Columns.from_schema(schemas.load(config.schema))
+        columns = _read_contract(config).columns
     except (schemas.SchemaError, OSError) as error:
         raise ConfigError(f"{path}: schema: {error}") from error
     if lines := [f"{path}: {line}" for line in _unfit(config, columns)]:
         raise ConfigError("\n".join(lines))
-    load_rules(config)
     return config
 
 
 def load_reading(pattern: str, overrides: Iterable[str] = ()) -> Reading:
-    """How to read raw files, without a file that says so.
+    """Return the options of reading raw files without a configuration.
 
     Args:
-      pattern: of the files.
-      overrides: `key=value` each, such as `input.format=csv`.
+      pattern: pattern of the files.
+      overrides: assignments, such as `input.format=csv`.
 
     Raises:
       ConfigError: one line a mistake, each with key, what was expected and received.
     """
-    document = _given(overrides)
+    document = _merge_all(overrides)
     _merge(document, {"input": {"train": pattern}})
     _resolve_paths(document, pathlib.Path.cwd())
     return _validate("--set", document, Reading)
 
 
 def absolute(path: str) -> str:
-    """A path or pattern as it is meant on the command line."""
+    """Return a path or pattern of the command line as an absolute one."""
     return _absolute(path, pathlib.Path.cwd())
 
 
-def load_rules(config: Config) -> Rules:
-    """Reads what blesses a model: the file beside the schema, or the defaults.
+def read_contract(config: Config) -> Contract:
+    """Read what the schema and the file of rules beside it say now.
 
     Raises:
       ConfigError: one line a mistake, each with file, key, what was expected and received.
     """
-    path = schemas.verdict_file(config.schema)
-    if path is None:
-        return Rules()
-    rules = _validate(path, _read(path), Rules)
-    columns = Columns.from_schema(schemas.load(config.schema))
-    heads = [(head.name, HEAD_METRICS[head.type]) for head in config.heads]
-    if lines := [f"{path}: {line}" for line in find_unknown_names(rules, columns, heads)]:
-        raise ConfigError("\n".join(lines))
-    return rules
+    try:
+        return _read_contract(config)
+    except (schemas.SchemaError, OSError) as error:
+        raise ConfigError(f"schema: {error}") from error
+
+
+def _read_contract(config: Config) -> Contract:
+    file, rules_file = schemas.locate(config.schema), schemas.verdict_file(config.schema)
+    text, schema = schemas.read(file)
+    columns = Columns.from_schema(schema)
+    rules = Rules()
+    if rules_file is not None:
+        rules = _validate(rules_file, _read(rules_file), Rules)
+        heads = [(head.name, HEAD_METRICS[head.type]) for head in config.heads]
+        unknown = find_unknown_names(rules, columns, heads)
+        if lines := [f"{rules_file}: {line}" for line in unknown]:
+            raise ConfigError("\n".join(lines))
+    return Contract(file_name=file.name, text=text, schema=schema, columns=columns, rules=rules)
 
 
 def to_dict(config: Config) -> dict[str, Any]:
-    """The configuration as plain data; what is None is left out, as TOML has no null."""
+    """Return the configuration as plain data, without None, since TOML has no null."""
 
     def plain(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         return {key: value for key, value in pairs if value is not None}
@@ -205,15 +227,15 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def _given(overrides: Iterable[str]) -> dict[str, Any]:
-    given: dict[str, Any] = {}
+def _merge_all(overrides: Iterable[str]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
     for override in overrides:
-        _merge(given, _assignment(override))
-    return given
+        _merge(merged, _assignment(override))
+    return merged
 
 
 def _assignment(override: str) -> dict[str, Any]:
-    """`train.epochs=5` as the tables it speaks of: `{"train": {"epochs": 5}}`."""
+    """Return `train.epochs=5` as tables: `{"train": {"epochs": 5}}`."""
     key, equals, text = override.partition("=")
     if not equals or not all(key.split(".")):
         raise ConfigError(f"--set: expected key=value, received {override!r}")
@@ -224,25 +246,25 @@ def _assignment(override: str) -> dict[str, Any]:
     if isinstance(value, datetime.date | datetime.time):  # No key takes one; a path may look so.
         value = text
     *tables, last = key.split(".")
-    found = {last: value}
+    tree = {last: value}
     for table in reversed(tables):
-        found = {table: found}
-    return found
+        tree = {table: tree}
+    return tree
 
 
-def _merge(document: dict[str, Any], given: Mapping[str, Any]) -> None:
-    for key, value in given.items():
+def _merge(document: dict[str, Any], overriding: Mapping[str, Any]) -> None:
+    for key, value in overriding.items():
         if isinstance(value, dict) and isinstance(document.get(key), dict):
             _merge(document[key], value)
         else:
             document[key] = value
 
 
-def _fill(document: dict[str, Any]) -> None:
-    """Puts the values of the preset where no other is given."""
+def _fill_from_preset(document: dict[str, Any]) -> None:
+    """Take the values of the preset for keys that are not given."""
     table = document.get("train")
     preset = table.get("preset") if isinstance(table, dict) else None
-    if isinstance(preset, str):  # Any other is a mistake, which is told with all others.
+    if isinstance(preset, str):  # Any other type is reported later, with all mistakes.
         document["train"] = PRESETS.get(preset, {}) | document["train"]
 
 
@@ -264,8 +286,8 @@ def _absolute(path: str, folder: pathlib.Path) -> str:
 
 def _validate(path: pathlib.Path | str, document: dict[str, Any], table: type[_Table]) -> _Table:
     try:
-        # As JSON, because only there does pydantic's strict mode take a list for a tuple.
-        # It has no dates, and no key takes one: a table stands in, which no key takes either.
+        # As JSON, because only there does pydantic's strict mode take a list for a tuple. JSON has
+        # no dates, and no key takes one: a table replaces it, which no key takes either.
         text = json.dumps(document, default=lambda date: {"date": str(date)})
         return pydantic.TypeAdapter(table).validate_json(text)
     except pydantic.ValidationError as error:
@@ -283,9 +305,9 @@ def _lines(mistake: Any, table: type) -> list[str]:
         case "unexpected_keyword_argument" if key in RENAMED:
             return [f"{key}: unknown key; it is named {RENAMED[key]} now"]
         case "unexpected_keyword_argument":
-            known = _keys_beside(mistake["loc"], table)
-            return [f"{key}: unknown key; expected one of {', '.join(known)}"]
-        case "value_error":  # From a __post_init__, which names its keys itself.
+            keys = _keys_beside(mistake["loc"], table)
+            return [f"{key}: unknown key; expected one of {', '.join(keys)}"]
+        case "value_error":  # From a __post_init__, whose message names the keys.
             prefix = f"{key}." if key else ""
             return [f"{prefix}{line}" for line in str(mistake["ctx"]["error"]).split("\n")]
         case "json_invalid":  # Text that is not Unicode, or tables that are too deep.
@@ -297,7 +319,7 @@ def _lines(mistake: Any, table: type) -> list[str]:
 
 
 def _unfit(config: Config, columns: Columns) -> Iterator[str]:
-    """What cannot be done with the columns of the schema."""
+    """Yield what the columns of the schema do not allow."""
     if config.input.steps.time_delta and TIME_DELTA not in columns.names:
         yield (
             f"input.steps.time_delta: expected a FLOAT feature {TIME_DELTA!r} with a ragged_tensor "
@@ -310,21 +332,21 @@ def _unfit(config: Config, columns: Columns) -> Iterator[str]:
             f"categories, received {names}"
         )
     for place, head in enumerate(config.heads):
-        known = [
+        learnable = [
             name
             for name, kind in columns.context.items()
             if head.type == "classification" or kind != "bytes"
         ]
-        if head.column not in known:
+        if head.column not in learnable:
             yield (
                 f"heads.{place}.column: expected a context column of the schema that a {head.type} "
-                f"can learn ({', '.join(known) or 'it has none'}), received {head.column!r}"
+                f"can learn ({', '.join(learnable) or 'it has none'}), received {head.column!r}"
             )
 
 
 def _keys_beside(location: tuple[str | int, ...], table: Any) -> list[str]:
     for part in location[:-1]:
-        if isinstance(part, int):  # A place in a list of tables.
+        if isinstance(part, int):  # An index in a list of tables.
             table = typing.get_args(table)[0]
         else:
             table = next(field.type for field in dataclasses.fields(table) if field.name == part)

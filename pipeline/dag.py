@@ -1,6 +1,7 @@
-"""Which stage feeds which. Wiring only: no paths of its own, no environment, no flags."""
+"""Wire the stages into a TFX pipeline: no paths of its own, no environment, no flags."""
 
 import dataclasses
+import json
 import pathlib
 
 # Each component from its own module: `tfx.v1` imports the cloud extensions too, in 6 seconds.
@@ -13,8 +14,8 @@ from tfx.components.tuner.component import Tuner
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2
+from tfx.types.channel import BaseChannel
 
-from ragline.components.contract.columns import Columns
 from ragline.components.evaluate.component import Baselines, Verdict
 from ragline.components.evaluate.metrics import eval_config as evaluate_config
 from ragline.components.evaluate.metrics import slices
@@ -22,20 +23,18 @@ from ragline.components.evaluate.metrics.formulas import HEAD_METRICS
 from ragline.components.evaluate.verdict.baseline_model import BaselineModel
 from ragline.components.ingest.component import Ingest
 from ragline.components.push.component import Push
-from ragline.components.push.options import PushOptions
-from ragline.components.train.options import HeadOptions, TrainOptions, TuneOptions
 from ragline.components.transform import vocabulary
 from ragline.components.validate.component import Gate
 from ragline.components.validate.schema import ImportSchema
-from ragline.pipeline.cache import cache_key
+from ragline.pipeline.config import Config, Contract
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class WorkdirPaths:
     """The folders of a work directory that stages write into.
 
-    `artifacts` and `metadata` are absolute, the others as stages are given them: from the work
-    directory, so that TFX's cache, which sees them, holds wherever it stands.
+    `artifacts` and `metadata` are absolute. Stages are given the others, relative to the work
+    directory, because TFX's cache sees them, and must hold when the work directory moves.
     """
 
     artifacts: pathlib.Path
@@ -46,73 +45,116 @@ class WorkdirPaths:
     serving: pathlib.Path
 
 
-def create_pipeline(
-    *,
-    name: str,
-    paths: WorkdirPaths,
-    columns: Columns,
-    schema_file: pathlib.Path,
-    ingest_options: str,
-    input_fingerprint: str,
-    drift_options: str,
-    train_options: TrainOptions,
-    tune_options: TuneOptions,
-    heads: tuple[HeadOptions, ...],
-    rules: str,
-    baseline_model: BaselineModel | None,
-    state: str,
-    force_bless_reason: str,
-    new_signature: str,
-    given_split: bool,
-    push_options: PushOptions,
-    beam_arguments: list[str],
-) -> Pipeline:
-    """Wires the stages, in the order in which data meets them.
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """What decides the stages' results beside the configuration, as it was when the run began.
+
+    Attributes:
+      contract: the schema and the verdict's rules.
+      schema_file: copy of the schema, as the stage is given it; its path must change when its
+        content does, since TFX's cache sees the path alone.
+      source: digest of ragline's source; a parameter of every stage of ours, for the cache.
+      input_fingerprint: digest of the raw files' content.
+      baseline_model: newest blessed model, which a candidate is compared with; None without one.
+      serving_state: digest of what is served, which decides whether the push is cached.
+      force_bless_reason: reason to bless the candidate in any case; empty not to.
+      new_signature: sentence on a signature that differs from the served one; empty if none does.
+    """
+
+    contract: Contract
+    schema_file: pathlib.Path
+    source: str
+    input_fingerprint: str
+    baseline_model: BaselineModel | None
+    serving_state: str
+    force_bless_reason: str
+    new_signature: str
+
+
+def create_pipeline(config: Config, paths: WorkdirPaths, facts: RunFacts) -> Pipeline:
+    """Wire the stages, in the order in which data meets them.
 
     Args:
-      name: of the pipeline.
+      config: the options of every stage.
       paths: the folders that stages write into.
-      columns: what the schema says.
-      schema_file: the schema; its path must change when its content does, since TFX's cache sees
-        the path alone.
-      ingest_options: the tables `input` and `quarantine` of the configuration, as JSON.
-      input_fingerprint: digest of the raw files' content.
-      drift_options: how far the newest span may drift, DriftOptions as JSON.
-      train_options: of the trainer.
-      tune_options: of the search before it; without trials there is none.
-      heads: supervised outputs on the code.
-      rules: what blesses a model, Rules as JSON.
-      baseline_model: the newest blessed model, which a candidate is compared with.
-      state: digest of what is served, which decides whether the push is taken from the cache.
-      force_bless_reason: why to bless the candidate in any case; empty not to.
-      new_signature: the sentence on a signature that is not that of what is served; empty if it is.
-      given_split: whether train and eval are given, not drawn by entity.
-      push_options: of the push.
-      beam_arguments: of every Beam pipeline.
+      facts: what else decides the stages' results.
     """
-    schema = ImportSchema(schema_file=str(schema_file)).with_id("schema")
-    ingest = Ingest(
-        schema=schema.outputs["schema"],
-        options=ingest_options,
-        quarantine=str(paths.quarantine),
-        fingerprint=f"{input_fingerprint} {cache_key.source()}",
-    ).with_id("ingest")
+    importer = ImportSchema(schema_file=str(facts.schema_file)).with_id("schema")
+    schema = importer.outputs["schema"]
+    ingest = _ingest(config, paths, facts, schema)
     examples = ingest.outputs["examples"]
-    statistics = StatisticsGen(examples=examples, schema=schema.outputs["schema"]).with_id(
+    statistics, anomalies, gate = _validate(config, facts, ingest, schema)
+    transform = _transform(facts, examples, schema)
+    transform.add_upstream_node(gate)
+    *searches, train = _train(config, paths, facts, transform, schema)
+    evaluate = _evaluate(config, facts, examples, train, schema)
+    baselines, verdict = _judge(config, facts, examples, transform, train, evaluate, schema)
+    push = Push(
+        model=train.outputs["model"],
+        blessing=verdict.outputs["blessing"],
+        verdict=verdict.outputs["verdict_report"],
+        examples=examples,
+        account=ingest.outputs["account"],
+        schema=schema,
+        serving=str(paths.serving),
+        keep=config.push.keep,
+        state=facts.serving_state,
+        source=facts.source,
+    ).with_id("push")
+    return Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=str(paths.artifacts),
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(
+            str(paths.metadata)
+        ),
+        components=[
+            importer, ingest, statistics, anomalies, gate, transform, *searches, train, evaluate,
+            baselines, verdict, push,
+        ],
+        enable_cache=True,
+        beam_pipeline_args=config.beam.arguments,
+    )  # fmt: skip
+
+
+def _ingest(config: Config, paths: WorkdirPaths, facts: RunFacts, schema: BaseChannel) -> Ingest:
+    """Wire raw files -> examples, and the ingest report."""
+    options = {
+        "input": dataclasses.asdict(config.input),
+        "quarantine": dataclasses.asdict(config.quarantine),
+    }
+    return Ingest(
+        schema=schema,
+        options=json.dumps(options),
+        quarantine=str(paths.quarantine),
+        fingerprint=f"{facts.input_fingerprint} {facts.source}",
+    ).with_id("ingest")
+
+
+def _validate(
+    config: Config, facts: RunFacts, ingest: Ingest, schema: BaseChannel
+) -> tuple[StatisticsGen, ExampleValidator, Gate]:
+    """Wire examples -> statistics -> anomalies, at which the gate stops the run."""
+    statistics = StatisticsGen(examples=ingest.outputs["examples"], schema=schema).with_id(
         "statistics"
     )
     anomalies = ExampleValidator(
-        statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
+        statistics=statistics.outputs["statistics"], schema=schema
     ).with_id("anomalies")
     gate = Gate(
         anomalies=anomalies.outputs["anomalies"],
         account=ingest.outputs["account"],
-        options=drift_options,
-        source=cache_key.source(),
+        options=json.dumps(dataclasses.asdict(config.drift)),
+        source=facts.source,
     ).with_id("gate")
-    transform = Transform(
+    return statistics, anomalies, gate
+
+
+def _transform(facts: RunFacts, examples: BaseChannel, schema: BaseChannel) -> Transform:
+    """Wire examples -> standardised examples, and the graph that standardises."""
+    columns = facts.contract.columns
+    return Transform(
         examples=examples,
-        schema=schema.outputs["schema"],
+        schema=schema,
         preprocessing_fn="ragline.components.transform.preprocessing.preprocessing_fn",
         custom_config={
             "features": list(columns.names),
@@ -120,91 +162,92 @@ def create_pipeline(
             "max_tokens": vocabulary.MAX_TOKENS,
             "context": list(columns.context),
             "allow_missing": columns.allow_missing,
-            "source": cache_key.source(),
+            "source": facts.source,
         },
         disable_statistics=True,
     ).with_id("transform")
-    transform.add_upstream_node(gate)
-    transformed = {
+
+
+def _train(
+    config: Config, paths: WorkdirPaths, facts: RunFacts, transform: Transform, schema: BaseChannel
+) -> list[Tuner | Trainer]:
+    """Wire standardised examples -> a model; before it, if asked for, a search for options."""
+    inputs = {
         "examples": transform.outputs["transformed_examples"],
         "transform_graph": transform.outputs["transform_graph"],
-        "schema": schema.outputs["schema"],
+        "schema": schema,
         "train_args": trainer_pb2.TrainArgs(),
         "eval_args": trainer_pb2.EvalArgs(),
     }
-    learned = {
-        "options": dataclasses.asdict(train_options),
-        "heads": [dataclasses.asdict(head) for head in heads],
-        "source": cache_key.source(),
+    options = {
+        "options": dataclasses.asdict(config.train),
+        "heads": [dataclasses.asdict(head) for head in config.heads],
+        "source": facts.source,
     }
     searches = []
-    if tune_options.trials:
+    if config.tune.trials:
         searches = [
             Tuner(
                 tuner_fn="ragline.components.train.tuner_fn.tuner_fn",
-                custom_config=learned
-                | {"tune": dataclasses.asdict(tune_options), "trials": str(paths.trials)},
-                **transformed,
+                custom_config=options
+                | {"tune": dataclasses.asdict(config.tune), "trials": str(paths.trials)},
+                **inputs,
             ).with_id("tune")
         ]
     train = Trainer(
         run_fn="ragline.components.train.run_fn.run_fn",
         hyperparameters=searches[0].outputs["best_hyperparameters"] if searches else None,
-        custom_config=learned | {"checkpoints": str(paths.checkpoints)},
-        **transformed,
+        custom_config=options | {"checkpoints": str(paths.checkpoints)},
+        **inputs,
     ).with_id("train")
-    evaluate = Evaluator(
+    return [*searches, train]
+
+
+def _evaluate(
+    config: Config, facts: RunFacts, examples: BaseChannel, train: Trainer, schema: BaseChannel
+) -> Evaluator:
+    """Wire examples and model -> metrics, over all sequences and by slice."""
+    columns = facts.contract.columns
+    return Evaluator(
         examples=examples,
         model=train.outputs["model"],
-        schema=schema.outputs["schema"],
+        schema=schema,
         eval_config=evaluate_config.eval_config(
             features=columns.names,
-            heads=[(head.name, HEAD_METRICS[head.type]) for head in heads],
+            heads=[(head.name, HEAD_METRICS[head.type]) for head in config.heads],
             categories=[category.name for category in columns.categories],
             slices=slices.columns_of(columns),
-            source=cache_key.source(),
+            source=facts.source,
         ),
     ).with_id("evaluate")
+
+
+def _judge(
+    config: Config,
+    facts: RunFacts,
+    examples: BaseChannel,
+    transform: Transform,
+    train: Trainer,
+    evaluate: Evaluator,
+    schema: BaseChannel,
+) -> tuple[Baselines, Verdict]:
+    """Wire the metrics of the model and of the baselines -> the verdict."""
     baselines = Baselines(
         model=train.outputs["model"],
         model_run=train.outputs["model_run"],
         examples=examples,
         transform_graph=transform.outputs["transform_graph"],
-        schema=schema.outputs["schema"],
-        baseline_model=baseline_model.to_json() if baseline_model else "",
-        given_split=int(given_split),
-        source=cache_key.source(),
+        schema=schema,
+        baseline_model=facts.baseline_model.to_json() if facts.baseline_model else "",
+        given_split=int(config.input.eval is not None),
+        source=facts.source,
     ).with_id("baselines")
     verdict = Verdict(
         evaluation=evaluate.outputs["evaluation"],
         baselines_report=baselines.outputs["report"],
-        rules=rules,
-        force_bless_reason=force_bless_reason,
-        new_signature=new_signature,
-        source=cache_key.source(),
+        rules=json.dumps(dataclasses.asdict(facts.contract.rules)),
+        force_bless_reason=facts.force_bless_reason,
+        new_signature=facts.new_signature,
+        source=facts.source,
     ).with_id("verdict")
-    push = Push(
-        model=train.outputs["model"],
-        blessing=verdict.outputs["blessing"],
-        verdict=verdict.outputs["verdict_report"],
-        examples=examples,
-        account=ingest.outputs["account"],
-        schema=schema.outputs["schema"],
-        serving=str(paths.serving),
-        keep=push_options.keep,
-        state=state,
-        source=cache_key.source(),
-    ).with_id("push")
-    return Pipeline(
-        pipeline_name=name,
-        pipeline_root=str(paths.artifacts),
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(
-            str(paths.metadata)
-        ),
-        components=[
-            schema, ingest, statistics, anomalies, gate, transform, *searches, train, evaluate,
-            baselines, verdict, push,
-        ],
-        enable_cache=True,
-        beam_pipeline_args=beam_arguments,
-    )  # fmt: skip
+    return baselines, verdict

@@ -1,6 +1,6 @@
-"""The curated contracts, as text: `<dataset>.pbtxt`, a TF Metadata Schema of the raw records.
+"""Find and read schemas: `<dataset>.pbtxt`, a TF Metadata Schema of the raw records.
 
-Beside it may stand `<dataset>.verdict.toml`, which says what blesses a model of such data
+`<dataset>.verdict.toml` beside it, if there is one, has the rules that bless a model of such data
 (components/evaluate/verdict/rules.py).
 
 A schema says which features a step has, in which order and unit, whether a value may be missing,
@@ -18,11 +18,11 @@ FOLDER = pathlib.Path(__file__).parent
 
 
 class SchemaError(ValueError):
-    """A schema that is not there, cannot be read, or lacks something."""
+    """Says why a schema cannot be used: it is missing, cannot be read, or is incomplete."""
 
 
 def locate(name_or_path: str | os.PathLike[str]) -> pathlib.Path:
-    """The file of a schema, given by its name here (`gestures`) or by a path.
+    """Return the file of a schema, given by its name here (`gestures`) or by a path.
 
     Raises:
       SchemaError: if there is no such file.
@@ -39,7 +39,7 @@ def locate(name_or_path: str | os.PathLike[str]) -> pathlib.Path:
 
 
 def verdict_file(name_or_path: str | os.PathLike[str]) -> pathlib.Path | None:
-    """The file beside a schema that says what blesses a model; None if there is none.
+    """Return the file of rules beside a schema; None if there is none.
 
     Raises:
       SchemaError: if there is no such schema.
@@ -49,13 +49,18 @@ def verdict_file(name_or_path: str | os.PathLike[str]) -> pathlib.Path | None:
 
 
 def load(name_or_path: str | os.PathLike[str]) -> schema_pb2.Schema:
-    """Reads a schema.
+    """Read a schema; see `read`."""
+    return read(locate(name_or_path))[1]
+
+
+def read(path: pathlib.Path) -> tuple[str, schema_pb2.Schema]:
+    """Read a schema's file: its text, and the schema.
 
     Raises:
-      SchemaError: if the file is not there or is no Schema text; the message names file and line.
+      SchemaError: the file is no Schema text; the message names file and line.
     """
-    path = locate(name_or_path)
     try:
-        return text_format.Parse(path.read_text(encoding="utf-8-sig"), schema_pb2.Schema())
+        text = path.read_text(encoding="utf-8-sig")
+        return text, text_format.Parse(text, schema_pb2.Schema())
     except (text_format.ParseError, UnicodeDecodeError) as error:
         raise SchemaError(f"{path}: {error}") from error

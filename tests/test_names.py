@@ -36,9 +36,9 @@ def test_a_legal_name_is_one_everywhere_and_stays_as_it_is(name):
 
 @given(st.lists(any_name, unique=True, max_size=8))
 def test_names_collide_where_their_legal_forms_are_one(names):
-    told = collisions(names)
-    assert len({legal(name) for name in names}) == len(names) - len(told)
-    assert all(legal(name) == legal(other) and name != other for name, other in told)
+    message = collisions(names)
+    assert len({legal(name) for name in names}) == len(names) - len(message)
+    assert all(legal(name) == legal(other) and name != other for name, other in message)
 
 
 @given(column=any_name, value=any_name)

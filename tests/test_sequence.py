@@ -165,7 +165,7 @@ def test_a_category_has_a_name_that_signatures_can_bear(name: str, key: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "sentence"),
     [
         (("values",), "'values': expected another name, since ragline's own records have"),
         (("row:lengths",), "'row:lengths': the encoder would have two inputs 'row_lengths'"),
@@ -174,9 +174,11 @@ def test_a_category_has_a_name_that_signatures_can_bear(name: str, key: str) -> 
         (("observed",), "'observed': expected another name, since ragline's own records have"),
     ],
 )
-def test_a_category_that_cannot_be_an_input_is_refused(names: tuple[str, ...], told: str) -> None:
+def test_a_category_that_cannot_be_an_input_is_refused(
+    names: tuple[str, ...], sentence: str
+) -> None:
     blocks = [f"name: '{name}' type: BYTES" for name in names]
-    with pytest.raises(SchemaError, match=f"^feature {told}"):
+    with pytest.raises(SchemaError, match=f"^feature {sentence}"):
         Columns.from_schema(_schema("name: 'x' type: FLOAT", *blocks, ragged=("x", *names)))
 
 

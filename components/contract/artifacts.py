@@ -1,37 +1,37 @@
-"""Artifact types of our own, and where the files in them stand. All others are TFX's.
+"""Define the artifact types that TFX lacks, and the names of the files in them.
 
-Kubeflow takes no type without a dot in its name, and none with properties of its own.
+Kubeflow refuses a type without a dot in its name, and a type with properties of its own.
 """
 
 from tfx.types.artifact import Artifact
 
 
 class IngestAccount(Artifact):
-    """`account.json`: records read, accepted, quarantined by reason; each shard's manifest."""
+    """Holds `account.json`: records read, accepted, quarantined; each shard's manifest."""
 
     TYPE_NAME = "ragline.IngestAccount"
 
 
 class GateReport(Artifact):
-    """`gate.json`: what the gate looked at. It exists only where the data may pass."""
+    """Holds `gate.json`: splits and drift; it exists only if the data passed the gate."""
 
     TYPE_NAME = "ragline.GateReport"
 
 
 class BaselinesReport(Artifact):
-    """`baselines.json`: what else reconstructs the eval split, and what the embedding is like."""
+    """Holds `baselines.json`: scores of the baselines, metrics of the embedding."""
 
     TYPE_NAME = "ragline.Baselines"
 
 
 class VerdictReport(Artifact):
-    """`verdict.json`: blessed or not, with reasons, metrics and baselines."""
+    """Holds `verdict.json`: blessed or not, with reasons, metrics and baselines."""
 
     TYPE_NAME = "ragline.Verdict"
 
 
 class PushReport(Artifact):
-    """`push.json`: the version and its path, or why nothing was pushed, and what else was done."""
+    """Holds `push.json`: the version and its path, or why nothing was pushed; and notes."""
 
     TYPE_NAME = "ragline.PushReport"
 

@@ -1,8 +1,8 @@
 """Feature keys, the columns of a data set and the shape letters.
 
 Shape letters, everywhere in ragline: B sequences, T steps, F features, E numbers of an embedding.
-A mask's True (or 1) means "counts". A step t of a sequence is *valid* when t < length; all else is
-padding, which exists only inside a batch. A value of a valid step is *observed* when it was
+True (or 1) in a mask means "counts". A step t of a sequence is *valid* when t < length; any other
+is padding, which exists only inside a batch. A value of a valid step is *observed* when it was
 measured; a missing one is NaN in records, and nowhere else does NaN have a meaning.
 
 This module is the only place where a key of a record is written out.
@@ -27,18 +27,18 @@ LENGTH_BUCKET = "length_bucket"
 MISSING_BUCKET = "missing_bucket"
 TIME = "time"
 BOOKKEEPING = (SEQUENCE_ID, ENTITY_ID, LENGTH, LENGTH_BUCKET, MISSING_BUCKET, TIME)
-# What a schema may leave out: it is written only where it is declared.
+# Keys that a schema may leave out: a record has them only where they are declared.
 _OPTIONAL = (MISSING_BUCKET, TIME)
 # A feature like any other, which ingest fills if asked to.
 TIME_DELTA = "time_delta"
 
-# Keys of the transformed record, beside `length`, the two ids, context, and the codes of each
+# Keys of the transformed record, beside `length`, the two ids, context, and the token ids of each
 # category under its own name.
 VALUES = "values"
 OBSERVED = "observed"
 
-# The code of a missing word. Those of words begin at 0, which is a code like any other.
-MISSING_CODE = -1
+# The token id of a missing token. Those of tokens begin at 0, which is an id like any other.
+MISSING_TOKEN_ID = -1
 
 SPLITS = ("train", "eval")
 
@@ -58,7 +58,7 @@ class Feature:
 
     Attributes:
       name: the column's name in records.
-      unit: as the schema's annotation `tag: "unit:..."` says; None if it says nothing.
+      unit: unit that the schema's annotation `tag: "unit:..."` states; None without one.
       allow_missing: whether a value may be NaN; False where the schema has `disallow_nan`.
     """
 
@@ -72,11 +72,11 @@ CategoryKind = Literal["bytes", "int"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Category:
-    """One word or code of many at every step, such as an activity; codes are names, not numbers.
+    """One word or id at every step, such as an activity; an id is a name, not a number.
 
     Attributes:
       name: the column's name in records.
-      kind: `bytes`, where an empty text is a missing value, or `int`, where none can be missing.
+      kind: kind of its values: `bytes`, where an empty text is missing, or `int`, never missing.
     """
 
     name: str
@@ -84,28 +84,28 @@ class Category:
 
     @property
     def allow_missing(self) -> bool:
-        """Whether a step may lack its word."""
+        """Return whether a step may lack its token."""
         return self.kind == "bytes"
 
     @property
     def key(self) -> str:
-        """The name as the inputs of signatures can bear it: `concept_name` of `concept:name`."""
+        """Return the name of its input in signatures: `concept_name` for `concept:name`."""
         return legal(self.name)
 
     @property
     def vocabulary(self) -> str:
-        """The file of its words, one a line in the order of their codes, among a model's assets."""
+        """Return the file of its tokens in a model's assets: a line each, by token id."""
         return f"vocabulary_{self.key}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """What a schema says of a data set: its features in order, and its context columns.
+    """The columns that a schema declares: features in order, categories and context.
 
     Attributes:
       features: the F features, in the schema's order, which is the order of `values` [B, T, F].
       context: name -> kind of the columns that hold one optional value a sequence.
-      categories: the C columns of words or codes, in the schema's order.
+      categories: the C columns of words or ids, in the schema's order.
       has_time: whether records carry `time`, nanoseconds since the sequence's first step.
       has_missing_bucket: whether records carry `missing_bucket`, by which metrics are sliced.
     """
@@ -118,20 +118,20 @@ class Columns:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The F feature names, in order."""
+        """Return the F feature names, in order."""
         return tuple(feature.name for feature in self.features)
 
     @property
     def allow_missing(self) -> bool:
-        """Whether any value can be missing: only then do records carry `observed`."""
+        """Return whether any value can be missing: only then do records carry `observed`."""
         return any(feature.allow_missing for feature in self.features)
 
     @classmethod
     def from_schema(cls, schema: schema_pb2.Schema) -> "Columns":
-        """Reads the columns off a schema of raw records.
+        """Read the columns from a schema of raw records.
 
-        Of the columns with a ragged tensor representation, a FLOAT one is a feature of the steps, a
-        BYTES or INT one a category; what is neither that nor bookkeeping is context.
+        A FLOAT column with a ragged tensor representation is a feature, a BYTES or INT column with
+        one a category; any other column that is not bookkeeping is context.
 
         Raises:
           SchemaError: if the schema has no features, lacks bookkeeping, has an unknown type, or
@@ -140,8 +140,8 @@ class Columns:
         groups = schema.tensor_representation_group
         ragged = {
             name
-            for name, shown in (groups[""].tensor_representation.items() if "" in groups else ())
-            if shown.HasField("ragged_tensor")
+            for name, form in (groups[""].tensor_representation.items() if "" in groups else ())
+            if form.HasField("ragged_tensor")
         }
         declared = collections.Counter(feature.name for feature in schema.feature)
         if twice := [name for name, times in declared.items() if times > 1]:
@@ -188,11 +188,11 @@ class Columns:
 def _check_names(
     categories: Collection[Category], context: Collection[str], columns: Collection[str]
 ) -> None:
-    """Refuses what cannot be told apart, in transformed records or in the encoder's signatures.
+    """Refuse names that clash in transformed records or in the encoder's signatures.
 
     Raises:
-      SchemaError: a column without a name; a category or a context column that is called what
-        transformed records or signatures call something else; two categories of one legal name.
+      SchemaError: a column has no name; a category or context column has a name that transformed
+        records or signatures use otherwise; two categories have the same legal name.
     """
     if any(not name.strip() for name in columns):
         raise SchemaError("a feature of the schema has no name: expected one")
@@ -220,10 +220,10 @@ def _feature(feature: schema_pb2.Feature) -> Feature:
 
 
 def length_bucket(length: int) -> str:
-    """The slice a length falls in: powers of two, `1`, `2-3`, `4-7`, `8-15` and so on.
+    """Return the bucket of a length: powers of two, `1`, `2-3`, `4-7`, `8-15` and so on.
 
-    Written at ingest because TFMA slices only by features of the record. Powers of two need no
-    knowledge of the data, so a bucket means the same in every run.
+    Ingest writes it, because TFMA slices only by features of the record. Powers of two do not
+    depend on the data, so a bucket means the same in every run.
     """
     if length < 1:
         raise ValueError(f"length: expected >= 1, received {length}")
@@ -232,11 +232,11 @@ def length_bucket(length: int) -> str:
 
 
 def missing_bucket(missing: int, values: int) -> str:
-    """The slice of a sequence by its share of missing values: none, up to 1%, 10%, 50% or 100%.
+    """Return the bucket of a sequence's share of missing values: none, up to 1%, 10%, 50% or 100%.
 
     Args:
-      missing: how many of its values are missing.
-      values: how many values it has: steps times columns.
+      missing: number of its missing values.
+      values: number of its values: steps times columns.
     """
     if not 0 <= missing <= values or not values:
         raise ValueError(f"missing: expected 0 to {values} of at least 1, received {missing}")

@@ -1,31 +1,31 @@
-"""Errors that a person is told of in sentences; all others are the program's defects."""
+"""Define the errors that are shown as sentences; any other error is a defect of ragline."""
 
 from ragline.components.contract import exits
 
 
 class UserError(Exception):
-    """Ends a command: its text is printed, without a traceback.
+    """Ends a command; its text is printed, without a traceback.
 
     Attributes:
-      exit_code: of `ragline`.
+      exit_code: exit code of the command.
     """
 
     exit_code = exits.DEFECT
 
 
 class UsageError(UserError):
-    """What was asked for cannot be done: an option, a configuration, a path."""
+    """Says that a request cannot be met: an option, a configuration or a path is wrong."""
 
     exit_code = exits.BAD_CONFIG
 
 
 class BadDataError(UserError):
-    """The data cannot be used, and the run stops.
+    """Says that the data cannot be used; the run stops.
 
     Attributes:
-      code: a snake_case word that programs may match on, such as `no_data`.
-      lines: what a person reads, one finding a line; what is no text in it, of a file's name say,
-        is U+FFFD, so that no report breaks on it.
+      code: snake_case word that programs may match, such as `no_data`.
+      lines: sentences for a person, one finding each; bytes that are no text, in a file's name say,
+        are U+FFFD, so that every report can show them.
     """
 
     exit_code = exits.BAD_DATA

@@ -1,4 +1,4 @@
-"""Exit codes of `ragline`; part of the contract, so that a scheduler can act on them."""
+"""Define the exit codes of `ragline`; part of the contract, so that a scheduler can act on them."""
 
 DONE = 0
 DEFECT = 1

@@ -1,4 +1,4 @@
-"""What of earlier runs is kept: the `[keep]` table of a configuration."""
+"""Say how much of earlier runs is kept: the `[keep]` table of a configuration."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,12 +9,12 @@ class KeepOptions:
     """The `[keep]` table: how much of earlier runs `ragline clean` leaves.
 
     Attributes:
-      artifacts: of so many of the newest runs, and of those that made what is served, all artifacts
-        stay, and so does what is cached; 31 are a month of nights.
-      reports: of so many of the newest runs stay `report.html` and `reconstruction_samples.json`,
-        from which `ragline report` writes it anew; `summary.json` and `config.toml` of all.
-      logs: of so many of the newest runs stays `log.txt`.
-      quarantine: of so many of the newest runs stay the rejected records.
+      artifacts: number of newest runs that keep all their artifacts, and with them the cache; the
+        runs that made what is served keep them, too. 31 are a month of nights.
+      reports: number of newest runs that keep `report.html` and `reconstruction_samples.json`, from
+        which `ragline report` writes it anew; all runs keep `summary.json` and `config.toml`.
+      logs: number of newest runs that keep `log.txt`.
+      quarantine: number of newest runs that keep their rejected records.
     """
 
     artifacts: int = 31

@@ -1,9 +1,9 @@
-"""Lengths -> masks, and the one definition of a masked mean.
+"""Make masks of lengths, and define the masked mean.
 
 A mask comes from lengths, never from values: a true all-zero step is a step like any other. A
 masked mean is carried as (sum, count) and divided once, at the end, so that it does not depend on
-how the data was cut into batches. Nothing is ever multiplied by a mask: NaN * 0 is NaN, in the
-value and in the gradient. `select` replaces what does not count before any arithmetic sees it.
+how the data was cut into batches. No value is ever multiplied by a mask: NaN * 0 is NaN, in the
+value and in the gradient. `select` replaces values that do not count before any arithmetic.
 
     mask   [B, T]     True where the step counts
     weight [B, T]     one weight a step, for all F values of it, or
@@ -15,7 +15,7 @@ import tensorflow as tf
 
 
 def mask_of(length: tf.Tensor, steps: tf.Tensor | int) -> tf.Tensor:
-    """Mask of the valid steps.
+    """Return the mask of the valid steps.
 
     Args:
       length: int [B].
@@ -28,7 +28,7 @@ def mask_of(length: tf.Tensor, steps: tf.Tensor | int) -> tf.Tensor:
 
 
 def select(mask: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-    """`values` where they count, exactly 0 elsewhere, whatever stands there (NaN and Inf included).
+    """Return `values` where they count, and exactly 0 elsewhere, also for NaN and Inf.
 
     The gradient with respect to the values that do not count is exactly 0.
 
@@ -42,7 +42,7 @@ def select(mask: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
 
 
 def masked_sum(values: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The two halves of a masked mean: sum of weight * value, and sum of the weights.
+    """Return the two halves of a masked mean: sum of weight * value, and sum of the weights.
 
     Args:
       values: float [B, T, F]; anything may stand where the weight is 0.
@@ -60,12 +60,12 @@ def masked_sum(values: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tens
 
 
 def total_weight(weight: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-    """The second half alone: sum of the weights over the values of `values` [B, T, F]."""
+    """Return the second half alone: sum of the weights over the values of `values` [B, T, F]."""
     return tf.reduce_sum(_per_value(weight, values))
 
 
 def counts(weight: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-    """Which values [B, T, F] count under a weight [B, T] or [B, T, F]: bool [B, T, F]."""
+    """Return which values [B, T, F] count under a weight [B, T] or [B, T, F]: bool [B, T, F]."""
     return _per_value(weight, values) > 0
 
 
@@ -85,10 +85,10 @@ def _per_value(weight: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
 
 
 def masked_mean(total: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """The division at the end, in a graph: total / count, and 0 where nothing was counted."""
+    """Divide at the end, in a graph: total / count, and 0 where nothing was counted."""
     return tf.math.divide_no_nan(total, count)
 
 
 def masked_mean_of(total: float, count: float) -> float:
-    """The division at the end, on the host, in float64: the same definition as `masked_mean`."""
+    """Divide at the end, on the host, in float64; the same definition as `masked_mean`."""
     return float(np.float64(total) / np.float64(count)) if count else 0.0

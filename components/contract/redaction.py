@@ -1,6 +1,6 @@
-"""Secrets are masked in all that is kept or shown: passwords, tokens and keys, and URIs with them.
+"""Mask secrets in all that is kept or shown: passwords, tokens and keys, also in URIs.
 
-What is masked, by its place alone, since no list knows everybody's secrets:
+A secret is recognised by its place alone, since no list knows everybody's secrets:
 
 - `--NAME=value`, and `"NAME": "value"` as JSON has it, where NAME speaks of a secret, as
   `--azure_token=`, `--s3_secret_access_key=` and `"AWS_SESSION_TOKEN"` do;
@@ -19,7 +19,7 @@ _NAME = (
 _PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"(\\*[\"']--{_NAME}=)[^\"'\n]+",  # In quotes, it goes to the closing one.
+        rf"(\\*[\"']--{_NAME}=)[^\"'\n]+",  # A value in quotes ends at the closing quote.
         rf"(\A--{_NAME}=)[\s\S]+",
         rf"(--{_NAME}[= ])[^\s\"',]+",
         rf"(\\*[\"']{_NAME}\\*[\"']\s*[:=]\s*\\*[\"'])[^\"'\\]+",
@@ -31,14 +31,14 @@ _QUERY = re.compile(rf"([?&](?:{_NAME}|[\w-]*signature|sig|key|code|auth)=)[^&#]
 
 
 def redacted(text: str) -> str:
-    """Returns a text with its secrets masked; once masked, it stays as it is."""
+    """Return a text with its secrets masked; masking it twice changes nothing."""
     for pattern in _PATTERNS:
         text = pattern.sub(rf"\1{MASK}", text)
     return _URI.sub(lambda uri: _QUERY.sub(rf"\1{MASK}", uri.group()), text)
 
 
 def redacted_data(value: Any) -> Any:
-    """Returns plain data, as JSON and TOML have it, with the secrets in its texts masked."""
+    """Return plain data, as JSON and TOML have it, with the secrets in its texts masked."""
     if isinstance(value, str):
         return redacted(value)
     if isinstance(value, dict):

@@ -1,7 +1,7 @@
 """Read and write files on a disk or in a store of objects, whole or not at all.
 
 storage.py         atomic writes, JSON, digests
-state.py           JSON files that prove themselves: version, checksum
+state.py           state files: JSON with a kind, a version and a checksum
 places.py          files by path or by URI, through Beam's file systems
-shard_manifest.py  the shards of a split: what a stage reads, in place of a glob
+shard_manifest.py  the shards of a split, checked against the ingest report
 """

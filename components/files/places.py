@@ -1,8 +1,8 @@
-"""Files by path, or by the URI of an object in one of Beam's file systems: `gs://bucket/name`.
+"""Read and write files by path, or by URI in one of Beam's file systems: `gs://bucket/name`.
 
-Of a store of objects little is assumed: that an object can be read, and written from its first byte
-to its last; that those are listed whose names begin alike. It has no folders, nothing in it is
-renamed or added to, and none of it is on the disk of this machine.
+Little is assumed of a store of objects: an object can be read, and written from its first byte to
+its last; objects can be listed by the beginning of their names. A store has no folders, no object
+is renamed or appended to, and none is on this machine's disk.
 """
 
 import builtins
@@ -26,30 +26,31 @@ _CHUNK_BYTES = 1 << 20
 
 
 def is_local(place: Place) -> bool:
-    """Whether it is on a disk, not in a store."""
+    """Return whether a place is on a disk, not in a store."""
     return "://" not in os.fspath(place)
 
 
 def is_pattern(place: Place) -> bool:
-    """Whether it is a URI that a store would take for a pattern, and so for its neighbours, too."""
+    """Return whether a place is a URI that a store would take for a pattern."""
     return not is_local(place) and any(character in os.fspath(place) for character in "*?[]")
 
 
 def in_workdir_of(artifact: Place, path: Place) -> str:
-    """A path that a stage was given: as it is if absolute, else below its artifact's workdir.
+    """Resolve a path that a stage was given against the work directory of its artifact.
 
-    Stages are given paths below the work directory as `checkpoints` or `serving`: TFX's cache sees
-    what they are given, and must not see where the work directory stands.
+    Stages are given paths such as `checkpoints`, relative to the work directory: TFX's cache sees
+    their parameters, and must not see where the work directory is.
     """
     folders = os.fspath(artifact).rstrip("/").split("/")[:-_BELOW_WORKDIR]
     return os.path.join("/".join(folders), path) if is_local(path) else os.fspath(path)
 
 
 def open(place: Place) -> BinaryIO:
-    """What stands there, as it is stored, seekable.
+    """Open a file to be read as it is stored; the result is seekable.
 
     Raises:
-      OSError: it cannot be read, here or later, and names it; FileNotFoundError, it is not there.
+      OSError: the file cannot be read, now or later; the error names it.
+      FileNotFoundError: there is no such file.
     """
     if is_local(place):
         return io.BufferedReader(cast("io.RawIOBase", _Named(place)), _CHUNK_BYTES >> 4)
@@ -60,7 +61,7 @@ def open(place: Place) -> BinaryIO:
 
 
 class _Named(io.FileIO):
-    """A file to be read, whose errors name it: the kernel's, of a read, do not."""
+    """Reads a file, and names it in errors: those of the kernel's `read` do not."""
 
     def readinto(self, buffer: Any) -> int:
         try:
@@ -78,17 +79,18 @@ class _Named(io.FileIO):
 
 
 def create(place: Place) -> BinaryIO:
-    """A file to be written; until it is closed, what stands there is anybody's guess."""
+    """Open a file to be written; its content is undefined until it is closed."""
     if is_local(place):
         return builtins.open(place, "wb")
     return _stored(_systems().create, os.fspath(place))
 
 
 def read(place: Place) -> bytes:
-    """All of a file.
+    """Return the content of a file.
 
     Raises:
-      OSError: it cannot be read; FileNotFoundError, it is not there.
+      OSError: the file cannot be read.
+      FileNotFoundError: there is no such file.
     """
     with open(place) as file:
         return file.read()
@@ -96,7 +98,7 @@ def read(place: Place) -> bytes:
 
 @contextlib.contextmanager
 def fetched(folder: Place) -> Iterator[str]:
-    """A folder on this machine's disk; of one in a store, a copy for as long as it is needed."""
+    """Yield a folder on this machine's disk: the folder itself, or a copy from a store."""
     if is_local(folder):
         yield os.fspath(folder)
         return
@@ -110,24 +112,24 @@ def fetched(folder: Place) -> Iterator[str]:
 
 
 def upload(file: pathlib.Path, place: str) -> None:
-    """Copies a local file into a store; if that fails, nothing stands there."""
+    """Copy a local file into a store; if that fails, the object is removed."""
     try:
         with file.open("rb") as source, create(place) as target:
             shutil.copyfileobj(source, target, _CHUNK_BYTES)
-    except BaseException:  # Closing a half of it has made an object of it.
+    except BaseException:  # Closing half a file has made an object of it.
         remove(place)
         raise
 
 
 def exists(place: Place) -> bool:
-    """Whether a file stands there."""
+    """Return whether there is such a file."""
     if is_local(place):
         return os.path.isfile(place)
     return bool(_systems().exists(os.fspath(place)))
 
 
 def size(place: Place) -> int:
-    """Bytes of a file as it is stored."""
+    """Return the bytes of a file as it is stored."""
     if is_local(place):
         return os.path.getsize(place)
     path = os.fspath(place)
@@ -135,31 +137,31 @@ def size(place: Place) -> int:
 
 
 def stamp(place: Place) -> tuple[float, ...]:
-    """Of an object in a store, what changes when it is written: its size, and when that was."""
-    [found] = _systems().match([os.fspath(place)])
-    if not found.metadata_list:
+    """Return what changes when an object in a store is written: its size, and the time."""
+    [match] = _systems().match([os.fspath(place)])
+    if not match.metadata_list:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(place))
-    [stated] = found.metadata_list
-    return stated.size_in_bytes, stated.last_updated_in_seconds
+    [metadata] = match.metadata_list
+    return metadata.size_in_bytes, metadata.last_updated_in_seconds
 
 
 def inside(folder: Place, pattern: str = "**") -> list[str]:
-    """The files of a folder by a pattern of their names in it, sorted; `**` is all below it."""
+    """Return the files of a folder, sorted, by a pattern of their names; `**` is all below it."""
     if is_local(folder):
         below = "**/*" if pattern == "**" else pattern
-        return sorted(str(one) for one in pathlib.Path(folder).glob(below) if one.is_file())
-    [found] = _systems().match([f"{os.fspath(folder)}/{pattern}"])
-    return sorted(one.path for one in found.metadata_list)
+        return sorted(str(path) for path in pathlib.Path(folder).glob(below) if path.is_file())
+    [match] = _systems().match([f"{os.fspath(folder)}/{pattern}"])
+    return sorted(metadata.path for metadata in match.metadata_list)
 
 
 def make_folder(folder: Place) -> None:
-    """Makes a folder, where there is such a thing."""
+    """Make a folder on a disk; a store has none."""
     if is_local(folder):
         pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
 
 
 def remove(place: Place) -> None:
-    """Removes a file, if it is there."""
+    """Remove a file, if there is one."""
     if is_local(place):
         pathlib.Path(place).unlink(missing_ok=True)
     elif exists(place):
@@ -167,7 +169,7 @@ def remove(place: Place) -> None:
 
 
 def remove_folder(folder: Place) -> None:
-    """Removes a folder, or all objects below it."""
+    """Remove a folder, or all objects below it."""
     if is_local(folder):
         shutil.rmtree(folder)
     else:
@@ -175,7 +177,9 @@ def remove_folder(folder: Place) -> None:
 
 
 def _systems() -> Any:
-    from apache_beam.io.filesystems import FileSystems  # Seconds; local files need none of it.
+    from apache_beam.io.filesystems import (
+        FileSystems,
+    )  # It takes seconds, and local files do not need it.
 
     return FileSystems
 

@@ -1,6 +1,6 @@
-"""List the shards of a split by the ingest report, which a stage reads in place of a glob.
+"""List the shards of a split by the ingest report, and check them.
 
-A glob takes what is there, and does not see that a shard is missing, left over or changed.
+A glob would take the files that are there, and miss that a shard is missing, left over or changed.
 """
 
 import os
@@ -25,15 +25,19 @@ def shards(
     Raises:
       BadDataError: `missing_shard`, `unknown_shard` or `changed_shard`.
     """
-    stated = {entry["name"]: entry for entry in ingest_report["splits"][split]["shards"]}
+    entries = {entry["name"]: entry for entry in ingest_report["splits"][split]["shards"]}
     present = set(os.listdir(folder)) if folder.is_dir() else set()
     for code, names, what in (
-        ("missing_shard", stated.keys() - present, "the account names it, and it is not there"),
-        ("unknown_shard", present - stated.keys(), "it is there, and the account does not name it"),
+        ("missing_shard", entries.keys() - present, "the account names it, and it is not there"),
+        (
+            "unknown_shard",
+            present - entries.keys(),
+            "it is there, and the account does not name it",
+        ),
     ):
         if names:
             raise BadDataError(code, *(f"{folder / name}: {what}" for name in sorted(names)))
-    for name, entry in stated.items():
+    for name, entry in entries.items():
         path = folder / name
         size = path.stat().st_size
         if size != entry["bytes"]:
@@ -41,4 +45,4 @@ def shards(
             raise BadDataError("changed_shard", f"{path}: {expected}")
         if sha256(path) != entry["sha256"]:
             raise BadDataError("changed_shard", f"{path}: its SHA-256 is not the account's")
-    return [folder / name for name in stated]
+    return [folder / name for name in entries]

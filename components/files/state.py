@@ -1,10 +1,9 @@
-"""State files: what ragline remembers from run to run, as JSON that proves itself.
+"""Read and write state files: what ragline remembers from run to run, as JSON with a checksum.
 
     {"ragline": "seal", "format": 1, "sha256": "...", "content": ...}
 
-`ragline` says of what kind it is, `sha256` is of the content. A file of the same name that somebody
-else wrote, one that was cut off and one of which a bit has flipped are all told from it, and none
-of them is believed.
+`ragline` is the kind of the file, `sha256` the digest of kind and content. A file of the same name
+that somebody else wrote, that was cut off or that has a flipped bit is recognised and not believed.
 """
 
 import json
@@ -26,45 +25,45 @@ _KEYS = {"ragline", "format", "sha256", "content"}
 
 
 class StateError(UserError):
-    """A file that is no state file of the kind that is expected; says which, and why."""
+    """Says which file is no state file of the expected kind, and why."""
 
 
 def write(path: Place, kind: str, content: Any) -> None:
-    """Replaces a state file, atomically; anything else that has its name is moved out of the way.
+    """Replace a state file atomically; any other file of its name is moved out of the way.
 
     Args:
-      path: of the file.
-      kind: what it is, in a word or two.
-      content: as JSON can hold it.
+      path: path of the file.
+      kind: kind of the file, in a word or two.
+      content: content, as JSON can hold it.
     """
     if places.is_local(path) and os.path.lexists(path) and not _is_state(path, kind):
         number = 1
-        while os.path.lexists(kept := f"{os.fspath(path)}.set-aside-{number}"):
+        while os.path.lexists(moved := f"{os.fspath(path)}.set-aside-{number}"):
             number += 1
-        os.rename(path, kept)
-        _log.warning("%s: is no %s of ragline; moved to %s", path, kind, kept)
+        os.rename(path, moved)
+        _log.warning("%s: is no %s of ragline; moved to %s", path, kind, moved)
     write_text(path, text_of(kind, content))
 
 
 def text_of(kind: str, content: Any) -> str:
-    """A state file's text; arguments as of `write`."""
+    """Return the text of a state file; see `write`."""
     plain = json.loads(json.dumps(standard(content)))
-    stated = {"ragline": kind, "format": FORMAT, "sha256": _digest(kind, plain), "content": plain}
-    return json.dumps(stated, indent=2, allow_nan=False) + "\n"
+    document = {"ragline": kind, "format": FORMAT, "sha256": _digest(kind, plain), "content": plain}
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
 def read(path: Place, kind: str, shape: Any) -> Any:
-    """The content of a state file.
+    """Return the content of a state file.
 
     Args:
-      path: of the file.
-      kind: what it must be.
-      shape: the type of its content, as pydantic knows it: `list[str]`, or a dataclass.
+      path: path of the file.
+      kind: kind that the file must have.
+      shape: type of the content, for pydantic: `list[str]`, or a dataclass.
 
     Raises:
-      FileNotFoundError: nothing stands there.
-      StateError: something else does.
-      OSError: it cannot be read.
+      FileNotFoundError: there is no such file.
+      StateError: the file is no state file of this kind.
+      OSError: the file cannot be read.
     """
     if places.is_local(path) and not stat.S_ISREG(os.lstat(path).st_mode):
         raise StateError(f"{path}: expected a file, received a folder or a link")
@@ -85,14 +84,14 @@ def _is_state(path: Place, kind: str) -> bool:
 
 
 def _content(data: bytes, kind: str, shape: Any) -> Any:
-    stated = json.loads(data)
-    if not isinstance(stated, dict) or stated.keys() != _KEYS:
+    document = json.loads(data)
+    if not isinstance(document, dict) or document.keys() != _KEYS:
         raise ValueError(f"received other keys than {', '.join(sorted(_KEYS))}")
-    if stated["ragline"] != kind or stated["format"] != FORMAT:
-        raise ValueError(f"received {stated['ragline']!r} of format {stated['format']!r}")
-    if stated["sha256"] != _digest(kind, stated["content"]):
+    if document["ragline"] != kind or document["format"] != FORMAT:
+        raise ValueError(f"received {document['ragline']!r} of format {document['format']!r}")
+    if document["sha256"] != _digest(kind, document["content"]):
         raise ValueError("its checksum is another: it was cut off or changed")
-    return pydantic.TypeAdapter(shape).validate_python(stated["content"])
+    return pydantic.TypeAdapter(shape).validate_python(document["content"])
 
 
 def _digest(kind: str, content: Any) -> str:

@@ -1,9 +1,8 @@
-"""Files that are whole or absent, and digests that name their content.
+"""Write files that are whole or absent, and digest their content.
 
-A file that is under way is a local one under a random name, which nobody can foresee, and which no
-link can stand for; when it is whole it gets its own, or is copied into a store in one go (see
-`places`). A work directory keeps a journal of these names, so that those that a killed process left
-are known, and no pattern is needed to find them.
+An unfinished file is a local one under a random name, which nobody can foresee and prepare a link
+for; once whole, it gets its final name, or is copied into a store (see `places`). A work directory
+keeps a journal of the random names, so that files that a killed process left are known by name.
 """
 
 import contextlib
@@ -16,21 +15,20 @@ import re
 import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
-from types import TracebackType
 from typing import Any
 
 from ragline.components.files import places
 from ragline.components.files.places import Place
 
 _CHUNK_BYTES = 1 << 20
-# What begins with a dot is in no pattern of TFX's, and no part of a Parquet data set.
+# A name that begins with a dot matches no pattern of TFX's, and is no part of a Parquet data set.
 _NAME = ".ragline-{}.tmp"
 _OURS = re.compile(r"\.ragline-[0-9a-f]{32}\.tmp")
 _journals: dict[str, int] = {}  # Folder -> descriptor of its journal.
 
 
 def sha256(path: Place) -> str:
-    """Hex SHA-256 of a file's content, read in chunks."""
+    """Return the hex SHA-256 of a file's content, read in chunks."""
     digest = hashlib.sha256()
     with places.open(path) as file:
         while chunk := file.read(_CHUNK_BYTES):
@@ -39,7 +37,7 @@ def sha256(path: Place) -> str:
 
 
 def digest_of(parts: Iterable[str]) -> str:
-    """Hex SHA-256 of a list of strings; no two different lists share their bytes."""
+    """Return the hex SHA-256 of a list of strings; different lists are different bytes."""
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode()
@@ -48,7 +46,7 @@ def digest_of(parts: Iterable[str]) -> str:
 
 
 def manifest(folder: Place) -> dict[str, dict[str, Any]]:
-    """What stands below a folder: file, by its path in it -> `bytes` and `sha256`."""
+    """Return path in a folder -> `bytes` and `sha256`, of all files below it."""
     top = os.fspath(folder).rstrip("/")
     return {
         file.removeprefix(f"{top}/"): {"bytes": places.size(file), "sha256": sha256(file)}
@@ -57,7 +55,7 @@ def manifest(folder: Place) -> dict[str, dict[str, Any]]:
 
 
 def fsync(path: pathlib.Path) -> None:
-    """Flushes a file, or a folder's entries, to the disk."""
+    """Flush a file, or a folder's entries, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -66,21 +64,21 @@ def fsync(path: pathlib.Path) -> None:
 
 
 def rename(staged: pathlib.Path, path: pathlib.Path) -> None:
-    """Gives a file its final name, once every byte of it is on the disk."""
+    """Give a file its final name, once every byte of it is on the disk."""
     fsync(staged)
     os.replace(staged, path)
     fsync(path.parent)
 
 
 class Staged:
-    """A file under way; as a context, it is published at the end, or discarded on an error.
+    """An unfinished file; as a context, it is published at the end, or discarded on an error.
 
     Attributes:
-      file: where it is written meanwhile, on this machine's disk.
+      file: path of the unfinished file, on this machine's disk.
     """
 
     def __init__(self, place: Place) -> None:
-        """Begins with nothing; a folder on a disk is made if it is not there."""
+        """Begins with an empty file; its folder on a disk is made if it is missing."""
         self._place = os.fspath(place)
         if places.is_local(self._place):
             folder = pathlib.Path(self._place).parent
@@ -95,12 +93,7 @@ class Staged:
     def __enter__(self) -> pathlib.Path:
         return self.file
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             if error is None:
                 self.publish()
@@ -108,7 +101,7 @@ class Staged:
             self.discard()
 
     def publish(self) -> None:
-        """Gives it its final name, once it is closed."""
+        """Give the file its final name, once it is closed."""
         if places.is_local(self._place):
             rename(self.file, pathlib.Path(self._place))
         else:
@@ -116,16 +109,16 @@ class Staged:
             self.discard()
 
     def discard(self) -> None:
-        """Leaves nothing of it but what is published."""
-        with contextlib.suppress(OSError):  # Of a folder that cannot be written to.
+        """Remove the unfinished file; a published one stays."""
+        with contextlib.suppress(OSError):  # The folder cannot be written to.
             self.file.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def journal(file: pathlib.Path) -> Iterator[None]:
-    """Keeps, in a file, the names of all that this process has under way in its folder and below.
+    """Keep a journal of the unfinished files of this process in and below the journal's folder.
 
-    The file is gone afterwards, unless the process is killed: see `clear`.
+    It is removed afterwards, unless the process is killed; see `clear`.
     """
     top = str(file.parent)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
@@ -144,12 +137,12 @@ def _note(file: pathlib.Path) -> None:
 
 
 def clear(file: pathlib.Path) -> list[pathlib.Path]:
-    """Removes the files that a journal names, since whoever had them under way was killed.
+    """Remove the unfinished files that a killed process left, as its journal names them.
 
-    Nobody may have one under way now.
+    No process may be writing one now.
 
     Returns:
-      Those that were there.
+      The files that were removed.
     """
     try:
         descriptor = os.open(file, os.O_RDWR | os.O_NOFOLLOW)
@@ -168,10 +161,10 @@ def clear(file: pathlib.Path) -> list[pathlib.Path]:
 
 
 def write_bytes(path: Place, data: bytes) -> None:
-    """Writes a file that is whole under its final name, or not there at all.
+    """Write a file that is whole under its final name, or absent.
 
     Raises:
-      OSError: it names the file even where the kernel does not, as when the disk is full.
+      OSError: the error names the file also where the kernel does not, as when the disk is full.
     """
     try:
         with Staged(path) as staged:
@@ -182,17 +175,17 @@ def write_bytes(path: Place, data: bytes) -> None:
 
 
 def write_text(path: Place, text: str) -> None:
-    """As `write_bytes`, in UTF-8."""
+    """Write text in UTF-8; see `write_bytes`."""
     write_bytes(path, text.encode())
 
 
 def write_json(path: Place, value: Any) -> None:
-    """Writes standard JSON, atomically; a number that is not finite, which JSON lacks, is null."""
+    """Write standard JSON, atomically; a number that is not finite, which JSON lacks, is null."""
     write_text(path, json.dumps(standard(value), indent=2, allow_nan=False) + "\n")
 
 
 def standard(value: Any) -> Any:
-    """The value as standard JSON can hold it: a number that is not finite becomes None."""
+    """Return a value as standard JSON can hold it: a number that is not finite becomes None."""
     if isinstance(value, dict):
         return {key: standard(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -201,5 +194,5 @@ def standard(value: Any) -> Any:
 
 
 def read_json(path: Place) -> Any:
-    """Reads a JSON file."""
+    """Read a JSON file."""
     return json.loads(places.read(path).decode())

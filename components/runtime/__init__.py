@@ -1,7 +1,7 @@
 """Adapt to the machine and to Beam: cores, progress, the local runner, workers, shims.
 
 cores.py         how the cores of a CPU share a training step
-progress.py      how far a stage has come, for whoever listens in this process
+progress.py      the progress of a stage, for listeners in this process
 local_runner.py  Beam's in-process engine, without a download
 beam_options.py  the table `[beam]`
 beam_worker.py   `ragline-worker`: a Beam worker in this environment

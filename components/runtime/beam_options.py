@@ -14,11 +14,11 @@ class BeamOptions:
     """The `[beam]` table: where the Beam parts run.
 
     Attributes:
-      runner: `DirectRunner` runs on this machine; it is started as its own engine, without its
-        attempt to download another. Any runner of Beam's that loses no records will do.
-      options: further pipeline options, such as `--direct_num_workers=2`; those that lose records
-        are refused. Of a runner elsewhere, how its workers get ragline must be among them:
-        `--sdk_container_image=IMAGE`, or an `--environment_type` that needs none.
+      runner: name of a Beam runner that loses no records. `DirectRunner` runs on this machine, and
+        is started without its attempt to download another engine.
+      options: further pipeline options, such as `--direct_num_workers=2`; options that lose records
+        are refused. For a runner elsewhere they must say how its workers get ragline:
+        `--sdk_container_image=IMAGE`, or an `--environment_type` that needs no image.
     """
 
     runner: str = "DirectRunner"
@@ -53,12 +53,12 @@ class BeamOptions:
 
     @property
     def arguments(self) -> list[str]:
-        """The arguments of every Beam pipeline."""
+        """Return the arguments of every Beam pipeline."""
         runner = (
             "ragline.components.runtime.local_runner.LocalRunner" if self._is_local else self.runner
         )
-        # Without an image TFX packs itself up for workers elsewhere, before every Beam part: in
-        # 3 seconds, and into 42 MB of the temporary folder that nobody removes.
+        # Without an image TFX builds a package of itself for workers elsewhere before every Beam
+        # part, in 3 seconds, and leaves 42 MB in the temporary folder.
         image = () if self._has_image else ("--sdk_container_image=none",)
         # Workers import it first, and with it the shim that TFDV needs on older systems.
         return [f"--runner={runner}", "--beam_plugin=ragline.components", *image, *self.options]
@@ -73,11 +73,11 @@ class BeamOptions:
 
     @property
     def _needs_no_image(self) -> bool:
-        """Whether workers are in this process, or started where ragline is installed."""
+        """Return whether workers are in this process, or started where ragline is installed."""
         kinds = ("LOOPBACK", "EXTERNAL", "PROCESS")
         return any(f"--environment_type={kind}" in self.options for kind in kinds)
 
     @property
     def _engine(self) -> str:
-        """The runner as Beam reads it: case, a package before it and `Runner` do not count."""
+        """Return the runner as Beam reads it: without case, a package before it and `Runner`."""
         return self.runner.rpartition(".")[2].lower().removesuffix("runner")

@@ -1,12 +1,12 @@
-"""The engine of Beam's DirectRunner, without its download, and not waiting for the dead.
+"""Run a pipeline on Beam's in-process engine, without a download, and survive dead workers.
 
-`--runner=DirectRunner` of Beam 2.77 first looks for another engine, to be downloaded, and takes its
-own when that fails. `--runner=FnApiRunner` is its own, but tells its workers nothing of the
-pipeline's options; those in other processes (`--direct_running_mode=multi_processing`) need them:
-a plugin that is named there is imported before anything is unpickled.
+`--runner=DirectRunner` of Beam 2.77 first tries to download another engine, and takes its own when
+that fails. `--runner=FnApiRunner` is its own engine, but gives its workers none of the pipeline's
+options; workers in other processes (`--direct_running_mode=multi_processing`) need them, because
+the plugins in them are imported before anything is unpickled.
 
-It also waits forever for the answer of a worker process that has died: the thread that watched the
-process raises, and nobody reads that. Here that thread answers in the worker's place.
+It also waits forever for a worker process that has died: the thread that watches the process
+raises, and nobody sees it. Here that thread answers in the worker's place, with a failure.
 """
 
 import threading
@@ -23,19 +23,19 @@ DIED = "a worker process of Beam has died"
 
 
 class LocalRunner(PipelineRunner):
-    """Runs a pipeline on this machine, as DirectRunner does in the end."""
+    """Runs a pipeline on this machine, as DirectRunner does without its download."""
 
     def run_pipeline(self, pipeline: Any, options: Any) -> Any:
         """See the base class."""
-        stated = JobServiceHandle.encode_pipeline_options(options.get_all_options())
-        info = beam_provision_api_pb2.ProvisionInfo(pipeline_options=stated)
+        encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
+        info = beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
         runner = fn_runner.FnApiRunner(provision_info=fn_runner.ExtendedProvisionInfo(info))
         return runner.run_pipeline(pipeline, options)
 
 
 @worker_handlers.WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)
 class _Worker(worker_handlers.SubprocessSdkWorkerHandler):
-    """A worker process, which fails what it was to do when it dies."""
+    """Runs a worker process, and fails its open requests when it dies."""
 
     def start_worker(self) -> None:
         self.worker = local_job_service.SubprocessSdkWorker(
@@ -54,7 +54,7 @@ class _Worker(worker_handlers.SubprocessSdkWorkerHandler):
                 future.set(_failure(name))
 
     def _fail(self, request: Any) -> Any:
-        """Answers what is asked of the dead; the end of the connection is no question."""
+        """Answer a request to a dead worker with a failure; its end needs no answer."""
         if request is worker_handlers.BeamFnControlServicer._DONE_MARKER:
             return None
         name = request.instruction_id

@@ -1,7 +1,7 @@
-"""How far a stage has come, told to whoever listens in this process.
+"""Report the progress of a stage to the listeners of this process.
 
-A stage says how much there is to do (`expect`), and each time some of it is done (`advance`). With
-nobody listening, as in a worker of another process, that costs a comparison.
+A stage reports how much there is to do (`expect`), and each part that is done (`advance`). Without
+a listener, as in a worker process, a report costs a comparison.
 """
 
 import contextlib
@@ -10,39 +10,39 @@ from typing import Protocol
 
 
 class Listener(Protocol):
-    """Who is told."""
+    """Receives the progress of a stage."""
 
     def expect(self, total: float, unit: str, done: float) -> None:
-        """There are `total` units to do, of which so many are done."""
+        """Receive the number of units to do, and of those that are done."""
 
     def advance(self, number: float) -> None:
-        """So many more are done."""
+        """Receive the number of units done since the last call."""
 
 
 _listeners: list[Listener] = []
 
 
 def expect(total: float, unit: str, done: float = 0) -> None:
-    """Says how much there is to do.
+    """Report how much there is to do.
 
     Args:
-      total: of all.
-      unit: what is counted, in the plural.
-      done: of them, so far.
+      total: number of all units.
+      unit: name of a unit, in the plural.
+      done: number of units that are done already.
     """
     for listener in _listeners:
         listener.expect(total, unit, done)
 
 
 def advance(number: float = 1) -> None:
-    """Says that so many more are done; from any thread."""
+    """Report that more units are done; from any thread."""
     for listener in _listeners:
         listener.advance(number)
 
 
 @contextlib.contextmanager
-def told_to(listener: Listener) -> Iterator[None]:
-    """Tells a listener, as long as it lasts."""
+def reporting_to(listener: Listener) -> Iterator[None]:
+    """Report to a listener while the context lasts."""
     _listeners.append(listener)
     try:
         yield

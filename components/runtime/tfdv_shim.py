@@ -1,4 +1,4 @@
-"""The one shim that older glibc needs.
+"""Stand in for a module that TFDV imports where older glibc needs TFDV 1.16.
 
 tensorflow-data-validation >= 1.21 has wheels for glibc >= 2.39 only. On Debian 12, Ubuntu 22.04,
 RHEL 9 and Colab, pyproject.toml's overrides pick 1.16.1, which imports `tfx_bsl.arrow.sql_util`
@@ -18,7 +18,7 @@ _FIRST_VERSION_WITHOUT_THE_IMPORT = (1, 17)
 
 
 def install() -> None:
-    """Puts the stand-in into `sys.modules`, where the installed TFDV needs it; idempotent."""
+    """Put the stand-in into `sys.modules`, if the installed TFDV needs it; idempotent."""
     try:
         version = importlib.metadata.version("tensorflow-data-validation")
     except importlib.metadata.PackageNotFoundError:

@@ -2,5 +2,5 @@
 
 encoder.py   a pushed SavedModel, loaded once: features, categories, `score`
 batches.py   sequences in flat columns -> padded batches of about equal length
-versions.py  the folder of versions: numbers, seals, damage
+versions.py  folders of versions: numbers, manifests, damage
 """

@@ -1,7 +1,7 @@
 """Batch sequences in flat columns as padded batches of about equal length.
 
-Sorted by length first, so that there is little padding: on lengths as mixed as the demo's, that
-makes a recurrent encoder some three times as fast as batches in the order of the file.
+Sequences are sorted by length first, so that there is little padding: on lengths as mixed as the
+demo's, a recurrent encoder is some three times as fast as with batches in the order of the file.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,8 @@ import numpy as np
 # Padded steps of a batch: of 512 sequences of 64 steps, or of one sequence of 32,768. A recurrent
 # layer is no faster with more; at 64 units, its states take 8 MB.
 BATCH_STEPS = 1 << 15
-# One step takes the time of many, so that short sequences gain by more than that; hardly, beyond.
+# A step over few sequences takes as long as one over many, so batches of short sequences are large;
+# beyond this there is hardly a gain.
 BATCH_SEQUENCES = 1 << 10
 
 

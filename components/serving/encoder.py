@@ -28,7 +28,7 @@ _MODEL_FILE = "saved_model.pb"
 
 
 class NoEncoderError(UsageError):
-    """There is no encoder of ragline's where it is expected; one line says what there is."""
+    """Says that there is no encoder where one is expected, and what there is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class Facts:
 
     @classmethod
     def read(cls, path: Place) -> Self:
-        """Reads the facts of an encoder.
+        """Read the facts of an encoder.
 
         Args:
           path: the folder of an encoder, or of numbered encoders, of which the newest is taken.
@@ -60,21 +60,21 @@ class Facts:
         path = _newest(os.path.realpath(path) if places.is_local(path) else os.fspath(path))
         file = f"{path}/{ENCODER_FILE}"
         try:
-            stated = read_json(file)
+            facts = read_json(file)
             features = tuple(
                 Feature(
                     name=feature["name"],
                     unit=feature["unit"],
-                    # Of an encoder that does not state it: missing values are as good as any.
+                    # An encoder that does not state it takes missing values like any other.
                     allow_missing=feature.get("allow_missing", True),
                 )
-                for feature in stated["features"]
+                for feature in facts["features"]
             )
             categories = tuple(
                 Category(name=category["name"], kind=category["kind"])
-                for category in stated["categories"]
+                for category in facts["categories"]
             )
-            size = int(stated["embedding_size"])
+            size = int(facts["embedding_size"])
         except OSError as error:
             raise NoEncoderError(
                 f"{file}: expected the facts that a push writes beside an encoder: {error.strerror}"

@@ -3,7 +3,7 @@
     serving/3/                             a version: its name is its number, written as `str` does
     serving/3/assets.extra/manifest.json   what a push wrote, with the SHA-256 of every file
 
-Whatever else stands in such a folder is somebody else's.
+Any other file in such a folder is somebody else's.
 """
 
 import os
@@ -20,7 +20,7 @@ from ragline.components.files.storage import sha256
 
 
 class DamagedModelError(UsageError):
-    """The files of a pushed model are not those that were pushed; one line a file."""
+    """Says which files of a pushed model are not those that were pushed, one line each."""
 
 
 MANIFEST_FILE = "assets.extra/manifest.json"
@@ -52,8 +52,8 @@ class Withdrawn:
 
     Attributes:
       version: its number.
-      fingerprint: of its model.
-      why: the reason that was given.
+      fingerprint: fingerprint of its model.
+      why: reason that was given.
     """
 
     version: Number
@@ -68,16 +68,16 @@ class Manifest:
     """What a push writes beside a model; earlier pushes wrote `fingerprint` and `files` alone.
 
     Attributes:
-      fingerprint: of the model; equal for equal models.
+      fingerprint: fingerprint of the model; equal for equal models.
       files: relative path -> hex SHA-256 of every other file.
-      version: the number under which it was pushed.
-      run_id: of the run that pushed it, or `rollback`.
-      time: when, in UTC.
-      reasons: the sentences by which it was blessed.
+      version: number under which it was pushed.
+      run_id: id of the run that pushed it, or `rollback`.
+      time: time of the push, in UTC.
+      reasons: sentences by which it was blessed.
       source: path of the model that was copied.
-      note: why it was pushed, if not by a blessing alone.
-      rolled_back_to: the version that a rollback copied.
-      withdrawn: every version that was withdrawn then.
+      note: reason of the push, if it was not a blessing alone.
+      rolled_back_to: version that a rollback copied.
+      withdrawn: all versions that were withdrawn then.
     """
 
     fingerprint: str
@@ -101,7 +101,7 @@ def read_manifest(model: Place) -> Manifest | None:
     """Return the manifest beside a model; None if there is none.
 
     Raises:
-      ValueError: it is something else; one line says what.
+      ValueError: the file is no manifest; one line says why.
     """
     file = f"{os.fspath(model)}/{MANIFEST_FILE}"
     try:
@@ -120,36 +120,36 @@ def damage(model: Place, files: Mapping[str, str]) -> list[str]:
     """Return a sentence for each file that is missing, or is not what it was.
 
     Raises:
-      OSError: a file cannot be read, which says nothing of what is in it.
+      OSError: a file cannot be read, so that nothing is known of its content.
     """
-    found = []
+    sentences = []
     for name, expected in files.items():
         try:
             if sha256(f"{os.fspath(model)}/{name}") != expected:
-                found.append(f"{name}: changed since it was pushed")
+                sentences.append(f"{name}: changed since it was pushed")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-            found.append(f"{name}: {error.strerror}")
-    return found
+            sentences.append(f"{name}: {error.strerror}")
+    return sentences
 
 
 def check(model: Place, path: Place | None = None) -> None:
-    """Hold a pushed model against the manifest beside it; a model without one is not held to any.
+    """Compare a pushed model with the manifest beside it; a model without one passes.
 
     Args:
-      model: its folder, or the URI of it.
-      path: what it is called, if `model` is a copy.
+      model: folder of the model, or its URI.
+      path: path to name in errors, if `model` is a copy.
 
     Raises:
       DamagedModelError: a file is missing, or is not what was pushed.
       OSError: a file cannot be read.
     """
-    named = os.fspath(path or model)
+    shown = os.fspath(path or model)
     try:
         manifest = read_manifest(model)
     except ValueError as error:
-        raise DamagedModelError(str(error).replace(os.fspath(model), named)) from error
-    if manifest and (found := damage(model, manifest.files)):
-        lines = (f"{named}/{sentence}" for sentence in found)
+        raise DamagedModelError(str(error).replace(os.fspath(model), shown)) from error
+    if manifest and (sentences := damage(model, manifest.files)):
+        lines = (f"{shown}/{sentence}" for sentence in sentences)
         raise DamagedModelError(
             "\n".join(lines) + "\nexpected the files that were pushed; take another version, or "
             "let `ragline run` restore this one"

@@ -5,14 +5,14 @@ so padding does not exist here; an empty text is a missing token.
 
 The vocabulary has the training split's observed tokens, the most frequent first and at most
 MAX_TOKENS; all other tokens share the id after the last. With V tokens in the vocabulary, ids are 0
-to V, and `MISSING_CODE` where a token is missing. TFT keeps tokens in a text file, one a line: a
-token with a line break in it is in no vocabulary, and has the id of the others.
+to V, and `MISSING_TOKEN_ID` where a token is missing. TFT keeps tokens in a text file, one a line:
+a token with a line break in it is in no vocabulary, and has the id of the others.
 """
 
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from ragline.components.contract.columns import MISSING_CODE, Category
+from ragline.components.contract.columns import MISSING_TOKEN_ID, Category
 
 # If a category has many more tokens (ids, say), the rare ones carry little information, and a
 # softmax over all of them costs memory at every step.
@@ -38,5 +38,5 @@ def token_ids(
     ids = tft.compute_and_apply_vocabulary(
         text, top_k=max_tokens, num_oov_buckets=1, vocab_filename=category.vocabulary
     )
-    missing = tf.constant(MISSING_CODE, tf.int64)
+    missing = tf.constant(MISSING_TOKEN_ID, tf.int64)
     return tokens.with_flat_values(tf.where(tf.equal(text, ""), missing, ids))

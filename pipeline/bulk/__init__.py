@@ -1,7 +1,7 @@
 """Encode raw files with a pushed encoder: `ragline encode`.
 
 encode_files.py   raw files -> embeddings in Parquet, resumable
-encode_job.py     its Beam job
-encode_output.py  the result in a folder of a disk or of a store
+encode_job.py     the Beam job
+encode_output.py  the folder of the result, on a disk or in a store
 parts.py          Parquet files of embeddings, whole or absent
 """

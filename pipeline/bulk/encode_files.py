@@ -1,7 +1,7 @@
 """Encode raw files as embeddings in Parquet, for `ragline encode`: resumable, all or nothing.
 
-What it writes, and where it works meanwhile, is `encode_output`'s. A job that was cut off goes on
-where it was, if files, options, encoder and code are what they were; if not, it begins anew.
+`encode_output` keeps the result and the work on it. A job that was cut off resumes, if files,
+options, encoder and code are the same; otherwise it begins anew.
 """
 
 import dataclasses
@@ -41,7 +41,7 @@ from ragline.pipeline.bulk.encode_output import (
 from ragline.pipeline.cache import cache_key
 from ragline.pipeline.config import Config, ConfigError
 from ragline.pipeline.runs import machine_errors, workdir
-from ragline.pipeline.runs.machine_errors import TroubleError
+from ragline.pipeline.runs.machine_errors import MachineError
 
 _DIGEST = "digest"
 
@@ -68,7 +68,7 @@ class Request:
 def read_request(
     source: str, pattern: str, overrides: Sequence[str] = (), folder: str | None = None
 ) -> Request:
-    """Reads the request of a command or a call.
+    """Read the request of a command or a call.
 
     Args:
       source: a configuration, whose newest sound encoder is taken, or the folder of an encoder,
@@ -89,7 +89,7 @@ def read_request(
         if places.is_pattern(source):
             raise ConfigError(f"encoder: expected a URI without * ? [ ], received {source}")
         facts = Facts.read(source)
-        versions.check(facts.path)  # Of a configuration's encoder, the ledger says it.
+        versions.check(facts.path)  # The ledger checks a configuration's encoder.
         reading = configuration.load_reading(pattern, overrides)
         columns = facts.columns
     else:
@@ -133,7 +133,7 @@ def _check_same(columns: Columns, facts: Facts) -> None:
 def _other_files(options: InputOptions, pattern: str) -> InputOptions:
     """Return a configuration's options for other files, which are not split."""
     spans = options.spans if "{SPAN" in pattern or "{YYYY}" in pattern else 1
-    # An entity splits, and here nothing is split.
+    # The entity only decides the split, and these files are not split.
     unnamed = options.entity in options.fields and options.entity not in fields(pattern)
     try:
         return dataclasses.replace(
@@ -149,22 +149,23 @@ def _other_files(options: InputOptions, pattern: str) -> InputOptions:
 
 
 def encode(request: Request, output: Place) -> dict[str, Any]:
-    """Encodes raw files; a job that is done already is not done again.
+    """Encode raw files, unless `output` holds the result already.
 
     Args:
-      request: what is encoded, and by which encoder.
+      request: the files and the encoder.
       output: a folder, or its URI in a store, that does not exist, is empty, or holds an earlier
         result, which is replaced.
 
     Returns:
-      What `_summary.json` holds: what `reconcile` returns, `parts` [{name, rows, bytes}], `model`
-      {path, version, embedding_size}, `formats`; and `digest`, of all that the result depends on.
+      The content of `_summary.json`: what `reconcile` returns, `parts` [{name, rows, bytes}],
+      `model` {path, version, embedding_size}, `formats`; and `digest`, of all that decides the
+      result.
 
     Raises:
       BadDataError: the input as a whole cannot be used; `output` is as it was.
       BusyError: another process encodes into `output`.
-      ConfigError: `output` is no place for it.
-      TroubleError: the machine stopped it; called again, it goes on where it was.
+      ConfigError: `output` cannot hold the result.
+      MachineError: the machine stopped the job; called again, it resumes.
     """
     from ragline.components.ingest.source import read_plan
 
@@ -172,25 +173,25 @@ def encode(request: Request, output: Place) -> dict[str, Any]:
     place.check()
     watched = read_plan.watch(request.input)
     digest = _digest(request)
-    if (done := _done(place.folder, digest)) is not None:
-        return done
-    # What was cut off is gone on with only if no file was touched since, be it to write it back.
+    if (earlier := _earlier_result(place.folder, digest)) is not None:
+        return earlier
+    # A job that was cut off resumes only if no file was touched since, even without a change.
     with place.begin(digest_of([digest, repr(sorted(watched.stamps.items()))])) as job:
-        with workdir.quiet(job.log) as shown:
+        with workdir.quiet(job.log) as display:
             started = time.monotonic()
-            shown.start(1, 1, "encode")
+            display.start(1, 1, "encode")
             try:
-                with progress.told_to(shown):
+                with progress.reporting_to(display):
                     summary = {**redacted_data(_run(request, job, place)), _DIGEST: digest}
                 watched.check(summary["formats"])
                 write_json(f"{job.folder}/{SUMMARY_FILE}", summary)
-                shown.end("ran", time.monotonic() - started)
+                display.end("ran", time.monotonic() - started)
             except Exception as error:
                 if isinstance(error, BadDataError):
                     raise
                 logging.getLogger(__name__).exception("encode failed")
                 sentence = machine_errors.sentence(error, job.log.parent)
-                raise TroubleError(
+                raise MachineError(
                     sentence or f"failed: {error}; see {job.folder}/{LOG_FILE}"
                 ) from error
         place.publish(job)
@@ -214,8 +215,8 @@ def _digest(request: Request) -> str:
     )
 
 
-def _done(folder: str, digest: str) -> dict[str, Any] | None:
-    """Return the summary of an earlier result of the same job, if it is whole."""
+def _earlier_result(folder: str, digest: str) -> dict[str, Any] | None:
+    """Return the summary of an earlier result of the same job, if all its parts are there."""
     try:
         summary: dict[str, Any] = read_json(f"{folder}/{SUMMARY_FILE}")
         sizes = [places.size(f"{folder}/{part['name']}") for part in summary["parts"]]
@@ -226,7 +227,7 @@ def _done(folder: str, digest: str) -> dict[str, Any] | None:
 
 
 def _run(request: Request, job: EncodeJob, place: Output) -> dict[str, Any]:
-    # Late: Beam, and what ingest needs, take seconds.
+    # Late: Beam and ingest's imports take seconds.
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 

@@ -3,16 +3,15 @@
     units -> parts of files -> checked, cut sequences -> groups -> embeddings -> a Parquet part
                                                           a report, dedup keys, quarantine
 
-A unit is done or not done: its deduplication keys are written last, and a unit that has them is
-not processed again. It is processed a second time if ingest refuses some of its records for what
-stands in other units (a duplicate id); that, too, is remembered.
+A unit is finished once its deduplication keys are written, and is then not processed again. It is
+processed a second time if ingest rejects some of its records because of other units (a duplicate
+id); a file records that, too.
 """
 
 import collections
 import concurrent.futures
 import io
 from collections.abc import Iterable, Sequence
-from types import TracebackType
 from typing import Any, Self
 
 import apache_beam as beam
@@ -68,12 +67,12 @@ def run(
     facts: Facts,
     folder: Place,
 ) -> None:
-    """Runs the job; what is done already is not done again.
+    """Run the job; units that are finished are skipped.
 
     Args:
-      pipeline: an empty pipeline, on the runner that is wanted.
-      units: the units of work.
-      context: what all units have in common.
+      pipeline: empty pipeline on the runner to use.
+      units: units of work.
+      context: options and columns that all units share.
       shards: the number of shards that rows of long tables are assigned to; None without rows.
       facts: the encoder's facts.
       folder: the folder of the parts.
@@ -87,10 +86,10 @@ def run(
 
 
 class EncodeUnit:
-    """What becomes of a unit; the model is loaded once a worker, at its first unit."""
+    """Encodes a unit; the model is loaded once a worker, at its first unit."""
 
     def __init__(self, facts: Facts, folder: Place) -> None:
-        """Takes the encoder's facts, and where the parts go."""
+        """Args: the encoder's facts, and the folder of the parts."""
         self._facts = facts
         self._folder = folder
         self._shared = shared.Shared()
@@ -102,12 +101,14 @@ class EncodeUnit:
         context: IngestContext,
         rejections: Rejections | None,
     ) -> np.ndarray:
-        """Encodes a unit, unless that is done; see `process.write_shards`."""
+        """Encode a unit, unless it is finished; see `process.write_shards`."""
         keys_file = _keys_file(context.staging, unit)
         if rejections is None and places.exists(keys_file):
             return _read_keys(keys_file)
         again_file = _again_file(context.staging, unit)
-        digest = digest_of(sorted(f"{key} {reject}" for key, reject in (rejections or {}).items()))
+        digest = digest_of(
+            sorted(f"{key} {rejection}" for key, rejection in (rejections or {}).items())
+        )
         if rejections and places.exists(again_file) and places.read(again_file).decode() == digest:
             return _read_keys(keys_file)
         encoder = self._shared.acquire(self._loaded)
@@ -133,7 +134,7 @@ class EmbeddingSink:
     """Encodes the sequences of a unit, group by group, in threads beside the one that reads."""
 
     def __init__(self, encoder: Encoder, writer: parts.PartWriter) -> None:
-        """Begins with nothing."""
+        """Begins without sequences."""
         self._encoder = encoder
         self._writer = writer
         self._columns = encoder.facts.columns
@@ -149,28 +150,23 @@ class EmbeddingSink:
         self._writer.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             if error is None:
                 self._start()
                 self._write_groups(0)
         except BaseException as failed:
-            self._writer.__exit__(type(failed), failed, failed.__traceback__)
+            self._writer.__exit__(None, failed, None)
             raise
         else:
-            self._writer.__exit__(kind, error, trace)
+            self._writer.__exit__(None, error, None)
         finally:
             self._threads.shutdown(cancel_futures=True)
 
     def write(
         self, sequences: Chunk, split: np.ndarray, window: np.ndarray, span: str | None
     ) -> None:
-        """Takes sequences; all splits and spans are alike here."""
+        """Take sequences, of any split and span."""
         self._written.update(sequences=len(sequences), steps=int(sequences.length.sum()))
         self._waiting.append((sequences, window))
         self._steps += int(sequences.length.sum())
@@ -179,7 +175,7 @@ class EmbeddingSink:
             self._write_groups(_THREADS)
 
     def report(self) -> dict[str, Any]:
-        """Returns the number of sequences, of steps, and of the part's rows as read back."""
+        """Return the number of sequences, of steps, and of the part's rows as read back."""
         counts = {"sequences": 0, "steps": 0, **self._written}
         return {**counts, "rows_written": self._writer.rows}
 
@@ -189,7 +185,7 @@ class EmbeddingSink:
         self._waiting, self._steps = [], 0
 
     def _write_groups(self, most: int) -> None:
-        """Writes the oldest groups, in order, until at most `most` are being encoded."""
+        """Write the oldest groups, in order, until at most `most` are being encoded."""
         while len(self._groups) > most:
             self._writer.write(self._groups.popleft().result())
 

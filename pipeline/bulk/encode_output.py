@@ -1,19 +1,18 @@
-"""Keep the result of `ragline encode` in a folder of a disk, or of a store of objects.
+"""Keep the result of `ragline encode` in a folder on a disk or in a store of objects.
 
     OUTPUT/part-00000.parquet  see pipeline/bulk/parts.py
     OUTPUT/_rejected.jsonl     records that could not be used, if there are any, as ingest's
     OUTPUT/_summary.json       the reconciled report: read = encoded + quarantined
-    OUTPUT/_log.txt            what Beam and TensorFlow said
+    OUTPUT/_log.txt            output of Beam and TensorFlow
 
-On a disk, work goes on in `.OUTPUT.partial` beside it, a folder that only its owner can enter. When
-the report adds up, the result is put into its place: a new folder is there or it is not; of an
-earlier result, `_summary.json` is removed first and written last. In a store nothing can be
-renamed: the parts stand there as they are done, and `_work/` says which are a job's; it is
-`_summary.json`, too, that makes a result of them. (Parquet's readers pass over names that begin
-with `_`.)
+On a disk, a job works in `.OUTPUT.partial` beside OUTPUT, a folder that only its owner can enter.
+When the report adds up, the result is moved into place: a new folder appears at once; in an earlier
+result, `_summary.json` is removed first and written last. In a store nothing can be renamed: parts
+appear as they are finished, `_work/` lists those of a job, and `_summary.json` makes them a result.
+(Parquet's readers skip names that begin with `_`.)
 
-A job that was cut off finds its finished units there; those of another job are removed. Of what
-stands in OUTPUT, only that is removed or replaced which a summary or a job lists; the rest, an
+A job that was cut off finds its finished units in its working folder; those of another job are
+removed. In OUTPUT, only files that a summary or a job lists are removed or replaced; any other, an
 index beside the embeddings say, is somebody's.
 """
 
@@ -42,13 +41,13 @@ _PART = re.compile(r"part-[0-9]{5,}\.parquet")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _JobRecord:
-    """What is kept of a job until its result is in its place.
+    """The record of a job, kept until its result is in place.
 
     Attributes:
-      digest: names it.
-      replaces: the names in OUTPUT that it takes the place of, those of earlier jobs.
-      makes: the names that it may write there.
-      publishing: whether its result is whole, and is being put into its place.
+      digest: digest that identifies the job.
+      replaces: names in OUTPUT that it replaces, those of earlier jobs.
+      makes: names that it may write there.
+      publishing: whether its result is whole and is being moved into place.
     """
 
     digest: str
@@ -62,9 +61,9 @@ class EncodeJob:
     """A job that runs.
 
     Attributes:
-      staging: the folder of what is not its result.
-      folder: the folder of its result.
-      log: the file of the log, on this machine; later in `folder`.
+      staging: folder of its intermediate files.
+      folder: folder of its result.
+      log: file of its log, on this machine; later in `folder`.
     """
 
     staging: str
@@ -73,27 +72,27 @@ class EncodeJob:
 
 
 class Output(Protocol):
-    """A place for a result."""
+    """Holds the result of a job."""
 
     @property
     def folder(self) -> str:
-        """The folder of the finished result."""
+        """Return the folder of the finished result."""
 
     def check(self) -> None:
-        """Raises ConfigError if something else is there; ends what a kill has interrupted."""
+        """Finish a move that a kill interrupted; raise ConfigError if the folder is somebody's."""
 
     def begin(self, digest: str) -> contextlib.AbstractContextManager[EncodeJob]:
-        """Begins or resumes the job of a digest; raises BusyError or ConfigError."""
+        """Begin or resume the job of a digest; raise BusyError or ConfigError."""
 
     def expect(self, parts: Iterable[str]) -> None:
-        """Keeps the names of the parts that the job may write, before it does."""
+        """Record the names of the parts that the job may write, before it does."""
 
     def publish(self, job: EncodeJob) -> None:
-        """Puts the result of a job in its place."""
+        """Put the result of a job in place."""
 
 
 def output_at(place: Place) -> Output:
-    """Returns the output at a path or URI.
+    """Return the output at a path or URI.
 
     Raises:
       ConfigError: a store would take it for a pattern.
@@ -106,7 +105,7 @@ def output_at(place: Place) -> Output:
 
 
 def _listed(summary: Any) -> list[str]:
-    """The names that a summary says are of its result; raises ValueError if it is none."""
+    """Return the names of a result by its summary; raise ValueError if it is no summary."""
     try:
         parts = [part["name"] for part in summary["parts"]]
         names = [*parts, LOG_FILE, *([REJECTED_FILE] if summary["quarantined"] else [])]
@@ -118,16 +117,16 @@ def _listed(summary: Any) -> list[str]:
 
 
 def _earlier(folder: Place) -> list[str] | None:
-    """The names of the result in a folder; None if there is none."""
+    """Return the names of the result in a folder; None if there is none."""
     try:
         return [*_listed(read_json(f"{os.fspath(folder)}/{SUMMARY_FILE}")), SUMMARY_FILE]
     except (OSError, ValueError, RecursionError):
         return None
 
 
-def _check(folder: Place, there: Iterable[str], ours: Sequence[str] | None) -> None:
-    """Refuses a folder that holds things and no result of ours, or a name that ours may take."""
-    if not (foreign := sorted(set(there).difference(ours or ()))):
+def _check(folder: Place, present: Iterable[str], ours: Sequence[str] | None) -> None:
+    """Refuse a folder with files but no result of ours, or a foreign file under a name of ours."""
+    if not (foreign := sorted(set(present).difference(ours or ()))):
         return
     if ours is None:
         raise ConfigError(
@@ -175,9 +174,9 @@ class _Disk:
         record = self._kept_job()
         with workdir.lock(self._partial):
             if record is None or record.digest != digest:
-                for left in (self._staging, self._result):
-                    if left.exists():
-                        shutil.rmtree(left)
+                for folder in (self._staging, self._result):
+                    if folder.exists():
+                        shutil.rmtree(folder)
                 self._keep(_JobRecord(digest=digest))
             for folder in (self._staging, self._result):
                 folder.mkdir(exist_ok=True)
@@ -186,14 +185,14 @@ class _Disk:
             )
 
     def expect(self, parts: Iterable[str]) -> None:
-        """Nothing is written into OUTPUT before it is whole."""
+        """Do nothing: OUTPUT is not touched before the result is whole."""
 
     def publish(self, job: EncodeJob) -> None:
-        """Puts the result in its place; then nothing else is left."""
+        """Move the result into place, and remove the working folder."""
         makes = [*_listed(read_json(self._result / SUMMARY_FILE)), SUMMARY_FILE]
         earlier = _earlier(self._output) if self._output.is_dir() else None
-        there = os.listdir(self._output) if self._output.is_dir() else []
-        _check(self._output, there, earlier)  # Once more: the job may have taken hours.
+        present = os.listdir(self._output) if self._output.is_dir() else []
+        _check(self._output, present, earlier)  # Once more: the job may have taken hours.
         record = self._kept_job() or _JobRecord(digest="")
         record = dataclasses.replace(
             record, replaces=tuple(earlier or ()), makes=tuple(makes), publishing=True
@@ -202,13 +201,13 @@ class _Disk:
         self._put(record)
 
     def _put(self, record: _JobRecord) -> None:
-        """Moves a whole result into its place; done again after a kill, it goes on."""
+        """Move a whole result into place; called again after a kill, it goes on."""
         if not self._result.is_dir():
-            pass  # It was moved as it is.
+            pass  # It was moved before a kill.
         elif not self._output.is_dir() or not os.listdir(self._output):
             for name in set(os.listdir(self._result)).difference(record.makes):
                 if (self._result / name).is_file():
-                    (self._result / name).unlink()  # What a killed worker had under way.
+                    (self._result / name).unlink()  # An unfinished file of a killed worker.
             os.rename(self._result, self._output)
         else:
             if (self._result / SUMMARY_FILE).exists() and SUMMARY_FILE in record.replaces:
@@ -219,9 +218,9 @@ class _Disk:
                 if (self._result / name).exists():
                     os.rename(self._result / name, self._output / name)
             fsync(self._output)
-        for left in (self._staging, self._result):
-            if left.exists():
-                shutil.rmtree(left)
+        for folder in (self._staging, self._result):
+            if folder.exists():
+                shutil.rmtree(folder)
         for name in (_JOB_FILE, ".lock"):
             (self._partial / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # Somebody has put something there.
@@ -231,17 +230,21 @@ class _Disk:
         state.write(self._partial / _JOB_FILE, _KIND, dataclasses.asdict(record))
 
     def _kept_job(self) -> _JobRecord | None:
-        """The job under way; None of one that is about to begin.
+        """Return the record of the job under way; None before a job begins.
 
         Raises:
-          ConfigError: what stands in its place is none of ours.
+          ConfigError: the working folder is somebody else's.
         """
         foreign = ConfigError(
             f"--output: {self._partial}: expected nothing, or a job of `ragline encode` that was "
             "cut off, received something else; move it away"
         )
-        found = self._partial.lstat()
-        if not self._partial.is_dir() or self._partial.is_symlink() or found.st_uid != os.geteuid():
+        status = self._partial.lstat()
+        if (
+            not self._partial.is_dir()
+            or self._partial.is_symlink()
+            or status.st_uid != os.geteuid()
+        ):
             raise foreign
         try:
             record: _JobRecord = state.read(self._partial / _JOB_FILE, _KIND, _JobRecord)
@@ -264,8 +267,10 @@ class _Store:
         ours = _earlier(self.folder)
         if record:
             ours = [*(ours or ()), *record.replaces, *record.makes]
-        there = [place.removeprefix(f"{self.folder}/") for place in places.inside(self.folder)]
-        _check(self.folder, (n for n in there if not (record and n.startswith(f"{_WORK}/"))), ours)
+        present = [place.removeprefix(f"{self.folder}/") for place in places.inside(self.folder)]
+        _check(
+            self.folder, (n for n in present if not (record and n.startswith(f"{_WORK}/"))), ours
+        )
 
     @contextlib.contextmanager
     def begin(self, digest: str) -> Iterator[EncodeJob]:
@@ -296,7 +301,7 @@ class _Store:
             self._keep(dataclasses.replace(record, makes=makes))
 
     def publish(self, job: EncodeJob) -> None:
-        """Removes the staging folder, now that the summary is written."""
+        """Remove the staging folder, now that the summary is written."""
         places.remove_folder(job.staging)
 
     def _keep(self, record: _JobRecord) -> None:

@@ -1,19 +1,18 @@
-"""Write Parquet files of embeddings: whole under their names, or not there.
+"""Write Parquet files of embeddings, whole or absent.
 
     sequence_id           string
     entity_id             string
-    window_start          int64    of its session, the first step that the sequence has
-    window_end            int64    and the end of its steps, exclusive
+    window_start          int64    first step of the sequence in its session
+    window_end            int64    end of its steps in the session, exclusive
     length                int64    window_end - window_start
     embedding             fixed-size list of E float32
     reconstruction_error  float32  the masked mean squared error, standardised units
-    model_version         string   the number of the encoder, as it is in serving/
+    model_version         string   number of the encoder, as in serving/
 
-What `id[64:128]` says of a window, `window_start` and `window_end` say as numbers.
+`window_start` and `window_end` are the numbers of an id such as `id[64:128]`.
 """
 
 from collections.abc import Sequence as Collection
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -71,13 +70,13 @@ def table(
 
 
 class PartWriter:
-    """Writes one part; it is there once it is whole, and only if it has a row."""
+    """Writes one part; the file appears once it is whole, and only if it has a row."""
 
     def __init__(self, place: Place, embedding_size: int) -> None:
-        """Begins with nothing.
+        """Begins without rows.
 
         Args:
-          place: the path of the part.
+          place: path of the part.
           embedding_size: E.
         """
         self._place = place
@@ -87,7 +86,7 @@ class PartWriter:
         self.rows = 0
 
     def write(self, rows: pa.Table) -> None:
-        """Adds rows."""
+        """Add rows."""
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._staged.file, self._schema, compression="zstd")
         self._writer.write_table(rows)
@@ -95,12 +94,7 @@ class PartWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             if self._writer is not None:
                 self._writer.close()
@@ -111,8 +105,7 @@ class PartWriter:
                 with places.open(self._place) as stored:
                     self.rows = pq.read_metadata(stored).num_rows
             else:
-                places.remove(
-                    self._place
-                )  # When it was processed before, the unit may have had rows.
+                # The unit may have had rows when it was processed before.
+                places.remove(self._place)
         finally:
             self._staged.discard()

@@ -1,11 +1,11 @@
 """Decide what a run takes from earlier runs, and keep it sound.
 
-cache_key.py           our code and others' versions, for the keys of TFX's cache
+cache_key.py           what decides the key of TFX's cache: our code, others' versions
 artifact_manifests.py  size and SHA-256 of every file of an artifact
-cache_guard.py         what is reused is held against its manifest
-lineage.py             what ML Metadata knows of a run
-recovery.py            what an interrupted run left
-marker.py              the file that says whose a work directory is
-clean.py               `ragline clean`: what [keep] does not keep of earlier runs
-aside.py               what is set aside: moved to a dated folder, never deleted
+cache_guard.py         reused artifacts, compared with their manifests
+lineage.py             the stages and artifacts of a run, in ML Metadata
+recovery.py            removal of what an interrupted run left
+marker.py              workdir.json: which pipeline a work directory belongs to
+clean.py               `ragline clean`: removal of what [keep] does not keep
+aside.py               files set aside: moved to a dated folder, never deleted
 """

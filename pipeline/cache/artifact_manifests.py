@@ -1,9 +1,9 @@
-"""Manifests of artifacts: what a stage wrote is what the stages after it, and later runs, read.
+"""Record the manifest of each artifact, so that stages and later runs read what was written.
 
-TFX reuses an artifact whose folder exists, whatever is in it. So each output of a stage that ran is
-sealed: the size and the SHA-256 of every file, in a file of its own beside the artifacts. A file
-that changed, is gone, or was not there then, is damage. What is damaged is set aside, since what is
-in it may be somebody's.
+TFX reuses an artifact whose folder exists, whatever is in it. Each output of a stage that ran is
+therefore sealed: its manifest, with the size and the SHA-256 of every file, is kept in a file
+beside the artifacts. A file that has changed, is missing or was added since is damage. A damaged
+artifact is set aside and not deleted, since a file in it may be somebody's.
 """
 
 import contextlib
@@ -23,8 +23,8 @@ _KIND = "seal"
 _SHAPE = dict[str, dict[Literal["bytes", "sha256"], int | str]]
 
 
-class Seals:
-    """The seals of a work directory, `seals/<stage>/<output>/<execution>.json` each."""
+class ArtifactManifests:
+    """The manifests of a work directory, each `seals/<stage>/<output>/<execution>.json`."""
 
     def __init__(self, workdir: pathlib.Path) -> None:
         """Args: the work directory."""
@@ -32,36 +32,36 @@ class Seals:
         self._artifacts = workdir / ARTIFACTS
         self._folder = workdir / "seals"
 
-    def seal(self, artifact: pathlib.Path) -> None:
-        """Keeps what stands in an artifact now."""
+    def record(self, artifact: pathlib.Path) -> None:
+        """Keep the manifest of an artifact as it is now."""
         state.write(self._file(artifact), _KIND, manifest(artifact))
 
     def damage(self, artifact: pathlib.Path) -> str | None:
-        """What is wrong with an artifact, in a sentence; None if it is as it was sealed."""
+        """Return what is wrong with an artifact, in a sentence; None if it is as recorded."""
         if self._artifacts not in artifact.parents:
             return f"{artifact}: lies outside of the work directory"
         sealed = self._read(artifact)
         if sealed is None:
             return f"{artifact}: the run that wrote it was cut off before it was sealed"
-        found = manifest(artifact)
-        for name in sorted(sealed.keys() | found.keys()):
-            if name not in found:
+        present = manifest(artifact)
+        for name in sorted(sealed.keys() | present.keys()):
+            if name not in present:
                 return f"{artifact / name}: is gone"
             if name not in sealed:
                 return f"{artifact / name}: was not there when the stage had run"
-            if sealed[name] != found[name]:
+            if sealed[name] != present[name]:
                 return (
-                    f"{artifact / name}: expected {_words(sealed[name])}, "
-                    f"received {_words(found[name])}"
+                    f"{artifact / name}: expected {_describe(sealed[name])}, "
+                    f"received {_describe(present[name])}"
                 )
         return None
 
-    def same(self, one: pathlib.Path, other: pathlib.Path) -> bool:
-        """Whether two artifacts were sealed with the same content."""
-        if self._artifacts not in one.parents:
+    def same_content(self, old: pathlib.Path, new: pathlib.Path) -> bool:
+        """Return whether two artifacts were recorded with the same content."""
+        if self._artifacts not in old.parents:
             return False
-        sealed = self._read(one)
-        return sealed is not None and sealed == self._read(other)
+        sealed = self._read(old)
+        return sealed is not None and sealed == self._read(new)
 
     def remove(self, artifact: pathlib.Path) -> None:
         """Takes an artifact of this work directory out of it, and removes its seal.
@@ -72,26 +72,26 @@ class Seals:
             self._take_out(artifact)
             self.forget(artifact)
 
-    def replace(self, damaged: pathlib.Path, sound: pathlib.Path) -> None:
-        """Moves a sound artifact of the same content to a damaged one's place."""
+    def put_in_place(self, damaged: pathlib.Path, sound: pathlib.Path) -> None:
+        """Move a sound artifact of the same content to the place of a damaged one."""
         self._take_out(damaged)
         os.rename(sound, damaged)
         self.forget(sound)
 
-    def sealed(self, but: Collection[pathlib.Path]) -> set[pathlib.Path]:
-        """All artifacts but these that have a seal, whether they are there or not."""
+    def recorded(self, but: Collection[pathlib.Path]) -> set[pathlib.Path]:
+        """Return all artifacts but these that have a manifest, whether they exist or not."""
         files = self._folder.glob("*/*/*.json")
         artifacts = {self._artifacts / f.relative_to(self._folder).with_suffix("") for f in files}
-        return {one for one in artifacts.difference(but) if self._read(one) is not None}
+        return {path for path in artifacts.difference(but) if self._read(path) is not None}
 
     def forget(self, artifact: pathlib.Path) -> None:
-        """Removes an artifact's seal; what is none is left."""
+        """Remove an artifact's manifest; a file of its name that is no manifest stays."""
         if self._read(artifact) is not None:
             self._file(artifact).unlink()
 
     def _take_out(self, artifact: pathlib.Path) -> None:
         with contextlib.suppress(OSError):
-            artifact.rmdir()  # Of one that is gone, there is but an empty folder.
+            artifact.rmdir()  # An artifact that is gone leaves an empty folder.
         if not os.path.lexists(artifact):
             return
         if self.damage(artifact) is None:
@@ -107,7 +107,7 @@ class Seals:
         return sealed
 
     def is_free(self, artifact: pathlib.Path) -> bool:
-        """Whether nothing stands where an artifact and its seal would."""
+        """Return whether nothing stands where an artifact and its manifest would."""
         return not (os.path.lexists(artifact) or os.path.lexists(self._file(artifact)))
 
     def _file(self, artifact: pathlib.Path) -> pathlib.Path:
@@ -115,5 +115,5 @@ class Seals:
         return self._folder / place.with_name(f"{place.name}.json")
 
 
-def _words(entry: dict[str, Any]) -> str:
+def _describe(entry: dict[str, Any]) -> str:
     return f"{entry['bytes']} bytes of sha256 {entry['sha256'][:12]}"

@@ -1,8 +1,8 @@
-"""What is in the way, or belongs to nobody any more, is moved to a dated folder and never deleted.
+"""Set aside what is in the way or has no owner: move it to a dated folder, never delete it.
 
     WORKDIR/set-aside/20261127-133000/metadata.sqlite
 
-stands for `WORKDIR/metadata.sqlite`, moved on that day. Whoever needs nothing of it removes it.
+is `WORKDIR/metadata.sqlite`, moved at that time. A person removes the folder once nobody needs it.
 """
 
 import datetime
@@ -15,12 +15,12 @@ _log = logging.getLogger("ragline.workdir")
 
 
 def move(workdir: pathlib.Path, path: pathlib.Path, why: str) -> pathlib.Path:
-    """Moves a file or folder of a work directory aside, says so, and returns where it is.
+    """Move a file or folder of a work directory aside, log it, and return where it is.
 
     Args:
       workdir: the work directory.
-      path: in it.
-      why: the end of a sentence about it.
+      path: the file or folder in it.
+      why: the end of a sentence about it, which the log gets.
     """
     day = f"{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}"
     number = 1

@@ -1,8 +1,8 @@
-"""What a run takes from earlier ones is sound, and what it makes is sealed.
+"""Check the artifacts that a run takes from earlier runs, and record the manifests of its own.
 
-Before a stage is served from the cache, what it would be served is held against its seal. If that
-is damaged, the stage runs again. If the same content comes out, it takes the damaged one's place,
-so that what depends on it stays cached; otherwise what depends on it runs, too.
+Before a stage takes an artifact from the cache, the artifact is compared with its manifest. If it
+is damaged, the stage runs again. If the same content comes out, it takes the damaged artifact's
+place, so that the stages that depend on it stay cached; otherwise they run, too.
 """
 
 import logging
@@ -19,17 +19,17 @@ from ragline.components.files.places import ARTIFACTS
 from ragline.components.files.storage import read_json
 from ragline.components.push.release import ledger
 from ragline.pipeline.cache import lineage
-from ragline.pipeline.cache.artifact_manifests import Seals
+from ragline.pipeline.cache.artifact_manifests import ArtifactManifests
 
 _log = logging.getLogger("ragline.cache")
 
 
 def unserved(artifact: pathlib.Path, report: Mapping[str, Any]) -> str | None:
-    """Why what a push's report says was pushed is not served, in a sentence; None if it is.
+    """Return why the version that a push reports is not served, in a sentence; None if it is.
 
     Args:
-      artifact: that the report is of.
-      report: as the push wrote it.
+      artifact: artifact that holds the report.
+      report: content of the report.
     """
     if not (pushed := report["pushed"]):
         return None
@@ -39,100 +39,102 @@ def unserved(artifact: pathlib.Path, report: Mapping[str, Any]) -> str | None:
     return f"{path}: version {pushed['version']}, which was pushed, is not there as it was pushed"
 
 
-class Reuse:
-    """The artifacts of a run, new and reused."""
+class CacheGuard:
+    """Guards the artifacts of a run: those that it reuses, and those that it makes."""
 
-    def __init__(self, database: pathlib.Path, seals: Seals, pipeline: str, run_id: str) -> None:
+    def __init__(
+        self, database: pathlib.Path, manifests: ArtifactManifests, pipeline: str, run_id: str
+    ) -> None:
         """Opens nothing yet.
 
         Args:
-          database: of ML Metadata.
-          seals: of the work directory.
-          pipeline: its name.
-          run_id: of the run.
+          database: database of ML Metadata.
+          manifests: manifests of the work directory.
+          pipeline: name of the pipeline.
+          run_id: id of the run.
         """
         self._database = database
-        self._seals = seals
+        self._manifests = manifests
         self._pipeline = pipeline
         self._run_id = run_id
         self._damaged: Mapping[str, int] = {}
 
     def damaged(self, stage: str, artifacts: Mapping[str, int]) -> list[int]:
-        """Tells what of the artifacts that a stage would reuse is damaged; returns their ids.
+        """Return the ids of the damaged artifacts among those that a stage would reuse; log each.
 
         Args:
-          stage: that is about to run.
-          artifacts: place -> id.
+          stage: stage that is about to run.
+          artifacts: URI -> id.
         """
-        found = {uri: self._damage(pathlib.Path(uri)) for uri in artifacts}
-        for damage in filter(None, found.values()):
+        damage_of = {uri: self._damage(pathlib.Path(uri)) for uri in artifacts}
+        for damage in filter(None, damage_of.values()):
             _log.warning("%s: not taken from an earlier run: %s", stage, damage)
-        ids = [artifacts[uri] for uri, damage in found.items() if damage]
+        ids = [artifacts[uri] for uri, damage in damage_of.items() if damage]
         self._damaged = artifacts if ids else {}
         return ids
 
     def _damage(self, artifact: pathlib.Path) -> str | None:
-        """What is wrong with an artifact, or with the version that it says was pushed."""
-        if damage := self._seals.damage(artifact):
+        """Return what is wrong with an artifact, or with the version that it says was pushed."""
+        if damage := self._manifests.damage(artifact):
             return damage
         report = artifact / PUSH_FILE
         return unserved(artifact, read_json(report)) if report.is_file() else None
 
     def discard(self, ids: Collection[int]) -> None:
-        """Removes artifacts: no stage finds them, no cache serves them."""
+        """Remove artifacts: no stage reads them, no cache serves them."""
         self._discard(lineage.connect(self._database), ids)
 
     def make_way(self, stage: str, outputs: Iterable[str]) -> None:
-        """Lets a stage write into folders that are not there yet.
+        """Reserve an execution number under which none of a stage's output folders exists yet.
 
         Args:
-          stage: that is about to run.
-          outputs: the names of what it makes.
+          stage: stage that is about to run.
+          outputs: names of its outputs.
         """
         folders = [self._database.parent / ARTIFACTS / stage / output for output in outputs]
         lineage.next_execution(
             self._database,
-            lambda number: all(self._seals.is_free(folder / str(number)) for folder in folders),
+            lambda number: all(self._manifests.is_free(folder / str(number)) for folder in folders),
         )
 
-    def settle(self, stage: str) -> None:
-        """Seals what a stage made, if it ran, and settles what is used of that and of the damaged.
+    def finish(self, stage: str) -> None:
+        """Record the outputs of a stage that ran, and replace damaged ones of the same content.
 
         Args:
-          stage: that has just ended well.
+          stage: stage that has just ended well.
         """
         store = lineage.connect(self._database)
         execution = lineage.executions(store, self._pipeline, self._run_id).get(stage)
         if execution is None or execution.last_known_state != metadata_store_pb2.Execution.COMPLETE:
             return
-        made = lineage.outputs(store, execution)
-        for artifact in made.values():
-            self._seals.seal(pathlib.Path(artifact.uri))
-        if made and self._damaged:
-            self._replace(store, execution, made, stage)
+        outputs = lineage.outputs(store, execution)
+        for artifact in outputs.values():
+            self._manifests.record(pathlib.Path(artifact.uri))
+        if outputs and self._damaged:
+            self._replace(store, execution, outputs, stage)
 
     def _replace(
         self,
         store: metadata_store.MetadataStore,
         execution: metadata_store_pb2.Execution,
-        made: Mapping[str, metadata_store_pb2.Artifact],
+        outputs: Mapping[str, metadata_store_pb2.Artifact],
         stage: str,
     ) -> None:
         # `artifacts/<stage>/<output>/<execution>`
         former = {pathlib.Path(uri).parent.name: uri for uri in self._damaged}
         pairs = [
             (pathlib.Path(former.get(output, "")), pathlib.Path(artifact.uri))
-            for output, artifact in made.items()
+            for output, artifact in outputs.items()
         ]
-        if not all(self._seals.same(old, new) for old, new in pairs):
+        if not all(self._manifests.same_content(old, new) for old, new in pairs):
             self._discard(store, self._damaged.values())
             return
         for old, new in pairs:
-            self._seals.replace(old, new)
+            self._manifests.put_in_place(old, new)
         lineage.link(store, execution, {name: self._damaged[uri] for name, uri in former.items()})
-        lineage.delete(store, [artifact.id for artifact in made.values()])
-        _log.info("%s: came out as it was; what depends on it is not touched", stage)
+        lineage.delete(store, [artifact.id for artifact in outputs.values()])
+        _log.info("%s: came out as it was; what depends on it stays cached", stage)
 
     def _discard(self, store: metadata_store.MetadataStore, ids: Collection[int]) -> None:
         for artifact in lineage.delete(store, ids):
-            self._seals.remove(pathlib.Path(artifact.uri))
+            self._manifests.remove(pathlib.Path(artifact.uri))

@@ -1,8 +1,8 @@
 """Digest what decides a stage's result beside its inputs and options: our code, others' versions.
 
-TFX's cache sees neither. The code is the whole package: an upgrade of ragline redoes every stage,
-because no list of what a stage runs stays true. The versions are those of every distribution that
-the package imports, however deep in it.
+TFX's cache sees neither. The code is the whole package, so an upgrade of ragline redoes
+every stage: a list of what each stage runs would not stay true. The versions are those of every
+distribution that a module of the package imports.
 """
 
 import ast
@@ -42,12 +42,12 @@ def versions() -> str:
     imported = {name for file in _files(_PACKAGE) if file.suffix == ".py" for name in _names(file)}
     names = {name for package in imported for name in distributions.get(package, ())}
     names = names - {"ragline"} | {*_BY_TFX_ALONE}
-    known = [f"{name} {importlib.metadata.version(name)}" for name in sorted(names)]
-    return ", ".join([f"python {platform.python_version()}", *known])
+    name_and_version = [f"{name} {importlib.metadata.version(name)}" for name in sorted(names)]
+    return ", ".join([f"python {platform.python_version()}", *name_and_version])
 
 
 def _files(folder: pathlib.Path) -> list[pathlib.Path]:
-    """The files whose content counts; in a checkout, the folders in the package are links."""
+    """Return the files whose content counts; in a checkout, the package's folders are links."""
     return sorted(
         pathlib.Path(place, name)
         for place, _, names in os.walk(folder, followlinks=True)
@@ -57,7 +57,7 @@ def _files(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _names(file: pathlib.Path) -> Iterator[str]:
-    """The top-level packages that a module imports, the standard library's left out."""
+    """Yield the top-level packages that a module imports, without the standard library's."""
     for node in ast.walk(ast.parse(file.read_bytes())):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]

@@ -1,9 +1,9 @@
-"""`ragline clean`: what `[keep]` does not keep of earlier runs is listed, and removed.
+"""Remove what `[keep]` does not keep of earlier runs, for `ragline clean`.
 
 Only what ragline's own records say that it made is ever removed, each by its exact path: an
-artifact that ML Metadata has and that is what its stage wrote, to the last byte; and the files of a
-run that has a summary. What is served, what the newest runs made or took from the cache, and what
-is not known, such as a file that somebody put into an artifact, stays.
+artifact that ML Metadata knows and that is what its stage wrote, to the last byte; and the files of
+a run that has a summary. What is served, what the newest runs made or reused, and what nobody
+recorded, such as a file that somebody put into an artifact, stays.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from ragline.components.files.places import ARTIFACTS
 from ragline.components.files.storage import read_json
 from ragline.components.push.release import ledger
 from ragline.pipeline.cache import lineage, recovery
-from ragline.pipeline.cache.artifact_manifests import Seals
+from ragline.pipeline.cache.artifact_manifests import ArtifactManifests
 from ragline.pipeline.config import Config, ConfigError
 from ragline.pipeline.runs import workdir
 from ragline.pipeline.runs.preflight import DATABASE
@@ -37,12 +37,12 @@ _RUN = "pipeline_run"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """Something that is not kept.
+    """A file or an artifact that is not kept.
 
     Attributes:
-      path: of a file, or of an artifact's folder.
-      bytes: of it.
-      artifact: its id in ML Metadata; None of a file of a run.
+      path: path of the file, or of the artifact's folder.
+      bytes: size of it.
+      artifact: id of the artifact in ML Metadata; None for a file of a run.
     """
 
     path: pathlib.Path
@@ -52,18 +52,18 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleaning:
-    """What was found.
+    """What a cleaning removes, and what it leaves because it is not what a stage wrote.
 
     Attributes:
-      items: what is removed, or would be.
-      left: a sentence about each artifact that would be, were it what its stage wrote.
+      items: files and artifacts that are removed, or would be.
+      left: sentences, one for each artifact that is left because it changed since it was written.
     """
 
     items: tuple[Item, ...]
     left: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Return the items as plain data, for `--json`."""
         return {
             "bytes": sum(item.bytes for item in self.items),
             "items": [{"path": str(item.path), "bytes": item.bytes} for item in self.items],
@@ -71,7 +71,7 @@ class Cleaning:
         }
 
     def to_text(self) -> str:
-        """A line an item: its bytes and its path; then those that are left, and the sum."""
+        """Return a line for each item, its bytes and path; then what is left, and the sum."""
         total = sum(item.bytes for item in self.items)
         return "\n".join(
             [
@@ -83,11 +83,11 @@ class Cleaning:
 
 
 def clean(config: Config, *, dry: bool) -> Cleaning:
-    """Removes what is not kept, or says what that would be.
+    """Remove what is not kept, or say what would be removed.
 
     Args:
-      config: whose `keep` says what is kept.
-      dry: whether nothing is removed.
+      config: the configuration, whose `keep` says what is kept.
+      dry: whether to remove nothing.
 
     Raises:
       BusyError: a run holds the work directory.
@@ -100,19 +100,19 @@ def clean(config: Config, *, dry: bool) -> Cleaning:
     with workdir.held(config) as (folder, _):
         if (folder / DATABASE).exists():
             recovery.rebase(folder / DATABASE, folder / ARTIFACTS)
-        found = _look(config, folder)
+        cleaning = _list_unkept(config, folder)
         if not dry:
-            _remove(folder, found.items)
-    return found
+            _remove(folder, cleaning.items)
+    return cleaning
 
 
-def _look(config: Config, folder: pathlib.Path) -> Cleaning:
+def _list_unkept(config: Config, folder: pathlib.Path) -> Cleaning:
     items = list(_files(config, folder))
     left = []
-    seals = Seals(folder)
+    manifests = ArtifactManifests(folder)
     for artifact in _unused(config, folder):
         path = pathlib.Path(artifact.uri)
-        if damage := f"{path}: is a link" if path.is_symlink() else seals.damage(path):
+        if damage := f"{path}: is a link" if path.is_symlink() else manifests.damage(path):
             left.append(damage)
         else:
             size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
@@ -121,7 +121,7 @@ def _look(config: Config, folder: pathlib.Path) -> Cleaning:
 
 
 def _files(config: Config, folder: pathlib.Path) -> Iterator[Item]:
-    """The files of runs that are too many, oldest run first."""
+    """Yield the files of runs beyond the newest that are kept."""
     runs = sorted(filter(_is_run, (folder / RUNS).glob("*")), key=lambda run: run.name)
     keep = config.keep
     kinds = (
@@ -138,7 +138,7 @@ def _files(config: Config, folder: pathlib.Path) -> Iterator[Item]:
 
 
 def _is_run(folder: pathlib.Path) -> bool:
-    """Whether a folder is of a run that ended: its summary bears its name."""
+    """Return whether a folder is that of a run that ended: its summary bears its name."""
     try:
         return bool(read_json(folder / SUMMARY_FILE)["run_id"] == folder.name)
     except (OSError, ValueError, KeyError, TypeError):
@@ -146,7 +146,7 @@ def _is_run(folder: pathlib.Path) -> bool:
 
 
 def _unused(config: Config, folder: pathlib.Path) -> list[metadata_store_pb2.Artifact]:
-    """The artifacts that no kept run made or took, oldest first."""
+    """Return the artifacts that no kept run made or reused, oldest first."""
     if not (folder / DATABASE).is_file():
         return []
     store = lineage.connect(folder / DATABASE)
@@ -154,11 +154,11 @@ def _unused(config: Config, folder: pathlib.Path) -> list[metadata_store_pb2.Art
     for context in store.get_contexts_by_type(_RUN):
         # A strategy of `compare` has a run of its own, `<run id>-<strategy>`.
         runs.setdefault("-".join(context.name.split("-")[:3]), []).append(context.id)
-    kept = {*sorted(runs)[-config.keep.artifacts :], *_served(folder / SERVING)}
+    kept_runs = {*sorted(runs)[-config.keep.artifacts :], *_served(folder / SERVING)}
     used: set[int] = set()
-    for run in kept & runs.keys():
+    for run in kept_runs & runs.keys():
         for context_id in runs[run]:
-            executions = [one.id for one in store.get_executions_by_context(context_id)]
+            executions = [e.id for e in store.get_executions_by_context(context_id)]
             events = store.get_events_by_execution_ids(executions) if executions else []
             used.update(event.artifact_id for event in events)
     live = metadata_store_pb2.Artifact.LIVE
@@ -172,25 +172,25 @@ def _unused(config: Config, folder: pathlib.Path) -> list[metadata_store_pb2.Art
 
 
 def _served(serving: pathlib.Path) -> set[str]:
-    """The runs that made the models that are served, also those that a rollback copied."""
+    """Return the runs that made the models that are served, or that a rollback copied."""
     entries = ledger.read(serving)
     served = {entry.fingerprint for entry in entries if entry.removed is None}
     return {entry.run_id for entry in entries if entry.fingerprint in served}
 
 
 def _remove(folder: pathlib.Path, items: Iterable[Item]) -> None:
-    """Removes what was listed; artifacts are marked first, so that no cache serves a half."""
+    """Remove what was listed; artifacts are marked first, so that no cache serves a half."""
     items = list(items)
     artifacts = [item for item in items if item.artifact is not None]
     if artifacts:
         store = lineage.connect(folder / DATABASE)
         lineage.delete(store, [item.artifact for item in artifacts if item.artifact is not None])
-    seals = Seals(folder)
+    manifests = ArtifactManifests(folder)
     for item in artifacts:
-        seals.remove(item.path)
+        manifests.remove(item.path)
     for item in items:
         if item.artifact is None:
             item.path.unlink(missing_ok=True)
             if item.path.name == _REJECTED[1]:
-                with contextlib.suppress(OSError):  # Something else is in it.
+                with contextlib.suppress(OSError):  # Another file is in it.
                     item.path.parent.rmdir()

@@ -1,7 +1,7 @@
-"""What ML Metadata knows of one run: its stages' states, and where their outputs are.
+"""Read from ML Metadata what one run did: its stages' states, and where their outputs are.
 
-Everything is found by the context of that very run, never by "the newest artifact": after a cached
-stage, the newest is not the one that was used.
+Everything is looked up by the context of that very run, never as "the newest artifact": after a
+cached stage, the newest artifact is not the one that was used.
 """
 
 import contextlib
@@ -38,25 +38,25 @@ class Stage:
     outputs: dict[str, str]
 
     def read(self, output: str, file: str) -> Any:
-        """The content of a JSON file in an output; None if the stage did not get to write it."""
+        """Return the content of a JSON file in an output; None if the stage did not write it."""
         path = pathlib.Path(self.outputs.get(output, ""), file)
         return read_json(path) if path.is_file() else None
 
 
 def connect(database: pathlib.Path) -> metadata_store.MetadataStore:
-    """Opens a database of ML Metadata, or makes one."""
+    """Open a database of ML Metadata, or make one."""
     config = metadata_store_pb2.ConnectionConfig()
     config.sqlite.filename_uri = str(database)
     return metadata_store.MetadataStore(config)
 
 
 def stages(database: pathlib.Path, pipeline: str, run_id: str) -> dict[str, Stage]:
-    """The stages of a run that were started, in order.
+    """Return the stages of a run that were started, in order.
 
     Args:
-      database: of ML Metadata; not there before the first stage of the first run.
-      pipeline: its name.
-      run_id: of the run.
+      database: database of ML Metadata; missing before the first stage of the first run.
+      pipeline: name of the pipeline.
+      run_id: id of the run.
     """
     if not database.exists():
         return {}
@@ -74,21 +74,21 @@ def stages(database: pathlib.Path, pipeline: str, run_id: str) -> dict[str, Stag
 def executions(
     store: metadata_store.MetadataStore, pipeline: str, run_id: str
 ) -> dict[str, metadata_store_pb2.Execution]:
-    """Stage -> its execution in a run, in order."""
+    """Return stage -> its execution in a run, in order."""
     context = store.get_context_by_type_and_name("pipeline_run", run_id)
     if context is None:
         return {}
-    found = {}
+    by_stage = {}
     for execution in sorted(store.get_executions_by_context(context.id), key=lambda e: e.id):
         [node] = [c for c in store.get_contexts_by_execution(execution.id) if c.type == "node"]
-        found[node.name.removeprefix(f"{pipeline}.")] = execution
-    return found
+        by_stage[node.name.removeprefix(f"{pipeline}.")] = execution
+    return by_stage
 
 
 def outputs(
     store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution
 ) -> dict[str, metadata_store_pb2.Artifact]:
-    """Output -> the artifact that stands for it: made now, or earlier and found sound."""
+    """Return output -> its artifact: made by this execution, or reused by it."""
     events = [
         event
         for event in store.get_events_by_execution_ids([execution.id])
@@ -107,7 +107,7 @@ def link(
     execution: metadata_store_pb2.Execution,
     artifacts: Mapping[str, int],
 ) -> None:
-    """Makes artifacts the outputs of an execution, too: output -> id."""
+    """Make artifacts, output -> id, outputs of an execution as well."""
     store.put_events(
         [
             metadata_store_pb2.Event(
@@ -124,7 +124,7 @@ def link(
 def expect(
     store: metadata_store.MetadataStore, context: metadata_store_pb2.Context, outputs: Iterable[str]
 ) -> None:
-    """Keeps which outputs the executions of a context make: before that, they are not known."""
+    """Record which outputs the executions of a context make, before any of them is made."""
     names = " ".join(sorted(outputs))
     if context.custom_properties[_OUTPUTS].string_value != names:
         context.custom_properties[_OUTPUTS].string_value = names
@@ -134,20 +134,20 @@ def expect(
 def outputs_under_way(
     store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution
 ) -> list[str]:
-    """The names of the outputs that an execution makes, finished or not."""
+    """Return the names of the outputs that an execution makes, finished or not."""
     contexts = store.get_contexts_by_execution(execution.id)
-    found = [c.custom_properties[_OUTPUTS].string_value.split() for c in contexts]
-    return sorted({name for names in found for name in names})
+    outputs = [c.custom_properties[_OUTPUTS].string_value.split() for c in contexts]
+    return sorted({name for names in outputs for name in names})
 
 
 def next_execution(database: pathlib.Path, is_free: Callable[[int], bool]) -> None:
-    """Lets the next execution have a number whose folders are free: they are named by it.
+    """Give the next execution a number whose output folders, which it names, are free.
 
-    They are not where the database was lost, or is an older one than what stands beside it.
+    They are not free where the database was lost, or is older than the artifacts beside it.
     """
     with contextlib.closing(sqlite3.connect(database)) as connection, connection:
-        found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'Execution'")
-        [last] = found.fetchone() or [0]
+        rows = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'Execution'")
+        [last] = rows.fetchone() or [0]
         number = last + 1
         while not is_free(number):
             number += 1
@@ -157,9 +157,9 @@ def next_execution(database: pathlib.Path, is_free: Callable[[int], bool]) -> No
 
 
 def share(store: metadata_store.MetadataStore, source: int, target: int) -> None:
-    """Makes the executions of one context executions of another, too; both by their ids."""
-    there = {execution.id for execution in store.get_executions_by_context(target)}
-    lacking = [e.id for e in store.get_executions_by_context(source) if e.id not in there]
+    """Associate the executions of one context with another as well; both by their ids."""
+    associated = {execution.id for execution in store.get_executions_by_context(target)}
+    lacking = [e.id for e in store.get_executions_by_context(source) if e.id not in associated]
     if lacking:
         links = [
             metadata_store_pb2.Association(context_id=target, execution_id=execution)
@@ -171,12 +171,12 @@ def share(store: metadata_store.MetadataStore, source: int, target: int) -> None
 def delete(
     store: metadata_store.MetadataStore, ids: Iterable[int]
 ) -> list[metadata_store_pb2.Artifact]:
-    """Marks artifacts as gone: no stage reads them, no cache serves them. Returns them."""
-    found: list[metadata_store_pb2.Artifact] = store.get_artifacts_by_id(list(ids))
-    for artifact in found:
+    """Mark artifacts as deleted, so that no stage reads and no cache serves them; return them."""
+    artifacts: list[metadata_store_pb2.Artifact] = store.get_artifacts_by_id(list(ids))
+    for artifact in artifacts:
         artifact.state = _Artifact.DELETED
-    store.put_artifacts(found)
-    return found
+    store.put_artifacts(artifacts)
+    return artifacts
 
 
 def _milliseconds(execution: metadata_store_pb2.Execution) -> int:

@@ -1,9 +1,9 @@
-"""The file that makes a folder a work directory, and says of which pipeline.
+"""Mark a folder as the work directory of one pipeline.
 
     WORKDIR/workdir.json
 
-It is written into a new or empty folder, before anything else. A folder that holds things and has
-no such file is somebody's, and is refused; but for one that an earlier ragline made, which its
+The marker is written into a new or empty folder, before anything else. A folder that holds files
+and has no marker is somebody's, and is refused, unless an earlier ragline made it, which its
 database proves.
 """
 
@@ -25,7 +25,7 @@ FILE = "workdir.json"
 _KIND = "work directory"
 _LOCK = ".lock"
 _SHOWN = 3
-# TFX, TensorFlow and Beam take paths for patterns, and would read those that match, too.
+# Taken for a pattern by TFX, TensorFlow and Beam, which would then read every path that matches.
 _WILD = "*?[]\\"
 _PROOF = """
     SELECT 1 FROM Context JOIN Type ON Context.type_id = Type.id
@@ -33,17 +33,17 @@ _PROOF = """
 """
 
 
-class ForeignError(UsageError):
-    """A folder that is no work directory of this pipeline; says what to do."""
+class ForeignFolderError(UsageError):
+    """Refuses a folder that is no work directory of this pipeline, and says what to do."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Marker:
-    """What a work directory says of itself.
+    """The marker of a work directory.
 
     Attributes:
-      id: names it, wherever it is; a copy has the same.
-      pipeline: the name of the pipeline that it belongs to.
+      id: random name of the work directory, wherever it is; a copy has the same.
+      pipeline: name of the pipeline that it belongs to.
     """
 
     id: str
@@ -51,39 +51,39 @@ class Marker:
 
     @property
     def journal(self) -> str:
-        """The name of the journal of files under way (`storage.journal`), which is only ours."""
+        """Return the name of the journal of unfinished files (`storage.journal`)."""
         return f".temporaries-{self.id}"
 
 
 def check(folder: pathlib.Path, pipeline: str) -> Marker | None:
-    """Whether a folder may be a pipeline's work directory; nothing is touched.
+    """Check that a folder may be a pipeline's work directory, and touch nothing.
 
     Args:
-      folder: all links in its path followed; it need not be there.
-      pipeline: its name.
+      folder: the folder, all links in its path followed; it need not exist.
+      pipeline: the name of the pipeline.
 
     Returns:
-      Its marker; None if it has none yet, because it is new, empty or of an earlier ragline.
+      The marker; None if there is none yet: the folder is new, empty or of an earlier ragline.
 
     Raises:
-      ForeignError: it is somebody else's, another pipeline's, or its path cannot be used.
+      ForeignFolderError: it is somebody else's or another pipeline's, or its path cannot be used.
     """
     if wild := sorted({character for character in str(folder) if character in _WILD}):
-        raise ForeignError(
+        raise ForeignFolderError(
             f"workdir: {folder}: expected a path without {' '.join(_WILD)}, which others take for "
             f"patterns, received {' '.join(wild)}"
         )
     try:
         str(folder).encode()
     except UnicodeEncodeError as error:
-        raise ForeignError(f"workdir: {folder!r}: expected a path in UTF-8") from error
+        raise ForeignFolderError(f"workdir: {folder!r}: expected a path in UTF-8") from error
     try:
         marker: Marker = state.read(folder / FILE, _KIND, Marker)
     except (FileNotFoundError, NotADirectoryError, StateError):
         _check_unmarked(folder, pipeline)
         return None
     if marker.pipeline != pipeline:
-        raise ForeignError(
+        raise ForeignFolderError(
             f"workdir: {folder}: expected the work directory of pipeline {pipeline!r}, received "
             f"that of {marker.pipeline!r}; name another folder, by `workdir` or --workdir: nothing "
             "was touched"
@@ -92,13 +92,13 @@ def check(folder: pathlib.Path, pipeline: str) -> Marker | None:
 
 
 def claim(folder: pathlib.Path, pipeline: str) -> Marker:
-    """Marks a folder as a pipeline's, if it is not yet; the caller holds its lock.
+    """Mark a folder as a pipeline's, if it is not yet; the caller holds its lock.
 
     Raises:
-      ForeignError: as of `check`.
+      ForeignFolderError: see `check`.
     """
-    if (there := check(folder, pipeline)) is not None:
-        return there
+    if (marker := check(folder, pipeline)) is not None:
+        return marker
     file = folder / FILE
     if os.path.lexists(file) and file.lstat().st_size:
         aside.move(folder, file, "is no marker of a work directory")
@@ -117,20 +117,20 @@ def claim(folder: pathlib.Path, pipeline: str) -> Marker:
 def _check_unmarked(folder: pathlib.Path, pipeline: str) -> None:
     if not folder.is_dir():
         return
-    there = [path for path in sorted(folder.iterdir()) if not _is_no_matter(path)]
-    if not there or _is_of_earlier_ragline(folder, pipeline):
+    foreign = [path for path in sorted(folder.iterdir()) if not _may_stand(path)]
+    if not foreign or _is_of_earlier_ragline(folder, pipeline):
         return
-    names = ", ".join(path.name for path in there[:_SHOWN])
-    more = f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else ""
-    raise ForeignError(
+    names = ", ".join(path.name for path in foreign[:_SHOWN])
+    more = f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""
+    raise ForeignFolderError(
         f"workdir: {folder}: expected a new or empty folder, or one that ragline made and that has "
         f"its {FILE}, received one that holds {names}{more}; name another folder, by `workdir` or "
         "--workdir: nothing was touched"
     )
 
 
-def _is_no_matter(path: pathlib.Path) -> bool:
-    """What a work directory in the making has, or a folder of ours that awaits its content."""
+def _may_stand(path: pathlib.Path) -> bool:
+    """Return whether a path may stand in an unmarked folder: it is ours, empty or unfinished."""
     if path.name in (_LOCK, FILE):
         return path.is_file() and (
             path.lstat().st_size == 0 or (path.name == _LOCK and path.read_bytes().isdigit())
@@ -141,7 +141,7 @@ def _is_no_matter(path: pathlib.Path) -> bool:
 
 
 def _is_of_earlier_ragline(folder: pathlib.Path, pipeline: str) -> bool:
-    """Whether the database there knows this pipeline's stages."""
+    """Return whether the database there knows this pipeline's stages."""
     database = folder / DATABASE
     if not database.is_file():
         return False

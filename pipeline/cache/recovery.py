@@ -1,10 +1,10 @@
-"""What an interrupted run left behind is told and removed before the next one starts.
+"""Remove what an interrupted run left behind, before the next one starts, and say so in the log.
 
 The work directory is held, so nothing of it is in use. A run that was killed leaves an execution
 that ML Metadata takes for running, folders of outputs that no finished execution owns, working
 folders of TFX and Beam, and files under temporary names. Each is known by its path: from ML
 Metadata, which has an execution before it has a folder, and from the journal of files under way.
-What is in none of them is not ours, whatever it is called, and stays.
+Whatever is in neither is not ours, under any name, and stays.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from ragline.components.files import storage
 from ragline.components.files.places import ARTIFACTS
 from ragline.components.push.release import transaction
 from ragline.pipeline.cache import aside, lineage
-from ragline.pipeline.cache.artifact_manifests import Seals
+from ragline.pipeline.cache.artifact_manifests import ArtifactManifests
 from ragline.pipeline.runs.preflight import DATABASE
 
 _EXECUTION, _ARTIFACT = metadata_store_pb2.Execution, metadata_store_pb2.Artifact
@@ -33,7 +33,7 @@ _log = logging.getLogger("ragline.recovery")
 
 
 def recover(workdir: pathlib.Path, journal: str) -> None:
-    """Brings a work directory into the state that its last finished stage left.
+    """Bring a work directory into the state in which its last finished stage left it.
 
     Args:
       workdir: the work directory.
@@ -41,12 +41,12 @@ def recover(workdir: pathlib.Path, journal: str) -> None:
     """
     transaction.recover(workdir / "serving")
     owned: set[pathlib.Path] = set()
-    artifacts, seals = workdir / ARTIFACTS, Seals(workdir)
-    left = storage.clear(workdir / journal)
+    artifacts, manifests = workdir / ARTIFACTS, ArtifactManifests(workdir)
+    removed = storage.clear(workdir / journal)
     if (workdir / DATABASE).exists():
         rebase(workdir / DATABASE, artifacts)
         store = lineage.connect(workdir / DATABASE)
-        left += _clear_executions(store, artifacts)
+        removed += _clear_executions(store, artifacts)
         _close_executions(store)
         for artifact in store.get_artifacts():
             path = pathlib.Path(artifact.uri)
@@ -54,28 +54,28 @@ def recover(workdir: pathlib.Path, journal: str) -> None:
                 if artifact.state == _ARTIFACT.LIVE:
                     owned.add(path)
                 elif artifact.state == _ARTIFACT.DELETED:
-                    seals.remove(path)  # A kill may have come between.
-    for path in owned:  # One that is gone is then found damaged, as one that is empty is.
+                    manifests.remove(path)  # A kill may have come between.
+    for path in owned:  # A missing artifact then counts as damaged, as an empty one does.
         path.mkdir(parents=True, exist_ok=True)
-    for path in sorted(seals.sealed(but=owned)):
+    for path in sorted(manifests.recorded(but=owned)):
         if path.exists():
-            aside.move(workdir, path, "no run that is known made it")
-        seals.forget(path)
-    if left:
-        names = ", ".join(str(path.relative_to(workdir)) for path in left)
+            aside.move(workdir, path, "no known run made it")
+        manifests.forget(path)
+    if removed:
+        names = ", ".join(str(path.relative_to(workdir)) for path in removed)
         _log.info("removed what an interrupted run left: %s", names)
 
 
 def rebase(database: pathlib.Path, artifacts: pathlib.Path) -> None:
-    """Writes into ML Metadata where artifacts are now, if the work directory has moved since.
+    """Write into ML Metadata where artifacts are now, if the work directory has moved since.
 
-    All that is known of them stays: they are the same, so what was made of them is cached.
+    Nothing else that it knows of them changes: what was made of them stays cached.
     """
     with contextlib.closing(sqlite3.connect(database)) as connection, connection:
-        stated = connection.execute("SELECT id, uri FROM Artifact").fetchall()
+        recorded = connection.execute("SELECT id, uri FROM Artifact").fetchall()
         moved = [
             (uri, number)
-            for number, former in stated
+            for number, former in recorded
             if (uri := _here(former, artifacts)) != former
         ]
         connection.executemany("UPDATE Artifact SET uri = ? WHERE id = ?", moved)
@@ -84,7 +84,7 @@ def rebase(database: pathlib.Path, artifacts: pathlib.Path) -> None:
 
 
 def _here(uri: str, artifacts: pathlib.Path) -> str:
-    """Where `.../artifacts/<stage>/<output>/<execution>` is; of anything else, as it is stated."""
+    """Return where `.../artifacts/<stage>/<output>/<execution>` is now; any other URI as it is."""
     parts = pathlib.PurePosixPath(uri).parts
     return str(artifacts.joinpath(*parts[-3:])) if parts[-4:-3] == (ARTIFACTS,) else uri
 
@@ -92,7 +92,7 @@ def _here(uri: str, artifacts: pathlib.Path) -> str:
 def _clear_executions(
     store: metadata_store.MetadataStore, artifacts: pathlib.Path
 ) -> list[pathlib.Path]:
-    """Removes the folders of executions that did not come to their end, and all empty ones."""
+    """Remove the folders of executions that did not finish, and all empty ones."""
     cleared = []
     for node in store.get_contexts_by_type("node"):
         # Named `<pipeline>.<stage>`; no stage has a dot in its name.
@@ -114,7 +114,7 @@ def _folders(
     execution: metadata_store_pb2.Execution,
     stage: pathlib.Path,
 ) -> Iterator[pathlib.Path]:
-    """Those that TFX makes for an execution."""
+    """Yield the folders that TFX makes for an execution."""
     for output in lineage.outputs_under_way(store, execution):
         yield stage / output / str(execution.id)
     yield _executor_folder(stage, execution)

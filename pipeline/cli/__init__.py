@@ -1,6 +1,6 @@
 """Run commands, and show their results in a terminal.
 
-arguments.py   what the command line takes
-main.py        what it does with it; the one place where errors become exit codes
-run_footer.py  the last words of a run
+arguments.py   the parser of the command line
+main.py        the commands; the one place where errors become exit codes
+run_footer.py  the last lines of a run
 """

@@ -1,6 +1,6 @@
-"""What `ragline` takes on its command line; main.py has what it does with it.
+"""Parse the command line of `ragline`; main.py runs the commands.
 
-Nothing is imported here that is not needed to print a help.
+Only what `--help` needs is imported here.
 """
 
 import argparse
@@ -13,14 +13,16 @@ _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands; `command` is the name of the one that is asked for."""
+    """Return the parser of all commands; its result `command` is the name of the chosen one."""
     parser = argparse.ArgumentParser(
         prog="ragline",
         description="Raw variable-length sequences in, a served encoder out.",
     )
     version = importlib.metadata.version("ragline")
     parser.add_argument("--version", action="version", version=f"ragline {version}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(
+        title="commands", dest="command", required=True, metavar="COMMAND"
+    )
 
     for add in (
         _add_run,
@@ -55,14 +57,14 @@ def _add_run(commands: _Commands) -> None:
         type=_reason,
         metavar="WHY",
         help="bless the model though rules do not hold; the reason is kept with it. A model that "
-        "answers with numbers that are not finite, or that fails the padding contract, never is",
+        "gives values that are not finite, or fails the padding contract, is never blessed",
     )
     run.add_argument(
         "--new-signature",
         type=_reason,
         metavar="WHY",
-        help="let the encoder take other features or categories, or give an embedding of another "
-        "size, than the one that is served; the reason is kept with it",
+        help="let the encoder have other features or categories, or an embedding of another size, "
+        "than the served one; the reason is kept with it",
     )
     newest = run.add_mutually_exclusive_group()
     newest.add_argument(
@@ -75,13 +77,12 @@ def _add_run(commands: _Commands) -> None:
     )
     newest.add_argument(
         "--date",
-        type=_spans("of_date"),
+        type=_spans("parse_date"),
         metavar="DAY",
         dest="spans",
         help="the same by its date, such as 2026-11-20: span 20777, the days since 1970-01-01",
     )
     _add_verbose(run)
-    run.set_defaults(command="run")
 
 
 def _add_init(commands: _Commands) -> None:
@@ -100,9 +101,8 @@ def _add_init(commands: _Commands) -> None:
         "--format",
         default="auto",
         choices=["auto", "csv", "jsonl", "npz", "parquet", "ts", "xes"],
-        help="how the files are read, where names and first bytes do not say",
+        help="format of the files, where names and first bytes do not show it",
     )
-    init.set_defaults(command="init")
 
 
 def _add_plan(commands: _Commands) -> None:
@@ -110,11 +110,10 @@ def _add_plan(commands: _Commands) -> None:
         "plan",
         help="what a run would find and do, from a sample of the input, in seconds",
         description="Reads a sample of the input, and prints what it holds, what a run would do "
-        "with it, and what is wrong. Runs and writes nothing. Ends with 3 if the run would be "
-        "stopped by its data, or its model could not be blessed.",
+        "with it, and what is wrong. Runs and writes nothing. Ends with 3 if the data would stop "
+        "the run, or its model could not be blessed.",
     )
     _add_config(plan)
-    plan.set_defaults(command="plan")
 
 
 def _add_spans(commands: _Commands) -> None:
@@ -125,19 +124,17 @@ def _add_spans(commands: _Commands) -> None:
         "first.",
     )
     _add_config(spans)
-    spans.set_defaults(command="spans")
 
 
 def _add_compare(commands: _Commands) -> None:
     compare = commands.add_parser(
         "compare",
-        help="train every way to keep padding out, side by side",
+        help="train every padding strategy, side by side",
         description="Trains every strategy of train.padding on the same data and seed, scores all "
         "by the same masked metrics, prints one table (Markdown) on stdout, and pushes nothing.",
     )
     _add_config(compare)
     _add_verbose(compare)
-    compare.set_defaults(command="compare")
 
 
 def _add_compile(commands: _Commands) -> None:
@@ -151,23 +148,23 @@ def _add_compile(commands: _Commands) -> None:
     compiled.add_argument(
         "--kubeflow", required=True, metavar="IMAGE", help="the image in which every stage runs"
     )
-    compiled.set_defaults(command="compile")
 
 
 def _add_check(commands: _Commands) -> None:
     check = commands.add_parser(
         "check",
         help="prove that padding has no effect on an encoder",
-        description="Holds a SavedModel with a signature `encode` (values [B, T, F], length [B] -> "
-        "embedding [B, E]) to the padding contract, wherever it comes from. Ends with 0 if the "
-        "contract holds, with 4 if it does not, with 2 if there is nothing to check.",
+        description="Checks the padding contract of any SavedModel with a signature `encode` "
+        "(values [B, T, F], length [B] -> embedding [B, E]). Ends with 0 if the contract holds, "
+        "with 4 if it does not, with 2 if there is nothing to check.",
     )
     check.add_argument("model", type=pathlib.Path, metavar="MODEL", help="folder of a SavedModel")
     check.add_argument("--json", action="store_true", help="print the result as JSON")
     check.add_argument(
-        "--trust", action="store_true", help="load it even if it has operations that reach out"
+        "--trust",
+        action="store_true",
+        help="load it even if it has operations that reach out of it",
     )
-    check.set_defaults(command="check")
 
 
 def _add_versions(commands: _Commands) -> None:
@@ -177,7 +174,6 @@ def _add_versions(commands: _Commands) -> None:
         description="Prints the ledger of a work directory as a table (Markdown), newest first.",
     )
     _add_config(versions)
-    versions.set_defaults(command="versions")
 
 
 def _add_clean(commands: _Commands) -> None:
@@ -186,14 +182,13 @@ def _add_clean(commands: _Commands) -> None:
         help="remove what [keep] does not keep of earlier runs",
         description="Removes artifacts, reports, logs and rejected records of earlier runs that "
         "[keep] of the configuration does not keep, and prints their bytes and paths. What is "
-        "served, what is cached, and what ragline did not make, is never removed. Ends with 75 if "
-        "a run holds the work directory.",
+        "served or cached, or was not made by ragline, is never removed. Ends with 75 if a run "
+        "holds the work directory.",
     )
     _add_config(clean)
     clean.add_argument(
         "--dry-run", action="store_true", help="remove nothing; print what would be removed"
     )
-    clean.set_defaults(command="clean")
 
 
 def _add_rollback(commands: _Commands) -> None:
@@ -202,7 +197,7 @@ def _add_rollback(commands: _Commands) -> None:
         help="make an earlier version the newest again",
         description="Makes a copy of an earlier version the newest, by the same checks as a push, "
         "and withdraws the model that was the newest: no run pushes it again, until a rollback to "
-        "it lifts that. Ends with 0 if it is done, with 4 if the earlier version does not pass its "
+        "it. Ends with 0 if it is done, with 4 if the earlier version does not pass its "
         "check, with 75 if a run holds the work directory.",
     )
     _add_config(rollback)
@@ -212,7 +207,6 @@ def _add_rollback(commands: _Commands) -> None:
     rollback.add_argument(
         "--why", required=True, metavar="TEXT", help="a sentence that the ledger keeps"
     )
-    rollback.set_defaults(command="rollback")
 
 
 def _add_encode(commands: _Commands) -> None:
@@ -221,7 +215,7 @@ def _add_encode(commands: _Commands) -> None:
         help="embeddings of raw files, as Parquet",
         description="Encodes raw files of any format of ingest, by the newest encoder of a "
         "configuration, whose [input] says how they are read, or by a given one. Writes Parquet "
-        "files with the sequences' ids; called again after it was cut off, it goes on. Ends with 0 "
+        "files with the sequences' ids; called again after it was cut off, it resumes. Ends with 0 "
         "if it is done, with 3 if the files cannot be used, with 75 if another process encodes "
         "into the same folder.",
     )
@@ -230,7 +224,6 @@ def _add_encode(commands: _Commands) -> None:
     )
     encode.add_argument("--input", required=True, metavar="PATTERN", help="the raw files")
     encode.add_argument("--output", required=True, metavar="DIR", help="where the parts go")
-    encode.set_defaults(command="encode")
 
 
 def _add_export(commands: _Commands) -> None:
@@ -246,9 +239,10 @@ def _add_export(commands: _Commands) -> None:
     export.add_argument("--format", required=True, choices=["onnx"])
     export.add_argument("--output", required=True, type=pathlib.Path, metavar="FILE")
     export.add_argument(
-        "--trust", action="store_true", help="load it even if ragline makes no such operations"
+        "--trust",
+        action="store_true",
+        help="load it even if it has operations that ragline does not export",
     )
-    export.set_defaults(command="export")
 
 
 def _add_report(commands: _Commands) -> None:
@@ -267,7 +261,6 @@ def _add_report(commands: _Commands) -> None:
         metavar="FILE",
         help="a page with everything inside, to be sent; by default the run's own",
     )
-    report.set_defaults(command="report")
 
 
 def _add_worker(commands: _Commands) -> None:
@@ -275,11 +268,10 @@ def _add_worker(commands: _Commands) -> None:
         "worker",
         help="train with a run on another machine",
         description="Takes part in every training of runs in the same work directory, until it is "
-        "ended: the configuration has train.strategy = 'multi_worker', and TF_CONFIG names all "
+        "ended. The configuration has train.strategy = 'multi_worker'; TF_CONFIG names all "
         "machines and which of them this is. Writes nothing.",
     )
     _add_config(worker)
-    worker.set_defaults(command="worker")
 
 
 def _add_synth(commands: _Commands) -> None:
@@ -291,7 +283,6 @@ def _add_synth(commands: _Commands) -> None:
     synth.add_argument("--output", required=True, type=pathlib.Path, metavar="DIR")
     synth.add_argument("--sequences", type=_positive, default=2000, metavar="N")
     synth.add_argument("--seed", type=_not_negative, default=0, metavar="N")
-    synth.set_defaults(command="synth")
 
 
 def _add_config(
@@ -319,17 +310,17 @@ def _add_verbose(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _spans(how: str) -> Callable[[str], range]:
-    """A type of argparse; late, so that `--help` imports nothing."""
+def _spans(parser_name: str) -> Callable[[str], range]:
+    """Make an argparse type of a function of `spans`, imported late: `--help` needs none of it."""
 
     def read(text: str) -> range:
         from ragline.pipeline.runs import spans
 
         try:
-            found: range = getattr(spans, how)(text)
+            numbers: range = getattr(spans, parser_name)(text)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from error
-        return found
+        return numbers
 
     return read
 

@@ -28,7 +28,7 @@ Command = Callable[[argparse.Namespace], int]
 
 
 def process() -> int:
-    """Is the process of a command: runs it, and returns its exit code."""
+    """Run a command in a process of its own, and return its exit code."""
     terminal.open_streams()
     with interrupts.ending_the_process():
         try:
@@ -38,7 +38,7 @@ def process() -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code."""
+    """Run one command and return its exit code."""
     options = parser().parse_args(arguments)
     try:
         return COMMANDS[options.command](options)
@@ -48,14 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         from ragline.pipeline.runs import machine_errors
 
-        if (told := machine_errors.sentence(error)) is None:
+        if (sentence := machine_errors.sentence(error)) is None:
             raise
-        say(told)
+        say(sentence)
         return exits.DEFECT
 
 
 def _in_workdir(command: Callable[[argparse.Namespace, "Config"], int]) -> Command:
-    """A command that runs in a work directory: its configuration is read."""
+    """Make a command of a function that also takes the configuration."""
 
     def checked(options: argparse.Namespace) -> int:
         from ragline.pipeline.config import load
@@ -67,7 +67,7 @@ def _in_workdir(command: Callable[[argparse.Namespace, "Config"], int]) -> Comma
 
 @contextlib.contextmanager
 def _writing(output: pathlib.Path) -> Iterator[None]:
-    """What stands in the way of a file or folder that `--output` names; of another, it is not."""
+    """Turn an OSError on the way to `--output` into a UsageError; leave any other."""
     try:
         yield
     except OSError as error:
@@ -79,7 +79,7 @@ def _writing(output: pathlib.Path) -> Iterator[None]:
 
 
 def _is_of(output: pathlib.Path, path: str | None) -> bool:
-    """Whether a path is an output's, in it, on the way to it, or its name while it is written."""
+    """Return whether a path is the output, lies in it or above it, or is its temporary file."""
     if path is None:
         return False
     output, received = output.absolute(), pathlib.Path(os.fsdecode(path)).absolute()
@@ -97,15 +97,15 @@ def _run(options: argparse.Namespace, config: "Config") -> int:
     from ragline.pipeline.runs import spans
 
     exit_code = exits.DONE
-    for of_span in spans.configurations(config, options.spans):
-        say(f"span {of_span.input.span}")
-        if entry := spans.done(of_span):
+    for span_config in spans.configurations(config, options.spans):
+        say(f"span {span_config.input.span}")
+        if entry := spans.entry_to_skip(span_config):
             say(f"done before, by run {entry.run_id}, and nothing has changed: left alone")
             exit_code = entry.exit_code
         else:
-            exit_code = _run_once(options, of_span)
+            exit_code = _run_once(options, span_config)
         if exit_code not in (exits.DONE, exits.NOT_BLESSED):
-            break  # A later span's window would hold what is wrong with this one.
+            break  # The windows of later spans would hold the faulty data of this one.
     return exit_code
 
 
@@ -148,11 +148,12 @@ def _init(options: argparse.Namespace) -> int:
 def _plan(options: argparse.Namespace, config: "Config") -> int:
     from ragline.pipeline.onboard import plan, plan_text
 
-    found = plan.look(config)
-    show(
-        json.dumps(plan_text.to_dict(found), indent=2) if options.json else plan_text.to_text(found)
-    )
-    return exits.BAD_DATA if found.stops else exits.DONE
+    run_plan = plan.plan_run(config)
+    if options.json:
+        show(json.dumps(plan_text.to_dict(run_plan), indent=2))
+    else:
+        show(plan_text.to_text(run_plan))
+    return exits.BAD_DATA if run_plan.stops else exits.DONE
 
 
 @_in_workdir
@@ -186,8 +187,8 @@ def _versions(options: argparse.Namespace, config: "Config") -> int:
 def _clean(options: argparse.Namespace, config: "Config") -> int:
     from ragline.pipeline.cache import clean
 
-    found = clean.clean(config, dry=options.dry_run)
-    show(json.dumps(found.to_dict(), indent=2) if options.json else found.to_text())
+    cleaning = clean.clean(config, dry=options.dry_run)
+    show(json.dumps(cleaning.to_dict(), indent=2) if options.json else cleaning.to_text())
     return exits.DONE
 
 
@@ -216,16 +217,17 @@ def _check(options: argparse.Namespace) -> int:
 def _encode(options: argparse.Namespace) -> int:
     from ragline.pipeline.bulk import encode_files
 
-    asked = encode_files.read_request(
+    request = encode_files.read_request(
         options.source, options.input, options.overrides, options.workdir
     )
-    found = encode_files.encode(asked, options.output)
+    summary = encode_files.encode(request, options.output)
     say(
-        f"{found['read']} records: {found['encoded']} encoded, {found['quarantined']} quarantined\n"
-        f"{found['sequences']} embeddings in {len(found['parts'])} parts: {options.output}"
+        f"{summary['read']} records: {summary['encoded']} encoded, "
+        f"{summary['quarantined']} quarantined\n"
+        f"{summary['sequences']} embeddings in {len(summary['parts'])} parts: {options.output}"
     )
     if options.json:
-        show(json.dumps(found, indent=2))
+        show(json.dumps(summary, indent=2))
     return exits.DONE
 
 
@@ -237,15 +239,15 @@ def _export(options: argparse.Namespace) -> int:
             f"export: expected {error.name}, which `pip install ragline[export]` brings"
         ) from error
     if not options.trust:
-        _look_at_operations(options.encoder)
+        _check_operations(options.encoder)
     with _writing(options.output):
         figure = write.onnx(options.encoder, options.output)
     say(f"{options.output}: in onnxruntime, at most {figure:.1e} from the SavedModel's embeddings")
     return exits.DONE
 
 
-def _look_at_operations(model: pathlib.Path) -> None:
-    """Refuses what is no export of ragline's, before anything of it is loaded."""
+def _check_operations(model: pathlib.Path) -> None:
+    """Refuse a model that ragline did not export, before any of it is loaded."""
     from ragline.components.push.contract import graph
 
     try:
@@ -274,9 +276,9 @@ def _synth(options: argparse.Namespace) -> int:
     from ragline.pipeline.demo import synth
 
     with _writing(options.output):
-        made = synth.write(output=options.output, sequences=options.sequences, seed=options.seed)
+        data = synth.write(output=options.output, sequences=options.sequences, seed=options.seed)
     say(
-        f"{made.sequences} sequences, {made.steps} steps in {len(made.paths)} files: "
+        f"{data.sequences} sequences, {data.steps} steps in {len(data.paths)} files: "
         f"{options.output}"
     )
     return exits.DONE

@@ -1,4 +1,4 @@
-"""What a person reads last of a run: how it went, why, the numbers, and where everything is."""
+"""Write the last lines of a run: its outcome, the reasons, the figures, and where files are."""
 
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,11 +11,11 @@ _DASH = "-"
 
 
 def to_text(summary: Mapping[str, Any], folder: pathlib.Path) -> str:
-    """The end of a run, for a terminal.
+    """Return the last lines of a run, for a terminal.
 
     Args:
-      summary: what summary.json holds.
-      folder: runs/<run id>.
+      summary: content of summary.json.
+      folder: folder runs/<run id>.
     """
     headline = {
         exits.DONE: "blessed",
@@ -37,14 +37,14 @@ def to_text(summary: Mapping[str, Any], folder: pathlib.Path) -> str:
 
 
 def _rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    """The run in a few numbers, as far as it came."""
-    found = summary["input"]
-    if not found:
+    """Yield the table of a run's figures, as far as it got."""
+    ingested = summary["input"]
+    if not ingested:
         return
     seconds = sum(stage["seconds"] for stage in summary["stages"].values())
     yield "", "sequences", "steps", "masked MSE", "normalised"
     errors = summary["baselines"] or {}
-    for split, counted in found["by_split"].items():
+    for split, counted in ingested["by_split"].items():
         metrics = errors.get("model", {}).get(split, {})
         yield (
             split,
@@ -58,12 +58,14 @@ def _rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
             label = f"  {name.replace('_', ' ')}"
             numbers = (_number(metrics[key]) for key in ("masked_mse", "normalised_mse"))
             yield label, "", "", *numbers
-    rejected = f"{found['quarantined']:,} rejected" if found["quarantined"] else "none rejected"
-    yield "in all", f"{found['sequences']:,} read", rejected, "", f"{seconds:.0f} s"
+    rejected = (
+        f"{ingested['quarantined']:,} rejected" if ingested["quarantined"] else "none rejected"
+    )
+    yield "in all", f"{ingested['sequences']:,} read", rejected, "", f"{seconds:.0f} s"
 
 
 def table(rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """Rows of as many cells each, aligned: the first to the left, the others to the right."""
+    """Align rows of equally many cells: the first to the left, the others to the right."""
     rows = list(rows)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [

@@ -65,8 +65,8 @@ class Synthesised:
     """The files that `write` wrote.
 
     Attributes:
-        paths: The JSON Lines files, in order.
-        sequences: Number of sequences in all of them.
+        paths: JSON Lines files, in order.
+        sequences: Number of sequences in all files.
         steps: Number of steps in all sequences.
     """
 
@@ -91,7 +91,7 @@ def _triangle(phase: np.ndarray) -> np.ndarray:
     return wave
 
 
-# Where the target stands [T], in half-widths, after so many gestures [T].
+# Gesture -> (number of gestures drawn [T] -> position of the target [T], in half-widths).
 _TARGETS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "circle": lambda phase: np.exp(2j * np.pi * phase),
     "figure_eight": lambda phase: np.sin(2 * np.pi * phase) + 0.6j * np.sin(4 * np.pi * phase),
@@ -105,22 +105,22 @@ GESTURES = tuple(_TARGETS)
 
 
 def write(*, output: pathlib.Path, sequences: int = 2000, seed: int = 0) -> Synthesised:
-    """Writes the demo data as `output/gestures-00000.jsonl` and so on, one sequence a line.
+    """Write the demo data as `output/gestures-00000.jsonl` and so on, one sequence a line.
 
-    There are four files, or one for each sequence if there are fewer. They replace all that an
-    earlier call has left in `output`. The same seed gives the same bytes.
+    There are four files, or one for each sequence if there are fewer. They replace the files of an
+    earlier call in `output`. The same seed gives the same bytes.
 
     Args:
-        output: Folder to write into; made if it is not there.
-        sequences: How many sequences, at least 1.
-        seed: Not negative.
+        output: Folder to write into; made if it is missing.
+        sequences: Number of sequences, at least 1.
+        seed: Seed of the simulation, not negative.
 
     Returns:
-        The paths, and how much is in them.
+        The files, and how much is in them.
 
     Raises:
         ValueError: `sequences` is below 1, or `seed` is negative. Nothing was written.
-        UsageError: A file of somebody's would be taken for one of these. Nothing was written.
+        UsageError: A file of somebody else would be read with these. Nothing was written.
     """
     records = gestures(sequences=sequences, seed=seed)
     names = _names(min(_SHARDS, sequences))

@@ -1,6 +1,6 @@
-"""A guess at what columns mean -> a commented configuration and schema, for a person to curate.
+"""Draft a commented configuration and schema from a guess, for a person to curate.
 
-Pure. Both files work as they are; what is commented out in the configuration is a default.
+Pure. Both files work as they are; a key that is commented out has its default value.
 """
 
 import json
@@ -39,14 +39,14 @@ _TYPES = {"bytes": "BYTES", "int": "INT", "float": "FLOAT"}
 def config_text(
     guess: Guess, *, name: str, pattern: str, schema: str, missing_text: Iterable[str] = ()
 ) -> str:
-    """The configuration, as TOML.
+    """Return the configuration, as TOML.
 
     Args:
-      guess: what the columns mean.
-      name: of the pipeline.
-      pattern: of the raw files, relative to the configuration.
+      guess: meaning of the columns.
+      name: name of the pipeline.
+      pattern: pattern of the raw files, relative to the configuration.
       schema: file name of the schema, beside the configuration.
-      missing_text: cells that stand for a missing value, where they were found.
+      missing_text: cells that stand for a missing value.
     """
     lines = [
         f"# Written by `ragline init`, by what stands {guess.seen}; look it over once.",
@@ -70,9 +70,8 @@ def config_text(
     lines += [_item(key, value, _MEANINGS.get(key, "")) for key, value in guess.options.items()]
     if guess.entity:
         lines.append(_item("entity", guess.entity, "all its sequences fall in the same split"))
-    absent = list(missing_text)
-    if absent:
-        lines.append(_item("missing_text", absent, "cells that stand for a missing value"))
+    if texts := list(missing_text):
+        lines.append(_item("missing_text", texts, "cells that stand for a missing value"))
     if "eval_share" not in guess.options:
         lines.append("# eval_share = 0.2             # of the entities")
     lines += [
@@ -110,7 +109,7 @@ def _item(key: str, value: Any, comment: str = "") -> str:
 
 
 def _head(context: Context) -> list[str]:
-    """A head on a label, commented out: the embedding is learnt without any."""
+    """Return a head on a label, commented out: the embedding is learnt without any."""
     lines = [
         "# A head also learns a label from the embedding, of the sequences that have one.",
         "[[heads]]",
@@ -174,10 +173,10 @@ feature {{
 
 
 def schema_text(guess: Guess, *, complete: bool) -> str:
-    """The schema, as the text of a TF Metadata Schema.
+    """Return the schema, as the text of a TF Metadata Schema.
 
     Args:
-      guess: what the columns mean.
+      guess: meaning of the columns.
       complete: whether all data was read, so that no other class of a label can turn up.
     """
     written = (SEQUENCE_ID, ENTITY_ID, LENGTH, LENGTH_BUCKET, MISSING_BUCKET)
@@ -189,7 +188,7 @@ def schema_text(guess: Guess, *, complete: bool) -> str:
         *(_feature(name, missing) for name, missing in guess.features.items()),
     ]
     if guess.categories:
-        blocks.append(_rule("Categories: one word or code a step"))
+        blocks.append(_rule("Categories: one word or id a step"))
         blocks += [_category(name, kind) for name, kind in guess.categories.items()]
     if guess.context:
         blocks.append(_rule("Context: one value a sequence, which may be absent"))
@@ -242,7 +241,7 @@ def _context(context: Context, *, complete: bool) -> str:
 
 
 def _representations(guess: Guess) -> str:
-    shown: Mapping[str, str] = {
+    representations: Mapping[str, str] = {
         **{
             name: f'dense_tensor {{ column_name: "{name}" shape {{}} }}'
             for name in (SEQUENCE_ID, ENTITY_ID, LENGTH, LENGTH_BUCKET)
@@ -261,7 +260,7 @@ def _representations(guess: Guess) -> str:
     entries = "\n".join(
         f"    tensor_representation {{\n      key: {_quoted(name)}\n"
         f"      value {{ {text} }}\n    }}"
-        for name, text in shown.items()
+        for name, text in representations.items()
     )
     return f'tensor_representation_group {{\n  key: ""\n  value {{\n{entries}\n  }}\n}}\n'
 

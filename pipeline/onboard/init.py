@@ -1,4 +1,4 @@
-"""`ragline init`: from a folder of files to a configuration and a schema that work as they are."""
+"""Write a configuration and a schema for a folder of files, for `ragline init`."""
 
 import os
 import pathlib
@@ -21,31 +21,31 @@ _SHARE = InputOptions(train="x").eval_share
 
 
 class ExistsError(UsageError):
-    """A file that would be overwritten."""
+    """Says which file would be overwritten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What was guessed, and where it stands.
+    """The files that `write` wrote, and the guess in them.
 
     Attributes:
-      config: the TOML file.
-      schema: the .pbtxt file beside it.
-      format: of the raw files.
-      files: how many there are.
-      seen: how much of them was looked at.
-      guess: what the columns mean, and why.
+      config: path of the TOML file.
+      schema: path of the .pbtxt file beside it.
+      format: format of the raw files.
+      files: number of raw files.
+      sampled: how much of them was read, in words.
+      guess: meaning of the columns, with reasons.
     """
 
     config: pathlib.Path
     schema: pathlib.Path
     format: str
     files: int
-    seen: str
+    sampled: str
     guess: Guess
 
     def to_text(self) -> str:
-        """For a person: what was guessed, why, and what to do next."""
+        """Return what was guessed, why, and what to do next, for a person."""
         lists = {
             "features": [*self.guess.features],
             "categories": [*self.guess.categories],
@@ -54,7 +54,7 @@ class Written:
         return "\n".join(
             [
                 f"{self.files} {'file' if self.files == 1 else 'files'} of format {self.format}; "
-                f"looked at {self.seen}",
+                f"looked at {self.sampled}",
                 *(f"  {kind}: {', '.join(names)}" for kind, names in lists.items() if names),
                 *(f"  {sentence}" for sentence in self.guess.why),
                 "",
@@ -66,10 +66,10 @@ class Written:
 
 
 def write(pattern: str, output: pathlib.Path, format_name: str = "auto") -> Written:
-    """Guesses what the columns of the files mean, and writes both files.
+    """Guess what the columns of the files mean, and write both files.
 
     Args:
-      pattern: of the raw files, relative to the current folder.
+      pattern: pattern of the raw files, relative to the current folder.
       output: the TOML file; the schema stands beside it, with the suffix .pbtxt.
       format_name: how the files are read; `auto` goes by their names and first bytes.
 
@@ -84,20 +84,20 @@ def write(pattern: str, output: pathlib.Path, format_name: str = "auto") -> Writ
     for path in (output, schema):
         if path.exists():
             raise ExistsError(f"{path}: is there already; expected a new name by --output")
-    found = patterns.match(pattern)
-    sample = samples.take(found.paths, format_name)
-    seen = seen_of(sample)
-    meaning, missing_text = _meaning(sample, seen)
+    matched = patterns.match(pattern)
+    sample = samples.take(matched.paths, format_name)
+    sampled = describe_sample(sample)
+    meaning, missing_text = _meaning(sample, sampled)
     meaning.options |= sample.options
     if format_name != "auto":
         meaning.options["format"] = format_name
-    pattern = _with_entity(meaning, pattern, found.paths)
+    pattern = _with_entity(meaning, pattern, matched.paths)
     for name, why in sample.left_out.items():
         meaning.leave_out(name, why)
     _suggest_share(meaning)
     text = draft.config_text(
         meaning,
-        name=name_of(found.folder),
+        name=name_of(matched.folder),
         pattern=_relative(pattern, output.parent),
         schema=schema.name,
         missing_text=missing_text,
@@ -109,14 +109,14 @@ def write(pattern: str, output: pathlib.Path, format_name: str = "auto") -> Writ
         config=output,
         schema=schema,
         format=sample.format,
-        files=len(found.paths),
-        seen=seen,
+        files=len(matched.paths),
+        sampled=sampled,
         guess=meaning,
     )
 
 
-def seen_of(sample: Sample) -> str:
-    """How much of the data a sample is, in words."""
+def describe_sample(sample: Sample) -> str:
+    """Return how much of the data a sample is, in words."""
     what = "rows" if sample.lengths is None else "records"
     if sample.complete:
         return f"all {sample.rows:,} {what}"
@@ -126,16 +126,16 @@ def seen_of(sample: Sample) -> str:
     return f"{sample.rows:,} {what} from all over {where}, not at all of them"
 
 
-def _meaning(sample: Sample, seen: str) -> tuple[Guess, tuple[str, ...]]:
+def _meaning(sample: Sample, sampled: str) -> tuple[Guess, tuple[str, ...]]:
     is_text = sample.format == "csv"
-    steps = guess.of_arrays(sample.steps, is_text=is_text)
-    within = f"in {seen.removesuffix(', not at all of them')}"
+    steps = guess.columns_of(sample.steps, is_text=is_text)
+    within = f"in {sampled.removesuffix(', not at all of them')}"
     if not sample.complete:
         within += " that were looked at"
     if sample.lengths is None:
         meaning = guess.guess_table(steps, sample.files, seen=within, complete=sample.complete)
         return meaning, guess.missing_texts(meaning, steps) if is_text else ()
-    records = guess.of_arrays(sample.records, is_text=False)
+    records = guess.columns_of(sample.records, is_text=False)
     meaning = guess.guess_records(
         steps, records, sample.lengths, seen=within, complete=sample.complete
     )
@@ -143,7 +143,7 @@ def _meaning(sample: Sample, seen: str) -> tuple[Guess, tuple[str, ...]]:
 
 
 def _suggest_share(meaning: Guess) -> None:
-    """States how many sequences are evaluated by, where the usual share of few is too few."""
+    """Suggest an eval_share where the default leaves too few sequences to evaluate by."""
     least = Rules().min_eval
     if not meaning.complete or meaning.sequences * _SHARE >= 1.3 * least:
         return
@@ -161,7 +161,7 @@ def _suggest_share(meaning: Guess) -> None:
 
 
 def _with_entity(meaning: Guess, pattern: str, paths: tuple[str, ...]) -> str:
-    """The pattern, with a field for the entity where the files' names have one."""
+    """Return the pattern, with a field for the entity where the files' names have one."""
     fields = patterns.fields(pattern)
     if meaning.entity is not None or (meaning.group_by and FILE not in meaning.group_by):
         return pattern
@@ -171,10 +171,10 @@ def _with_entity(meaning: Guess, pattern: str, paths: tuple[str, ...]) -> str:
             f"entity {fields[0]!r}: the pattern's field; all its sequences fall in one split"
         )
         return pattern
-    found = names_of_files.with_fields(pattern, paths)
-    if found is None:
+    pattern_and_entity = names_of_files.with_fields(pattern, paths)
+    if pattern_and_entity is None:
         return pattern
-    pattern, meaning.entity = found
+    pattern, meaning.entity = pattern_and_entity
     meaning.why.append(
         f"entity {meaning.entity!r}: files whose names have the same there, as in "
         f"{os.path.basename(pattern)}, fall in one split"
@@ -183,7 +183,7 @@ def _with_entity(meaning: Guess, pattern: str, paths: tuple[str, ...]) -> str:
 
 
 def name_of(folder: str) -> str:
-    """A pipeline's name from its data's folder: letters, digits, `-` and `_`."""
+    """Return a pipeline's name, made of its data's folder: letters, digits, `-` and `_`."""
     words = re.sub(r"[^A-Za-z0-9_-]+", "-", os.path.basename(folder)).strip("-")
     return words if re.search(r"[A-Za-z0-9]", words) else "sequences"
 

@@ -1,6 +1,6 @@
-"""`ragline plan`: what a run would find and do, from a sample of the input, and what is wrong.
+"""Plan a run from a sample of its input, for `ragline plan`: what it would do, and what stops it.
 
-Nothing here imports TensorFlow, Beam or TFX: an answer takes seconds. `plan_text.py` shows it.
+Nothing here imports TensorFlow, Beam or TFX, so an answer takes seconds; `plan_text.py` shows it.
 """
 
 import math
@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from ragline import schemas
 from ragline.components.contract.columns import SPLITS, Columns
 from ragline.components.evaluate.verdict.rules import Rules
 from ragline.components.files import places
@@ -20,18 +19,18 @@ from ragline.components.ingest.preview.preview_result import Preview
 from ragline.components.ingest.source.read_plan import find_files, list_files
 from ragline.components.train.data import batching
 from ragline.components.train.options import HeadOptions, TrainOptions
-from ragline.pipeline.config import Config, load_rules
+from ragline.pipeline.config import Config, Contract, read_contract
 
 # Two cores that train the demo's model (64 units, 6 features) see 100,000 valid steps a second, at
 # six floating-point operations a step and parameter, forwards and back.
 _OPERATIONS_A_SECOND = 2.5e10
 _OPERATIONS_A_PARAMETER = 6
-# What TFX's stages take around the training, whatever the data; and what Transform, statistics and
-# evaluation add for a million steps. The demo's 140,000 steps take 70 s in them.
+# Seconds of TFX's stages around the training, whatever the data; and those that Transform,
+# statistics and evaluation add for a million steps. The demo's 140,000 steps take 70 s in them.
 _SECONDS_AROUND = 60.0
 _SECONDS_A_MILLION_STEPS = 90.0
 # A batch of 32 sequences of 4,096 steps takes 400 MB of an LSTM of 64 units. TensorFlow and TFX
-# take 1 GB before the first stage, and 2.3 GB in the last, which asks the model in another process.
+# take 1 GB before the first stage, and 2.3 GB in the last, which calls the model elsewhere.
 _BYTES_A_STATE = 48
 _BYTES_BEFORE = 1_000_000_000
 _BYTES_AROUND = 2_300_000_000
@@ -40,18 +39,18 @@ _MOST_SHARE = 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
-    """What training would be, for the whole input, as far as a sample tells.
+class TrainingEstimate:
+    """An estimate of the training on the whole input, made from a sample.
 
     Attributes:
-      sequences: split -> about how many.
-      steps: about how many, in both splits.
-      batches: how sequences are put into them.
-      waste: the share of padding in training batches.
-      updates: batches an epoch, about.
-      parameters: of the model.
-      seconds: roughly, of a whole run of all epochs, those of a search's trials among them.
-      bytes: roughly, of memory at the longest batch.
+      sequences: split -> number of sequences.
+      steps: number of steps, in both splits.
+      batches: plan of the batches.
+      waste: share of padding in training batches.
+      updates: number of batches an epoch.
+      parameters: number of parameters of the model.
+      seconds: duration of a whole run, with all epochs and the trials of a search.
+      bytes: memory at the longest batch.
     """
 
     sequences: dict[str, int]
@@ -66,61 +65,62 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What `ragline plan` says.
+    """A plan of a run.
 
     Attributes:
-      found: the sample.
-      outlook: None if no sequence of the sample would be trained on.
-      stops: what would stop the run, a sentence each; or keep its model from being blessed.
-      notes: what a person should know.
+      preview: what a sample of the input holds.
+      training: estimate of the training; None if no sequence of the sample would be trained on.
+      stops: sentences on what would stop the run, or keep its model from being blessed.
+      notes: sentences on what a person should know.
     """
 
-    found: Preview
-    outlook: Outlook | None
+    preview: Preview
+    training: TrainingEstimate | None
     stops: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-def look(config: Config) -> Plan:
-    """Reads a sample, and says what a run would make of it.
+def plan_run(config: Config) -> Plan:
+    """Read a sample of the input, and plan the run.
 
     Raises:
       BadDataError: what would stop a run before its first record.
     """
-    schema = schemas.load(config.schema)
-    columns = Columns.from_schema(schema)
-    found = sampling.take(config.input, columns)
+    contract = read_contract(config)
+    preview = sampling.take(config.input, contract.columns)
     return Plan(
-        found=found,
-        outlook=_outlook(found, columns, config),
-        stops=tuple(_stops(found, config, load_rules(config), schema)),
-        notes=tuple(_notes(found, config)),
+        preview=preview,
+        training=_estimate_training(preview, contract.columns, config),
+        stops=tuple(_stops(preview, config, contract)),
+        notes=tuple(_notes(preview, config)),
     )
 
 
-def _outlook(found: Preview, columns: Columns, config: Config) -> Outlook | None:
+def _estimate_training(
+    preview: Preview, columns: Columns, config: Config
+) -> TrainingEstimate | None:
     options = config.train
-    train = found.lengths[found.split == SPLITS[0]]
+    train = preview.lengths[preview.split == SPLITS[0]]
     if not len(train):
         return None
-    whole = 1 / found.share
+    scale = 1 / preview.share
     drawn = np.random.default_rng(options.seed).permutation(train)
     batches = batching.plan_training(options, drawn, len(columns.features))
     epoch = batching.epoch_size(batches, drawn, batching.fixed_steps(options, drawn))
     number = parameters(columns, options, config.heads)
-    steps = whole * int(found.lengths.sum())
+    steps = scale * int(preview.lengths.sum())
     epochs = options.epochs * (1 + config.tune.trials)
-    operations = _OPERATIONS_A_PARAMETER * number * epoch.padded_steps * whole * epochs
-    held = math.ceil(options.batch_size / options.gradient_accumulation_steps)
-    held *= int(found.lengths.max())
+    operations = _OPERATIONS_A_PARAMETER * number * epoch.padded_steps * scale * epochs
+    states = math.ceil(options.batch_size / options.gradient_accumulation_steps)
+    states *= int(preview.lengths.max())
     layers = options.layers * (1.5 if options.bidirectional else 1)
-    trained = _BYTES_BEFORE + held * layers * options.units * _BYTES_A_STATE
-    return Outlook(
-        sequences={name: round(whole * int((found.split == name).sum())) for name in SPLITS},
+    trained = _BYTES_BEFORE + states * layers * options.units * _BYTES_A_STATE
+    return TrainingEstimate(
+        sequences={name: round(scale * int((preview.split == name).sum())) for name in SPLITS},
         steps=round(steps),
         batches=batches,
         waste=epoch.waste,
-        updates=max(1, round(whole * epoch.batches)),
+        updates=max(1, round(scale * epoch.batches)),
         parameters=number,
         seconds=operations / _OPERATIONS_A_SECOND
         + _SECONDS_AROUND
@@ -130,10 +130,10 @@ def _outlook(found: Preview, columns: Columns, config: Config) -> Outlook | None
 
 
 def parameters(columns: Columns, options: TrainOptions, heads: Iterable[HeadOptions] = ()) -> int:
-    """How many numbers the recurrent model has, about: layers, code, outputs and heads.
+    """Return about how many parameters the recurrent model has: layers, embedding, outputs, heads.
 
-    The linear path is left out, as it costs next to nothing a step, and so are the words of
-    categories, whose number only the whole data tells.
+    The linear path is left out, because it costs next to nothing a step, and so are the tokens of
+    categories, whose number is known only once all data has been read.
     """
     gates = {"lstm": 4, "gru": 3}[options.cell]
     units, features, size = options.units, len(columns.features), options.embedding_size
@@ -145,59 +145,59 @@ def parameters(columns: Columns, options: TrainOptions, heads: Iterable[HeadOpti
     encoder = directions * (
         recurrent(features) + (options.layers - 1) * recurrent(directions * units)
     )
-    given = size + (features if options.decoder == "teacher" else 0)
-    decoder = recurrent(given) + (options.layers - 1) * recurrent(units)
-    code = (directions * units + 1) * size
+    decoder_inputs = size + (features if options.decoder == "teacher" else 0)
+    decoder = recurrent(decoder_inputs) + (options.layers - 1) * recurrent(units)
+    embedding = (directions * units + 1) * size
     outputs = (units + 1) * features + sum((size + 1) * head.outputs for head in heads)
-    return encoder + decoder + code + outputs
+    return encoder + decoder + embedding + outputs
 
 
-def _stops(found: Preview, config: Config, rules: Rules, schema: Any) -> Iterator[str]:
-    rejected = sum(found.reasons.values())
-    if not found.read:
+def _stops(preview: Preview, config: Config, contract: Contract) -> Iterator[str]:
+    rejected = sum(preview.reasons.values())
+    if not preview.read:
         yield "no_data: expected at least one record, the sample holds none"
         return
-    if rejected > config.quarantine.max_share * found.read:
+    if rejected > config.quarantine.max_share * preview.read:
         yield (
-            f"quarantine: {rejected} of {found.read} records would be rejected "
-            f"({rejected / found.read:.1%}), more than quarantine.max_share = "
+            f"quarantine: {rejected} of {preview.read} records would be rejected "
+            f"({rejected / preview.read:.1%}), more than quarantine.max_share = "
             f"{config.quarantine.max_share:.1%}"
         )
-    counts = {name: int((found.split == name).sum()) for name in SPLITS}
+    counts = {name: int((preview.split == name).sum()) for name in SPLITS}
     for name, count in counts.items():
-        if not count and found.share == 1.0:
-            entities = sum(found.entities.values())
+        if not count and preview.share == 1.0:
+            entities = sum(preview.entities.values())
             yield (
                 f"insufficient_data: the {name} split is empty: expected at least one sequence in "
                 f"it; {entities} {'entity falls' if entities == 1 else 'entities fall'} in the "
                 "other, and one entity always falls in one split"
             )
-    yield from _unlearnable(found, config, rules)
-    yield from _outside(found, schema)
+    yield from _unlearnable(preview, config, contract.rules)
+    yield from _outside(preview, contract.schema)
 
 
-def certain(config: Config) -> tuple[str, ...]:
-    """What keeps a run's model from being blessed, or from learning at all, before it is trained.
+def certain_stops(config: Config, contract: Contract) -> tuple[str, ...]:
+    """Return what will keep a run's model from learning or from being blessed, a sentence each.
 
-    Only of an input that is small enough to be looked at whole; of another, nothing is certain, and
-    what is wrong with the data themselves is for ingest to say.
+    Nothing is certain unless the input is small enough to be read whole. Mistakes in the data
+    themselves are left to ingest.
     """
-    every = list_files(find_files(config.input), config.input)
-    if sum(places.size(file.path) for file in every) > sampling.SAMPLE_BYTES:
+    files = list_files(find_files(config.input), config.input)
+    if sum(places.size(file.path) for file in files) > sampling.SAMPLE_BYTES:
         return ()
-    found = sampling.take(config.input, Columns.from_schema(schemas.load(config.schema)))
-    rejected = sum(found.reasons.values())
-    if found.share < 1.0 or rejected > config.quarantine.max_share * found.read:
+    preview = sampling.take(config.input, contract.columns)
+    rejected = sum(preview.reasons.values())
+    if preview.share < 1.0 or rejected > config.quarantine.max_share * preview.read:
         return ()
-    return tuple(_unlearnable(found, config, load_rules(config)))
+    return tuple(_unlearnable(preview, config, contract.rules))
 
 
-def _unlearnable(found: Preview, config: Config, rules: Rules) -> Iterator[str]:
-    count = int((found.split == SPLITS[1]).sum())
-    if found.share == 1.0 and 0 < count < rules.min_eval:
-        yield too_few(count, len(found.lengths), rules.min_eval, config)
+def _unlearnable(preview: Preview, config: Config, rules: Rules) -> Iterator[str]:
+    count = int((preview.split == SPLITS[1]).sum())
+    if preview.share == 1.0 and 0 < count < rules.min_eval:
+        yield too_few(count, len(preview.lengths), rules.min_eval, config)
     for place, head in enumerate(config.heads):
-        values = {str(value) for value in found.context[head.column] if value is not None}
+        values = {str(value) for value in preview.context[head.column] if value is not None}
         if not values:
             yield f"heads.{place}: no sequence has a {head.column!r}, which it is to learn"
         elif head.type == "classification" and (unknown := sorted(values - {*head.classes})):
@@ -208,30 +208,30 @@ def _unlearnable(found: Preview, config: Config, rules: Rules) -> Iterator[str]:
 
 
 def too_few(count: int, sequences: int, least: int, config: Config) -> str:
-    """Why so few sequences to evaluate by bless no model, and the line to paste."""
-    said = (
+    """Return why so few sequences to evaluate by bless no model, and the line to paste."""
+    reason = (
         f"not blessed: the eval split has {count} sequences, fewer than min_eval = {least}; paste "
     )
     share = share_for(sequences, least)
     if share and config.input.eval is None and config.input.eval_from is None:
-        return f"{said}`eval_share = {share:g}` below [input]"
+        return f"{reason}`eval_share = {share:g}` below [input]"
     verdict = os.path.basename(config.schema).removesuffix(".pbtxt") + ".verdict.toml"
-    return f"{said}`min_eval = {max(1, count)}` into {verdict} beside the schema, or add data"
+    return f"{reason}`min_eval = {max(1, count)}` into {verdict} beside the schema, or add data"
 
 
 def share_for(sequences: int, least: int) -> float | None:
-    """The eval_share by which so many are likely to be evaluated by; None if it is above 0.6.
+    """Return the eval_share that likely puts `least` sequences into eval; None if it is above 0.6.
 
-    A split by a hash gives no exact share: two deviations more than it takes.
+    A split by a hash gives no exact share, so two standard deviations are added.
     """
     share = math.ceil(20 * (least + 2 * math.sqrt(least)) / max(1, sequences)) / 20
     return share if share <= _MOST_SHARE else None
 
 
-def _outside(found: Preview, schema: Any) -> Iterator[str]:
-    """What the gate would stop: values outside of the schema's domains."""
+def _outside(preview: Preview, schema: Any) -> Iterator[str]:
+    """Yield what the gate would stop: values outside the schema's domains."""
     contract = {feature.name: feature for feature in schema.feature}
-    for column in found.columns:
+    for column in preview.columns:
         domain = contract[column.name].float_domain
         if column.low is None or column.high is None:
             continue
@@ -239,9 +239,11 @@ def _outside(found: Preview, schema: Any) -> Iterator[str]:
             yield f"schema: {column.name!r}: {column.low:g} is below its min of {domain.min:g}"
         if domain.HasField("max") and column.high > domain.max:
             yield f"schema: {column.name!r}: {column.high:g} is above its max of {domain.max:g}"
-    for name, counted in (*found.context.items(), *found.categories.items()):
-        known = {*contract[name].string_domain.value}
-        unknown = sorted(str(word) for word in counted if known and word and word not in known)
+    for name, counted in (*preview.context.items(), *preview.categories.items()):
+        domain_words = {*contract[name].string_domain.value}
+        unknown = sorted(
+            str(word) for word in counted if domain_words and word and word not in domain_words
+        )
         if unknown:
             yield (
                 f"schema: {name!r}: expected one of its string_domain, received "
@@ -249,39 +251,39 @@ def _outside(found: Preview, schema: Any) -> Iterator[str]:
             )
 
 
-def _notes(found: Preview, config: Config) -> Iterator[str]:
-    if found.share < 1.0:
+def _notes(preview: Preview, config: Config) -> Iterator[str]:
+    if preview.share < 1.0:
         yield (
-            f"a sample of {found.share:.1%} of the bytes was read: what stands in the rest, such "
-            "as an id that stands twice, is not known"
+            f"a sample of {preview.share:.1%} of the bytes was read: a fault in the rest, such as "
+            "an id that stands twice, is not seen"
         )
-    if constant := [column.name for column in found.columns if column.is_constant]:
+    if constant := [column.name for column in preview.columns if column.is_constant]:
         yield f"constant, and so of no use: {', '.join(constant)}; take them out of the schema"
-    for column in found.columns:
+    for column in preview.columns:
         if column.steps and column.missing > column.steps / 2:
             share = column.missing / column.steps
             yield f"{column.name!r} is missing in {share:.0%} of all steps"
-    train = int((found.split == SPLITS[0]).sum())
-    if 0 < train < config.train.batch_size and found.share == 1.0:
+    train = int((preview.split == SPLITS[0]).sum())
+    if 0 < train < config.train.batch_size and preview.share == 1.0:
         yield (
             f"train.batch_size = {config.train.batch_size} is more than the {train} sequences to "
             "train on: an epoch is one update"
         )
-    if found.equal_times:
+    if preview.equal_times:
         yield (
-            f"{found.equal_times:,} steps have the time of the step before in their sequence: "
+            f"{preview.equal_times:,} steps have the time of the step before in their sequence: "
             "expected units that do not begin again in group_by, or input.steps.duplicate_time"
         )
-    for name, counted in found.categories.items():
+    for name, counted in preview.categories.items():
         words, steps = len(counted), sum(counted.values())
         if words > MOST_WORDS and 2 * words > steps:
             yield (
                 f"category {name!r} has {words:,} words in {steps:,} steps: expected few words "
                 "that come again; take it out of the schema, or see if they are numbers or times"
             )
-    longest = int(found.lengths.max(initial=0))
-    if longest == config.input.steps.max_length and found.policies.get("windows"):
+    longest = int(preview.lengths.max(initial=0))
+    if longest == config.input.steps.max_length and preview.policies.get("windows"):
         yield (
-            f"{found.policies['windows']} windows are cut of sequences longer than "
+            f"{preview.policies['windows']} windows are cut of sequences longer than "
             f"input.steps.max_length = {longest}"
         )

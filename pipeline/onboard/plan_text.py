@@ -1,4 +1,4 @@
-"""A plan as plain data, and as a person reads it in a terminal."""
+"""Write a plan as plain data, and as text for a terminal."""
 
 import dataclasses
 import math
@@ -16,32 +16,32 @@ _WIDTH = 40
 
 
 def to_dict(plan: Plan) -> dict[str, Any]:
-    """The plan as plain data, for `--json`."""
-    found, outlook = plan.found, plan.outlook
+    """Return the plan as plain data, for `--json`."""
+    preview, training = plan.preview, plan.training
     return {
         "input": {
-            "files": found.files,
-            "bytes": found.bytes,
-            "formats": found.formats,
-            "spans": list(found.spans),
-            "missing_spans": list(found.missing_spans),
-            "sampled": found.share,
+            "files": preview.files,
+            "bytes": preview.bytes,
+            "formats": preview.formats,
+            "spans": list(preview.spans),
+            "missing_spans": list(preview.missing_spans),
+            "sampled": preview.share,
         },
         "records": {
-            "read": found.read,
-            "accepted": found.accepted,
-            "quarantined": sum(found.reasons.values()),
-            "reasons": found.reasons,
+            "read": preview.read,
+            "accepted": preview.accepted,
+            "quarantined": sum(preview.reasons.values()),
+            "reasons": preview.reasons,
             "first": [
-                {"file": one.file, "line": one.line, "code": one.code, "detail": one.detail}
-                for one in found.bad
+                {"file": bad.file, "line": bad.line, "code": bad.code, "detail": bad.detail}
+                for bad in preview.bad
             ],
         },
-        "policies": found.policies,
-        "sequences": {name: int((found.split == name).sum()) for name in SPLITS},
-        "entities": found.entities,
-        "lengths": quantiles(found.lengths),
-        "length_buckets": histogram(found.lengths),
+        "policies": preview.policies,
+        "sequences": {name: int((preview.split == name).sum()) for name in SPLITS},
+        "entities": preview.entities,
+        "lengths": quantiles(preview.lengths),
+        "length_buckets": histogram(preview.lengths),
         "features": [
             {
                 "name": column.name,
@@ -52,29 +52,29 @@ def to_dict(plan: Plan) -> dict[str, Any]:
                 "max": column.high,
                 "constant": column.is_constant,
             }
-            for column in found.columns
+            for column in preview.columns
         ],
-        "categories": {name: _words(words) for name, words in found.categories.items()},
-        "context": {name: _words(words) for name, words in found.context.items()},
-        "training": outlook
+        "categories": {name: _words(words) for name, words in preview.categories.items()},
+        "context": {name: _words(words) for name, words in preview.context.items()},
+        "training": training
         and {
-            "sequences": outlook.sequences,
-            "steps": outlook.steps,
-            "batches": dataclasses.asdict(outlook.batches),
-            "padding_waste": outlook.waste,
-            "updates_an_epoch": outlook.updates,
-            "parameters": outlook.parameters,
-            "seconds": outlook.seconds,
-            "bytes": outlook.bytes,
+            "sequences": training.sequences,
+            "steps": training.steps,
+            "batches": dataclasses.asdict(training.batches),
+            "padding_waste": training.waste,
+            "updates_an_epoch": training.updates,
+            "parameters": training.parameters,
+            "seconds": training.seconds,
+            "bytes": training.bytes,
         },
-        "encoded": found.encoded,
+        "encoded": preview.encoded,
         "stops": list(plan.stops),
         "notes": list(plan.notes),
     }
 
 
 def quantiles(lengths: np.ndarray) -> dict[str, int]:
-    """The least, the median, the 90th percentile and the most of lengths; empty without any."""
+    """Return minimum, median, 90th percentile and maximum of lengths; empty without any."""
     if not len(lengths):
         return {}
     names = {"min": 0.0, "median": 0.5, "p90": 0.9, "max": 1.0}
@@ -82,7 +82,7 @@ def quantiles(lengths: np.ndarray) -> dict[str, int]:
 
 
 def histogram(lengths: np.ndarray) -> dict[str, int]:
-    """Bucket, such as `8-15`, -> how many lengths fall in it; none is left out between two."""
+    """Return bucket, such as `8-15`, -> number of lengths in it; empty ones in between are kept."""
     if not len(lengths):
         return {}
     low, high = int(lengths.min()).bit_length(), int(lengths.max()).bit_length()
@@ -99,10 +99,10 @@ def _words(counted: Mapping[Any, int]) -> dict[str, int]:
 
 
 def to_text(plan: Plan) -> str:
-    """The plan as a person reads it in a terminal."""
-    found = plan.found
-    blocks = [_of_input(found), _of_lengths(found), _of_features(found), _of_words(found)]
-    blocks += [_of_training(plan), _of_record(found), _of_bad(found)]
+    """Return the plan as text for a terminal."""
+    preview = plan.preview
+    blocks = [_of_input(preview), _of_lengths(preview), _of_features(preview), _of_words(preview)]
+    blocks += [_of_training(plan), _of_record(preview), _of_bad(preview)]
     for heading, sentences in (("Notes", plan.notes), ("Would stop the run", plan.stops)):
         if sentences:
             blocks.append([heading, *(f"  {sentence}" for sentence in sentences)])
@@ -112,41 +112,42 @@ def to_text(plan: Plan) -> str:
 
 
 def printable(text: str) -> str:
-    """Text without what would steer a terminal: ids and labels come from anybody's files."""
+    """Escape control characters: ids and labels come from anybody's files."""
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
-def _of_input(found: Preview) -> list[str]:
-    formats = ", ".join(f"{number} as {name}" for name, number in found.formats.items())
-    lines = [f"Input     {_plural(found.files, 'file')}, {size(found.bytes)}, read {formats}"]
-    if found.spans:
-        lines.append(f"          spans {', '.join(found.spans)}")
-    if found.missing_spans:
-        lines.append(f"          the window has no data of {', '.join(found.missing_spans)}")
-    if found.share < 1.0:
-        lines.append(f"          a sample of {found.share:.1%} was read")
+def _of_input(preview: Preview) -> list[str]:
+    formats = ", ".join(f"{number} as {name}" for name, number in preview.formats.items())
+    lines = [f"Input     {_plural(preview.files, 'file')}, {size(preview.bytes)}, read {formats}"]
+    if preview.spans:
+        lines.append(f"          spans {', '.join(preview.spans)}")
+    if preview.missing_spans:
+        lines.append(f"          the window has no data of {', '.join(preview.missing_spans)}")
+    if preview.share < 1.0:
+        lines.append(f"          a sample of {preview.share:.1%} was read")
     lines.append(
-        f"Records   {found.read:,} read, {found.accepted:,} accepted, "
-        f"{sum(found.reasons.values()):,} rejected"
+        f"Records   {preview.read:,} read, {preview.accepted:,} accepted, "
+        f"{sum(preview.reasons.values()):,} rejected"
     )
     counts = ", ".join(
-        f"{int((found.split == name).sum()):,} {name} "
-        f"of {_plural(found.entities.get(name, 0), 'entity', 'entities')}"
+        f"{int((preview.split == name).sum()):,} {name} "
+        f"of {_plural(preview.entities.get(name, 0), 'entity', 'entities')}"
         for name in SPLITS
     )
-    lines.append(f"Sequences {len(found.lengths):,}: {counts}")
+    lines.append(f"Sequences {len(preview.lengths):,}: {counts}")
     lines += [
-        f"          {name.replace('_', ' ')}: {number:,}" for name, number in found.policies.items()
+        f"          {name.replace('_', ' ')}: {number:,}"
+        for name, number in preview.policies.items()
     ]
     return lines
 
 
-def _of_lengths(found: Preview) -> list[str]:
-    lengths = quantiles(found.lengths)
+def _of_lengths(preview: Preview) -> list[str]:
+    lengths = quantiles(preview.lengths)
     if not lengths:
         return []
     summed = ", ".join(f"{name} {value:,}" for name, value in lengths.items())
-    counted = histogram(found.lengths)
+    counted = histogram(preview.lengths)
     most = max(counted.values())
     wide = max(map(len, counted))
     bars = [
@@ -156,10 +157,10 @@ def _of_lengths(found: Preview) -> list[str]:
     return [f"Lengths   {summed}", *bars]
 
 
-def _of_features(found: Preview) -> list[str]:
-    wide = max(len(column.name) for column in found.columns)
+def _of_features(preview: Preview) -> list[str]:
+    wide = max(len(column.name) for column in preview.columns)
     lines = [f"Features  {'missing':>{wide + 2}}  {'min':>11} {'mean':>11} {'max':>11}"]
-    for column in found.columns:
+    for column in preview.columns:
         share = column.missing / column.steps if column.steps else 0.0
         values = " ".join(
             f"{'-' if value is None else format(value, '.5g'):>11}"
@@ -171,9 +172,9 @@ def _of_features(found: Preview) -> list[str]:
     return lines
 
 
-def _of_words(found: Preview) -> list[str]:
+def _of_words(preview: Preview) -> list[str]:
     lines = []
-    for kind, columns in (("Context", found.context), ("Words", found.categories)):
+    for kind, columns in (("Context", preview.context), ("Words", preview.categories)):
         for name, counted in columns.items():
             words = _words(counted)
             shown = ", ".join(f"{word} {n:,}" for word, n in [*words.items()][:MOST_WORDS])
@@ -183,17 +184,17 @@ def _of_words(found: Preview) -> list[str]:
 
 
 def _of_training(plan: Plan) -> list[str]:
-    outlook = plan.outlook
-    if outlook is None:
+    training = plan.training
+    if training is None:
         return []
-    about = "about " if plan.found.share < 1.0 else ""
+    about = "about " if plan.preview.share < 1.0 else ""
     return [
-        f"Training  {about}{outlook.sequences[SPLITS[0]]:,} sequences to train on, "
-        f"{outlook.sequences[SPLITS[1]]:,} to evaluate by; {outlook.steps:,} steps",
-        f"          {_batches(outlook.batches)}, {outlook.waste:.1%} of a batch is padding, "
-        f"{about}{_plural(outlook.updates, 'update')} an epoch",
-        f"          {outlook.parameters:,} parameters; roughly {duration(outlook.seconds)} for all "
-        f"epochs on two cores, {size(outlook.bytes)} of memory",
+        f"Training  {about}{training.sequences[SPLITS[0]]:,} sequences to train on, "
+        f"{training.sequences[SPLITS[1]]:,} to evaluate by; {training.steps:,} steps",
+        f"          {_batches(training.batches)}, {training.waste:.1%} of a batch is padding, "
+        f"{about}{_plural(training.updates, 'update')} an epoch",
+        f"          {training.parameters:,} parameters; roughly {duration(training.seconds)} for "
+        f"all epochs on two cores, {size(training.bytes)} of memory",
     ]
 
 
@@ -203,12 +204,12 @@ def _batches(batches: batching.BatchPlan) -> str:
     return f"batches of {_plural(batches.sequences or 1, 'sequence')}"
 
 
-def _of_record(found: Preview) -> list[str]:
-    if found.encoded is None:
+def _of_record(preview: Preview) -> list[str]:
+    if preview.encoded is None:
         return []
-    lines = [f"A record as it will be encoded, {found.encoded['bytes']:,} bytes"]
-    wide = max(map(len, found.encoded["columns"]))
-    for name, column in found.encoded["columns"].items():
+    lines = [f"A record as it will be encoded, {preview.encoded['bytes']:,} bytes"]
+    wide = max(map(len, preview.encoded["columns"]))
+    for name, column in preview.encoded["columns"].items():
         values = ", ".join(
             format(value, ".6g") if isinstance(value, float) else repr(value)
             for value in column["values"]
@@ -218,22 +219,22 @@ def _of_record(found: Preview) -> list[str]:
     return lines
 
 
-def _of_bad(found: Preview) -> list[str]:
-    if not found.bad:
+def _of_bad(preview: Preview) -> list[str]:
+    if not preview.bad:
         return []
-    reasons = ", ".join(f"{number:,} {code}" for code, number in found.reasons.items())
+    reasons = ", ".join(f"{number:,} {code}" for code, number in preview.reasons.items())
     return [
         f"Rejected  {reasons}; the first ones",
-        *(f"  {one.file}, line {one.line}: {one.code}: {one.detail}" for one in found.bad),
+        *(f"  {bad.file}, line {bad.line}: {bad.code}: {bad.detail}" for bad in preview.bad),
     ]
 
 
-def _plural(number: int, one: str, several: str | None = None) -> str:
-    return f"{number:,} {one if number == 1 else several or one + 's'}"
+def _plural(number: int, singular: str, plural: str | None = None) -> str:
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
 def size(number: float) -> str:
-    """Bytes as a person reads them: 812 B, 3.4 MB."""
+    """Format bytes: 812 B, 3.4 MB."""
     for unit in ("B", "kB", "MB", "GB"):
         if number < 1000:
             return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
@@ -242,7 +243,7 @@ def size(number: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person reads them: 40 s, 3 min, 1.5 h."""
+    """Format seconds: 40 s, 3 min, 1.5 h."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

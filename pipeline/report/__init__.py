@@ -1,7 +1,7 @@
-"""Gather what a run did, and show it as a page.
+"""Summarise a run, and show it as a page.
 
-summary.py             what a run did, from its artifacts: summary.json
-feature_statistics.py  what StatisticsGen says of each feature
+summary.py             artifacts of a run -> summary.json
+feature_statistics.py  StatisticsGen's statistics of each feature
 figures.py             plots as Plotly figures
 sample_figures.py      plots of single sequences
 html_page.py           summary and samples -> report.html

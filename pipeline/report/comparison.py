@@ -12,9 +12,9 @@ FILE, _KIND = "comparison.json", "comparison"
 _log = logging.getLogger("ragline.comparison")
 
 
-Row = dict[str, str | float | None]  # Of one strategy; see `summary.comparison_row`.
+Row = dict[str, str | float | None]  # One strategy; see `summary.comparison_row`.
 
-# Heading, and how a row fills it.
+# Heading -> its cell in a row.
 COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "padding": lambda row: row["padding"],
     "reported training loss": lambda row: _number(row["reported_loss"], ".4f"),
@@ -34,18 +34,18 @@ def _number(value: float | None, form: str) -> str:
 
 
 def write(workdir: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Keeps the rows of a comparison, for the reports of later runs."""
+    """Keep the rows of a comparison, for the reports of later runs."""
     state.write(workdir / FILE, _KIND, list(rows))
 
 
 def read(workdir: pathlib.Path) -> list[Row] | None:
-    """The rows of the last comparison; None if there is none, or what stands there is none."""
+    """Return the rows of the last comparison; None if there is none, or its file is damaged."""
     try:
         rows: list[Row] = state.read(workdir / FILE, _KIND, list[Row])
     except FileNotFoundError:
         return None
     except (OSError, StateError) as error:
-        _log.warning("%s; the report does without it", error)
+        _log.warning("%s; the report leaves it out", error)
         return None
     return rows
 

@@ -1,9 +1,9 @@
 """Write report.html from summary.json and reconstruction_samples.json; the page needs no network.
 
-    WORKDIR/plotly-<digest>.min.js   what draws, of 5 MB, once for all reports
-    WORKDIR/runs/<id>/report.html    finds it two folders above
+    WORKDIR/plotly-<digest>.min.js   the library that draws, 5 MB, once for all reports
+    WORKDIR/runs/<id>/report.html    a page that loads it
 
-`ragline report DIR --output FILE` writes a page that has it inside, to be sent.
+`ragline report DIR --output FILE` writes a page with the library inside, to be sent.
 
 `render` is pure. The page shows the summary's numbers unchanged, and formats them.
 `figures.py` has the plots, `report.js` draws them. Every text goes through the template, which
@@ -99,7 +99,7 @@ def write(
 
     Args:
       folder: runs/<run id> of a work directory; any other gets a page with the script inside.
-      summary: what summary.json holds.
+      summary: content of summary.json.
       samples: see `render`.
 
     Raises:
@@ -113,7 +113,7 @@ def write(
 
 
 def _source(folder: pathlib.Path) -> str | None:
-    """Where a run's page finds the script that draws, which is put there if it is not."""
+    """Return where a run's page finds the script that draws; write it if it is missing."""
     runs = folder.absolute().parent
     if runs.name != RUNS:
         return None
@@ -124,11 +124,11 @@ def _source(folder: pathlib.Path) -> str | None:
     return f"../../{file.name}" if file.read_bytes() == script else None
 
 
-def write_again(place: pathlib.Path, output: pathlib.Path | None = None) -> pathlib.Path:
+def write_again(folder: pathlib.Path, output: pathlib.Path | None = None) -> pathlib.Path:
     """Write the page of a run again, from its summary.json and reconstruction_samples.json.
 
     Args:
-      place: runs/<run id>, or a work directory, whose newest run is taken.
+      folder: runs/<run id>, or a work directory, whose newest run is taken.
       output: a file for a page with everything inside; None for the run's own.
 
     Raises:
@@ -136,13 +136,13 @@ def write_again(place: pathlib.Path, output: pathlib.Path | None = None) -> path
       OSError: the folder cannot be written to.
     """
     candidates = [
-        place / SUMMARY_FILE,
-        *sorted((place / RUNS).glob(f"*/{SUMMARY_FILE}"), reverse=True),
+        folder / SUMMARY_FILE,
+        *sorted((folder / RUNS).glob(f"*/{SUMMARY_FILE}"), reverse=True),
     ]
     summary_file = next((file for file in candidates if file.is_file()), None)
     if summary_file is None:
         raise NoRunError(
-            f"{place}: expected the folder of a run, with {SUMMARY_FILE} in it, or a work "
+            f"{folder}: expected the folder of a run, with {SUMMARY_FILE} in it, or a work "
             f"directory with {RUNS}/ in it"
         )
     samples_file = summary_file.with_name(SAMPLES_FILE)

@@ -57,7 +57,7 @@ def collect(
       peaks: stage -> peak memory of this process and its children, in bytes.
 
     Returns:
-      The keys that DESIGN.md lists under summary.json; what a stopped run did not reach is None.
+      The content of summary.json; a key is None if the run stopped before its stage.
     """
 
     def read(stage: str, output: str, file: str) -> Any:

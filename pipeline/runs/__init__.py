@@ -1,14 +1,14 @@
 """Run the pipeline in a work directory.
 
 runner.py          `run` and `compare`
-workdir.py         one run at a time in a folder, a terminal kept free of chatter
-preflight.py       room on the disk, folders that can be written, a sound database
-tfx_run.py         a pipeline by TFX's LocalDagRunner, stage by stage
+workdir.py         one run at a time in a work directory, with a quiet terminal
+preflight.py       checks before a run: disk space, writable folders, a sound database
+tfx_run.py         the stages, one by one, in TFX's LocalDagRunner
 display.py         progress, as one live line or as plain lines
-interrupts.py      a command and Ctrl-C, SIGTERM
-terminal.py        streams that may be closed or full
-memory.py          memory by stage
+interrupts.py      the end of a command by Ctrl-C or SIGTERM
+terminal.py        output to streams that may be closed or full
+memory.py          peak memory by stage
 machine_errors.py  a full disk, a read-only folder, no memory, in one sentence
-spans.py           runs over spans, and the journal of those that are done
+spans.py           runs over spans, and their journal
 kubeflow.py        `compile`: the pipeline for Kubeflow Pipelines
 """

@@ -1,6 +1,6 @@
-"""What a run shows while it works: one live line a stage in a terminal, plain lines elsewhere.
+"""Show the progress of a run: one live line a stage in a terminal, plain lines elsewhere.
 
-The plain lines are for logs and for those who read them by program:
+The plain lines are for logs and for programs:
 
     [ 2/11] ingest
             ran, 3.0 s
@@ -8,7 +8,7 @@ The plain lines are for logs and for those who read them by program:
 
 import datetime
 import logging
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -26,20 +26,20 @@ _STATES = {"ran": "green", "cached": "cyan"}
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
-class Display(Protocol):
-    """Where a run says how far it is."""
+class Display:
+    """Shows how far a run is; this one shows nothing."""
 
     def line(self, text: str) -> None:
-        """A line that stays."""
+        """Show a line that stays."""
 
     def note(self, record: logging.LogRecord) -> None:
-        """What one of our own loggers says."""
+        """Show a record of one of our own loggers."""
 
     def start(self, place: int, total: int, stage: str) -> None:
-        """A stage begins."""
+        """Show that a stage begins."""
 
     def end(self, state: str, seconds: float) -> None:
-        """It ended well."""
+        """Show that the stage ended well."""
 
     def expect(self, total: float, unit: str, done: float) -> None:
         """See `ragline.components.runtime.progress`."""
@@ -48,51 +48,42 @@ class Display(Protocol):
         """See `ragline.components.runtime.progress`."""
 
     def close(self) -> None:
-        """Nothing more is shown."""
+        """Show nothing more."""
 
 
-def of(terminal: TextIO, *, plain: bool = False) -> Display:
-    """The display that fits: live in a terminal, unless plain lines are asked for."""
+def for_stream(terminal: TextIO, *, plain: bool = False) -> Display:
+    """Return the display for a stream: live in a terminal, unless plain lines are asked for."""
     if plain or not terminal.isatty():
         return Plain(terminal)
     return Live(Console(file=terminal, highlight=False))
 
 
-class Plain:
-    """Lines, each written once."""
+class Plain(Display):
+    """Shows lines, each written once."""
 
     def __init__(self, file: TextIO) -> None:
-        """Args: where they go."""
+        """Args: the file that gets the lines."""
         self._file = file
 
     def line(self, text: str) -> None:
-        """A line."""
+        """Write a line."""
         self._file.write(f"{text}\n")
 
     def note(self, record: logging.LogRecord) -> None:
-        """A line that belongs to the stage above it."""
+        """Write a line that belongs to the stage above it."""
         self.line(f"        {record.getMessage()}")
 
     def start(self, place: int, total: int, stage: str) -> None:
-        """`[ 2/11] ingest`."""
+        """Write `[ 2/11] ingest`."""
         self.line(f"[{place:2}/{total}] {stage}")
 
     def end(self, state: str, seconds: float) -> None:
-        """`ran, 3.0 s`."""
+        """Write `ran, 3.0 s`."""
         self.line(f"        {state}, {seconds:.1f} s")
 
-    def expect(self, total: float, unit: str, done: float) -> None:
-        """Nothing: a line that is written once says nothing of progress."""
 
-    def advance(self, number: float) -> None:
-        """Nothing."""
-
-    def close(self) -> None:
-        """Nothing: the file belongs to the caller."""
-
-
-class Live:
-    """A line that changes while its stage works, and one that stays when it is done."""
+class Live(Display):
+    """Shows a line that changes while its stage works, and a line that stays once it is done."""
 
     def __init__(self, console: Console) -> None:
         """Args: the terminal."""
@@ -120,24 +111,24 @@ class Live:
         self._name = ""
 
     def line(self, text: str) -> None:
-        """Above the live line."""
+        """Show a line above the live line."""
         self._console.print(text, markup=False, soft_wrap=True)
 
     def note(self, record: logging.LogRecord) -> None:
-        """Behind the bar; a warning above it, where it stays."""
+        """Show a record behind the bar; a warning above it, where it stays."""
         if record.levelno >= logging.WARNING or not self._progress.tasks:
             self.line(f"        {record.getMessage()}")
         else:
             self._progress.update(self._progress.tasks[0].id, note=record.getMessage())
 
     def start(self, place: int, total: int, stage: str) -> None:
-        """The live line."""
+        """Begin the live line of a stage."""
         self._clear()
         self._name = f"[{place:2}/{total}] {stage}"
         self._progress.add_task(f"{self._name:<20}", total=None, note="", unit="")
 
     def end(self, state: str, seconds: float) -> None:
-        """The line that stays."""
+        """Replace the live line by the line that stays."""
         note = self._progress.tasks[0].fields["note"] if self._progress.tasks else ""
         self._clear()
         line = Text(f"{self._name:<20} ")
@@ -148,18 +139,18 @@ class Live:
         self._console.print(line, soft_wrap=True)
 
     def expect(self, total: float, unit: str, done: float) -> None:
-        """The bar has an end from now on."""
+        """Give the bar an end."""
         for task in self._progress.tasks:
             note = task.fields["note"]
             self._progress.reset(task.id, total=total, completed=int(done), note=note, unit=unit)
 
     def advance(self, number: float) -> None:
-        """The bar moves."""
+        """Move the bar."""
         for task in self._progress.tasks:
             self._progress.advance(task.id, number)
 
     def close(self) -> None:
-        """Leaves the terminal as it was; what stays of a stage that failed is its line."""
+        """Leave the terminal as it was, but for the name of a stage that failed."""
         failed = bool(self._progress.tasks)
         self._clear()
         self._progress.stop()
@@ -172,10 +163,10 @@ class Live:
 
 
 class _Rate(ProgressColumn):
-    """How many units a second, of a task that counts."""
+    """Shows units a second, of a task that counts."""
 
     def render(self, task: Task) -> Text:
-        """`12.3 MB/s`, `8 batches/s`."""
+        """Return such as `12.3 MB/s` or `8 batches/s`."""
         speed = task.speed
         if not speed or not task.fields["unit"]:
             return Text("")
@@ -183,10 +174,10 @@ class _Rate(ProgressColumn):
 
 
 class _Time(ProgressColumn):
-    """How long a task will take, if that is known; else how long it has taken."""
+    """Shows how long a task will take, if that is known; else how long it has taken."""
 
     def render(self, task: Task) -> Text:
-        """`0:01:30 left`, `0:00:12`."""
+        """Return such as `0:01:30 left` or `0:00:12`."""
         if task.time_remaining is not None:
             return Text(f"{_clock(task.time_remaining)} left", style="cyan")
         return Text(_clock(task.elapsed or 0), style="cyan")
@@ -197,7 +188,7 @@ def _clock(seconds: float) -> str:
 
 
 def rate(number: float, unit: str) -> str:
-    """A number of units: `12.3 MB`, `8.0 batches`, `1.2 k sequences`."""
+    """Return a number of units as text: `12.3 MB`, `8.0 batches`, `1.2 k sequences`."""
     for above, prefix in _PREFIXES:
         if number >= above:
             space = "" if unit == "B" else " "

@@ -1,13 +1,12 @@
-"""What Ctrl-C, SIGTERM and a terminal that hangs up do to a command; for its process alone.
+"""End the process of a command on Ctrl-C, SIGTERM and a terminal that hangs up.
 
-A signal raises KeyboardInterrupt in the main thread, once, so that what stands in `finally` is
-done. It may not get through: a library's C++ code is at work, or something takes the exception for
-a failure of its own. A thread of ours therefore ends the process when its time is up. Either way
-the end is the same: one sentence, the exit code 128 + the signal's number, and nothing left behind.
+A signal raises KeyboardInterrupt in the main thread, once, so that `finally` blocks run. The
+exception may get lost: a library's C++ code is at work, or a library takes it for a failure of its
+own. A thread therefore ends the process after a few seconds. Either way the end is the same: one
+sentence, the exit code 128 + the signal's number, and nothing left behind.
 
-What a command and the processes below it put in the temporary folder stands in a folder of the
-command's own, of which every one of those processes knows (`TMPDIR`): so all of them are found, and
-ended, even if the one that started them is gone.
+A command has a temporary folder of its own, which its child processes inherit (`TMPDIR`). By that
+variable all of them are known and ended, even if the process that started them is gone.
 """
 
 import contextlib
@@ -28,13 +27,13 @@ _CODES = {
     signal.SIGTERM: exits.TERMINATED,
     signal.SIGHUP: exits.HUNG_UP,
 }
-_GRACE = 5.0  # Seconds for what stands in `finally`; most of it takes milliseconds.
+_GRACE = 5.0  # Seconds for `finally` blocks; most take milliseconds.
 _FOLDER = "TMPDIR"
 
 
 @contextlib.contextmanager
 def ending_the_process() -> Iterator[None]:
-    """A signal ends what stands in it, and the process with it; its handlers stay."""
+    """End the block and the process on a signal; the handlers stay installed."""
     with temporary_folder() as folder:
         ending = _Ending(folder)
         ending.begin()
@@ -50,9 +49,9 @@ def ending_the_process() -> Iterator[None]:
 
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[str | None]:
-    """Makes a temporary folder that stands for the temporary folder, and removes it.
+    """Make a folder, use it as the process's temporary folder, and remove it.
 
-    It is None if none can be made; whoever needs one then says so.
+    Yields None if none can be made; the code that needs one reports that.
     """
     try:
         folder = tempfile.mkdtemp(prefix="ragline-")
@@ -73,10 +72,10 @@ def temporary_folder() -> Iterator[str | None]:
 
 
 class _Ending:
-    """The end of a process by a signal.
+    """Ends a process on a signal.
 
     Attributes:
-      received: the first signal; None before it.
+      received: number of the first signal; None before it.
       is_over: whether nothing is left to be interrupted.
     """
 
@@ -88,7 +87,7 @@ class _Ending:
         self._once = threading.Lock()
 
     def begin(self) -> None:
-        """Waits for signals; those that the process was started to ignore stay ignored."""
+        """Handle signals from now on; those that the process was started to ignore stay ignored."""
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
@@ -98,7 +97,7 @@ class _Ending:
                 signal.signal(number, self._interrupt)
 
     def _interrupt(self, number: int, _: FrameType | None) -> None:
-        """Interrupts the main thread, in which it is called; the first time alone."""
+        """Interrupt the main thread, in which it is called; only the first time."""
         if self.received is None:
             self.received = number
             if self.is_over:
@@ -106,7 +105,7 @@ class _Ending:
             raise KeyboardInterrupt
 
     def _watch(self, reader: int) -> None:
-        """Ends the process in time; C tells it of a signal, whatever the main thread does."""
+        """End the process some seconds after a signal, whatever the main thread does."""
         number = 0
         while number not in _CODES:
             [number] = os.read(reader, 1)
@@ -115,7 +114,7 @@ class _Ending:
         self.end()
 
     def end(self) -> NoReturn:
-        """Ends the process, and all that it started."""
+        """End the process and all processes that it started."""
         self._once.acquire()  # Never released: of two threads that come here, one ends it.
         received = signal.Signals(self.received or signal.SIGTERM)
         with contextlib.suppress(OSError):
@@ -130,7 +129,7 @@ _ADVICE = "the same command starts again, and a run goes on where it was"
 
 
 def _kill(folder: str | None) -> None:
-    """Kills every process that this one started, or that those started."""
+    """Kill every process that this one started, directly or through others."""
     import psutil
 
     ours = psutil.Process()

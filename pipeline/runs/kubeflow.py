@@ -1,7 +1,7 @@
-"""A pipeline as Kubeflow Pipelines' specification, for `ragline compile`.
+"""Compile the pipeline to a specification of Kubeflow Pipelines, for `ragline compile`.
 
-TFX's compiler writes it. Nothing of the parser that Kubeflow ships minds a task that asks for an
-output which nobody makes, so every reference is resolved here.
+TFX's compiler writes it. Kubeflow's own parser accepts a task whose input no task makes, so every
+reference is checked here.
 """
 
 import contextlib
@@ -14,18 +14,18 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ragline.pipeline.config import Config, ConfigError
+from ragline.pipeline.config import Config, ConfigError, read_contract
 from ragline.pipeline.runs import workdir
 
 _SPEC = "pipelineSpec"
 
 
 def specification(config: Config, image: str) -> dict[str, Any]:
-    """The job: `pipelineSpec`, `runtimeConfig` and labels.
+    """Return the job: `pipelineSpec`, `runtimeConfig` and labels.
 
     Args:
-      config: of the pipeline; its paths must be those that the containers see.
-      image: in which every stage runs; the Containerfile makes one.
+      config: configuration of the pipeline; its paths must be those that the containers see.
+      image: image in which every stage runs; the Containerfile makes one.
 
     Raises:
       ConfigError: Kubeflow's libraries are not installed.
@@ -41,7 +41,7 @@ def specification(config: Config, image: str) -> dict[str, Any]:
     from ragline.pipeline.runs import runner
 
     with (
-        workdir.held(config),  # It keeps a copy of the schema there.
+        workdir.held(config),  # A copy of the schema is kept there.
         tempfile.TemporaryDirectory() as folder,
         contextlib.redirect_stdout(io.StringIO()),
     ):
@@ -49,7 +49,11 @@ def specification(config: Config, image: str) -> dict[str, Any]:
             config=kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(default_image=image),
             output_dir=folder,
             output_filename="job.json",
-        ).run(runner.pipeline_of(config, pathlib.Path(config.workdir), portable=False))
+        ).run(
+            runner.pipeline_of(
+                config, read_contract(config), pathlib.Path(config.workdir), portable=False
+            )
+        )
         job: dict[str, Any] = json.loads(pathlib.Path(folder, "job.json").read_text("utf-8"))
     if lines := list(dangling(job)):
         raise AssertionError("TFX compiled references to nothing: " + "; ".join(lines))
@@ -57,7 +61,7 @@ def specification(config: Config, image: str) -> dict[str, Any]:
 
 
 def dangling(job: Mapping[str, Any]) -> Iterator[str]:
-    """A sentence for each reference of a job that does not resolve."""
+    """Yield a sentence for each reference of a job that does not resolve."""
     spec = job[_SPEC]
     components, tasks = spec["components"], spec["root"]["dag"]["tasks"]
     executors = spec["deploymentSpec"]["executors"]
@@ -67,17 +71,14 @@ def dangling(job: Mapping[str, Any]) -> Iterator[str]:
     for name, task in tasks.items():
         if (component := task["componentRef"]["name"]) not in components:
             yield f"task {name}: no component {component!r}"
-        for other in task.get("dependentTasks", ()):
-            if other not in tasks:
-                yield f"task {name}: no task {other!r} to wait for"
-        for key, given in task.get("inputs", {}).get("artifacts", {}).items():
-            asked = given["taskOutputArtifact"]
-            made = _outputs(tasks, components, asked["producerTask"])
-            if asked["outputArtifactKey"] not in made:
-                yield (
-                    f"task {name}: input {key!r}: task {asked['producerTask']!r} makes no "
-                    f"{asked['outputArtifactKey']!r}"
-                )
+        for upstream in task.get("dependentTasks", ()):
+            if upstream not in tasks:
+                yield f"task {name}: no task {upstream!r} to wait for"
+        for key, artifact in task.get("inputs", {}).get("artifacts", {}).items():
+            reference = artifact["taskOutputArtifact"]
+            producer, output = reference["producerTask"], reference["outputArtifactKey"]
+            if output not in _outputs(tasks, components, producer):
+                yield f"task {name}: input {key!r}: task {producer!r} makes no {output!r}"
 
 
 def _outputs(tasks: Mapping[str, Any], components: Mapping[str, Any], task: str) -> set[str]:

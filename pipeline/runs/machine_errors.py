@@ -1,7 +1,7 @@
-"""The machine's trouble in one sentence: a full disk, a folder that is read-only, no memory.
+"""Describe an error of the machine in one sentence: a full disk, a read-only folder, no memory.
 
-It reaches us in many shapes: an OSError; its text inside a RuntimeError, from Beam; an error of
-TensorFlow's or of SQLite's own. It is nobody's defect, so what is said is the path and the cause.
+Such an error has many shapes: an OSError; its text inside a RuntimeError of Beam; an error class of
+TensorFlow or SQLite. It is no defect of ragline, so the sentence states the path and the cause.
 """
 
 import errno
@@ -24,7 +24,7 @@ _CAUSES = {
     errno.EBUSY: r"database is locked",
     errno.ENOMEM: r"Cannot allocate memory|OOM when allocating|MemoryError|bad_alloc|out of memory",
 }
-# Of a path alone: in a text, the same words may speak of anything.
+# Only with a path: in a text, the same words may mean anything.
 _OF_A_PATH = (
     errno.EBUSY, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR,
     errno.ENOTEMPTY, errno.EPERM, errno.ETXTBSY,
@@ -34,45 +34,47 @@ _PATH = re.compile(r"(?<![\w/.])/[^\s'\";:,]+")
 
 
 class BusyError(UserError):
-    """Another process holds the work directory, or its database."""
+    """Says that another process holds the work directory, or its database."""
 
     exit_code = exits.BUSY
 
 
-class TroubleError(UserError):
-    """The machine stopped the run; one sentence says where and why."""
+class MachineError(UserError):
+    """Says where and why the machine stopped the run, in one sentence."""
 
 
 def sentence(error: BaseException, workdir: pathlib.Path | None = None) -> str | None:
-    """Path and cause, if an error is the machine's; None if it is anything else.
+    """Return path and cause, if an error is the machine's; None if it is any other.
 
     A path is named only if the error names it.
 
     Args:
-      error: what stopped the run.
-      workdir: of the run, if there is one; said to be full, or not, where no other path is known.
+      error: error that stopped the run.
+      workdir: work directory of the run, if there is one; its free space is stated where the disk
+        is full and the error names no path.
     """
-    for one in _chain(error):
-        number = getattr(one, "errno", None)
-        if number in _OF_A_PATH and getattr(one, "filename", None):
-            return _sentence(number, "", one, workdir)
+    for cause in _chain(error):
+        number = getattr(cause, "errno", None)
+        if number in _OF_A_PATH and getattr(cause, "filename", None):
+            return _sentence(number, "", cause, workdir)
         for number, pattern in _CAUSES.items():
-            text = f"{type(one).__name__}: {one}"
-            if getattr(one, "errno", None) == number or re.search(pattern, text):
-                return _sentence(number, _line(text, pattern), one, workdir)
+            text = f"{type(cause).__name__}: {cause}"
+            if getattr(cause, "errno", None) == number or re.search(pattern, text):
+                return _sentence(number, _line(text, pattern), cause, workdir)
     return None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
+    """Yield an error and those that caused it."""
+    visited: set[int] = set()
+    while error is not None and id(error) not in visited:
+        visited.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
 
 
 def _line(text: str, pattern: str) -> str:
-    """The line that names the cause; Beam's texts are whole tracebacks."""
+    """Return the line that names the cause; Beam's texts are whole tracebacks."""
     lines = [line.strip() for line in text.splitlines() if re.search(pattern, line)]
     return lines[-1] if lines else text.partition("\n")[0]
 
@@ -80,16 +82,16 @@ def _line(text: str, pattern: str) -> str:
 def _sentence(number: int, line: str, error: BaseException, workdir: pathlib.Path | None) -> str:
     if number == errno.ENOMEM:
         return f"the machine ran out of memory: {line}"
-    named = getattr(error, "filename", None)
-    found = _PATH.search(line)
-    path = named if named is not None else found and found.group()
-    told = os.strerror(number) if path is None else f"{os.fspath(path)}: {os.strerror(number)}"
+    path = getattr(error, "filename", None)
+    if path is None and (path_in_line := _PATH.search(line)):
+        path = path_in_line.group()
+    text = os.strerror(number) if path is None else f"{os.fspath(path)}: {os.strerror(number)}"
     full = workdir if path is None else path
-    return f"{told}{_room(pathlib.Path(full))}" if number in _FULL and full is not None else told
+    return f"{text}{_room(pathlib.Path(full))}" if number in _FULL and full is not None else text
 
 
 def _room(path: pathlib.Path) -> str:
-    """How much room there is where a path is, or would be."""
+    """Return how much room there is where a path is, or would be."""
     folder = next(place for place in (path, *path.parents) if place.exists())
     usage = shutil.disk_usage(folder)
     return f" ({folder} has {usage.free / 1e6:.1f} MB of {usage.total / 1e6:.1f} MB free)"

@@ -1,4 +1,4 @@
-"""How much memory this process and its children hold at most, stage by stage."""
+"""Measure the peak memory of this process and its children, stage by stage."""
 
 import contextlib
 import threading
@@ -6,14 +6,18 @@ from collections.abc import Iterator
 
 import psutil
 
-_PAUSE = 0.2  # Seconds between two looks, each of which takes a millisecond.
+_PAUSE = 0.2  # Seconds between two measurements, each of which takes a millisecond.
 
 
-class Watch:
-    """A thread that looks at the memory; `during` says which stage it is for."""
+class MemoryWatch:
+    """Measures memory in a thread, for the stage that `begin` names.
+
+    Attributes:
+      peaks: stage -> peak memory in bytes.
+    """
 
     def __init__(self) -> None:
-        """Watches nothing yet."""
+        """Measures nothing yet."""
         self.peaks: dict[str, int] = {}
         self._stage: str | None = None
         self._process = psutil.Process()
@@ -21,8 +25,8 @@ class Watch:
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
-        """Looks, as long as it lasts."""
-        thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        """Measure while the context lasts."""
+        thread = threading.Thread(target=self._run, name="memory", daemon=True)
         thread.start()
         try:
             yield
@@ -31,28 +35,28 @@ class Watch:
             thread.join()
 
     def begin(self, stage: str) -> None:
-        """What is held from now on is the stage's."""
+        """Count memory for a stage from now on."""
         self._stage = stage
-        self._look()
+        self._measure()
 
     def end(self) -> None:
-        """The stage is over."""
-        self._look()
+        """Count memory for no stage from now on."""
+        self._measure()
         self._stage = None
 
     def _run(self) -> None:
         while not self._over.wait(_PAUSE):
-            self._look()
+            self._measure()
 
-    def _look(self) -> None:
+    def _measure(self) -> None:
         stage = self._stage
         if stage is not None:
-            self.peaks[stage] = max(self.peaks.get(stage, 0), self._held())
+            self.peaks[stage] = max(self.peaks.get(stage, 0), self._memory())
 
-    def _held(self) -> int:
-        held = 0
+    def _memory(self) -> int:
+        total = 0
         with contextlib.suppress(psutil.Error):
             for process in (self._process, *self._process.children(recursive=True)):
                 with contextlib.suppress(psutil.Error):  # It may have ended meanwhile.
-                    held += process.memory_info().rss
-        return held
+                    total += process.memory_info().rss
+        return total

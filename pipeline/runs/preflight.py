@@ -1,6 +1,6 @@
-"""What can be seen at once: room on the disk, folders that can be written, a sound database.
+"""Check the machine before a run: room on the disk, writable folders, a sound database.
 
-It takes milliseconds, before anything is imported that takes seconds.
+The checks take milliseconds, before the imports that take seconds.
 """
 
 import contextlib
@@ -15,28 +15,28 @@ import tempfile
 from ragline.components.train.loop.cluster import read_cluster
 from ragline.pipeline.cache import aside
 from ragline.pipeline.config import Config, ConfigError
-from ragline.pipeline.runs.machine_errors import BusyError, TroubleError
+from ragline.pipeline.runs.machine_errors import BusyError, MachineError
 
 DATABASE = "metadata.sqlite"
 FOLDERS = ("artifacts", "checkpoints", "quarantine", "runs", "schemas", "seals", "serving")
 
-# Raw records and transformed ones, both compressed, need less than the raw files twice; the rest is
+# Raw and transformed records, both compressed, take less room than the raw files twice; the rest is
 # for models, checkpoints, statistics and logs.
 _TIMES_INPUT = 2
 _AT_LEAST_BYTES = 100_000_000
-_PATIENCE = 30  # Seconds, for whoever copies or looks at the database.
+_PATIENCE = 30  # Seconds, for a process that copies or reads the database.
 _log = logging.getLogger("ragline.preflight")
 
 
 def check(config: Config) -> None:
-    """Checks the machine before a run; a database that cannot be used is moved aside.
+    """Check the machine before a run; a database that cannot be used is moved aside.
 
     The caller holds the work directory.
 
     Raises:
       ConfigError: a folder cannot be written to, or the disk has no room.
-      BusyError, TroubleError: the database is locked, or cannot be read.
-      UsageError: TF_CONFIG is no cluster where the training wants one.
+      BusyError, MachineError: the database is locked, or cannot be read.
+      UsageError: TF_CONFIG describes no cluster, though train.strategy wants one.
     """
     workdir = pathlib.Path(config.workdir)
     if config.train.strategy == "multi_worker":
@@ -70,14 +70,14 @@ def _check_room(workdir: pathlib.Path, input_bytes: int) -> None:
 
 
 def _input_bytes(config: Config) -> int:
-    """Of local files; what lies elsewhere is not measured."""
+    """Return the bytes of local input files; those in a store are not measured."""
     patterns = [pattern for pattern in (config.input.train, config.input.eval) if pattern]
     files = {file for pattern in patterns for file in (pattern, *glob.glob(pattern))}
     return sum(os.path.getsize(file) for file in files if os.path.isfile(file))
 
 
 def _check_database(workdir: pathlib.Path) -> None:
-    """Moves a database aside that is damaged; says so, and also when it is gone."""
+    """Move a damaged database aside; log that, and a database that is gone."""
     database = workdir / DATABASE
     if not os.path.lexists(database):
         if any((workdir / "artifacts").iterdir()):
@@ -91,25 +91,25 @@ def _check_database(workdir: pathlib.Path) -> None:
 
 
 def _damage(database: pathlib.Path) -> str | None:
-    """What is proven to be wrong with a database; of what cannot be read, nothing is.
+    """Return what is proven to be wrong with a database; None if nothing is.
 
     Opening it rolls back what a killed run had begun.
 
     Raises:
       BusyError: another process has locked it, and does not let go of it.
-      TroubleError: it cannot be read.
+      MachineError: it cannot be read.
     """
     if not database.is_file():
         return "the database is a folder, or a link to nothing"
     try:
         with contextlib.closing(sqlite3.connect(database, timeout=_PATIENCE)) as connection:
-            [found] = connection.execute("PRAGMA integrity_check(1)").fetchone()
-            if found != "ok":
-                return f"the database is damaged: {found}"
+            [finding] = connection.execute("PRAGMA integrity_check(1)").fetchone()
+            if finding != "ok":
+                return f"the database is damaged: {finding}"
             if not connection.execute("PRAGMA table_info(MLMDEnv)").fetchall():
                 return "the database is not one of ML Metadata"
     except sqlite3.DatabaseError as error:
-        code = error.sqlite_errorcode & 0xFF  # Of an extended code, the primary one.
+        code = error.sqlite_errorcode & 0xFF  # The primary code of an extended one.
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             return f"the database is damaged: {error}"
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
@@ -117,5 +117,5 @@ def _damage(database: pathlib.Path) -> str | None:
                 f"{database}: another process has locked it for {_PATIENCE} seconds; nothing was "
                 "touched, run again once it has ended"
             ) from error
-        raise TroubleError(f"{database}: {error}; nothing was touched") from error
+        raise MachineError(f"{database}: {error}; nothing was touched") from error
     return None

@@ -1,11 +1,10 @@
-"""Runs over spans of data: which ones are asked for, and a journal of those that are done.
+"""Select the spans of data to run over, and keep a journal of the runs over them.
 
     WORKDIR/spans.json      a list of entries, oldest run first; see files/state.py
 
-A span that is asked for again is run again only if something has changed that decides its result,
-or if it is the newest that was run: all of that run comes from the cache, and what is served is
-looked after. An older one is left alone, or its model would be judged anew and could displace its
-successors.
+A span that is asked for again is run again if something that decides its result has changed, or if
+it is the newest that was run: that run comes from the cache and checks what is served. An older
+span is left alone; otherwise its model would be judged anew and could displace its successors.
 """
 
 import dataclasses
@@ -21,7 +20,8 @@ from ragline.components.contract.errors import BadDataError
 from ragline.components.files import state
 from ragline.components.files.state import StateError
 from ragline.components.files.storage import digest_of
-from ragline.pipeline.config import Config, ConfigError, to_dict
+from ragline.components.ingest.options import InputOptions
+from ragline.pipeline.config import Config, ConfigError, Contract, read_contract, to_dict
 
 JOURNAL_FILE, _KIND = "spans.json", "journal of spans"
 _log = logging.getLogger("ragline.spans")
@@ -34,12 +34,12 @@ class Entry:
     """A run over a span, as the journal keeps it.
 
     Attributes:
-      span: its number; of a date, the days since 1970-01-01.
-      spans: the names of all that were read, oldest first; none if the run did not get so far.
+      span: number of the span; of a date, the days since 1970-01-01.
+      spans: names of all spans that were read, oldest first; empty if the run read none.
       key: digest of what decides the result; see `key_of`.
-      run_id: of the run.
-      exit_code: of the run.
-      version: of the model that is served since; None if none was pushed.
+      run_id: id of the run.
+      exit_code: exit code of the run.
+      version: number of the version that the run pushed; None if it pushed none.
     """
 
     span: int
@@ -51,23 +51,23 @@ class Entry:
 
 
 def parse(text: str) -> range:
-    """`7`, or `1..30` with both ends, as the numbers of spans.
+    """Parse `7`, or `1..30` with both ends, as the numbers of spans.
 
     Raises:
       ValueError: it is neither.
     """
-    found = re.fullmatch(r"([0-9]+)(?:\.\.([0-9]+))?", text)
-    numbers = found and range(int(found[1]), int(found[2] or found[1]) + 1)
+    match = re.fullmatch(r"([0-9]+)(?:\.\.([0-9]+))?", text)
+    numbers = match and range(int(match[1]), int(match[2] or match[1]) + 1)
     if not numbers:
         raise ValueError(f"expected a number such as 7, or 1..30 in order, received {text!r}")
     return numbers
 
 
-def of_date(text: str) -> range:
-    """A date as the number of its span: the days since 1970-01-01.
+def parse_date(text: str) -> range:
+    """Parse a date as the number of its span: the days since 1970-01-01.
 
     Raises:
-      ValueError: it is no date, or one before that.
+      ValueError: it is no date, or a date before that.
     """
     try:
         number = (datetime.date.fromisoformat(text) - _EPOCH).days
@@ -79,7 +79,7 @@ def of_date(text: str) -> range:
 
 
 def configurations(config: Config, numbers: Sequence[int]) -> Iterator[Config]:
-    """The configuration of each span's run.
+    """Yield the configuration of each span's run.
 
     Raises:
       ConfigError: the input has no spans.
@@ -92,57 +92,56 @@ def configurations(config: Config, numbers: Sequence[int]) -> Iterator[Config]:
         yield dataclasses.replace(config, input=options)
 
 
-def key_of(config: Config) -> str:
-    """Digest of all that decides a run: its configuration, its files, its schema and our code.
+def key_of(config: Config, contract: Contract) -> str:
+    """Digest all that decides a run: its configuration, its files, its schema and our code.
 
     Raises:
       BadDataError: there are no such files.
     """
-    from ragline import schemas
     from ragline.components.ingest.source import read_plan
     from ragline.pipeline.cache import cache_key
 
-    options = {key: value for key, value in to_dict(config).items() if key not in _ELSEWHERE}
-    files = [schemas.locate(config.schema), schemas.verdict_file(config.schema)]
+    options = {key: value for key, value in to_dict(config).items() if key not in _DECIDE_NOTHING}
     return digest_of(
         [
             repr(options),
-            *(file.read_text(encoding="utf-8") if file else "" for file in files),
+            contract.text,
+            repr(contract.rules),
             read_plan.fingerprint(config.input),
             cache_key.source(),
         ]
     )
 
 
-# Where a run works, on what engine, and what is kept of it, decides nothing.
-_ELSEWHERE = ("workdir", "beam", "keep")
+# Tables and keys that decide no result: where a run works, on what engine, what is kept of it.
+_DECIDE_NOTHING = ("workdir", "beam", "keep")
 
 
-def key_before(config: Config) -> str:
-    """The key of a run over a span before it reads: what arrives while it works is not in it.
+def key_before(config: Config, contract: Contract) -> str:
+    """Return the key of a run over a span before it reads, so without what arrives meanwhile.
 
-    Empty for a run without a span, and where there are no files: there is nothing not to repeat.
+    It is empty for a run without a span, and where there are no files: such a run is never skipped.
     """
     if config.input.span is None:
         return ""
     try:
-        return key_of(config)
+        return key_of(config, contract)
     except BadDataError:
         return ""
 
 
-def stamps(config: Config) -> dict[str, tuple[float, ...]]:
-    """What changes when a file of a span's run is touched, while it works say; empty as the key."""
+def stamps(options: InputOptions) -> dict[str, tuple[float, ...]]:
+    """Return path -> what changes when the file is touched; empty where `key_before` is."""
     from ragline.components.ingest.source import read_plan
 
     try:
-        return {} if config.input.span is None else dict(read_plan.watch(config.input).stamps)
+        return {} if options.span is None else dict(read_plan.watch(options).stamps)
     except BadDataError:
         return {}
 
 
-def done(config: Config) -> Entry | None:
-    """The entry of a span that need not be run: nothing has changed, and a newer one was run.
+def entry_to_skip(config: Config) -> Entry | None:
+    """Return the entry of a span that need not run: nothing changed, and a newer span was run.
 
     Raises:
       ConfigError: the journal cannot be read.
@@ -153,12 +152,12 @@ def done(config: Config) -> Entry | None:
         return None
     if of_span[-1].exit_code not in (exits.DONE, exits.NOT_BLESSED):
         return None
-    key = key_before(config)
+    key = key_before(config, read_contract(config))
     return of_span[-1] if key and of_span[-1].key == key else None
 
 
 def journal(config: Config) -> list[Entry]:
-    """All entries, oldest run first; none, if what stands there is no journal, which is told.
+    """Return all entries, oldest run first; none, with a warning, if the file is no journal.
 
     Raises:
       ConfigError: the journal cannot be read.
@@ -177,7 +176,7 @@ def journal(config: Config) -> list[Entry]:
 
 
 def record(config: Config, summary: Mapping[str, Any], key: str) -> None:
-    """Enters a run that has ended, with its key from before it; for one that holds the workdir."""
+    """Add a run that has ended, with the key from before it; the caller holds the folder."""
     if config.input.span is None:
         return
     entry = Entry(
@@ -194,14 +193,14 @@ def record(config: Config, summary: Mapping[str, Any], key: str) -> None:
 
 
 def markdown(entries: Sequence[Entry]) -> str:
-    """The journal as a Markdown table, newest run first."""
-    ended = {exits.DONE: "done", exits.NOT_BLESSED: "not blessed", exits.BAD_DATA: "bad data"}
+    """Return the journal as a Markdown table, newest run first."""
+    outcomes = {exits.DONE: "done", exits.NOT_BLESSED: "not blessed", exits.BAD_DATA: "bad data"}
     lines = [f"| {' | '.join(_HEADS)} |", "|" + "---|" * len(_HEADS)]
     for entry in reversed(entries):
         cells = (
             str(entry.span),
             ", ".join(entry.spans),
-            ended.get(entry.exit_code, "failed"),
+            outcomes.get(entry.exit_code, "failed"),
             str(entry.exit_code),
             "" if entry.version is None else str(entry.version),
             entry.run_id,

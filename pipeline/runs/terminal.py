@@ -1,7 +1,7 @@
-"""Standard streams that may be closed, full, or a pipe that nobody reads: no command ends by them.
+"""Write to standard streams that may be closed, full, or a pipe that nobody reads.
 
-What a command says (`say`) is for whoever listens. Its result (`show`) is what it was called for: a
-reader that has seen enough of it, as `head` has, is no error; a full disk behind it is.
+`say` prints a message on stderr; that nobody reads it is no error. `show` prints the result of a
+command on stdout: a reader that stops early, as `head` does, is no error, a full disk is.
 """
 
 import contextlib
@@ -20,10 +20,10 @@ class StdoutError(UserError):
 
 
 class LossyFile(io.FileIO):
-    """A file descriptor to write to, which takes what cannot be written, and drops it."""
+    """Writes to a file descriptor, and drops what cannot be written."""
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
-        """Writes what can be written, and returns how much was taken."""
+        """Write what can be written, and return the number of bytes taken."""
         try:
             written: int | None = super().write(data)
         except OSError:
@@ -32,15 +32,15 @@ class LossyFile(io.FileIO):
 
 
 def lossy(descriptor: int) -> TextIO:
-    """Opens a file descriptor as a text file, line by line, in which no write fails."""
+    """Open a file descriptor as a text file with line buffering, on which no write fails."""
     file = io.BufferedWriter(typing.cast(io.RawIOBase, LossyFile(descriptor, "w")))
     return io.TextIOWrapper(file, line_buffering=True, errors="backslashreplace")
 
 
 def open_streams() -> None:
-    """Opens the null device in place of each standard stream that is closed.
+    """Open the null device in place of each standard stream that is closed.
 
-    The next file to be opened would get its number, and what is written to the stream.
+    Otherwise the next file to be opened would get its number, and the output of the stream.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
@@ -56,16 +56,16 @@ def open_streams() -> None:
 
 
 def say(text: str) -> None:
-    """Prints on stderr, without secrets, if anybody listens."""
+    """Print a message on stderr, without secrets, if that can be written."""
     with contextlib.suppress(OSError):
         print(redacted(text), file=sys.stderr, flush=True)
 
 
 def show(text: str) -> None:
-    """Prints a result on stdout.
+    """Print a result on stdout.
 
     Raises:
-      StdoutError: it could not be written, for another reason than that nobody reads on.
+      StdoutError: it could not be written, though somebody reads.
     """
     try:
         print(text, flush=True)
@@ -77,7 +77,7 @@ def show(text: str) -> None:
 
 
 def flush_or_drop() -> None:
-    """Flushes stdout and stderr; one that does not take it becomes the null device."""
+    """Flush stdout and stderr; a stream that cannot be written becomes the null device."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

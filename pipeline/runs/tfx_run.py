@@ -1,4 +1,4 @@
-"""Runs a pipeline by TFX's LocalDagRunner, stage by stage, under a run id of ours."""
+"""Run a pipeline by TFX's LocalDagRunner, stage by stage, under a run id of ours."""
 
 import copy
 import functools
@@ -21,60 +21,60 @@ from tfx.orchestration.portable.mlmd import context_lib
 from tfx.proto.orchestration import pipeline_pb2
 
 from ragline.pipeline.cache import lineage
-from ragline.pipeline.cache.cache_guard import Reuse
+from ragline.pipeline.cache.cache_guard import CacheGuard
 
 _VERSIONS = "versions"
 
 
 def run(
     compiled: pipeline_pb2.Pipeline,
-    reuse: Reuse,
+    guard: CacheGuard,
     *,
     skip: Collection[str] = (),
     on_start: Callable[[int, int, str], object],
     on_end: Callable[[str], object],
 ) -> None:
-    """Runs every stage in order; a stage's exception comes out as it is.
+    """Run every stage in order; a stage's exception is raised as it is.
 
-    LocalDagRunner tells nobody which stage is at work, so it is asked for one stage at a time, by
+    LocalDagRunner reports to nobody which stage is at work, so it is given one stage at a time, by
     the field with which TFX's own partial runs skip the others.
 
     Args:
-      compiled: what to run.
-      reuse: asked before each stage whether what it would take from earlier runs is sound. If it is
-        not, the stage is run past the cache; a resolver looks further back.
-      skip: stages to leave out; nothing that runs may need them.
-      on_start: told of each stage before it starts: its place from 1, how many there are, its name.
-      on_end: told of each stage that ended well.
+      compiled: compiled pipeline.
+      guard: check of the artifacts that a stage would reuse. If one is damaged, the stage runs past
+        the cache; a resolver looks further back.
+      skip: stages to leave out; no stage that runs may need them.
+      on_start: called before each stage with its place from 1, the number of stages and its name.
+      on_end: called with the name of each stage that ended well.
     """
     nodes = [node.pipeline_node for node in compiled.nodes]
     wanted = [node for node in nodes if node.node_info.id not in skip]
     for place, node in enumerate(wanted, start=1):
         stage = node.node_info.id
-        for other in nodes:
-            other.execution_options.skip.SetInParent()
+        for skipped in nodes:
+            skipped.execution_options.skip.SetInParent()
         node.execution_options.ClearField("skip")
         on_start(place, len(wanted), stage)
         executed = _is_executed(compiled, stage)
-        while damaged := reuse.damaged(stage, _earlier(compiled, node)):
+        while damaged := guard.damaged(stage, _earlier(compiled, node)):
             if executed:
                 node.execution_options.caching_options.enable_cache = False
                 break
-            reuse.discard(damaged)
-        reuse.make_way(stage, node.outputs.outputs)
+            guard.discard(damaged)
+        guard.make_way(stage, node.outputs.outputs)
         LocalDagRunner().run_with_ir(compiled)
-        reuse.settle(stage)
+        guard.finish(stage)
         on_end(stage)
 
 
 def compile_pipeline(pipeline: Pipeline, run_id: str, versions: str) -> pipeline_pb2.Pipeline:
-    """The pipeline in TFX's intermediate form, with what its cache would not see by itself.
+    """Compile a pipeline to TFX's intermediate form, with what TFX's cache would not see by itself.
 
     Args:
-      pipeline: to be compiled.
+      pipeline: the pipeline.
       run_id: the run's name in ML Metadata.
-      versions: of what our code imports. They become a parameter of each stage: TFX's own stages
-        have none that would take them.
+      versions: versions of what our code imports; a parameter of every stage, also of TFX's own,
+        which declare none.
     """
     compiled = compiler.Compiler().compile(pipeline)
     runtime_parameter_utils.substitute_runtime_parameter(
@@ -88,18 +88,18 @@ def compile_pipeline(pipeline: Pipeline, run_id: str, versions: str) -> pipeline
 
 
 def _is_executed(compiled: pipeline_pb2.Pipeline, stage: str) -> bool:
-    """Whether a stage executes something; a resolver only looks things up."""
+    """Return whether a stage executes something; a resolver only looks artifacts up."""
     return stage in runner_utils.extract_local_deployment_config(compiled).executor_specs
 
 
 def _earlier(compiled: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode) -> dict[str, int]:
-    """What a stage would take from earlier runs: place -> id in ML Metadata.
+    """Return the artifacts that a stage would take from earlier runs: URI -> id in ML Metadata.
 
-    Of a resolver, that is what it finds; of the others, what the cache has for them. It is found as
-    TFX's launcher finds it a moment later.
+    A resolver takes what it resolves to, any other stage what the cache has for it. They are looked
+    up as TFX's launcher does a moment later.
 
-    TFX's key holds where the inputs stand. So each execution has a second one, without that, and
-    what was executed under it in another place counts as executed here.
+    TFX's cache key contains the URIs of the inputs. Each execution therefore gets a second key
+    without them, so that an execution before the work directory moved counts as one here.
     """
     deployment = runner_utils.extract_local_deployment_config(compiled)
     connection = deployment.metadata_connection_config.database_connection_config
@@ -107,7 +107,7 @@ def _earlier(compiled: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode) -
         context_lib.prepare_contexts(metadata_handle=handle, node_contexts=node.contexts)
         resolved = inputs_utils.resolve_input_artifacts(pipeline_node=node, metadata_handle=handle)
         [inputs] = resolved or [{}]
-        found = inputs
+        reusable = inputs
         if _is_executed(compiled, node.node_info.id):
             key_of = functools.partial(
                 cache_utils.get_cache_context,
@@ -127,20 +127,20 @@ def _earlier(compiled: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode) -
             _add_context(node, placeless)
             lineage.share(handle.store, placeless.id, context.id)
             lineage.expect(handle.store, placeless, node.outputs.outputs)
-            found = cache_utils.get_cached_outputs(handle, context) or {}
-    return {artifact.uri: artifact.id for artifacts in found.values() for artifact in artifacts}
+            reusable = cache_utils.get_cached_outputs(handle, context) or {}
+    return {artifact.uri: artifact.id for artifacts in reusable.values() for artifact in artifacts}
 
 
 def _placeless(inputs: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
-    """Artifacts as they would be if they stood nowhere."""
-    found = {name: [copy.deepcopy(artifact) for artifact in inputs[name]] for name in inputs}
-    for artifact in (artifact for artifacts in found.values() for artifact in artifacts):
+    """Return copies of artifacts without their URIs."""
+    copies = {name: [copy.deepcopy(artifact) for artifact in inputs[name]] for name in inputs}
+    for artifact in (artifact for artifacts in copies.values() for artifact in artifacts):
         artifact.uri = ""
-    return found
+    return copies
 
 
 def _add_context(node: pipeline_pb2.PipelineNode, context: metadata_store_pb2.Context) -> None:
-    """Lets TFX associate the execution that it is about to make with a context."""
+    """Let TFX associate the execution that it is about to make with a context."""
     spec = pipeline_pb2.ContextSpec()
     spec.type.name = context_lib.CONTEXT_TYPE_EXECUTION_CACHE
     spec.name.field_value.string_value = context.name

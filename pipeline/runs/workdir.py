@@ -1,7 +1,7 @@
-"""A work directory: one run at a time, a folder for each, a terminal kept free of chatter.
+"""Open a work directory for a run: one run at a time, a folder for each, a quiet terminal.
 
-What TFX, Beam and TensorFlow say goes to `runs/<run id>/log.txt`; what a person wants to know, to
-the terminal.
+What TFX, Beam and TensorFlow print goes to `runs/<run id>/log.txt`; the terminal gets what a person
+wants to know.
 """
 
 import contextlib
@@ -25,8 +25,7 @@ from ragline.components.files import storage
 from ragline.components.files.storage import write_text
 from ragline.pipeline.cache import marker
 from ragline.pipeline.config import Config, ConfigError, to_dict
-from ragline.pipeline.runs import display
-from ragline.pipeline.runs.display import Display
+from ragline.pipeline.runs.display import Display, for_stream
 from ragline.pipeline.runs.machine_errors import BusyError
 from ragline.pipeline.runs.terminal import flush_or_drop, lossy
 
@@ -42,11 +41,11 @@ class Session:
     """A run that holds its work directory.
 
     Attributes:
-      workdir: the work directory, all links in its path followed.
-      journal: the name of its journal of files under way.
-      run_id: of the run; sorts by time.
-      folder: runs/<run id>.
-      display: where progress goes.
+      workdir: path of the work directory, all links followed.
+      journal: name of the journal of unfinished files in it.
+      run_id: id of the run; ids sort by time.
+      folder: folder runs/<run id>.
+      display: display of the run's progress.
     """
 
     workdir: pathlib.Path
@@ -58,14 +57,14 @@ class Session:
 
 @contextlib.contextmanager
 def opened(config: Config, *, verbose: bool = False) -> Iterator[Session]:
-    """Takes the work directory, makes the run's folder, and keeps the terminal quiet.
+    """Hold the work directory, make the run's folder, and keep the terminal quiet.
 
     Args:
-      config: of the run.
-      verbose: show the log in the terminal, too.
+      config: configuration of the run.
+      verbose: whether to show the log in the terminal, too.
 
     Raises:
-      BusyError, ConfigError, ForeignError: as of `held`.
+      BusyError, ConfigError, ForeignFolderError: see `held`.
     """
     with contextlib.ExitStack() as stack:
         workdir, journal = stack.enter_context(held(config))
@@ -73,23 +72,24 @@ def opened(config: Config, *, verbose: bool = False) -> Iterator[Session]:
             run_id = _new_run_id()
             folder = workdir / RUNS / run_id
             folder.mkdir(parents=True)
-            kept = redacted_data(to_dict(config))
-            write_text(folder / "config.toml", tomli_w.dumps(kept))
+            write_text(folder / "config.toml", tomli_w.dumps(redacted_data(to_dict(config))))
         except OSError as error:
             raise _refused(error, workdir) from error
-        shown = stack.enter_context(quiet(folder / LOG_FILE, verbose=verbose))
-        shown.line(f"run {run_id} in {workdir}")
-        yield Session(workdir=workdir, journal=journal, run_id=run_id, folder=folder, display=shown)
+        display = stack.enter_context(quiet(folder / LOG_FILE, verbose=verbose))
+        display.line(f"run {run_id} in {workdir}")
+        yield Session(
+            workdir=workdir, journal=journal, run_id=run_id, folder=folder, display=display
+        )
 
 
 @contextlib.contextmanager
 def held(config: Config) -> Iterator[tuple[pathlib.Path, str]]:
-    """Makes or takes the work directory of a pipeline; yields it, and the name of its journal.
+    """Hold the work directory of a pipeline, or make it; yield it and the name of its journal.
 
     Raises:
       BusyError: another run holds it; nothing was touched.
       ConfigError: it cannot be made or written to.
-      ForeignError: it is somebody's, or another pipeline's; nothing was touched.
+      ForeignFolderError: it is somebody else's or another pipeline's; nothing was touched.
     """
     workdir = pathlib.Path(os.path.realpath(config.workdir))
     with contextlib.ExitStack() as stack:
@@ -115,7 +115,7 @@ def _new_run_id() -> str:
 
 @contextlib.contextmanager
 def lock(workdir: pathlib.Path) -> Iterator[None]:
-    """Holds the work directory; the kernel lets go of it when the process dies, however it dies.
+    """Lock the work directory; the kernel releases the lock whenever the process ends.
 
     Raises:
       BusyError: another process holds it.
@@ -135,17 +135,17 @@ def lock(workdir: pathlib.Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet(log: pathlib.Path, *, verbose: bool = False) -> Iterator[Display]:
-    """Sends stdout and stderr, of C++ code too, to a log; yields what shows in the terminal.
+    """Send stdout and stderr, also of C++ code, to a log; yield the display in the terminal.
 
-    Lines of our own loggers (`ragline.*`) go to both; if verbose, so does everything. A terminal
-    that takes nothing any more changes nothing.
+    Lines of our own loggers (`ragline.*`) go to both, with `verbose` all lines. A terminal that can
+    no longer be written to does not disturb a run.
     """
     flush_or_drop()
     saved = [os.dup(1), os.dup(2)]
     with log.open("ab", buffering=0) as file, lossy(os.dup(2)) as terminal:
-        shown = display.of(terminal, plain=verbose)
+        shown = for_stream(terminal, plain=verbose)
         level = logging.getLogger().level
-        others = _take_off_streams(logging.getLogger())
+        stream_handlers = _remove_stream_handlers(logging.getLogger())
         handlers = _handlers(shown)
         try:
             os.dup2(file.fileno(), 1)
@@ -156,10 +156,10 @@ def quiet(log: pathlib.Path, *, verbose: bool = False) -> Iterator[Display]:
             shown.close()
             for logger, handler in handlers:
                 logger.removeHandler(handler)
-            for handler in others:
+            for handler in stream_handlers:
                 logging.getLogger().addHandler(handler)
             logging.getLogger().setLevel(level)
-            flush_or_drop()  # What a full disk did not take must not reach the terminal.
+            flush_or_drop()  # Lines that a full disk did not take must not reach the terminal.
             for target, source in zip((1, 2), saved, strict=True):
                 os.dup2(source, target)
                 os.close(source)
@@ -167,7 +167,7 @@ def quiet(log: pathlib.Path, *, verbose: bool = False) -> Iterator[Display]:
 
 @contextlib.contextmanager
 def _followed(log: pathlib.Path, terminal: TextIO) -> Iterator[None]:
-    """Copies what is added to a log to the terminal; C++ code writes past every handler."""
+    """Copy new lines of a log to the terminal; C++ code bypasses every handler."""
     over = threading.Event()
 
     def copy() -> None:
@@ -188,41 +188,44 @@ def _followed(log: pathlib.Path, terminal: TextIO) -> Iterator[None]:
 
 
 class _Formatter(logging.Formatter):
-    """The lines of the log, without secrets."""
+    """Formats lines of the log, without secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
         return redacted(super().format(record))
 
 
 class _Notes(logging.Handler):
-    """Hands what our own loggers say to a display."""
+    """Hands records of our own loggers to a display."""
 
-    def __init__(self, shown: Display) -> None:
+    def __init__(self, display: Display) -> None:
         super().__init__()
-        self._shown = shown
+        self._display = display
 
     def emit(self, record: logging.LogRecord) -> None:
         shown = copy.copy(record)
         shown.msg, shown.args = redacted(record.getMessage()), ()
-        self._shown.note(shown)
+        self._display.note(shown)
 
 
-def _take_off_streams(logger: logging.Logger) -> Sequence[logging.Handler]:
-    """Removes the handlers that write to stdout or stderr: with secrets, and each line twice.
+def _remove_stream_handlers(logger: logging.Logger) -> Sequence[logging.Handler]:
+    """Remove the handlers that write to stdout or stderr: with secrets, and each line twice.
 
-    Importing TFX adds one, and a notebook has one.
+    Importing TFX adds such a handler, and a notebook has one.
     """
     streams = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
-    removed = [one for one in logger.handlers if getattr(one, "stream", None) in streams]
+    removed = [
+        handler for handler in logger.handlers if getattr(handler, "stream", None) in streams
+    ]
     for handler in removed:
         logger.removeHandler(handler)
     return removed
 
 
-def _handlers(shown: Display) -> Sequence[tuple[logging.Logger, logging.Handler]]:
+def _handlers(display: Display) -> Sequence[tuple[logging.Logger, logging.Handler]]:
+    """Install the handlers of a run: the log's, and the display's for our own loggers."""
     everything = logging.StreamHandler(sys.stderr)
     everything.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    ours = _Notes(shown)
+    ours = _Notes(display)
     ours.addFilter(lambda record: record.exc_info is None)
     root, ragline = logging.getLogger(), logging.getLogger("ragline")
     root.setLevel(logging.INFO)

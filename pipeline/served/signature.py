@@ -1,13 +1,12 @@
-"""What a work directory serves, held against what a configuration would push into it.
+"""Compare the signature that a work directory serves with the one a configuration would push.
 
-A work directory belongs to one pipeline, and whoever calls an encoder relies on what it takes and
-gives. Only the facts beside the newest version are read: no model is loaded, nothing is written.
+A work directory belongs to one pipeline, and callers of an encoder rely on its inputs and outputs.
+Only the facts beside the newest version are read: no model is loaded, nothing is written.
 """
 
 import pathlib
 from dataclasses import dataclass
 
-from ragline import schemas
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.signatures import ENCODER_FILE
 from ragline.components.files.storage import read_json
@@ -18,13 +17,13 @@ from ragline.pipeline.runs import workdir
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """What an encoder takes and gives.
+    """The inputs and outputs of an encoder.
 
     Attributes:
-      pipeline: its name; None of an encoder that does not state it.
-      features: their names, in order.
-      categories: name -> kind, in order.
-      embedding_size: E; None if it is not stated.
+      pipeline: name of the pipeline; None if the encoder does not state it.
+      features: names of the features, in order.
+      categories: name -> kind of the categories, in order.
+      embedding_size: E; None if the encoder does not state it.
     """
 
     pipeline: str | None
@@ -32,20 +31,20 @@ class Signature:
     categories: dict[str, str]
     embedding_size: int | None
 
-    def differs(self, other: "Signature") -> bool:
-        """Return whether a caller of one could not call the other; the name is not looked at."""
-        known = None not in (self.embedding_size, other.embedding_size)
+    def differs(self, served: "Signature") -> bool:
+        """Return whether a caller of the served encoder could not call this one."""
+        are_stated = None not in (self.embedding_size, served.embedding_size)
         return (
-            self.features != other.features
-            or [*self.categories.items()] != [*other.categories.items()]
-            or (known and self.embedding_size != other.embedding_size)
+            self.features != served.features
+            or [*self.categories.items()] != [*served.categories.items()]
+            or (are_stated and self.embedding_size != served.embedding_size)
         )
 
-    def lacks(self, other: "Signature") -> list[str]:
-        """Return the columns that another takes, and this one's records have not."""
-        missing = [name for name in other.features if name not in self.features]
+    def lacks(self, served: "Signature") -> list[str]:
+        """Return the columns that the served encoder takes and this one's records lack."""
+        missing = [name for name in served.features if name not in self.features]
         return missing + [
-            name for name, kind in other.categories.items() if self.categories.get(name) != kind
+            name for name, kind in served.categories.items() if self.categories.get(name) != kind
         ]
 
     def __str__(self) -> str:
@@ -57,9 +56,8 @@ class Signature:
         return ", ".join(parts)
 
 
-def configured(config: Config) -> Signature:
-    """Return the signature of what a configuration would push."""
-    columns = Columns.from_schema(schemas.load(config.schema))
+def configured(config: Config, columns: Columns) -> Signature:
+    """Return the signature of what a configuration and its schema's columns would push."""
     return Signature(
         pipeline=config.name,
         features=columns.names,
@@ -68,8 +66,8 @@ def configured(config: Config) -> Signature:
     )
 
 
-def stated(model: pathlib.Path) -> Signature | None:
-    """Return the signature that the facts beside a pushed model state; None if they do not."""
+def read(model: pathlib.Path) -> Signature | None:
+    """Return the signature that the facts beside a pushed model state; None if they state none."""
     try:
         facts = read_json(model / ENCODER_FILE)
         return Signature(
@@ -84,31 +82,39 @@ def stated(model: pathlib.Path) -> Signature | None:
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
-        return None  # Damaged; what is to become of it, the ledger says.
+        return None  # Damaged; the ledger deals with that.
 
 
-def check_pipeline(config: Config) -> None:
+def check_pipeline(wanted: Signature, folder: pathlib.Path) -> tuple[int, Signature] | None:
     """Turn another pipeline's work directory away.
+
+    Args:
+      wanted: the signature that a run would push.
+      folder: the work directory.
+
+    Returns:
+      The newest version that states its signature, and that signature; None if there is none.
 
     Raises:
       ConfigError: it serves another pipeline's encoder.
     """
-    served = _served(config)
-    if served is None or served[1].pipeline in (None, config.name):
-        return
-    number, signature = served
-    raise ConfigError(
-        f"workdir: {config.workdir} belongs to pipeline {signature.pipeline!r}, whose version "
-        f"{number} it serves ({signature}); expected that one, received pipeline {config.name!r} "
-        f"({configured(config)}); give it a work directory of its own (--workdir)"
-    )
+    served = _served(folder / workdir.SERVING)
+    if served is not None and served[1].pipeline not in (None, wanted.pipeline):
+        number, signature = served
+        raise ConfigError(
+            f"workdir: {folder} belongs to pipeline {signature.pipeline!r}, whose version "
+            f"{number} it serves ({signature}); expected that one, received pipeline "
+            f"{wanted.pipeline!r} ({wanted}); give it a work directory of its own (--workdir)"
+        )
+    return served
 
 
-def check(config: Config, why: str) -> str:
+def check(wanted: Signature, folder: pathlib.Path, why: str) -> str:
     """Turn away what would change the signature that is served, unless a person says why.
 
     Args:
-      config: of the run.
+      wanted: the signature that a run would push.
+      folder: its work directory.
       why: the reason that was given for a new signature; empty for none.
 
     Returns:
@@ -117,34 +123,32 @@ def check(config: Config, why: str) -> str:
     Raises:
       ConfigError: the work directory is another pipeline's, or no reason was given.
     """
-    check_pipeline(config)
-    served, wanted = _served(config), configured(config)
+    served = check_pipeline(wanted, folder)
     if served is None or not wanted.differs(served[1]):
         return ""
     number, signature = served
     if not why:
         of_whom = "" if signature.pipeline is None else f" of pipeline {signature.pipeline!r}"
         raise ConfigError(
-            f"workdir: {config.workdir} serves version {number}{of_whom}: expected its "
-            f"{signature}, received, of pipeline {config.name!r}, {wanted}; another pipeline needs "
-            "a work directory of its own (--workdir); if what this one takes or gives is to "
+            f"workdir: {folder} serves version {number}{of_whom}: expected its "
+            f"{signature}, received, of pipeline {wanted.pipeline!r}, {wanted}; another pipeline "
+            "needs a work directory of its own (--workdir); if what this one takes or gives is to "
             'change, say why: ragline run --new-signature "why"'
         )
     return f'new signature: "{why}" ({wanted}; version {number} has {signature})'
 
 
-def unlike(config: Config, model: pathlib.Path) -> str | None:
+def unlike(wanted: Signature, model: pathlib.Path) -> str | None:
     """Return why a pushed model cannot answer a configuration's records; None if it can."""
-    signature, wanted = stated(model), configured(config)
+    signature = read(model)
     if signature is None or not (missing := wanted.lacks(signature)):
         return None
     return f"it takes {', '.join(missing)}, which the records do not have any more"
 
 
-def _served(config: Config) -> tuple[int, Signature] | None:
-    """The newest version that states its signature, whoever put it there."""
-    serving = pathlib.Path(config.workdir, workdir.SERVING)
+def _served(serving: pathlib.Path) -> tuple[int, Signature] | None:
+    """Return the newest version that states its signature, whoever put it there."""
     for number in reversed(ledger.numbers(serving)):
-        if (found := stated(serving / str(number))) is not None:
-            return number, found
+        if (signature := read(serving / str(number))) is not None:
+            return number, signature
     return None

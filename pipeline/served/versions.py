@@ -1,4 +1,4 @@
-"""The versions of a work directory, for `ragline versions` and `ragline rollback`."""
+"""List the versions of a work directory and roll back, for `ragline versions` and `rollback`."""
 
 import dataclasses
 import pathlib
@@ -7,7 +7,7 @@ from typing import Any
 
 from ragline.components.push.release import ledger, rollback
 from ragline.components.push.release.entries import Entry
-from ragline.pipeline.config import Config, ConfigError
+from ragline.pipeline.config import Config, ConfigError, read_contract
 from ragline.pipeline.runs import workdir
 from ragline.pipeline.served import signature
 
@@ -15,30 +15,30 @@ _HEADS = ("version", "state", "pushed", "run", "model", "remarks")
 
 
 def rows(config: Config) -> list[dict[str, Any]]:
-    """Every version of a work directory, newest first.
+    """Return every version of a work directory, newest first.
 
     Returns:
-      What the ledger holds of each, without the digests of its files; its `state`: `newest`,
-      `kept`, `removed`, `missing`, `damaged`, or `foreign`, which the ledger does not know; and its
-      `damage`, a sentence a file.
+      The ledger's entry of each, without the digests of its files; its `state`: `newest`, `kept`,
+      `removed`, `missing`, `damaged`, or `foreign`, which is in no ledger; and its `damage`, a
+      sentence a file.
 
     Raises:
       LedgerError: the ledger cannot be read.
     """
     serving = pathlib.Path(config.workdir, workdir.SERVING)
     entries = {entry.version: entry for entry in ledger.read(serving)}
-    there = {version.number: version for version in ledger.versions(serving)}
-    found = []
-    for number in sorted(entries.keys() | there.keys(), reverse=True):
+    on_disk = {version.number: version for version in ledger.versions(serving)}
+    rows = []
+    for number in sorted(entries.keys() | on_disk.keys(), reverse=True):
         row = {"version": number} | (
             dataclasses.asdict(entries[number]) if number in entries else {}
         )
         row.pop("files", None)
-        version = there.get(number)
-        row["state"] = _state(entries.get(number), version, max(there, default=0))
+        version = on_disk.get(number)
+        row["state"] = _state(entries.get(number), version, max(on_disk, default=0))
         row["damage"] = list(version.damage) if version else []
-        found.append(row)
-    return found
+        rows.append(row)
+    return rows
 
 
 def _state(entry: Entry | None, version: ledger.Version | None, top: int) -> str:
@@ -52,7 +52,7 @@ def _state(entry: Entry | None, version: ledger.Version | None, top: int) -> str
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """The rows as a Markdown table; a model is shown by the first 12 digits of its fingerprint."""
+    """Return the rows as a Markdown table, each model with 12 digits of its fingerprint."""
     lines = [f"| {' | '.join(_HEADS)} |", "|" + "---|" * len(_HEADS)]
     for row in rows:
         remarks = [row.get("note"), *row["damage"]]
@@ -70,12 +70,11 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def roll_back(config: Config, *, why: str, to: int | None) -> tuple[dict[str, Any], str]:
-    """Makes an earlier version the newest, see `ragline.components.push.release.rollback`.
+    """Make an earlier version the newest; see `ragline.components.push.release.rollback`.
 
     Returns:
-      What is printed with --json: `pushed` {version, path} or None, `from`, the version that was
-      copied, `withdrawn`, versions whose model was the newest, `refusals` and `notes`; and a text
-      of it.
+      The result for --json: `pushed` {version, path} or None; `from`, the version that was copied;
+      `withdrawn`, the versions whose model was the newest; `refusals` and `notes`. And its text.
 
     Raises:
       BusyError: a run holds the work directory.
@@ -88,24 +87,30 @@ def roll_back(config: Config, *, why: str, to: int | None) -> tuple[dict[str, An
         raise ConfigError("--why: expected a sentence, received none")
     if not folder.is_dir():
         raise ConfigError(f"workdir: expected a folder that holds runs, received {folder}")
-    signature.check_pipeline(config)
+    wanted = signature.configured(config, read_contract(config).columns)
+    signature.check_pipeline(wanted, folder)
     with workdir.lock(folder):
-        done = rollback.rollback(folder / workdir.SERVING, why=why, to=to, keep=config.push.keep)
-    pushed = done.version and {"version": done.version.number, "path": str(done.version.path)}
+        outcome = rollback.rollback(folder / workdir.SERVING, why=why, to=to, keep=config.push.keep)
+    pushed = outcome.version and {
+        "version": outcome.version.number,
+        "path": str(outcome.version.path),
+    }
     result = {
         "pushed": pushed,
-        "from": done.to,
-        "withdrawn": list(done.withdrawn),
-        "refusals": list(done.refusals),
-        "notes": list(done.notes),
+        "from": outcome.to,
+        "withdrawn": list(outcome.withdrawn),
+        "refusals": list(outcome.refusals),
+        "notes": list(outcome.notes),
     }
-    if not done.version:
-        return result, "\n".join([f"version {done.to} does not pass its check", *done.refusals])
-    numbers = ", ".join(map(str, done.withdrawn))
+    if not outcome.version:
+        return result, "\n".join(
+            [f"version {outcome.to} does not pass its check", *outcome.refusals]
+        )
+    numbers = ", ".join(map(str, outcome.withdrawn))
     lines = [
-        *done.notes,
-        f"version {done.version.number} is version {done.to} again, and the newest",
+        *outcome.notes,
+        f"version {outcome.version.number} is version {outcome.to} again, and the newest",
         f"withdrawn  {numbers}: no run pushes that model again, until `ragline rollback` to it",
-        f"encoder    {done.version.path}",
+        f"encoder    {outcome.version.path}",
     ]
     return result, "\n".join(lines)

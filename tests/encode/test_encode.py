@@ -23,7 +23,7 @@ from ragline.pipeline.cli.main import main
 from ragline.pipeline.config import ConfigError
 from ragline.pipeline.demo.synth import FEATURES
 from ragline.pipeline.runs import workdir
-from ragline.pipeline.runs.machine_errors import TroubleError
+from ragline.pipeline.runs.machine_errors import MachineError
 
 COLUMNS = {
     "sequence_id": pa.string(),
@@ -168,7 +168,7 @@ def test_a_job_that_was_cut_off_goes_on(encoder, data, tmp_path, small_units, mo
 
     with monkeypatch.context() as patch:
         patch.setattr(Encoder, "score_flat", fails)
-        with pytest.raises(TroubleError, match="No space left on device"):
+        with pytest.raises(MachineError, match="No space left on device"):
             _encode(encoder, data, output, LOOSE)
     assert not output.exists()
     before = _stamps(partial)
@@ -317,7 +317,7 @@ def test_a_store_holds_what_a_disk_does(encoder, data, store, tmp_path, small_un
 
     with monkeypatch.context() as patch:
         patch.setattr(Encoder, "score_flat", fails)
-        with pytest.raises(TroubleError, match="No space left on device"):
+        with pytest.raises(MachineError, match="No space left on device"):
             _encode(*asked, output, LOOSE)
     [done] = places.inside(output, "part-*")
     assert not places.exists(f"{output}/_summary.json"), "no result yet"

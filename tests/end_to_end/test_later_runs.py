@@ -10,7 +10,7 @@ from end_to_end import looks
 from ragline import schemas
 from ragline.components.files.storage import sha256
 from ragline.components.push.release import ledger
-from ragline.pipeline.cache.artifact_manifests import Seals
+from ragline.pipeline.cache.artifact_manifests import ArtifactManifests
 
 # Epoch 0 is a model drawn at random, and the one epoch after it makes it worse. It is of another
 # size, which needs a reason.
@@ -75,10 +75,10 @@ def test_a_cleaning_leaves_what_the_newest_run_made_or_took(gestures_run):
     keep = ["--set", "keep.artifacts=1", "--workdir", str(gestures_run.workdir)]
     done = ragline("clean", *gestures_run.arguments, "--json", *keep)
     assert done.returncode == 0, done.stderr
-    seals = Seals(gestures_run.workdir)
+    manifests = ArtifactManifests(gestures_run.workdir)
     for stage in newest.summary["stages"].values():
         for uri in stage["outputs"].values():
-            assert seals.damage(pathlib.Path(uri)) is None
+            assert manifests.damage(pathlib.Path(uri)) is None
     assert json.loads(done.stdout)["left"] == []
     assert all(not pathlib.Path(item["path"]).exists() for item in json.loads(done.stdout)["items"])
     assert [path.name for path in gestures_run.serving] == ["1"]

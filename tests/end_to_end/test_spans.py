@@ -159,11 +159,11 @@ def test_a_span_is_a_number_or_a_range(text):
 def test_spans_and_dates_are_numbers():
     assert list(spans.parse("7")) == [7]
     assert list(spans.parse("9..11")) == [9, 10, 11]
-    assert list(spans.of_date("1970-01-01")) == [0]
-    assert list(spans.of_date("2026-11-20")) == [20_777]
+    assert list(spans.parse_date("1970-01-01")) == [0]
+    assert list(spans.parse_date("2026-11-20")) == [20_777]
     for text in ("2026-02-30", "1969-12-31", "yesterday"):
         with pytest.raises(ValueError, match="expected a date"):
-            spans.of_date(text)
+            spans.parse_date(text)
 
 
 def test_an_input_without_spans_has_none_to_name(tmp_path):

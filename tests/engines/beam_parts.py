@@ -86,12 +86,14 @@ def _stages(
         database = session.workdir / preflight.DATABASE
         run_id = session.run_id
         compiled = tfx_run.compile_pipeline(
-            runner.pipeline_of(config, session.workdir, ""), run_id, cache_key.versions()
+            runner.pipeline_of(config, configuration.read_contract(config), session.workdir),
+            run_id,
+            cache_key.versions(),
         )
-        reused = cache_guard.Reuse(
-            database, artifact_manifests.Seals(session.workdir), config.name, run_id
+        guard = cache_guard.CacheGuard(
+            database, artifact_manifests.ArtifactManifests(session.workdir), config.name, run_id
         )
-        tfx_run.run(compiled, reused, skip=left_out, on_start=_ignore, on_end=_ignore)
+        tfx_run.run(compiled, guard, skip=left_out, on_start=_ignore, on_end=_ignore)
     return lineage.stages(database, config.name, run_id)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from ragline import schemas
 from ragline.components.evaluate.verdict.rules import Rule, Rules
-from ragline.pipeline.config import ConfigError, load, load_rules
+from ragline.pipeline.config import ConfigError, load, read_contract
 
 CONFIG = """
 name = "x"
@@ -32,7 +32,7 @@ def read(tmp_path):
         if text is not None:
             (tmp_path / "mine.verdict.toml").write_text(text, encoding="utf-8")
         (tmp_path / "config.toml").write_text(CONFIG, encoding="utf-8")
-        return load_rules(load(tmp_path / "config.toml"))
+        return read_contract(load(tmp_path / "config.toml")).rules
 
     return read
 
@@ -148,4 +148,4 @@ def test_a_mistake_is_refused_with_file_and_key(read, text, message):
 def test_the_shipped_files_are_sound(path: pathlib.Path):
     name = path.name.removesuffix(".verdict.toml")
     example = pathlib.Path(__file__).parents[2] / "examples" / f"{name}.toml"
-    assert load_rules(load(example)).rules
+    assert read_contract(load(example)).rules.rules

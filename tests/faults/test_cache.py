@@ -57,7 +57,9 @@ class Tree:
             str(self.top / work),
         )
         compiled = tfx_run.compile_pipeline(
-            runner.pipeline_of(config, self.top / work, ""), "run", cache_key.versions()
+            runner.pipeline_of(config, config_module.read_contract(config), self.top / work),
+            "run",
+            cache_key.versions(),
         )
         deployment = pipeline_pb2.IntermediateDeploymentConfig()
         compiled.deployment_config.Unpack(deployment)

@@ -14,7 +14,7 @@ from ragline.components.files.storage import write_json, write_text
 from ragline.components.ingest.options import InputOptions
 from ragline.components.push.release import ledger
 from ragline.pipeline.cache import clean, lineage, marker
-from ragline.pipeline.cache.artifact_manifests import Seals
+from ragline.pipeline.cache.artifact_manifests import ArtifactManifests
 from ragline.pipeline.config import Config
 from ragline.pipeline.runs import workdir
 
@@ -46,7 +46,7 @@ class Made:
             [artifact] = [a.id for a in self._store.get_artifacts() if a.uri == str(takes)]
         else:
             write_text(path / "Split-train" / "data.gz", "x" * 1000)
-            Seals(self.folder).seal(path)
+            ArtifactManifests(self.folder).record(path)
             live = types.Artifact(type_id=self._artifact, uri=str(path), state=types.Artifact.LIVE)
             [artifact] = self._store.put_artifacts([live])
         steps = EVENTS.Path(steps=[EVENTS.Path.Step(key="examples"), EVENTS.Path.Step(index=0)])
@@ -158,7 +158,7 @@ def test_what_is_cached_or_served_is_kept(made):
     removed = clean.clean(made.config(artifacts=1), dry=False)
     assert [item.path for item in removed.items] == [unused]
     for path in (taken, original, again, newest):
-        assert Seals(made.folder).damage(path) is None
+        assert ArtifactManifests(made.folder).damage(path) is None
     now = made.files()
     assert {path: now[path] for path in served} == served
 

@@ -267,14 +267,8 @@ def test_the_feature_that_ingest_fills_must_be_in_the_schema(tmp_path: pathlib.P
     assert load(_write(tmp_path, document | {"schema": "s.pbtxt"})).input.steps.time_delta
 
 
-@pytest.mark.parametrize("workdir", ["run[1]", "a?", "x/*"])
-def test_a_work_directory_is_no_pattern(tmp_path: pathlib.Path, workdir: str) -> None:
-    [mistake] = _mistakes(_write(tmp_path, _with("workdir", workdir)))
-    assert "workdir: expected a path without * ? [ ]" in mistake
-
-
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"time_format": "%Q"}, "input.time_format: expected one of %Y"),
         ({"time_zone": "Mars/Base"}, "input.time_zone: expected a name such as Europe/Berlin"),
@@ -288,9 +282,11 @@ def test_a_work_directory_is_no_pattern(tmp_path: pathlib.Path, workdir: str) ->
         ({"eval": "y/{m}.csv"}, "input.eval: expected the same fields as in train"),
     ],
 )
-def test_what_is_said_of_reading_must_fit(tmp_path: pathlib.Path, options: dict, told: str) -> None:
+def test_what_is_said_of_reading_must_fit(
+    tmp_path: pathlib.Path, options: dict, message: str
+) -> None:
     mistakes = _mistakes(_write(tmp_path, SMALLEST | {"input": {"train": "x"} | options}))
-    assert any(mistake.startswith(told) for mistake in mistakes), mistakes
+    assert any(mistake.startswith(message) for mistake in mistakes), mistakes
 
 
 @pytest.mark.parametrize("suffix", ["toml", "pbtxt"])
@@ -644,10 +640,10 @@ def test_a_regression_needs_a_column_of_numbers(tmp_path: pathlib.Path) -> None:
     [found] = load(_write(tmp_path, mine | {"heads": [head]})).heads
     assert found == HeadOptions(**head)
     wrong = [head | {"column": "label"}, head | {"name": "g", "column": "weight"}]
-    told = "expected a context column of the schema that a regression can learn (age), received"
+    message = "expected a context column of the schema that a regression can learn (age), received"
     assert _mistakes(_write(tmp_path, mine | {"heads": wrong})) == [
-        f"heads.0.column: {told} 'label'",
-        f"heads.1.column: {told} 'weight'",
+        f"heads.0.column: {message} 'label'",
+        f"heads.1.column: {message} 'weight'",
     ]
     [line] = _mistakes(_write(tmp_path, SMALLEST | {"heads": wrong[:1]}))
     assert "(it has none), received 'label'" in line
@@ -770,8 +766,8 @@ def test_a_mistake_in_set_is_refused_as_one_in_the_file(
 
 @pytest.mark.parametrize("override", ["epochs", "", "=5", ".epochs=5", "train.=5", "a..b=5"])
 def test_a_set_that_is_no_assignment_is_refused(smallest: pathlib.Path, override: str) -> None:
-    told = f"^--set: expected key=value, received {re.escape(repr(override))}$"
-    with pytest.raises(ConfigError, match=told):
+    message = f"^--set: expected key=value, received {re.escape(repr(override))}$"
+    with pytest.raises(ConfigError, match=message):
         load(smallest, ["name=m", override])
 
 
@@ -870,12 +866,12 @@ NO_TOML = {
 }
 
 
-@pytest.mark.parametrize(("content", "told"), NO_TOML.values(), ids=NO_TOML)
+@pytest.mark.parametrize(("content", "message"), NO_TOML.values(), ids=NO_TOML)
 def test_a_file_that_is_no_toml_is_refused_with_the_place(
-    tmp_path: pathlib.Path, content: str | bytes, told: str
+    tmp_path: pathlib.Path, content: str | bytes, message: str
 ) -> None:
     path = _write(tmp_path, content)
-    with pytest.raises(ConfigError, match=f"^{re.escape(str(path))}: .*{told}"):
+    with pytest.raises(ConfigError, match=f"^{re.escape(str(path))}: .*{message}"):
         load(path)
 
 
@@ -904,7 +900,7 @@ def test_an_unknown_schema_lists_the_known_ones(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"feature {\n  nam: 'x'\n}", r"2:3 .*no field named \"nam\""),
         (b"\xff", "utf-8.*position 0"),
@@ -912,11 +908,11 @@ def test_an_unknown_schema_lists_the_known_ones(tmp_path: pathlib.Path) -> None:
     ],
 )
 def test_a_bad_schema_file_is_refused_with_the_place(
-    tmp_path: pathlib.Path, content: bytes, told: str
+    tmp_path: pathlib.Path, content: bytes, message: str
 ) -> None:
     (tmp_path / "s.pbtxt").write_bytes(content)
     [line] = _mistakes(_write(tmp_path, _with("schema", "s.pbtxt")))
-    assert re.search(f"^schema: .*{told}", line)
+    assert re.search(f"^schema: .*{message}", line)
 
 
 @pytest.mark.parametrize("schema", ["s" * 300, "s" * 300 + ".pbtxt"])

@@ -14,7 +14,7 @@ from ragline.components.contract import exits
 from ragline.components.runtime import progress
 from ragline.pipeline.cli import run_footer
 from ragline.pipeline.runs import display
-from ragline.pipeline.runs.memory import Watch
+from ragline.pipeline.runs.memory import MemoryWatch
 
 
 class Terminal(io.StringIO):
@@ -31,14 +31,14 @@ def _record(level: int, text: str) -> logging.LogRecord:
 def _run(shown: display.Display) -> None:
     shown.line("run 1 in w")
     shown.start(1, 2, "ingest")
-    with progress.told_to(shown):
+    with progress.reporting_to(shown):
         progress.expect(4e6, "B")
         progress.advance(1e6)
         progress.advance(3e6)
     shown.note(_record(logging.WARNING, "one file is odd [bold]"))
     shown.end("ran", 3.04)
     shown.start(2, 2, "train")
-    with progress.told_to(shown):
+    with progress.reporting_to(shown):
         progress.expect(10, "batches", 5)
         progress.advance()
     shown.note(_record(logging.INFO, "epoch 1/2"))
@@ -58,7 +58,7 @@ def _stays(written: str) -> list[str]:
 
 def test_plain_lines_are_those_that_programs_read():
     file = io.StringIO()
-    _run(display.of(file))
+    _run(display.for_stream(file))
     assert file.getvalue() == (
         "run 1 in w\n"
         "[ 1/2] ingest\n"
@@ -73,7 +73,7 @@ def test_plain_lines_are_those_that_programs_read():
 
 def test_in_a_terminal_a_line_a_stage_stays():
     file = Terminal()
-    shown = display.of(file)
+    shown = display.for_stream(file)
     assert isinstance(shown, display.Live)
     shown.close()
     _run(display.Live(Console(file=file, force_terminal=True, width=120)))
@@ -104,7 +104,7 @@ def test_the_live_line_says_share_rate_and_time_left(width):
 
 
 def test_verbose_is_plain_even_in_a_terminal():
-    assert isinstance(display.of(Terminal(), plain=True), display.Plain)
+    assert isinstance(display.for_stream(Terminal(), plain=True), display.Plain)
 
 
 def test_a_stage_that_fails_leaves_its_line():
@@ -135,7 +135,7 @@ def test_nobody_need_listen_and_several_may():
 
     one, two = Counter(), Counter()
     progress.advance()
-    with progress.told_to(one), progress.told_to(two):
+    with progress.reporting_to(one), progress.reporting_to(two):
         progress.expect(3, "files")
         thread = threading.Thread(target=progress.advance)
         thread.start()
@@ -145,15 +145,15 @@ def test_nobody_need_listen_and_several_may():
 
 
 def test_memory_is_seen_by_stage():
-    seen = Watch()
-    with seen.watching():
-        seen.begin("small")
-        seen.end()
-        seen.begin("large")
+    memory = MemoryWatch()
+    with memory.watching():
+        memory.begin("small")
+        memory.end()
+        memory.begin("large")
         held = np.ones(25_000_000)
-        seen.end()
+        memory.end()
         del held
-    assert seen.peaks["large"] - seen.peaks["small"] > 150e6
+    assert memory.peaks["large"] - memory.peaks["small"] > 150e6
 
 
 SUMMARY = {

@@ -38,18 +38,18 @@ def test_what_people_have_is_read(tmp_path, capsys, name):
     loaded = config.load(output)
     for key, value in expected.options.items():
         assert getattr(loaded.input, key) == value, key
-    found = plan.look(loaded).found
-    assert sum(found.reasons.values()) == expected.rejected, found.bad
-    assert len(found.lengths) == expected.sequences
-    assert tuple(column.name for column in found.columns) == expected.features
-    assert tuple(found.categories) == expected.categories
-    assert tuple(found.context) == expected.context
-    for column in found.columns:
+    preview = plan.plan_run(loaded).preview
+    assert sum(preview.reasons.values()) == expected.rejected, preview.bad
+    assert len(preview.lengths) == expected.sequences
+    assert tuple(column.name for column in preview.columns) == expected.features
+    assert tuple(preview.categories) == expected.categories
+    assert tuple(preview.context) == expected.context
+    for column in preview.columns:
         missing = column.missing / column.steps
         assert missing == pytest.approx(expected.missing.get(column.name, 0.0), abs=2e-3)
     if expected.steps is not None:
-        assert int(found.lengths.sum()) == expected.steps
-    assert found.share == 1.0
+        assert int(preview.lengths.sum()) == expected.steps
+    assert preview.share == 1.0
     assert "everywhere" not in said
 
 
@@ -134,6 +134,6 @@ def test_a_reported_case_is_right(shared_cases, tmp_path, capsys, pattern):
         assert expected in said and "--output" not in said
         return
     assert done == exits.DONE, said
-    found = plan.look(config.load(tmp_path / "c.toml")).found
-    assert (found.read, found.accepted) == (expected, expected), found.bad
-    assert sum(column.is_constant for column in found.columns) == 0
+    preview = plan.plan_run(config.load(tmp_path / "c.toml")).preview
+    assert (preview.read, preview.accepted) == (expected, expected), preview.bad
+    assert sum(column.is_constant for column in preview.columns) == 0

@@ -58,8 +58,8 @@ def test_a_folder_of_csvs_works_with_no_edit(tmp_path, monkeypatch, capsys):
         (tmp_path / f"{part}.csv").write_text(_csv(rows[part * 160 : part * 160 + 160]))
     monkeypatch.chdir(tmp_path)
     assert main(["init", "--input", "*.csv"]) == exits.DONE
-    told = capsys.readouterr().err
-    assert "group_by 'wearer', 'recording': 'recording' starts again in each 'wearer'" in told
+    message = capsys.readouterr().err
+    assert "group_by 'wearer', 'recording': 'recording' starts again in each 'wearer'" in message
     loaded = config.load("ragline.toml")
     assert loaded.input.group_by == ("wearer", "recording")
     assert (loaded.input.order_by, loaded.input.entity) == ("t", "wearer")
@@ -68,9 +68,9 @@ def test_a_folder_of_csvs_works_with_no_edit(tmp_path, monkeypatch, capsys):
     assert columns.names == ("ax", "temp")
     assert [feature.allow_missing for feature in columns.features] == [False, True]
     assert columns.context == {"label": "bytes"}
-    found = plan.look(loaded).found
-    assert (found.read, found.accepted) == (40, 40)
-    assert found.columns[1].missing == 40
+    preview = plan.plan_run(loaded).preview
+    assert (preview.read, preview.accepted) == (40, 40)
+    assert preview.columns[1].missing == 40
 
 
 def _a_file_a_run(folder: pathlib.Path, wearers: int | None = None) -> None:
@@ -90,16 +90,16 @@ def test_a_file_is_a_sequence_where_no_column_names_one(tmp_path, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     assert main(["init", "--input", "*.csv"]) == exits.DONE
     assert "group_by '{FILE}': no column names a row's sequence" in capsys.readouterr().err
-    found = plan.look(config.load("ragline.toml", ["quarantine.max_share=0.1"])).found
-    assert (found.read, found.accepted) == (11, 10)
-    assert [bad.code for bad in found.bad] == ["empty"]
+    preview = plan.plan_run(config.load("ragline.toml", ["quarantine.max_share=0.1"])).preview
+    assert (preview.read, preview.accepted) == (11, 10)
+    assert [bad.code for bad in preview.bad] == ["empty"]
 
 
 def test_a_wearer_of_several_files_is_an_entity_and_no_sequence(tmp_path):
     _a_file_a_run(tmp_path, wearers=4)
-    found = _init(tmp_path, "*.csv").guess
-    assert (found.group_by, found.entity) == (("{FILE}",), "wearer")
-    assert set(found.features) == {"ax", "phase"}
+    guess = _init(tmp_path, "*.csv").guess
+    assert (guess.group_by, guess.entity) == (("{FILE}",), "wearer")
+    assert set(guess.features) == {"ax", "phase"}
 
 
 def test_the_rows_of_a_sequence_may_stand_in_two_files(tmp_path):
@@ -149,23 +149,23 @@ def test_no_file_is_bad_data(tmp_path, capsys):
 
 
 def test_ids_that_are_unique_need_no_entity_beside_them(tmp_path):
-    found = _of(tmp_path, _walks(session=lambda w, r, t: f"s{w}-{r}"))
-    assert (found.group_by, found.entity) == (("session",), "wearer")
+    guess = _of(tmp_path, _walks(session=lambda w, r, t: f"s{w}-{r}"))
+    assert (guess.group_by, guess.entity) == (("session",), "wearer")
 
 
 def test_an_entity_alone_is_the_sequence(tmp_path):
     rows = [{k: v for k, v in row.items() if k != "recording"} for row in _walks()]
-    found = _of(tmp_path, rows)
-    assert (found.group_by, found.entity) == (("wearer",), None)
+    guess = _of(tmp_path, rows)
+    assert (guess.group_by, guess.entity) == (("wearer",), None)
     # The label changes within what is a sequence now.
-    assert found.categories == {"label": "bytes"}
+    assert guess.categories == {"label": "bytes"}
 
 
 def test_without_a_name_blocks_of_rows_tell(tmp_path):
     rows = [{"foo": f"f{row['wearer']}{row['recording']}", "ax": row["ax"]} for row in _walks()]
-    found = _of(tmp_path, rows)
-    assert found.group_by == ("foo",)
-    assert found.order_by is None
+    guess = _of(tmp_path, rows)
+    assert guess.group_by == ("foo",)
+    assert guess.order_by is None
 
 
 def test_a_table_without_sequences_is_refused_with_a_sentence(tmp_path, capsys):
@@ -176,8 +176,8 @@ def test_a_table_without_sequences_is_refused_with_a_sentence(tmp_path, capsys):
 
 def test_a_row_id_is_no_sequence(tmp_path):
     number = iter(range(10_000))
-    found = _of(tmp_path, _walks(id=lambda w, r, t: next(number)))
-    assert found.group_by == ("wearer", "recording")
+    guess = _of(tmp_path, _walks(id=lambda w, r, t: next(number)))
+    assert guess.group_by == ("wearer", "recording")
 
 
 @pytest.mark.parametrize(
@@ -193,12 +193,12 @@ def test_a_row_id_is_no_sequence(tmp_path):
 )
 def test_the_unit_of_time(tmp_path, column, values, unit):
     rows = [{k: v for k, v in row.items() if k != "t"} for row in _walks(**{column: values})]
-    found = _of(tmp_path, rows)
-    assert (found.order_by, found.time_unit) == (column, unit)
+    guess = _of(tmp_path, rows)
+    assert (guess.order_by, guess.time_unit) == (column, unit)
 
 
 def test_what_a_column_is(tmp_path):
-    found = _of(
+    guess = _of(
         tmp_path,
         _walks(
             activity=lambda w, r, t: ("go", "stop")[t % 2],
@@ -211,21 +211,21 @@ def test_what_a_column_is(tmp_path):
             pulse=lambda w, r, t: 60 + t,
         ),
     )
-    assert found.features == {"ax": False, "pulse": False}
-    assert found.categories == {"activity": "bytes"}
-    assert {context.name: context.kind for context in found.context} == {
+    assert guess.features == {"ax": False, "pulse": False}
+    assert guess.categories == {"activity": "bytes"}
+    assert {context.name: context.kind for context in guess.context} == {
         "label": "bytes", "age": "int", "weight": "float",
     }  # fmt: skip
-    left_out = [sentence for sentence in found.why if "left out" in sentence]
+    left_out = [sentence for sentence in guess.why if "left out" in sentence]
     assert [sentence.split("'")[1] for sentence in left_out] == ["note", "ok", "site", "gap"]
 
 
 def test_a_mistake_in_a_column_of_numbers_makes_no_text_of_it(tmp_path):
     rows = _walks()
     rows[7]["ax"] = "oops"
-    found = _of(tmp_path, rows)
-    assert found.features == {"ax": False}
-    assert any("no numbers, such as 'oops'" in sentence for sentence in found.why)
+    guess = _of(tmp_path, rows)
+    assert guess.features == {"ax": False}
+    assert any("no numbers, such as 'oops'" in sentence for sentence in guess.why)
 
 
 @pytest.mark.parametrize("name", ['a"b', "größe", "with space", "back\\slash", "a#b", "length"])
@@ -236,19 +236,19 @@ def test_any_name_of_a_column_can_be_written(tmp_path, name):
     loaded = config.load(written.config)
     expected = ("ax",) if name == "length" else ("ax", name)
     assert Columns.from_schema(schemas.load(loaded.schema)).names == expected
-    assert plan.look(loaded).found.accepted == 40
+    assert plan.plan_run(loaded).preview.accepted == 40
 
 
 def _records(rows: Rows) -> list[dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+    records: dict[str, dict[str, Any]] = {}
     for row in rows:
         key = f"{row['wearer']}-{row['recording']}"
-        record = found.setdefault(
+        record = records.setdefault(
             key, {"sequence_id": key, "wearer": row["wearer"], "label": row["label"], "t": []}
         )
         record["t"].append(row["t"])
         record.setdefault("ax", []).append(row["ax"])
-    return [*found.values()]
+    return [*records.values()]
 
 
 def _xes(records: list[dict[str, Any]]) -> str:
@@ -298,10 +298,10 @@ def test_every_format_works_with_no_edit(tmp_path, name):
     assert loaded.input.order_by == ("time:timestamp" if name == "log.xes" else "t")
     columns = Columns.from_schema(schemas.load(loaded.schema))
     assert (columns.names, columns.context) == (("ax",), {"label": "bytes"})
-    found = plan.look(loaded).found
-    assert (found.read, found.accepted) == (40, 40)
-    assert sum(found.entities.values()) == 8
-    assert found.context["label"] == {"circle": 24, "line": 16}
+    preview = plan.plan_run(loaded).preview
+    assert (preview.read, preview.accepted) == (40, 40)
+    assert sum(preview.entities.values()) == 8
+    assert preview.context["label"] == {"circle": 24, "line": 16}
 
 
 @pytest.mark.parametrize(
@@ -324,4 +324,4 @@ def test_the_archives_format_has_no_names(tmp_path, header, last, name):
     assert columns.names == ("feature_0", "feature_1")
     assert [feature.allow_missing for feature in columns.features] == [True, False]
     assert [*columns.context] == ([] if name is None else [name])
-    assert plan.look(loaded).found.accepted == 40
+    assert plan.plan_run(loaded).preview.accepted == 40

@@ -40,7 +40,7 @@ def test_what_is_no_journal_is_not_believed_and_not_lost(config, tmp_path, caplo
     (tmp_path / "spans.json").write_text(text)
     with caplog.at_level(logging.WARNING):
         assert spans.journal(config) == []
-        assert spans.done(config) is None
+        assert spans.entry_to_skip(config) is None
     assert caplog.messages[0].endswith("; no span counts as done")
     spans.record(config, SUMMARY, "key")
     assert len(spans.journal(config)) == 1
@@ -48,11 +48,11 @@ def test_what_is_no_journal_is_not_believed_and_not_lost(config, tmp_path, caplo
 
 
 def test_a_file_that_is_touched_shows_in_the_stamps(config, tmp_path):
-    before = spans.stamps(config)
+    before = spans.stamps(config.input)
     assert list(before) == [str(tmp_path / "data-7.jsonl")]
-    assert spans.stamps(config) == before
+    assert spans.stamps(config.input) == before
     (tmp_path / "data-7.jsonl").write_text("x")
-    assert spans.stamps(config) != before
+    assert spans.stamps(config.input) != before
 
 
 @pytest.mark.parametrize("text", GARBAGE)

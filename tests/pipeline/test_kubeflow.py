@@ -44,7 +44,7 @@ def test_every_reference_resolves(job):
 
 
 @pytest.mark.parametrize(
-    ("path", "name", "told"),
+    ("path", "name", "message"),
     [
         (("components",), "push", "task push: no component 'push'"),
         (("deploymentSpec", "executors"), "gate_executor", "component gate: no executor"),
@@ -56,10 +56,10 @@ def test_every_reference_resolves(job):
         ),
     ],
 )
-def test_a_reference_to_nothing_is_told(job, path, name, told):
+def test_a_reference_to_nothing_is_told(job, path, name, message):
     broken = copy.deepcopy(job)
     place = broken["pipelineSpec"]
     for key in path:
         place = place[key]
     del place[name]
-    assert any(line.startswith(told) for line in kubeflow.dangling(broken))
+    assert any(line.startswith(message) for line in kubeflow.dangling(broken))

@@ -44,7 +44,11 @@ def _write(folder: pathlib.Path, records: list[Any]) -> None:
 
 def _look(folder: pathlib.Path, *overrides: str, **replaced: Any) -> plan.Plan:
     loaded = config.load(folder / "c.toml", overrides)
-    return plan.look(dataclasses.replace(loaded, **replaced))
+    return plan.plan_run(dataclasses.replace(loaded, **replaced))
+
+
+def _certain(loaded: config.Config) -> tuple[str, ...]:
+    return plan.certain_stops(loaded, config.read_contract(loaded))
 
 
 def test_nothing_is_wrong_with_the_demo(folder, capsys):
@@ -59,18 +63,18 @@ def test_nothing_is_wrong_with_the_demo(folder, capsys):
 
 def test_the_numbers_are_those_of_the_data(folder, capsys):
     assert main(["plan", str(folder / "c.toml"), "--json"]) == exits.DONE
-    found = json.loads(capsys.readouterr().out)
+    planned = json.loads(capsys.readouterr().out)
     lengths = [len(record["features"]["ax"]) for record in GESTURES]
-    assert found["lengths"]["min"] == min(lengths) and found["lengths"]["max"] == max(lengths)
-    assert sum(found["length_buckets"].values()) == 300
-    assert sum(found["sequences"].values()) == 300
-    assert found["training"]["steps"] == sum(lengths)
+    assert planned["lengths"]["min"] == min(lengths) and planned["lengths"]["max"] == max(lengths)
+    assert sum(planned["length_buckets"].values()) == 300
+    assert sum(planned["sequences"].values()) == 300
+    assert planned["training"]["steps"] == sum(lengths)
     values = [v for record in GESTURES for v in record["features"]["heart_rate"]]
-    missing = {feature["name"]: feature["missing"] for feature in found["features"]}
+    missing = {feature["name"]: feature["missing"] for feature in planned["features"]}
     assert missing["heart_rate"] == pytest.approx(values.count(None) / len(values))
-    assert found["context"]["label"]["(none)"] == sum("label" not in r for r in GESTURES)
-    assert 0 < found["training"]["padding_waste"] < 1
-    assert found["stops"] == []
+    assert planned["context"]["label"]["(none)"] == sum("label" not in r for r in GESTURES)
+    assert 0 < planned["training"]["padding_waste"] < 1
+    assert planned["stops"] == []
 
 
 @pytest.mark.parametrize(
@@ -106,15 +110,15 @@ def test_a_head_must_know_its_classes(folder):
 def test_what_is_certain_stops_a_run_before_it_trains(folder):
     head = HeadOptions(name="g", column="label", type="classification", classes=("circle", "line"))
     loaded = config.load(folder / "c.toml")
-    assert plan.certain(loaded) == ()
-    [sentence] = plan.certain(dataclasses.replace(loaded, heads=(head,)))
+    assert _certain(loaded) == ()
+    [sentence] = _certain(dataclasses.replace(loaded, heads=(head,)))
     assert sentence.startswith("heads.0.classes: ")
     few = config.load(folder / "c.toml", ["input.eval_share=0.05"])
-    [sentence] = plan.certain(few)
+    [sentence] = _certain(few)
     assert "fewer than min_eval = 30; paste `eval_share = 0.15` below [input]" in sentence
-    assert plan.certain(config.load(folder / "c.toml", ["input.eval_share=0.15"])) == ()
+    assert _certain(config.load(folder / "c.toml", ["input.eval_share=0.15"])) == ()
     _write(folder, GESTURES[:20])
-    [sentence] = plan.certain(loaded)
+    [sentence] = _certain(loaded)
     assert "into gestures.verdict.toml beside the schema" in sentence
 
 
@@ -131,7 +135,7 @@ def _table(folder: pathlib.Path, rows: str, **options: Any) -> plan.Plan:
     (folder / "data").mkdir(exist_ok=True)
     (folder / "data" / "a.csv").write_text(rows)
     assert main(["init", "--input", f"{folder}/data/a.csv", "--output", f"{folder}/t.toml"]) == 0
-    return plan.look(config.load(folder / "t.toml", [f"{k}={v}" for k, v in options.items()]))
+    return plan.plan_run(config.load(folder / "t.toml", [f"{k}={v}" for k, v in options.items()]))
 
 
 def test_equal_times_in_a_sequence_are_said(tmp_path):
@@ -178,11 +182,11 @@ def test_words_from_the_data_cannot_steer_the_terminal(folder, capsys):
 
 @given(st.lists(st.integers(1, 5000), min_size=1, max_size=50))
 def test_the_histogram_counts_every_length_in_its_bucket(lengths):
-    found = plan_text.histogram(np.array(lengths))
+    counted = plan_text.histogram(np.array(lengths))
     for length in lengths:
-        assert found[length_bucket(length)] >= 1
-    assert sum(found.values()) == len(lengths)
-    assert next(iter(found.values())) and [*found.values()][-1]
+        assert counted[length_bucket(length)] >= 1
+    assert sum(counted.values()) == len(lengths)
+    assert next(iter(counted.values())) and [*counted.values()][-1]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from ragline.components.ingest.options import InputOptions
 from ragline.pipeline.config import Config, ConfigError
 from ragline.pipeline.runs import preflight
-from ragline.pipeline.runs.machine_errors import BusyError, TroubleError
+from ragline.pipeline.runs.machine_errors import BusyError, MachineError
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def test_a_database_that_cannot_be_read_is_not_taken_for_damaged(config, kept, m
 
     before = _files(kept.parents[4])
     monkeypatch.setattr(sqlite3, "connect", connect)
-    with pytest.raises(TroubleError, match=r"metadata.sqlite: disk I/O error; nothing was touched"):
+    with pytest.raises(MachineError, match=r"metadata.sqlite: disk I/O error; nothing was touched"):
         preflight.check(config)
     assert _files(kept.parents[4]) == before
 

@@ -10,8 +10,8 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from ragline.components.push.release import release_version
 from ragline.pipeline.cache import cache_guard, lineage, recovery
-from ragline.pipeline.cache.artifact_manifests import Seals
-from ragline.pipeline.cache.cache_guard import Reuse
+from ragline.pipeline.cache.artifact_manifests import ArtifactManifests
+from ragline.pipeline.cache.cache_guard import CacheGuard
 
 STATES, JOURNAL = mlmd.Execution, ".temporaries-0"
 
@@ -22,7 +22,7 @@ class Run:
     def __init__(self, workdir) -> None:
         self.workdir = workdir
         self.store = lineage.connect(workdir / "metadata.sqlite")
-        self.reuse = Reuse(workdir / "metadata.sqlite", Seals(workdir), "p", "r")
+        self.guard = CacheGuard(workdir / "metadata.sqlite", ArtifactManifests(workdir), "p", "r")
         self._types = {
             "execution": self.store.put_execution_type(mlmd.ExecutionType(name="stage")),
             "artifact": self.store.put_artifact_type(mlmd.ArtifactType(name="output")),
@@ -78,11 +78,11 @@ class Run:
 
     def finish(self, stage: str, content: str) -> int:
         artifact = self.execute(stage, STATES.COMPLETE, content)
-        self.reuse.settle(stage)
+        self.guard.finish(stage)
         return artifact
 
     def damaged(self, artifact: int) -> list[int]:
-        return self.reuse.damaged("stage", {str(self.file(artifact).parent): artifact})
+        return self.guard.damaged("stage", {str(self.file(artifact).parent): artifact})
 
     def file(self, artifact: int):
         [found] = self.store.get_artifacts_by_id([artifact])
@@ -179,17 +179,17 @@ def test_artifacts_of_a_database_that_is_lost_are_set_aside(run, tmp_path, caplo
         recovery.recover(tmp_path, JOURNAL)
     [aside] = (tmp_path / "set-aside").glob("*/artifacts/ingest/output/1/file")
     assert aside.read_text() == "kept"
-    assert "no run that is known made it; moved to set-aside/" in _told(caplog)[0]
+    assert "no known run made it; moved to set-aside/" in _told(caplog)[0]
     assert not (tmp_path / "seals/ingest/output/1.json").exists()
     anew = Run(tmp_path)
     _write(tmp_path / "artifacts/ingest/output/1/mine")
-    anew.reuse.make_way("ingest", ["output"])
+    anew.guard.make_way("ingest", ["output"])
     fresh = anew.finish("ingest", "fresh")
     assert anew.file(fresh).parent.name == "4"
     assert not anew.damaged(fresh)
     assert (tmp_path / "artifacts/ingest/output/1/mine").read_text() == "x"
     assert (tmp_path / "artifacts/ingest/output/2/cut-off").read_text() == "x"
-    anew.reuse.make_way("ingest", ["output"])
+    anew.guard.make_way("ingest", ["output"])
     assert anew.file(anew.finish("ingest", "again")).parent.name == "5"
 
 
@@ -228,13 +228,13 @@ def test_artifacts_are_where_the_work_directory_is_now(run, tmp_path, caplog):
         for _ in range(2):  # As after a kill.
             with caplog.at_level(logging.INFO, logger="ragline"):
                 recovery.recover(there, JOURNAL)
-        [told] = _told(caplog)
-        assert told == f"the work directory has moved: 1 artifacts are now in {there}/artifacts"
+        [message] = _told(caplog)
+        assert message == f"the work directory has moved: 1 artifacts are now in {there}/artifacts"
         store = lineage.connect(there / "metadata.sqlite")
         [after] = store.get_artifacts_by_id([artifact])
         assert after.uri == f"{there}/artifacts/ingest/output/1"
         assert (there / "artifacts/ingest/output/1/file").read_text() == "kept"
-        assert Seals(there).damage(there / "artifacts/ingest/output/1") is None
+        assert ArtifactManifests(there).damage(there / "artifacts/ingest/output/1") is None
         after.uri = before.uri
         assert after == before  # TFX's key holds all of it.
 
@@ -268,7 +268,7 @@ def test_a_damaged_output_is_replaced_in_its_place_only_by_its_own_content(run, 
 
 def test_what_is_discarded_is_not_found_again(run):
     model = run.finish("train", "model")
-    run.reuse.discard([model])
+    run.guard.discard([model])
     assert not run.is_live(model)
     assert not run.file(model).parent.exists()
 
@@ -298,7 +298,7 @@ def test_a_push_is_not_taken_from_the_cache_if_what_it_pushed_is_not_served(run,
     folder = run.file(report).parent
     stated = {"pushed": {"version": 1, "path": "serving/1"}, "refusals": [], "notes": []}
     (folder / "push.json").write_text(json.dumps(stated))
-    run.reuse.settle("push")
+    run.guard.finish("push")
     assert run.damaged(report) == []
     assert cache_guard.unserved(folder, stated) is None
     lose(tmp_path)

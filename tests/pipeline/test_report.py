@@ -230,10 +230,10 @@ def test_the_embedding() -> None:
     assert cells[:10] == [
         "3", "2.500", "0.1250", "0.5000", "0.3750", "3", "1.500", "0.01000", "0.03000", "0.4375",
     ]  # fmt: skip
-    kept, told = page.texts("p", "embedding")[1:]
+    kept, message = page.texts("p", "embedding")[1:]
     assert kept.startswith("62.50 % of each sequence's 10 nearest neighbours")
     assert "version 41" in kept
-    assert "777 labelled sequences" in told and "25.00 %" in told
+    assert "777 labelled sequences" in message and "25.00 %" in message
 
 
 def test_an_embedding_that_is_not_finite_is_not_shown() -> None:

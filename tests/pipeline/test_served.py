@@ -84,7 +84,7 @@ def test_before_the_first_push_there_are_none(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--to", 9], "(3), received 9"),
         (["--to", 2], "(3), received 2"),
@@ -93,11 +93,11 @@ def test_before_the_first_push_there_are_none(tmp_path):
         (["--why", " "], "--why: expected a sentence, received none"),
     ],
 )
-def test_a_version_that_cannot_be_rolled_back_to_ends_with_2(work, arguments, told):
+def test_a_version_that_cannot_be_rolled_back_to_ends_with_2(work, arguments, message):
     before = ledger.state(work / "serving")
     done = _rollback(work, "--why", "w", *arguments)
     assert (done.exit_code, done.stdout) == (2, "")
-    assert told in done.stderr
+    assert message in done.stderr
     assert ledger.state(work / "serving") == before
 
 

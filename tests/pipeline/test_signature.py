@@ -40,6 +40,14 @@ def load(tmp_path):
     return load
 
 
+def _wanted(config: configuration.Config) -> signature.Signature:
+    return signature.configured(config, configuration.read_contract(config).columns)
+
+
+def _check(config: configuration.Config, why: str) -> str:
+    return signature.check(_wanted(config), pathlib.Path(config.workdir), why)
+
+
 def _tree(folder: pathlib.Path) -> dict[pathlib.Path, bytes | None]:
     return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
 
@@ -59,15 +67,15 @@ CHANGED = {
 
 
 def test_before_anything_was_pushed_nothing_is_compared(load, tmp_path):
-    assert signature.check(load(), "") == ""
+    assert _check(load(), "") == ""
     (tmp_path / "work" / "serving" / "7").mkdir(parents=True)
-    assert signature.check(load(), "") == ""
+    assert _check(load(), "") == ""
 
 
 def test_the_same_signature_needs_no_reason(load, tmp_path):
     _serve(tmp_path / "work")
-    assert signature.check(load(), "") == ""
-    assert signature.check(load(), "to be sure") == ""
+    assert _check(load(), "") == ""
+    assert _check(load(), "to be sure") == ""
 
 
 @pytest.mark.parametrize("changed", CHANGED)
@@ -79,17 +87,17 @@ def test_another_signature_is_refused_and_nothing_is_touched(
     before = _tree(tmp_path)
     arguments = ["run", "examples/gestures.toml", "--workdir", str(tmp_path / "work")]
     assert main([*arguments, "--set", f"input.train={tmp_path}/data.jsonl"]) == 2
-    told = capsys.readouterr().err
-    assert "serves version 1" in told and '--new-signature "why"' in told
-    assert ", ".join(FEATURES) in told and "embedding of 32" in told
-    assert told.count("\n") == 1
+    message = capsys.readouterr().err
+    assert "serves version 1" in message and '--new-signature "why"' in message
+    assert ", ".join(FEATURES) in message and "embedding of 32" in message
+    assert message.count("\n") == 1
     assert _tree(tmp_path) == before
 
 
 @pytest.mark.parametrize("changed", CHANGED)
 def test_with_a_reason_the_change_is_said(changed, load, tmp_path):
     _serve(tmp_path / "work", **CHANGED[changed])
-    sentence = signature.check(load(), "we bought a sensor")
+    sentence = _check(load(), "we bought a sensor")
     assert sentence.startswith('new signature: "we bought a sensor" (features ax, ay, az, gz, ')
     assert "; version 1 has features " in sentence
 
@@ -100,9 +108,9 @@ def test_another_pipeline_is_refused_in_any_case(why, load, tmp_path):
     before = _tree(tmp_path)
     with pytest.raises(ConfigError) as refused:
         runner.run(load(), new_signature=why)
-    told = str(refused.value)
-    assert "belongs to pipeline 'hospital'" in told and "features hr, spo2, rr" in told
-    assert "received pipeline 'gestures' (features ax, ay" in told
+    message = str(refused.value)
+    assert "belongs to pipeline 'hospital'" in message and "features hr, spo2, rr" in message
+    assert "received pipeline 'gestures' (features ax, ay" in message
     for command in (
         lambda: runner.compare(load()),
         lambda: versions.roll_back(load(), why="w", to=None),
@@ -122,19 +130,19 @@ def test_the_newest_version_that_states_it_counts(load, tmp_path):
     for number, text in enumerate(("", "[]", "[" * 100_000, '{"features": 3}', "\xff"), 12):
         _serve(work, number).write_text(text, "latin-1")
     (work / "serving" / "20" / ENCODER_FILE).mkdir(parents=True)
-    assert signature.check(load(), "") == ""
+    assert _check(load(), "") == ""
 
 
 def test_a_model_that_lacks_none_of_its_columns_is_still_compared(load, tmp_path):
     fewer = _serve(tmp_path / "work", 1, features=_named("gz", "ax")).parents[1]
-    assert signature.unlike(load(), fewer) is None
+    assert signature.unlike(_wanted(load()), fewer) is None
     other = _serve(tmp_path / "work", 2, features=_named("ax", "hr", "spo2")).parents[1]
-    assert signature.unlike(load(), other) == (
+    assert signature.unlike(_wanted(load()), other) == (
         "it takes hr, spo2, which the records do not have any more"
     )
     category = {"categories": [{"name": "activity", "kind": "bytes"}]}
     assert "it takes activity" in signature.unlike(
-        load(), _serve(tmp_path, 3, **category).parents[1]
+        _wanted(load()), _serve(tmp_path, 3, **category).parents[1]
     )
 
 
@@ -142,5 +150,5 @@ def test_the_options_of_every_example_configuration_are_compared_as_they_are_loa
     """A preset's size counts where the size itself is not given."""
     for path in pathlib.Path("examples").glob("*.toml"):
         given = tomllib.loads(path.read_text())
-        found = signature.configured(configuration.load(str(path)))
-        assert (found.pipeline, found.embedding_size >= 2) == (given["name"], True)
+        stated = _wanted(configuration.load(str(path)))
+        assert (stated.pipeline, stated.embedding_size >= 2) == (given["name"], True)

@@ -32,17 +32,17 @@ OSError: [Errno 28] No space left on device: '/w/beam-temp/shard' [while running
     ],
 )  # fmt: skip
 def test_the_machines_trouble_is_one_sentence(tmp_path, error, expected):
-    told = machine_errors.sentence(error, tmp_path)
-    assert told.startswith(expected.format(folder=tmp_path))
-    assert "\n" not in told
+    message = machine_errors.sentence(error, tmp_path)
+    assert message.startswith(expected.format(folder=tmp_path))
+    assert "\n" not in message
 
 
 def test_no_path_is_named_that_the_error_does_not_name(tmp_path):
-    told = {
+    message = {
         machine_errors.sentence(error, tmp_path)
         for error in (RuntimeError("disk I/O error"), OSError(errno.EIO, "Input/output error"))
     }
-    assert told == {"Input/output error"}
+    assert message == {"Input/output error"}
     assert machine_errors.sentence(OSError(errno.EISDIR, "Is a directory")) is None
     full = machine_errors.sentence(OSError(errno.ENOSPC, "No space left on device"))
     assert full == "No space left on device"

@@ -96,8 +96,8 @@ CHATTER = ("from print", "from C++", "from absl", "from ragline")
 def test_chatter_goes_to_the_log_and_our_own_words_to_both(config):
     done = _chatter(config)
     assert done.stdout == "afterwards\n"
-    told, ours, session = done.stderr.splitlines()
-    assert told.startswith("run ")
+    message, ours, session = done.stderr.splitlines()
+    assert message.startswith("run ")
     assert (ours.strip(), session) == ("from ragline", "from the session")
     [log] = pathlib.Path(config.workdir).rglob("log.txt")
     text = log.read_text()

@@ -110,7 +110,7 @@ def start_workers(folder: pathlib.Path, name: str, stops: bool) -> list[BaseProc
         os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
         with contextlib.ExitStack() as stack:
             if stops and index:
-                stack.enter_context(progress.told_to(Stop(folder / "stopped")))
+                stack.enter_context(progress.reporting_to(Stop(folder / "stopped")))
             return training_worker.take_part(lambda strategy: fit(folder / "workers", strategy))
 
     return [start(folder, f"{name}-{index}", work, index) for index in range(2)]

@@ -19,7 +19,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata import schema_utils
 
 from ragline.components.contract import masking
-from ragline.components.contract.columns import LENGTH, MISSING_CODE, OBSERVED, VALUES, Columns
+from ragline.components.contract.columns import LENGTH, MISSING_TOKEN_ID, OBSERVED, VALUES, Columns
 from ragline.components.contract.signatures import (
     EMBEDDING,
     ENCODE,
@@ -307,7 +307,7 @@ class _Encoder:
         }
         columns[VALUES] = tf.clip_by_value(columns[VALUES], -FARTHEST, FARTHEST)
         columns |= {
-            name: self._filled(transformed[name], 1, MISSING_CODE) for name in self._categories
+            name: self._filled(transformed[name], 1, MISSING_TOKEN_ID) for name in self._categories
         }
         return _Flat(columns, tf.cumsum(length, exclusive=True), length)
 
