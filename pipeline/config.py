@@ -6,6 +6,7 @@ relative path in a file is relative to that file; one given on the command line,
 command runs in.
 """
 
+import copy
 import dataclasses
 import datetime
 import json
@@ -147,17 +148,21 @@ def load(
     return config
 
 
-def load_reading(pattern: str, overrides: Iterable[str] = ()) -> Reading:
-    """How to read raw files, without a file that says so.
+def load_reading(
+    pattern: str, overrides: Iterable[str] = (), stated: Mapping[str, Any] | None = None
+) -> Reading:
+    """Return how to read raw files, as an encoder states it and the command line says.
 
     Args:
-      pattern: of the files.
-      overrides: `key=value` each, such as `input.format=csv`.
+      pattern: the pattern of the files.
+      overrides: `key=value` each, such as `input.format=csv`; they come before what is stated.
+      stated: keys of `[input]` with their values.
 
     Raises:
       ConfigError: one line a mistake, each with key, what was expected and received.
     """
-    document = _given(overrides)
+    document: dict[str, Any] = {"input": copy.deepcopy(dict(stated or {}))}
+    _merge(document, _given(overrides))
     _merge(document, {"input": {"train": pattern}})
     _resolve_paths(document, pathlib.Path.cwd())
     return _validate("--set", document, Reading)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from typing import Any
 
 # Each component from its own module: `tfx.v1` imports the cloud extensions too, in 6 seconds.
 from tfx.components.evaluator.component import Evaluator
@@ -54,6 +55,7 @@ def create_pipeline(
     schema_file: pathlib.Path,
     ingest_options: str,
     input_fingerprint: str,
+    input_facts: dict[str, Any],
     drift_options: str,
     train_options: TrainOptions,
     tune_options: TuneOptions,
@@ -77,6 +79,7 @@ def create_pipeline(
         the path alone.
       ingest_options: the tables `input` and `quarantine` of the configuration, as JSON.
       input_fingerprint: digest of the raw files' content.
+      input_facts: how raw files are read, as the encoder states it.
       drift_options: how far the newest span may drift, DriftOptions as JSON.
       train_options: of the trainer.
       tune_options: of the search before it; without trials there is none.
@@ -150,7 +153,7 @@ def create_pipeline(
     train = Trainer(
         run_fn="ragline.components.train.run_fn.run_fn",
         hyperparameters=searches[0].outputs["best_hyperparameters"] if searches else None,
-        custom_config=learned | {"checkpoints": str(paths.checkpoints)},
+        custom_config=learned | {"checkpoints": str(paths.checkpoints), "input": input_facts},
         **transformed,
     ).with_id("train")
     evaluate = Evaluator(

@@ -10,25 +10,15 @@ from typing import Any, Self
 
 import numpy as np
 
-from ragline.components.contract.columns import LENGTH, VALUES, Category, Columns, Feature
-from ragline.components.contract.errors import UsageError
-from ragline.components.contract.signatures import (
-    EMBEDDING,
-    ENCODER_FILE,
-    RECONSTRUCTION_ERROR,
-    SCORE,
-)
+from ragline.components.contract.columns import LENGTH, VALUES, Columns
+from ragline.components.contract.signatures import EMBEDDING, RECONSTRUCTION_ERROR, SCORE
 from ragline.components.files import places
 from ragline.components.files.places import Place
-from ragline.components.files.storage import read_json
-from ragline.components.serving import versions
+from ragline.components.serving import facts, versions
 from ragline.components.serving.batches import Sequences, batches
+from ragline.components.serving.facts import InputFacts, NoEncoderError
 
 _MODEL_FILE = "saved_model.pb"
-
-
-class NoEncoderError(UsageError):
-    """There is no encoder of ragline's where it is expected; one line says what there is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +30,14 @@ class Facts:
       version: the folder's name; the number of a pushed encoder.
       columns: the features and categories, without context.
       embedding_size: E.
+      input: the way in which the raw files of its training were read.
     """
 
     path: str
     version: str
     columns: Columns
     embedding_size: int
+    input: InputFacts
 
     @classmethod
     def read(cls, path: Place) -> Self:
@@ -55,36 +47,17 @@ class Facts:
           path: the folder of an encoder, or of numbered encoders, of which the newest is taken.
 
         Raises:
-          NoEncoderError: there is none, or it was not pushed.
+          NoEncoderError: there is none, or it does not state them.
         """
         path = _newest(os.path.realpath(path) if places.is_local(path) else os.fspath(path))
-        file = f"{path}/{ENCODER_FILE}"
-        try:
-            stated = read_json(file)
-            features = tuple(
-                Feature(
-                    name=feature["name"],
-                    unit=feature["unit"],
-                    # Of an encoder that does not state it: missing values are as good as any.
-                    allow_missing=feature.get("allow_missing", True),
-                )
-                for feature in stated["features"]
-            )
-            categories = tuple(
-                Category(name=category["name"], kind=category["kind"])
-                for category in stated["categories"]
-            )
-            size = int(stated["embedding_size"])
-        except OSError as error:
-            raise NoEncoderError(
-                f"{file}: expected the facts that a push writes beside an encoder: {error.strerror}"
-            ) from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise NoEncoderError(
-                f"{file}: expected features, categories and embedding_size: {error!r}"
-            ) from error
-        columns = Columns(features=features, context={}, categories=categories)
-        return cls(path=path, version=os.path.basename(path), columns=columns, embedding_size=size)
+        stated = facts.read(path)
+        return cls(
+            path=path,
+            version=os.path.basename(path),
+            columns=stated.columns,
+            embedding_size=stated.embedding_size,
+            input=stated.input,
+        )
 
 
 def _newest(path: str) -> str:
@@ -121,7 +94,7 @@ class Encoder:
             or its URI in a store.
 
         Raises:
-          NoEncoderError: there is none, or it was not pushed.
+          NoEncoderError: there is none, or it does not state its facts.
           DamagedModelError: a file of it is not what was pushed.
         """
         import tensorflow as tf

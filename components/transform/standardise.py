@@ -18,6 +18,9 @@ from collections.abc import Sequence as Collection
 
 import tensorflow as tf
 import tensorflow_transform as tft
+from tensorflow_transform import schema_inference
+
+from ragline.components.contract import feature_statistics
 
 
 def stack_features(columns: Collection[tf.RaggedTensor]) -> tf.Tensor:
@@ -26,7 +29,7 @@ def stack_features(columns: Collection[tf.RaggedTensor]) -> tf.Tensor:
 
 
 def standardise(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Compute z-scores by the training split's statistics.
+    """Compute z-scores by the training split's statistics, and annotate the schema with these.
 
     Args:
       values: float64 [N, F], NaN where missing.
@@ -45,10 +48,16 @@ def standardise(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     high = tft.max(tf.where(observed, values, -infinity), reduce_instance_dims=False)
     varies = high > low
     scale = tf.sqrt(tf.where(varies, variance, tf.ones_like(variance)))
+    seen = high >= low
+    nan, zeros = tf.constant(float("nan"), tf.float64), tf.zeros_like(scale)
+    stated = feature_statistics.to_annotation(
+        tf.where(seen, mean, nan), tf.where(varies, scale, zeros)
+    )
+    schema_inference.annotate(feature_statistics.TYPE_URL, stated)  # type: ignore[no-untyped-call]
     usable = tf.logical_and(observed, varies)
     z = (tf.where(usable, values, mean) - mean) / scale
     # Of a feature that train never saw, 0 is no value: it has no part in a loss or a metric.
-    observed = tf.logical_and(observed, high >= low)
+    observed = tf.logical_and(observed, seen)
     return tf.cast(tf.where(usable, z, tf.zeros_like(z)), tf.float32), observed
 
 

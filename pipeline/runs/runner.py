@@ -261,6 +261,7 @@ def pipeline_of(
       portable: whether stages are given paths from the work directory, which they find by their
         artifacts; without, absolute ones, for an engine that keeps artifacts elsewhere.
     """
+    from ragline.components.ingest.options import input_facts
     from ragline.components.ingest.source import read_plan
     from ragline.pipeline import dag
 
@@ -285,6 +286,7 @@ def pipeline_of(
             }
         ),
         input_fingerprint=read_plan.fingerprint(config.input),
+        input_facts=input_facts(config.input),
         drift_options=json.dumps(dataclasses.asdict(config.drift)),
         train_options=config.train,
         tune_options=config.tune,

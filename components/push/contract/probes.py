@@ -133,39 +133,23 @@ def choose(sequences: Sequence[Probe]) -> list[Probe]:
     return chosen
 
 
-def moments(sequences: Sequence[Probe]) -> list[dict[str, float | None]]:
-    """`mean` and `std` of each feature over valid, observed values, in float64.
-
-    A constant feature has a std of exactly 0; one that was never observed has neither: None.
-    """
-    found: list[dict[str, float | None]] = []
-    rows = np.concatenate([sequence.values for sequence in sequences])
-    for column in rows.astype(np.float64).T:
-        seen = column[np.isfinite(column)]
-        if not seen.size:
-            found.append({"mean": None, "std": None})
-            continue
-        varies = seen.min() < seen.max()
-        found.append({"mean": float(seen.mean()), "std": float(seen.std()) if varies else 0.0})
-    return found
-
-
 def make(
-    features: Sequence[Mapping[str, float | None]],
+    mean: Sequence[float | None],
+    std: Sequence[float],
     words: Mapping[str, np.ndarray] | None = None,
 ) -> list[Probe]:
-    """Ten sequences of 1 to 89 steps: mean + std * standard normal noise, the same in every call.
+    """Make ten sequences of 1 to 89 steps: mean + std * standard normal noise, always the same.
 
     Args:
-      features: `mean` and `std` of each; a feature that has none is missing throughout.
-      words: of each category, those to draw from, alike.
+      mean: the mean of each feature; None of one that is missing throughout.
+      std: the standard deviation of each feature.
+      words: each category's words to draw from, alike.
     """
     rng = np.random.default_rng(0)
-    mean = np.array([feature["mean"] for feature in features], np.float64)
-    std = np.array([feature["std"] for feature in features], np.float64)
+    means, stds = np.array(mean, np.float64), np.array(std, np.float64)  # None becomes NaN.
     return [
         Probe(
-            values=(mean + std * rng.normal(size=(length, len(features)))).astype(np.float32),
+            values=(means + stds * rng.normal(size=(length, len(means)))).astype(np.float32),
             words={key: rng.choice(known, length) for key, known in (words or {}).items()},
         )
         for length in _LENGTHS
