@@ -51,7 +51,7 @@ class Cell:
 
     @property
     def units(self) -> int:
-        """The size of the state."""
+        """Return the size of the state."""
         return len(self.recurrent)
 
 

@@ -1,4 +1,4 @@
-"""The TFX component of the push."""
+"""Define the TFX component of the push."""
 
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from ragline.components.push import executor
 
 
 class PushSpec(ComponentSpec):
-    """What the component reads, makes and is told."""
+    """The inputs, outputs and parameters of the component."""
 
     INPUTS: ClassVar = {
         "model": ChannelParameter(type=standard_artifacts.Model),

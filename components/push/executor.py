@@ -1,4 +1,4 @@
-"""What the push component runs: a thin adapter between TFX and the road to a new version."""
+"""Run the push for TFX: a thin adapter between its dictionaries and `release_version.push`."""
 
 import importlib.metadata
 import pathlib

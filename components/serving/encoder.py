@@ -41,7 +41,7 @@ class Facts:
 
     @classmethod
     def read(cls, path: Place) -> Self:
-        """Reads the facts of an encoder.
+        """Read the facts of an encoder.
 
         Args:
           path: the folder of an encoder, or of numbered encoders, of which the newest is taken.
@@ -87,7 +87,7 @@ class Encoder:
     """
 
     def __init__(self, path: Place) -> None:
-        """Loads the encoder, which takes seconds.
+        """Load the encoder, which takes seconds.
 
         Args:
           path: the folder of an encoder, or of numbered encoders, of which the newest is taken;
@@ -111,7 +111,7 @@ class Encoder:
         self._score = self._loaded.signatures[SCORE]
 
     def encode(self, sequences: Collection[Any]) -> np.ndarray:
-        """Returns the embeddings, float32 [N, E], of N sequences [T, F], raw values, NaN = missing.
+        """Return the embeddings, float32 [N, E], of N sequences [T, F], raw values, NaN = missing.
 
         Raises:
           ValueError: see `score`.
@@ -119,7 +119,7 @@ class Encoder:
         return self.score(sequences)[0]
 
     def score(self, sequences: Collection[Any]) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the embedding and the reconstruction error of each sequence.
+        """Return the embedding and the reconstruction error of each sequence.
 
         Args:
           sequences: N arrays [T, F] of raw values, the features in the order of `facts`; T >= 1.
@@ -148,7 +148,7 @@ class Encoder:
         return self.score_flat(Sequences(values=flat, length=length, tokens={}))
 
     def score_flat(self, sequences: Sequences) -> tuple[np.ndarray, np.ndarray]:
-        """Returns what `score` does, for sequences in flat columns, categories among them.
+        """Return what `score` does, for sequences in flat columns, categories among them.
 
         Several threads may call it at once.
         """

@@ -76,7 +76,7 @@ def check(
     strict: bool = False,
     trust: bool = False,
 ) -> dict[str, Any]:
-    """Loads a model both ways and checks the padding contract.
+    """Load a model both ways and check the padding contract.
 
     Args:
       model: a SavedModel.
@@ -180,7 +180,7 @@ def _gives_embedding(name: str, signature: Any) -> bool:
 
 
 def _shape(signatures: Mapping[str, Any]) -> _Shape:
-    """F and the categories as `encode` states them.
+    """Return F and the categories as the signature `encode` states them.
 
     Raises:
       NoEncoderError: no such signature, or not as the contract wants it.
@@ -206,7 +206,7 @@ def _shape(signatures: Mapping[str, Any]) -> _Shape:
             return _Shape(values[2], kinds)
     raise NoEncoderError(
         f"signature {ENCODE!r}: expected {VALUES} [B, T, F] and {LENGTH} [B] -> {EMBEDDING} [B, E] "
-        f"with any B and T, received {_told(inputs)} -> {_told(outputs)}"
+        f"with any B and T, received {_shapes_of(inputs)} -> {_shapes_of(outputs)}"
     )
 
 
@@ -215,7 +215,7 @@ def _are_words(spec: tf.TensorSpec) -> bool:
     return is_word and spec.shape.rank == 2 and [*spec.shape] == [None, None]
 
 
-def _told(specs: Mapping[str, tf.TensorSpec]) -> str:
+def _shapes_of(specs: Mapping[str, tf.TensorSpec]) -> str:
     return ", ".join(f"{name} {specs[name].shape}" for name in sorted(specs))
 
 
@@ -296,15 +296,15 @@ def _session(
     try:
         figure = padding_contract.difference(expected, _by_session(model, inputs))
     except Exception as error:  # The loader, too, fails in many ways.
-        told = f"an answer, received {_line(error)}"
-        return [padding_contract.Violation("session", where, float("nan"), told)]
+        expectation = f"an answer, received {_line(error)}"
+        return [padding_contract.Violation("session", where, float("nan"), expectation)]
     if figure <= padding_contract.TOLERANCE:
         return []
     return [padding_contract.Violation("session", where, figure, padding_contract.SAME)]
 
 
 def _by_session(model: pathlib.Path, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The embeddings by the loader that TF Serving, saved_model_cli and BulkInferrer use."""
+    """Return the embeddings by the loader of TF Serving, saved_model_cli and BulkInferrer."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         meta = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(model))
         signature = meta.signature_def[ENCODE]
@@ -320,7 +320,7 @@ def _by_session(model: pathlib.Path, inputs: Mapping[str, np.ndarray]) -> np.nda
 
 
 def _line(error: Exception) -> str:
-    """An error in one line. TensorFlow's own say what happened last, before {{node names}}."""
+    """Return an error in one line: of TensorFlow's the last, which says what happened."""
     lines = [re.sub(r"{{.*?}}", "", line).strip() for line in str(error).splitlines()]
     lines = [line for line in lines if line and not line.startswith("[[")] or [""]
     return f"{type(error).__name__}: {lines[-1 if isinstance(error, tf.errors.OpError) else 0]}"
