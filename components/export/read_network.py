@@ -10,7 +10,7 @@ from ragline.components.contract.columns import Category
 from ragline.components.contract.errors import UsageError
 from ragline.components.contract.signatures import ENCODE
 from ragline.components.export.network import CategoryTable, Cell, Dense, Layer, LinearPath, Network
-from ragline.components.serving.facts import CategoryFacts, ModelFacts
+from ragline.components.serving.facts import ModelFacts
 
 
 class CannotExportError(UsageError):
@@ -50,7 +50,7 @@ def read(model: pathlib.Path, loaded: Any, facts: ModelFacts) -> Network:
             varies=std > 0.0,
             tables=tuple(
                 _table(model, category, weights[f"table_{place}/embeddings"])
-                for place, category in enumerate(facts.categories)
+                for place, category in enumerate(facts.columns.categories)
             ),
             cell=facts.network.cell,
             layers=tuple(_layer(weights, facts, place) for place in range(facts.network.layers)),
@@ -89,9 +89,6 @@ def _linear(weights: Mapping[str, np.ndarray], facts: ModelFacts) -> LinearPath:
     )
 
 
-def _table(model: pathlib.Path, stated: CategoryFacts, table: np.ndarray) -> CategoryTable:
-    category = Category(name=stated.name, kind=stated.kind)
+def _table(model: pathlib.Path, category: Category, table: np.ndarray) -> CategoryTable:
     tokens = (model / "assets" / category.vocabulary).read_text(encoding="utf-8").split("\n")
-    return CategoryTable(
-        category=category, tokens=tuple(tokens[: stated.vocabulary_size]), table=table
-    )
+    return CategoryTable(category=category, tokens=tuple(tokens[: len(table) - 1]), table=table)

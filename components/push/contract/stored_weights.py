@@ -6,7 +6,6 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
-from ragline.components.contract.columns import Category
 from ragline.components.contract.signatures import ENCODER_FILE
 from ragline.components.files.storage import sha256
 from ragline.components.push.contract.padding_contract import Violation
@@ -19,11 +18,10 @@ def violations(model: pathlib.Path, facts: ModelFacts) -> list[Violation]:
     """Return a violation for the variables, and for each vocabulary, that are not as stated."""
     expected = {"variables": facts.weights_sha256}
     received = {"variables": _digest_of_variables(model)}
-    for category in facts.categories:
-        name = Category(name=category.name, kind=category.kind).vocabulary
-        file = model / "assets" / name
-        expected[name] = category.vocabulary_sha256
-        received[name] = sha256(file) if file.is_file() else "no file"
+    for category, stated in zip(facts.columns.categories, facts.categories, strict=True):
+        file = model / "assets" / category.vocabulary
+        expected[file.name] = stated.vocabulary_sha256
+        received[file.name] = sha256(file) if file.is_file() else "no file"
     return [
         Violation(
             "weights",
