@@ -51,19 +51,19 @@ class Push(base_component.BaseComponent):
         state: str,
         source: str,
     ) -> None:
-        """Wires the component.
+        """Wire the component.
 
         Args:
           model: the candidate.
-          blessing: whether it is blessed.
-          verdict: why.
-          examples: raw records; it is checked on those of the eval split.
-          account: of ingest, for what stands beside the encoder.
-          schema: of the raw records.
+          blessing: the artifact that says whether it is blessed.
+          verdict: the verdict report, which says why.
+          examples: the raw records; it is checked on those of the eval split.
+          account: the ingest report, for the facts beside the encoder.
+          schema: the schema of the raw records.
           serving: the folder that is served, from the work directory.
-          keep: how many versions stay there.
-          state: digest of the folder and its ledger, so that the cache sees when either changed.
-          source: digest of our source, for the cache as well.
+          keep: the number of versions that stay there.
+          state: the digest of the folder and its ledger, so that the cache sees when either changed.
+          source: the digest of our source, for the cache as well.
         """
         super().__init__(
             PushSpec(

@@ -67,7 +67,7 @@ def foreign_ops(model: pathlib.Path) -> list[Violation]:
 def harmful_ops(model: pathlib.Path) -> list[Violation]:
     """Return the foreign operations that reach out of a model, or are where they must not be.
 
-    What a model from elsewhere may be made of, which somebody asks about: any operation but those.
+    A model from elsewhere, which somebody asks about, may have any other operation.
     """
     return [
         violation
