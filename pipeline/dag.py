@@ -192,7 +192,6 @@ def create_pipeline(
         verdict=verdict.outputs["verdict_report"],
         examples=examples,
         account=ingest.outputs["account"],
-        schema=schema.outputs["schema"],
         serving=str(paths.serving),
         keep=push_options.keep,
         state=state,

@@ -20,7 +20,6 @@ class PushSpec(ComponentSpec):
         "verdict": ChannelParameter(type=VerdictReport),
         "examples": ChannelParameter(type=standard_artifacts.Examples),
         "account": ChannelParameter(type=IngestAccount),
-        "schema": ChannelParameter(type=standard_artifacts.Schema),
     }
     OUTPUTS: ClassVar = {"report": ChannelParameter(type=PushReport)}
     PARAMETERS: ClassVar = {
@@ -45,7 +44,6 @@ class Push(base_component.BaseComponent):
         verdict: BaseChannel,
         examples: BaseChannel,
         account: BaseChannel,
-        schema: BaseChannel,
         serving: str,
         keep: int,
         state: str,
@@ -59,10 +57,9 @@ class Push(base_component.BaseComponent):
           verdict: the verdict report, which says why.
           examples: the raw records; it is checked on those of the eval split.
           account: the ingest report, for the facts beside the encoder.
-          schema: the schema of the raw records.
           serving: the folder that is served, from the work directory.
           keep: the number of versions that stay there.
-          state: the digest of the folder and its ledger, so that the cache sees when either changed.
+          state: the digest of folder and ledger, so that the cache sees when either changed.
           source: the digest of our source, for the cache as well.
         """
         super().__init__(
@@ -72,7 +69,6 @@ class Push(base_component.BaseComponent):
                 verdict=verdict,
                 examples=examples,
                 account=account,
-                schema=schema,
                 serving=serving,
                 keep=keep,
                 state=state,

@@ -10,7 +10,6 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from ragline import schemas
 from ragline.components.contract.artifacts import ACCOUNT_FILE, PUSH_FILE, VERDICT_FILE
 from ragline.components.contract.columns import Columns
 from ragline.components.files import places
@@ -38,15 +37,14 @@ class Executor(base_executor.BaseExecutor):
         serving = pathlib.Path(places.in_workdir_of(report.uri, exec_properties["serving"]))
         result = release_version.PushResult()
         if inputs["blessing"].get_int_custom_property("blessed"):
-            [schema_file] = pathlib.Path(inputs["schema"].uri).iterdir()
-            columns = Columns.from_schema(schemas.load(schema_file))
             model = pathlib.Path(path_utils.serving_model_path(inputs["model"].uri))
+            stated = facts.read(model)
+            columns = stated.columns
             verdict = read_json(pathlib.Path(inputs["verdict"].uri) / VERDICT_FILE)
             sequences = _sequences(
                 artifact_utils.get_split_uri([inputs["examples"]], "eval"), columns
             )
             account = read_json(pathlib.Path(inputs["account"].uri) / ACCOUNT_FILE)
-
             added = facts_of_push(
                 pipeline=self._context.pipeline_info.id,
                 verdict=verdict,
@@ -54,7 +52,7 @@ class Executor(base_executor.BaseExecutor):
                 span=inputs["examples"].span,
             )
             source = release_version.ModelSource(
-                fingerprint=facts.read(model).fingerprint,
+                fingerprint=stated.fingerprint,
                 run_id=self._context.pipeline_run_id,
                 reasons=tuple(verdict["reasons"]),
                 source=str(model),
