@@ -1,37 +1,38 @@
 """Carry each feature's mean and standard deviation from Transform to the export of the model.
 
-Transform states them once, as an annotation of the schema of the transformed records: the tensor
-[mean, std], float64 [2, F], by which the exported graph standardises. A feature that never varies
-has a std of exactly 0; one that was never observed has a mean of NaN.
+Transform names the tensors by which its graph standardises; the trainer reads them there by these
+names, once, in float64. (TFT's annotations of the schema would be the place for them; its public
+builds write none.)
 """
+
+import pathlib
 
 import numpy as np
 import tensorflow as tf
-from tensorflow_metadata.proto.v0 import schema_pb2
 
-TYPE_URL = "type.googleapis.com/tensorflow.TensorProto"
-
-
-def to_annotation(mean: tf.Tensor, std: tf.Tensor) -> tf.Tensor:
-    """Serialise the statistics of F features, float64 [F] each, as a message of TYPE_URL."""
-    return tf.io.serialize_tensor(tf.stack([mean, std]))
+# Tensors [F] of Transform's graph: the mean, the standard deviation or 1, whether the feature
+# varies, and whether it was ever observed.
+MEAN, SCALE = "feature_mean", "feature_scale"
+VARIES, SEEN = "feature_varies", "feature_seen"
 
 
-def of_schema(schema: schema_pb2.Schema) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean and the std that a schema of transformed records states, float64 [F] each.
+def read(transform_graph: pathlib.Path | str) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and std of each feature, float64 [F] each, from the SavedModel of Transform.
 
-    Raises:
-      ValueError: it does not state them once.
+    The mean is NaN of a feature that was never observed; the std is exactly 0 of one that never
+    varied.
     """
-    annotations = [
-        annotation
-        for annotation in schema.annotation.extra_metadata
-        if annotation.type_url == TYPE_URL
-    ]
-    if len(annotations) != 1:
-        raise ValueError(
-            f"the schema of the transformed records: expected one annotation {TYPE_URL}, with mean "
-            f"and std of each feature, received {len(annotations)}"
+    function = tf.saved_model.load(str(transform_graph)).transform_fn.graph
+    captured = {
+        inner.name: outer.numpy()
+        for outer, inner in function.captures
+        if outer.dtype not in (tf.resource, tf.variant)
+    }
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tensors = tf.graph_util.import_graph_def(
+            function.as_graph_def(),
+            input_map={name: tf.constant(value) for name, value in captured.items()},
+            return_elements=[f"{name}:0" for name in (MEAN, SCALE, VARIES, SEEN)],
         )
-    mean, std = tf.io.parse_tensor(annotations[0].value, tf.float64).numpy()
-    return mean, std
+        mean, scale, varies, seen = session.run(tensors)
+    return np.where(seen, mean, np.nan), np.where(varies, scale, 0.0)

@@ -18,7 +18,6 @@ from collections.abc import Sequence as Collection
 
 import tensorflow as tf
 import tensorflow_transform as tft
-from tensorflow_transform import schema_inference
 
 from ragline.components.contract import feature_statistics
 
@@ -29,7 +28,7 @@ def stack_features(columns: Collection[tf.RaggedTensor]) -> tf.Tensor:
 
 
 def standardise(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Compute z-scores by the training split's statistics, and annotate the schema with these.
+    """Compute z-scores by the training split's statistics.
 
     Args:
       values: float64 [N, F], NaN where missing.
@@ -46,14 +45,12 @@ def standardise(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     variance = tft.var(measured, reduce_instance_dims=False)
     low = tft.min(tf.where(observed, values, infinity), reduce_instance_dims=False)
     high = tft.max(tf.where(observed, values, -infinity), reduce_instance_dims=False)
-    varies = high > low
-    scale = tf.sqrt(tf.where(varies, variance, tf.ones_like(variance)))
-    seen = high >= low
-    nan, zeros = tf.constant(float("nan"), tf.float64), tf.zeros_like(scale)
-    stated = feature_statistics.to_annotation(
-        tf.where(seen, mean, nan), tf.where(varies, scale, zeros)
-    )
-    schema_inference.annotate(feature_statistics.TYPE_URL, stated)  # type: ignore[no-untyped-call]
+    # Named, so that the trainer finds them in the graph that TFT saves, which has no other nodes
+    # than those that the outputs depend on.
+    mean = tf.identity(mean, feature_statistics.MEAN)
+    seen = tf.identity(high >= low, feature_statistics.SEEN)
+    varies = tf.logical_and(seen, high > low, feature_statistics.VARIES)
+    scale = tf.sqrt(tf.where(varies, variance, tf.ones_like(variance)), feature_statistics.SCALE)
     usable = tf.logical_and(observed, varies)
     z = (tf.where(usable, values, mean) - mean) / scale
     # Of a feature that train never saw, 0 is no value: it has no part in a loss or a metric.

@@ -80,10 +80,10 @@ def test_a_feature_that_train_never_saw_is_not_observed_later_either(layer_and_p
     assert not later["observed"].flat_values.numpy().reshape(-1, len(FEATURES))[:, 5].any()
 
 
-def test_the_schema_of_the_transformed_records_states_mean_and_std(output_and_parsed, sequences):
+def test_mean_and_std_are_read_by_name_from_the_graph_that_tft_saves(output_and_parsed, sequences):
     """In float64, to the last digits: what standardises is what is stated."""
     output, _ = output_and_parsed
-    mean, std = feature_statistics.of_schema(output.transformed_metadata.schema)
+    mean, std = feature_statistics.read(output.transform_savedmodel_dir)
     rows = np.concatenate(sequences).astype(np.float64)
     constant, never = FEATURES.index("constant"), FEATURES.index("never")
     seen = [index for index in range(len(FEATURES)) if index != never]

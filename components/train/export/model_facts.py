@@ -43,7 +43,7 @@ def state(
       heads: the heads of the model, in its order.
       input_facts: the way in which raw files were read: `options` and `fields`.
     """
-    statistics = feature_statistics.of_schema(transform_output.transformed_metadata.schema)
+    statistics = feature_statistics.read(transform_output.transform_savedmodel_dir)
     return ModelFacts(
         features=tuple(
             _feature(feature, float(mean), float(std))
