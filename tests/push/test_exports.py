@@ -215,17 +215,16 @@ def test_the_weights_in_memory_and_in_the_file_have_the_digest_that_is_stated(ex
             assert stored_weights.violations(model, stated) == []
 
 
-def test_the_weights_of_another_model_are_not_those_stated(exports, model, tmp_path):
-    """Of another seed, and so small a change that the golden inputs do not see it."""
-    transform = clean_exports.tft.TFTransformOutput(str(model.parent / "transform"))
-    other = clean_exports.write("gestures", transform, tmp_path / "other", seed=1)
-    shutil.copytree(model / "variables", other / "variables", dirs_exist_ok=True)
-    found = clean_process.check(other, None, strict=True)
-    assert {violation["clause"] for violation in found["violations"]} == {"golden", "weights"}
-    weights = stored_weights.read(model)
-    nudged = np.nextafter(weights["code/kernel"], np.float32(9))
-    changed = facts.digest_of_weights(weights | {"code/kernel": nudged})
-    assert changed != facts.read(model).weights_sha256
+def test_weights_that_are_not_those_stated_are_a_violation(model, tmp_path):
+    """Also where the change is so small that the golden inputs do not see it."""
+    stated, weights = facts.read(model), stored_weights.read(model)
+    nudged = np.nextafter(weights["code/bias"], np.float32(9))
+    other = facts.digest_of_weights(weights | {"code/bias": nudged})
+    copy = _copy(model, tmp_path / "model")
+    facts.write(copy, dataclasses.replace(stated, weights_sha256=other))
+    [violation] = clean_process.check(copy, None, strict=True)["violations"]
+    assert (violation["clause"], violation["signature"]) == ("weights", "variables")
+    assert violation["expected"].endswith(f"{other}, received {stated.weights_sha256}")
 
 
 def test_a_model_with_categories_passes_as_strictly_and_is_equal_to_its_like(exports, tmp_path):

@@ -58,5 +58,5 @@ def read(model: pathlib.Path) -> dict[str, np.ndarray]:
             for attribute in node.attributes
             if attribute.full_name
         }
-    except (tf.errors.OpError, RuntimeError) as error:
+    except (tf.errors.OpError, IndexError, RuntimeError) as error:
         raise ValueError(f"{model}: expected a SavedModel's variables: {error}") from error
