@@ -6,6 +6,7 @@ table are right. A relative path in a file is relative to that file, on the comm
 current folder.
 """
 
+import copy
 import dataclasses
 import datetime
 import json
@@ -160,17 +161,21 @@ def load(
     return config
 
 
-def load_reading(pattern: str, overrides: Iterable[str] = ()) -> Reading:
-    """Return the options of reading raw files without a configuration.
+def load_reading(
+    pattern: str, overrides: Iterable[str] = (), stated: Mapping[str, Any] | None = None
+) -> Reading:
+    """Return how to read raw files, as an encoder states it and the command line says.
 
     Args:
-      pattern: pattern of the files.
-      overrides: assignments, such as `input.format=csv`.
+      pattern: the pattern of the files.
+      overrides: `key=value` each, such as `input.format=csv`; they come before what is stated.
+      stated: keys of `[input]` with their values.
 
     Raises:
       ConfigError: one line a mistake, each with key, what was expected and received.
     """
-    document = _merge_all(overrides)
+    document: dict[str, Any] = {"input": copy.deepcopy(dict(stated or {}))}
+    _merge(document, _merge_all(overrides))
     _merge(document, {"input": {"train": pattern}})
     _resolve_paths(document, pathlib.Path.cwd())
     return _validate("--set", document, Reading)

@@ -22,6 +22,7 @@ from ragline.components.evaluate.metrics import slices
 from ragline.components.evaluate.metrics.formulas import HEAD_METRICS
 from ragline.components.evaluate.verdict.baseline_model import BaselineModel
 from ragline.components.ingest.component import Ingest
+from ragline.components.ingest.options import input_facts
 from ragline.components.push.component import Push
 from ragline.components.transform import vocabulary
 from ragline.components.validate.component import Gate
@@ -95,7 +96,6 @@ def create_pipeline(config: Config, paths: WorkdirPaths, facts: RunFacts) -> Pip
         verdict=verdict.outputs["verdict_report"],
         examples=examples,
         account=ingest.outputs["account"],
-        schema=schema,
         serving=str(paths.serving),
         keep=config.push.keep,
         state=facts.serving_state,
@@ -197,7 +197,8 @@ def _train(
     train = Trainer(
         run_fn="ragline.components.train.run_fn.run_fn",
         hyperparameters=searches[0].outputs["best_hyperparameters"] if searches else None,
-        custom_config=options | {"checkpoints": str(paths.checkpoints)},
+        custom_config=options
+        | {"checkpoints": str(paths.checkpoints), "input": input_facts(config.input)},
         **inputs,
     ).with_id("train")
     return [*searches, train]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ragline.components.contract.errors import BadDataError, UsageError
-    from ragline.components.serving.encoder import Encoder, NoEncoderError
+    from ragline.components.serving.encoder import Encoder
+    from ragline.components.serving.facts import NoEncoderError
     from ragline.components.serving.versions import DamagedModelError
 
 __all__ = ["BadDataError", "DamagedModelError", "Encoder", "NoEncoderError", "UsageError", "encode"]
@@ -21,7 +22,7 @@ _HOMES = {
     "BadDataError": "ragline.components.contract.errors",
     "DamagedModelError": "ragline.components.serving.versions",
     "Encoder": "ragline.components.serving.encoder",
-    "NoEncoderError": "ragline.components.serving.encoder",
+    "NoEncoderError": "ragline.components.serving.facts",
     "UsageError": "ragline.components.contract.errors",
 }
 

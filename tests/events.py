@@ -182,6 +182,7 @@ def train(
                 "heads": [],
                 "checkpoints": str(folder / "checkpoints"),
                 "source": "",
+                "input": {"options": {}, "fields": []},
             },
             schema_path=str(folder / "schema.pbtxt"),
             train_files=[str(folder / "train.gz")],

@@ -1,14 +1,16 @@
 """Categorical steps from records to a checked encoder: Transform, run_fn, export, the contract."""
 
+import dataclasses
+import shutil
+
 import events
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from ragline.components.contract.columns import Columns
-from ragline.components.contract.signatures import ENCODER_FILE
-from ragline.components.files.storage import write_json
 from ragline.components.push.contract import clean_process, probes
+from ragline.components.serving import facts
 from ragline.components.train.options import TrainOptions
 
 COLUMNS = Columns.from_schema(events.schema())
@@ -183,14 +185,10 @@ def test_the_padding_contract_holds(trained, tmp_path):
     every = ["encode", "encode_flat", "evaluate", "score", "serving_default"]
     assert found["signatures_checked"] == every
     assert found["categories"] == list(events.WORDS)
-    stated = trained.model / ENCODER_FILE
-    assert clean_process.check(trained.model, None)["violations"] == []
-    categories = [{"name": one.name, "kind": one.kind} for one in COLUMNS.categories]
-    feature = {"name": "amount", "mean": 6.0, "std": 1.0}
-    write_json(stated, {"features": [feature], "categories": categories})
     found = clean_process.check(trained.model, None)
     assert (found["violations"], found["signatures_checked"]) == ([], every)
-    write_json(stated, {"features": [feature]})
+    model = shutil.copytree(trained.model, tmp_path / "model")
+    facts.write(model, dataclasses.replace(facts.read(model), categories=()))
     message = r"the categories of signature 'encode', \['activity', 'code'\], received none"
     with pytest.raises(clean_process.NoEncoderError, match=message):
-        clean_process.check(trained.model, None)
+        clean_process.check(model, None)

@@ -1,11 +1,12 @@
 """State what the stages agree on: names of columns and artifacts, masks, errors.
 
-columns.py     feature keys, the columns of a data set, the shape letters
-masking.py     masks of lengths, and the definition of a masked mean
-signatures.py  names in the exported SavedModel
-artifacts.py   artifact types of our own, and where their files stand
-errors.py      errors that are shown as sentences
-exits.py       exit codes of `ragline`
-keep.py        the table `[keep]`: how much of earlier runs is kept
-redaction.py   masking of secrets in options and URIs
+columns.py             feature keys, the columns of a data set, the shape letters
+feature_statistics.py  mean and deviation of each feature, from Transform to the export
+masking.py             masks of lengths, and the definition of a masked mean
+signatures.py          names in the exported SavedModel
+artifacts.py           artifact types of our own, and where their files stand
+errors.py              errors that are shown as sentences
+exits.py               exit codes of `ragline`
+keep.py                the table `[keep]`: how much of earlier runs is kept
+redaction.py           masking of secrets in options and URIs
 """

@@ -1,8 +1,7 @@
 """Write a pushed encoder for other runtimes, from its weights.
 
 network.py           what an encoder computes, as plain arrays
-read_network.py      a SavedModel of ours -> Network
-standard.py          the mean and scale of each feature, out of Transform's graph
+read_network.py      a SavedModel of ours and its facts -> Network
 onnx_graph.py        Network -> ONNX
 nodes.py             ONNX nodes, one call each
 onnx_linear_path.py  the linear path as ONNX nodes

@@ -51,7 +51,7 @@ class Cell:
 
     @property
     def units(self) -> int:
-        """The size of the state."""
+        """Return the size of the state."""
         return len(self.recurrent)
 
 
@@ -103,7 +103,7 @@ class Network:
     """An encoder.
 
     Attributes:
-      features: the names of the F features, in order; empty if the model does not state them.
+      features: the names of the F features, in order.
       mean: float64 [F].
       scale: float64 [F].
       varies: bool [F]; False for a feature that is always 0 once standardised.

@@ -22,7 +22,7 @@ class Nodes:
     def call(
         self, op: str, *inputs: Any, outputs: int = 1, domain: str = "", **attributes: Any
     ) -> Any:
-        """Appends a node.
+        """Append a node.
 
         Args:
           op: the operation of ONNX.
@@ -43,7 +43,7 @@ class Nodes:
         return names[0] if outputs == 1 else names
 
     def constant(self, value: Any) -> str:
-        """Returns the name of a constant; a Python int becomes int64, a float float32."""
+        """Return the name of a constant; a Python int becomes int64, a float float32."""
         array = np.asarray(value)
         if not isinstance(value, np.ndarray | np.generic) and array.dtype == np.float64:
             array = array.astype(np.float32)
@@ -54,23 +54,23 @@ class Nodes:
         return self.constants[key].name
 
     def affine(self, tensor: str, dense: Dense) -> Any:
-        """A dense map, float32 [B, outputs], summed in float64: see train/model/dense.py."""
+        """Append a dense map, float32 [B, outputs], summed in float64: see train/model/dense.py."""
         rows, kernel = self.cast(tensor, "DOUBLE"), dense.kernel.astype(np.float64)
         product = self.call("MatMul", rows, kernel)
         return self.cast(self.call("Add", product, dense.bias.astype(np.float64)), "FLOAT")
 
     def cast(self, tensor: str, kind: str) -> Any:
-        """Casts a tensor to `FLOAT`, `DOUBLE`, `INT32` or `INT64`."""
+        """Cast a tensor to `FLOAT`, `DOUBLE`, `INT32` or `INT64`."""
         return self.call("Cast", tensor, to=getattr(TensorProto, kind))
 
     def shape(self, tensor: str, axis: int) -> Any:
-        """Returns the size of one axis, int64 scalar."""
+        """Return the size of one axis, int64 scalar."""
         return self.call("Gather", self.call("Shape", tensor), np.int64(axis), axis=0)
 
     def range(self, stop: str) -> Any:
-        """Returns 0 to stop, exclusive, int64 [stop]."""
+        """Return 0 to stop, exclusive, int64 [stop]."""
         return self.call("Range", np.int64(0), stop, np.int64(1))
 
     def unsqueeze(self, tensor: Any, *axes: int) -> Any:
-        """Inserts axes of size 1."""
+        """Insert axes of size 1."""
         return self.call("Unsqueeze", tensor, np.array(axes, np.int64))

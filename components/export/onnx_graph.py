@@ -84,7 +84,7 @@ def _graph(network: Network, nodes: Nodes) -> onnx.GraphProto:
         inputs,
         [helper.make_tensor_value_info(EMBEDDING, TensorProto.FLOAT, ["B", size])],
         list(nodes.constants.values()),
-        doc_string=f"features: {', '.join(network.features)}" if network.features else "",
+        doc_string=f"features: {', '.join(network.features)}",
     )
 
 

@@ -13,7 +13,7 @@ from ragline.components.export.nodes import Nodes
 def add_to(
     nodes: Nodes, linear: LinearPath, values: str, observed: str, length: str, mask: str
 ) -> str:
-    """Adds the linear part of the embedding.
+    """Add the linear part of the embedding.
 
     Args:
       nodes: the nodes that it is added to.
@@ -48,7 +48,7 @@ def add_to(
 
 
 def _fill(nodes: Nodes, values: str, observed: str) -> str:
-    """Interpolates what is missing between the observed values around it, by feature.
+    """Interpolate what is missing between the observed values around it, by feature.
 
     The places of the observed values stand first in `order`, so that the n-th of them stands at n
     without a search, as in `grid_resample.fill`.

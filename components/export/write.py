@@ -13,7 +13,7 @@ from ragline.components.export import onnx_graph, read_network
 from ragline.components.export.network import Network
 from ragline.components.export.read_network import CannotExportError
 from ragline.components.files.storage import write_bytes
-from ragline.components.serving import versions
+from ragline.components.serving import facts, versions
 
 TOLERANCE = 1e-5
 _LENGTHS = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89)
@@ -21,7 +21,7 @@ _GARBAGE = (np.nan, 1e30, -np.inf)
 
 
 def onnx(model: pathlib.Path, output: pathlib.Path) -> float:
-    """Writes a SavedModel of ours as ONNX.
+    """Write a SavedModel of ours as ONNX.
 
     Args:
       model: the folder of the SavedModel.
@@ -32,26 +32,28 @@ def onnx(model: pathlib.Path, output: pathlib.Path) -> float:
 
     Raises:
       CannotExportError: the model cannot be exported.
+      NoEncoderError: the model does not state its facts.
       DamagedModelError: a file of it is not what was pushed.
       OSError: the file cannot be written.
     """
     versions.check(model)
+    stated = facts.read(model)
     try:
         loaded = tf.saved_model.load(str(model))
     except Exception as error:  # A foreign file fails in any way it likes.
         raise CannotExportError(
             f"{model}: expected a SavedModel: {str(error).splitlines()[0]}"
         ) from error
-    network = read_network.read(model, loaded)
+    network = read_network.read(model, loaded, stated)
     content = onnx_graph.build(network).SerializeToString(deterministic=True)
-    figure = difference(loaded, content, inputs_of(network))
-    if not figure <= TOLERANCE:
+    largest = difference(loaded, content, inputs_of(network))
+    if not largest <= TOLERANCE:
         raise CannotExportError(
             f"{model}: as ONNX it gives other embeddings: expected a difference of at most "
-            f"{TOLERANCE}, received {figure:.3g}; its training options are none that ONNX serves"
+            f"{TOLERANCE}, received {largest:.3g}; its training options are none that ONNX serves"
         )
     write_bytes(output, content)
-    return figure
+    return largest
 
 
 def inputs_of(network: Network) -> dict[str, np.ndarray]:

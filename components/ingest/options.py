@@ -1,7 +1,8 @@
 """Define the options of ingest: the tables `[input]`, `[input.steps]` and `[quarantine]`."""
 
+import dataclasses
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from ragline.components.ingest.source import patterns
 from ragline.components.ingest.steps import time_formats, times
@@ -15,6 +16,10 @@ TABLES = ("csv", "jsonl", "parquet")
 FILE = "{FILE}"
 # Stands for the entity where each sequence is one of its own.
 SEQUENCE = "{SEQUENCE}"
+# The options that say which files are read and how they are split; all others say how.
+_WHICH_FILES = (
+    "train", "eval", "spans", "max_gap", "span", "eval_share", "eval_from", "allow_outside",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +258,19 @@ class InputOptions:
             if self.eval is not None:
                 mistakes.append("eval_from: expected it without eval, which gives the split")
         return mistakes
+
+
+def input_facts(options: InputOptions) -> dict[str, Any]:
+    """Return what an encoder states of its input: how files of its kind are read.
+
+    Returns:
+      `options`, the keys of `[input]` that decide how a file is read, with their values; and
+      `fields`, the names of the fields in the pattern.
+    """
+    stated = dataclasses.asdict(options)
+    for name in _WHICH_FILES:
+        del stated[name]
+    return {"options": stated, "fields": list(options.fields)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

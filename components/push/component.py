@@ -1,4 +1,4 @@
-"""The TFX component of the push."""
+"""Define the TFX component of the push."""
 
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from ragline.components.push import executor
 
 
 class PushSpec(ComponentSpec):
-    """What the component reads, makes and is told."""
+    """The inputs, outputs and parameters of the component."""
 
     INPUTS: ClassVar = {
         "model": ChannelParameter(type=standard_artifacts.Model),
@@ -20,7 +20,6 @@ class PushSpec(ComponentSpec):
         "verdict": ChannelParameter(type=VerdictReport),
         "examples": ChannelParameter(type=standard_artifacts.Examples),
         "account": ChannelParameter(type=IngestAccount),
-        "schema": ChannelParameter(type=standard_artifacts.Schema),
     }
     OUTPUTS: ClassVar = {"report": ChannelParameter(type=PushReport)}
     PARAMETERS: ClassVar = {
@@ -45,25 +44,23 @@ class Push(base_component.BaseComponent):
         verdict: BaseChannel,
         examples: BaseChannel,
         account: BaseChannel,
-        schema: BaseChannel,
         serving: str,
         keep: int,
         state: str,
         source: str,
     ) -> None:
-        """Wires the component.
+        """Wire the component.
 
         Args:
           model: the candidate.
-          blessing: whether it is blessed.
-          verdict: why.
-          examples: raw records; it is checked on those of the eval split.
-          account: of ingest, for what stands beside the encoder.
-          schema: of the raw records.
+          blessing: the artifact that says whether it is blessed.
+          verdict: the verdict report, which says why.
+          examples: the raw records; it is checked on those of the eval split.
+          account: the ingest report, for the facts beside the encoder.
           serving: the folder that is served, from the work directory.
-          keep: how many versions stay there.
-          state: digest of the folder and its ledger, so that the cache sees when either changed.
-          source: digest of our source, for the cache as well.
+          keep: the number of versions that stay there.
+          state: the digest of folder and ledger, so that the cache sees when either changed.
+          source: the digest of our source, for the cache as well.
         """
         super().__init__(
             PushSpec(
@@ -72,7 +69,6 @@ class Push(base_component.BaseComponent):
                 verdict=verdict,
                 examples=examples,
                 account=account,
-                schema=schema,
                 serving=serving,
                 keep=keep,
                 state=state,

@@ -1,4 +1,4 @@
-"""What the push component runs: a thin adapter between TFX and the road to a new version."""
+"""Run the push for TFX: a thin adapter between its dictionaries and `release_version.push`."""
 
 import importlib.metadata
 import pathlib
@@ -10,16 +10,14 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from ragline import schemas
 from ragline.components.contract.artifacts import ACCOUNT_FILE, PUSH_FILE, VERDICT_FILE
 from ragline.components.contract.columns import Columns
-from ragline.components.contract.signatures import ENCODER_FILE
 from ragline.components.files import places
 from ragline.components.files.storage import digest_of, read_json, write_json
-from ragline.components.push.contract import check, probes
-from ragline.components.push.contract.semantic_digest import fingerprint
+from ragline.components.push.contract import probes
 from ragline.components.push.contract.sequences import Probe
-from ragline.components.push.release import publish, release_version
+from ragline.components.push.release import release_version
+from ragline.components.serving import facts
 
 _PACKAGES = ("ragline", "tensorflow", "keras", "tensorflow-transform")
 
@@ -37,32 +35,24 @@ class Executor(base_executor.BaseExecutor):
         [report] = output_dict["report"]
         inputs = {name: artifact for name, [artifact] in input_dict.items()}
         serving = pathlib.Path(places.in_workdir_of(report.uri, exec_properties["serving"]))
-        done = release_version.Delivered()
+        result = release_version.PushResult()
         if inputs["blessing"].get_int_custom_property("blessed"):
-            [schema_file] = pathlib.Path(inputs["schema"].uri).iterdir()
-            columns = Columns.from_schema(schemas.load(schema_file))
             model = pathlib.Path(path_utils.serving_model_path(inputs["model"].uri))
+            stated = facts.read(model)
+            columns = stated.columns
             verdict = read_json(pathlib.Path(inputs["verdict"].uri) / VERDICT_FILE)
             sequences = _sequences(
                 artifact_utils.get_split_uri([inputs["examples"]], "eval"), columns
             )
             account = read_json(pathlib.Path(inputs["account"].uri) / ACCOUNT_FILE)
-
-            def complete(staged: pathlib.Path, checked: check.Checked) -> None:
-                facts = encoder_facts(
-                    pipeline=self._context.pipeline_info.id,
-                    columns=columns,
-                    moments=probes.moments(sequences),
-                    vocabularies=[probes.vocabulary(staged, one) for one in columns.categories],
-                    embedding_size=checked.embedding_size,
-                    verdict=verdict,
-                    account=account,
-                    span=inputs["examples"].span,
-                )
-                publish.put(staged, ENCODER_FILE, facts)
-
-            origin = release_version.Origin(
-                fingerprint=fingerprint(model),
+            added = facts_of_push(
+                pipeline=self._context.pipeline_info.id,
+                verdict=verdict,
+                account=account,
+                span=inputs["examples"].span,
+            )
+            source = release_version.ModelSource(
+                fingerprint=stated.fingerprint,
                 run_id=self._context.pipeline_run_id,
                 reasons=tuple(verdict["reasons"]),
                 source=str(model),
@@ -71,61 +61,29 @@ class Executor(base_executor.BaseExecutor):
                 file = pathlib.Path(folder, "probes.npz")
                 chosen = probes.choose(sequences)
                 probes.save(file, chosen, columns.names, columns.categories)
-                done = release_version.push(model, serving, origin, probes=file, complete=complete)
+                result = release_version.push(model, serving, source, probes=file, facts=added)
         tidied = release_version.tidy(serving, exec_properties["keep"])
-        stated = _report(done, tidied, exec_properties["serving"])
-        write_json(pathlib.Path(report.uri) / PUSH_FILE, stated)
+        written = _report(result, tidied, exec_properties["serving"])
+        write_json(pathlib.Path(report.uri) / PUSH_FILE, written)
 
 
-def _report(done: release_version.Delivered, tidied: list[str], serving: str) -> dict[str, Any]:
-    number = done.version and done.version.number
+def _report(result: release_version.PushResult, tidied: list[str], serving: str) -> dict[str, Any]:
+    number = result.version and result.version.number
     return {
         # As the stage was given the folder: what is relative holds when the work directory moves.
         "pushed": number and {"version": number, "path": f"{serving}/{number}"},
-        "refusals": list(done.refusals),
-        "notes": [*done.notes, *tidied],
+        "refusals": list(result.refusals),
+        "notes": [*result.notes, *tidied],
     }
 
 
-def encoder_facts(
-    *,
-    pipeline: str,
-    columns: Columns,
-    moments: list[dict[str, float | None]],
-    vocabularies: list[list[bytes]],
-    embedding_size: int | None,
-    verdict: dict[str, Any],
-    account: dict[str, Any],
-    span: int,
+def facts_of_push(
+    *, pipeline: str, verdict: dict[str, Any], account: dict[str, Any], span: int
 ) -> dict[str, Any]:
-    """What stands beside an encoder for those who call it: `assets.extra/encoder.json`.
-
-    Each feature's `mean` and `std` are those of the sequences that the encoder was checked on, so
-    that whoever finds it can make others like them (`ragline check`) without anybody's data. The
-    words of each category stand in the SavedModel's assets.
-    """
+    """Return what a push adds to the facts that the model states: `assets.extra/encoder.json`."""
     shards = [shard["sha256"] for shard in account["splits"]["train"]["shards"]]
     return {
         "pipeline": pipeline,
-        "features": [
-            {
-                "name": feature.name,
-                "unit": feature.unit,
-                "allow_missing": feature.allow_missing,
-                **stated,
-            }
-            for feature, stated in zip(columns.features, moments, strict=True)
-        ],
-        "categories": [
-            {
-                "name": category.name,
-                "input": category.key,
-                "kind": category.kind,
-                "vocabulary_size": len(words),
-            }
-            for category, words in zip(columns.categories, vocabularies, strict=True)
-        ],
-        "embedding_size": embedding_size,
         "training_data": {"span": span, "fingerprint": digest_of(shards)},
         "metrics": verdict["metrics"]["overall"],
         "versions": {package: importlib.metadata.version(package) for package in _PACKAGES},

@@ -1,4 +1,4 @@
-"""What may be configured of the push: the `[push]` table of a configuration."""
+"""Define the options of the push: the table `[push]` of a configuration."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,8 +9,8 @@ class PushOptions:
     """The `[push]` table.
 
     Attributes:
-      keep: how many versions stay in `serving/`, the newest among them; older ones are removed once
-        a newer one is visible. 5 leave four to roll back to.
+      keep: the number of versions that stay in `serving/`, the newest among them; older ones are
+        removed once a newer one is visible. 5 leave four to roll back to.
     """
 
     keep: int = 5

@@ -10,25 +10,15 @@ from typing import Any, Self
 
 import numpy as np
 
-from ragline.components.contract.columns import LENGTH, VALUES, Category, Columns, Feature
-from ragline.components.contract.errors import UsageError
-from ragline.components.contract.signatures import (
-    EMBEDDING,
-    ENCODER_FILE,
-    RECONSTRUCTION_ERROR,
-    SCORE,
-)
+from ragline.components.contract.columns import LENGTH, VALUES, Columns
+from ragline.components.contract.signatures import EMBEDDING, RECONSTRUCTION_ERROR, SCORE
 from ragline.components.files import places
 from ragline.components.files.places import Place
-from ragline.components.files.storage import read_json
-from ragline.components.serving import versions
+from ragline.components.serving import facts, versions
 from ragline.components.serving.batches import Sequences, batches
+from ragline.components.serving.facts import InputFacts, NoEncoderError
 
 _MODEL_FILE = "saved_model.pb"
-
-
-class NoEncoderError(UsageError):
-    """Says that there is no encoder where one is expected, and what there is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +30,14 @@ class Facts:
       version: the folder's name; the number of a pushed encoder.
       columns: the features and categories, without context.
       embedding_size: E.
+      input: the way in which the raw files of its training were read.
     """
 
     path: str
     version: str
     columns: Columns
     embedding_size: int
+    input: InputFacts
 
     @classmethod
     def read(cls, path: Place) -> Self:
@@ -55,36 +47,17 @@ class Facts:
           path: the folder of an encoder, or of numbered encoders, of which the newest is taken.
 
         Raises:
-          NoEncoderError: there is none, or it was not pushed.
+          NoEncoderError: there is none, or it does not state them.
         """
         path = _newest(os.path.realpath(path) if places.is_local(path) else os.fspath(path))
-        file = f"{path}/{ENCODER_FILE}"
-        try:
-            facts = read_json(file)
-            features = tuple(
-                Feature(
-                    name=feature["name"],
-                    unit=feature["unit"],
-                    # An encoder that does not state it takes missing values like any other.
-                    allow_missing=feature.get("allow_missing", True),
-                )
-                for feature in facts["features"]
-            )
-            categories = tuple(
-                Category(name=category["name"], kind=category["kind"])
-                for category in facts["categories"]
-            )
-            size = int(facts["embedding_size"])
-        except OSError as error:
-            raise NoEncoderError(
-                f"{file}: expected the facts that a push writes beside an encoder: {error.strerror}"
-            ) from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise NoEncoderError(
-                f"{file}: expected features, categories and embedding_size: {error!r}"
-            ) from error
-        columns = Columns(features=features, context={}, categories=categories)
-        return cls(path=path, version=os.path.basename(path), columns=columns, embedding_size=size)
+        stated = facts.read(path)
+        return cls(
+            path=path,
+            version=os.path.basename(path),
+            columns=stated.columns,
+            embedding_size=stated.embedding_size,
+            input=stated.input,
+        )
 
 
 def _newest(path: str) -> str:
@@ -114,14 +87,14 @@ class Encoder:
     """
 
     def __init__(self, path: Place) -> None:
-        """Loads the encoder, which takes seconds.
+        """Load the encoder, which takes seconds.
 
         Args:
           path: the folder of an encoder, or of numbered encoders, of which the newest is taken;
             or its URI in a store.
 
         Raises:
-          NoEncoderError: there is none, or it was not pushed.
+          NoEncoderError: there is none, or it does not state its facts.
           DamagedModelError: a file of it is not what was pushed.
         """
         import tensorflow as tf
@@ -138,7 +111,7 @@ class Encoder:
         self._score = self._loaded.signatures[SCORE]
 
     def encode(self, sequences: Collection[Any]) -> np.ndarray:
-        """Returns the embeddings, float32 [N, E], of N sequences [T, F], raw values, NaN = missing.
+        """Return the embeddings, float32 [N, E], of N sequences [T, F], raw values, NaN = missing.
 
         Raises:
           ValueError: see `score`.
@@ -146,7 +119,7 @@ class Encoder:
         return self.score(sequences)[0]
 
     def score(self, sequences: Collection[Any]) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the embedding and the reconstruction error of each sequence.
+        """Return the embedding and the reconstruction error of each sequence.
 
         Args:
           sequences: N arrays [T, F] of raw values, the features in the order of `facts`; T >= 1.
@@ -175,7 +148,7 @@ class Encoder:
         return self.score_flat(Sequences(values=flat, length=length, tokens={}))
 
     def score_flat(self, sequences: Sequences) -> tuple[np.ndarray, np.ndarray]:
-        """Returns what `score` does, for sequences in flat columns, categories among them.
+        """Return what `score` does, for sequences in flat columns, categories among them.
 
         Several threads may call it at once.
         """

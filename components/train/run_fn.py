@@ -21,9 +21,15 @@ from ragline.components.contract.columns import SPLITS
 from ragline.components.contract.masking import masked_mean_of
 from ragline.components.contract.signatures import ABSOLUTE, MODEL, N_VALUES, SQUARED, error_sum
 from ragline.components.files.storage import standard, write_json, write_text
+from ragline.components.serving import facts
 from ragline.components.train.data import batching, input_pipeline
 from ragline.components.train.data.records import Task, training_job
-from ragline.components.train.export import export_model, golden_inputs, reconstruction_samples
+from ragline.components.train.export import (
+    export_model,
+    golden_inputs,
+    model_facts,
+    reconstruction_samples,
+)
 from ragline.components.train.loop import fit_loop, multiworker, training
 from ragline.components.train.loop.cluster import read_cluster
 from ragline.components.train.loop.trainer import Trainer, strategy_of
@@ -41,7 +47,8 @@ def run_fn(fn_args: Any) -> None:
 
     Args:
       fn_args: TFX's, as `records.training_job` takes them; `custom_config` also holds
-        `checkpoints`, a folder that outlives the execution.
+        `checkpoints`, a folder that outlives the execution, and `input`, the way in which raw files
+        were read (`InputFacts` as a dictionary).
     """
     job = training_job(fn_args) | {"model_run": fn_args.model_run_dir}
     task = Task.from_job(job)
@@ -64,10 +71,20 @@ def run_fn(fn_args: Any) -> None:
         directory: trainer.model.get_weights(),
     }
     export_model.export(portable, weights=weights, **model_inputs)
+    stated = model_facts.state(
+        portable,
+        options=options,
+        transform_output=task.transform_output,
+        columns=task.columns,
+        heads=task.heads,
+        input_facts=job["config"]["input"],
+    )
+    facts.write(directory, stated)
     golden_inputs.write(
         portable,
         transform_output=task.transform_output,
         columns=task.columns,
+        features=stated.features,
         directory=directory,
     )
     summary = _summary(options, history, replicas, train.plan(options)) | {

@@ -19,6 +19,8 @@ from collections.abc import Sequence as Collection
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from ragline.components.contract import feature_statistics
+
 
 def stack_features(columns: Collection[tf.RaggedTensor]) -> tf.Tensor:
     """Stack the flat values of F ragged columns [B, None] into a matrix, float64 [sum T, F]."""
@@ -43,12 +45,16 @@ def standardise(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     variance = tft.var(measured, reduce_instance_dims=False)
     low = tft.min(tf.where(observed, values, infinity), reduce_instance_dims=False)
     high = tft.max(tf.where(observed, values, -infinity), reduce_instance_dims=False)
-    varies = high > low
-    scale = tf.sqrt(tf.where(varies, variance, tf.ones_like(variance)))
+    # Named, so that the trainer finds them in the graph that TFT saves, which has no other nodes
+    # than those that the outputs depend on.
+    mean = tf.identity(mean, feature_statistics.MEAN)
+    seen = tf.identity(high >= low, feature_statistics.SEEN)
+    varies = tf.logical_and(seen, high > low, feature_statistics.VARIES)
+    scale = tf.sqrt(tf.where(varies, variance, tf.ones_like(variance)), feature_statistics.SCALE)
     usable = tf.logical_and(observed, varies)
     z = (tf.where(usable, values, mean) - mean) / scale
     # Of a feature that train never saw, 0 is no value: it has no part in a loss or a metric.
-    observed = tf.logical_and(observed, high >= low)
+    observed = tf.logical_and(observed, seen)
     return tf.cast(tf.where(usable, z, tf.zeros_like(z)), tf.float32), observed
 
 

@@ -29,6 +29,7 @@ from ragline.components.runtime import progress
 from ragline.components.runtime.beam_options import BeamOptions
 from ragline.components.serving import versions
 from ragline.components.serving.encoder import Facts
+from ragline.components.serving.facts import InputFacts
 from ragline.pipeline import config as configuration
 from ragline.pipeline.bulk import encode_output
 from ragline.pipeline.bulk.encode_output import (
@@ -74,7 +75,8 @@ def read_request(
       source: a configuration, whose newest sound encoder is taken, or the folder of an encoder,
         which may be a URI.
       pattern: the pattern of the raw files.
-      overrides: `key=value` each; with an encoder, keys of `input`, `quarantine` and `beam` alone.
+      overrides: `key=value` each; with an encoder, keys of `input`, `quarantine` and `beam` alone,
+        in place of the options of `input` that the encoder states.
       folder: a work directory in place of the configuration's `workdir`.
 
     Raises:
@@ -90,7 +92,8 @@ def read_request(
             raise ConfigError(f"encoder: expected a URI without * ? [ ], received {source}")
         facts = Facts.read(source)
         versions.check(facts.path)  # The ledger checks a configuration's encoder.
-        reading = configuration.load_reading(pattern, overrides)
+        stated = _stated_options(facts.input, pattern)
+        reading = configuration.load_reading(pattern, overrides, stated)
         columns = facts.columns
     else:
         config = configuration.load(source, overrides, folder)
@@ -130,11 +133,23 @@ def _check_same(columns: Columns, facts: Facts) -> None:
         )
 
 
+def _stated_options(stated: InputFacts, pattern: str) -> dict[str, Any]:
+    """Return the options that an encoder states, for other files than those of its training."""
+    entity = _entity_of(stated.options.get("entity"), stated.fields, pattern)
+    return {**stated.options, "entity": entity}
+
+
+def _entity_of(entity: str | None, known: Collection[str], pattern: str) -> str | None:
+    """Return the entity's column; of a field that the new pattern lacks, each sequence is one.
+
+    An entity splits, and here nothing is split.
+    """
+    return SEQUENCE if entity in known and entity not in fields(pattern) else entity
+
+
 def _other_files(options: InputOptions, pattern: str) -> InputOptions:
     """Return a configuration's options for other files, which are not split."""
     spans = options.spans if "{SPAN" in pattern or "{YYYY}" in pattern else 1
-    # The entity only decides the split, and these files are not split.
-    unnamed = options.entity in options.fields and options.entity not in fields(pattern)
     try:
         return dataclasses.replace(
             options,
@@ -142,7 +157,7 @@ def _other_files(options: InputOptions, pattern: str) -> InputOptions:
             eval=None,
             eval_from=None,
             spans=spans,
-            entity=SEQUENCE if unnamed else options.entity,
+            entity=_entity_of(options.entity, options.fields, pattern),
         )
     except ValueError as error:
         raise ConfigError(f"--input: {error}") from error

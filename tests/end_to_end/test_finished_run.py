@@ -269,6 +269,8 @@ def test_what_stands_beside_the_encoder(gestures_run):
     assert facts["metrics"]["masked_mse"]["value"] == looks.metric(gestures_run, "masked_mse")
     assert facts["versions"]["tensorflow"] == tf.__version__
     assert len(facts["training_data"]["fingerprint"]) == 64
+    assert facts["pipeline"] == "gestures"
+    assert facts["input"]["options"]["steps"]["max_length"] == 4096
 
 
 def test_what_was_pushed_encodes_files_and_is_exported(gestures_run, tmp_path):
@@ -319,10 +321,10 @@ def test_nothing_but_our_progress_reaches_the_terminal(gestures_run):
 
 
 def test_ragline_check_passes_on_the_pushed_encoder(gestures_run, splits):
-    """On probes made from what encoder.json states: the moments of the eval split, and no data."""
+    """On probes made from what encoder.json states: the train split's statistics, and no data."""
     pushed = gestures_run.serving[0]
     facts = json.loads((pushed / "assets.extra" / "encoder.json").read_text())
-    rows = np.concatenate(splits["eval"]).astype(np.float64)
+    rows = np.concatenate(splits["train"]).astype(np.float64)
     for name, expected in ("mean", np.nanmean(rows, axis=0)), ("std", np.nanstd(rows, axis=0)):
         stated = [feature[name] for feature in facts["features"]]
         assert stated == pytest.approx(list(expected), rel=1e-9, abs=1e-12)
@@ -333,6 +335,6 @@ def test_ragline_check_passes_on_the_pushed_encoder(gestures_run, splits):
     assert checked["signatures_checked"] == SIGNATURES
     assert checked["clauses_checked"] == [
         "finite", "content", "extra", "alone", "zero_step", "missing_step", "signature", "empty",
-        "session", "golden",
+        "session", "golden", "weights",
     ]  # fmt: skip
     assert checked["probes"].endswith("noise with the means and stds of encoder.json")

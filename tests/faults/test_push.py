@@ -35,10 +35,10 @@ model, serving = map(pathlib.Path, sys.argv[1:])
 publish.copy = functools.partial(shutil.copytree, copy_function=slowly)
 for number in itertools.count():
     staged = transaction.stage(model, serving)
-    origin = release_version.Origin(
+    source = release_version.ModelSource(
         fingerprint=f"{os.getpid()}-{number}", run_id="r", reasons=(), source=str(model)
     )
-    release_version.release(staged, origin)
+    release_version.release(staged, source)
     release_version.tidy(serving, keep=3)
     print(number, flush=True)
 """

@@ -277,8 +277,8 @@ def _push(workdir: pathlib.Path) -> pathlib.Path:
     """A version as a push makes it visible."""
     staged = workdir / "serving" / ".staged-1"
     _write(staged / "saved_model.pb")
-    origin = release_version.Origin(fingerprint="f", run_id="r", reasons=(), source="m")
-    return release_version.release(staged, origin).path
+    source = release_version.ModelSource(fingerprint="f", run_id="r", reasons=(), source="m")
+    return release_version.release(staged, source).path
 
 
 @pytest.mark.parametrize(

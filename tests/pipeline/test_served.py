@@ -20,8 +20,10 @@ def work(tmp_path) -> pathlib.Path:
     model.mkdir()
     for name in "abcde":
         (model / "saved_model.pb").write_text(name)
-        origin = release_version.Origin(fingerprint=name * 64, run_id=name, reasons=(), source="s")
-        release_version.release(transaction.stage(model, serving), origin)
+        source = release_version.ModelSource(
+            fingerprint=name * 64, run_id=name, reasons=(), source="s"
+        )
+        release_version.release(transaction.stage(model, serving), source)
         release_version.tidy(serving, keep=4)
     (serving / "2" / "saved_model.pb").write_text("x")
     entries = ledger.read(serving)

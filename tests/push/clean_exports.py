@@ -6,7 +6,8 @@
 import dataclasses
 import pathlib
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
 
 import apache_beam as beam
 import events
@@ -22,7 +23,8 @@ from ragline.components.contract.columns import Columns
 from ragline.components.ingest.output import examples
 from ragline.components.ingest.records.chunk import Chunk
 from ragline.components.push.contract import graph
-from ragline.components.train.export import export_model, golden_inputs
+from ragline.components.serving import facts
+from ragline.components.train.export import export_model, golden_inputs, model_facts
 from ragline.components.train.model import architecture
 from ragline.components.train.objective import categories
 from ragline.components.train.options import HeadOptions, TrainOptions
@@ -129,17 +131,19 @@ def write(
     folder: pathlib.Path,
     seed: int = 0,
     heads: Collection[HeadOptions] = (),
+    input_facts: Mapping[str, Any] | None = None,
     **options,
 ) -> pathlib.Path:
-    """Exports an untrained model of a schema, with its golden inputs."""
+    """Exports an untrained model of a schema, with its facts and golden inputs."""
     schema = schema_of(name)
     columns = Columns.from_schema(schema)
     heads = heads or ((HEAD,) if options and "label" in columns.context else ())
     vocabularies = categories.vocabularies_of(transform, columns)
     keras.utils.set_random_seed(seed)
+    train_options = TrainOptions(**{"units": 4, "embedding_size": 3} | options)
     built = architecture.build(
         features=len(columns.names),
-        options=TrainOptions(**{"units": 4, "embedding_size": 3} | options),
+        options=train_options,
         heads=heads,
         vocabularies=vocabularies,
         steps=40,
@@ -150,7 +154,15 @@ def write(
     export_model.export(
         built, schema=schema, heads=heads, vocabularies=vocabularies, weights=weights, **exported
     )
-    golden_inputs.write(built, directory=folder, **exported)
+    stated = model_facts.state(
+        built,
+        options=train_options,
+        heads=heads,
+        input_facts=input_facts or {"options": {}, "fields": []},
+        **exported,
+    )
+    facts.write(folder, stated)
+    golden_inputs.write(built, features=stated.features, directory=folder, **exported)
     return folder
 
 

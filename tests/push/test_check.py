@@ -10,7 +10,7 @@ import pathlib
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import keras
@@ -19,7 +19,14 @@ import pytest
 import tensorflow as tf
 from commands import ROOT, profiled, ragline
 
-from ragline.components.push.contract import check, clean_process, padding_contract
+from ragline.components.contract.signatures import ENCODER_FILE
+from ragline.components.push.contract import (
+    check,
+    clean_process,
+    padding_contract,
+    stored_weights,
+)
+from ragline.components.serving import facts
 from ragline.components.train.model.architecture import MaskedAutoencoder, TextbookAutoencoder
 from ragline.components.train.options import TrainOptions
 
@@ -50,10 +57,26 @@ def _export(
     return folder
 
 
-def _state(folder: pathlib.Path, features: list[dict]) -> None:
-    file = folder / "assets.extra" / "encoder.json"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps({"features": features}), encoding="utf-8")
+def _state(folder: pathlib.Path, names: Collection[str], std: float = 1.0) -> None:
+    """Writes the facts of a model whose features have the means MEAN."""
+    features = [
+        facts.FeatureFacts(name=name, unit=None, allow_missing=True, mean=mean, std=std)
+        for name, mean in zip(names, MEAN, strict=False)
+    ]
+    network = facts.NetworkFacts(
+        padding="crop", cell="lstm", units=8, layers=1, bidirectional=False, decoder="repeat",
+        linear_steps=0,
+    )  # fmt: skip
+    stated = facts.ModelFacts(
+        features=tuple(features),
+        categories=(),
+        heads=(),
+        embedding_size=E,
+        network=network,
+        input=facts.InputFacts(options={}, fields=()),
+        weights_sha256=facts.digest_of_weights(stored_weights.read(folder)),
+    )
+    facts.write(folder, stated)
 
 
 def _standardised(encode: Encode) -> Encode:
@@ -159,15 +182,14 @@ def test_behind_a_standardisation_the_textbook_model_drops_missing_steps(textboo
 
 def test_probes_are_made_from_what_stands_beside_the_encoder(masked, tmp_path):
     model = _export(tmp_path, masked, _standardised(masked.encode))
-    _state(model, [{"name": str(mean), "mean": mean, "std": 4.0} for mean in MEAN])
+    assert clean_process.check(model, None)["probes"].endswith("steps, standard normal noise")
+    _state(model, "abc", std=4.0)
     found = clean_process.check(model, None)
     assert found["violations"] == []
-    assert found["clauses_checked"] == [*OF_ENCODE[:5], "missing_step", *OF_ENCODE[5:]]
+    assert found["clauses_checked"] == [*OF_ENCODE[:5], "missing_step", *OF_ENCODE[5:], "weights"]
     assert found["probes"] == (
         "10 sequences of 1 to 89 steps, noise with the means and stds of encoder.json"
     )
-    _state(model, [{"name": str(mean), "unit": None} for mean in MEAN])
-    assert clean_process.check(model, None)["probes"].endswith("steps, standard normal noise")
 
 
 def test_given_probes_are_taken(masked, tmp_path):
@@ -277,27 +299,43 @@ def test_the_number_of_features_must_be_known(masked, tmp_path):
     told = "values [B, T, F] states no F, and there is no assets.extra/encoder.json"
     with pytest.raises(check.NoEncoderError, match=re.escape(told)):
         clean_process.check(model, None)
-    _state(model, [{"name": name} for name in "abc"])
+    _state(model, "abc")
     assert clean_process.check(model, None)["features"] == F
 
 
+OLDER = "received those of another; an older ragline pushed the model: train and push again"
+
+
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("change", "told"),
     [
-        (
-            '{"features": [{"name": "a"}]}',
-            "expected the 3 features of signature 'encode', received 1",
-        ),
-        ('{"features": [{"unit": "a"}]}', "expected features, each with its name, mean and std"),
-        ("[]", "expected features, each with its name, mean and std"),
-        ("{", "expected features, each with its name, mean and std: JSONDecodeError"),
+        (lambda stated: {"features": stated["features"]}, OLDER),
+        (lambda stated: stated | {"version": 0}, OLDER),
+        (lambda stated: stated | {"version": 9}, "received 9: a later ragline wrote it; use that"),
+        (lambda stated: stated | {"embedding_size": "5"}, "something else (embedding_size: "),
+        (lambda stated: [], "received something else (AttributeError"),
     ],
 )
-def test_an_encoder_json_that_says_something_else_is_named(masked, tmp_path, text, told):
+def test_facts_of_another_format_are_named_with_what_to_do(masked, tmp_path, change, told):
     model = _export(tmp_path, masked, masked.encode)
-    (model / "assets.extra").mkdir()
-    (model / "assets.extra" / "encoder.json").write_text(text)
-    with pytest.raises(check.NoEncoderError, match=re.escape(f"encoder.json: {told}")):
+    _state(model, "abc")
+    file = model / ENCODER_FILE
+    file.write_text(json.dumps(change(json.loads(file.read_text()))))
+    expected = f"{ENCODER_FILE}: expected the facts that ragline exports beside a model, format 1, "
+    with pytest.raises(check.NoEncoderError) as raised:
+        clean_process.check(model, None)
+    assert str(raised.value).startswith(expected)
+    assert told in str(raised.value)
+
+
+def test_facts_of_other_features_are_named(masked, tmp_path):
+    model = _export(tmp_path, masked, masked.encode)
+    _state(model, "a")
+    told = "encoder.json: expected the 3 features of signature 'encode', received 1"
+    with pytest.raises(check.NoEncoderError, match=told):
+        clean_process.check(model, None)
+    (model / ENCODER_FILE).write_text("{")
+    with pytest.raises(check.NoEncoderError, match="received something else"):
         clean_process.check(model, None)
 
 

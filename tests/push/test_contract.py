@@ -395,7 +395,7 @@ def test_words_are_drawn_from_what_is_known():
     assert probes.words_to_draw(activity, [b"x", b"y"]).tolist() == [b"x", b"y", b""]
     assert probes.words_to_draw(code, [b"-7", b"0"]).tolist() == [-7, 0]
     drawn = {one.key: probes.words_to_draw(one, []) for one in CATEGORIES}
-    made = probes.make([{"mean": 0.0, "std": 1.0}], drawn)
+    made = probes.make([0.0], [1.0], drawn)
     for key, known in drawn.items():
         words = np.concatenate([probe.words[key] for probe in made])
         assert set(words.tolist()) == set(known.tolist())
@@ -415,22 +415,9 @@ def test_probes_survive_the_way_through_examples():
         np.testing.assert_array_equal(decoded, sequence.values)
 
 
-def test_moments_are_those_of_the_observed_values():
-    nan = np.nan
-    sequences = [
-        np.array([[1e9, 0.1, nan, nan]], np.float32),
-        np.array([[1e9 + 64, 0.1, 3.0, nan], [1e9 + 128, 0.1, 5.0, nan]], np.float32),
-    ]
-    offset, constant, partial, unseen = probes.moments([Probe(values=v) for v in sequences])
-    assert offset == {"mean": 1e9 + 64, "std": pytest.approx(64 * (2 / 3) ** 0.5, rel=1e-12)}
-    assert constant == {"mean": pytest.approx(np.float32(0.1), rel=1e-12), "std": 0.0}
-    assert partial == {"mean": 4.0, "std": 1.0}
-    assert unseen == {"mean": None, "std": None}
-
-
-def test_made_probes_are_as_wide_as_the_moments_say():
-    features = [{"mean": 50.0, "std": 4.0}, {"mean": 7.0, "std": 0.0}, {"mean": None, "std": None}]
-    made = probes.make(features)
+def test_made_probes_are_as_wide_as_the_facts_say():
+    statistics = [50.0, 7.0, None], [4.0, 0.0, 0.0]
+    made = probes.make(*statistics)
     assert [len(sequence) for sequence in made] == [1, 2, 3, 5, 8, 13, 21, 34, 55, 89]
     rows = np.concatenate([probe.values for probe in made])
     assert rows.dtype == np.float32
@@ -438,5 +425,5 @@ def test_made_probes_are_as_wide_as_the_moments_say():
     assert rows[:, 0].std() == pytest.approx(4.0, rel=0.2)
     assert (rows[:, 1] == 7.0).all()
     assert np.isnan(rows[:, 2]).all()
-    for one, other in zip(made, probes.make(features), strict=True):
+    for one, other in zip(made, probes.make(*statistics), strict=True):
         np.testing.assert_array_equal(one.values, other.values)

@@ -9,19 +9,24 @@ import sys
 
 import events
 import numpy as np
-import pushed
 import pytest
 import tensorflow as tf
 from push import clean_exports, runtimes
 from tensorflow.core.protobuf import saved_model_pb2
 
-from ragline import schemas
-from ragline.components.contract.columns import Columns
 from ragline.components.contract.signatures import ENCODER_FILE
-from ragline.components.export import read_network as export_saved_model
-from ragline.components.push.contract import check, clean_process, golden, graph, probes
-from ragline.components.push.contract.semantic_digest import fingerprint
+from ragline.components.export import read_network
+from ragline.components.files.storage import sha256
+from ragline.components.push.contract import (
+    check,
+    clean_process,
+    golden,
+    graph,
+    probes,
+    stored_weights,
+)
 from ragline.components.push.release import ledger, release_version, rollback
+from ragline.components.serving import facts
 from ragline.pipeline.cli.main import main
 
 NAMES = ("ax", "ay", "az", "gz", "heart_rate", "saturation")
@@ -44,17 +49,19 @@ def model(exports) -> pathlib.Path:
 @pytest.fixture(scope="module")
 def probes_file(tmp_path_factory) -> pathlib.Path:
     file = tmp_path_factory.mktemp("probes") / "probes.npz"
-    probes.save(file, probes.make([{"mean": 0.0, "std": 1.0}] * len(NAMES)), NAMES)
+    probes.save(file, probes.make([0.0] * len(NAMES), [1.0] * len(NAMES)), NAMES)
     return file
 
 
-def _push(model, serving, probes_file, run_id="run") -> release_version.Delivered:
-    origin = release_version.Origin(
+def fingerprint(model: pathlib.Path) -> str:
+    return facts.read(model).fingerprint
+
+
+def _push(model, serving, probes_file, run_id="run") -> release_version.PushResult:
+    source = release_version.ModelSource(
         fingerprint=fingerprint(model), run_id=run_id, reasons=("good",), source=str(model)
     )
-    return release_version.push(
-        model, serving, origin, probes=probes_file, complete=lambda staged, checked: None
-    )
+    return release_version.push(model, serving, source, probes=probes_file, facts={"pipeline": "p"})
 
 
 def _copy(model: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
@@ -164,11 +171,11 @@ import pathlib, sys
 sys.path[:0] = [{str(clean_exports.ROOT)!r}, {str(clean_exports.ROOT / "tests")!r}]
 import tensorflow_transform as tft
 from push import clean_exports
-from ragline.components.push.contract.semantic_digest import fingerprint
+from ragline.components.serving import facts
 transform = tft.TFTransformOutput({str(model.parent / "transform")!r})
 for name, options in ("other", {{"cell": "gru"}}), ("same", {{}}):
-    print(fingerprint(clean_exports.write(
-        "gestures", transform, pathlib.Path({str(tmp_path)!r}, name), **options)))
+    print(facts.read(clean_exports.write(
+        "gestures", transform, pathlib.Path({str(tmp_path)!r}, name), **options)).fingerprint)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     other, same = done.stdout.split()
@@ -189,15 +196,35 @@ def test_other_weights_and_another_transform_have_another_fingerprint(model, tmp
     assert len({fingerprint(model), fingerprint(weights), fingerprint(scaled)}) == 3
 
 
-@pytest.mark.parametrize("file", ["saved_model.pb", "variables/variables.index"])
-def test_a_model_that_lacks_a_file_or_half_of_it_has_none(model, tmp_path, file):
-    path = _copy(model, tmp_path / "model") / file
+@pytest.mark.parametrize("name", ["index", "data-00000-of-00001"])
+def test_variables_that_lack_a_file_or_half_of_it_are_not_those_stated(model, tmp_path, name):
+    path = _copy(model, tmp_path / "model") / "variables" / f"variables.{name}"
     path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(ValueError, match="expected a SavedModel"):
-        fingerprint(tmp_path / "model")
-    path.unlink()
-    with pytest.raises((OSError, ValueError)):
-        fingerprint(tmp_path / "model")
+    for _ in range(2):
+        [violation] = stored_weights.violations(tmp_path / "model", facts.read(model))
+        assert (violation.clause, violation.signature) == ("weights", "variables")
+        assert "received" in violation.expected
+        path.unlink(missing_ok=True)
+
+
+def test_the_weights_in_memory_and_in_the_file_have_the_digest_that_is_stated(exports):
+    for models in exports.values():
+        for model in models:
+            stated = facts.read(model)
+            assert facts.digest_of_weights(stored_weights.read(model)) == stated.weights_sha256
+            assert stored_weights.violations(model, stated) == []
+
+
+def test_weights_that_are_not_those_stated_are_a_violation(model, tmp_path):
+    """Also where the change is so small that the golden inputs do not see it."""
+    stated, weights = facts.read(model), stored_weights.read(model)
+    nudged = np.nextafter(weights["code/bias"], np.float32(9))
+    other = facts.digest_of_weights(weights | {"code/bias": nudged})
+    copy = _copy(model, tmp_path / "model")
+    facts.write(copy, dataclasses.replace(stated, weights_sha256=other))
+    [violation] = clean_process.check(copy, None, strict=True)["violations"]
+    assert (violation["clause"], violation["signature"]) == ("weights", "variables")
+    assert violation["expected"].endswith(f"{other}, received {stated.weights_sha256}")
 
 
 def test_a_model_with_categories_passes_as_strictly_and_is_equal_to_its_like(exports, tmp_path):
@@ -211,9 +238,8 @@ def test_a_model_with_categories_passes_as_strictly_and_is_equal_to_its_like(exp
     assert fingerprint(again) == fingerprint(model)
     words = again / "assets" / "vocabulary_code"
     words.write_bytes(words.read_bytes().replace(b"40", b"41"))
-    assert fingerprint(again) != fingerprint(model)
     violations = clean_process.check(again, None, strict=True)["violations"]
-    assert "golden" in {violation["clause"] for violation in violations}
+    assert {violation["clause"] for violation in violations} == {"golden", "weights"}
 
 
 def test_golden_inputs_are_answered_by_their_model_and_by_no_other(exports, model, tmp_path):
@@ -256,6 +282,8 @@ def test_a_push_a_rollback_and_what_a_run_does_then(exports, model, probes_file,
     assert again.version.number == 1
     assert again.notes == ("version 1 is the newest and holds this very model: not pushed again",)
     assert _push(other, serving, probes_file).version.number == 2
+    stated = json.loads((serving / "2" / ENCODER_FILE).read_text())
+    assert stated == json.loads((other / ENCODER_FILE).read_text()) | {"pipeline": "p"}
 
     back = rollback.rollback(serving, why="it drifts", to=None, keep=5)
     assert (back.to, back.version.number, back.withdrawn) == (1, 3, (2,))
@@ -271,6 +299,24 @@ def test_a_push_a_rollback_and_what_a_run_does_then(exports, model, probes_file,
     assert [version.number for version in ledger.versions(serving)] == [3, 4]
     assert [bool(entry.withdrawn) for entry in ledger.read(serving)] == [True, False, True, False]
     assert check.check(serving / "4", strict=True).violations == ()
+
+
+def test_a_version_of_an_older_ragline_is_not_rolled_back_to(exports, model, probes_file, tmp_path):
+    """It states no facts of this format: nobody could hold its weights against a digest."""
+    serving = tmp_path / "serving"
+    for each in exports["gestures"][:2]:
+        assert _push(each, serving, probes_file).version
+    path = serving / "1" / ENCODER_FILE
+    stated = json.loads(path.read_text())
+    path.write_text(json.dumps({key: stated[key] for key in ("features", "embedding_size")}))
+    entries = ledger.read(serving)
+    files = entries[0].files | {ENCODER_FILE: sha256(path)}
+    ledger.write(serving, [dataclasses.replace(entries[0], files=files), entries[1]])
+    back = rollback.rollback(serving, why="it drifts", to=1, keep=5)
+    assert back.version is None
+    [refusal] = back.refusals
+    assert refusal.endswith("an older ragline pushed the model: train and push again")
+    assert [version.number for version in ledger.versions(serving)] == [1, 2]
 
 
 def test_a_version_that_was_lost_is_pushed_again(model, probes_file, tmp_path):
@@ -290,6 +336,7 @@ def test_a_version_that_was_lost_is_pushed_again(model, probes_file, tmp_path):
         ("assets.extra/golden.json", "model: golden: serving_default.embedding"),
         ("variables/variables.data-00000-of-00001", "no SavedModel that can be loaded"),
         ("saved_model.pb", "expected a SavedModel of one graph"),
+        (ENCODER_FILE, f"{ENCODER_FILE}: expected the facts that ragline exports beside a model"),
     ],
 )
 def test_a_model_that_does_not_pass_where_it_is_staged_leaves_no_trace(
@@ -297,22 +344,16 @@ def test_a_model_that_does_not_pass_where_it_is_staged_leaves_no_trace(
 ):
     """The digest was taken before the file went bad: a copy is not trusted."""
     serving, bad = tmp_path / "serving", _copy(model, tmp_path / "bad")
-    origin = release_version.Origin(fingerprint=fingerprint(bad), run_id="r", reasons=(), source="")
+    source = release_version.ModelSource(
+        fingerprint=fingerprint(bad), run_id="r", reasons=(), source=""
+    )
     content = (bad / file).read_bytes()
     (bad / file).write_bytes(content[: len(content) // 2])
-    done = release_version.deliver(bad, serving, origin, probes=probes_file)
-    assert done.version is None
-    assert told in done.refusals[0]
+    result = release_version.check_and_release(bad, serving, source, probes=probes_file)
+    assert result.version is None
+    assert told in result.refusals[0]
     assert list(serving.iterdir()) == []
     assert ledger.read(serving) == ()
-
-
-def _states(exports) -> None:
-    """What a push writes beside each, so that its categories have names."""
-    for name, models in exports.items():
-        schema = events.schema() if name == "events" else schemas.load(name)
-        for model in models:
-            pushed.state(model, Columns.from_schema(schema))
 
 
 ACTIVITIES = np.array([*events.NEXT, "", "in no vocabulary"], object)
@@ -322,7 +363,6 @@ SERVED = [("gestures", 0), ("gestures", 1), ("gestures", 2), ("japanese_vowels",
 
 @pytest.mark.parametrize(("name", "place"), SERVED)
 def test_onnxruntime_gives_the_same_embeddings_at_every_length(exports, tmp_path, name, place):
-    _states(exports)
     model = exports[name][place]
     loaded = tf.saved_model.load(str(model))
     words = {"activity": ACTIVITIES, "code": CODES} if name == "events" else {}
@@ -354,7 +394,7 @@ def test_openvino_reads_the_saved_model_itself(exports, name, place):
 def test_the_standardisation_is_read_in_float64(exports):
     """In float32, a feature at 1e6 times its spread would lose all its digits."""
     model = exports["gestures"][0]
-    network = export_saved_model.read(model, tf.saved_model.load(str(model)))
+    network = read_network.read(model, tf.saved_model.load(str(model)), facts.read(model))
     rng = np.random.default_rng(0)
     drawn = [rng.normal(size=12) for _ in NAMES]  # As clean_exports draws them.
     values = np.float64(np.float32(drawn))
@@ -365,7 +405,7 @@ def test_the_standardisation_is_read_in_float64(exports):
     assert [(layer.forward.units, layer.backward) for layer in network.layers] == [(4, None)]
     assert (network.linear.steps, network.linear.fills) == (32, True)
     vowels = exports["japanese_vowels"][0]
-    network = export_saved_model.read(vowels, tf.saved_model.load(str(vowels)))
+    network = read_network.read(vowels, tf.saved_model.load(str(vowels)), facts.read(vowels))
     assert (network.linear.steps, network.linear.fills) == (32, False)
 
 
@@ -391,17 +431,13 @@ def test_what_onnx_cannot_serve_is_refused_by_the_option_s_name(exports, tmp_pat
         return capsys.readouterr().err
 
     assert "train.padding = 'keras' cannot be exported" in refused(exports["gestures"][3])
-    transform = clean_exports.tft.TFTransformOutput(
-        str(exports["gestures"][0].parent / "transform")
-    )
-    half = clean_exports.write("gestures", transform, tmp_path / "half", precision="bfloat16")
-    assert "train.precision = 'bfloat16' cannot be exported" in refused(half)
     bare = _copy(exports["events"][0], tmp_path / "bare")
-    (bare / ENCODER_FILE).unlink(missing_ok=True)
-    assert "it has 2 categories; expected assets.extra/encoder.json" in refused(bare)
+    (bare / ENCODER_FILE).unlink()
+    told = f"{ENCODER_FILE}: expected the facts that ragline exports beside a model"
+    assert told in refused(bare)
     assert "expected a SavedModel" in refused(tmp_path)
     foreign = _save(tmp_path / "foreign", lambda x: {"y": x})
-    assert "expected an encoder that ragline exported" in refused(foreign)
+    assert told in refused(foreign)
     output = tmp_path / "file" / "encoder.onnx"
     output.parent.write_text("mine")
     assert "--output: expected a place to write to" in refused(exports["gestures"][0])
@@ -409,14 +445,14 @@ def test_what_onnx_cannot_serve_is_refused_by_the_option_s_name(exports, tmp_pat
 
 def test_an_onnx_file_that_gives_other_embeddings_is_not_written(exports, tmp_path, monkeypatch):
     """The negative control: a scale that is read wrongly."""
-    read = export_saved_model.read
+    read = read_network.read
 
-    def wrong(model, loaded):
-        network = read(model, loaded)
+    def wrong(*arguments):
+        network = read(*arguments)
         return dataclasses.replace(network, scale=network.scale * 1.01)
 
-    monkeypatch.setattr(export_saved_model, "read", wrong)
-    with pytest.raises(export_saved_model.CannotExportError, match="as ONNX it gives other"):
+    monkeypatch.setattr(read_network, "read", wrong)
+    with pytest.raises(read_network.CannotExportError, match="as ONNX it gives other"):
         runtimes.written(exports["gestures"][0], tmp_path / "encoder.onnx")
     assert list(tmp_path.iterdir()) == []
 
@@ -424,7 +460,6 @@ def test_an_onnx_file_that_gives_other_embeddings_is_not_written(exports, tmp_pa
 @pytest.mark.parametrize(("name", "place"), [("gestures", 0), ("gestures", 1), ("events", 1)])
 def test_an_empty_batch_has_an_empty_answer_in_onnxruntime(exports, tmp_path, name, place):
     """In a process of its own: an LSTM node without a row or a step kills it."""
-    _states(exports)
     output = tmp_path / "encoder.onnx"
     runtimes.written(exports[name][place], output)
     code = f"""

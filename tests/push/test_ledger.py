@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from profiles import sampled
 
 from ragline.components.push.release import ledger, release_version, transaction
-from ragline.components.push.release.release_version import Origin, tidy
+from ragline.components.push.release.release_version import ModelSource, tidy
 
 
-def _origin(fingerprint: str) -> Origin:
-    return Origin(fingerprint=fingerprint, run_id="run", reasons=("good",), source="model")
+def _source(fingerprint: str) -> ModelSource:
+    return ModelSource(fingerprint=fingerprint, run_id="run", reasons=("good",), source="model")
 
 
 def _release(serving: pathlib.Path, fingerprint: str = "a", **more) -> ledger.Version:
@@ -24,7 +24,7 @@ def _release(serving: pathlib.Path, fingerprint: str = "a", **more) -> ledger.Ve
     (model / "variables").mkdir(parents=True, exist_ok=True)
     (model / "saved_model.pb").write_text(fingerprint)
     (model / "variables" / "part").write_bytes(bytes(1000))
-    return release_version.release(transaction.stage(model, serving), _origin(fingerprint), **more)
+    return release_version.release(transaction.stage(model, serving), _source(fingerprint), **more)
 
 
 @pytest.fixture

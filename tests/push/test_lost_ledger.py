@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from ragline.components.push.release import ledger, release_version, transaction
-from ragline.components.push.release.release_version import Origin
+from ragline.components.push.release.release_version import ModelSource
 from ragline.components.serving.versions import MANIFEST_FILE
 
 
@@ -16,8 +16,10 @@ def _release(serving: pathlib.Path, fingerprint: str, withdraw=None, **more) -> 
     model = serving.with_name("model")
     model.mkdir(parents=True, exist_ok=True)
     (model / "saved_model.pb").write_text(fingerprint)
-    origin = Origin(fingerprint=fingerprint, run_id=f"run-{fingerprint}", source="s", **more)
-    release_version.release(transaction.stage(model, serving), origin, withdraw)
+    model_source = ModelSource(
+        fingerprint=fingerprint, run_id=f"run-{fingerprint}", source="s", **more
+    )
+    release_version.release(transaction.stage(model, serving), model_source, withdraw)
 
 
 @pytest.fixture
@@ -112,9 +114,9 @@ def test_a_ledger_that_is_gone_is_rebuilt_and_withdrawn_models_stay_withdrawn(se
     stub, newest = ledger.read(serving)
     assert (stub.version, stub.fingerprint, stub.withdrawn) == (2, "b", "it drifts")
     assert newest == before[-1]
-    origin = Origin(fingerprint="b", run_id="r", reasons=(), source="s")
+    model_source = ModelSource(fingerprint="b", run_id="r", reasons=(), source="s")
     pushed = release_version.push(
-        tmp_path / "model", serving, origin, probes=tmp_path, complete=lambda *_: None
+        tmp_path / "model", serving, model_source, probes=tmp_path, complete=lambda *_: None
     )
     assert "withdrawn: version 2 held this very model" in pushed.refusals[0]
 

@@ -19,7 +19,7 @@ from faults import calls
 
 from ragline.components.push.contract import check
 from ragline.components.push.release import ledger, publish, release_version, rollback
-from ragline.components.push.release.release_version import Origin
+from ragline.components.push.release.release_version import ModelSource
 from ragline.components.serving import versions
 
 CHECKED = check.Checked(
@@ -54,6 +54,7 @@ def models(tmp_path_factory) -> dict[str, pathlib.Path]:
             path = folder / name / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(f"{file} {content}")
+        publish.put(folder / name, "assets.extra/encoder.json", {"embedding_size": 1})
         (folder / name / "assets").mkdir()
     return {name: folder / name for name in MODELS}
 
@@ -65,17 +66,14 @@ class Work:
         self.folder, self.models, self.serving = folder, models, folder / "serving"
 
     def push(self, name: str) -> None:
-        origin = Origin(fingerprint=name, run_id="run", reasons=("good",), source=name)
-
-        def complete(staged, checked):
-            publish.put(staged, "assets.extra/encoder.json", {"embedding_size": 1})
+        model_source = ModelSource(fingerprint=name, run_id="run", reasons=("good",), source=name)
 
         done = release_version.push(
             self.models[name],
             self.serving,
-            origin,
+            model_source,
             probes=self.folder / "probes",
-            complete=complete,
+            facts={"pipeline": "p"},
         )
         assert done.version and done.version.fingerprint == name
         release_version.tidy(self.serving, KEEP)

@@ -15,6 +15,7 @@ from tensorflow_transform.tf_metadata import schema_utils
 from tfx_bsl.public import tfxio
 
 from ragline import schemas
+from ragline.components.contract import feature_statistics
 from ragline.components.contract.columns import Columns
 from ragline.components.ingest.output import examples
 from ragline.components.ingest.records import chunk
@@ -79,9 +80,33 @@ def test_a_feature_that_train_never_saw_is_not_observed_later_either(layer_and_p
     assert not later["observed"].flat_values.numpy().reshape(-1, len(FEATURES))[:, 5].any()
 
 
+def test_mean_and_std_are_read_by_name_from_the_graph_that_tft_saves(output_and_parsed, sequences):
+    """In float64, to the last digits: what standardises is what is stated."""
+    output, _ = output_and_parsed
+    mean, std = feature_statistics.read(output.transform_savedmodel_dir)
+    rows = np.concatenate(sequences).astype(np.float64)
+    constant, never = FEATURES.index("constant"), FEATURES.index("never")
+    seen = [index for index in range(len(FEATURES)) if index != never]
+    values = [column[np.isfinite(column)] for column in rows.T]
+    np.testing.assert_allclose(
+        mean[seen], [values[index].mean() for index in seen], rtol=1e-12, atol=1e-12
+    )
+    varied = [index for index in seen if index != constant]
+    np.testing.assert_allclose(std[varied], [values[index].std() for index in varied], rtol=1e-9)
+    assert (std[constant], std[never]) == (0.0, 0.0)
+    assert np.isnan(mean[never])
+
+
 @pytest.fixture(scope="module")
-def layer_and_parsed(sequences, columns_and_schema):
+def layer_and_parsed(output_and_parsed):
     """The transform graph of a real TFT run, and the raw sequences as it takes them."""
+    output, parsed = output_and_parsed
+    return output.transform_features_layer(), parsed
+
+
+@pytest.fixture(scope="module")
+def output_and_parsed(sequences, columns_and_schema):
+    """What a real TFT run leaves, and the raw sequences as its graph takes them."""
     columns, schema = columns_and_schema
     records = examples.encode_chunk(
         chunk.of_records(
@@ -120,7 +145,7 @@ def layer_and_parsed(sequences, columns_and_schema):
     output = tft.TFTransformOutput(folder)
     spec = schema_utils.schema_as_feature_spec(schema).feature_spec
     parsed = tf.io.parse_example(records, {name: spec[name] for name in FEATURES})
-    return output.transform_features_layer(), parsed
+    return output, parsed
 
 
 def _rows(ragged: tf.RaggedTensor) -> list[np.ndarray]:

@@ -30,6 +30,7 @@ from ragline.components.evaluate.metrics.formulas import Estimate
 from ragline.components.evaluate.verdict.baseline_model import BaselineModel, digest
 from ragline.components.evaluate.verdict.rules import NEWEST, PCA, UNTRAINED
 from ragline.components.files.storage import read_json
+from ragline.components.serving import facts
 
 # A PCA of so many sequences is as good as one of all, and takes seconds less.
 MOST_FITTED = 5_000
@@ -74,8 +75,7 @@ def compute(inputs: Inputs) -> dict[str, Any]:
     candidate, untrained = ServedModel(inputs.candidate), ServedModel(inputs.untrained)
     sums = untrained.sums(inputs.evaluation)
     sample = inputs.evaluation.take(_sample_rows(inputs.evaluation))
-    size = candidate.embed(inputs.evaluation.take([0])).shape[1]
-    sums |= _pca_sums(inputs, size)
+    sums |= _pca_sums(inputs, facts.read(inputs.candidate).embedding_size)
     scores = {
         PCA: _by_slice(inputs.evaluation, sums, lambda t: formulas.baseline_estimates(t, PCA)),
         UNTRAINED: _by_slice(

@@ -5,7 +5,7 @@ sequences.py         a sequence padded with any content, or with one more step
 probes.py            sequences on which the contract is checked
 golden.py            the embeddings that the model gave when it was trained, computed again
 graph.py             what a SavedModel may be made of: the operations of clean exports, in ops.txt
-semantic_digest.py   one digest of what a SavedModel computes, equal for equal models
+stored_weights.py    the weights of a SavedModel, held against the digest that it states
 clean_process.py     `python -m ragline.components.push.contract.clean_process MODEL`
 check.py             starts that process: for the push, and for `ragline check`
 """

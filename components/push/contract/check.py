@@ -1,4 +1,4 @@
-"""The padding contract of a SavedModel from anywhere: for the push, and for `ragline check`.
+"""Check the padding contract of any SavedModel, for the push and for `ragline check`.
 
 The model is loaded in a process of its own (`clean_process.py`), which imports TensorFlow and no
 training code, as a server would. What TensorFlow says there stays there, and so does a crash.
@@ -27,18 +27,19 @@ class NoEncoderError(UsageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """What was checked, and what was found.
+    """The result of a check.
 
     Attributes:
-      violations: none if the contract holds.
+      violations: the violations; none if the contract holds.
       features: F; None if the model was not loaded.
-      categories: their names.
+      categories: the names of the categories.
       embedding_size: E; None if the model does not state it.
-      clauses_checked: their names in the contract; `session` is that both loaders agree.
-      signatures_checked: their names.
-      probes: how many sequences the contract was checked on, how long, and whence.
-      has_network: whether the process could reach the network, where the kernel lets nobody do
-        without (Linux's user namespaces).
+      clauses_checked: the names of the clauses in the contract; `session` is that both loaders
+        agree.
+      signatures_checked: the names of the signatures.
+      probes: the number, lengths and source of the sequences that the contract was checked on.
+      has_network: whether the process could reach the network, because the kernel has no user
+        namespaces to take it away.
     """
 
     violations: tuple[Violation, ...]
@@ -51,7 +52,7 @@ class Checked:
     has_network: bool = False
 
     def to_dict(self, model: pathlib.Path) -> dict[str, Any]:
-        """As standard JSON has it: a figure that is not finite is null."""
+        """Return it as standard JSON: a figure that is not finite is null."""
         return {
             "model": str(model),
             "violations": [
@@ -68,7 +69,7 @@ class Checked:
         }
 
     def to_text(self, model: pathlib.Path) -> str:
-        """What a person reads: a line of verdict, what was checked, each violation in a line."""
+        """Return it as text: a line of verdict, each violation in a line, what was checked."""
         verdict = "does not hold" if self.violations else "holds"
         size = "?" if self.embedding_size is None else self.embedding_size
         read = f"{self.features} features"
@@ -94,7 +95,7 @@ def check(
     strict: bool = False,
     trust: bool = False,
 ) -> Checked:
-    """Checks a model in a new Python process.
+    """Check a model in a new Python process.
 
     Args:
       model: a SavedModel.
@@ -142,26 +143,26 @@ def check(
         ) from error
     if done.returncode:
         raise RuntimeError(f"{model}: the check ended with {done.returncode}:\n{done.stderr}")
-    found = json.loads(done.stdout.splitlines()[-1])
-    if "error" in found:
-        raise NoEncoderError(f"{model}: {found['error']}")
+    report = json.loads(done.stdout.splitlines()[-1])
+    if "error" in report:
+        raise NoEncoderError(f"{model}: {report['error']}")
     return Checked(
-        violations=tuple(Violation(**violation) for violation in found["violations"]),
-        features=found["features"],
-        categories=tuple(found["categories"]),
-        embedding_size=found["embedding_size"],
-        clauses_checked=tuple(found["clauses_checked"]),
-        signatures_checked=tuple(found["signatures_checked"]),
-        probes=found["probes"],
+        violations=tuple(Violation(**violation) for violation in report["violations"]),
+        features=report["features"],
+        categories=tuple(report["categories"]),
+        embedding_size=report["embedding_size"],
+        clauses_checked=tuple(report["clauses_checked"]),
+        signatures_checked=tuple(report["signatures_checked"]),
+        probes=report["probes"],
         has_network=not alone,
     )
 
 
 @functools.cache
 def _without_network() -> tuple[str, ...]:
-    """The start of a command that is run where no network is; empty where none can be."""
+    """Return the start of a command that takes the network away; empty where that cannot be."""
     command = (shutil.which("unshare") or "", "--user", "--map-root-user", "--net")
     if not command[0]:
         return ()
-    tried = subprocess.run([*command, "true"], capture_output=True, check=False)  # noqa: S603
-    return () if tried.returncode else command
+    trial = subprocess.run([*command, "true"], capture_output=True, check=False)  # noqa: S603
+    return () if trial.returncode else command

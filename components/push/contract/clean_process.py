@@ -8,6 +8,7 @@ Keras 3 model can load in Python and fail in a session, which TF Serving uses (k
 
     session    both loaders give the same embedding
     golden     the model still gives the embeddings that it gave when it was trained (golden.py)
+    weights    its weights and vocabularies have the digests that it states (stored_weights.py)
     ops        before anything is loaded: strict, it is made of the operations of clean exports;
                otherwise, and unless it is trusted, of none that reaches out (graph.py)
 
@@ -39,10 +40,11 @@ from ragline.components.contract.signatures import (
     SCORE,
     SERVING_DEFAULT,
 )
-from ragline.components.files.storage import read_json
-from ragline.components.push.contract import golden, graph, padding_contract, probes
+from ragline.components.push.contract import golden, graph, padding_contract, probes, stored_weights
 from ragline.components.push.contract.check import NoEncoderError
 from ragline.components.push.contract.sequences import Probe, pad
+from ragline.components.serving import facts as model_facts
+from ragline.components.serving.facts import ModelFacts
 
 # A signature of one of these names with other inputs is another thing, and is left alone. Those
 # that take values take the words of each category, too.
@@ -53,7 +55,6 @@ _INPUTS = {
     SERVING_DEFAULT: {EXAMPLES},
     EVALUATE: {EXAMPLES},
 }
-_NORMAL = {"mean": 0.0, "std": 1.0}  # Of a feature of which nothing is known.
 
 
 class _Shape(NamedTuple):
@@ -75,7 +76,7 @@ def check(
     strict: bool = False,
     trust: bool = False,
 ) -> dict[str, Any]:
-    """Loads a model both ways and checks the padding contract.
+    """Load a model both ways and check the padding contract.
 
     Args:
       model: a SavedModel.
@@ -95,8 +96,12 @@ def check(
     except Exception as error:  # A foreign file fails in any way it likes.
         raise NoEncoderError(f"no SavedModel that can be loaded: {_line(error)}") from error
     shape = _shape(loaded.signatures)
-    found = _Probes(*probes.load(probes_file), "given") if probes_file else _make(model, shape)
-    names, categories = found.names, found.categories
+    facts = _facts(model) if strict or model_facts.is_beside(model) else None
+    if probes_file:
+        chosen = _Probes(*probes.load(probes_file), "given")
+    else:
+        chosen = _make(model, shape, facts)
+    names, categories = chosen.names, chosen.categories
     encode_examples = (
         (lambda sequences: probes.encode(sequences, names, categories)) if names else None
     )
@@ -105,14 +110,16 @@ def check(
         for name, signature in loaded.signatures.items()
         if _takes(signature) == _inputs(name, shape) and _gives_embedding(name, signature)
     }
-    clauses = padding_contract.applicable(signatures, found.sequences, encode_examples)
-    violations = padding_contract.violations(signatures, found.sequences, encode_examples)
-    violations += _session(model, signatures[ENCODE], found.sequences)
+    clauses = padding_contract.applicable(signatures, chosen.sequences, encode_examples)
+    violations = padding_contract.violations(signatures, chosen.sequences, encode_examples)
+    violations += _session(model, signatures[ENCODE], chosen.sequences)
     has_golden = golden.is_beside(model)
     if has_golden or strict:
         violations += golden.violations(model, signatures.get(SERVING_DEFAULT))
+    if facts:
+        violations += stored_weights.violations(model, facts)
     size = loaded.signatures[ENCODE].structured_outputs[EMBEDDING].shape[1]
-    lengths = [len(sequence) for sequence in found.sequences]
+    lengths = [len(sequence) for sequence in chosen.sequences]
     return {
         "violations": [violation._asdict() for violation in violations],
         "embedding_size": size,
@@ -120,14 +127,22 @@ def check(
             *clauses,
             "session",
             *(["golden"] if has_golden or strict else []),
+            *(["weights"] if facts else []),
             *(["ops"] if strict else []),
         ],
         "signatures_checked": sorted(set().union(*clauses.values())),
-        "features": found.sequences[0].values.shape[1],
+        "features": chosen.sequences[0].values.shape[1],
         "categories": [category.name for category in categories],
         "probes": f"{len(lengths)} sequences of {min(lengths)} to {max(lengths)} steps, "
-        f"{found.source}",
+        f"{chosen.source}",
     }
+
+
+def _facts(model: pathlib.Path) -> ModelFacts:
+    try:
+        return model_facts.read(model)
+    except model_facts.NoEncoderError as error:  # Its sentence begins with the model's path.
+        raise NoEncoderError(str(error).removeprefix(f"{model}/")) from error
 
 
 def _strange_ops(
@@ -165,7 +180,7 @@ def _gives_embedding(name: str, signature: Any) -> bool:
 
 
 def _shape(signatures: Mapping[str, Any]) -> _Shape:
-    """F and the categories as `encode` states them.
+    """Return F and the categories as the signature `encode` states them.
 
     Raises:
       NoEncoderError: no such signature, or not as the contract wants it.
@@ -191,7 +206,7 @@ def _shape(signatures: Mapping[str, Any]) -> _Shape:
             return _Shape(values[2], kinds)
     raise NoEncoderError(
         f"signature {ENCODE!r}: expected {VALUES} [B, T, F] and {LENGTH} [B] -> {EMBEDDING} [B, E] "
-        f"with any B and T, received {_told(inputs)} -> {_told(outputs)}"
+        f"with any B and T, received {_shapes_of(inputs)} -> {_shapes_of(outputs)}"
     )
 
 
@@ -200,48 +215,42 @@ def _are_words(spec: tf.TensorSpec) -> bool:
     return is_word and spec.shape.rank == 2 and [*spec.shape] == [None, None]
 
 
-def _told(specs: Mapping[str, tf.TensorSpec]) -> str:
+def _shapes_of(specs: Mapping[str, tf.TensorSpec]) -> str:
     return ", ".join(f"{name} {specs[name].shape}" for name in sorted(specs))
 
 
-def _make(model: pathlib.Path, shape: _Shape) -> _Probes:
-    file, features = model / ENCODER_FILE, shape.features
-    if not file.is_file():
-        if features is None:
+def _make(model: pathlib.Path, shape: _Shape, facts: ModelFacts | None) -> _Probes:
+    """Make probes of what a model states of its features and categories; of noise, if nothing."""
+    if facts is None:
+        if shape.features is None:
             raise NoEncoderError(
                 f"signature {ENCODE!r}: {VALUES} [B, T, F] states no F, and there is no "
                 f"{ENCODER_FILE} that does"
             )
         categories = [Category(name=key, kind=kind) for key, kind in shape.words.items()]
-        sequences = probes.make([_NORMAL] * features, _words(model, categories))
-        return _Probes(sequences, None, categories, "standard normal noise")
-    try:
-        facts = read_json(file)
-        stated = facts["features"]
-        names = [feature["name"] for feature in stated]
-        known = all(feature.keys() >= _NORMAL.keys() for feature in stated)
-        categories = [
-            Category(name=category["name"], kind=category["kind"])
-            for category in facts.get("categories", ())
-        ]
-        words = _words(model, categories)
-        sequences = probes.make(stated if known else [_NORMAL] * len(stated), words)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise NoEncoderError(
-            f"{ENCODER_FILE}: expected features, each with its name, mean and std: {_line(error)}"
-        ) from error
-    if features not in (None, len(names)):
-        raise NoEncoderError(
-            f"{ENCODER_FILE}: expected the {features} features of signature {ENCODE!r}, "
-            f"received {len(names)}"
+        sequences = probes.make(
+            [0.0] * shape.features, [1.0] * shape.features, _words(model, categories)
         )
-    if {category.key: category.kind for category in categories} != shape.words:
+        return _Probes(sequences, None, categories, "standard normal noise")
+    columns = facts.columns
+    if shape.features not in (None, len(columns.features)):
+        raise NoEncoderError(
+            f"{ENCODER_FILE}: expected the {shape.features} features of signature {ENCODE!r}, "
+            f"received {len(columns.features)}"
+        )
+    kinds = {category.key: category.kind for category in columns.categories}
+    if kinds != shape.words:
         raise NoEncoderError(
             f"{ENCODER_FILE}: expected the categories of signature {ENCODE!r}, "
-            f"{sorted(shape.words) or 'none'}, received {sorted(words) or 'none'}"
+            f"{sorted(shape.words) or 'none'}, received {sorted(kinds) or 'none'}"
         )
-    source = f"noise with the means and stds of {file.name}" if known else "standard normal noise"
-    return _Probes(sequences, names, categories, source)
+    sequences = probes.make(
+        [feature.mean for feature in facts.features],
+        [feature.std for feature in facts.features],
+        _words(model, columns.categories),
+    )
+    source = f"noise with the means and stds of {pathlib.Path(ENCODER_FILE).name}"
+    return _Probes(sequences, list(columns.names), list(columns.categories), source)
 
 
 def _words(model: pathlib.Path, categories: Sequence[Category]) -> dict[str, np.ndarray]:
@@ -287,15 +296,15 @@ def _session(
     try:
         figure = padding_contract.difference(expected, _by_session(model, inputs))
     except Exception as error:  # The loader, too, fails in many ways.
-        told = f"an answer, received {_line(error)}"
-        return [padding_contract.Violation("session", where, float("nan"), told)]
+        expectation = f"an answer, received {_line(error)}"
+        return [padding_contract.Violation("session", where, float("nan"), expectation)]
     if figure <= padding_contract.TOLERANCE:
         return []
     return [padding_contract.Violation("session", where, figure, padding_contract.SAME)]
 
 
 def _by_session(model: pathlib.Path, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The embeddings by the loader that TF Serving, saved_model_cli and BulkInferrer use."""
+    """Return the embeddings by the loader of TF Serving, saved_model_cli and BulkInferrer."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         meta = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(model))
         signature = meta.signature_def[ENCODE]
@@ -311,7 +320,7 @@ def _by_session(model: pathlib.Path, inputs: Mapping[str, np.ndarray]) -> np.nda
 
 
 def _line(error: Exception) -> str:
-    """An error in one line. TensorFlow's own say what happened last, before {{node names}}."""
+    """Return an error in one line: of TensorFlow's the last, which says what happened."""
     lines = [re.sub(r"{{.*?}}", "", line).strip() for line in str(error).splitlines()]
     lines = [line for line in lines if line and not line.startswith("[[")] or [""]
     return f"{type(error).__name__}: {lines[-1 if isinstance(error, tf.errors.OpError) else 0]}"

@@ -1,4 +1,4 @@
-"""Golden inputs: raw sequences with the embeddings that the model gave when it was trained.
+"""Compute golden inputs again, and compare with the embeddings of the model in training.
 
 They are written beside the model by the trainer, so they tell a file that was exported, copied or
 read wrongly, of which the contract knows nothing: a model of other weights keeps it just as well.
@@ -15,21 +15,21 @@ from ragline.components.push.contract import padding_contract
 
 
 def is_beside(model: pathlib.Path) -> bool:
-    """Whether a SavedModel has golden inputs."""
+    """Return whether a SavedModel has golden inputs."""
     return (model / GOLDEN_FILE).is_file()
 
 
 def violations(
     model: pathlib.Path, serving_default: padding_contract.Signature | None
 ) -> list[padding_contract.Violation]:
-    """What `serving_default` says of the golden inputs against what is written there.
+    """Compare the answers of `serving_default` on the golden inputs with those written there.
 
     The same is a difference <= 1e-6, absolute or of the largest number of an embedding, as
     everywhere in the contract.
 
     Args:
       model: a SavedModel.
-      serving_default: its signature; None if it has none.
+      serving_default: the signature of that name; None if it has none.
     """
     where = f"{SERVING_DEFAULT}.{EMBEDDING}, golden inputs"
 

@@ -1,4 +1,4 @@
-"""The operations of a SavedModel, read from its file; nothing of it is loaded or run.
+"""Read the operations of a SavedModel from its file; nothing of it is loaded or run.
 
 A SavedModel is a program. What one of ours may be made of stands in ops.txt: the operations of
 clean exports. None of them calls Python or opens a file, but for the saver's, by which the weights
@@ -31,7 +31,7 @@ _LOADER = "__saved_model_init_op"  # TensorFlow's, among the signatures: what lo
 
 
 def foreign_ops(model: pathlib.Path) -> list[Violation]:
-    """The operations of a model that are not in ops.txt, or are where they must not be.
+    """Return the operations of a model that ops.txt lacks, or that are where they must not be.
 
     Raises:
       OSError: a file of the model is not there.
@@ -42,8 +42,8 @@ def foreign_ops(model: pathlib.Path) -> list[Violation]:
     everywhere = ops(graph)
     in_signatures, in_loader = _count(nodes_of_signatures(graph)), _count(nodes_of_loader(graph))
     return [
-        Violation("ops", f"{where}, {op}", float(found[op]), expected)
-        for where, found, refused, expected in (
+        Violation("ops", f"{where}, {op}", float(counts[op]), expected)
+        for where, counts, refused, expected in (
             (
                 _EVERYWHERE.rstrip(", "),
                 everywhere,
@@ -60,14 +60,14 @@ def foreign_ops(model: pathlib.Path) -> list[Violation]:
                 "no operation of the saver",
             ),
         )
-        for op in sorted(found.keys() & refused)
+        for op in sorted(counts.keys() & refused)
     ]
 
 
 def harmful_ops(model: pathlib.Path) -> list[Violation]:
-    """The foreign ones that reach out of a model, or are where they must not be; as `foreign_ops`.
+    """Return the foreign operations that reach out of a model, or are where they must not be.
 
-    What a model from elsewhere may be made of, which somebody asks about: any operation but those.
+    A model from elsewhere, which somebody asks about, may have any other operation.
     """
     return [
         violation
@@ -78,18 +78,18 @@ def harmful_ops(model: pathlib.Path) -> list[Violation]:
 
 
 def allowed() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
-    """What stands in ops.txt: for any function, for the loader's too, and for the saver's too."""
+    """Return the operations of ops.txt: of any function, of the loader, and of the saver."""
     lines = OPS_FILE.read_text(encoding="utf-8").splitlines()
-    found = [line.partition(" ") for line in lines if line and not line.startswith("#")]
+    entries = [line.partition(" ") for line in lines if line and not line.startswith("#")]
     models, loaders, savers = (
-        frozenset(op for op, space, mark in found if space + mark == wanted)
+        frozenset(op for op, space, mark in entries if space + mark == wanted)
         for wanted in ("", OF_LOADER, OF_SAVER)
     )
     return models, loaders, savers
 
 
 def read(model: pathlib.Path) -> meta_graph_pb2.MetaGraphDef:
-    """The graph of a SavedModel.
+    """Read the graph of a SavedModel.
 
     Raises:
       OSError: there is no such file.
@@ -106,24 +106,24 @@ def read(model: pathlib.Path) -> meta_graph_pb2.MetaGraphDef:
 
 
 def ops(graph: meta_graph_pb2.MetaGraphDef) -> collections.Counter[str]:
-    """How many nodes of each operation there are, in the graph and in all functions."""
+    """Count the nodes of each operation, in the graph and in all functions."""
     functions = graph.graph_def.library.function
     nodes = [*graph.graph_def.node, *(node for each in functions for node in each.node_def)]
     return _count(nodes)
 
 
 def nodes_of_signatures(graph: meta_graph_pb2.MetaGraphDef) -> Iterator[node_def_pb2.NodeDef]:
-    """The nodes that some signature's outputs depend on, those of functions among them."""
+    """Yield the nodes that some signature's outputs depend on, those of functions among them."""
     return _nodes_of(graph, graph.signature_def.keys() - {_LOADER})
 
 
 def nodes_of_loader(graph: meta_graph_pb2.MetaGraphDef) -> Iterator[node_def_pb2.NodeDef]:
-    """The nodes that are run when the model is loaded, likewise."""
+    """Yield the nodes that are run when the model is loaded, likewise."""
     return _nodes_of(graph, graph.signature_def.keys() & {_LOADER})
 
 
 def _beside_saver(graph: meta_graph_pb2.MetaGraphDef) -> collections.Counter[str]:
-    """What is neither the saver's nor called by it, and what the object graph's functions call."""
+    """Count the nodes that the saver does not call, and those of the object graph's functions."""
     saver = graph.saver_def
     tensors = (saver.save_tensor_name, saver.restore_op_name, saver.filename_tensor_name)
     nodes = {node.name for node in graph.graph_def.node}
@@ -131,7 +131,7 @@ def _beside_saver(graph: meta_graph_pb2.MetaGraphDef) -> collections.Counter[str
     functions = graph.graph_def.library.function
     everything = [*graph.graph_def.node, *(node for each in functions for node in each.node_def)]
     known = {id(node) for node in its_own}
-    found = _count(node for node in everything if id(node) not in known)
+    others = _count(node for node in everything if id(node) not in known)
     by_name = {each.signature.name: each for each in functions}
     of_objects = [
         node
@@ -139,7 +139,7 @@ def _beside_saver(graph: meta_graph_pb2.MetaGraphDef) -> collections.Counter[str
         if name in by_name
         for node in by_name[name].node_def
     ]
-    return found + _count(_reached(graph, (), of_objects))
+    return others + _count(_reached(graph, (), of_objects))
 
 
 def _nodes_of(
@@ -156,7 +156,7 @@ def _reached(
     names: Iterable[str],
     inside: Iterable[node_def_pb2.NodeDef] = (),
 ) -> Iterator[node_def_pb2.NodeDef]:
-    """The nodes of those names, those of functions that are given, and all that they depend on."""
+    """Yield the nodes of names and of given functions, and all that they depend on."""
     functions = {each.signature.name: each.node_def for each in graph.graph_def.library.function}
     nodes = {node.name: node for node in graph.graph_def.node}
     seen, called = set(names), set[str]()
@@ -179,12 +179,12 @@ def _count(nodes: Iterable[node_def_pb2.NodeDef]) -> collections.Counter[str]:
 
 
 def _called(node: node_def_pb2.NodeDef) -> list[str]:
-    """The functions that a node names, by its operation or in an attribute."""
+    """Return the functions that a node names, by its operation or in an attribute."""
     lists = [attr.list.func for attr in node.attr.values()]
     named = [attr.func for attr in node.attr.values() if attr.HasField("func")]
     return [node.op, *(function.name for function in [*named, *(f for fs in lists for f in fs)])]
 
 
 def node_of(tensor: str) -> str:
-    """The node that `name`, `^name`, `name:0` or `name:output:0` comes from."""
+    """Return the node that `name`, `^name`, `name:0` or `name:output:0` comes from."""
     return tensor.removeprefix("^").partition(":")[0]

@@ -1,4 +1,4 @@
-"""The padding contract of an encoder, as one function that returns every violation with its figure.
+"""Check the padding contract of an encoder: return every violation, with its figure.
 
     finite        every output is finite
     content       what stands in padding (0, 1e30, NaN, Inf; a word known or unknown, any integer)
@@ -68,17 +68,17 @@ EncodeExamples = Callable[[Sequence[Probe]], np.ndarray]
 
 
 class UnansweredError(Exception):
-    """To be raised by a signature that cannot answer; a clause that meets it does not hold."""
+    """A signature cannot answer; a clause that meets this error does not hold."""
 
 
 class Violation(NamedTuple):
     """A clause that does not hold.
 
     Attributes:
-      clause: its name in this module's contract.
-      signature: which signature.
-      figure: what was measured.
-      expected: what was expected of it.
+      clause: the name of the clause in this module's contract.
+      signature: the signature, or another part of the model.
+      figure: the figure that was measured.
+      expected: the figure or answer that was expected.
     """
 
     clause: str
@@ -95,7 +95,7 @@ def violations(
     sequences: Sequence[Probe],
     encode_examples: EncodeExamples | None = None,
 ) -> list[Violation]:
-    """Checks every clause on every signature that it is about.
+    """Check every clause on every signature that it is about.
 
     Args:
       signatures: name -> function of keyword arrays, as the encoder's signatures are; `encode`, and
@@ -108,15 +108,15 @@ def violations(
       The violations; none if the contract holds.
     """
     encoder = _Encoder(signatures, sequences, encode_examples)
-    found: list[Violation] = []
+    broken: list[Violation] = []
     for clause, names in applicable(signatures, sequences, encode_examples).items():
         check, _ = _CLAUSES[clause]
         for name in names:
             try:
-                found.extend(check(encoder, name))
+                broken.extend(check(encoder, name))
             except UnansweredError as error:
-                found.append(Violation(clause, name, float("nan"), f"an answer, received {error}"))
-    return found
+                broken.append(Violation(clause, name, float("nan"), f"an answer, received {error}"))
+    return broken
 
 
 def applicable(
@@ -124,7 +124,7 @@ def applicable(
     sequences: Sequence[Probe],
     encode_examples: EncodeExamples | None = None,
 ) -> dict[str, list[str]]:
-    """The clauses that `violations` checks, each with the signatures that it is checked on."""
+    """Return the clauses that `violations` checks, each with its signatures."""
     encoder = _Encoder(signatures, sequences, encode_examples)
     there = [name for name in signatures if encode_examples or name not in _OF_EXAMPLES]
     clauses = {
@@ -150,7 +150,7 @@ class _Encoder(NamedTuple):
         content: Content = ZEROS,
         extra: int = 0,
     ) -> Outputs:
-        """What a signature says of `sequences`, by default of all, given the way it wants them."""
+        """Return the outputs of a signature for sequences, by default all, in the form it takes."""
         if sequences is None:
             sequences = self.sequences
         if name in _OF_EXAMPLES and self.encode_examples:
@@ -164,7 +164,7 @@ class _Encoder(NamedTuple):
         return self.signatures[name](**inputs)
 
     def one_by_one(self, name: str, sequences: Sequence[Probe]) -> Outputs:
-        """The same, each sequence in a batch of its own, where there is no padding."""
+        """Return the outputs for sequences in batches of their own, where there is no padding."""
         answers = [self.answer(name, [sequence]) for sequence in sequences]
         return {key: np.concatenate([each[key] for each in answers]) for key in answers[0]}
 
@@ -181,10 +181,10 @@ def _content(encoder: _Encoder, name: str) -> Iterator[Violation]:
     for content in PADDINGS:
         filled = encoder.answer(name, content=content, extra=1)
         words = content.words(encoder.sequences[0])
-        told = ", ".join([str(content.number), *(f"{key} {words[key]!r}" for key in words)])
+        filling = ", ".join([str(content.number), *(f"{key} {words[key]!r}" for key in words)])
         for output, figure in _differences(zeros, filled):
             if figure != 0.0:  # A NaN is not 0 either.
-                where = f"{name}.{output}, padding of {told}"
+                where = f"{name}.{output}, padding of {filling}"
                 yield Violation("content", where, figure, "a difference of exactly 0")
 
 
@@ -241,7 +241,7 @@ def _counts(
 def _with_step(
     encoder: _Encoder, number: float | None, words: Mapping[str, Word]
 ) -> list[np.ndarray]:
-    """The embeddings with one more step in the middle of each sequence, and at the end of each."""
+    """Return the embeddings with one more step in the middle, and at the end, of each sequence."""
     sequences = encoder.sequences
     middle = [with_step(sequence, len(sequence) // 2, number, words) for sequence in sequences]
     end = [with_step(sequence, len(sequence), number, words) for sequence in sequences]
@@ -288,19 +288,22 @@ _CLAUSES: Mapping[
 }  # fmt: skip
 
 
-def _differences(one: Outputs, other: Outputs) -> Iterator[tuple[str, float]]:
-    for output in one:
-        yield output, difference(one[output], other[output])
+def _differences(expected: Outputs, received: Outputs) -> Iterator[tuple[str, float]]:
+    for output in expected:
+        yield output, difference(expected[output], received[output])
 
 
-def difference(one: np.ndarray, other: np.ndarray) -> float:
-    """The largest |one - other| / max(1, |one|) of [B, ...], where |one| is that of a whole row.
+def difference(expected: np.ndarray, received: np.ndarray) -> float:
+    """Return the largest |expected - received| / max(1, |expected|) of two arrays [B, ...].
 
-    NaN, which no comparison lets pass, if either is not finite or the shapes differ.
+    |expected| is the largest of a whole row. NaN, which no comparison lets pass, if an array is not
+    finite or the shapes differ.
     """
-    if one.shape != other.shape:
+    if expected.shape != received.shape:
         return float("nan")
-    rows, others = (array.astype(np.float64).reshape(len(array), -1) for array in (one, other))
+    rows, others = (
+        array.astype(np.float64).reshape(len(array), -1) for array in (expected, received)
+    )
     size = np.abs(rows).max(axis=1, keepdims=True)
     with np.errstate(invalid="ignore"):  # Inf - Inf.
         return float(np.max(np.abs(rows - others) / np.maximum(1.0, size)))

@@ -1,4 +1,4 @@
-"""Sequences on which the contract is checked.
+"""Choose, make and keep the sequences on which the contract is checked.
 
 Real ones, where there are any; otherwise noise around the means that the encoder states, as wide as
 its features vary: noise of another scale would saturate the model and hide a fault. Words are those
@@ -27,7 +27,7 @@ _LENGTHS = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89)
 def decode(
     records: Iterable[bytes], names: Sequence[str], categories: Sequence[Category] = ()
 ) -> list[Probe]:
-    """Serialised raw Examples -> sequences of those features and categories."""
+    """Parse serialised raw Examples as sequences of features and categories."""
     sequences = []
     for record in records:
         feature = tf.train.Example.FromString(record).features.feature
@@ -35,21 +35,21 @@ def decode(
         words = {}
         for category in categories:
             column = feature[category.name]
-            found = column.int64_list if category.kind == "int" else column.bytes_list
-            words[category.key] = words_of(category, list(found.value))
+            tokens = column.int64_list if category.kind == "int" else column.bytes_list
+            words[category.key] = words_of(category, list(tokens.value))
         sequences.append(Probe(values=np.stack(columns, axis=1), words=words))
     return sequences
 
 
 def words_of(category: Category, words: Sequence[Word]) -> np.ndarray:
-    """Words as a `Probe` holds them."""
+    """Return words as a `Probe` holds them."""
     return np.array(words, object if category.kind == "bytes" else np.int64)
 
 
 def encode(
     sequences: Sequence[Probe], names: Sequence[str], categories: Sequence[Category] = ()
 ) -> np.ndarray:
-    """Sequences -> serialised raw Examples, object [B], with features and categories alone."""
+    """Serialise sequences as raw Examples, object [B], with features and categories alone."""
     records = []
     for sequence in sequences:
         features = {
@@ -74,7 +74,7 @@ def save(
     names: Sequence[str],
     categories: Sequence[Category] = (),
 ) -> None:
-    """Writes sequences to an `.npz` that `load` reads: no pickle, so texts are fixed-width."""
+    """Write sequences to an `.npz` that `load` reads: no pickle, so texts are fixed-width."""
     words = {
         f"words_{index}": np.concatenate(
             [sequence.words[category.key] for sequence in sequences]
@@ -92,7 +92,7 @@ def save(
 
 
 def load(file: pathlib.Path) -> tuple[list[Probe], list[str], list[Category]]:
-    """The sequences of a file, the names of their features, and their categories."""
+    """Return the sequences of a file, the names of their features, and their categories."""
     with np.load(file, allow_pickle=False) as arrays:
         ends = np.cumsum(arrays["row_lengths"])[:-1]
         values = np.split(arrays["values"], ends)
@@ -111,13 +111,13 @@ def load(file: pathlib.Path) -> tuple[list[Probe], list[str], list[Category]]:
 
 
 def vocabulary(model: pathlib.Path, category: Category) -> list[bytes]:
-    """The words that a SavedModel of ours knows, by their codes; none if it has no such file."""
+    """Return the words that a SavedModel of ours knows, by their codes; none without a file."""
     file = model / _ASSETS / category.vocabulary
     return file.read_bytes().splitlines() if file.is_file() else []
 
 
 def choose(sequences: Sequence[Probe]) -> list[Probe]:
-    """At most 16 sequences whose lengths are spread from the shortest to the longest.
+    """Choose at most 16 sequences, their lengths spread from the shortest to the longest.
 
     If all have one length, half of the first is added, so that a batch has padding; a single step
     gets company by being repeated.
@@ -133,39 +133,23 @@ def choose(sequences: Sequence[Probe]) -> list[Probe]:
     return chosen
 
 
-def moments(sequences: Sequence[Probe]) -> list[dict[str, float | None]]:
-    """`mean` and `std` of each feature over valid, observed values, in float64.
-
-    A constant feature has a std of exactly 0; one that was never observed has neither: None.
-    """
-    found: list[dict[str, float | None]] = []
-    rows = np.concatenate([sequence.values for sequence in sequences])
-    for column in rows.astype(np.float64).T:
-        seen = column[np.isfinite(column)]
-        if not seen.size:
-            found.append({"mean": None, "std": None})
-            continue
-        varies = seen.min() < seen.max()
-        found.append({"mean": float(seen.mean()), "std": float(seen.std()) if varies else 0.0})
-    return found
-
-
 def make(
-    features: Sequence[Mapping[str, float | None]],
+    mean: Sequence[float | None],
+    std: Sequence[float],
     words: Mapping[str, np.ndarray] | None = None,
 ) -> list[Probe]:
-    """Ten sequences of 1 to 89 steps: mean + std * standard normal noise, the same in every call.
+    """Make ten sequences of 1 to 89 steps: mean + std * standard normal noise, always the same.
 
     Args:
-      features: `mean` and `std` of each; a feature that has none is missing throughout.
-      words: of each category, those to draw from, alike.
+      mean: the mean of each feature; None of one that is missing throughout.
+      std: the standard deviation of each feature.
+      words: each category's words to draw from, alike.
     """
     rng = np.random.default_rng(0)
-    mean = np.array([feature["mean"] for feature in features], np.float64)
-    std = np.array([feature["std"] for feature in features], np.float64)
+    means, stds = np.array(mean, np.float64), np.array(std, np.float64)  # None becomes NaN.
     return [
         Probe(
-            values=(mean + std * rng.normal(size=(length, len(features)))).astype(np.float32),
+            values=(means + stds * rng.normal(size=(length, len(means)))).astype(np.float32),
             words={key: rng.choice(known, length) for key, known in (words or {}).items()},
         )
         for length in _LENGTHS
@@ -173,11 +157,11 @@ def make(
 
 
 def words_to_draw(category: Category, known: Sequence[bytes]) -> np.ndarray:
-    """Words to make sequences of, one of them missing if that can be.
+    """Return words to make sequences of, one of them missing if that can be.
 
     Args:
-      category: whose.
-      known: its vocabulary, of which the most frequent are taken; empty if it is not known.
+      category: the category of the words.
+      known: the vocabulary, of which the most frequent are taken; empty if it is not known.
     """
     if not known:
         return words_of(category, _ANY_WORDS[category.kind])

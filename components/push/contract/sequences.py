@@ -1,4 +1,4 @@
-"""Raw sequences as the contract handles them: padded with any content, or with one more step.
+"""Pad raw sequences with any content, and add steps to them.
 
 It needs NumPy alone.
 """
@@ -19,7 +19,7 @@ class Probe:
 
     Attributes:
       values: float32 [T, F], NaN where missing.
-      words: of each category, under the name of its input: object [T] of bytes, or int64 [T].
+      words: the words of each category, by its input's name: object [T] of bytes, or int64 [T].
     """
 
     values: np.ndarray
@@ -31,12 +31,12 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What stands in a step that is no data.
+    """The content of a step that is no data.
 
     Attributes:
-      number: each of its values.
-      text: its word of each category of texts; None is the first word of the data.
-      integer: likewise of each category of integers.
+      number: the number that all its values are.
+      text: the word of each category of texts; None is the first word of the data.
+      integer: the word of each category of integers, likewise.
     """
 
     number: float = 0.0
@@ -44,12 +44,12 @@ class Content:
     integer: int | None = 0
 
     def words(self, like: Probe) -> dict[str, Word]:
-        """Its word of each category of a sequence."""
-        found = {}
+        """Return its word of each category of a sequence."""
+        chosen = {}
         for key, words in like.words.items():
             word = self.text if words.dtype == object else self.integer
-            found[key] = words.tolist()[0] if word is None else word
-        return found
+            chosen[key] = words.tolist()[0] if word is None else word
+        return chosen
 
 
 ZEROS = Content()
@@ -58,12 +58,12 @@ ZEROS = Content()
 def pad(
     sequences: Sequence[Probe], like: Probe, *, content: Content = ZEROS, extra: int = 0
 ) -> dict[str, np.ndarray]:
-    """The inputs of `encode`: `values` [B, T, F], words [B, T] each, and `length` [B].
+    """Pad sequences as inputs of `encode`: `values` [B, T, F], words [B, T], `length` [B].
 
     Args:
-      sequences: any number of them.
+      sequences: any number of sequences.
       like: a sequence of the same features and categories.
-      content: of the padding.
+      content: the content of the padding.
       extra: padded steps beyond those of the longest sequence.
     """
     length = np.array([len(sequence) for sequence in sequences], np.int64)
@@ -80,13 +80,13 @@ def pad(
 def with_step(
     sequence: Probe, place: int, number: float | None, words: Mapping[str, Word]
 ) -> Probe:
-    """A sequence with one more step.
+    """Add a step to a sequence.
 
     Args:
-      sequence: of T steps.
-      place: 0 to T, how many steps come before.
-      number: each of its values; None copies those of the step beside it.
-      words: its word of some categories; those of the others are copied likewise.
+      sequence: a sequence of T steps.
+      place: the number of steps before the new one, 0 to T.
+      number: the number that all its values are; None copies those of the step beside it.
+      words: the words of some categories; those of the others are copied likewise.
     """
     beside = min(place, len(sequence) - 1)
     row = sequence.values[beside] if number is None else number

@@ -1,4 +1,4 @@
-"""What the ledger holds: an entry a version, and what was begun and is not done yet.
+"""Define what the ledger holds: an entry a version, and what was begun and is not done yet.
 
 A push, a rollback and a removal are one change of the ledger and of the folder that is served:
 
@@ -26,15 +26,15 @@ def _dotted(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """Where a version comes from; what its entry in the ledger says beside its files.
+class ModelSource:
+    """The source of a version; what its entry in the ledger says beside its files.
 
     Attributes:
-      fingerprint: of the model.
-      run_id: of the run that pushes it.
+      fingerprint: the fingerprint of the model.
+      run_id: the id of the run that pushes it.
       reasons: the sentences by which it was blessed.
-      source: path of the model that was trained.
-      note: why it is pushed, if not by a blessing alone.
+      source: the path of the model that was trained.
+      note: the reason of the push, if it is not a blessing alone.
       rolled_back_to: the version that it is a copy of, if a rollback pushes it.
     """
 
@@ -54,17 +54,17 @@ class Entry:
     """One version that was pushed.
 
     Attributes:
-      version: its number; none is ever used again.
-      fingerprint: of the model; equal for equal models.
-      files: relative path -> hex SHA-256.
-      run_id: of the run that pushed it, or `rollback`.
-      time: when, in UTC; for people, nothing is decided by it.
+      version: the number; none is ever used again.
+      fingerprint: the fingerprint of the model, which is equal for equal models.
+      files: the relative path of each file -> hex SHA-256.
+      run_id: the id of the run that pushed it, or `rollback`.
+      time: the time of the push, in UTC; for people, nothing is decided by it.
       reasons: the sentences by which it was blessed.
-      source: path of the model that was copied.
-      note: why it was pushed, if not by a blessing alone.
+      source: the path of the model that was copied.
+      note: the reason of the push, if it was not a blessing alone.
       rolled_back_to: the version that it is a copy of, if a rollback pushed it.
-      withdrawn: why a rollback withdrew its model; None if none did.
-      removed: why it is no longer in the folder that is served; None if it should be there.
+      withdrawn: the reason why a rollback withdrew its model; None if none did.
+      removed: the reason why it is no longer served; None if it should be there.
     """
 
     version: Number
@@ -104,7 +104,7 @@ class Release:
 
     Attributes:
       folder: the dot-folder in which it is.
-      entry: of the version.
+      entry: the entry of the version.
       withdraw: fingerprint -> why its versions are withdrawn; None if they are not any more.
     """
 
@@ -118,11 +118,11 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """A version goes out of the folder's sight.
+    """A version is removed, or set aside.
 
     Attributes:
       folder: the dot-folder that it becomes.
-      version: its number.
+      version: the number.
       why: the sentence for its entry.
       delete: whether its files are deleted, or kept for a person.
     """
@@ -145,7 +145,7 @@ class Ledger:
 
     Attributes:
       versions: every version that was ever pushed, oldest first.
-      intent: what was begun; None if nothing was.
+      intent: the change that was begun; None if nothing was.
     """
 
     versions: tuple[Entry, ...] = ()

@@ -1,4 +1,4 @@
-"""The ledger: every version that was ever pushed, beside the folder that is served.
+"""Keep the ledger: every version that was ever pushed, beside the folder that is served.
 
     WORKDIR/ledger.json      schema, version, checksum; intent; versions, oldest first
     WORKDIR/serving/3/       version 3
@@ -45,10 +45,10 @@ class Version:
     """One numeric folder.
 
     Attributes:
-      number: its name.
-      path: the folder.
-      entry: what the ledger knows of it; None of a folder that somebody else put there.
-      damage: a sentence for each file that is missing or is not what the ledger says.
+      number: the number that its name is.
+      path: the path of the folder.
+      entry: the ledger's entry of it; None of a folder that somebody else put there.
+      damage: sentences, one for each file that is missing or is not what the ledger says.
     """
 
     number: int
@@ -58,7 +58,7 @@ class Version:
 
     @property
     def fingerprint(self) -> str | None:
-        """Of the model, if the ledger knows the version and every file is what it should be."""
+        """Return the model's fingerprint, if the ledger knows the version and it is undamaged."""
         return self.entry.fingerprint if self.entry and not self.damage else None
 
 
@@ -147,7 +147,7 @@ def write(serving: pathlib.Path, entries: Iterable[Entry]) -> None:
 
 
 def versions(serving: pathlib.Path) -> list[Version]:
-    """The numeric folders, in order, each file compared with the ledger.
+    """Return the numeric folders, in order, each file compared with the ledger.
 
     Raises:
       LedgerError: the ledger cannot be read.
@@ -161,13 +161,13 @@ def versions(serving: pathlib.Path) -> list[Version]:
 
 
 def newest(serving: pathlib.Path) -> Version | None:
-    """The newest version that the ledger knows and whose files are all what it says."""
+    """Return the newest undamaged version that the ledger knows; None if there is none."""
     sound = (version for version in reversed(versions(serving)) if version.fingerprint)
     return next(sound, None)
 
 
 def known(path: pathlib.Path) -> Version | None:
-    """The version in a folder, if the ledger beside its parent knows it and it is undamaged.
+    """Return the version in a folder, if the ledger beside its parent knows it undamaged.
 
     Whoever loads a model that no person named asks this first: a SavedModel is a program.
     """
@@ -180,7 +180,7 @@ def known(path: pathlib.Path) -> Version | None:
 
 
 def next_version(serving: pathlib.Path) -> int:
-    """One more than every number on the disk and in the ledger; the clock has no say.
+    """Return one more than every number on the disk and in the ledger.
 
     Raises:
       LedgerError: there is none, as a server could not count on.
@@ -195,23 +195,23 @@ def next_version(serving: pathlib.Path) -> int:
 
 
 def state(serving: pathlib.Path) -> str:
-    """Digest of the ledger and of what is served, damage included; changes when either does."""
+    """Return a digest of the ledger and of what is served, damage included."""
     entries = [dataclasses.asdict(entry) for entry in read(serving)]
-    found = [
+    on_disk = [
         (version.number, version.entry is not None, version.damage) for version in versions(serving)
     ]
-    return digest_of([json.dumps([entries, found], sort_keys=True)])
+    return digest_of([json.dumps([entries, on_disk], sort_keys=True)])
 
 
 def numbers(serving: pathlib.Path) -> list[int]:
-    """Every name in a folder that is a version's number, in order; not all are folders of ours."""
+    """Return every name in a folder that is a version's number, in order, whoever made it."""
     if not serving.is_dir():
         return []
     return sorted(filter(None, map(folders.number_of, os.listdir(serving))))
 
 
 def _version(number: int, path: pathlib.Path, entry: Entry | None) -> Version:
-    """A version; a link is no folder of ours, nor is one of whose files nothing is known."""
+    """Describe a version; a link is no folder of ours, nor is one whose files are not known."""
     ours = entry if entry and entry.files and not path.is_symlink() else None
     damage = tuple(folders.damage(path, ours.files)) if ours else ()
     return Version(number=number, path=path, entry=ours, damage=damage)

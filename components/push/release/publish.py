@@ -1,4 +1,4 @@
-"""What is done to the folders of versions, each in one step that is whole or not begun.
+"""Change the folders of versions, each change in one step that is whole or not begun.
 
 A server watches `serving/` for numeric folders. So a model is staged in a dot-folder beside them,
 on the same file system, flushed, and renamed: it appears whole or not at all. What is to go is
@@ -72,7 +72,7 @@ def seal(staged: pathlib.Path, entry: Entry, withdrawn: Collection[Withdrawn] = 
 
     Args:
       staged: the model.
-      entry: of the version that it becomes.
+      entry: the entry of the version that it becomes.
       withdrawn: every version that is withdrawn then.
 
     Returns:

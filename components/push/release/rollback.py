@@ -1,4 +1,4 @@
-"""The rollback: an earlier version becomes the newest again, and the newest is withdrawn."""
+"""Roll back: make an earlier version the newest again, and withdraw the newest."""
 
 import pathlib
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ragline.components.contract.errors import UsageError
 from ragline.components.push.release import ledger, release_version, transaction
-from ragline.components.push.release.entries import Entry, Origin, Release
+from ragline.components.push.release.entries import Entry, ModelSource, Release
 from ragline.components.push.release.ledger import Version
 
 
@@ -16,14 +16,14 @@ class NoVersionError(UsageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolledBack:
-    """What a rollback did.
+    """The result of a rollback.
 
     Attributes:
-      to: the number that was asked for, or of the one before.
-      version: its copy, the newest now; None if it did not pass its check.
-      refusals: why not.
+      to: the number of the version that was rolled back to.
+      version: the copy of that version, the newest now; None if it did not pass its check.
+      refusals: sentences that say why it did not pass.
       withdrawn: the numbers of all versions whose model was withdrawn.
-      notes: what else a person should know.
+      notes: sentences on what else a person should know.
     """
 
     to: int
@@ -34,7 +34,7 @@ class RolledBack:
 
 
 def rollback(serving: pathlib.Path, *, why: str, to: int | None, keep: int) -> RolledBack:
-    """Makes a copy of an earlier version the newest, by the same road as a push.
+    """Make a copy of an earlier version the newest, with the checks of a push.
 
     The model that was the newest is withdrawn: no run pushes it again until a rollback to it does,
     which is how a withdrawal is lifted. The same command again, after it was cut off or for no
@@ -55,18 +55,18 @@ def rollback(serving: pathlib.Path, *, why: str, to: int | None, keep: int) -> R
     if not there or there[-1].entry is None:
         raise NoVersionError(f"{serving}: expected versions to choose from, received none")
     current = there[-1].entry
-    done = _done_before(there[-1], current, finished, why, to)
-    if done is None:
-        done = _roll_back(serving, current, why, to)
-    if done.version:
+    result = _done_before(there[-1], current, finished, why, to)
+    if result is None:
+        result = _roll_back(serving, current, why, to)
+    if result.version:
         release_version.tidy(serving, keep)
-    return done
+    return result
 
 
 def _done_before(
     newest: Version, entry: Entry, finished: Release | None, why: str, to: int | None
 ) -> RolledBack | None:
-    """What the same command did that was cut off after the version was visible, if any."""
+    """Return what the same command did before it was cut off or repeated; None if nothing."""
     number = entry.rolled_back_to
     if number is None or newest.damage or to not in (None, number):
         return None
@@ -85,7 +85,7 @@ def _done_before(
 def _roll_back(serving: pathlib.Path, current: Entry, why: str, to: int | None) -> RolledBack:
     target = _previous(serving, current) if to is None else _asked_for(serving, current, to)
     number = target.version.number
-    origin = Origin(
+    source = ModelSource(
         fingerprint=target.entry.fingerprint,
         run_id="rollback",
         reasons=target.entry.reasons,
@@ -93,14 +93,16 @@ def _roll_back(serving: pathlib.Path, current: Entry, why: str, to: int | None) 
         note=_note(number, why),
         rolled_back_to=number,
     )
-    withdraw = {current.fingerprint: why, origin.fingerprint: None}
+    withdraw = {current.fingerprint: why, source.fingerprint: None}
     withdrawn = [e.version for e in ledger.read(serving) if e.fingerprint == current.fingerprint]
-    done = release_version.deliver(target.version.path, serving, origin, withdraw=withdraw)
+    result = release_version.check_and_release(
+        target.version.path, serving, source, withdraw=withdraw
+    )
     return RolledBack(
         to=number,
-        version=done.version,
-        refusals=done.refusals,
-        withdrawn=tuple(withdrawn) if done.version else (),
+        version=result.version,
+        refusals=result.refusals,
+        withdrawn=tuple(withdrawn) if result.version else (),
     )
 
 
@@ -114,7 +116,7 @@ class _Target(NamedTuple):
 
 
 def _targets(serving: pathlib.Path, current: Entry) -> list[_Target]:
-    """The undamaged versions of other models, oldest first."""
+    """Return the undamaged versions of other models, oldest first."""
     return [
         _Target(version, version.entry)
         for version in ledger.versions(serving)
@@ -123,7 +125,7 @@ def _targets(serving: pathlib.Path, current: Entry) -> list[_Target]:
 
 
 def _previous(serving: pathlib.Path, current: Entry) -> _Target:
-    targets = [found for found in _targets(serving, current) if not found.entry.withdrawn]
+    targets = [target for target in _targets(serving, current) if not target.entry.withdrawn]
     if not targets:
         raise NoVersionError(
             f"{serving}: expected an undamaged version of another model that was not withdrawn, "
@@ -133,7 +135,7 @@ def _previous(serving: pathlib.Path, current: Entry) -> _Target:
 
 
 def _asked_for(serving: pathlib.Path, current: Entry, number: int) -> _Target:
-    targets = {found.version.number: found for found in _targets(serving, current)}
+    targets = {target.version.number: target for target in _targets(serving, current)}
     if number not in targets:
         known = ", ".join(map(str, targets)) or "there is none"
         raise NoVersionError(

@@ -1,4 +1,4 @@
-"""Changes of the ledger and of the folder that is served, each of them whole or not begun.
+"""Change the ledger and the folder that is served, each change whole or not begun.
 
 `entries.py` says how: intent, rename, done. The same function carries an intent out at once, and
 after a kill. Whoever calls it holds the work directory's lock.
@@ -14,7 +14,14 @@ from collections.abc import Mapping
 from ragline.components.contract.signatures import ENCODER_FILE
 from ragline.components.files.storage import sha256
 from ragline.components.push.release import ledger, publish
-from ragline.components.push.release.entries import Entry, Ledger, Origin, Release, Removal, Staging
+from ragline.components.push.release.entries import (
+    Entry,
+    Ledger,
+    ModelSource,
+    Release,
+    Removal,
+    Staging,
+)
 from ragline.components.serving import versions
 from ragline.components.serving.versions import MANIFEST_FILE
 
@@ -31,14 +38,14 @@ def recover(serving: pathlib.Path) -> Release | None:
       LedgerError: a person has to look at the ledger.
     """
     try:
-        found = ledger.load(serving)
+        current = ledger.load(serving)
         lost = "" if serving.with_name(ledger.LEDGER_FILE).exists() else "is gone"
     except ledger.DamagedLedgerError as error:
-        found, lost = Ledger(), f"{error}".partition(": ")[2].partition("; bring")[0]
+        current, lost = Ledger(), f"{error}".partition(": ")[2].partition("; bring")[0]
     if lost:
         _rebuild(serving, lost)
         return None
-    return finish(serving) if found.intent else None
+    return finish(serving) if current.intent else None
 
 
 def stage(model: pathlib.Path, serving: pathlib.Path) -> pathlib.Path:
@@ -60,13 +67,13 @@ def abandon(serving: pathlib.Path) -> None:
 
 
 def release(
-    staged: pathlib.Path, origin: Origin, withdraw: Mapping[str, str | None] | None = None
+    staged: pathlib.Path, source: ModelSource, withdraw: Mapping[str, str | None] | None = None
 ) -> Entry:
     """Seal a staged model and make it a version.
 
     Args:
       staged: a model in a dot-folder of the folder that is served.
-      origin: of the version.
+      source: where the model comes from.
       withdraw: fingerprint -> why its versions are withdrawn; None if they are not any more.
 
     Raises:
@@ -77,7 +84,7 @@ def release(
         version=ledger.next_version(serving),
         files={},
         time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        **dataclasses.asdict(origin),
+        **dataclasses.asdict(source),
     )
     before = ledger.load(serving)
     intent = Release(folder=staged.name, entry=entry, withdraw=dict(withdraw or {}))
@@ -105,9 +112,9 @@ def set_aside(serving: pathlib.Path, version: int, why: str) -> str:
       The sentence of its entry: `why`, and where it is.
     """
     name = publish.damaged_name(serving / str(version))
-    told = f"{why}: moved to {name}"
-    _take_away(serving, version, told, name, delete=False)
-    return told
+    sentence = f"{why}: moved to {name}"
+    _take_away(serving, version, sentence, name, delete=False)
+    return sentence
 
 
 def _take_away(serving: pathlib.Path, version: int, why: str, name: str, *, delete: bool) -> None:
@@ -160,20 +167,20 @@ def _is_visible(serving: pathlib.Path, name: str, entry: Entry) -> bool:
 
 def _rebuild(serving: pathlib.Path, lost: str) -> None:
     """Set a lost ledger aside, and write another from what pushes left beside their models."""
-    found = rebuilt(serving)
+    new_ledger = rebuilt(serving)
     file = serving.with_name(ledger.LEDGER_FILE)
-    if not file.exists() and not found.versions:
+    if not file.exists() and not new_ledger.versions:
         return  # Nothing was ever pushed.
-    told = f"{file}: {lost}"
+    reason = f"{file}: {lost}"
     if file.exists():
         number = 1
         while os.path.lexists(aside := file.with_name(f"{file.name}.damaged-{number}")):
             number += 1
         file.rename(aside)
-        told += f"; moved to {aside.name}"
-    ledger.save(serving, found)
-    numbers = ", ".join(str(entry.version) for entry in found.versions) or "none"
-    _log.warning("%s; rebuilt from the versions in %s: %s", told, serving, numbers)
+        reason += f"; moved to {aside.name}"
+    ledger.save(serving, new_ledger)
+    numbers = ", ".join(str(entry.version) for entry in new_ledger.versions) or "none"
+    _log.warning("%s; rebuilt from the versions in %s: %s", reason, serving, numbers)
 
 
 def rebuilt(serving: pathlib.Path) -> Ledger:
@@ -184,8 +191,8 @@ def rebuilt(serving: pathlib.Path) -> Ledger:
     entries: dict[int, Entry] = {}
     withdrawn: tuple[versions.Withdrawn, ...] = ()
     for version in ledger.numbers(serving):
-        if (found := _of_manifest(serving / str(version), version)) is not None:
-            entries[version], withdrawn = found
+        if (stated := _of_manifest(serving / str(version), version)) is not None:
+            entries[version], withdrawn = stated
     for model in withdrawn:
         if model.version not in entries:
             entries[model.version] = Entry(

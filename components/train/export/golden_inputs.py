@@ -7,7 +7,8 @@ tokens in turn. They hold nobody's data, since they travel with the encoder.
 
 import base64
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from collections.abc import Sequence as Collection
 
 import numpy as np
 import tensorflow as tf
@@ -16,11 +17,11 @@ import tensorflow_transform as tft
 from ragline.components.contract.columns import OBSERVED, VALUES, Category, Columns
 from ragline.components.contract.signatures import EMBEDDING, EXAMPLES, GOLDEN_FILE
 from ragline.components.files.storage import write_json
+from ragline.components.serving.facts import FeatureFacts
 from ragline.components.train.model.architecture import MaskedAutoencoder
 
 _LENGTHS = (1, 2, 5, 13, 34)
 _MOST_TOKENS = 8
-_FAR = 1e20  # Beyond every mean, so that a z-score there gives the deviation to 7 digits.
 
 
 def write(
@@ -28,6 +29,7 @@ def write(
     *,
     transform_output: tft.TFTransformOutput,
     columns: Columns,
+    features: Collection[FeatureFacts],
     directory: pathlib.Path,
 ) -> None:
     """Embed golden inputs, and write both beside the SavedModel, as golden.json.
@@ -39,20 +41,16 @@ def write(
       model: the exported model.
       transform_output: Transform's graph.
       columns: the schema's features and categories.
+      features: the facts of the features.
       directory: folder of the SavedModel.
     """
     transform = transform_output.transform_features_layer()
-
-    def standardise(values: np.ndarray) -> np.ndarray:
-        raw = {name: _ragged(column) for name, column in zip(columns.names, values.T, strict=True)}
-        return transform(raw)[VALUES].flat_values.numpy().reshape(values.shape)
-
     vocabularies = {
         category.name: transform_output.vocabulary_by_name(category.vocabulary)
         for category in columns.categories
     }
     records = []
-    for values in _sequences(*_feature_stats(standardise, len(columns.names)), columns):
+    for values in _sequences(features):
         raw = dict(zip(columns.names, values.T, strict=True)) | {
             category.name: _tokens(category, vocabularies[category.name], len(values))
             for category in columns.categories
@@ -87,27 +85,15 @@ def _ragged(column: np.ndarray) -> tf.RaggedTensor:
     return tf.RaggedTensor.from_row_lengths(tf.constant(column, kind), [len(column)])
 
 
-def _feature_stats(
-    standardise: Callable[[np.ndarray], np.ndarray], features: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and deviation [F] of each feature, read from Transform's graph.
-
-    z(x) = (x - mean) / deviation is read at x = 0 and far out; a constant feature is 0 at both, and
-    its mean is taken for 0.
-    """
-    at_zero, far_out = standardise(np.array([[0.0], [_FAR]], np.float32).repeat(features, axis=1))
-    slope = (far_out.astype(np.float64) - at_zero) / _FAR
-    deviation = np.divide(1.0, slope, out=np.zeros_like(slope), where=slope > 0.0)
-    return -at_zero * deviation, deviation
-
-
-def _sequences(mean: np.ndarray, deviation: np.ndarray, columns: Columns) -> list[np.ndarray]:
+def _sequences(features: Collection[FeatureFacts]) -> list[np.ndarray]:
     """Make sequences, float32 [T, F] each, with every seventh value missing, where that can be."""
     rng = np.random.default_rng(0)
-    may_miss = [feature.allow_missing for feature in columns.features]
+    mean = np.array([feature.mean for feature in features], np.float64)  # NaN: never observed.
+    std = np.array([feature.std for feature in features])
+    may_miss = [feature.allow_missing for feature in features]
     sequences = []
     for length in _LENGTHS:
-        values = mean + deviation * rng.normal(size=(length, len(mean)))
+        values = mean + std * rng.normal(size=(length, len(mean)))
         missing = (np.arange(values.size).reshape(values.shape) % 7 == 6) & may_miss
         sequences.append(np.where(missing, np.nan, values).astype(np.float32))
     return sequences

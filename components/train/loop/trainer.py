@@ -230,7 +230,7 @@ class Trainer:
                     for name, value in sums.items()
                 }
 
-            # Nothing of ours branches on a tensor in Python: to translate it takes a third of a trace.
+            # Ours never branches on a tensor in Python; looking for it takes a third of a trace.
             self._functions[key] = tf.function(step, input_signature=[spec], autograph=False)
         return self._functions[key]
 
