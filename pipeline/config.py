@@ -51,7 +51,7 @@ class Config:
       tune: the search for better options of training, before it.
       heads: supervised outputs on the embedding, for sequences that have a label; none are needed.
       push: the versions that are served.
-      keep: what of earlier runs `ragline clean` leaves.
+      keep: what of earlier runs stays.
       beam: where the Beam parts run.
     """
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepOptions:
-    """The `[keep]` table: how much of earlier runs `ragline clean` leaves.
+    """The `[keep]` table: how much of earlier runs stays when a run, or `ragline clean`, cleans up.
 
     Attributes:
       artifacts: of so many of the newest runs, and of those that made what is served, all artifacts

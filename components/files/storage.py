@@ -26,7 +26,9 @@ _CHUNK_BYTES = 1 << 20
 # What begins with a dot is in no pattern of TFX's, and no part of a Parquet data set.
 _NAME = ".ragline-{}.tmp"
 _OURS = re.compile(r"\.ragline-[0-9a-f]{32}\.tmp")
-_journals: dict[str, int] = {}  # Folder -> descriptor of its journal.
+_journals: dict[pathlib.Path, int] = {}  # Journal -> its descriptor; it is of its folder.
+# Holds the journals of the process that started this one.
+_JOURNALS = "RAGLINE_JOURNALS"
 
 
 def sha256(path: Place) -> str:
@@ -127,19 +129,31 @@ def journal(file: pathlib.Path) -> Iterator[None]:
 
     The file is gone afterwards, unless the process is killed: see `clear`.
     """
-    top = str(file.parent)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-    _journals[top] = os.open(file, flags, 0o666)
+    _journals[file] = os.open(file, flags, 0o666)
     try:
         yield
     finally:
-        os.close(_journals.pop(top))
+        os.close(_journals.pop(file))
         file.unlink(missing_ok=True)
 
 
+def with_journals() -> dict[str, str]:
+    """The environment of a process that is to keep what it has under way in these journals, too."""
+    return {_JOURNALS: os.pathsep.join(map(str, _journals))}
+
+
+def join_journals() -> None:
+    """Keeps names in the journals of the process that started this one, which removes them."""
+    for file in filter(None, os.environ.get(_JOURNALS, "").split(os.pathsep)):
+        flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW
+        with contextlib.suppress(FileNotFoundError):
+            _journals[pathlib.Path(file)] = os.open(file, flags)
+
+
 def _note(file: pathlib.Path) -> None:
-    for top, descriptor in list(_journals.items()):
-        if file.is_relative_to(top):
+    for kept, descriptor in list(_journals.items()):
+        if file.is_relative_to(top := kept.parent):
             os.write(descriptor, f"{file.relative_to(top)}\n".encode("utf-8", "surrogateescape"))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 from ragline import schemas
+from ragline.components.contract import exits
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import BadDataError, ToldError
 from ragline.components.contract.redaction import redacted_data
@@ -98,11 +99,29 @@ def run(
             html_page.write(session.folder, found, samples)
             # Of files that were touched meanwhile, nobody knows which content the key is of.
             spans.record(config, found, key if spans.stamps(config) == stamps else "")
+            if found["exit_code"] in (exits.DONE, exits.NOT_BLESSED):
+                _clean(config, session)
         except OSError:
             if isinstance(failure, TroubleError):
                 raise failure from None
             raise
         return Outcome(summary=found, folder=session.folder)
+
+
+def _clean(config: Config, session: Session) -> None:
+    """Removes what is not kept of earlier runs; what stands in its way is told, and is no failure.
+
+    A run that failed removes nothing: somebody will look for what was different before.
+    """
+    from ragline.pipeline.cache import clean  # Late: it imports ML Metadata.
+
+    try:
+        removed = clean.clean_held(config, session.workdir, spared=session.run_id)
+    except (OSError, ToldError) as error:
+        session.display.line(f"what [keep] does not keep of earlier runs stays: {error}")
+        return
+    if removed.items:
+        session.display.line(removed.sentence())
 
 
 def compare(config: Config, *, verbose: bool = False) -> list[dict[str, Any]]:

@@ -11,13 +11,16 @@ Keras 3 model can load in Python and fail in a session, which TF Serving uses (k
     ops        before anything is loaded: strict, it is made of the operations of clean exports;
                otherwise, and unless it is trusted, of none that reaches out (graph.py)
 
-Once the operations have been looked at, this process can write no byte to any file.
+Strictly, it must answer hard requests, too, or refuse them (hard_requests.py). This process can
+write no byte to any file, and has so much memory: what the machine's threads take, 20 times the
+model, and 4 GiB.
 
 Prints one JSON object as the last line: the checks that check.py reads, or an `error`.
 """
 
 import argparse
 import json
+import os
 import pathlib
 import re
 import resource
@@ -39,8 +42,9 @@ from ragline.components.contract.signatures import (
     SCORE,
     SERVING_DEFAULT,
 )
+from ragline.components.files import places
 from ragline.components.files.storage import read_json
-from ragline.components.push.contract import golden, graph, padding_contract, probes
+from ragline.components.push.contract import golden, graph, hard_requests, padding_contract, probes
 from ragline.components.push.contract.check import NoEncoderError
 from ragline.components.push.contract.sequences import Probe, pad
 
@@ -53,6 +57,7 @@ _INPUTS = {
     SERVING_DEFAULT: {EXAMPLES},
     EVALUATE: {EXAMPLES},
 }
+_MEMORY, _OF_A_CORE = 4 << 30, 64 << 20  # Bytes; a core has several threads, with their stacks.
 _NORMAL = {"mean": 0.0, "std": 1.0}  # Of a feature of which nothing is known.
 
 
@@ -108,6 +113,9 @@ def check(
     clauses = padding_contract.applicable(signatures, found.sequences, encode_examples)
     violations = padding_contract.violations(signatures, found.sequences, encode_examples)
     violations += _session(model, signatures[ENCODE], found.sequences)
+    if strict:
+        clauses |= hard_requests.applicable(signatures, found.sequences, encode_examples)
+        violations += hard_requests.violations(signatures, found.sequences, encode_examples)
     has_golden = golden.is_beside(model)
     if has_golden or strict:
         violations += golden.violations(model, signatures.get(SERVING_DEFAULT))
@@ -310,6 +318,15 @@ def _by_session(model: pathlib.Path, inputs: Mapping[str, np.ndarray]) -> np.nda
         )
 
 
+def _limit_memory(model: pathlib.Path) -> None:
+    """Sets how much memory a check may take, if it may take more; both loaders copy weights."""
+    threads = (os.cpu_count() or 1) * _OF_A_CORE
+    limit = _MEMORY + threads + 20 * sum(map(places.size, places.inside(model)))
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    if most == resource.RLIM_INFINITY or most > limit:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
 def _line(error: Exception) -> str:
     """An error in one line. TensorFlow's own say what happened last, before {{node names}}."""
     lines = [re.sub(r"{{.*?}}", "", line).strip() for line in str(error).splitlines()]
@@ -326,6 +343,7 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     # Of pipes, which the answer takes, the limit knows nothing.
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    _limit_memory(arguments.model)
     try:
         result = check(
             arguments.model, arguments.probes, strict=arguments.strict, trust=arguments.trust
