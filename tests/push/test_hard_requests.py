@@ -4,11 +4,18 @@ The first half is about the export's own guards: each test fails if its guard is
 """
 
 import json
+import pathlib
 
+import commands
 import numpy as np
+import pushed
 import pytest
 import tensorflow as tf
+from push import clean_exports
 
+from benchmarks import serving
+from ragline import schemas
+from ragline.components.contract.columns import Columns
 from ragline.components.contract.signatures import ENCODER_FILE
 from ragline.components.push.contract import clean_process, hard_requests, probes
 from ragline.components.push.contract.padding_contract import UnansweredError
@@ -174,3 +181,31 @@ def test_what_is_refused_is_no_violation_but_of_memory(asked):
     [violation] = hard_requests.violations(dict.fromkeys(signatures, refuses), *others)
     assert violation.clause == "memory"
     assert "an answer, received InvalidArgumentError" in violation.expected
+
+
+@pytest.fixture(scope="module")
+def of_64_units(tmp_path_factory):
+    """The default size, with its facts, for the requests of the benchmark."""
+    folder = tmp_path_factory.mktemp("of_64_units")
+    transform = clean_exports.transform_output("gestures", folder / "transform")
+    size = {"units": 64, "embedding_size": 32}
+    model = clean_exports.write("gestures", transform, folder / "model", **size)
+    pushed.state(model, Columns.from_schema(schemas.load("gestures")), 32)
+    return model
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["encode_flat", "serving_default"])
+@pytest.mark.parametrize("mix", serving.MIXES)
+def test_a_request_takes_20_times_its_bytes_and_50_mb(of_64_units, name, mix):
+    """In a process of its own, whose memory nothing else has grown."""
+    process = commands.Started(_print_figures, of_64_units, name, mix)
+    out, said = process.communicate()
+    assert process.returncode == 0, said
+    figures = json.loads(out.splitlines()[-1])
+    assert figures["peak"] <= serving.allowed(figures["request"]), figures
+
+
+def _print_figures(model: pathlib.Path, name: str, mix: str) -> int:
+    print(json.dumps(serving.measure(model, name, mix)), flush=True)
+    return 0

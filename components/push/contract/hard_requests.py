@@ -83,13 +83,13 @@ def _memory(encoder: Encoder, name: str) -> Iterator[Violation]:
     lengths = [SHORT] * (SEQUENCES - 1) + [LONGEST]
     request = [_of_length(encoder.sequences[-1], length) for length in lengths]
     where = f"{name}, {SEQUENCES} sequences, one of {LONGEST} steps"
-    before = _peak_from_now()
+    before = peak_from_now()
     try:
         encoder.answer(name, request)
     except UnansweredError as error:
         yield Violation("memory", where, float("nan"), f"an answer, received {error}")
         return
-    taken = _peak() - before
+    taken = peak() - before
     if taken > MOST_BYTES:
         yield Violation("memory", where, float(taken), f"at most {MOST_BYTES:,} bytes of memory")
 
@@ -102,14 +102,14 @@ def _of_length(probe: Probe, steps: int) -> Probe:
     )
 
 
-def _peak_from_now() -> int:
+def peak_from_now() -> int:
     """Forgets the most memory that this process has had, where the kernel can; returns it."""
     with suppress(OSError):
         pathlib.Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
-    return _peak()
+    return peak()
 
 
-def _peak() -> int:
+def peak() -> int:
     """The most bytes that this process has had in memory."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -35,7 +35,7 @@ from ragline.components.contract.signatures import (
     SQUARED,
     error_sum,
 )
-from ragline.components.train.export import length_groups
+from ragline.components.train.export import length_groups, long_sequences
 from ragline.components.train.model.architecture import MaskedAutoencoder
 from ragline.components.train.objective import categories, loss
 from ragline.components.train.objective.categories import Vocabulary
@@ -209,7 +209,8 @@ class _Encoder:
 
     def embed(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
         """`embedding` [B, E], of sequences that the caller has padded to each other."""
-        return {EMBEDDING: self._embedding(self._standardise(raw))}
+        values, weight, length, codes, _ = self._standardise(raw)
+        return {EMBEDDING: self._model.encode(values, length, codes=codes, weight=weight)}
 
     def embed_groups(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
         """`embedding` [B, E], of sequences of any lengths: see `groups.py`."""
@@ -220,13 +221,13 @@ class _Encoder:
             flat.length,
             most,
             model.code.units,
-            lambda rows: self._embedding(self._padded(flat, rows)),
+            lambda rows: self._embedding_of_group(self._padded(flat, rows)),
         )
         return {EMBEDDING: embedding}
 
-    def _embedding(self, steps: _Steps) -> tf.Tensor:
-        return self._model.encode(
-            steps.values, steps.length, codes=steps.codes, weight=steps.weight
+    def _embedding_of_group(self, steps: _Steps) -> tf.Tensor:
+        return long_sequences.encode(
+            self._model, steps.values, steps.length, steps.codes, steps.weight
         )
 
     def score(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
