@@ -187,6 +187,18 @@ def test_a_model_with_categories_passes_as_strictly_and_is_equal_to_its_like(exp
     assert "golden" in {violation["clause"] for violation in violations}
 
 
+def test_where_no_value_can_be_missing_a_sequence_of_nothing_else_has_no_error_either(exports):
+    """There, each value counts for the metrics; 12 zeros a step would be a good error."""
+    model = exports["japanese_vowels"][0]
+    values = np.random.default_rng(0).normal(size=(3, 4, 12)).astype(np.float32)
+    values[0], values[1, 2:] = np.nan, np.inf
+    inputs = {"values": tf.constant(values), "length": tf.constant([4, 2, 4], tf.int64)}
+    outputs = tf.saved_model.load(str(model)).signatures["score"](**inputs)
+    assert np.isfinite(outputs["embedding"]).all()
+    assert np.isnan(outputs["reconstruction_error"]).tolist() == [True, False, False]
+    assert clean_process.check(model, None, strict=True)["violations"] == []
+
+
 def test_golden_inputs_are_answered_by_their_model_and_by_no_other(exports, model, tmp_path):
     records = json.loads((model / golden.GOLDEN_FILE).read_text())["records"]
     assert len(records) == 5

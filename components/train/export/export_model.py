@@ -233,14 +233,25 @@ class _Encoder:
     def score(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
         """`embedding` [B, E] and the masked mean squared error of each sequence's values [B].
 
-        It is NaN of a sequence in which nothing was observed: 0 would be the best there is.
+        It is NaN of a sequence in which nothing was observed: 0 would be the best there is. Where
+        no value can be missing, each counts for the metrics, whatever it is.
         """
         embedding, sums = self._evaluate(raw)
         squared = tf.reduce_sum(sums[error_sum(MODEL, SQUARED)], axis=1)
         number = sums[N_VALUES]
         unknown = tf.constant(float("nan"), tf.float64)
-        error = tf.where(number > 0, masking.masked_mean(squared, number), unknown)
+        has_error = (number > 0) & (self._observed(raw) > 0)
+        error = tf.where(has_error, masking.masked_mean(squared, number), unknown)
         return {EMBEDDING: embedding, RECONSTRUCTION_ERROR: tf.cast(error, tf.float32)}
+
+    def _observed(self, raw: dict[str, tf.RaggedTensor]) -> tf.Tensor:
+        """How many values of each sequence are finite, int64 [B]."""
+        columns = [raw[name] for name in self._features]
+        finite = tf.math.is_finite(tf.stack([column.flat_values for column in columns], axis=1))
+        by_step = tf.reduce_sum(tf.cast(finite, tf.int64), axis=1)
+        up_to = tf.concat([[0], tf.cumsum(by_step)], axis=0)
+        ends = columns[0].row_splits
+        return tf.gather(up_to, ends[1:]) - tf.gather(up_to, ends[:-1])
 
     def sums(
         self,
