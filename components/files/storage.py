@@ -165,20 +165,25 @@ def clear(file: pathlib.Path) -> list[pathlib.Path]:
     Returns:
       Those that were there.
     """
+    cleared = []
+    for path in named(file):
+        with contextlib.suppress(OSError):
+            path.unlink()
+            cleared.append(path)
+    with contextlib.suppress(FileNotFoundError):
+        os.close(os.open(file, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW))
+    return cleared
+
+
+def named(file: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the paths that a journal names, of files that may be there or not."""
     try:
-        descriptor = os.open(file, os.O_RDWR | os.O_NOFOLLOW)
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
         return []
-    cleared = []
-    with os.fdopen(descriptor, "r+", encoding="utf-8", errors="surrogateescape") as opened:
-        for name in opened.read().splitlines():
-            path = file.parent / name
-            if _OURS.fullmatch(path.name) and ".." not in path.parts:
-                with contextlib.suppress(OSError):
-                    path.unlink()
-                    cleared.append(path)
-        opened.truncate(0)
-    return cleared
+    with os.fdopen(descriptor, encoding="utf-8", errors="surrogateescape") as opened:
+        paths = [file.parent / name for name in opened.read().splitlines()]
+    return [path for path in paths if _OURS.fullmatch(path.name) and ".." not in path.parts]
 
 
 def write_bytes(path: Place, data: bytes) -> None:

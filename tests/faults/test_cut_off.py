@@ -106,6 +106,8 @@ def test_init(before, tmp_path, gestures):
     write_jsonl(before / "data" / "a.jsonl", gestures[:40])
 
     def init(folder: pathlib.Path) -> None:
+        if (folder / "c.toml").exists():
+            return  # It would say so and end with 2: the last file is there, so both are whole.
         with contextlib.chdir(folder):
             _ragline("init", "--input", "data/*.jsonl", "--output", "c.toml")
 

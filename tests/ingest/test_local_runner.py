@@ -18,21 +18,20 @@ OPTIONS = (
 )
 
 
-def _die_at_three(number: int) -> int:
-    if number == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number
-
-
 # Of the thread that reads what the dead worker says; it may end as it likes.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_worker_that_dies_fails_its_job_in_any_thread():
     handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
     failures = []
 
+    def die_at_three(number: int) -> int:
+        if number == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number
+
     def run() -> None:
         pipeline = beam.Pipeline(options=PipelineOptions(OPTIONS))
-        pipeline | beam.Create(range(10)) | beam.Reshuffle() | beam.Map(_die_at_three)
+        pipeline | beam.Create(range(10)) | beam.Reshuffle() | beam.Map(die_at_three)
         with pytest.raises(RuntimeError, match=local_runner.DIED) as raised:
             pipeline.run().wait_until_finish()
         failures.append(raised)

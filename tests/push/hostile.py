@@ -71,7 +71,7 @@ def is_hungry(folder: pathlib.Path, numbers: int) -> pathlib.Path:
     """A model that holds so many float32 while it answers."""
 
     def encode(values: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-        many = tf.fill([tf.size(values) + numbers], tf.cast(tf.size(length), tf.float32))
+        many = tf.fill([tf.size(values, tf.int64) + numbers], tf.cast(tf.size(length), tf.float32))
         return tf.reduce_sum(values, 1) + 0.0 * tf.reduce_max(tf.sort(many))
 
     return save(folder, encode)
