@@ -8,7 +8,6 @@ is a peak of at most 20 times the request's bytes and 50 MB.
 import argparse
 import json
 import pathlib
-import resource
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ MIXES = {
     "one long among short": (500, 5_000, 1),
     "many": (3_000, 400, 30),
     "a few long": (40, 4_000, 4),
+    "one very long": (1, 200_000, 1),
 }
 
 
@@ -33,16 +33,11 @@ def lengths(mix: str, seed: int = 0) -> np.ndarray:
     return rng.permutation(np.concatenate([short, rng.integers(longest // 2, longest + 1, long)]))
 
 
-def _bytes() -> int:
-    """The most memory that this process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
 def measure(model: pathlib.Path, signature: str, mix: str) -> dict[str, float]:
     """One request, in this process: `request` and `peak`, bytes; `seconds`."""
     import tensorflow as tf
 
-    from ragline.components.push.contract import probes
+    from ragline.components.push.contract import hard_requests, probes
     from ragline.components.push.contract.sequences import Probe
 
     loaded = tf.saved_model.load(str(model))
@@ -58,13 +53,13 @@ def measure(model: pathlib.Path, signature: str, mix: str) -> dict[str, float]:
         examples = probes.encode([Probe(values=row, words={}) for row in rows], names)
         return {"examples": tf.constant(examples)}
 
-    asked = loaded.signatures[signature]
+    encode = loaded.signatures[signature]
     for _ in range(2):
-        asked(**inputs(np.array([3, 5, 2, 7])))
+        encode(**inputs(np.array([3, 5, 2, 7])))
     request = inputs(lengths(mix))
-    before, started = _bytes(), time.perf_counter()
-    asked(**request)
-    seconds, peak = time.perf_counter() - started, _bytes() - before
+    before, started = hard_requests.peak_from_now(), time.perf_counter()
+    encode(**request)
+    seconds, peak = time.perf_counter() - started, hard_requests.peak() - before
     size = sum(
         sum(map(len, tensor.numpy())) if tensor.dtype == tf.string else tensor.numpy().nbytes
         for tensor in request.values()
@@ -76,8 +71,13 @@ def apart(model: pathlib.Path, signature: str, mix: str) -> dict[str, float]:
     """The same, in a process of its own, whose memory nothing else has grown."""
     command = [sys.executable, "-m", "benchmarks.serving", str(model), "--one", signature, mix]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def allowed(request: float) -> float:
+    """The bytes that a request of so many bytes may take."""
+    return TIMES * request + MORE_BYTES
 
 
 def main() -> None:
@@ -91,12 +91,12 @@ def main() -> None:
         return
     for signature in ("encode_flat", "serving_default"):
         for mix in MIXES:
-            found = apart(arguments.model, signature, mix)
-            allowed = TIMES * found["request"] + MORE_BYTES
+            figures = apart(arguments.model, signature, mix)
+            most = allowed(figures["request"])
             print(
-                f"{signature:16} {mix:22} request {found['request'] / 1e6:6.2f} MB, "
-                f"peak {found['peak'] / 1e6:6.1f} of {allowed / 1e6:6.1f} MB, "
-                f"{found['seconds']:.2f} s",
+                f"{signature:16} {mix:22} request {figures['request'] / 1e6:6.2f} MB, "
+                f"peak {figures['peak'] / 1e6:6.1f} of {most / 1e6:6.1f} MB, "
+                f"{figures['seconds']:.2f} s",
                 flush=True,
             )
 

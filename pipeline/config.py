@@ -53,7 +53,7 @@ class Config:
       tune: search for better options of training, before it.
       heads: supervised outputs on the embedding, for sequences that have a label; none are needed.
       push: versions that are served.
-      keep: how much of earlier runs `ragline clean` leaves.
+      keep: how much of earlier runs is kept.
       beam: engine that runs the Beam parts.
     """
 

@@ -160,3 +160,20 @@ def test_a_type_that_toml_has_not_is_refused(script: dict) -> None:
         TypeError, match=r"expected a type that TOML has, received dict\[str, int\]"
     ):
         list(script["rows"](table))
+
+
+def test_every_test_that_a_page_names_is_there() -> None:
+    """A name that ends in `...` stands for those that begin so."""
+    root = DOCS.parent
+    files = {str(path.relative_to(root)) for path in (root / "tests").rglob("*.py")}
+    source = "".join((root / file).read_text(encoding="utf-8") for file in files)
+    tests = set(re.findall(r"^ *def (test_\w+)", source, re.M))
+    missing = []
+    for page in (root / "README.md", *DOCS.glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        for file in re.findall(r"\btests/[\w/]+\.py", text):
+            missing += [f"{page.name}: {file}"] if file not in files else []
+        for name, more in re.findall(r"`(test_\w+?)(\.\.\.)?`", text):
+            known = any(test.startswith(name) for test in tests) if more else name in tests
+            missing += [] if known else [f"{page.name}: {name}"]
+    assert missing == []

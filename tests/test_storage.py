@@ -177,6 +177,33 @@ def test_a_link_that_is_planted_is_not_followed(tmp_path, monkeypatch) -> None:
     assert not (tmp_path / "note.txt").exists()
 
 
+def test_a_journal_names_what_a_process_of_a_killed_process_had_under_way(tmp_path) -> None:
+    """As the leader of a training by several workers has its checkpoints."""
+    journal = tmp_path / ".temporaries-7"
+    below = f"""
+import os, pathlib
+from ragline.components.files import storage
+storage.join_journals()
+storage.write_text(pathlib.Path({str(tmp_path)!r}) / "note.txt", "whole")
+storage.Staged(pathlib.Path({str(tmp_path)!r}) / "epoch-1").file.write_text("half")
+os._exit(9)
+"""
+    code = f"""
+import os, pathlib, subprocess, sys
+from ragline.components.files import storage
+with storage.journal(pathlib.Path({str(journal)!r})):
+    environment = os.environ | storage.with_journals()
+    subprocess.run([sys.executable, "-c", {below!r}], env=environment)
+    assert pathlib.Path({str(journal)!r}).exists()
+    os.kill(os.getpid(), 9)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT)
+    assert done.returncode == -9
+    [half] = tmp_path.glob(".ragline-*")
+    assert storage.clear(journal) == [half]
+    assert {path.name for path in tmp_path.iterdir()} == {"note.txt", journal.name}
+
+
 def test_a_journal_names_what_a_killed_process_had_under_way(tmp_path) -> None:
     """Below its folder, and nowhere else; what came to its end is not there to be removed."""
     work, journal = tmp_path / "work", tmp_path / "work" / ".temporaries-7"

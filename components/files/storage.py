@@ -24,7 +24,9 @@ _CHUNK_BYTES = 1 << 20
 # A name that begins with a dot matches no pattern of TFX's, and is no part of a Parquet data set.
 _NAME = ".ragline-{}.tmp"
 _OURS = re.compile(r"\.ragline-[0-9a-f]{32}\.tmp")
-_journals: dict[str, int] = {}  # Folder -> descriptor of its journal.
+_journals: dict[pathlib.Path, int] = {}  # Journal -> its descriptor; it is of its folder.
+# Holds the journals of the process that started this one.
+_JOURNALS = "RAGLINE_JOURNALS"
 
 
 def sha256(path: Place) -> str:
@@ -120,19 +122,31 @@ def journal(file: pathlib.Path) -> Iterator[None]:
 
     It is removed afterwards, unless the process is killed; see `clear`.
     """
-    top = str(file.parent)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-    _journals[top] = os.open(file, flags, 0o666)
+    _journals[file] = os.open(file, flags, 0o666)
     try:
         yield
     finally:
-        os.close(_journals.pop(top))
+        os.close(_journals.pop(file))
         file.unlink(missing_ok=True)
 
 
+def with_journals() -> dict[str, str]:
+    """The environment of a process that is to keep what it has under way in these journals, too."""
+    return {_JOURNALS: os.pathsep.join(map(str, _journals))}
+
+
+def join_journals() -> None:
+    """Keeps names in the journals of the process that started this one, which removes them."""
+    for file in filter(None, os.environ.get(_JOURNALS, "").split(os.pathsep)):
+        flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW
+        with contextlib.suppress(FileNotFoundError):
+            _journals[pathlib.Path(file)] = os.open(file, flags)
+
+
 def _note(file: pathlib.Path) -> None:
-    for top, descriptor in list(_journals.items()):
-        if file.is_relative_to(top):
+    for kept, descriptor in list(_journals.items()):
+        if file.is_relative_to(top := kept.parent):
             os.write(descriptor, f"{file.relative_to(top)}\n".encode("utf-8", "surrogateescape"))
 
 
@@ -144,20 +158,25 @@ def clear(file: pathlib.Path) -> list[pathlib.Path]:
     Returns:
       The files that were removed.
     """
+    cleared = []
+    for path in named(file):
+        with contextlib.suppress(OSError):
+            path.unlink()
+            cleared.append(path)
+    with contextlib.suppress(FileNotFoundError):
+        os.close(os.open(file, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW))
+    return cleared
+
+
+def named(file: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the paths that a journal names, of files that may be there or not."""
     try:
-        descriptor = os.open(file, os.O_RDWR | os.O_NOFOLLOW)
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
         return []
-    cleared = []
-    with os.fdopen(descriptor, "r+", encoding="utf-8", errors="surrogateescape") as opened:
-        for name in opened.read().splitlines():
-            path = file.parent / name
-            if _OURS.fullmatch(path.name) and ".." not in path.parts:
-                with contextlib.suppress(OSError):
-                    path.unlink()
-                    cleared.append(path)
-        opened.truncate(0)
-    return cleared
+    with os.fdopen(descriptor, encoding="utf-8", errors="surrogateescape") as opened:
+        paths = [file.parent / name for name in opened.read().splitlines()]
+    return [path for path in paths if _OURS.fullmatch(path.name) and ".." not in path.parts]
 
 
 def write_bytes(path: Place, data: bytes) -> None:

@@ -35,11 +35,17 @@ class LocalRunner(PipelineRunner):
 
 @worker_handlers.WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)
 class _Worker(worker_handlers.SubprocessSdkWorkerHandler):
-    """Runs a worker process, and fails its open requests when it dies."""
+    """Runs a worker process, and fails its open requests when it dies.
+
+    The worker imports nothing from the folder that the command was given in (`-P`).
+    """
 
     def start_worker(self) -> None:
         self.worker = local_job_service.SubprocessSdkWorker(
-            self._worker_command_line, self.control_address, self.provision_info, self.worker_id
+            self._worker_command_line.replace(b" -m ", b" -P -m ", 1),
+            self.control_address,
+            self.provision_info,
+            self.worker_id,
         )
         self.worker_thread = threading.Thread(name="run_worker", target=self._watch)
         self.worker_thread.start()

@@ -27,7 +27,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ragline.components.files import places, state
+from ragline.components.files import places, state, storage
 from ragline.components.files.places import Place
 from ragline.components.files.state import StateError
 from ragline.components.files.storage import fsync, read_json
@@ -36,6 +36,7 @@ from ragline.pipeline.runs import workdir
 
 REJECTED_FILE, SUMMARY_FILE, LOG_FILE = "_rejected.jsonl", "_summary.json", "_log.txt"
 _JOB_FILE, _KIND, _WORK = "job.json", "job of encode", "_work"
+_JOURNAL = ".under-way"
 _PART = re.compile(r"part-[0-9]{5,}\.parquet")
 
 
@@ -172,7 +173,7 @@ class _Disk:
         except OSError as error:
             raise ConfigError(f"--output: {self._partial}: {error.strerror}") from error
         record = self._kept_job()
-        with workdir.lock(self._partial):
+        with workdir.lock(self._partial), self._journal():
             if record is None or record.digest != digest:
                 for folder in (self._staging, self._result):
                     if folder.exists():
@@ -221,10 +222,17 @@ class _Disk:
         for folder in (self._staging, self._result):
             if folder.exists():
                 shutil.rmtree(folder)
-        for name in (_JOB_FILE, ".lock"):
+        for name in (_JOB_FILE, _JOURNAL, ".lock"):
             (self._partial / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # Somebody has put something there.
             self._partial.rmdir()
+
+    @contextlib.contextmanager
+    def _journal(self) -> Iterator[None]:
+        """Keeps the names of files under way, and removes those that a killed job left."""
+        storage.clear(self._partial / _JOURNAL)
+        with storage.journal(self._partial / _JOURNAL):
+            yield
 
     def _keep(self, record: _JobRecord) -> None:
         state.write(self._partial / _JOB_FILE, _KIND, dataclasses.asdict(record))
@@ -249,7 +257,9 @@ class _Disk:
         try:
             record: _JobRecord = state.read(self._partial / _JOB_FILE, _KIND, _JobRecord)
         except FileNotFoundError:
-            if set(os.listdir(self._partial)) <= {".lock"}:
+            # One that was killed before it was kept has its file under way.
+            under_way = {path.name for path in storage.named(self._partial / _JOURNAL)}
+            if set(os.listdir(self._partial)) <= {".lock", _JOURNAL, *under_way}:
                 return None
             raise foreign from None
         except StateError as error:

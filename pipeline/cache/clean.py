@@ -1,4 +1,4 @@
-"""Remove what `[keep]` does not keep of earlier runs, for `ragline clean`.
+"""Remove what `[keep]` does not keep of earlier runs, in each run and by `ragline clean`.
 
 Only what ragline's own records say that it made is ever removed, each by its exact path: an
 artifact that ML Metadata knows and that is what its stage wrote, to the last byte; and the files of
@@ -70,6 +70,14 @@ class Cleaning:
             "left": list(self.left),
         }
 
+    def sentence(self) -> str:
+        """Return the sentence of a run that has removed something."""
+        total = sum(item.bytes for item in self.items)
+        return (
+            f"removed of earlier runs what [keep] does not keep: {len(self.items)} files and "
+            f"folders, {total:,} bytes"
+        )
+
     def to_text(self) -> str:
         """Return a line for each item, its bytes and path; then what is left, and the sum."""
         total = sum(item.bytes for item in self.items)
@@ -100,14 +108,32 @@ def clean(config: Config, *, dry: bool) -> Cleaning:
     with workdir.held(config) as (folder, _):
         if (folder / DATABASE).exists():
             recovery.rebase(folder / DATABASE, folder / ARTIFACTS)
-        cleaning = _list_unkept(config, folder)
-        if not dry:
-            _remove(folder, cleaning.items)
+        return clean_held(config, folder, dry=dry)
+
+
+def clean_held(
+    config: Config, folder: pathlib.Path, *, spared: str = "", dry: bool = False
+) -> Cleaning:
+    """Remove the same from a work directory that this process holds.
+
+    Args:
+      config: the configuration, whose `keep` says what is kept.
+      folder: the work directory.
+      spared: id of a run whose own files all stay.
+      dry: whether nothing is removed.
+
+    Raises:
+      LedgerError: the ledger cannot be read, so what is served is not known.
+      OSError: something cannot be removed.
+    """
+    cleaning = _list_unkept(config, folder, spared)
+    if not dry:
+        _remove(folder, cleaning.items)
     return cleaning
 
 
-def _list_unkept(config: Config, folder: pathlib.Path) -> Cleaning:
-    items = list(_files(config, folder))
+def _list_unkept(config: Config, folder: pathlib.Path, spared: str) -> Cleaning:
+    items = list(_files(config, folder, spared))
     left = []
     manifests = ArtifactManifests(folder)
     for artifact in _unused(config, folder):
@@ -120,7 +146,7 @@ def _list_unkept(config: Config, folder: pathlib.Path) -> Cleaning:
     return Cleaning(items=tuple(items), left=tuple(left))
 
 
-def _files(config: Config, folder: pathlib.Path) -> Iterator[Item]:
+def _files(config: Config, folder: pathlib.Path, spared: str) -> Iterator[Item]:
     """Yield the files of runs beyond the newest that are kept."""
     runs = sorted(filter(_is_run, (folder / RUNS).glob("*")), key=lambda run: run.name)
     keep = config.keep
@@ -133,7 +159,7 @@ def _files(config: Config, folder: pathlib.Path) -> Iterator[Item]:
     for place, run in enumerate(reversed(runs)):
         for number, file_of in kinds:
             file = file_of(run)
-            if place >= number and file.is_file() and not file.is_symlink():
+            if place >= number and run.name != spared and file.is_file() and not file.is_symlink():
                 yield Item(path=file, bytes=file.stat().st_size)
 
 

@@ -180,10 +180,10 @@ def _add_clean(commands: _Commands) -> None:
     clean = commands.add_parser(
         "clean",
         help="remove what [keep] does not keep of earlier runs",
-        description="Removes artifacts, reports, logs and rejected records of earlier runs that "
-        "[keep] of the configuration does not keep, and prints their bytes and paths. What is "
-        "served or cached, or was not made by ragline, is never removed. Ends with 75 if a run "
-        "holds the work directory.",
+        description="Removes what each run removes at its end, by hand: artifacts, reports, logs "
+        "and rejected records of earlier runs that [keep] of the configuration does not keep, and "
+        "prints their bytes and paths. What is served, what is cached, and what ragline did not "
+        "make, is never removed. Ends with 75 if a run holds the work directory.",
     )
     _add_config(clean)
     clean.add_argument(

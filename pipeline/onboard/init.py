@@ -81,9 +81,8 @@ def write(pattern: str, output: pathlib.Path, format_name: str = "auto") -> Writ
     """
     output = output if output.suffix == _SUFFIX else output.with_name(output.name + _SUFFIX)
     schema = output.with_suffix(".pbtxt")
-    for path in (output, schema):
-        if path.exists():
-            raise ExistsError(f"{path}: is there already; expected a new name by --output")
+    if os.path.lexists(output):
+        raise _exists(output)
     matched = patterns.match(pattern)
     sample = samples.take(matched.paths, format_name)
     sampled = describe_sample(sample)
@@ -102,8 +101,12 @@ def write(pattern: str, output: pathlib.Path, format_name: str = "auto") -> Writ
         schema=schema.name,
         missing_text=missing_text,
     )
-    output.parent.mkdir(parents=True, exist_ok=True)
-    write_text(schema, draft.schema_text(meaning, complete=sample.complete))
+    schema_text = draft.schema_text(meaning, complete=sample.complete)
+    if not os.path.lexists(schema):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        write_text(schema, schema_text)
+    elif schema.read_bytes() != schema_text.encode():
+        raise _exists(schema)  # The same is of an `init` that was cut off before the other file.
     write_text(output, text)
     return Written(
         config=output,
@@ -113,6 +116,10 @@ def write(pattern: str, output: pathlib.Path, format_name: str = "auto") -> Writ
         sampled=sampled,
         guess=meaning,
     )
+
+
+def _exists(path: pathlib.Path) -> ExistsError:
+    return ExistsError(f"{path}: is there already; expected a new name by --output")
 
 
 def describe_sample(sample: Sample) -> str:

@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
+from ragline.components.contract import exits
 from ragline.components.contract.errors import BadDataError, UserError
 from ragline.components.contract.redaction import redacted_data
 from ragline.components.files.storage import standard, write_bytes, write_json
@@ -100,11 +101,29 @@ def run(
             html_page.write(session.folder, summary, samples)
             # If files were touched meanwhile, the key may be that of another content.
             spans.record(config, summary, key if spans.stamps(config.input) == stamps else "")
+            if summary["exit_code"] in (exits.DONE, exits.NOT_BLESSED):
+                _clean(config, session)
         except OSError:
             if isinstance(failure, MachineError):
                 raise failure from None
             raise
         return Outcome(summary=summary, folder=session.folder)
+
+
+def _clean(config: Config, session: Session) -> None:
+    """Remove what is not kept of earlier runs; what stands in the way is said, and is no failure.
+
+    A run that failed removes nothing: somebody will look for what was different before.
+    """
+    from ragline.pipeline.cache import clean  # Late: it imports ML Metadata.
+
+    try:
+        removed = clean.clean_held(config, session.workdir, spared=session.run_id)
+    except (OSError, UserError) as error:
+        session.display.line(f"what [keep] does not keep of earlier runs stays: {error}")
+        return
+    if removed.items:
+        session.display.line(removed.sentence())
 
 
 def compare(config: Config, *, verbose: bool = False) -> list[dict[str, Any]]:

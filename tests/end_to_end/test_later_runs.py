@@ -70,17 +70,23 @@ def _contents(folder: pathlib.Path) -> dict[str, str]:
     }
 
 
-def test_a_cleaning_leaves_what_the_newest_run_made_or_took(gestures_run):
-    newest = run_pipeline(gestures_run.workdir, *gestures_run.arguments)
-    keep = ["--set", "keep.artifacts=1", "--workdir", str(gestures_run.workdir)]
-    done = ragline("clean", *gestures_run.arguments, "--json", *keep)
-    assert done.returncode == 0, done.stderr
+def test_a_run_removes_what_keep_does_not_keep_and_says_so(gestures_run):
+    """And leaves what it made, what it took and what is served: by hand, there is nothing more."""
+    keep = ("--set", "keep.artifacts=1", "--set", "keep.logs=1")
+    newest = run_pipeline(gestures_run.workdir, *gestures_run.arguments, *keep)
+    assert newest.exit_code == 0
+    [told] = [line for line in newest.stderr.splitlines() if "removed of earlier runs" in line]
+    assert "what [keep] does not keep: " in told
+    logs = sorted((gestures_run.workdir / "runs").glob("*/log.txt"))
+    assert [log.parent.name for log in logs] == [newest.summary["run_id"]]
     manifests = ArtifactManifests(gestures_run.workdir)
     for stage in newest.summary["stages"].values():
         for uri in stage["outputs"].values():
             assert manifests.damage(pathlib.Path(uri)) is None
-    assert json.loads(done.stdout)["left"] == []
-    assert all(not pathlib.Path(item["path"]).exists() for item in json.loads(done.stdout)["items"])
+    workdir = ("--workdir", str(gestures_run.workdir))
+    done = ragline("clean", *gestures_run.arguments, "--json", *keep, *workdir)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"bytes": 0, "items": [], "left": []}
     assert [path.name for path in gestures_run.serving] == ["1"]
 
 

@@ -1,6 +1,7 @@
 """What `[keep]` keeps, and that nothing else than our own is removed, by exact path."""
 
 import dataclasses
+import io
 import json
 import pathlib
 import subprocess
@@ -16,7 +17,7 @@ from ragline.components.push.release import ledger
 from ragline.pipeline.cache import clean, lineage, marker
 from ragline.pipeline.cache.artifact_manifests import ArtifactManifests
 from ragline.pipeline.config import Config
-from ragline.pipeline.runs import workdir
+from ragline.pipeline.runs import display, runner, workdir
 
 STATES = metadata_store_pb2.Execution
 EVENTS = metadata_store_pb2.Event
@@ -186,6 +187,46 @@ def test_an_artifact_that_is_not_what_its_stage_wrote_is_left_and_told(made, tmp
     assert str(path) in found.left[0]
     assert made.files() == before
     assert all(made.states().values())
+
+
+def _end_of_run(made: Made, run_id: str, **keep: int) -> str:
+    """What a run says that cleans up at its end."""
+    said = io.StringIO()
+    session = workdir.Session(
+        workdir=made.folder, journal="", run_id=run_id, folder=made.folder / "runs" / run_id,
+        display=display.of(said, plain=True),
+    )  # fmt: skip
+    runner._clean(made.config(**keep), session)
+    return said.getvalue()
+
+
+def test_a_run_removes_the_same_at_its_end_but_nothing_of_its_own(made):
+    paths = [made.run(_id(day)) for day in (1, 2)]
+    served = made.run(_id(3))
+    made.serve(_id(3), 1, "a" * 64)
+    newest = made.run(_id(4), takes=paths[1])
+    before = made.files()
+    said = _end_of_run(made, _id(4), artifacts=1, reports=0, logs=0, quarantine=0)
+    assert said.count("\n") == 1
+    size = 1000 + 3 * (5 + 5 + 5 + 3)
+    assert f"what [keep] does not keep: 13 files and folders, {size:,} bytes" in said
+    gone = {path for path in before if path not in made.files()}
+    assert not any(_id(4) in str(path) for path in gone)
+    assert not paths[0].exists()
+    for path in (paths[1], served, newest):
+        assert ArtifactManifests(made.folder).damage(path) is None
+    assert _end_of_run(made, _id(4), artifacts=1, reports=0, logs=0, quarantine=0) == ""
+
+
+def test_a_run_that_cannot_clean_up_says_so_and_is_no_failure(made):
+    made.run(_id(1))
+    made.run(_id(2))
+    (made.folder / "ledger.json").write_text("{}")
+    before = made.files()
+    said = _end_of_run(made, _id(2), artifacts=1, logs=1)
+    assert "what [keep] does not keep of earlier runs stays: " in said
+    assert "ledger.json" in said
+    assert made.files() == before
 
 
 def test_files_that_look_like_ours_are_left(made):

@@ -11,7 +11,7 @@ import events
 import numpy as np
 import pytest
 import tensorflow as tf
-from push import clean_exports, runtimes
+from push import clean_exports, hostile, runtimes
 from tensorflow.core.protobuf import saved_model_pb2
 
 from ragline.components.contract.signatures import ENCODER_FILE
@@ -121,38 +121,9 @@ def test_a_signature_may_not_reach_what_the_saver_may(tmp_path):
     ] == ["ops: signatures, RestoreV2: 1, expected no operation of the saver"]
 
 
-def _writes_when_loaded(folder: pathlib.Path) -> pathlib.Path:
-    """A model whose resource's initialiser, which Python's loader runs, saves a file."""
-
-    class Resource(tf.saved_model.experimental.TrackableResource):
-        def _create_resource(self):
-            return tf.raw_ops.HashTableV2(
-                key_dtype=tf.string, value_dtype=tf.int64, shared_name="x"
-            )
-
-        def _initialize(self):
-            tf.raw_ops.SaveV2(
-                prefix=str(folder / "written"), tensor_names=["a"], shape_and_slices=[""],
-                tensors=[tf.constant(1.0)],
-            )  # fmt: skip
-
-    module = tf.Module()
-    module.resource = Resource()
-    assert module.resource.resource_handle is not None
-    module.f = tf.function(
-        lambda values, length: {"embedding": tf.reduce_sum(values, 1)},
-        input_signature=[
-            tf.TensorSpec([None, None, 3], tf.float32, "values"),
-            tf.TensorSpec([None], tf.int64, "length"),
-        ],
-    )
-    tf.saved_model.save(module, str(folder / "model"), signatures={"encode": module.f})
-    return folder / "model"
-
-
 def test_a_resource_whose_initialiser_would_write_a_file_is_seen_and_not_loaded(tmp_path):
     """Without the signature by which a session's loader runs it, too: Python's needs none."""
-    model = _writes_when_loaded(tmp_path)
+    model = hostile.writes_when_loaded(tmp_path)
     file = model / "saved_model.pb"
     content = saved_model_pb2.SavedModel.FromString(file.read_bytes())
     del content.meta_graphs[0].signature_def["__saved_model_init_op"]
@@ -240,6 +211,18 @@ def test_a_model_with_categories_passes_as_strictly_and_is_equal_to_its_like(exp
     words.write_bytes(words.read_bytes().replace(b"40", b"41"))
     violations = clean_process.check(again, None, strict=True)["violations"]
     assert {violation["clause"] for violation in violations} == {"golden", "weights"}
+
+
+def test_where_no_value_can_be_missing_a_sequence_of_nothing_else_has_no_error_either(exports):
+    """There, each value counts for the metrics; 12 zeros a step would be a good error."""
+    model = exports["japanese_vowels"][0]
+    values = np.random.default_rng(0).normal(size=(3, 4, 12)).astype(np.float32)
+    values[0], values[1, 2:] = np.nan, np.inf
+    inputs = {"values": tf.constant(values), "length": tf.constant([4, 2, 4], tf.int64)}
+    outputs = tf.saved_model.load(str(model)).signatures["score"](**inputs)
+    assert np.isfinite(outputs["embedding"]).all()
+    assert np.isnan(outputs["reconstruction_error"]).tolist() == [True, False, False]
+    assert clean_process.check(model, None, strict=True)["violations"] == []
 
 
 def test_golden_inputs_are_answered_by_their_model_and_by_no_other(exports, model, tmp_path):

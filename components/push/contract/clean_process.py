@@ -12,13 +12,16 @@ Keras 3 model can load in Python and fail in a session, which TF Serving uses (k
     ops        before anything is loaded: strict, it is made of the operations of clean exports;
                otherwise, and unless it is trusted, of none that reaches out (graph.py)
 
-Once the operations have been looked at, this process can write no byte to any file.
+Strictly, it must answer hard requests, too, or refuse them (hard_requests.py). This process can
+write no byte to any file, and has so much memory: what the machine's threads take, 20 times the
+model, and 4 GiB.
 
 Prints one JSON object as the last line: the checks that check.py reads, or an `error`.
 """
 
 import argparse
 import json
+import os
 import pathlib
 import re
 import resource
@@ -40,7 +43,15 @@ from ragline.components.contract.signatures import (
     SCORE,
     SERVING_DEFAULT,
 )
-from ragline.components.push.contract import golden, graph, padding_contract, probes, stored_weights
+from ragline.components.files import places
+from ragline.components.push.contract import (
+    golden,
+    graph,
+    hard_requests,
+    padding_contract,
+    probes,
+    stored_weights,
+)
 from ragline.components.push.contract.check import NoEncoderError
 from ragline.components.push.contract.sequences import Probe, pad
 from ragline.components.serving import facts as model_facts
@@ -55,6 +66,7 @@ _INPUTS = {
     SERVING_DEFAULT: {EXAMPLES},
     EVALUATE: {EXAMPLES},
 }
+_MEMORY, _OF_A_CORE = 4 << 30, 64 << 20  # Bytes; a core has several threads, with their stacks.
 
 
 class _Shape(NamedTuple):
@@ -113,6 +125,9 @@ def check(
     clauses = padding_contract.applicable(signatures, chosen.sequences, encode_examples)
     violations = padding_contract.violations(signatures, chosen.sequences, encode_examples)
     violations += _session(model, signatures[ENCODE], chosen.sequences)
+    if strict:
+        clauses |= hard_requests.applicable(signatures, chosen.sequences, encode_examples)
+        violations += hard_requests.violations(signatures, chosen.sequences, encode_examples)
     has_golden = golden.is_beside(model)
     if has_golden or strict:
         violations += golden.violations(model, signatures.get(SERVING_DEFAULT))
@@ -319,6 +334,15 @@ def _by_session(model: pathlib.Path, inputs: Mapping[str, np.ndarray]) -> np.nda
         )
 
 
+def _limit_memory(model: pathlib.Path) -> None:
+    """Set how much memory a check may take, if it may take more; both loaders copy weights."""
+    threads = (os.cpu_count() or 1) * _OF_A_CORE
+    limit = _MEMORY + threads + 20 * sum(map(places.size, places.inside(model)))
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    if most == resource.RLIM_INFINITY or most > limit:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
 def _line(error: Exception) -> str:
     """Return an error in one line: of TensorFlow's the last, which says what happened."""
     lines = [re.sub(r"{{.*?}}", "", line).strip() for line in str(error).splitlines()]
@@ -335,6 +359,7 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     # Of pipes, which the answer takes, the limit knows nothing.
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    _limit_memory(arguments.model)
     try:
         result = check(
             arguments.model, arguments.probes, strict=arguments.strict, trust=arguments.trust

@@ -35,7 +35,7 @@ from ragline.components.contract.signatures import (
     SQUARED,
     error_sum,
 )
-from ragline.components.train.export import length_groups
+from ragline.components.train.export import length_groups, long_sequences
 from ragline.components.train.model.architecture import MaskedAutoencoder
 from ragline.components.train.objective import categories, loss
 from ragline.components.train.objective.categories import Vocabulary
@@ -213,7 +213,8 @@ class _Encoder:
 
     def embed(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
         """`embedding` [B, E], of sequences that the caller has padded to each other."""
-        return {EMBEDDING: self._embedding(self._standardise(raw))}
+        values, weight, length, codes, _ = self._standardise(raw)
+        return {EMBEDDING: self._model.encode(values, length, codes=codes, weight=weight)}
 
     def embed_groups(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
         """`embedding` [B, E], of sequences of any lengths: see `groups.py`."""
@@ -224,26 +225,37 @@ class _Encoder:
             flat.length,
             most,
             model.code.units,
-            lambda rows: self._embedding(self._padded(flat, rows)),
+            lambda rows: self._embedding_of_group(self._padded(flat, rows)),
         )
         return {EMBEDDING: embedding}
 
-    def _embedding(self, steps: _Steps) -> tf.Tensor:
-        return self._model.encode(
-            steps.values, steps.length, codes=steps.codes, weight=steps.weight
+    def _embedding_of_group(self, steps: _Steps) -> tf.Tensor:
+        return long_sequences.encode(
+            self._model, steps.values, steps.length, steps.codes, steps.weight
         )
 
     def score(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
         """`embedding` [B, E] and the masked mean squared error of each sequence's values [B].
 
-        It is NaN of a sequence in which nothing was observed: 0 would be the best there is.
+        It is NaN of a sequence in which nothing was observed: 0 would be the best there is. Where
+        no value can be missing, each counts for the metrics, whatever it is.
         """
         embedding, sums = self._evaluate(raw)
         squared = tf.reduce_sum(sums[error_sum(MODEL, SQUARED)], axis=1)
         number = sums[N_VALUES]
         unknown = tf.constant(float("nan"), tf.float64)
-        error = tf.where(number > 0, masking.masked_mean(squared, number), unknown)
+        has_error = (number > 0) & (self._observed(raw) > 0)
+        error = tf.where(has_error, masking.masked_mean(squared, number), unknown)
         return {EMBEDDING: embedding, RECONSTRUCTION_ERROR: tf.cast(error, tf.float32)}
+
+    def _observed(self, raw: dict[str, tf.RaggedTensor]) -> tf.Tensor:
+        """How many values of each sequence are finite, int64 [B]."""
+        columns = [raw[name] for name in self._features]
+        finite = tf.math.is_finite(tf.stack([column.flat_values for column in columns], axis=1))
+        by_step = tf.reduce_sum(tf.cast(finite, tf.int64), axis=1)
+        up_to = tf.concat([[0], tf.cumsum(by_step)], axis=0)
+        ends = columns[0].row_splits
+        return tf.gather(up_to, ends[1:]) - tf.gather(up_to, ends[:-1])
 
     def sums(
         self,

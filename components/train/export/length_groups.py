@@ -2,8 +2,7 @@
 
 Padded to the longest, 500 sequences of which one has 5,000 steps take 4 GB in a recurrent layer's
 states. Sorted by length, and cut into groups of so many padded steps as `most_steps` says, they
-take as much as one group. A sequence is never cut, so that a single one takes what its own length
-does.
+take as much as one group. A single sequence of more steps is read part by part (long_sequences.py).
 """
 
 from collections.abc import Callable, Iterable

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, NoReturn, cast
 
 from ragline.components.contract.errors import UserError
-from ragline.components.files import state
+from ragline.components.files import state, storage
 from ragline.components.files.state import StateError
 from ragline.components.train.loop.cluster import Cluster
 
@@ -112,7 +112,10 @@ def _process(job: str, stdout: int) -> Iterator["subprocess.Popen[str]"]:
         stdout=stdout,
         text=True,
         process_group=0,  # A Ctrl-C is for this process, which then ends that one.
-        env={"TF_CPP_MIN_LOG_LEVEL": "2"} | os.environ | {"TF_FORCE_GPU_ALLOW_GROWTH": "true"},
+        env={"TF_CPP_MIN_LOG_LEVEL": "2"}
+        | os.environ
+        | {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+        | storage.with_journals(),
     ) as process:
         try:
             stdin = cast("IO[str]", process.stdin)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from ragline.components.files import storage
 from ragline.components.runtime import cores
 from ragline.components.train.loop.trainer import DisagreeError, strategy_of
 
@@ -80,6 +81,7 @@ if __name__ == "__main__":
 
     _log_to_stdout()
     cores.prepare()
+    storage.join_journals()
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     exit_code = take_part(

@@ -149,7 +149,7 @@ class MaskedAutoencoder(keras.Model):
         Returns:
           float32 [B, E].
         """
-        states = self._inputs(values, length, codes)
+        states = self.to_read(values, length, codes)
         for index, layer in enumerate(self.encoder):
             forward = fused_lstm.run(layer, states, training=training)
             forward = self.dropout(forward, training=training)
@@ -205,7 +205,7 @@ class MaskedAutoencoder(keras.Model):
         code = self.encode(values, length, training, codes, weight)
         return self.decode(code, values, length, training, codes).values
 
-    def _inputs(self, values: tf.Tensor, length: tf.Tensor, codes: Codes | None) -> tf.Tensor:
+    def to_read(self, values: tf.Tensor, length: tf.Tensor, codes: Codes | None) -> tf.Tensor:
         """What is read of each step: its values and embedded codes; 0 in the padding."""
         mask = masking.mask_of(length, tf.shape(values)[1])
         values = masking.select(mask, values)
@@ -243,7 +243,7 @@ class MaskedAutoencoder(keras.Model):
         changing = list(linear)
         if self._teacher:
             # The step before: 0 before the first.
-            inputs = self._inputs(values, length, codes)
+            inputs = self.to_read(values, length, codes)
             changing.append(tf.pad(inputs[:, :-1], [[0, 0], [1, 0], [0, 0]]))
         states = tf.concat([values[..., :0], *changing], axis=2)
         constant = code

@@ -36,6 +36,8 @@ import tensorflow as tf
 
 from ragline.components.train.model import dense, recurrence
 
+State = tuple[tf.Tensor, ...]
+
 
 def serves(layer: keras.layers.Layer) -> bool:
     """Tell whether `run` runs a layer itself: a plain LSTM in float32, where Keras has no GPU.
@@ -87,6 +89,46 @@ def run(
     return _run(layer, sequences, constant, mask, training)[:rows]
 
 
+def resumes(layer: keras.layers.Layer) -> bool:
+    """Tell whether `resume` runs a layer: of an exported graph, an LSTM or a GRU in float32."""
+    if layer.use_cudnn or layer.compute_dtype != "float32":
+        return False
+    return serves(layer) or type(layer) is keras.layers.GRU
+
+
+def start(layer: keras.layers.Layer, rows: tf.Tensor) -> State:
+    """Return the state before the first step: h and, of an LSTM, c, [B, H] each."""
+    zeros = tf.zeros([rows, layer.units])
+    return (zeros, zeros) if serves(layer) else (zeros,)
+
+
+def resume(
+    layer: keras.layers.Layer, sequences: tf.Tensor, state: State
+) -> tuple[tf.Tensor, State]:
+    """Return the outputs [B, T, H] of steps that follow others, as `run`, and the state after them.
+
+    Args:
+      layer: a layer that `resumes`.
+      sequences: [B, T, F], T >= 1.
+      state: of `start`, or of the steps before.
+    """
+    rows = tf.shape(sequences)[0]
+    lacking = dense.padded_rows(rows)
+    sequences = tf.pad(sequences, [[0, lacking], [0, 0], [0, 0]])
+    state = tuple(tf.pad(part, [[0, lacking], [0, 0]]) for part in state)
+    if serves(layer):
+        weights = [layer.cell.kernel, layer.cell.recurrent_kernel, layer.cell.bias]
+        by_time = tf.transpose(sequences, [1, 0, 2])
+        shards = _shards(by_time, state, *map(tf.convert_to_tensor, weights))
+        outputs = tf.transpose(tf.concat([shard.h for shard in shards], axis=1), [1, 0, 2])
+        cells = tf.concat([shard.cs[-1] for shard in shards], axis=0)
+        after: State = (outputs[:, -1], cells)
+    else:
+        outputs = layer(sequences, initial_state=list(state))
+        after = (outputs[:, -1],)
+    return outputs[:rows], tuple(part[:rows] for part in after)
+
+
 def _run(
     layer: keras.layers.Layer,
     sequences: tf.Tensor,
@@ -123,18 +165,29 @@ def _portable_outputs(
     if constant is not None:
         repeated = tf.tile(constant[tf.newaxis], [steps, 1, 1])
         sequences = tf.concat([repeated, sequences], axis=2)
-    units = recurrent.shape[0]
+    zeros = tf.zeros([tf.shape(sequences)[1], recurrent.shape[0]])
+    shards = _shards(sequences, (zeros, zeros), kernel, recurrent, bias)
+    return tf.concat([shard.h for shard in shards], axis=1)
+
+
+def _shards(
+    sequences: tf.Tensor,
+    state: State,
+    kernel: tf.Tensor,
+    recurrent: tf.Tensor,
+    bias: tf.Tensor,
+) -> list[Any]:
+    """Return what BlockLSTM puts out, `h` and `cs` [T, B / 2, H] among it, for each half of B."""
     weights, biases = map(_reordered, (tf.concat([kernel, recurrent], axis=0), bias))
-    peephole = tf.zeros([units])
-    outputs = []
+    peephole = tf.zeros([recurrent.shape[0]])
     # BlockLSTM warns, at each call, of an odd number of rows.
-    for shard in tf.split(sequences, 2, axis=1):
-        zero = tf.zeros([tf.shape(shard)[1], units])
-        block = tf.raw_ops.BlockLSTM(
-            seq_len_max=tf.cast(steps, tf.int64),
-            x=shard,
-            cs_prev=zero,
-            h_prev=zero,
+    halves = [tf.split(sequences, 2, axis=1), *(tf.split(part, 2, axis=0) for part in state)]
+    return [
+        tf.raw_ops.BlockLSTM(
+            seq_len_max=tf.shape(sequences, tf.int64)[0],
+            x=half,
+            cs_prev=cells,
+            h_prev=outputs,
             w=weights,
             wci=peephole,
             wcf=peephole,
@@ -144,8 +197,8 @@ def _portable_outputs(
             cell_clip=-1.0,
             use_peephole=False,
         )
-        outputs.append(block.h)
-    return tf.concat(outputs, axis=1)
+        for half, outputs, cells in zip(*halves, strict=True)
+    ]
 
 
 def _reordered(weights: tf.Tensor) -> tf.Tensor:

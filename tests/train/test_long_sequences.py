@@ -1,0 +1,77 @@
+"""A sequence that is read part by part has the embedding that it has in one."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ragline.components.train.export import long_sequences
+from ragline.components.train.model import architecture, fused_lstm
+from ragline.components.train.options import TrainOptions
+
+F = 3
+LENGTHS = np.array([1, 7, 13, 14, 15, 29, 40])
+STEPS = int(LENGTHS.max()) + 2
+
+
+def _model(**options) -> architecture.MaskedAutoencoder:
+    return architecture.build(
+        features=F,
+        options=TrainOptions(units=8, embedding_size=5, **options),
+        steps=STEPS,
+        use_cudnn=False,
+    )
+
+
+def _request() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Values, garbage in their padding, length and weight."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(len(LENGTHS), STEPS, F)).astype(np.float32)
+    values[np.arange(STEPS) >= LENGTHS[:, np.newaxis]] = np.nan
+    weight = (rng.random(values.shape) < 0.9).astype(np.float32)
+    return tf.constant(values), tf.constant(LENGTHS), tf.constant(weight)
+
+
+@pytest.mark.parametrize("steps", [1, 7, 14, STEPS, 1000])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"layers": 3, "linear_steps": 0},
+        {"cell": "gru", "layers": 2},
+        {"padding": "remask", "dropout": 0.5},
+        {"bidirectional": True},
+        {"padding": "keras"},
+        {"precision": "bfloat16"},
+    ],
+    ids=str,
+)
+def test_parts_have_the_embedding_of_the_whole(monkeypatch, options, steps):
+    """Those that cannot be cut are read in one, whatever a part is."""
+    monkeypatch.setattr(long_sequences, "PART_STEPS", steps)
+    model = _model(**options)
+    values, length, weight = _request()
+
+    @tf.function
+    def in_parts() -> tf.Tensor:
+        return long_sequences.encode(model, values, length, {}, weight)
+
+    whole = model.encode(values, length, weight=weight).numpy()
+    assert np.isfinite(whole).all() and len({row.tobytes() for row in whole}) == len(whole)
+    np.testing.assert_allclose(in_parts().numpy(), whole, rtol=0, atol=2.0**-22)
+
+
+@pytest.mark.parametrize("options", [{}, {"cell": "gru", "layers": 2}], ids=str)
+def test_what_can_be_cut_is_cut(monkeypatch, options):
+    """Or the test above would compare a model with itself."""
+    monkeypatch.setattr(long_sequences, "PART_STEPS", 7)
+    model = _model(**options)
+    resumed = []
+    real = fused_lstm.resume
+    monkeypatch.setattr(
+        fused_lstm,
+        "resume",
+        lambda layer, steps, state: resumed.append(len(steps[0])) or real(layer, steps, state),
+    )
+    values, length, weight = _request()
+    long_sequences.encode(model, values, length, {}, weight)  # Without a graph, step by step.
+    assert resumed[:: len(model.encoder)] == [7] * (STEPS // 7)
