@@ -1,6 +1,7 @@
 """State what the stages agree on: names of columns and artifacts, masks, errors.
 
 columns.py     feature keys, the columns of a data set, the shape letters
+relative.py    the objective: terms relative to their trivial baselines
 masking.py     lengths -> masks, and the one definition of a masked mean
 signatures.py  names in the exported SavedModel
 artifacts.py   artifact types of our own, and where their files stand

@@ -18,7 +18,7 @@ from ragline.components.files import places
 from ragline.components.ingest.preview import sampling
 from ragline.components.ingest.preview.preview_result import Preview
 from ragline.components.ingest.source.read_plan import find_files, list_files
-from ragline.components.train.data import batching
+from ragline.components.train.data import batching, budget
 from ragline.components.train.options import HeadOptions, TrainOptions
 from ragline.pipeline.config import Config, load_rules
 
@@ -49,6 +49,7 @@ class Outlook:
       batches: how sequences are put into them.
       waste: the share of padding in training batches.
       updates: batches an epoch, about.
+      epochs: passes over the training split, at most.
       parameters: of the model.
       seconds: roughly, of a whole run of all epochs, those of a search's trials among them.
       bytes: roughly, of memory at the longest batch.
@@ -59,6 +60,7 @@ class Outlook:
     batches: batching.BatchPlan
     waste: float
     updates: int
+    epochs: int
     parameters: int
     seconds: float
     bytes: int
@@ -99,11 +101,11 @@ def look(config: Config) -> Plan:
 
 
 def _outlook(found: Preview, columns: Columns, config: Config) -> Outlook | None:
-    options = config.train
     train = found.lengths[found.split == SPLITS[0]]
     if not len(train):
         return None
     whole = 1 / found.share
+    options = budget.resolve(config.train, round(whole * len(train)))
     drawn = np.random.default_rng(options.seed).permutation(train)
     batches = batching.plan_training(options, drawn, len(columns.features))
     epoch = batching.epoch_size(batches, drawn, batching.fixed_steps(options, drawn))
@@ -121,6 +123,7 @@ def _outlook(found: Preview, columns: Columns, config: Config) -> Outlook | None
         batches=batches,
         waste=epoch.waste,
         updates=max(1, round(whole * epoch.batches)),
+        epochs=options.epochs,
         parameters=number,
         seconds=operations / _OPERATIONS_A_SECOND
         + _SECONDS_AROUND

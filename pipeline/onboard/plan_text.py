@@ -63,6 +63,7 @@ def to_dict(plan: Plan) -> dict[str, Any]:
             "batches": dataclasses.asdict(outlook.batches),
             "padding_waste": outlook.waste,
             "updates_an_epoch": outlook.updates,
+            "epochs": outlook.epochs,
             "parameters": outlook.parameters,
             "seconds": outlook.seconds,
             "bytes": outlook.bytes,
@@ -191,7 +192,8 @@ def _of_training(plan: Plan) -> list[str]:
         f"Training  {about}{outlook.sequences[SPLITS[0]]:,} sequences to train on, "
         f"{outlook.sequences[SPLITS[1]]:,} to evaluate by; {outlook.steps:,} steps",
         f"          {_batches(outlook.batches)}, {outlook.waste:.1%} of a batch is padding, "
-        f"{about}{_plural(outlook.updates, 'update')} an epoch",
+        f"{about}{_plural(outlook.updates, 'update')} an epoch, at most "
+        f"{_plural(outlook.epochs, 'epoch')}",
         f"          {outlook.parameters:,} parameters; roughly {duration(outlook.seconds)} for all "
         f"epochs on two cores, {size(outlook.bytes)} of memory",
     ]
