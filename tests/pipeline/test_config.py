@@ -108,6 +108,7 @@ FULL = {
         "embedding_size": 3,
         "batch_size": 5,
         "gradient_accumulation_steps": 6,
+        "updates": 700,
         "epochs": 7,
         "patience": 2,
         "learning_rate": 0.01,
@@ -204,7 +205,7 @@ def test_all_but_four_keys_have_a_default(smallest: pathlib.Path) -> None:
     assert (config.input.eval, config.input.format) == (None, "auto")
     assert (config.input.eval_share, config.quarantine.max_share) == (0.2, 0.01)
     assert (config.train.precision, config.train.strategy) == ("float32", "auto")
-    assert (config.train.epochs, config.train.patience, config.train.seed) == (20, 4, 0)
+    assert (config.train.epochs, config.train.updates, config.train.seed) == (0, 1000, 0)
     assert (config.beam.runner, config.beam.options) == ("DirectRunner", ())
 
 
@@ -246,7 +247,7 @@ def test_a_preset_fills_what_is_not_given(tmp_path: pathlib.Path, smallest: path
     assert small.embedding_size < base.embedding_size < large.embedding_size
     document = SMALLEST | {"train": {"preset": "large", "units": 7}}
     given = load(_write(tmp_path, document), ["train.epochs=3"]).train
-    assert (given.units, given.epochs, given.patience) == (7, 3, large.patience)
+    assert (given.units, given.epochs, given.updates) == (7, 3, large.updates)
 
 
 def test_a_time_to_split_by_stands_in_place_of_a_pattern(tmp_path: pathlib.Path) -> None:
@@ -472,10 +473,8 @@ AT_LEAST_ONE = (
     "layers",
     "units",
     "embedding_size",
-    "batch_size",
     "gradient_accumulation_steps",
-    "epochs",
-    "patience",
+    "updates",
 )
 
 
@@ -486,6 +485,10 @@ AT_LEAST_ONE = (
             (f"train.{name}", value, f"expected at least 1, received {value}")
             for name in AT_LEAST_ONE
             for value in (0, -1)
+        ],
+        *[
+            (f"train.{name}", -1, "expected at least 1, or 0 to leave it to the data, received -1")
+            for name in ("batch_size", "epochs", "patience")
         ],
         *[
             (f"train.{name}", value, f"expected a positive number, received {value}")
