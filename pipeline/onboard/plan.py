@@ -5,7 +5,7 @@ Nothing here imports TensorFlow, Beam or TFX: an answer takes seconds. `plan_tex
 
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,35 +179,54 @@ def _stops(found: Preview, config: Config, rules: Rules, schema: Any) -> Iterato
     yield from _outside(found, schema)
 
 
-def certain(config: Config) -> tuple[str, ...]:
-    """What keeps a run's model from being blessed, or from learning at all, before it is trained.
+def foresee(config: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what stops a run before it trains, and what its user should know: sentences.
 
     Only of an input that is small enough to be looked at whole; of another, nothing is certain, and
     what is wrong with the data themselves is for ingest to say.
     """
     every = list_files(find_files(config.input), config.input)
     if sum(places.size(file.path) for file in every) > sampling.SAMPLE_BYTES:
-        return ()
+        return (), ()
     found = sampling.take(config.input, Columns.from_schema(schemas.load(config.schema)))
     rejected = sum(found.reasons.values())
     if found.share < 1.0 or rejected > config.quarantine.max_share * found.read:
-        return ()
-    return tuple(_unlearnable(found, config, load_rules(config)))
+        return (), ()
+    return tuple(_unlearnable(found, config, load_rules(config))), tuple(_notes(found, config))
 
 
 def _unlearnable(found: Preview, config: Config, rules: Rules) -> Iterator[str]:
     count = int((found.split == SPLITS[1]).sum())
     if found.share == 1.0 and 0 < count < rules.min_eval:
         yield too_few(count, len(found.lengths), rules.min_eval, config)
+    if len(found.lengths) and not found.categories and all(c.is_constant for c in found.columns):
+        yield (
+            "schema: expected a feature that varies, every one of "
+            f"{_named([column.name for column in found.columns])} has one value throughout: there "
+            "is nothing to learn; take other columns of the data into the schema"
+        )
     for place, head in enumerate(config.heads):
-        values = {str(value) for value in found.context[head.column] if value is not None}
-        if not values:
-            yield f"heads.{place}: no sequence has a {head.column!r}, which it is to learn"
-        elif head.type == "classification" and (unknown := sorted(values - {*head.classes})):
-            yield (
-                f"heads.{place}.classes: expected all classes of {head.column!r}, lacks "
-                f"{', '.join(unknown[:MOST_WORDS])}"
-            )
+        yield from _unlearnable_head(f"heads.{place}", head, found)
+
+
+def _unlearnable_head(key: str, head: HeadOptions, found: Preview) -> Iterator[str]:
+    values = {str(value) for value in found.context[head.column] if value is not None}
+    if not values:
+        yield f"{key}: no sequence has a {head.column!r}, which it is to learn"
+        return
+    if head.type == "classification" and (unknown := sorted(values - {*head.classes})):
+        yield f"{key}.classes: expected all classes of {head.column!r}, lacks {_named(unknown)}"
+    elif len(values) == 1:
+        yield (
+            f"{key}: expected a {head.column!r} that differs between sequences, all that have one "
+            f"have {_named([*values])}: there is nothing to tell apart; take the head out"
+        )
+
+
+def _named(names: Sequence[str]) -> str:
+    """Return the first names as a list in words."""
+    more = f" and {len(names) - MOST_WORDS} more" if len(names) > MOST_WORDS else ""
+    return f"{', '.join(names[:MOST_WORDS])}{more}"
 
 
 def too_few(count: int, sequences: int, least: int, config: Config) -> str:
@@ -259,7 +278,11 @@ def _notes(found: Preview, config: Config) -> Iterator[str]:
             "as an id that stands twice, is not known"
         )
     if constant := [column.name for column in found.columns if column.is_constant]:
-        yield f"constant, and so of no use: {', '.join(constant)}; take them out of the schema"
+        yield f"constant, and so of no use: {_named(constant)}; take them out of the schema"
+    for place, head in enumerate(config.heads):
+        values = {str(value) for value in found.context[head.column] if value is not None}
+        if (absent := [name for name in head.classes if name not in values]) and values:
+            yield f"heads.{place}.classes: no sequence has the {head.column!r} {_named(absent)}"
     for column in found.columns:
         if column.steps and column.missing > column.steps / 2:
             share = column.missing / column.steps

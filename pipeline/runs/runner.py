@@ -77,7 +77,7 @@ def run(
 
         seen = Watch()
         stages: Mapping[str, Stage] = {}
-        failure = None if force_bless_reason else _foreseen(config)
+        failure = None if force_bless_reason else _foreseen(config, session)
         if failure is None:
             stages, failure = _execute(
                 config,
@@ -166,15 +166,20 @@ def _prepare(config: Config, session: Session) -> None:
     ledger.next_version(session.workdir / workdir.SERVING)  # If there is none, now.
 
 
-def _foreseen(config: Config) -> Exception | None:
-    """What `ragline plan` would say stops this run, where that is certain in seconds."""
+def _foreseen(config: Config, session: Session) -> Exception | None:
+    """Return what `ragline plan` would say stops this run, where that is certain in seconds.
+
+    What plan notes is said in the terminal.
+    """
     from ragline.pipeline.onboard import plan
 
     try:
-        sentences = plan.certain(config)
+        stops, notes = plan.foresee(config)
     except (BadDataError, OSError, ValueError):  # The last of a store that Beam does not know.
         return None  # Ingest says it, and keeps what it has rejected.
-    return BadDataError("insufficient_data", *sentences) if sentences else None
+    for note in notes:
+        session.display.line(f"note: {note}")
+    return BadDataError("insufficient_data", *stops) if stops else None
 
 
 def _execute(

@@ -87,6 +87,7 @@ FULL = {
             "max_length": 100,
             "too_long": "head",
             "stride": 50,
+            "align": "end",
             "min_length": 2,
             "missing": "reject",
         },

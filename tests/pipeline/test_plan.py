@@ -106,16 +106,39 @@ def test_a_head_must_know_its_classes(folder):
 def test_what_is_certain_stops_a_run_before_it_trains(folder):
     head = HeadOptions(name="g", column="label", type="classification", classes=("circle", "line"))
     loaded = config.load(folder / "c.toml")
-    assert plan.certain(loaded) == ()
-    [sentence] = plan.certain(dataclasses.replace(loaded, heads=(head,)))
+    assert plan.foresee(loaded)[0] == ()
+    [sentence] = plan.foresee(dataclasses.replace(loaded, heads=(head,)))[0]
     assert sentence.startswith("heads.0.classes: ")
     few = config.load(folder / "c.toml", ["input.eval_share=0.05"])
-    [sentence] = plan.certain(few)
+    [sentence] = plan.foresee(few)[0]
     assert "fewer than min_eval = 30; paste `eval_share = 0.15` below [input]" in sentence
-    assert plan.certain(config.load(folder / "c.toml", ["input.eval_share=0.15"])) == ()
+    assert plan.foresee(config.load(folder / "c.toml", ["input.eval_share=0.15"]))[0] == ()
     _write(folder, GESTURES[:20])
-    [sentence] = plan.certain(loaded)
+    [sentence] = plan.foresee(loaded)[0]
     assert "into gestures.verdict.toml beside the schema" in sentence
+
+
+def test_what_has_nothing_to_learn_stops_a_run(folder):
+    loaded = config.load(folder / "c.toml")
+    head = HeadOptions(
+        name="g", column="label", type="classification", classes=("circle", "zigzag", "wave")
+    )
+    same = [record | {"label": "circle"} for record in GESTURES]
+    _write(folder, same)
+    stops, notes = plan.foresee(dataclasses.replace(loaded, heads=(head,)))
+    assert stops == (
+        "heads.0: expected a 'label' that differs between sequences, all that have one have "
+        "circle: there is nothing to tell apart; take the head out",
+    )
+    assert "heads.0.classes: no sequence has the 'label' zigzag, wave" in notes
+    flat = [
+        record | {"features": {n: [1.0] * len(v) for n, v in record["features"].items()}}
+        for record in GESTURES
+    ]
+    _write(folder, flat)
+    [sentence] = plan.foresee(loaded)[0]
+    assert sentence.startswith("schema: expected a feature that varies, every one of ")
+    assert any(note.startswith("constant, and so of no use: ") for note in plan.foresee(loaded)[1])
 
 
 def test_a_run_says_it_at_once(folder, capsys):
