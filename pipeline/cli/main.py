@@ -217,9 +217,11 @@ def _encode(options: argparse.Namespace) -> int:
     from ragline.pipeline.bulk import encode_files
 
     asked = encode_files.read_request(
-        options.source, options.input, options.overrides, options.workdir
+        options.source, options.input, options.overrides, options.workdir, options.max_drift
     )
     found = encode_files.encode(asked, options.output)
+    for warning in found["warnings"]:
+        say(f"warning: {warning}")
     say(
         f"{found['read']} records: {found['encoded']} encoded, {found['quarantined']} quarantined\n"
         f"{found['sequences']} embeddings in {len(found['parts'])} parts: {options.output}"
