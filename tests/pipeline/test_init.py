@@ -332,5 +332,5 @@ def test_what_only_stands_in_structs_is_named(tmp_path):
     pressure = pa.array([{"sys": 1.0 * step, "dia": 2.0} for step in range(40)])
     table = pa.table({"id": [f"u{step // 5}" for step in range(40)], "bp": pressure})
     pq.write_table(table, tmp_path / "a.parquet")
-    with pytest.raises(guess.GuessError, match="'bp' is left out: struct<.*write its fields as"):
+    with pytest.raises(guess.GuessError, match=r"'bp' is left out: struct<.*write its fields as"):
         _init(tmp_path, "*.parquet")
