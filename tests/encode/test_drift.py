@@ -86,7 +86,7 @@ def test_figures_are_the_oracles():
         ([0.98, 1.0, 1.05, 0.95], ["a", "b", "a", "x"], ()),
         ([98.0, 100.0, 105.0, 95.0], ["a"] * 4, ("'p': its mean of 99.5 is ", "values in bar")),
         ([0.98, 1.0, 1.05, 0.95], ["x", "y", "x", "b"], ("'word': 75% of its words", "'x', 'y'")),
-        ([1.0, 1.0, 1.0, 1.0], ["a"] * 4, ("'p'", "its spread 0 times theirs")),
+        ([1.0, 1.001, 1.0, 1.001], ["a"] * 4, ("'p'", "its spread 0.01 times theirs")),
     ],
 )
 def test_what_is_unlike_is_said(p, words, parts):

@@ -674,7 +674,7 @@ def test_mistakes_of_every_table_are_told_together_one_line_each(tmp_path: pathl
             "schema": 3,
             "workdir": "w",
             "input": {"train": "x", "formt": "ts", "eval_share": 0.0},
-            "train": {"epochs": 0, "units": 0, "learning_rate": 0.0, "seed": -1},
+            "train": {"epochs": -1, "units": 0, "learning_rate": 0.0, "seed": -1},
             "beam": {"options": ["a", "--direct_running_mode=multi_threading"], "runner": ""},
         },
     )
@@ -756,7 +756,7 @@ def test_the_last_set_of_a_key_counts(smallest: pathlib.Path) -> None:
         ("train.epochs=five", "train.epochs: expected a valid integer, received 'five'"),
         ("train.epochs=", "train.epochs: expected a valid integer, received ''"),
         ("train.epochs=5\nname=x", "train.epochs: expected a valid integer, received '5\\nname=x'"),
-        ("train.epochs=0", "train.epochs: expected at least 1, received 0"),
+        ("train.units=0", "train.units: expected at least 1, received 0"),
         ("train.clip_norm=nan", "train.clip_norm: expected a positive number, received nan"),
         ("name=3", "name: expected a valid string, received 3"),
         ("beam.options=--a=b", "beam.options: expected a list, received '--a=b'"),
