@@ -48,8 +48,8 @@ class TrainOptions:
       gradient_accumulation_steps: parts in which the batch of an update is computed, one after
         another, to save memory; the update is the same.
       updates: the budget of a training whose `epochs` are not set: as many passes over the training
-        split as make so many updates, at least a fiftieth of the number (20 passes of 1,000), and
-        no more passes than make 20 times as many.
+        split as make so many updates, at least a fiftieth of the number (20 passes of 1,000), no
+        more passes than make 20 times as many, and at most 200.
       epochs: at most so many passes over the training split; 0 for as many as `updates` pays for.
       patience: stop after so many epochs without a better objective on the eval split, and keep the
         best epoch's weights; 0 for a fifth of the epochs, at least 4. The objective is the

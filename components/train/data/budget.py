@@ -3,7 +3,7 @@
 What a training needs is updates, not passes: a pass over 100 sequences in batches of 32 is four of
 them. So the budget is `train.updates`, N: as many passes as make N updates, at least N / 50, and no
 more than make 20 N updates. With the default of 1,000 these are 20 passes of large data and more of
-small.
+small, but never more than 200: each also costs an evaluation and a checkpoint.
 """
 
 import dataclasses
@@ -14,6 +14,7 @@ from ragline.components.train.options import TrainOptions
 # docs/quality.md has the measurements behind these.
 _UPDATES_A_PASS = 50
 _MOST_TIMES = 20
+_MOST_PASSES = 200
 _BATCH_SIZES = {300: 8, 1000: 16}
 _LARGEST_BATCH = 32
 # Share of the passes without a better objective after which a training stops.
@@ -42,5 +43,5 @@ def batch_size_of(sequences: int) -> int:
 def epochs_of(updates: int, updates_a_pass: int) -> int:
     """Return the number of passes that a budget of updates pays for."""
     a_pass = max(1, updates_a_pass)
-    least, most = math.ceil(updates / a_pass), max(1, _MOST_TIMES * updates // a_pass)
-    return min(max(least, math.ceil(updates / _UPDATES_A_PASS)), most)
+    least = math.ceil(max(updates / a_pass, updates / _UPDATES_A_PASS))
+    return min(least, _MOST_PASSES, max(1, _MOST_TIMES * updates // a_pass))
