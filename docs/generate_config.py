@@ -56,11 +56,29 @@ _VERDICT = """\
 
 The rules are in `schemas/<name>.verdict.toml`, beside the schema; without that file, the defaults
 hold. In any case a model is blessed only if all its answers on the eval split are finite, if it
-reconstructs better than the training mean, if the split has `min_eval` sequences, and if its
-normalised MSE is not worse than the newest blessed model's by more than `most_worse_than_newest`.
-The first model has none to be compared with, and its verdict says so. Every rule that does not hold
-is a sentence in the summary, the report and the log, such as
+reconstructs better than the training mean, if its objective is below 1, if the split has `min_eval`
+sequences, and if its normalised MSE is not worse than the newest blessed model's by more than
+`most_worse_than_newest`. The first model has none to be compared with, and its verdict says so.
+Every rule that does not hold is a sentence in the summary, the report and the log, such as
 `masked_mse 0.412 on length_bucket=8-15 is above 0.4`; the run ends with 4 and pushes nothing.
+
+The objective is one number, by which the training chooses its epoch, stops, and is judged: the
+weighted mean of all terms, each divided by what its trivial baseline reaches on the eval split. 1
+is as good as answering the same for every sequence, 0 is perfect.
+
+| term | weight | error | trivial baseline |
+|---|---|---|---|
+| the values | 1 | `normalised_mse`: mean over features of error / variance | each feature's mean |
+| a category | 1 | cross-entropy | frequencies of its words in training |
+| a classification | the head's | cross-entropy | frequencies of its classes in training |
+| a regression | the head's | squared error | mean of its labels in training |
+
+Frequencies are counts plus 1. What does not vary is no term. A term that ended above its start
+(epoch 0, the linear path alone), above its trivial baseline, above the PCA or, in accuracy, below
+the most frequent answer is a sentence of the verdict, in the terminal, the summary and the report;
+so is a feature whose error is not below its variance, and a training whose start was kept. None of
+these alone keeps a model from being blessed, because the other terms may be worth it: a rule of
+your own can, such as `normalised_mse` against `pca`, `at_most = 1.0`.
 
 `ragline run CONFIG --force-bless "why"` blesses in any case, and keeps the reason with the verdict.
 It never passes a model with an answer that is not finite, nor one that fails the padding contract.

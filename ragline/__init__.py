@@ -40,6 +40,7 @@ def encode(
     input: str,
     output: str | pathlib.Path,
     overrides: Iterable[str] = (),
+    max_drift: float | None = None,
 ) -> dict[str, Any]:
     """Encode raw files into a folder of Parquet files; `ragline encode` as a function.
 
@@ -49,10 +50,12 @@ def encode(
       output: the folder or its URI; an earlier result in it is replaced, the same one is left as
         it is.
       overrides: `key=value` each, such as `input.format=csv`.
+      max_drift: stop if a feature's mean is so many standard deviations from the training data's,
+        or its spread so many times theirs, either way, or most words of a category are unknown.
 
     Returns:
       The account: `read`, `encoded`, `quarantined`, `reasons`, `sequences`, `steps`, `parts`,
-      `model` and more; see `ragline.pipeline.bulk.encode_files.encode`.
+      `warnings`, `model` and more; see `ragline.pipeline.bulk.encode_files.encode`.
 
     Raises:
       BadDataError: the files cannot be used.
@@ -60,5 +63,5 @@ def encode(
     """
     from ragline.pipeline.bulk import encode_files
 
-    request = encode_files.read_request(str(source), input, tuple(overrides))
+    request = encode_files.read_request(str(source), input, tuple(overrides), max_drift=max_drift)
     return encode_files.encode(request, output)

@@ -2,6 +2,7 @@
 
 columns.py             feature keys, the columns of a data set, the shape letters
 feature_statistics.py  mean and deviation of each feature, from Transform to the export
+relative.py            the objective: terms relative to their trivial baselines
 masking.py             masks of lengths, and the definition of a masked mean
 signatures.py          names in the exported SavedModel
 artifacts.py           artifact types of our own, and where their files stand

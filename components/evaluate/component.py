@@ -23,6 +23,7 @@ from tfx.utils import path_utils
 from ragline import schemas
 from ragline.components.contract.artifacts import (
     BASELINES_FILE,
+    TRAINING_FILE,
     UNTRAINED_FOLDER,
     VERDICT_FILE,
     BaselinesReport,
@@ -31,7 +32,7 @@ from ragline.components.contract.artifacts import (
 from ragline.components.contract.columns import Columns
 from ragline.components.evaluate.baselines import baseline_scores, raw_records
 from ragline.components.evaluate.metrics import slices, tfma_results
-from ragline.components.evaluate.verdict import judgement
+from ragline.components.evaluate.verdict import judgement, objective
 from ragline.components.evaluate.verdict.baseline_model import BaselineModel
 from ragline.components.evaluate.verdict.rules import Rules
 from ragline.components.files import places
@@ -79,6 +80,8 @@ def Baselines(  # noqa: N802 (a TFX component is named as a class)
             given_split=bool(given_split),
         )
     )
+    training = read_json(pathlib.Path(model_run.uri) / TRAINING_FILE)
+    scores["training"] = objective.training_facts(training)
     write_json(pathlib.Path(report.uri) / BASELINES_FILE, scores)
 
 
@@ -112,6 +115,7 @@ def Verdict(  # noqa: N802 (a TFX component is named as a class)
         pydantic.TypeAdapter(Rules).validate_json(rules),
         force_bless_reason or None,
         new_signature or None,
+        scores["training"],
     )
     for reason in (*outcome.reasons, *left_out):
         _log.info("verdict: %s", reason)

@@ -42,6 +42,8 @@ class StepOptions:
       too_long: a longer sequence is cut into a `window` every `stride` steps, keeps its `head` or
         its `tail`, or is sent to the quarantine by `reject`.
       stride: steps from one window's start to the next; None is `max_length`, no overlap.
+      align: whether windows are counted from a sequence's `start`, so that its last one may be
+        short, or from its `end`, so that its first one may be: for what leads up to an event.
       min_length: the fewest steps. A record with fewer is rejected; a window or a session with
         fewer is left out, and counted in the ingest report.
       missing: `schema` takes a missing value (NaN) where the schema lets the feature be missing;
@@ -57,6 +59,7 @@ class StepOptions:
     max_length: int = 4096
     too_long: Literal["window", "head", "tail", "reject"] = "window"
     stride: int | None = None
+    align: Literal["start", "end"] = "start"
     min_length: int = 1
     missing: Literal["schema", "reject"] = "schema"
     time_delta: bool = False

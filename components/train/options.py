@@ -7,9 +7,9 @@ Padding = Literal["crop", "equal_length", "remask", "keras"]
 
 # The values of a preset, for the keys that are not set; `base` has the defaults.
 PRESETS: dict[str, dict[str, int]] = {
-    "small": {"units": 32, "embedding_size": 16, "epochs": 10, "patience": 3},
+    "small": {"units": 32, "embedding_size": 16, "updates": 500},
     "base": {},
-    "large": {"units": 128, "embedding_size": 64, "epochs": 60, "patience": 8},
+    "large": {"units": 128, "embedding_size": 64, "updates": 3000},
 }
 
 
@@ -18,8 +18,8 @@ class TrainOptions:
     """The `[train]` table.
 
     Attributes:
-      preset: the defaults of `units`, `embedding_size`, `epochs` and `patience`: `small`, `base` or
-        `large`. docs/quality.md has what each costs and reaches.
+      preset: the defaults of `units`, `embedding_size` and `updates`: `small`, `base` or `large`.
+        docs/quality.md has what each costs and reaches.
       padding: how padding is kept out of the loss. `crop`, the default, crops the decoder's output
         by the mask; `equal_length` has no padding, since every batch holds sequences of one length;
         `remask` masks the repeated embedding again, so that the decoder stops at the last
@@ -43,13 +43,19 @@ class TrainOptions:
       embedding_size: E, the size of the embedding.
       batch_size: sequences of mean length in one update, over all replicas. It sets a batch's
         budget of padded steps: a batch holds fewer sequences if they are longer, and more if they
-        are shorter. With `equal_length` and `keras` it is the number of sequences itself.
+        are shorter. With `equal_length` and `keras` it is the number of sequences itself. 0: 8 of
+        fewer than 300 training sequences, 16 of fewer than 1,000, otherwise 32.
       gradient_accumulation_steps: parts in which the batch of an update is computed, one after
         another, to save memory; the update is the same.
-      epochs: at most so many passes over the training split.
-      patience: stop after so many epochs without a better masked MSE on the eval split (with
-        categories, its sum with their cross-entropies), and keep the best epoch's weights.
-      learning_rate: Adam's step size.
+      updates: the budget of a training whose `epochs` are not set: as many passes over the training
+        split as make so many updates, at least a fiftieth of the number (20 passes of 1,000), no
+        more passes than make 20 times as many, and at most 200.
+      epochs: at most so many passes over the training split; 0 for as many as `updates` pays for.
+      patience: stop after so many epochs without a better objective on the eval split, and keep the
+        best epoch's weights; 0 for a fifth of the epochs, at least 4. The objective is the
+        weighted mean of all terms (the values, each category, each head), each relative to its
+        trivial baseline; docs/verdict.md.
+      learning_rate: Adam's step size; over the last 30% of the planned updates it falls to 0.
       averaging: share that an exponential moving average of the weights keeps at each update
         (Polyak and Juditsky 1992); the averages are evaluated, kept and exported. After n updates
         the share is at most (1 + n) / (10 + n), so that the average does not hang on to the start.
@@ -77,10 +83,11 @@ class TrainOptions:
     dropout: float = 0.0
     units: int = 64
     embedding_size: int = 32
-    batch_size: int = 32
+    batch_size: int = 0
     gradient_accumulation_steps: int = 1
-    epochs: int = 20
-    patience: int = 4
+    updates: int = 1000
+    epochs: int = 0
+    patience: int = 0
     learning_rate: float = 3e-3
     averaging: float = 0.99
     clip_norm: float = 1.0
@@ -95,15 +102,19 @@ class TrainOptions:
             "layers",
             "units",
             "embedding_size",
-            "batch_size",
             "gradient_accumulation_steps",
-            "epochs",
-            "patience",
+            "updates",
         )
         mistakes = [
             f"{name}: expected at least 1, received {getattr(self, name)}"
             for name in counts
             if getattr(self, name) < 1
+        ]
+        mistakes += [
+            f"{name}: expected at least 1, or 0 to leave it to the data, received "
+            f"{getattr(self, name)}"
+            for name in ("batch_size", "epochs", "patience")
+            if getattr(self, name) < 0
         ]
         mistakes += [
             f"{name}: expected a positive number, received {getattr(self, name)}"

@@ -184,6 +184,12 @@ def _summary(
         "best_epoch": best.epoch,
         "loss": best.loss,
         "masked_mse": best.masked_mse,
+        "objective": best.objective,
+        "start_objective": history[0].objective,
+        "terms": [
+            {**term, "start": start["value"]}
+            for term, start in zip(best.terms, history[0].terms, strict=True)
+        ],
         "heads": best.heads,
         "categories": best.categories,
         "padding_waste": 1.0 - steps / padded,

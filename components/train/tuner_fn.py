@@ -50,7 +50,7 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
             options=options,
             checkpoints=Checkpoints(folder / "checkpoints", f"trial-{number}"),
         )
-        return fit_loop.best_epoch(history).error
+        return fit_loop.best_epoch(history).objective
 
     trials_folder = pathlib.Path(config["trials"])
     trials_folder.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from ragline import schemas
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.contract.redaction import redacted_data
+from ragline.components.contract.signatures import ENCODER_FILE
 from ragline.components.files import places
 from ragline.components.files.places import Place
 from ragline.components.files.storage import digest_of, manifest, read_json, write_json
@@ -31,7 +32,7 @@ from ragline.components.serving import versions
 from ragline.components.serving.encoder import Facts
 from ragline.components.serving.facts import InputFacts
 from ragline.pipeline import config as configuration
-from ragline.pipeline.bulk import encode_output
+from ragline.pipeline.bulk import drift, encode_output
 from ragline.pipeline.bulk.encode_output import (
     LOG_FILE,
     REJECTED_FILE,
@@ -45,6 +46,7 @@ from ragline.pipeline.runs import machine_errors, workdir
 from ragline.pipeline.runs.machine_errors import MachineError
 
 _DIGEST = "digest"
+NO_DRIFT: dict[str, Any] = {"features": {}, "categories": {}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ class Request:
       beam: the options of the runner.
       columns: the features and categories that raw files must hold.
       facts: the encoder's facts.
+      max_drift: the most that a feature may drift from the training data; None does not stop.
     """
 
     input: InputOptions
@@ -64,10 +67,15 @@ class Request:
     beam: BeamOptions
     columns: Columns
     facts: Facts
+    max_drift: float | None = None
 
 
 def read_request(
-    source: str, pattern: str, overrides: Sequence[str] = (), folder: str | None = None
+    source: str,
+    pattern: str,
+    overrides: Sequence[str] = (),
+    folder: str | None = None,
+    max_drift: float | None = None,
 ) -> Request:
     """Read the request of a command or a call.
 
@@ -78,6 +86,7 @@ def read_request(
       overrides: `key=value` each; with an encoder, keys of `input`, `quarantine` and `beam` alone,
         in place of the options of `input` that the encoder states.
       folder: a work directory in place of the configuration's `workdir`.
+      max_drift: see `Request`.
 
     Raises:
       ConfigError: one line a mistake.
@@ -112,6 +121,7 @@ def read_request(
         beam=reading.beam,
         columns=columns,
         facts=facts,
+        max_drift=max_drift,
     )
 
 
@@ -173,11 +183,11 @@ def encode(request: Request, output: Place) -> dict[str, Any]:
 
     Returns:
       The content of `_summary.json`: what `reconcile` returns, `parts` [{name, rows, bytes}],
-      `model` {path, version, embedding_size}, `formats`; and `digest`, of all that decides the
-      result.
+      `model` {path, version, embedding_size}, `formats`, `drift`, what `drift.measure` returns,
+      `warnings`, sentences on the drift; and `digest`, of all that decides the result.
 
     Raises:
-      BadDataError: the input as a whole cannot be used; `output` is as it was.
+      BadDataError: the input as a whole cannot be used, or drifted too far; `output` is as it was.
       BusyError: another process encodes into `output`.
       ConfigError: `output` cannot hold the result.
       MachineError: the machine stopped the job; called again, it resumes.
@@ -189,6 +199,7 @@ def encode(request: Request, output: Place) -> dict[str, Any]:
     watched = read_plan.watch(request.input)
     digest = _digest(request)
     if (earlier := _earlier_result(place.folder, digest)) is not None:
+        _check_drift(earlier["drift"], request)
         return earlier
     # A job that was cut off resumes only if no file was touched since, even without a change.
     with place.begin(digest_of([digest, repr(sorted(watched.stamps.items()))])) as job:
@@ -276,6 +287,10 @@ def _run(request: Request, job: EncodeJob, place: Output) -> dict[str, Any]:
     ingest_report.check_rejected(
         summary, options=request.input, max_share=request.max_share, quarantine=quarantine
     )
+    compared = [part for report in unit_reports for part in report["compared"]]
+    training = _training(request)
+    measured = drift.measure(drift.merged(compared), training) if compared else NO_DRIFT
+    _check_drift(measured, request)
     paths = (encode_job.part_file(job.folder, report["unit"]) for report in unit_reports)
     rows = [report["rows_written"] for report in unit_reports]
     return summary | {
@@ -290,7 +305,25 @@ def _run(request: Request, job: EncodeJob, place: Output) -> dict[str, Any]:
             "embedding_size": request.facts.embedding_size,
         },
         "formats": plan.formats,
+        "drift": measured,
+        "warnings": [*drift.describe(measured, training)],
     }
+
+
+def _training(request: Request) -> drift.Training:
+    return drift.Training.read(read_json(f"{request.facts.path}/{ENCODER_FILE}")["features"])
+
+
+def _check_drift(measured: Mapping[str, Any], request: Request) -> None:
+    """Stop where the request bounds the drift, and the data drifted further.
+
+    Raises:
+      BadDataError: a sentence for each feature and category.
+    """
+    if request.max_drift is not None:
+        lines = [*drift.describe(measured, _training(request), request.max_drift)]
+        if lines:
+            raise BadDataError("drift", *lines)
 
 
 def reconcile(

@@ -30,7 +30,7 @@ from ragline.components.ingest.records.chunk import Chunk
 from ragline.components.ingest.source.units import Unit
 from ragline.components.serving.batches import Sequences
 from ragline.components.serving.encoder import Encoder, Facts
-from ragline.pipeline.bulk import parts
+from ragline.pipeline.bulk import drift, parts
 
 # Sequences are sorted by length within a group: large enough for full batches of each length, and
 # in memory some 20 MB of six features, of which there are three at a time.
@@ -143,6 +143,8 @@ class EmbeddingSink:
         self._waiting: list[tuple[Chunk, np.ndarray]] = []
         self._steps = 0
         self._written = collections.Counter[str]()
+        self._known = drift.known_words(encoder.facts.path, self._columns)
+        self._compared: list[dict[str, Any]] = []
         self._threads = concurrent.futures.ThreadPoolExecutor(_THREADS)
         self._groups: collections.deque[concurrent.futures.Future[pa.Table]] = collections.deque()
 
@@ -168,6 +170,8 @@ class EmbeddingSink:
     ) -> None:
         """Take sequences, of any split and span."""
         self._written.update(sequences=len(sequences), steps=int(sequences.length.sum()))
+        compared = [*self._compared, drift.of_chunk(sequences, self._columns, self._known)]
+        self._compared = [drift.merged(compared)]
         self._waiting.append((sequences, window))
         self._steps += int(sequences.length.sum())
         if self._steps >= self._most:
@@ -175,9 +179,12 @@ class EmbeddingSink:
             self._write_groups(_THREADS)
 
     def report(self) -> dict[str, Any]:
-        """Return the number of sequences, of steps, and of the part's rows as read back."""
+        """Return the number of sequences, of steps, and of the part's rows as read back.
+
+        And `compared`, what `drift` compares with the training data, in a list of at most one.
+        """
         counts = {"sequences": 0, "steps": 0, **self._written}
-        return {**counts, "rows_written": self._writer.rows}
+        return {**counts, "rows_written": self._writer.rows, "compared": self._compared}
 
     def _start(self) -> None:
         if self._waiting:

@@ -224,6 +224,14 @@ def _add_encode(commands: _Commands) -> None:
     )
     encode.add_argument("--input", required=True, metavar="PATTERN", help="the raw files")
     encode.add_argument("--output", required=True, metavar="DIR", help="where the parts go")
+    encode.add_argument(
+        "--max-drift",
+        type=_positive,
+        metavar="TIMES",
+        help="stop if the mean of a feature is so many standard deviations from the training data, "
+        "or its spread so many times theirs, either way, or most words of a category are unknown",
+    )
+    encode.set_defaults(command="encode")
 
 
 def _add_export(commands: _Commands) -> None:

@@ -218,9 +218,11 @@ def _encode(options: argparse.Namespace) -> int:
     from ragline.pipeline.bulk import encode_files
 
     request = encode_files.read_request(
-        options.source, options.input, options.overrides, options.workdir
+        options.source, options.input, options.overrides, options.workdir, options.max_drift
     )
     summary = encode_files.encode(request, options.output)
+    for warning in summary["warnings"]:
+        say(f"warning: {warning}")
     say(
         f"{summary['read']} records: {summary['encoded']} encoded, "
         f"{summary['quarantined']} quarantined\n"

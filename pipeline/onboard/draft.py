@@ -90,7 +90,7 @@ def config_text(
     lines += [
         "",
         "[train]",
-        "# epochs = 20",
+        "# epochs = 20                  # else as many as make some 1,000 updates",
         "# units = 64                   # size of the recurrent layers",
         "# embedding_size = 32          # numbers in the vector of a sequence",
     ]

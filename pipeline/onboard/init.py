@@ -13,7 +13,7 @@ from ragline.components.ingest.options import FILE, InputOptions
 from ragline.components.ingest.samples.sample import Sample
 from ragline.components.ingest.source import patterns
 from ragline.pipeline.onboard import draft, guess, plan
-from ragline.pipeline.onboard.guess import Guess
+from ragline.pipeline.onboard.guess import Guess, GuessError
 from ragline.pipeline.onboard.guessing import files as names_of_files
 
 _SUFFIX = ".toml"
@@ -86,7 +86,11 @@ def write(pattern: str, output: pathlib.Path, format_name: str = "auto") -> Writ
     matched = patterns.match(pattern)
     sample = samples.take(matched.paths, format_name)
     sampled = describe_sample(sample)
-    meaning, missing_text = _meaning(sample, sampled)
+    try:
+        meaning, missing_text = _meaning(sample, sampled)
+    except GuessError as error:
+        lost = [f"{name!r} is left out: {why}" for name, why in sample.left_out.items()]
+        raise GuessError("; ".join([str(error), *lost])) from error
     meaning.options |= sample.options
     if format_name != "auto":
         meaning.options["format"] = format_name

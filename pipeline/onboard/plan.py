@@ -5,7 +5,7 @@ Nothing here imports TensorFlow, Beam or TFX, so an answer takes seconds; `plan_
 
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from ragline.components.files import places
 from ragline.components.ingest.preview import sampling
 from ragline.components.ingest.preview.preview_result import Preview
 from ragline.components.ingest.source.read_plan import find_files, list_files
-from ragline.components.train.data import batching
+from ragline.components.train.data import batching, budget
 from ragline.components.train.options import HeadOptions, TrainOptions
 from ragline.pipeline.config import Config, Contract, read_contract
 
@@ -48,6 +48,7 @@ class TrainingEstimate:
       batches: plan of the batches.
       waste: share of padding in training batches.
       updates: number of batches an epoch.
+      epochs: number of passes over the training split, at most.
       parameters: number of parameters of the model.
       seconds: duration of a whole run, with all epochs and the trials of a search.
       bytes: memory at the longest batch.
@@ -58,6 +59,7 @@ class TrainingEstimate:
     batches: batching.BatchPlan
     waste: float
     updates: int
+    epochs: int
     parameters: int
     seconds: float
     bytes: int
@@ -99,11 +101,11 @@ def plan_run(config: Config) -> Plan:
 def _estimate_training(
     preview: Preview, columns: Columns, config: Config
 ) -> TrainingEstimate | None:
-    options = config.train
     train = preview.lengths[preview.split == SPLITS[0]]
     if not len(train):
         return None
     scale = 1 / preview.share
+    options = budget.resolve(config.train, round(scale * len(train)))
     drawn = np.random.default_rng(options.seed).permutation(train)
     batches = batching.plan_training(options, drawn, len(columns.features))
     epoch = batching.epoch_size(batches, drawn, batching.fixed_steps(options, drawn))
@@ -121,6 +123,7 @@ def _estimate_training(
         batches=batches,
         waste=epoch.waste,
         updates=max(1, round(scale * epoch.batches)),
+        epochs=options.epochs,
         parameters=number,
         seconds=operations / _OPERATIONS_A_SECOND
         + _SECONDS_AROUND
@@ -176,35 +179,59 @@ def _stops(preview: Preview, config: Config, contract: Contract) -> Iterator[str
     yield from _outside(preview, contract.schema)
 
 
-def certain_stops(config: Config, contract: Contract) -> tuple[str, ...]:
-    """Return what will keep a run's model from learning or from being blessed, a sentence each.
+def foresee(config: Config, contract: Contract) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what stops a run before it trains, and what its user should know: sentences.
 
     Nothing is certain unless the input is small enough to be read whole. Mistakes in the data
     themselves are left to ingest.
     """
     files = list_files(find_files(config.input), config.input)
     if sum(places.size(file.path) for file in files) > sampling.SAMPLE_BYTES:
-        return ()
+        return (), ()
     preview = sampling.take(config.input, contract.columns)
     rejected = sum(preview.reasons.values())
     if preview.share < 1.0 or rejected > config.quarantine.max_share * preview.read:
-        return ()
-    return tuple(_unlearnable(preview, config, contract.rules))
+        return (), ()
+    stops = tuple(_unlearnable(preview, config, contract.rules))
+    return stops, tuple(_notes(preview, config))
 
 
 def _unlearnable(preview: Preview, config: Config, rules: Rules) -> Iterator[str]:
     count = int((preview.split == SPLITS[1]).sum())
     if preview.share == 1.0 and 0 < count < rules.min_eval:
         yield too_few(count, len(preview.lengths), rules.min_eval, config)
+    if (
+        len(preview.lengths)
+        and not preview.categories
+        and all(c.is_constant for c in preview.columns)
+    ):
+        yield (
+            "schema: expected a feature that varies, every one of "
+            f"{_named([column.name for column in preview.columns])} has one value throughout: "
+            "there is nothing to learn; take other columns of the data into the schema"
+        )
     for place, head in enumerate(config.heads):
-        values = {str(value) for value in preview.context[head.column] if value is not None}
-        if not values:
-            yield f"heads.{place}: no sequence has a {head.column!r}, which it is to learn"
-        elif head.type == "classification" and (unknown := sorted(values - {*head.classes})):
-            yield (
-                f"heads.{place}.classes: expected all classes of {head.column!r}, lacks "
-                f"{', '.join(unknown[:MOST_WORDS])}"
-            )
+        yield from _unlearnable_head(f"heads.{place}", head, preview)
+
+
+def _unlearnable_head(key: str, head: HeadOptions, preview: Preview) -> Iterator[str]:
+    values = {str(value) for value in preview.context[head.column] if value is not None}
+    if not values:
+        yield f"{key}: no sequence has a {head.column!r}, which it is to learn"
+        return
+    if head.type == "classification" and (unknown := sorted(values - {*head.classes})):
+        yield f"{key}.classes: expected all classes of {head.column!r}, lacks {_named(unknown)}"
+    elif len(values) == 1:
+        yield (
+            f"{key}: expected a {head.column!r} that differs between sequences, all that have one "
+            f"have {_named([*values])}: there is nothing to tell apart; take the head out"
+        )
+
+
+def _named(names: Sequence[str]) -> str:
+    """Return the first names as a list in words."""
+    more = f" and {len(names) - MOST_WORDS} more" if len(names) > MOST_WORDS else ""
+    return f"{', '.join(names[:MOST_WORDS])}{more}"
 
 
 def too_few(count: int, sequences: int, least: int, config: Config) -> str:
@@ -258,7 +285,11 @@ def _notes(preview: Preview, config: Config) -> Iterator[str]:
             "an id that stands twice, is not seen"
         )
     if constant := [column.name for column in preview.columns if column.is_constant]:
-        yield f"constant, and so of no use: {', '.join(constant)}; take them out of the schema"
+        yield f"constant, and so of no use: {_named(constant)}; take them out of the schema"
+    for place, head in enumerate(config.heads):
+        values = {str(value) for value in preview.context[head.column] if value is not None}
+        if (absent := [name for name in head.classes if name not in values]) and values:
+            yield f"heads.{place}.classes: no sequence has the {head.column!r} {_named(absent)}"
     for column in preview.columns:
         if column.steps and column.missing > column.steps / 2:
             share = column.missing / column.steps

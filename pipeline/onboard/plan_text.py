@@ -63,6 +63,7 @@ def to_dict(plan: Plan) -> dict[str, Any]:
             "batches": dataclasses.asdict(training.batches),
             "padding_waste": training.waste,
             "updates_an_epoch": training.updates,
+            "epochs": training.epochs,
             "parameters": training.parameters,
             "seconds": training.seconds,
             "bytes": training.bytes,
@@ -192,7 +193,8 @@ def _of_training(plan: Plan) -> list[str]:
         f"Training  {about}{training.sequences[SPLITS[0]]:,} sequences to train on, "
         f"{training.sequences[SPLITS[1]]:,} to evaluate by; {training.steps:,} steps",
         f"          {_batches(training.batches)}, {training.waste:.1%} of a batch is padding, "
-        f"{about}{_plural(training.updates, 'update')} an epoch",
+        f"{about}{_plural(training.updates, 'update')} an epoch, at most "
+        f"{_plural(training.epochs, 'epoch')}",
         f"          {training.parameters:,} parameters; roughly {duration(training.seconds)} for "
         f"all epochs on two cores, {size(training.bytes)} of memory",
     ]

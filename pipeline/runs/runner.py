@@ -79,7 +79,7 @@ def run(
 
         memory = MemoryWatch()
         stages: Mapping[str, Stage] = {}
-        failure = None if force_bless_reason else _certain_failure(config, contract)
+        failure = None if force_bless_reason else _certain_failure(config, contract, session)
         if failure is None:
             stages, failure = _execute(
                 config,
@@ -190,15 +190,20 @@ def _prepare(config: Config, session: Session) -> None:
     ledger.next_version(session.workdir / workdir.SERVING)  # Fails now if no number is free.
 
 
-def _certain_failure(config: Config, contract: Contract) -> Exception | None:
-    """Return what will certainly stop this run, as `ragline plan` finds it in seconds; or None."""
+def _certain_failure(config: Config, contract: Contract, session: Session) -> Exception | None:
+    """Return what will certainly stop this run, as `ragline plan` finds it in seconds; or None.
+
+    What plan notes is shown in the terminal.
+    """
     from ragline.pipeline.onboard import plan
 
     try:
-        sentences = plan.certain_stops(config, contract)
+        stops, notes = plan.foresee(config, contract)
     except (BadDataError, OSError, ValueError):  # A ValueError for a store that Beam does not know.
         return None  # Ingest will say so, and keep the rejected records.
-    return BadDataError("insufficient_data", *sentences) if sentences else None
+    for note in notes:
+        session.display.line(f"note: {note}")
+    return BadDataError("insufficient_data", *stops) if stops else None
 
 
 def _execute(

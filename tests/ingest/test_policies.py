@@ -168,6 +168,8 @@ def loop_session(
             counts["short_windows"] += 1
             counts["short_steps"] += stop - seen
         seen, start = stop, start + (options.stride or most)
+    if options.align == "end":
+        return [(length - stop, length - start) for start, stop in reversed(kept)]
     return kept
 
 
@@ -182,6 +184,7 @@ def step_options(draw: st.DrawFn) -> StepOptions:
         max_length=most,
         too_long=draw(st.sampled_from(["window", "window", "head", "tail", "reject"])),
         stride=draw(st.none() | st.integers(1, most)),
+        align=draw(st.sampled_from(["start", "end"])),
         min_length=draw(st.integers(1, most)),
         time_delta=draw(st.booleans()),
     )

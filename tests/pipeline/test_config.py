@@ -87,6 +87,7 @@ FULL = {
             "max_length": 100,
             "too_long": "head",
             "stride": 50,
+            "align": "end",
             "min_length": 2,
             "missing": "reject",
         },
@@ -108,6 +109,7 @@ FULL = {
         "embedding_size": 3,
         "batch_size": 5,
         "gradient_accumulation_steps": 6,
+        "updates": 700,
         "epochs": 7,
         "patience": 2,
         "learning_rate": 0.01,
@@ -204,7 +206,7 @@ def test_all_but_four_keys_have_a_default(smallest: pathlib.Path) -> None:
     assert (config.input.eval, config.input.format) == (None, "auto")
     assert (config.input.eval_share, config.quarantine.max_share) == (0.2, 0.01)
     assert (config.train.precision, config.train.strategy) == ("float32", "auto")
-    assert (config.train.epochs, config.train.patience, config.train.seed) == (20, 4, 0)
+    assert (config.train.epochs, config.train.updates, config.train.seed) == (0, 1000, 0)
     assert (config.beam.runner, config.beam.options) == ("DirectRunner", ())
 
 
@@ -246,7 +248,7 @@ def test_a_preset_fills_what_is_not_given(tmp_path: pathlib.Path, smallest: path
     assert small.embedding_size < base.embedding_size < large.embedding_size
     document = SMALLEST | {"train": {"preset": "large", "units": 7}}
     given = load(_write(tmp_path, document), ["train.epochs=3"]).train
-    assert (given.units, given.epochs, given.patience) == (7, 3, large.patience)
+    assert (given.units, given.epochs, given.updates) == (7, 3, large.updates)
 
 
 def test_a_time_to_split_by_stands_in_place_of_a_pattern(tmp_path: pathlib.Path) -> None:
@@ -468,10 +470,8 @@ AT_LEAST_ONE = (
     "layers",
     "units",
     "embedding_size",
-    "batch_size",
     "gradient_accumulation_steps",
-    "epochs",
-    "patience",
+    "updates",
 )
 
 
@@ -482,6 +482,10 @@ AT_LEAST_ONE = (
             (f"train.{name}", value, f"expected at least 1, received {value}")
             for name in AT_LEAST_ONE
             for value in (0, -1)
+        ],
+        *[
+            (f"train.{name}", -1, "expected at least 1, or 0 to leave it to the data, received -1")
+            for name in ("batch_size", "epochs", "patience")
         ],
         *[
             (f"train.{name}", value, f"expected a positive number, received {value}")
@@ -666,7 +670,7 @@ def test_mistakes_of_every_table_are_told_together_one_line_each(tmp_path: pathl
             "schema": 3,
             "workdir": "w",
             "input": {"train": "x", "formt": "ts", "eval_share": 0.0},
-            "train": {"epochs": 0, "units": 0, "learning_rate": 0.0, "seed": -1},
+            "train": {"epochs": -1, "units": 0, "learning_rate": 0.0, "seed": -1},
             "beam": {"options": ["a", "--direct_running_mode=multi_threading"], "runner": ""},
         },
     )
@@ -748,7 +752,7 @@ def test_the_last_set_of_a_key_counts(smallest: pathlib.Path) -> None:
         ("train.epochs=five", "train.epochs: expected a valid integer, received 'five'"),
         ("train.epochs=", "train.epochs: expected a valid integer, received ''"),
         ("train.epochs=5\nname=x", "train.epochs: expected a valid integer, received '5\\nname=x'"),
-        ("train.epochs=0", "train.epochs: expected at least 1, received 0"),
+        ("train.units=0", "train.units: expected at least 1, received 0"),
         ("train.clip_norm=nan", "train.clip_norm: expected a positive number, received nan"),
         ("name=3", "name: expected a valid string, received 3"),
         ("beam.options=--a=b", "beam.options: expected a list, received '--a=b'"),

@@ -325,3 +325,12 @@ def test_the_archives_format_has_no_names(tmp_path, header, last, name):
     assert [feature.allow_missing for feature in columns.features] == [True, False]
     assert [*columns.context] == ([] if name is None else [name])
     assert plan.plan_run(loaded).preview.accepted == 40
+
+
+def test_what_only_stands_in_structs_is_named(tmp_path):
+    """Of a table, no column is a number: the sentence names those that hold some."""
+    pressure = pa.array([{"sys": 1.0 * step, "dia": 2.0} for step in range(40)])
+    table = pa.table({"id": [f"u{step // 5}" for step in range(40)], "bp": pressure})
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(guess.GuessError, match=r"'bp' is left out: struct<.*write its fields as"):
+        _init(tmp_path, "*.parquet")

@@ -47,8 +47,12 @@ def _look(folder: pathlib.Path, *overrides: str, **replaced: Any) -> plan.Plan:
     return plan.plan_run(dataclasses.replace(loaded, **replaced))
 
 
+def _foresee(loaded: config.Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return plan.foresee(loaded, config.read_contract(loaded))
+
+
 def _certain(loaded: config.Config) -> tuple[str, ...]:
-    return plan.certain_stops(loaded, config.read_contract(loaded))
+    return _foresee(loaded)[0]
 
 
 def test_nothing_is_wrong_with_the_demo(folder, capsys):
@@ -120,6 +124,29 @@ def test_what_is_certain_stops_a_run_before_it_trains(folder):
     _write(folder, GESTURES[:20])
     [sentence] = _certain(loaded)
     assert "into gestures.verdict.toml beside the schema" in sentence
+
+
+def test_what_has_nothing_to_learn_stops_a_run(folder):
+    loaded = config.load(folder / "c.toml")
+    head = HeadOptions(
+        name="g", column="label", type="classification", classes=("circle", "zigzag", "wave")
+    )
+    same = [record | {"label": "circle"} for record in GESTURES]
+    _write(folder, same)
+    stops, notes = _foresee(dataclasses.replace(loaded, heads=(head,)))
+    assert stops == (
+        "heads.0: expected a 'label' that differs between sequences, all that have one have "
+        "circle: there is nothing to tell apart; take the head out",
+    )
+    assert "heads.0.classes: no sequence has the 'label' zigzag, wave" in notes
+    flat = [
+        record | {"features": {n: [1.0] * len(v) for n, v in record["features"].items()}}
+        for record in GESTURES
+    ]
+    _write(folder, flat)
+    [sentence] = _certain(loaded)
+    assert sentence.startswith("schema: expected a feature that varies, every one of ")
+    assert any(note.startswith("constant, and so of no use: ") for note in _foresee(loaded)[1])
 
 
 def test_a_run_says_it_at_once(folder, capsys):

@@ -35,6 +35,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ragline.components.contract import relative
+from ragline.components.contract.relative import of_category, of_head
 from ragline.components.contract.signatures import (
     ABSOLUTE,
     COUNTS,
@@ -61,7 +63,7 @@ from ragline.components.evaluate.metrics.totals import Totals
 MASKED_MSE = "masked_mse"
 MASKED_MAE = "masked_mae"
 MASKED_RMSE = "masked_rmse"
-NORMALISED_MSE = "normalised_mse"
+NORMALISED_MSE = relative.NUMBERS
 EXPLAINED_VARIANCE = "explained_variance"
 FINITE_SHARE = "finite_share"
 VARIANCE = "variance"
@@ -69,9 +71,6 @@ RECONSTRUCTION = (MASKED_MSE, MASKED_MAE, MASKED_RMSE, NORMALISED_MSE, EXPLAINED
 
 FEWEST = 30  # Sequences of a slice that has intervals.
 _CONFIDENCE = 0.95
-# A feature is constant if its spread is below 1e-5 of its distance from the training mean: a
-# z-score in float32 has not many more digits, and a difference of sums in float64 none.
-_CONSTANT = 1e-10
 
 Sums = Mapping[str, np.ndarray]
 Fraction = tuple[np.ndarray, np.ndarray]  # A metric and what was counted.
@@ -104,16 +103,6 @@ class Estimate:
 def of_feature(metric: str, feature: str) -> str:
     """The name of a metric of one feature, such as `masked_mse/ax`."""
     return f"{metric}/{feature}"
-
-
-def of_head(head: str, metric: str) -> str:
-    """The name of a head's metric, such as `head/gesture/accuracy`."""
-    return f"head/{head}/{metric}"
-
-
-def of_category(category: str, metric: str) -> str:
-    """The name of a category's metric, such as `category/activity/accuracy`."""
-    return f"category/{category}/{metric}"
 
 
 def model_metrics(
@@ -247,11 +236,8 @@ def _by_feature(sums: Sums, predictor: str) -> tuple[np.ndarray, np.ndarray]:
     """Each feature's mean squared error and its variance, exactly 0 if constant, [..., F]."""
     number = sums[FEATURE_VALUES]
     squares = sums[error_sum(TRAINING_MEAN, SQUARED)]
-    mean, _ = _ratio(sums[FEATURE_SUM], number)
-    deviation = squares - number * np.square(mean)
-    deviation = np.where(deviation > _CONSTANT * squares, deviation, 0.0)
     mse, _ = _ratio(sums[error_sum(predictor, SQUARED)], number)
-    return mse, _ratio(deviation, number)[0]
+    return mse, relative.variance(number, sums[FEATURE_SUM], squares)
 
 
 def _ratio(total: np.ndarray, count: np.ndarray) -> Fraction:

@@ -5,15 +5,17 @@ Always on, whatever is configured:
 1. Every embedding and every reconstruction of the eval split is finite: a share of exactly 1. (A
    mean would hide the rest: TFMA blessed a model that answered NaN on nine examples of ten.)
 2. The masked MSE is below that of predicting the training mean.
-3. The eval split has at least `min_eval` sequences.
-4. The normalised MSE is not worse than the newest blessed model's, by more than
+3. The objective, by which the training chose its epoch, is below 1: `objective.py`.
+4. The eval split has at least `min_eval` sequences.
+5. The normalised MSE is not worse than the newest blessed model's, by more than
    `most_worse_than_newest`. Standardised units move with the training data; the normalised MSE does
    not, and is the only metric by which two models are compared. The first model has none to compare
    with; the newest blessed model is not compared with itself.
 
-Then come the rules of `rules.py`. A person may force a blessing over all rules but the first: a
-model that answers NaN is of no use to anybody. The padding contract, which the push checks, cannot
-be forced either.
+Then come the rules of `rules.py`. Terms that ended no better than they started, or than a
+baseline, are named in any case, without being a reason not to bless. A person may force a blessing
+over all rules but the first: a model that answers NaN is of no use to anybody. The padding
+contract, which the push checks, cannot be forced either.
 """
 
 import dataclasses
@@ -25,7 +27,8 @@ from typing import Any, NamedTuple
 from ragline.components.contract.signatures import MODEL, N_FINITE, N_SEQUENCES, TRAINING_MEAN
 from ragline.components.evaluate.metrics import formulas, slices
 from ragline.components.evaluate.metrics.formulas import FINITE_SHARE, MASKED_MSE, NORMALISED_MSE
-from ragline.components.evaluate.verdict.rules import EMBEDDING_METRICS, NEWEST, Rule, Rules
+from ragline.components.evaluate.verdict import objective
+from ragline.components.evaluate.verdict.rules import EMBEDDING_METRICS, NEWEST, PCA, Rule, Rules
 
 Numbers = Mapping[str, float | None]
 # predictor -> slice -> metric -> {value, lower, upper, count}
@@ -39,7 +42,7 @@ class Judgement:
     Attributes:
       blessed: whether every rule holds, or a person forced the blessing.
       reasons: a sentence for each rule that does not hold or, if all hold, for each rule; then one
-        for each rule that was not judged.
+        for each rule that was not judged, and for each term of the objective that ended badly.
       forced: why a person blessed it over rules that do not hold; None if nobody did.
       new_signature: what it takes and gives that the served one does not, and why a person wants
         that; None if it is the same.
@@ -65,6 +68,7 @@ def judge(
     rules: Rules,
     force_bless_reason: str | None = None,
     new_signature: str | None = None,
+    training: objective.Training | None = None,
 ) -> Judgement:
     """Apply the rules that are always on, and those that are configured.
 
@@ -74,8 +78,13 @@ def judge(
       rules: the configured rules.
       force_bless_reason: why to bless the candidate in any case; None to judge by the rules.
       new_signature: the sentence on a changed signature; None if it is that of what is served.
+      training: see `objective.training_facts`; None leaves the objective unjudged.
     """
-    judgement = _judge(table, baseline_model, rules, force_bless_reason)
+    judgement = _judge(table, baseline_model, rules, force_bless_reason, training)
+    if training is not None:
+        overall, pca = (table[name][slices.OVERALL] for name in (MODEL, PCA))
+        badly_ended = objective.sentences(overall, pca, training)
+        judgement = dataclasses.replace(judgement, reasons=(*judgement.reasons, *badly_ended))
     if new_signature is None:
         return judgement
     reasons = (*judgement.reasons, new_signature)
@@ -87,8 +96,11 @@ def _judge(
     baseline_model: Mapping[str, Any],
     rules: Rules,
     force_bless_reason: str | None,
+    training: objective.Training | None,
 ) -> Judgement:
     outcomes = [*_fixed_rules(table, baseline_model, rules)]
+    if training is not None and training["terms"]:
+        outcomes.append(_Outcome(*objective.judge(table[MODEL][slices.OVERALL], training)))
     for rule in rules.rules:
         outcomes += _apply(rule, table, baseline_model)
     broken = [outcome for outcome in outcomes if outcome.holds is False]

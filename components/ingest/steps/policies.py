@@ -166,7 +166,8 @@ def _refuse_overflow(pieces: Pieces, time: np.ndarray, refusals: Refusals) -> No
 def _counts(written: Pieces, left_out: Pieces, options: StepOptions) -> dict[str, int]:
     """Count what was cut, and what was left out for being short."""
     windowed = options.too_long == "window"
-    # Of a window left out, the one before it holds the first steps.
+    # Of a window left out, its neighbour holds a part: the one before it or, if windows are aligned
+    # at the end, the one after it.
     overlap = np.where(
         left_out.is_cut, options.max_length - (options.stride or options.max_length), 0
     )

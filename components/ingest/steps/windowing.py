@@ -6,7 +6,11 @@ its tail. With `max_length` 4 and `stride` 3, a session of 9 steps gives the win
 
     [0:4]  [3:7]  [6:9]
 
-of which each has a step that none before it has. Only the last one of a session can be short.
+of which each has a step that none before it has. Only the last one of a session can be short. With
+`align = "end"` they are counted from the last step, which is then the last of a whole window, and
+only the first one can be short:
+
+    [0:3]  [2:6]  [5:9]
 """
 
 import dataclasses
@@ -71,7 +75,7 @@ def cut(length: np.ndarray, after_pause: np.ndarray | None, options: StepOptions
       length: int64 [N], the steps of each record; their sum is T.
       after_pause: bool [T], whether a long pause came before the step; None if there was none. Its
         values at the first steps of records are not read.
-      options: the policies, of which `max_length`, `too_long` and `stride` are read.
+      options: the policies, of which `max_length`, `too_long`, `stride` and `align` are read.
     """
     sessions = _sessions(length, after_pause)
     most, steps = options.max_length, sessions.steps
@@ -83,9 +87,14 @@ def cut(length: np.ndarray, after_pause: np.ndarray | None, options: StepOptions
     if options.too_long == "reject" or not long.any():
         return sessions
     stride = options.stride or most
-    session, window = _owners(np.where(long, 1 + -(-(steps - most) // stride), 1))
-    start = window * stride
-    stop = np.minimum(start + most, steps[session])
+    windows = np.where(long, 1 + -(-(steps - most) // stride), 1)
+    session, window = _owners(windows)
+    if options.align == "end":
+        stop = steps[session] - (windows[session] - 1 - window) * stride
+        start = np.maximum(stop - most, 0)
+    else:
+        start = window * stride
+        stop = np.minimum(start + most, steps[session])
     return dataclasses.replace(sessions.select(session), start=start, stop=stop)
 
 

@@ -1,6 +1,7 @@
 """Turn transformed records into padded batches of similar length.
 
 records.py         what TFX hands to a training, unpacked; the batches of a split
+budget.py          batch size, epochs and patience, from the number of sequences
 batching.py        which sequences share a batch, from their lengths alone
 input_pipeline.py  records -> padded batches with their sample_weight
 """

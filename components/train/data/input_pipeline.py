@@ -155,18 +155,24 @@ def one_pass(batches: Iterable[Any]) -> Iterator[Any]:
 
 def sums_over(
     batches: Iterable[Any], sums_of: Callable[[Any], Mapping[str, tf.Tensor]]
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Add up the sums of all batches of one pass; see `one_pass`.
 
     Args:
       batches: the batches; of none, the result is empty.
-      sums_of: batch -> its sums, name -> float64 scalar, with the same names for every batch.
+      sums_of: batch -> its sums, name -> float64, scalar or vector, with the same names for every
+        batch.
+
+    Returns:
+      name -> float, or np.ndarray of a vector.
     """
     totals: dict[str, tf.Tensor] = {}
     for batch in one_pass(batches):
         for name, value in sums_of(batch).items():
             totals[name] = totals[name] + value if name in totals else value
-    return {name: float(total) for name, total in totals.items()}
+    return {
+        name: total.numpy() if total.shape.rank else float(total) for name, total in totals.items()
+    }
 
 
 def parse(

@@ -17,7 +17,7 @@ from ragline import schemas
 from ragline.components.contract.columns import SPLITS, Columns
 from ragline.components.files import places
 from ragline.components.files.storage import digest_of, sha256
-from ragline.components.train.data import batching, input_pipeline
+from ragline.components.train.data import batching, budget, input_pipeline
 from ragline.components.train.objective import categories
 from ragline.components.train.objective.categories import Vocabulary
 from ragline.components.train.options import HeadOptions, TrainOptions
@@ -130,7 +130,8 @@ class Task:
     """Holds what is to be learned, and from which records.
 
     Attributes:
-      options: options of the training, with the best hyperparameters of a search, if there was one.
+      options: options of the training, with the best hyperparameters of a search, if there was one,
+        and with what `budget.resolve` takes from the data.
       heads: supervised outputs on the embedding.
       source: digest of ragline's source.
       schema: schema of the raw records.
@@ -172,15 +173,18 @@ class Task:
                 categories=tuple(vocabulary.name for vocabulary in vocabularies),
             )
 
+        splits = {name: records(job["files"][name]) for name in SPLITS}
         return cls(
-            options=TrainOptions(**config["options"]),
+            options=budget.resolve(
+                TrainOptions(**config["options"]), len(splits[SPLITS[0]].lengths)
+            ),
             heads=heads,
             source=config["source"],
             schema=schema,
             columns=columns,
             transform_output=transform_output,
             vocabularies=vocabularies,
-            splits={name: records(job["files"][name]) for name in SPLITS},
+            splits=splits,
         )
 
     @property

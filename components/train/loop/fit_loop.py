@@ -1,6 +1,8 @@
-"""Train until the eval split's error stops falling; resume where a training was interrupted.
+"""Train until the objective on the eval split stops falling; resume after an interruption.
 
-An epoch reports ratios of sums over the whole split, never a mean of batches' means.
+An epoch reports ratios of sums over the whole split, never a mean of batches' means. The objective
+that chooses the epoch, and that the verdict judges, holds every term relative to its trivial
+baseline: see contract/relative.py.
 """
 
 import dataclasses
@@ -14,11 +16,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ragline.components.contract import relative
 from ragline.components.contract.masking import masked_mean_of
+from ragline.components.contract.relative import Term
 from ragline.components.runtime import progress
+from ragline.components.train.data import budget
 from ragline.components.train.data.records import Records
 from ragline.components.train.loop.checkpoint import Checkpoint, Checkpoints
 from ragline.components.train.loop.trainer import (
+    FEATURE_ERRORS,
     LOSS,
     PADDED_STEPS,
     STEPS,
@@ -29,6 +35,8 @@ from ragline.components.train.loop.trainer import (
     head_term,
     mean_of,
 )
+from ragline.components.train.objective import trivial_baselines
+from ragline.components.train.objective.trivial_baselines import TrivialBaselines
 from ragline.components.train.options import HeadOptions, TrainOptions
 
 _log = logging.getLogger("ragline.train")
@@ -50,6 +58,7 @@ class Epoch:
       padded_steps: number of computed steps, padding included.
       categories: category -> `cross_entropy`, a masked mean over the training split, in nats;
         `eval_cross_entropy` and `eval_accuracy` over the eval split.
+      terms: the objective's terms on the eval split, as dictionaries; see `relative.Term`.
     """
 
     epoch: int
@@ -60,12 +69,12 @@ class Epoch:
     steps: int
     padded_steps: int
     categories: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+    terms: tuple[dict[str, Any], ...] = ()
 
     @property
-    def error(self) -> float:
-        """Return the error to minimise: on eval, masked MSE plus each category's cross-entropy."""
-        entropies = (metrics["eval_cross_entropy"] for metrics in self.categories.values())
-        return sum(entropies, self.masked_mse)
+    def objective(self) -> float:
+        """Return what the training minimises on the eval split; see contract/relative.py."""
+        return relative.objective([Term(**term) for term in self.terms])
 
 
 def train(
@@ -92,7 +101,9 @@ def train(
     Returns:
       Every epoch; see `fit`.
     """
+    options = budget.resolve(options, len(records.lengths))
     trainer.model.start(records.for_training(options), options.seed)
+    trainer.rate.updates = options.epochs * records.batches_to_train(options)
     return fit(
         trainer,
         train_batches=lambda epoch: records.for_training(options, options.seed + epoch),
@@ -114,13 +125,13 @@ def fit(
     on_epoch: Callable[[Epoch], None],
     batches_an_epoch: int = 0,
 ) -> list[Epoch]:
-    """Train until the eval split's error stops falling; leave the best epoch's weights.
+    """Train until the objective stops falling on the eval split; leave the best epoch's weights.
 
     Args:
       trainer: holds the model; resumed from the newest checkpoint, if there is one.
       train_batches: epoch (from 1) -> its batches.
       eval_batches: the eval split's batches.
-      options: epochs and patience.
+      options: epochs and patience; see `budget.resolve`.
       checkpoints: where each epoch is kept.
       on_epoch: called with each epoch that ran here.
       batches_an_epoch: number of batches of both splits, for the progress; 0 shows no progress.
@@ -136,8 +147,11 @@ def fit(
         progress.expect(epochs * batches_an_epoch, "batches", done)
     if not history:
         trainer.restart_averages()
+    baselines = trivial_baselines.measure(
+        train_batches(0), eval_batches, heads=trainer.heads, categories=trainer.categories
+    )
     while len(history) <= options.epochs and not _is_over(history, options.patience):
-        epoch, weights = _run_epoch(trainer, len(history), train_batches, eval_batches)
+        epoch, weights = _run_epoch(trainer, len(history), train_batches, eval_batches, baselines)
         history.append(epoch)
         if best_epoch(history) is epoch:
             best_weights = weights
@@ -148,19 +162,24 @@ def fit(
 
 
 def best_epoch(history: Collection[Epoch]) -> Epoch:
-    """Return the epoch with the lowest error on eval, the first of equals; its weights are kept."""
+    """Return the epoch with the lowest objective, the first of equals; its weights are kept."""
 
-    def finite_error(epoch: Epoch) -> float:
-        return epoch.error if math.isfinite(epoch.error) else math.inf
+    def finite_objective(epoch: Epoch) -> float:
+        return epoch.objective if math.isfinite(epoch.objective) else math.inf
 
-    return min(history, key=finite_error)
+    return min(history, key=finite_objective)
 
 
 def _is_over(history: list[Epoch], patience: int) -> bool:
+    """Tell whether no epoch has been better than the best for so long, or the training diverged.
+
+    Patience is counted among the epochs that trained: the first ones may stand above a start at the
+    principal components, and the later ones fall below it.
+    """
     if len(history) < 2:
         return False
     diverged = not math.isfinite(history[-1].loss)
-    return diverged or history[-1].epoch - best_epoch(history).epoch >= patience
+    return diverged or history[-1].epoch - best_epoch(history[1:]).epoch >= patience
 
 
 def _run_epoch(
@@ -168,6 +187,7 @@ def _run_epoch(
     number: int,
     train_batches: Callable[[int], tf.data.Dataset],
     eval_batches: Callable[[], tf.data.Dataset],
+    baselines: TrivialBaselines,
 ) -> tuple[Epoch, list[np.ndarray]]:
     """Run one epoch; return its results, and the weights that it was evaluated with."""
     started = time.perf_counter()
@@ -188,7 +208,38 @@ def _run_epoch(
             for name in trainer.categories
         },
     )
-    return epoch, weights
+    return dataclasses.replace(epoch, terms=_terms(trainer, epoch, evaluated, baselines)), weights
+
+
+def _terms(
+    trainer: Trainer, epoch: Epoch, evaluated: Sums, baselines: TrivialBaselines
+) -> tuple[dict[str, Any], ...]:
+    """Return the terms of the objective that vary, as dictionaries."""
+    numbers = relative.normalised_mse(
+        evaluated[FEATURE_ERRORS], baselines.number, baselines.variance
+    )
+    weights = {trivial_baselines.term_of_head(head): head.weight for head in trainer.heads}
+    values = {
+        trivial_baselines.term_of_head(head): epoch.heads[head.name]["eval_loss"]
+        for head in trainer.heads
+    }
+    values |= {
+        trivial_baselines.term_of_category(name): metrics["eval_cross_entropy"]
+        for name, metrics in epoch.categories.items()
+    }
+    terms = [Term(name=relative.NUMBERS, weight=1.0, value=numbers, baseline=1.0)]
+    terms = terms if baselines.variance.any() else []
+    terms += [
+        Term(
+            name=name,
+            weight=weights.get(name, 1.0),
+            value=values[name],
+            baseline=error,
+            accuracy_of_mode=baselines.accuracies.get(name),
+        )
+        for name, error in baselines.errors.items()
+    ]
+    return tuple(dataclasses.asdict(term) for term in terms)
 
 
 def _head_metrics(head: HeadOptions, train: Sums, evaluated: Sums) -> dict[str, float]:
@@ -236,6 +287,8 @@ def _resume(trainer: Trainer, checkpoints: Checkpoints) -> tuple[list[Epoch], li
             variable.assign(value)
     for average, value in zip(trainer.averages, checkpoint.averages, strict=True):
         average.assign(value)
-    history = [Epoch(**epoch) for epoch in checkpoint.state["history"]]
+    history = [
+        Epoch(**{**epoch, "terms": tuple(epoch["terms"])}) for epoch in checkpoint.state["history"]
+    ]
     _log.info("resumed after epoch %d", history[-1].epoch)
     return history, checkpoint.best

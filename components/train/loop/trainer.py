@@ -22,6 +22,8 @@ from ragline.components.contract.signatures import legal
 from ragline.components.files.storage import digest_of
 from ragline.components.runtime import cores, progress
 from ragline.components.train.data.input_pipeline import Batch, sums_over
+from ragline.components.train.loop import row_parts
+from ragline.components.train.loop.decay import FinalDecay
 from ragline.components.train.model import architecture
 from ragline.components.train.objective import categories, loss
 from ragline.components.train.objective.categories import Vocabulary
@@ -31,8 +33,10 @@ from ragline.components.train.padding import strategies
 _SUM = tf.distribute.ReduceOp.SUM
 
 # name -> float64: sums over batches, divided only when an epoch ends.
-Sums = dict[str, float]
+Sums = dict[str, Any]
 LOSS, STEPS, PADDED_STEPS = "loss", "steps", "padded_steps"
+# The squared errors of each feature, [F]; all others are scalars.
+FEATURE_ERRORS = "feature_errors"
 
 
 @functools.cache
@@ -88,6 +92,7 @@ class Trainer:
     Attributes:
       model: the model; its weights change with each update.
       optimizer: Adam.
+      rate: learning rate of each update.
       averages: of the trainable weights, in the model's order; see `TrainOptions.averaging`.
       heads: supervised outputs on the embedding.
       categories: names of the categorical columns.
@@ -126,7 +131,8 @@ class Trainer:
                 vocabularies=vocabularies,
                 steps=steps,
             )
-            self.optimizer = keras.optimizers.Adam(options.learning_rate)
+            self.rate = FinalDecay(options.learning_rate)
+            self.optimizer = keras.optimizers.Adam(self.rate)
             self.optimizer.build(self.model.trainable_variables)
             # A copy of the list: variables that are frozen later keep their averages.
             self._averaged_variables = list(self.model.trainable_variables)
@@ -201,7 +207,7 @@ class Trainer:
         then: Callable[[], None] = lambda: None,
     ) -> Sums:
         distributed = self._strategy.distribute_datasets_from_function(
-            functools.partial(_split_rows, batches)
+            functools.partial(row_parts.split_rows, batches)
         )
         step = self._compiled(replica_step, distributed.element_spec, then)
 
@@ -247,7 +253,7 @@ class Trainer:
             part: tf.Tensor, totals: list[tf.Tensor], gradients: list[tf.Tensor]
         ) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor]]:
             with tf.GradientTape() as tape:
-                part_totals = self._totals(_rows(batch, part, parts))
+                part_totals = self._totals(row_parts.rows(batch, part, parts))
                 means = map(masked_mean, part_totals, global_counts)
                 objective = tf.add_n([w * mean for w, mean in zip(weights, means, strict=True)])
             # As tensors: the gradient of an embedding lists only the rows that were read.
@@ -297,6 +303,7 @@ class Trainer:
         counted = tf.cast(batch.sample_weight > 0, tf.float32)
         total, count = loss.error_sums("squared", batch.values, outputs.values, counted)
         sums = _count_steps(batch) | {LOSS: total, f"{LOSS}_count": count}
+        sums[FEATURE_ERRORS] = loss.squared_errors(batch.values, outputs.values, counted)
         for head, head_output in zip(self.heads, head_outputs, strict=True):
             label, weight = batch.labels[head.name], batch.label_weight[head.name]
             total, count = loss.head_sums(head, label, head_output, weight)
@@ -348,7 +355,7 @@ class Trainer:
     def _sum_shards(self, sums_of: Callable[[Batch], Any], batch: Batch) -> Any:
         """Add up the sums of a batch's shards; see `cores`."""
         shards = self._batch_shards
-        shard_sums = [sums_of(_rows(batch, shard, shards)) for shard in range(shards)]
+        shard_sums = [sums_of(row_parts.rows(batch, shard, shards)) for shard in range(shards)]
         return tf.nest.map_structure(lambda *sums: tf.add_n(sums), *shard_sums)
 
     def _shard_totals(self, batch: Batch) -> list[tf.Tensor]:
@@ -364,27 +371,6 @@ class Trainer:
             entropy = categories.cross_entropy(batch.token_ids[name], outputs.logits[name], weight)
             totals.append(tf.reduce_sum(weight * entropy))
         return totals
-
-
-def _split_rows(batches: tf.data.Dataset, context: tf.distribute.InputContext) -> tf.data.Dataset:
-    """Split each batch into the rows of every replica of this process, one after the other.
-
-    All processes read all batches: a replica's rows are padded as the global batch is.
-    """
-    replicas = context.num_replicas_in_sync
-    if replicas == 1:
-        return batches
-    local_replicas = replicas // context.num_input_pipelines
-    first = context.input_pipeline_id * local_replicas
-    places = tf.data.Dataset.range(first, first + local_replicas, output_type=tf.int32)
-    return batches.flat_map(lambda batch: places.map(lambda place: _rows(batch, place, replicas)))
-
-
-def _rows(batch: Batch, part: tf.Tensor | int, parts: int) -> Batch:
-    """Return one of `parts` parts of a batch, cut by rows; some are empty if it has fewer rows."""
-    rows = tf.shape(batch.values)[0]
-    start, stop = rows * part // parts, rows * (part + 1) // parts
-    return tf.nest.map_structure(lambda tensor: tensor[start:stop], batch)
 
 
 def _add(first: list[tf.Tensor], second: list[tf.Tensor]) -> list[tf.Tensor]:

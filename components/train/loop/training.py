@@ -53,19 +53,32 @@ def fit(
     return trainer, history
 
 
+def describe(epoch: fit_loop.Epoch, epochs: int) -> str:
+    """Return an epoch as a line: every term of the objective beside its trivial baseline."""
+    terms = (
+        f"{term['name']} {term['value']:.4g} of {term['baseline']:.4g}" for term in epoch.terms
+    )
+    return "  ".join(
+        [
+            f"epoch {epoch.epoch}/{epochs}  loss {epoch.loss:.4f}",
+            f"objective {epoch.objective:.4f}",
+            *terms,
+            f"{epoch.seconds:.1f} s",
+        ]
+    )
+
+
 def _epoch_reporter(
     curves: tf.summary.SummaryWriter, epochs: int
 ) -> Callable[[fit_loop.Epoch], None]:
     """Return what reports an epoch: a line in the terminal, and a point of each curve."""
 
     def report(epoch: fit_loop.Epoch) -> None:
-        _log.info(
-            "epoch %d/%d  loss %.4f  eval %.4f  %.1f s",
-            epoch.epoch, epochs, epoch.loss, epoch.masked_mse, epoch.seconds,
-        )  # fmt: skip
+        _log.info("%s", describe(epoch, epochs))
         with curves.as_default(step=epoch.epoch):
             tf.summary.scalar("loss/train", epoch.loss)
             tf.summary.scalar("masked_mse/eval", epoch.masked_mse)
+            tf.summary.scalar("objective/eval", epoch.objective)
             for term, metrics in (*epoch.heads.items(), *epoch.categories.items()):
                 for name, value in metrics.items():
                     tf.summary.scalar(f"{term}/{name}", value)

@@ -79,6 +79,12 @@ def error_sums(
     return masking.masked_sum(_ERRORS[error](difference), sample_weight)
 
 
+def squared_errors(targets: tf.Tensor, outputs: tf.Tensor, sample_weight: tf.Tensor) -> tf.Tensor:
+    """Return the sum of squared errors of each feature, float64 [F]; arguments of `error_sums`."""
+    difference = _difference(targets, outputs, masking.counts(sample_weight, targets))
+    return tf.reduce_sum(tf.square(tf.cast(difference, tf.float64)), axis=[0, 1])
+
+
 def head_sums(
     head: HeadOptions, target: tf.Tensor, outputs: tf.Tensor, sample_weight: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,0 +1,142 @@
+"""Compare what is encoded with what the encoder was trained on: units that differ, unknown words.
+
+    shift of a feature    = (mean - mean in training) / standard deviation in training
+    spread                = standard deviation / standard deviation in training
+    drift                 = the largest of |shift|, spread and 1 / spread
+    unknown of a category = steps whose word training never had / steps that have a word
+
+A feature that did not vary in training has no scale to measure by, and no drift.
+"""
+
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ragline.components.contract.columns import Columns
+from ragline.components.files import places
+from ragline.components.ingest.output import span_stats
+from ragline.components.ingest.records.chunk import Chunk
+
+# What is said in any case: another unit is seldom nearer, and another day seldom as far.
+SAID_DRIFT = 8.0
+SAID_UNKNOWN = 0.5
+_MOST_WORDS = 3
+
+Words = Mapping[str, frozenset[str | int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """Holds what an encoder states of the data that it was trained on.
+
+    Attributes:
+      mean: feature -> mean; None if it was never observed.
+      std: feature -> standard deviation; 0 if it did not vary, None as above.
+      units: feature -> unit; None if the schema states none.
+    """
+
+    mean: Mapping[str, float | None]
+    std: Mapping[str, float | None]
+    units: Mapping[str, str | None]
+
+    @classmethod
+    def read(cls, features: Iterable[Mapping[str, Any]]) -> "Training":
+        """Take the features of an encoder.json."""
+        stated = {feature["name"]: feature for feature in features}
+        return cls(
+            mean={name: feature.get("mean") for name, feature in stated.items()},
+            std={name: feature.get("std") for name, feature in stated.items()},
+            units={name: feature.get("unit") for name, feature in stated.items()},
+        )
+
+
+def known_words(encoder: str, columns: Columns) -> Words:
+    """Read the words of each category from an encoder's assets; none of one without such a file."""
+    files = {c: f"{encoder}/assets/{c.vocabulary}" for c in columns.categories}
+    return {
+        category.name: frozenset(
+            int(word) if category.kind == "int" else word
+            for word in places.read(file).decode().splitlines()
+        )
+        for category, file in files.items()
+        if places.exists(file)
+    }
+
+
+def of_chunk(chunk: Chunk, columns: Columns, known: Words) -> dict[str, Any]:
+    """Return what is compared, of one Chunk: moments of features, and counts of words."""
+    words = {}
+    for name, known_of_category in known.items():
+        column = chunk.values[name]
+        there = column[column != ""] if column.dtype == object else column
+        values, counts = np.unique(there, return_counts=True)
+        unknown = {
+            str(word): int(count)
+            for word, count in zip(values.tolist(), counts, strict=True)
+            if word not in known_of_category
+        }
+        words[name] = {
+            "steps": len(there),
+            "unknown": sum(unknown.values()),
+            "examples": [*unknown][:_MOST_WORDS],
+        }
+    return {"values": span_stats.of_chunk(chunk, columns), "words": words}
+
+
+def merged(parts: Collection[Mapping[str, Any]]) -> dict[str, Any]:
+    """Merge what is compared of several Chunks or units, at least one."""
+    words: dict[str, Any] = {}
+    for part in parts:
+        for name, counted in part["words"].items():
+            total = words.setdefault(name, {"steps": 0, "unknown": 0, "examples": []})
+            total["steps"] += counted["steps"]
+            total["unknown"] += counted["unknown"]
+            examples = dict.fromkeys([*total["examples"], *counted["examples"]])
+            total["examples"] = [*examples][:_MOST_WORDS]
+    return {"values": span_stats.merged(part["values"] for part in parts), "words": words}
+
+
+def measure(encoded: Mapping[str, Any], training: Training) -> dict[str, Any]:
+    """Return `features` {name: shift, spread, mean} and `categories` {name: unknown, examples}."""
+    features = {}
+    for name, moments in encoded["values"]["features"].items():
+        mean, std = training.mean.get(name), training.std.get(name)
+        if moments["count"] and mean is not None and std:
+            features[name] = {
+                "shift": (moments["mean"] - mean) / std,
+                "spread": math.sqrt(moments["m2"] / moments["count"]) / std,
+                "mean": moments["mean"],
+            }
+    categories = {
+        name: {"unknown": counted["unknown"] / counted["steps"], "examples": counted["examples"]}
+        for name, counted in encoded["words"].items()
+        if counted["steps"]
+    }
+    return {"features": features, "categories": categories}
+
+
+def describe(
+    measured: Mapping[str, Any], training: Training, most: float = SAID_DRIFT
+) -> Iterator[str]:
+    """Write a sentence on each feature that drifted by more than `most`, and on unknown words."""
+    for name, figures in measured["features"].items():
+        shift, spread = figures["shift"], figures["spread"]
+        drift = max(abs(shift), spread, 1.0 / spread if spread else 0.0)
+        if drift > most:
+            unit = training.units.get(name)
+            stated = f"in {unit}" if unit else "in the unit of the training data"
+            yield (
+                f"{name!r}: its mean of {figures['mean']:.4g} is {shift:+.3g} standard deviations "
+                f"from the training data's {training.mean[name]:.4g}, and its spread {spread:.3g} "
+                f"times theirs: expected values {stated}; the embeddings cannot be trusted"
+            )
+    for name, figures in measured["categories"].items():
+        if figures["unknown"] > SAID_UNKNOWN:
+            yield (
+                f"{name!r}: {figures['unknown']:.0%} of its words are none that the encoder was "
+                f"trained on, such as {', '.join(map(repr, figures['examples']))}: expected words "
+                "of the training data; all others are one and the same to it"
+            )
