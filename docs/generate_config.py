@@ -14,6 +14,7 @@ import types
 import typing
 from collections.abc import Iterator
 
+from ragline.components.contract.registry import Choice
 from ragline.components.evaluate.verdict.rules import Rule, Rules
 from ragline.pipeline.config import Config
 
@@ -151,6 +152,9 @@ def _kind(kind: typing.Any) -> str:
         return _WORDS[kind]
     of = typing.get_args(kind)
     match typing.get_origin(kind):
+        case typing.Annotated if isinstance(of[1], Choice):
+            own = (*of[1].words, *of[1].registry.own)
+            return " or ".join(f"`{json.dumps(name)}`" for name in own)
         case typing.Literal:
             return " or ".join(f"`{json.dumps(word)}`" for word in of)
         case types.UnionType if of[1:] == (type(None),):

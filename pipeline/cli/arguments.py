@@ -9,6 +9,8 @@ import pathlib
 from collections.abc import Callable
 from typing import TypeAlias
 
+from ragline.components.ingest import formats
+
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -98,9 +100,10 @@ def _add_init(commands: _Commands) -> None:
     )
     init.add_argument(
         "--format",
-        default="auto",
-        choices=["auto", "csv", "jsonl", "npz", "parquet", "ts", "xes"],
-        help="how the files are read, where names and first bytes do not say",
+        default=formats.AUTO,
+        choices=formats.NAMES,
+        metavar="FORMAT",  # Or argparse would look for those of other packages at every start.
+        help="how the files are read, where names and first bytes do not say: %(choices)s",
     )
     init.set_defaults(command="init")
 

@@ -20,7 +20,7 @@ runs whatever code the file holds: it is refused.
 import dataclasses
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,9 +28,9 @@ import pyarrow as pa
 
 from ragline.components.contract.columns import ENTITY_ID, LENGTH, SEQUENCE_ID, Columns
 from ragline.components.contract.errors import BadDataError
-from ragline.components.ingest.formats import padded
-from ragline.components.ingest.formats.padded import VALUES
-from ragline.components.ingest.formats.parsing import table
+from ragline.components.ingest.formats import beginnings
+from ragline.components.ingest.formats.interface import Format, Use
+from ragline.components.ingest.formats.parsing import padded, table
 from ragline.components.ingest.formats.parsing.arrays import (
     INTEGERS,
     NAMES,
@@ -45,10 +45,12 @@ from ragline.components.ingest.formats.parsing.arrays import (
     read_arrays,
 )
 from ragline.components.ingest.formats.parsing.columnar import STEPS, Flat, features_of, part
+from ragline.components.ingest.formats.parsing.padded import VALUES
 from ragline.components.ingest.formats.parsing.table import Layout
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import File, Part, Piece, runs
+from ragline.components.ingest.samples.sample import Sample
 
 LENGTHS = (LENGTH, "lengths", "row_lengths")
 _UNNAMED = re.compile(r"arr_[0-9]+")
@@ -81,52 +83,73 @@ class _Form:
         return (self.matrix or next(iter(self.steps.values()))).shape[0]
 
 
-def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int) -> list[Piece]:
-    """One piece of the flat form; ranges of arrays of the other.
+class Npz(Format):
+    """Reads NumPy archives."""
 
-    Raises:
-      BadDataError: `unreadable`, a broken archive; `zip_bomb`; `pickled`; `missing_column`; and in
-        the flat form `type`, `bad_dim` and `length_mismatch`.
-    """
-    with opened(file.path) as archive:
-        arrays = read_arrays(archive, file.path)
-        size = sum(array.member.compress_size for array in arrays)
-        whole = Piece(file=file, start=0, stop=None, first=1, size=size)
-        if _padded(arrays, columns, options, file.path):
-            return [whole]
-        if form := _form(arrays, columns, options, file.path):
-            _check_lengths(archive, form, file.path)
-            return [whole]
-    features_of(columns, options, file.path)
-    starts, waiting = [0], 0
-    for place, array in enumerate(arrays):
-        if waiting >= piece_bytes:
-            starts, waiting = [*starts, place], 0
-        waiting += array.member.compress_size
-    return [
-        Piece(file=file, start=start, stop=stop, first=start + 1, size=size // len(starts))
-        for start, stop in zip(starts, [*starts[1:], len(arrays)], strict=True)
-    ]
+    uses = (Use("NumPy archives: `.npz`", "a length, or an array"),)
+    suffixes = (".npz",)
 
+    def recognises(self, path: str, beginning: bytes) -> bool:
+        """Return whether a file begins as a zip archive does."""
+        return beginnings.starts(beginning, b"PK\x03\x04")
 
-def read(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
-    """The sequences of a piece.
+    def sample(self, paths: Sequence[str]) -> Sample:
+        """Reads the arrays of archives: those of one form only.
 
-    Raises:
-      BadDataError: as `pieces`; a wrong checksum is found when the array has been read.
-    """
-    path = piece.file.path
-    with opened(path) as archive:
-        arrays = read_arrays(archive, path)
-        if of_padded := _padded(arrays, columns, options, path):
-            yield from padded.read(archive, of_padded, options.padding_value, path)
-        elif form := _form(arrays, columns, options, path):
-            yield from _read_flat(archive, form, path)
-        else:
-            chosen = enumerate(arrays[piece.start : piece.stop], start=piece.first)
-            yield from _read_each(
-                archive, chosen, table.layout(columns.names, columns, options, path), path
-            )
+        Raises:
+          BadDataError: as `pieces`; `bad_dim`, arrays that are no sequences, or of several widths.
+        """
+        from ragline.components.ingest.samples import npz as samples
+
+        return samples.take(paths)
+
+    def pieces(
+        self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
+    ) -> list[Piece]:
+        """Makes one piece of the flat and padded forms, and ranges of arrays of the other.
+
+        Raises:
+          BadDataError: `unreadable`, a broken archive; `zip_bomb`; `pickled`; `missing_column`;
+            and in the flat form `type`, `bad_dim` and `length_mismatch`.
+        """
+        with opened(file.path) as archive:
+            arrays = read_arrays(archive, file.path)
+            size = sum(array.member.compress_size for array in arrays)
+            whole = Piece(file=file, start=0, stop=None, first=1, size=size)
+            if _padded(arrays, columns, options, file.path):
+                return [whole]
+            if form := _form(arrays, columns, options, file.path):
+                _check_lengths(archive, form, file.path)
+                return [whole]
+        features_of(columns, options, file.path)
+        starts, waiting = [0], 0
+        for place, array in enumerate(arrays):
+            if waiting >= piece_bytes:
+                starts, waiting = [*starts, place], 0
+            waiting += array.member.compress_size
+        return [
+            Piece(file=file, start=start, stop=stop, first=start + 1, size=size // len(starts))
+            for start, stop in zip(starts, [*starts[1:], len(arrays)], strict=True)
+        ]
+
+    def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
+        """Reads the sequences of a piece.
+
+        Raises:
+          BadDataError: as `pieces`; a wrong checksum is found when the array has been read.
+        """
+        path = piece.file.path
+        with opened(path) as archive:
+            arrays = read_arrays(archive, path)
+            if of_padded := _padded(arrays, columns, options, path):
+                yield from padded.read(archive, of_padded, options.padding_value, path)
+            elif form := _form(arrays, columns, options, path):
+                yield from _read_flat(archive, form, path)
+            else:
+                chosen = enumerate(arrays[piece.start : piece.stop], start=piece.first)
+                yield from _read_each(
+                    archive, chosen, table.layout(columns.names, columns, options, path), path
+                )
 
 
 def _padded(

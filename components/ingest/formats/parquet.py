@@ -11,7 +11,7 @@ about as long as to read them.
 
 import contextlib
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ import pyarrow.parquet as pq
 
 from ragline.components.contract.columns import LENGTH, SEQUENCE_ID, Columns
 from ragline.components.contract.errors import BadDataError
+from ragline.components.ingest.formats import beginnings
+from ragline.components.ingest.formats.interface import Format, Use
 from ragline.components.ingest.formats.parsing import cells, columnar, parquet_schema, table
 from ragline.components.ingest.formats.parsing.columnar import STEPS
 from ragline.components.ingest.formats.parsing.faults import Faults, nulls, numpy_of
@@ -37,88 +39,114 @@ from ragline.components.ingest.records.chunk import (
     runs,
     shown,
 )
+from ragline.components.ingest.samples.sample import Sample
 from ragline.components.ingest.source import raw_files
 
 _MOST_RECORDS = 1 << 16
 
 
-def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int) -> list[Piece]:
-    """Checks the columns of a file against the schema, and cuts it into runs of row groups.
+class Parquet(Format):
+    """Reads Parquet files."""
 
-    Raises:
-      BadDataError: `unreadable`, `missing_column`, `bad_header` or `type`.
-    """
-    found: list[Piece] = []
-    with opened(file) as parquet:
-        schema = parquet.schema_arrow
-        read = parquet_schema.layout(schema, file, columns, options)
-        steps = parquet_schema.steps_column(schema, columns, options)
-        parquet_schema.check_types(schema, read, steps, file)
-        counts, rows_in_all = _counts(parquet), parquet.metadata.num_rows
-        if sum(counts) != rows_in_all:
-            raise BadDataError(
-                "unreadable",
-                f"{file.path}: expected {rows_in_all} rows, its row groups have {sum(counts)}",
-            )
-        start = stop = size = 0
-        for group, count in enumerate(counts):
-            stop, size = stop + count, size + parquet.metadata.row_group(group).total_byte_size
-            if start < stop and (size >= piece_bytes or stop == rows_in_all):
-                found.append(Piece(file=file, start=start, stop=stop, first=start + 1, size=size))
-                start, size = stop, 0
-    if read.group_by and not found:
-        found.append(Piece(file=file, start=0, stop=0, first=1, size=0))
-    return found
+    uses = (
+        Use("the same as Parquet", "the rows of one key", "`group_by`"),
+        Use("Parquet with lists in its cells", "a row"),
+    )
+    suffixes = (".parquet",)
 
+    def recognises(self, path: str, beginning: bytes) -> bool:
+        """Return whether a file begins with Parquet's magic number."""
+        return beginnings.starts(beginning, b"PAR1")
 
-def read(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
-    """The rows of a piece, each a sequence.
+    def sample(self, paths: Sequence[str]) -> Sample:
+        """Reads batches of rows from all over the row groups; rows with lists are records.
 
-    Raises:
-      BadDataError: `unreadable`.
-    """
-    with opened(piece.file) as parquet:
-        schema = parquet.schema_arrow
-        layout = parquet_schema.layout(schema, piece.file, columns, options)
-        steps = parquet_schema.steps_column(schema, columns, options)
-        names = [steps, *layout.records] if steps else [*layout.steps, *layout.records]
-        records = min(max(1, STEPS // _mean_steps(parquet, names[0])), _MOST_RECORDS)
-        for number, batch in _batches(parquet, piece, names, records):
-            for start, stop in runs(_lengths(batch.column(names[0])), STEPS):
-                rows = batch.slice(start, stop - start)
-                yield _part(rows, number + start, layout, steps)
+        Raises:
+          BadDataError: `unreadable`, `bad_header`, `no_data`, `ragged`.
+        """
+        from ragline.components.ingest.samples import parquet as samples
 
+        return samples.take(paths)
 
-def rows(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Rows]:
-    """The rows of a piece, each a step.
+    def pieces(
+        self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
+    ) -> list[Piece]:
+        """Checks the columns of a file against the schema, and cuts it into runs of row groups.
 
-    Raises:
-      BadDataError: `unreadable`.
-    """
-    with opened(piece.file) as parquet:
-        layout = parquet_schema.layout(parquet.schema_arrow, piece.file, columns, options)
-        if piece.start == piece.stop:
-            yield from table.empty_file(piece.file, layout, piece.first)
-            return
-        for number, batch in _batches(parquet, piece, layout.all, STEPS):
-            columns_of, kept = table.measured(
-                {name: batch.column(name) for name in layout.all}, layout
-            )
-            place = np.arange(number, number + batch.num_rows)
-            if kept is not None:
-                batch, place = batch.filter(pa.array(kept)), place[kept]
-            faults = Faults(records=batch.num_rows)
-            yield table.rows_of(
-                number=place,
-                ids=table.ids_of(columns_of, layout, faults, piece.file),
-                steps=columns_of,
-                time=table.time_of(columns_of, layout),
-                context=columns_of,
-                file=piece.file,
-                layout=layout,
-                faults=faults,
-                texts=_texts_of(batch),
-            )
+        Raises:
+          BadDataError: `unreadable`, `missing_column`, `bad_header` or `type`.
+        """
+        found: list[Piece] = []
+        with opened(file) as parquet:
+            schema = parquet.schema_arrow
+            read = parquet_schema.layout(schema, file, columns, options)
+            steps = parquet_schema.steps_column(schema, columns, options)
+            parquet_schema.check_types(schema, read, steps, file)
+            counts, rows_in_all = _counts(parquet), parquet.metadata.num_rows
+            if sum(counts) != rows_in_all:
+                raise BadDataError(
+                    "unreadable",
+                    f"{file.path}: expected {rows_in_all} rows, its row groups have {sum(counts)}",
+                )
+            start = stop = size = 0
+            for group, count in enumerate(counts):
+                stop, size = stop + count, size + parquet.metadata.row_group(group).total_byte_size
+                if start < stop and (size >= piece_bytes or stop == rows_in_all):
+                    found.append(
+                        Piece(file=file, start=start, stop=stop, first=start + 1, size=size)
+                    )
+                    start, size = stop, 0
+        if read.group_by and not found:
+            found.append(Piece(file=file, start=0, stop=0, first=1, size=0))
+        return found
+
+    def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
+        """Reads the rows of a piece, each a sequence.
+
+        Raises:
+          BadDataError: `unreadable`.
+        """
+        with opened(piece.file) as parquet:
+            schema = parquet.schema_arrow
+            layout = parquet_schema.layout(schema, piece.file, columns, options)
+            steps = parquet_schema.steps_column(schema, columns, options)
+            names = [steps, *layout.records] if steps else [*layout.steps, *layout.records]
+            records = min(max(1, STEPS // _mean_steps(parquet, names[0])), _MOST_RECORDS)
+            for number, batch in _batches(parquet, piece, names, records):
+                for start, stop in runs(_lengths(batch.column(names[0])), STEPS):
+                    rows = batch.slice(start, stop - start)
+                    yield _part(rows, number + start, layout, steps)
+
+    def rows(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Rows]:
+        """Reads the rows of a piece, each a step.
+
+        Raises:
+          BadDataError: `unreadable`.
+        """
+        with opened(piece.file) as parquet:
+            layout = parquet_schema.layout(parquet.schema_arrow, piece.file, columns, options)
+            if piece.start == piece.stop:
+                yield from table.empty_file(piece.file, layout, piece.first)
+                return
+            for number, batch in _batches(parquet, piece, layout.all, STEPS):
+                columns_of, kept = table.measured(
+                    {name: batch.column(name) for name in layout.all}, layout
+                )
+                place = np.arange(number, number + batch.num_rows)
+                if kept is not None:
+                    batch, place = batch.filter(pa.array(kept)), place[kept]
+                faults = Faults(records=batch.num_rows)
+                yield table.rows_of(
+                    number=place,
+                    ids=table.ids_of(columns_of, layout, faults, piece.file),
+                    steps=columns_of,
+                    time=table.time_of(columns_of, layout),
+                    context=columns_of,
+                    file=piece.file,
+                    layout=layout,
+                    faults=faults,
+                    texts=_texts_of(batch),
+                )
 
 
 def _part(batch: pa.RecordBatch, number: int, layout: Layout, steps: str | None) -> Part:

@@ -14,7 +14,7 @@ Source: the aeon toolkit's description of the format, www.aeon-toolkit.org, "The
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import BinaryIO
@@ -26,12 +26,15 @@ import pyarrow.compute as pc
 from ragline.components.contract.columns import Columns, ContextValue
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
+from ragline.components.ingest.formats import beginnings
+from ragline.components.ingest.formats.interface import Format, Use
 from ragline.components.ingest.formats.parsing.columnar import features_of
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records import checks
 from ragline.components.ingest.records import chunk as chunks
 from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import Chunk, File, Part, Piece, QuarantineLine
+from ragline.components.ingest.samples.sample import Sample
 from ragline.components.ingest.source import raw_files
 
 LABEL = "label"
@@ -59,46 +62,70 @@ class Header:
     context: str | None
 
 
-def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int) -> list[Piece]:
-    """Ranges of whole lines; a compressed file is one piece.
+class Ts(Format):
+    """Reads .ts files of the UEA/UCR archive."""
 
-    Raises:
-      BadDataError: `bad_header`, `bad_dim`, or `missing_column`: one that .ts has no place for.
-    """
-    features_of(columns, options, file.path)
-    with raw_files.open_lines(file.path) as lines:
-        header = read_header(lines, columns, file.path)
-    known = {"context": header.context}
-    number, start, stored = header.lines + 1, header.size, places.size(file.path)
-    if raw_files.compression(file.path):
-        return [Piece(file=file, start=start, stop=None, first=number, size=stored, header=known)]
-    found = []
-    with raw_files.open_lines(file.path) as lines:
-        lines.seek(start)
-        while start < stored:
-            count, size = _skip(lines, piece_bytes)
-            stop = start + size
-            found.append(
-                Piece(file=file, start=start, stop=stop, first=number, size=size, header=known)
-            )
-            number, start = number + count, stop
-    return found
+    uses = (Use("the UEA/UCR archive: `.ts`", "a line"),)
+    suffixes = (".ts",)
+    is_line_based = True
 
+    def recognises(self, path: str, beginning: bytes) -> bool:
+        """Return whether text begins with a key of a header, or with a comment."""
+        return beginnings.starts(beginning, b"@", b"#")
 
-def read(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
-    """The lines of a piece, a Part for some megabytes of them."""
-    context = (piece.header or {})["context"]
-    number, start, stop = piece.first, piece.start, piece.stop
-    with raw_files.open_lines(piece.file.path) as file:
-        if stop is None:
-            file.read(start)  # Compressed, which cannot be sought in.
-        else:
-            file.seek(start)
-        while block := file.read(_BLOCK if stop is None else min(_BLOCK, stop - start)):
-            if stop is None or start + len(block) < stop:
-                block += file.readline()
-            yield parse(number, block.split(b"\n"), columns, context)
-            number, start = number + block.count(b"\n"), start + len(block)
+    def sample(self, paths: Sequence[str]) -> Sample:
+        """Reads the sequences of files, as far as a sample goes.
+
+        Raises:
+          BadDataError: `unreadable`, `bad_header`, `bad_dim`; `no_data`, no line after @data.
+        """
+        from ragline.components.ingest.samples import ts as samples
+
+        return samples.take(paths)
+
+    def pieces(
+        self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
+    ) -> list[Piece]:
+        """Cuts a file into ranges of whole lines; a compressed file is one piece.
+
+        Raises:
+          BadDataError: `bad_header`, `bad_dim`, or `missing_column`: one that .ts has no place for.
+        """
+        features_of(columns, options, file.path)
+        with raw_files.open_lines(file.path) as lines:
+            header = read_header(lines, columns, file.path)
+        known = {"context": header.context}
+        number, start, stored = header.lines + 1, header.size, places.size(file.path)
+        if raw_files.compression(file.path):
+            return [
+                Piece(file=file, start=start, stop=None, first=number, size=stored, header=known)
+            ]
+        found = []
+        with raw_files.open_lines(file.path) as lines:
+            lines.seek(start)
+            while start < stored:
+                count, size = _skip(lines, piece_bytes)
+                stop = start + size
+                found.append(
+                    Piece(file=file, start=start, stop=stop, first=number, size=size, header=known)
+                )
+                number, start = number + count, stop
+        return found
+
+    def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
+        """Reads the lines of a piece, a Part for some megabytes of them."""
+        context = (piece.header or {})["context"]
+        number, start, stop = piece.first, piece.start, piece.stop
+        with raw_files.open_lines(piece.file.path) as file:
+            if stop is None:
+                file.read(start)  # Compressed, which cannot be sought in.
+            else:
+                file.seek(start)
+            while block := file.read(_BLOCK if stop is None else min(_BLOCK, stop - start)):
+                if stop is None or start + len(block) < stop:
+                    block += file.readline()
+                yield parse(number, block.split(b"\n"), columns, context)
+                number, start = number + block.count(b"\n"), start + len(block)
 
 
 def _skip(file: BinaryIO, size: int) -> tuple[int, int]:

@@ -23,7 +23,7 @@ Source: IEEE 1849-2016, the XES standard.
 """
 
 import xml.sax
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from xml.sax.handler import ContentHandler
 from xml.sax.xmlreader import AttributesImpl
 
@@ -36,6 +36,8 @@ from defusedxml.common import DefusedXmlException
 from ragline.components.contract.columns import SEQUENCE_ID, Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
+from ragline.components.ingest.formats import beginnings
+from ragline.components.ingest.formats.interface import Format, Use
 from ragline.components.ingest.formats.parsing import columnar, texts
 from ragline.components.ingest.formats.parsing.columnar import STEPS, Flat
 from ragline.components.ingest.formats.parsing.faults import Faults, nulls
@@ -43,6 +45,7 @@ from ragline.components.ingest.formats.parsing.table import Layout
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import File, Part, Piece
+from ragline.components.ingest.samples.sample import Sample
 from ragline.components.ingest.source import raw_files
 
 NAME = "concept:name"
@@ -61,37 +64,60 @@ _MISSING = pa.array(["NaN"])
 Attributes = dict[str, tuple[str, str]]
 
 
-def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int) -> list[Piece]:
-    """One piece: where a trace begins is known only from the file's beginning.
+class Xes(Format):
+    """Reads event logs in XES."""
 
-    Raises:
-      BadDataError: `unreadable`, the file cannot be opened.
-    """
-    with raw_files.open(file.path):
-        return [Piece(file=file, start=0, stop=None, first=1, size=places.size(file.path))]
+    uses = (Use("event logs: `.xes`", "a trace"),)
+    suffixes = (".xes",)
 
+    def recognises(self, path: str, beginning: bytes) -> bool:
+        """Return whether text begins as XML does."""
+        return beginnings.starts(beginning, b"<")
 
-def read(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
-    """The traces of a file.
+    def sample(self, paths: Sequence[str]) -> Sample:
+        """Reads the traces that files begin with.
 
-    Raises:
-      BadDataError: `unreadable`, not well-formed, or with a document type; `missing_column`, a key
-        that no event of the file has.
-    """
-    path = piece.file.path
-    layout = columnar.layout_of_records(columns, options, path)
-    handler = _Traces(layout, piece.first)
-    for _ in blocks(path, handler):
-        if handler.steps >= STEPS:
+        Raises:
+          BadDataError: `unreadable`, not well-formed or with a document type; `no_data`, no trace.
+        """
+        from ragline.components.ingest.samples import xes as samples
+
+        return samples.take(paths)
+
+    def pieces(
+        self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
+    ) -> list[Piece]:
+        """Makes one piece of a file: where a trace begins is known only from the file's beginning.
+
+        Raises:
+          BadDataError: `unreadable`, the file cannot be opened.
+        """
+        with raw_files.open(file.path):
+            return [Piece(file=file, start=0, stop=None, first=1, size=places.size(file.path))]
+
+    def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
+        """Reads the traces of a file.
+
+        Raises:
+          BadDataError: `unreadable`, not well-formed, or with a document type;
+            `missing_column`, a key that no event of the file has.
+        """
+        path = piece.file.path
+        layout = columnar.layout_of_records(columns, options, path)
+        handler = _Traces(layout, piece.first)
+        for _ in blocks(path, handler):
+            if handler.steps >= STEPS:
+                yield handler.part()
+        if handler.count:
             yield handler.part()
-    if handler.count:
-        yield handler.part()
-    if handler.events and (absent := [name for name in layout.steps if name not in handler.seen]):
-        raise BadDataError(
-            "missing_column",
-            f"{path}: expected events with the attribute {absent[0]!r}, received "
-            f"{', '.join(map(repr, sorted(handler.keys)[:20]))}",
-        )
+        if handler.events and (
+            absent := [name for name in layout.steps if name not in handler.seen]
+        ):
+            raise BadDataError(
+                "missing_column",
+                f"{path}: expected events with the attribute {absent[0]!r}, received "
+                f"{', '.join(map(repr, sorted(handler.keys)[:20]))}",
+            )
 
 
 def blocks(path: str, handler: ContentHandler) -> Iterator[None]:

@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
-from ragline.components.ingest.formats.csv import DELIMITERS
 from ragline.components.ingest.formats.parsing import csv_lines
 from ragline.components.ingest.samples.sample import MOST_ROWS, SAMPLE_BYTES, Sample, joined, ranges
 from ragline.components.ingest.source import raw_files
@@ -86,7 +85,7 @@ def take(paths: Sequence[str]) -> Sample:
     if first.delimiter == " " or not first.has_header:
         options["delimiter"] = first.delimiter
     return Sample(
-        format="csv",
+        is_text=True,
         steps={name: joined(parts) for name, parts in columns.items()},
         files=tuple(rows),
         paths=tuple(filled),
@@ -114,7 +113,10 @@ def _dialect(path: str, like: _Dialect | None = None) -> _Dialect:
             f"{path}: line {line}: expected UTF-8: {error.reason}; "
             "`iconv -f WINDOWS-1252 -t UTF-8` writes the text of older programs so",
         ) from error
-    found = {d: _first_rows(text, d) for d in ((like.delimiter,) if like else (*DELIMITERS, " "))}
+    found = {
+        d: _first_rows(text, d)
+        for d in ((like.delimiter,) if like else (*csv_lines.DELIMITERS, " "))
+    }
     alike = {d: _alike(rows) for d, rows in found.items()}
     good = [d for d in found if alike[d] >= _ALIKE and len(found[d][0]) > 1 and d != " "]
     good = good or [d for d in found if alike[d] >= _ALIKE and len(found[d][0]) > 1]

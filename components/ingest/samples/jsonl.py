@@ -8,7 +8,7 @@ from ragline.components.files import places
 from ragline.components.ingest.formats import jsonl
 from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import File, Piece
-from ragline.components.ingest.samples.nested import of_records
+from ragline.components.ingest.samples.nested import sample_of
 from ragline.components.ingest.samples.sample import SAMPLE_BYTES, Sample, ranges
 from ragline.components.ingest.source import raw_files
 
@@ -50,19 +50,7 @@ def take(paths: Sequence[str]) -> Sample:
             f"{first_bad or paths[0]}: expected a JSON object a line, no line is one; "
             "`jq -c '.[]'` writes a list so, and `jq -c .` an object of several lines",
         )
-    sample = of_records("jsonl", records, complete=complete)
-    if sample.lengths is not None:
-        counts = []
-    return Sample(
-        format="jsonl",
-        steps=sample.steps,
-        records=sample.records,
-        lengths=sample.lengths,
-        files=tuple(counts),
-        paths=tuple(paths),
-        complete=complete,
-        left_out=sample.left_out,
-    )
+    return sample_of(records, paths, counts, complete=complete)
 
 
 def _pieces(path: str, most: int) -> Iterator[tuple[Piece, bool]]:

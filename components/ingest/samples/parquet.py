@@ -51,7 +51,6 @@ def take(paths: Sequence[str]) -> Sample:
             del columns[name]
     if not any(is_list(column.type) for column in columns.values()):
         return Sample(
-            format="parquet",
             steps=columns,
             files=tuple(table.num_rows for table in tables),
             paths=tuple(paths),
@@ -137,7 +136,6 @@ def _records(
         del records[name]
         lost[name] = "the steps have a column of that name, which is taken"
     return Sample(
-        format="parquet",
         steps=steps,
         records=records,
         lengths=lengths,

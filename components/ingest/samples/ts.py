@@ -42,7 +42,6 @@ def take(paths: Sequence[str]) -> Sample:
         for name in columns.context
     }
     return Sample(
-        format="ts",
         steps=values,
         records={
             name: column for name, column in records.items() if not pa.types.is_null(column.type)
@@ -70,12 +69,12 @@ def _chunks(paths: Sequence[str], columns: Columns) -> tuple[list[Chunk], bool]:
     for path in paths:
         file = File(path=path, name=path, index=0, format="ts", split=None)
         left = max(1, SAMPLE_BYTES // len(paths))
-        for piece in ts.pieces(file, columns, options, left):
+        for piece in ts.Ts().pieces(file, columns, options, left):
             if left <= 0:
                 complete = False
                 break
             left -= piece.size
-            for part in ts.read(piece, columns, options):
+            for part in ts.Ts().read(piece, columns, options):
                 chunks.append(part.chunk)
                 rejected = rejected or next(iter(part.rejected), None)
     if not sum(map(len, chunks)) and rejected:

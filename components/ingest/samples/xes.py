@@ -5,7 +5,7 @@ from typing import Any
 
 from ragline.components.contract.errors import BadDataError
 from ragline.components.ingest.formats import xes
-from ragline.components.ingest.samples.nested import of_records
+from ragline.components.ingest.samples.nested import sample_of
 from ragline.components.ingest.samples.sample import Sample
 
 _MOST_EVENTS = 1 << 18
@@ -31,16 +31,7 @@ def take(paths: Sequence[str]) -> Sample:
         raise BadDataError(
             "no_data", f"{paths[0]}: expected traces with events, received {len(traces)} traces"
         )
-    sample = of_records("xes", traces, complete=complete)
-    return Sample(
-        format="xes",
-        steps=sample.steps,
-        records=sample.records,
-        lengths=sample.lengths,
-        paths=tuple(paths),
-        complete=complete,
-        left_out=sample.left_out,
-    )
+    return sample_of(traces, paths, complete=complete)
 
 
 class _Traces(xes.Walk):

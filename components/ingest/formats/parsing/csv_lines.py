@@ -1,4 +1,4 @@
-"""Lines of a CSV file -> columns of text, by RFC 4180.
+"""Split lines of a CSV file into columns of text, by RFC 4180.
 
 Of most blocks of lines it can be proved in a few passes of NumPy that pyarrow and the standard
 library read the same rows off them, and pyarrow reads those. The others are read row by row,
@@ -22,7 +22,9 @@ import pyarrow as pa
 import pyarrow.csv
 
 from ragline.components.ingest.records.chunk import QuarantineLine, shown
+from ragline.components.ingest.source import raw_files
 
+DELIMITERS = (",", ";", "\t", "|")
 _QUOTE, _LF, _CR = b'"\n\r'
 _BLANKS = re.compile(rb"[ \t]+")
 _EDGES = re.compile(rb"^ | (?=\r?$)", re.MULTILINE)
@@ -242,3 +244,33 @@ def _cell(cells: list[str], place: int) -> str | None:
         return _utf8(cells[place])
     except (IndexError, UnicodeDecodeError):
         return None
+
+
+def is_table(beginning: bytes, *, is_cut: bool) -> bool:
+    """Return whether text is a table: as many cells in each of its first lines.
+
+    Args:
+      beginning: the first bytes of a file.
+      is_cut: whether the file goes on behind them.
+    """
+    beginning = beginning.removeprefix(raw_files.BOM)
+    if b"\0" in beginning:
+        return False
+    try:
+        # A character may be cut off at the end.
+        text = beginning[:-4].decode() if is_cut else beginning.decode()
+    except UnicodeDecodeError:
+        return False
+    lines = [line for line in text.splitlines() if line.strip()][:20]
+    if is_cut:
+        lines = lines[:-1] or lines
+    if len(lines) < 2:
+        return False
+    if any(len({line.count(d) for line in lines}) == 1 and d in lines[0] for d in DELIMITERS):
+        return True
+    cells = [line.split() for line in lines]
+    return len({len(row) for row in cells}) == 1 and len(cells[0]) > 1 and _has_numbers(cells[-1])
+
+
+def _has_numbers(cells: list[str]) -> bool:
+    return any(re.fullmatch(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?", cell) for cell in cells)

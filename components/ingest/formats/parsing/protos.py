@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ragline.components.contract.columns import LENGTH, SEQUENCE_ID, Columns
+from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
 from ragline.components.ingest.formats.parsing import columnar
 from ragline.components.ingest.formats.parsing.columnar import Flat
@@ -58,7 +59,7 @@ class Message:
 
 
 def pieces(file: File, message: Message, read: Layout, piece_bytes: int) -> list[Piece]:
-    """Ranges of records; a compressed file is one piece.
+    """Cuts a file into ranges of records; a compressed file is one piece.
 
     Raises:
       BadDataError: `framing`, or `unreadable`.
@@ -88,7 +89,7 @@ def pieces(file: File, message: Message, read: Layout, piece_bytes: int) -> list
 
 
 def read(piece: Piece, message: Message, layout: Layout) -> Iterator[Part]:
-    """The records of a piece.
+    """Reads the records of a piece.
 
     Raises:
       BadDataError: `framing`, or `unreadable`.
@@ -111,8 +112,46 @@ def read(piece: Piece, message: Message, layout: Layout) -> Iterator[Part]:
         yield reader.part(payloads, number)
 
 
+def holds_sequences(path: str) -> bool:
+    """Return whether the first record of a TFRecord file is a SequenceExample, or an Example.
+
+    Raises:
+      BadDataError: `framing`, or `unreadable`.
+    """
+    import tensorflow as tf  # Seconds; needed for this alone.
+
+    with raw_files.open(path) as file:
+        _, record = next(framing.records(file, None, path))
+    try:
+        lists = tf.train.SequenceExample.FromString(record).feature_lists.feature_list
+    except Exception:  # protobuf's DecodeError; an Example does parse, and has no lists.
+        return False
+    return bool(lists)
+
+
+def without_columns(path: str, name: str) -> BadDataError:
+    """Return the error that a sample of such records would not name its columns."""
+    return BadDataError(
+        "unknown_format",
+        f"{path}: {name} is in ragline's own contract, which names no columns; expected a "
+        "schema written by hand, see docs/ingest.md",
+    )
+
+
+def schema_type(kind: str) -> Any:
+    """Return the type of a schema's feature that a kind of list holds."""
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+    types = {
+        "bytes_list": schema_pb2.BYTES,
+        "int64_list": schema_pb2.INT,
+        "float_list": schema_pb2.FLOAT,
+    }
+    return types[kind]
+
+
 def layout(columns: Columns, options: InputOptions, file: File) -> Layout:
-    """The columns that are read."""
+    """Return the meaning of the columns that are read."""
     return columnar.layout_of_records(columns, options, file.path)
 
 
