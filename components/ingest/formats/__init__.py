@@ -30,13 +30,13 @@ FORMATS: "Registry[type[Format]]" = Registry(
         name: f"{__name__}.{place}"
         for name, place in {
             "csv": "csv:Csv",
-            "jsonl": "jsonl:JsonLines",
-            "npz": "npz:Npz",
             "parquet": "parquet:Parquet",
-            "ts": "ts:Ts",
-            "xes": "xes:Xes",
-            "arff": "arff:Arff",
+            "jsonl": "jsonl:JsonLines",
             "avro": "avro:Avro",
+            "ts": "ts:Ts",
+            "arff": "arff:Arff",
+            "npz": "npz:Npz",
+            "xes": "xes:Xes",
             "tfrecord": "tfrecord:TfRecord",
             "sequence_example": "sequence_example:SequenceExample",
         }.items()

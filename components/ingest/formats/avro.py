@@ -17,9 +17,10 @@ import datetime
 import decimal
 import io
 import json
+import types
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, BinaryIO
+from typing import Any
 
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import BadDataError
@@ -100,7 +101,9 @@ def _opened(piece: Piece) -> Iterator[tuple[Any, Any]]:
     path = piece.file.path
     try:
         with raw_files.open(path) as file:
-            source: BinaryIO = file
+            # A compressed file does not tell its places; nobody asks for them.
+            source: Any = types.SimpleNamespace(read=file.read, tell=lambda: 0)
+            source = file if file.seekable() else source
             if piece.stop is not None and piece.header:
                 header = file.read(piece.header["size"])
                 file.seek(piece.start)

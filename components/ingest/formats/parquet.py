@@ -49,7 +49,7 @@ class Parquet(Format):
     """Reads Parquet files."""
 
     uses = (
-        Use("the same as Parquet", "the rows of one key", "`group_by`"),
+        Use("the same as Parquet: `.parquet`", "the rows of one key", "`group_by`"),
         Use("Parquet with lists in its cells", "a row"),
     )
     suffixes = (".parquet",)
