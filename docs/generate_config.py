@@ -1,8 +1,8 @@
-"""Writes config.md and verdict.md beside this file: every key, with its type and default.
+"""Writes config.md and verdict.md beside this file, and the table of formats in ingest.md.
 
 Nothing is said twice: keys, types and defaults come from the dataclasses, what they mean from the
-`Attributes:` of their docstrings. Run `python docs/generate_config.py` after an edit of either;
-tests/test_docs.py fails until then.
+`Attributes:` of their docstrings, the formats from their registry. Run
+`python docs/generate_config.py` after an edit of any; tests/test_docs.py fails until then.
 """
 
 import dataclasses
@@ -16,10 +16,13 @@ from collections.abc import Iterator
 
 from ragline.components.contract.registry import Choice
 from ragline.components.evaluate.verdict.rules import Rule, Rules
+from ragline.components.ingest import formats
 from ragline.pipeline.config import Config
 
 PAGE = pathlib.Path(__file__).with_name("config.md")
 VERDICT_PAGE = PAGE.with_name("verdict.md")
+FORMATS_PAGE = PAGE.with_name("ingest.md")
+_FORMATS_HEAD = "| what you have | format | a record is | needs |\n|---|---|---|---|\n"
 
 _HEAD = """\
 <!-- Written by docs/generate_config.py; edit the docstrings it reads, not this page. -->
@@ -96,6 +99,18 @@ def render_verdict() -> str:
     parts = [_VERDICT, "## Top level", "\n".join(rows(Rules))]
     parts += ["## `[[rules]]`: a metric, and where it must lie", "\n".join(rows(Rule))]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def render_formats(page: str) -> str:
+    """The page of data formats, with the table of those that ragline itself has."""
+    table = "".join(
+        f"| {use.files} | `{name}` | {use.record} |{f' {use.needs} ' if use.needs else ' '}|\n"
+        for name in formats.FORMATS.own
+        for use in formats.of(name).uses
+    )
+    before, head, after = page.partition(_FORMATS_HEAD)
+    _, end, rest = after.partition("\n\n")
+    return f"{before}{head}{table}\n{rest}" if end else page
 
 
 def _tables(of: type, above: str = "") -> Iterator[str]:
@@ -176,3 +191,5 @@ def _default(field: "dataclasses.Field[typing.Any]") -> str:
 if __name__ == "__main__":
     PAGE.write_text(render(), encoding="utf-8")
     VERDICT_PAGE.write_text(render_verdict(), encoding="utf-8")
+    formats_page = FORMATS_PAGE.read_text(encoding="utf-8")
+    FORMATS_PAGE.write_text(render_formats(formats_page), encoding="utf-8")

@@ -111,6 +111,8 @@ def _header(path: str) -> tuple[tuple[_Attribute, ...], int, int]:
             elif word == "@end" and len(levels) > 1:
                 name, inner = levels.pop()
                 levels[-1][1].append(_Attribute(name, inner=tuple(inner)))
+            elif word == "@data":
+                break
             elif word != "@relation" and not word.startswith("%"):
                 what = f"{path}: line {number}: expected @attribute, received {text[:40]!r}"
                 raise BadDataError("bad_header", what)

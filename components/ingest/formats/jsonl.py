@@ -107,14 +107,9 @@ def parse(
     for decode in (_decoded, _decoded_exactly):
         stated: list[str | None] = [None]
         try:
+            value = decode(text)
             return objects.record_of(
-                decode(text),
-                number=number,
-                columns=columns,
-                options=options,
-                stated=stated,
-                typed=typed,
-                text=text,
+                value, number, columns, options, stated=stated, typed=typed, text=text
             )
         except RejectedRecord as error:
             reject = error

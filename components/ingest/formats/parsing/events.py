@@ -17,7 +17,7 @@ from ragline.components.ingest.formats.parsing.table import Layout
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records import checks
 from ragline.components.ingest.records.checks import RejectedRecord
-from ragline.components.ingest.records.chunk import Piece, QuarantineLine, Rows, shown
+from ragline.components.ingest.records.chunk import Piece, QuarantineLine, Rows
 
 # Bytes of a file that become one Rows.
 BLOCK = 1 << 22
@@ -93,14 +93,12 @@ def _rows_of(block: Sequence[Decoded], piece: Piece, layout: Layout) -> Rows:
         file=piece.file,
         layout=layout,
         faults=faults,
-        texts=lambda places: [_shown(records[place], texts[place]) for place in places.tolist()],
+        texts=lambda places: [
+            objects.show(records[place], texts[place]) for place in places.tolist()
+        ],
     )
     rejected = sorted([*part.rejected, *unread], key=lambda row: row.number)
     return replace(part, rejected=tuple(rejected))
-
-
-def _shown(value: Any, text: bytes | None) -> str:
-    return shown(objects.as_json(value) if text is None else text)
 
 
 def _column(name: str, values: Sequence[Any], layout: Layout, faults: Faults) -> pa.Array:

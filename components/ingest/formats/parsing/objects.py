@@ -65,11 +65,7 @@ def list_of_steps(value: Any) -> bool:
 
 
 def utf8(text: bytes) -> str:
-    """Decode text.
-
-    Raises:
-      RejectedRecord: `encoding`.
-    """
+    """Decode text, or reject it: `encoding`."""
     try:
         return text.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -80,13 +76,7 @@ def utf8(text: bytes) -> str:
 def from_lines(
     piece: Piece, decode: Callable[[bytes], Any], comment: bytes = b"\n"
 ) -> Iterator[Decoded]:
-    """Yield the decoded lines of a piece, with their text; blank ones and comments left out.
-
-    Args:
-      piece: a piece of a file of lines.
-      decode: a line -> the object that it spells; raises RejectedRecord.
-      comment: the first bytes of a line that is a comment.
-    """
+    """Yield the decoded lines of a piece, with their text; blank ones and comments left out."""
     for first, lines in raw_files.line_blocks(piece):
         for number, line in enumerate(lines, start=first):
             text = line.strip(b"\r\n \t")
@@ -97,9 +87,11 @@ def from_lines(
                     yield number, reject, text
 
 
-def as_json(value: Any) -> bytes:
-    """Spell an object as JSON, for the quarantine; what JSON has not got, as Python shows it."""
-    return json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "replace")
+def show(value: Any, text: bytes | None) -> str:
+    """Return an object for the quarantine: its text, or else JSON."""
+    if text is None:
+        text = json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "replace")
+    return shown(text)
 
 
 def results_of(
@@ -112,13 +104,7 @@ def results_of(
             if isinstance(value, RejectedRecord):
                 raise value
             result: Record | QuarantineLine = record_of(
-                value,
-                number=number,
-                columns=columns,
-                options=options,
-                stated=stated,
-                typed=True,
-                text=text,
+                value, number, columns, options, stated=stated, typed=True, text=text
             )
         except RejectedRecord as reject:
             result = rejected(number, reject, value, text, stated[0])
@@ -138,7 +124,7 @@ def rejected(
         code=reject.code,
         detail=reject.detail,
         sequence_id=sequence_id,
-        text=shown(as_json(value) if text is None else text),
+        text=show(value, text),
     )
 
 
@@ -148,11 +134,11 @@ def parts_of(results: Iterable[Record | QuarantineLine], columns: Columns) -> It
     lines: list[QuarantineLine] = []
     steps = 0
     for result in results:
-        if isinstance(result, Record):
+        if isinstance(result, QuarantineLine):
+            lines.append(result)
+        else:
             records.append(result)
             steps += result.length
-        else:
-            lines.append(result)
         if steps >= _CHUNK_STEPS or len(lines) >= _CHUNK_STEPS:
             yield Part(chunk=of_records(records, columns), rejected=tuple(lines))
             records, lines, steps = [], [], 0
@@ -162,10 +148,10 @@ def parts_of(results: Iterable[Record | QuarantineLine], columns: Columns) -> It
 
 def record_of(
     value: Any,
-    *,
     number: int,
     columns: Columns,
     options: InputOptions,
+    *,
     stated: list[str | None],
     typed: bool,
     text: bytes | None = None,
@@ -178,8 +164,8 @@ def record_of(
       columns: the columns of the schema.
       options: the options of the input.
       stated: gets the id that the object states as its one element, also if it is rejected.
-      typed: looks at the type of every number, because truth values may be among them.
-      text: the record as it stood in the file; None shows it as JSON of what was read.
+      typed: whether truth values may be among the numbers.
+      text: the record as it stood in the file, if it is text.
 
     Raises:
       RejectedRecord: the object is no sequence of the schema.
