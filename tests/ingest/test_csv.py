@@ -416,9 +416,9 @@ def test_numbers_are_those_of_the_strict_grammar(cells):
         try:
             [expected] = checks.parse_numbers(cell.encode())
         except (checks.RejectedRecord, ValueError):
-            assert faults.found[place].code == "number_format"
+            assert faults.rejects[place].code == "number_format"
         else:
-            assert place not in faults.found
+            assert place not in faults.rejects
             assert found[place] == expected or (math.isnan(expected) and math.isnan(found[place]))
 
 
@@ -430,8 +430,8 @@ def test_integers_are_decimal_and_fit(cells):
     for place, cell in enumerate(cells):
         digits = cell[1:] if cell[:1] in ("+", "-") else cell
         if not (digits.isascii() and digits.isdigit()):
-            assert faults.found[place].code == "number_format"
+            assert faults.rejects[place].code == "number_format"
         elif not -(2**63) <= int(cell) < 2**63:
-            assert faults.found[place].code == "int_overflow"
+            assert faults.rejects[place].code == "int_overflow"
         else:
             assert found[place] == int(cell)

@@ -113,9 +113,9 @@ def test_the_commands_know_it(walks: pathlib.Path) -> None:
     assert re.search(r"auto, csv, [^:]*sequence_example,\s+walks", done.stdout), done.stdout
     done = ragline("init", "--input", walks, "--output", "c.toml", cwd=folder, anew=True)
     assert done.returncode == 0, done.stderr
-    assert "1 file of format walks" in done.stdout
+    assert "1 file of format walks" in done.stderr
     done = ragline("plan", "c.toml", cwd=folder, anew=True)
-    assert "walks" in done.stdout, done.stderr
+    assert "walks" in done.stdout + done.stderr
     done = ragline("plan", "c.toml", "--set", "input.format=wlaks", cwd=folder, anew=True)
     assert "'walks', received 'wlaks'" in done.stderr
 

@@ -67,7 +67,7 @@ class Csv(Format):
         """
         if not options.group_by:
             raise _not_grouped(file)
-        found: list[Piece] = []
+        pieces: list[Piece] = []
         with raw_files.open_lines(file.path) as stream:
             first, start, header = _read_header(stream, columns, options, file)
             layout = table.layout(header.names, columns, options, file.path)
@@ -92,11 +92,11 @@ class Csv(Format):
                         break
                     line, place = line + block.count(b"\n"), place + len(block)
                     if place - start >= piece_bytes and place < end:
-                        found.append(cut(place))
+                        pieces.append(cut(place))
                         first, start = line, place
-            if start < end or not found:
-                found.append(cut(None))
-        return found
+            if start < end or not pieces:
+                pieces.append(cut(None))
+        return pieces
 
     def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
         """Raises an error, for a row of a CSV file is no sequence.
@@ -120,17 +120,17 @@ class Csv(Format):
                 # A compressed file is one piece, which starts after the header.
                 stream.seek(piece.start) if stream.seekable() else stream.read(piece.start)
             length = None if piece.stop is None else piece.stop - piece.start
-            number, left, found = piece.first, b"", 0
+            number, left, count = piece.first, b"", 0
             for block, last in _and_whether_last(_blocks(stream, length)):
                 text = left + (csv_lines.squeezed(block) if header.delimiter == " " else block)
                 lines, left = csv_lines.read_clean(text, number, header, layout), b""
                 if lines is None:
                     lines, left = csv_lines.read_exactly(text, number, header, layout, last)
                 part = _rows_of(lines, piece.file, layout, options)
-                found += len(part) + len(part.rejected)
+                count += len(part) + len(part.rejected)
                 yield part
                 number += text.count(b"\n") - left.count(b"\n")
-        if not found and (piece.start, piece.stop) == (stated["size"], None):
+        if not count and (piece.start, piece.stop) == (stated["size"], None):
             yield from table.empty_file(piece.file, layout, piece.first)
 
 
@@ -170,7 +170,7 @@ def _rows_of(lines: csv_lines.Lines, file: File, layout: Layout, options: InputO
             column = pa.array(numbers, from_pandas=True)
         context[name] = column
     stamps = {name: without(name, nothing) for name in (layout.date, layout.time) if name}
-    found = table.rows_of(
+    part = table.rows_of(
         number=number,
         ids=ids,
         steps=steps,
@@ -182,7 +182,7 @@ def _rows_of(lines: csv_lines.Lines, file: File, layout: Layout, options: InputO
         texts=lambda places: [shown(raw(place)) for place in places.tolist()],
     )
     if not lines.rejected:
-        return found
+        return part
     # The id of a broken row is a guess by the places of its cells. To take a sequence that lacks a
     # step would be worse than to reject one for another's row.
     broken = {
@@ -196,7 +196,7 @@ def _rows_of(lines: csv_lines.Lines, file: File, layout: Layout, options: InputO
         replace(row, sequence_id=sequence_id)
         for row, sequence_id in zip(lines.rejected, guessed.sequence, strict=True)
     ]
-    return replace(found, rejected=tuple(sorted([*found.rejected, *rejected], key=_number)))
+    return replace(part, rejected=tuple(sorted([*part.rejected, *rejected], key=_number)))
 
 
 def _read_header(
@@ -262,7 +262,7 @@ def _header_of(
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _bad_header(file, f"expected UTF-8: {error.reason} at byte {error.start}") from error
-    found: list[csv_lines.Header] = []
+    headers: list[csv_lines.Header] = []
     wrong = ""
     for delimiter in (options.delimiter,) if options.delimiter else (*csv_lines.DELIMITERS, " "):
         try:
@@ -271,9 +271,9 @@ def _header_of(
         except csv.Error as error:
             wrong = str(error)
         else:
-            found.append(csv_lines.Header(names=tuple(names), delimiter=delimiter))
+            headers.append(csv_lines.Header(names=tuple(names), delimiter=delimiter))
     wanted = {*table.wanted(columns, options)}
-    best = max(found, key=lambda header: len(wanted & {*header.names}), default=None)
+    best = max(headers, key=lambda header: len(wanted & {*header.names}), default=None)
     if best is None or (wrong and wanted.isdisjoint(best.names)):
         raise _bad_header(file, f"expected names of columns, in quotes or without: {wrong}")
     return best

@@ -287,15 +287,15 @@ def _read_each(
     archive: zipfile.ZipFile, arrays: Iterable[tuple[int, Array]], read: Layout, path: str
 ) -> Iterator[Part]:
     features = len(read.features)
-    found: list[tuple[int, str | None, np.ndarray]] = []
+    sequences: list[tuple[int, str | None, np.ndarray]] = []
     rejects: dict[int, RejectedRecord] = {}
 
     def gathered() -> Part:
-        stacked = np.concatenate([values for _, _, values in found])
-        names = [name for _, name, _ in found]
+        stacked = np.concatenate([values for _, _, values in sequences])
+        names = [name for _, name, _ in sequences]
         flat = Flat(
-            number=np.array([number for number, _, _ in found], np.int64),
-            length=np.array([len(values) for _, _, values in found], np.int64),
+            number=np.array([number for number, _, _ in sequences], np.int64),
+            length=np.array([len(values) for _, _, values in sequences], np.int64),
             steps={name: arrow(stacked[:, i]) for i, name in enumerate(read.features)},
             records={SEQUENCE_ID: pa.array(names, pa.string())},
         )
@@ -305,17 +305,17 @@ def _read_each(
     for number, array in arrays:
         values = np.zeros((0, features))
         if reject := _fault_of(array, features):
-            rejects[len(found)] = reject
+            rejects[len(sequences)] = reject
         else:
             rows = Rows(archive, array, path)
             values = rows.take(array.shape[0]).astype(np.float64).reshape(-1, features)
             rows.finish()
-        found.append((number, None if _UNNAMED.fullmatch(array.name) else array.name, values))
+        sequences.append((number, None if _UNNAMED.fullmatch(array.name) else array.name, values))
         waiting += len(values) + 1
         if waiting >= STEPS:
             yield gathered()
-            found, rejects, waiting = [], {}, 0
-    if found:
+            sequences, rejects, waiting = [], {}, 0
+    if sequences:
         yield gathered()
 
 

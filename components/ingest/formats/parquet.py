@@ -76,7 +76,7 @@ class Parquet(Format):
         Raises:
           BadDataError: `unreadable`, `missing_column`, `bad_header` or `type`.
         """
-        found: list[Piece] = []
+        pieces: list[Piece] = []
         with opened(file) as parquet:
             schema = parquet.schema_arrow
             read = parquet_schema.layout(schema, file, columns, options)
@@ -92,13 +92,13 @@ class Parquet(Format):
             for group, count in enumerate(counts):
                 stop, size = stop + count, size + parquet.metadata.row_group(group).total_byte_size
                 if start < stop and (size >= piece_bytes or stop == rows_in_all):
-                    found.append(
+                    pieces.append(
                         Piece(file=file, start=start, stop=stop, first=start + 1, size=size)
                     )
                     start, size = stop, 0
-        if read.group_by and not found:
-            found.append(Piece(file=file, start=0, stop=0, first=1, size=0))
-        return found
+        if read.group_by and not pieces:
+            pieces.append(Piece(file=file, start=0, stop=0, first=1, size=0))
+        return pieces
 
     def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
         """Reads the rows of a piece, each a sequence.
@@ -167,7 +167,7 @@ def _part(batch: pa.RecordBatch, number: int, layout: Layout, steps: str | None)
             records={name: straight.column(name) for name in layout.records},
         ),
         layout,
-        inner.found,
+        inner.rejects,
     )
     shapeless = _rejected(batch, number, layout, faults)
     return Part(chunk=part.chunk, rejected=(*shapeless, *part.rejected))
@@ -185,8 +185,10 @@ def _shape(batch: pa.RecordBatch, names: Collection[str], faults: Faults) -> np.
         return RejectedRecord("null", f"column {name!r}: expected a list, received null")
 
     def ragged(place: int, _: str) -> RejectedRecord:
-        found = dict(zip(names, lengths[:, place].tolist(), strict=True))
-        return RejectedRecord("ragged", f"expected as many steps in each column, received {found}")
+        received = dict(zip(names, lengths[:, place].tolist(), strict=True))
+        return RejectedRecord(
+            "ragged", f"expected as many steps in each column, received {received}"
+        )
 
     faults.add(np.any(absent, axis=0), null)
     faults.add(np.any(lengths != lengths[0], axis=0), ragged)
@@ -224,7 +226,7 @@ def _flat(
 def _rejected(
     batch: pa.RecordBatch, number: int, layout: Layout, faults: Faults
 ) -> Iterator[QuarantineLine]:
-    places = np.array(sorted(faults.found), np.int64)
+    places = np.array(sorted(faults.rejects), np.int64)
     if not len(places):
         return
     ids = np.full(len(places), None, object)
@@ -235,7 +237,7 @@ def _rejected(
         ids = cells.identifiers(SEQUENCE_ID, stated, unread, required=False).cells
     texts = _texts_of(batch)(places)
     for place, sequence_id, text in zip(places.tolist(), ids, texts, strict=True):
-        reject = faults.found[place]
+        reject = faults.rejects[place]
         yield QuarantineLine(
             number=number + place,
             code=reject.code,

@@ -100,17 +100,17 @@ class Ts(Format):
             return [
                 Piece(file=file, start=start, stop=None, first=number, size=stored, header=known)
             ]
-        found = []
+        pieces = []
         with raw_files.open_lines(file.path) as lines:
             lines.seek(start)
             while start < stored:
                 count, size = _skip(lines, piece_bytes)
                 stop = start + size
-                found.append(
+                pieces.append(
                     Piece(file=file, start=start, stop=stop, first=number, size=size, header=known)
                 )
                 number, start = number + count, stop
-        return found
+        return pieces
 
     def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
         """Reads the lines of a piece, a Part for some megabytes of them."""
@@ -175,11 +175,13 @@ def parse(first: int, lines: Iterable[bytes], columns: Columns, context: str | N
         if (text := line.strip(b"\r\n \t"))
     ]
     quick = _quick([text for _, text in texts], columns, context)
-    found: list[tuple[int, bytes, np.ndarray, Mapping[str, ContextValue]]] = []
+    sequences: list[tuple[int, bytes, np.ndarray, Mapping[str, ContextValue]]] = []
     rejected = []
     for (number, text), sequence in zip(texts, quick, strict=True):
         try:
-            values, said = parse_line(text, columns, context) if sequence is None else sequence
+            values, context_of = (
+                parse_line(text, columns, context) if sequence is None else sequence
+            )
         except RejectedRecord as reject:
             rejected.append(
                 QuarantineLine(
@@ -191,18 +193,22 @@ def parse(first: int, lines: Iterable[bytes], columns: Columns, context: str | N
                 )
             )
         else:
-            found.append((number, text[:_SHOWN_BYTES], values, said))
+            sequences.append((number, text[:_SHOWN_BYTES], values, context_of))
     features = len(columns.names)
-    flat = np.concatenate([np.zeros((features, 0)), *(values for _, _, values, _ in found)], axis=1)
+    flat = np.concatenate(
+        [np.zeros((features, 0)), *(values for _, _, values, _ in sequences)], axis=1
+    )
     chunk = Chunk(
-        number=np.array([number for number, *_ in found], np.int64),
-        sequence_id=[None] * len(found),
-        entity_id=[None] * len(found),
-        length=np.array([values.shape[1] for _, _, values, _ in found], np.int64),
+        number=np.array([number for number, *_ in sequences], np.int64),
+        sequence_id=[None] * len(sequences),
+        entity_id=[None] * len(sequences),
+        length=np.array([values.shape[1] for _, _, values, _ in sequences], np.int64),
         values=dict(zip(columns.names, flat, strict=True)),
         time=None,
-        context={name: [said.get(name) for *_, said in found] for name in columns.context},
-        texts=[text for _, text, _, _ in found],
+        context={
+            name: [context_of.get(name) for *_, context_of in sequences] for name in columns.context
+        },
+        texts=[text for _, text, _, _ in sequences],
     )
     return Part(chunk=chunk, rejected=tuple(rejected))
 
@@ -216,7 +222,7 @@ def parse_line(
       RejectedRecord: the line is no sequence; the code and the detail say why.
     """
     fields = [field.strip() for field in text.split(b":")]
-    said = _context_value(fields.pop(), context, columns) if context else {}
+    context_of = _context_value(fields.pop(), context, columns) if context else {}
     if len(fields) != len(columns.names):
         raise RejectedRecord(
             "bad_dim", f"expected {len(columns.names)} features, received {len(fields)}"
@@ -229,7 +235,7 @@ def parse_line(
         raise RejectedRecord(
             "ragged", f"expected as many steps in each feature, received {lengths}"
         )
-    return np.stack(values), said
+    return np.stack(values), context_of
 
 
 def _tidy(field: bytes) -> bytes:
@@ -241,8 +247,8 @@ def _quick(
     texts: list[bytes], columns: Columns, context: str | None
 ) -> list[tuple[np.ndarray, Mapping[str, ContextValue]] | None]:
     """What `parse_line` makes of each line; None of those that it must look at itself."""
-    found: list[tuple[np.ndarray, Mapping[str, ContextValue]] | None] = [None] * len(texts)
-    said: dict[bytes, Mapping[str, ContextValue]] = {}
+    sequences: list[tuple[np.ndarray, Mapping[str, ContextValue]] | None] = [None] * len(texts)
+    context_of: dict[bytes, Mapping[str, ContextValue]] = {}
     plain: list[tuple[int, bytes, bytes, int]] = []
     for place, text in enumerate(texts):
         body, label = text, b""
@@ -250,8 +256,8 @@ def _quick(
             body, _, label = text.rpartition(b":")
             label = label.strip()
             try:
-                if label not in said:
-                    said[label] = _context_value(label, context, columns)
+                if label not in context_of:
+                    context_of[label] = _context_value(label, context, columns)
             except RejectedRecord:
                 continue
         body = body.replace(b"NaN", b"?")
@@ -265,14 +271,14 @@ def _quick(
             plain.append((place, body, label, commas + 1))
     numbers = _numbers([body for _, body, _, _ in plain])
     if numbers is None:
-        return found
+        return sequences
     start = 0
     for place, _, label, length in plain:
         stop = start + length * len(columns.names)
         values = numbers[start:stop].reshape(len(columns.names), length)
-        found[place] = values, said.get(label, {})
+        sequences[place] = values, context_of.get(label, {})
         start = stop
-    return found
+    return sequences
 
 
 def _numbers(bodies: list[bytes]) -> np.ndarray | None:
@@ -288,8 +294,8 @@ def _numbers(bodies: list[bytes]) -> np.ndarray | None:
         )
     except pa.ArrowInvalid:
         return None
-    found: np.ndarray = numbers.to_numpy(zero_copy_only=False)
-    return None if np.isinf(found).any() else found
+    values: np.ndarray = numbers.to_numpy(zero_copy_only=False)
+    return None if np.isinf(values).any() else values
 
 
 def _context_value(field: bytes, name: str, columns: Columns) -> Mapping[str, ContextValue]:

@@ -258,10 +258,10 @@ class _Traces(Walk):
 
     def part(self) -> Part:
         """The traces that wait; one that has not ended goes on waiting."""
-        whole = sum(self._lengths)
-        rest = {name: cells[whole:] for name, cells in self._cells.items()}
+        ended = sum(self._lengths)
+        rest = {name: cells[ended:] for name, cells in self._cells.items()}
         reject = self._rejects.pop(self.count, None)
-        part = columnar.part(self._flat(whole), self._read, self._rejects)
+        part = columnar.part(self._flat(ended), self._read, self._rejects)
         self._next += self.count
         waiting = self._length
         self._clear()
@@ -270,9 +270,9 @@ class _Traces(Walk):
             self._rejects[0] = reject
         return part
 
-    def _flat(self, whole: int) -> Flat:
+    def _flat(self, ended: int) -> Flat:
         length = np.array(self._lengths, np.int64)
-        faults = Faults(records=self.count, found=self._rejects)
+        faults = Faults(records=self.count, rejects=self._rejects)
         of_steps = faults.of_steps(length)
         kinds = dict.fromkeys(self._read.features, "float") | {
             category.name: category.kind for category in self._read.columns.categories
@@ -283,19 +283,19 @@ class _Traces(Walk):
         if self._read.entity:
             records[self._read.entity] = _texts(t.get(self._read.entity) for t in self._traces)
         for name, kind in self._read.columns.context.items():
-            found = [trace.get(name) for trace in self._traces]
-            for place, cell in enumerate(found):
+            attributes = [trace.get(name) for trace in self._traces]
+            for place, cell in enumerate(attributes):
                 if cell is not None and cell[0] not in _OF_KINDS[kind]:
                     what = f"attribute {name!r}: {_expected(_OF_KINDS[kind], cell[0])}"
                     self._rejects.setdefault(place, RejectedRecord("type", what))
-                    found[place] = None
-            records[name] = _typed(name, kind, _texts(found), faults, absent=True)
+                    attributes[place] = None
+            records[name] = _typed(name, kind, _texts(attributes), faults, absent=True)
         return Flat(
             number=np.arange(self._next, self._next + self.count),
             length=length,
             steps={
                 name: _typed(
-                    name, kinds.get(name, "bytes"), pa.array(cells[:whole], pa.string()), of_steps
+                    name, kinds.get(name, "bytes"), pa.array(cells[:ended], pa.string()), of_steps
                 )
                 for name, cells in self._cells.items()
             },

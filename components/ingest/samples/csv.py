@@ -62,8 +62,8 @@ def take(paths: Sequence[str]) -> Sample:
     lost: dict[str, str] = {}
     for path in filled:
         dialect = first if path == filled[0] else _dialect(path, first)
-        cells, whole = _rows(path, dialect, most, MOST_ROWS // len(filled))
-        complete &= whole
+        cells, is_whole = _rows(path, dialect, most, MOST_ROWS // len(filled))
+        complete &= is_whole
         for name in [name for name in columns if name not in dialect.names]:
             del columns[name]
             lost[name] = f"{path} has no such column"
@@ -113,19 +113,19 @@ def _dialect(path: str, like: _Dialect | None = None) -> _Dialect:
             f"{path}: line {line}: expected UTF-8: {error.reason}; "
             "`iconv -f WINDOWS-1252 -t UTF-8` writes the text of older programs so",
         ) from error
-    found = {
+    rows_of = {
         d: _first_rows(text, d)
         for d in ((like.delimiter,) if like else (*csv_lines.DELIMITERS, " "))
     }
-    alike = {d: _alike(rows) for d, rows in found.items()}
-    good = [d for d in found if alike[d] >= _ALIKE and len(found[d][0]) > 1 and d != " "]
-    good = good or [d for d in found if alike[d] >= _ALIKE and len(found[d][0]) > 1]
-    by_blanks = found.get(" ", [])
+    alike = {d: _alike(rows) for d, rows in rows_of.items()}
+    good = [d for d in rows_of if alike[d] >= _ALIKE and len(rows_of[d][0]) > 1 and d != " "]
+    good = good or [d for d in rows_of if alike[d] >= _ALIKE and len(rows_of[d][0]) > 1]
+    by_blanks = rows_of.get(" ", [])
     if good and _are_numbers(by_blanks) and alike[" "] >= _ALIKE and "\t" in good:
-        good = good if _are_numbers(found["\t"]) else [" "]  # Runs of blanks and tabs.
+        good = good if _are_numbers(rows_of["\t"]) else [" "]  # Runs of blanks and tabs.
     # Of headers alone, and of rows that are all of another length, the header must do.
-    delimiter = max(good or found, key=lambda d: len(found[d][0]) if found[d] else 0)
-    rows = found[delimiter]
+    delimiter = max(good or rows_of, key=lambda d: len(rows_of[d][0]) if rows_of[d] else 0)
+    rows = rows_of[delimiter]
     if not rows:
         raise BadDataError("bad_header", f"{path}: header: expected names of columns")
     if like is None and len(rows) > 1 and _is_data(rows):
@@ -184,7 +184,7 @@ def _rows(
     size = places.size(path)
     packed = bool(raw_files.compression(path))
     chosen = [(0, most)] if packed else ranges(size, most)
-    whole = len(chosen) == 1
+    is_whole = len(chosen) == 1
     with raw_files.open_lines(path) as stream:
         for start, stop in chosen:
             if start:
@@ -195,7 +195,7 @@ def _rows(
             if start == 0:
                 block = _without_header(block, dialect)
             if packed:
-                whole = not stream.read(1)
+                is_whole = not stream.read(1)
             if dialect.delimiter == " ":
                 block = csv_lines.squeezed(block)
             lines = csv_lines.read_clean(block, 1, header, wanted)
@@ -203,8 +203,8 @@ def _rows(
                 lines, _ = csv_lines.read_exactly(block, 1, header, wanted, True)
             for name, cells in lines.cells.items():
                 parts[name].append(cells.slice(0, most_rows // len(chosen)))
-                whole &= len(cells) <= most_rows // len(chosen)
-    return {name: joined(cells) for name, cells in parts.items()}, whole
+                is_whole &= len(cells) <= most_rows // len(chosen)
+    return {name: joined(cells) for name, cells in parts.items()}, is_whole
 
 
 def _without_header(block: bytes, dialect: _Dialect) -> bytes:

@@ -27,8 +27,8 @@ def take(paths: Sequence[str]) -> Sample:
     for path in paths:
         before = len(records)
         most = _MOST_RECORDS * (len(counts) + 1) // len(paths)
-        for piece, whole in _pieces(path, SAMPLE_BYTES // len(paths)):
-            complete &= whole
+        for piece, is_whole in _pieces(path, SAMPLE_BYTES // len(paths)):
+            complete &= is_whole
             for number, text in _lines(piece):
                 if len(records) >= most:
                     complete = False

@@ -28,8 +28,8 @@ def take(paths: Sequence[str]) -> Sample:
     """
     tables, complete = [], True
     for path in paths:
-        table, whole = _rows(path, len(paths))
-        complete &= whole
+        table, is_whole = _rows(path, len(paths))
+        complete &= is_whole
         tables.append(table)
     names = [
         name
@@ -103,8 +103,8 @@ def _spread(parquet: pq.ParquetFile, most: int) -> pa.Table:
 
 
 def _array(column: pa.ChunkedArray) -> pa.Array:
-    found = column.combine_chunks()
-    return found if isinstance(found, pa.Array) else pa.concat_arrays(found.chunks)
+    combined = column.combine_chunks()
+    return combined if isinstance(combined, pa.Array) else pa.concat_arrays(combined.chunks)
 
 
 def _records(

@@ -216,8 +216,14 @@ def _stamp(path: str) -> Stamp:
     """What changes whenever a file is written to, replaced, or written back as it was."""
     try:
         if places.is_local(path):
-            found = os.stat(path)
-            return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev
+            status = os.stat(path)
+            return (
+                status.st_size,
+                status.st_mtime_ns,
+                status.st_ctime_ns,
+                status.st_ino,
+                status.st_dev,
+            )
         return places.stamp(path)
     except OSError as error:
         raise _unreadable(path, error) from error

@@ -137,15 +137,15 @@ def _of_text(array: pa.Array) -> Column:
     if not len(some):
         return Column(kind="empty", cells=stated, missing_text=missing)
     # Most columns of words or dates are seen to be none of numbers in their first cells.
-    if found := numbers.of(stated, most_strange=MOST_STRANGE):
+    if parsed := numbers.of(stated, most_strange=MOST_STRANGE):
         return Column(
-            kind=found.kind,
-            cells=found.cells,
-            strange=found.strange,
-            strange_cells=found.strange_cells,
+            kind=parsed.kind,
+            cells=parsed.cells,
+            strange=parsed.strange,
+            strange_cells=parsed.strange_cells,
             missing_text=missing,
-            decimal=found.decimal,
-            percent=found.percent,
+            decimal=parsed.decimal,
+            percent=parsed.percent,
         )
     if pc.all(pc.is_in(pc.utf8_lower(some), _FLAGS)).as_py():
         return Column(kind="flag", cells=pc.equal(pc.utf8_lower(stated), "true"))
@@ -163,13 +163,13 @@ _FLAGS = pa.array(["true", "false"])
 
 
 def _as_time(stated: pa.Array, missing: tuple[str, ...]) -> Column | None:
-    found = dates.format_of(stated, most_strange=MOST_STRANGE)
-    if found is None:
+    parsed = dates.format_of(stated, most_strange=MOST_STRANGE)
+    if parsed is None:
         return None
     cells = stated
     strange: list[str] = []
-    if found.bad.any():
-        bad = pa.array(found.bad)
+    if parsed.bad.any():
+        bad = pa.array(parsed.bad)
         strange = stated.filter(bad).drop_null().to_pylist()
         cells = pc.if_else(bad, None, stated)
     return Column(
@@ -178,5 +178,5 @@ def _as_time(stated: pa.Array, missing: tuple[str, ...]) -> Column | None:
         strange=tuple(strange[:3]),
         strange_cells=len(strange),
         missing_text=missing,
-        time_format=found.time_format,
+        time_format=parsed.time_format,
     )

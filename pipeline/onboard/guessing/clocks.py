@@ -94,9 +94,11 @@ def _of_text(chosen: str, columns: Mapping[str, Column], group: np.ndarray) -> C
         if days and not columns[days[0]].has_missing:
             date = days[0]
             time_format = _together(columns[date], column)
-    said = f", time_format {time_format!r}" if time_format and not column.is_typed else ""
-    said += f", with the day of {date!r}" if date else ""
-    why.append(f"order_by {chosen!r}: {'times of the day' if _is_clock(column) else 'dates'}{said}")
+    extra = f", time_format {time_format!r}" if time_format and not column.is_typed else ""
+    extra += f", with the day of {date!r}" if date else ""
+    why.append(
+        f"order_by {chosen!r}: {'times of the day' if _is_clock(column) else 'dates'}{extra}"
+    )
     if dates.can_be_swapped(column.cells, column.time_format):
         why.append(
             f"{chosen!r}: day and month could change places; time_format says which is first"

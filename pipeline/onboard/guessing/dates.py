@@ -97,8 +97,8 @@ def can_be_swapped(cells: pa.Array, time_format: str | None) -> bool:
         return False
     if time_format.startswith("%Y"):
         return False
-    other = time_format.replace("%d", "%D").replace("%m", "%d").replace("%D", "%m")
-    return not _bad(cells.drop_null(), other).any()
+    swapped = time_format.replace("%d", "%D").replace("%m", "%d").replace("%D", "%m")
+    return not _bad(cells.drop_null(), swapped).any()
 
 
 def nanoseconds(cells: pa.Array, time_format: str | None) -> np.ndarray:
@@ -121,5 +121,5 @@ def _bad(some: pa.Array, time_format: str | None) -> np.ndarray:
 
 
 def _in_our_days(text: pa.Array, time_format: str) -> bool:
-    found = nanoseconds(text, time_format).astype("M8[ns]").astype("M8[Y]").astype(int) + 1970
-    return bool((found >= 1950).all() and (found <= 2100).all())
+    years = nanoseconds(text, time_format).astype("M8[ns]").astype("M8[Y]").astype(int) + 1970
+    return bool((years >= 1950).all() and (years <= 2100).all())

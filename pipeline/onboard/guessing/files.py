@@ -60,6 +60,6 @@ def _ending(name: str) -> str:
 def _name(texts: Sequence[str], is_entity: bool, place: int) -> str:
     """A field's name: the letters that all its texts begin with, or a plain one."""
     letters = {re.sub(r"[0-9]+$", "", text).lower() for text in texts}
-    if len(letters) == 1 and re.fullmatch(r"[a-z]{2,}", whole := letters.pop()):
-        return whole
+    if len(letters) == 1 and re.fullmatch(r"[a-z]{2,}", letters_of := letters.pop()):
+        return letters_of
     return "entity" if is_entity else f"n{place}" if place > 1 else "n"

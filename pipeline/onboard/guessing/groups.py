@@ -121,19 +121,19 @@ def equal_times(order: np.ndarray, group: np.ndarray) -> int:
 
 def keys_of(columns: Mapping[str, Column]) -> dict[str, np.ndarray]:
     """The columns that could name something, with each row's value as a number."""
-    found = {}
+    keys = {}
     for name, column in columns.items():
         named = names.is_sequence_id(name) or bool(
             names.words(name) & (names.SEQUENCE | names.ENTITY | names.ID)
         )
         kinds = ("int", "text", "float", "time") if named else ("int", "text")
-        whole = is_whole(column)
+        is_integer = is_whole(column)
         # A cell in ten may lack its id: a run rejects that row.
         missing = column.cells.null_count <= (0.1 * len(column) if named else 0)
         is_day = column.kind == "time" and _is_day(column)
-        if (column.kind in kinds or is_day) and whole and missing:
-            found[name] = column.codes
-    return found
+        if (column.kind in kinds or is_day) and is_integer and missing:
+            keys[name] = column.codes
+    return keys
 
 
 def is_whole(column: Column) -> bool:

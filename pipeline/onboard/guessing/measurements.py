@@ -67,7 +67,7 @@ def columns_of(
 
 def apart(variable: Column, value: Column, group: np.ndarray) -> dict[str, Part]:
     """Variable -> what was measured of it, in the order in which they first stand there."""
-    found = {}
+    pair = {}
     words = variable.cells.cast(pa.string())
     for name in pc.unique(words).to_pylist():
         chosen = pc.equal(words, name)
@@ -81,5 +81,5 @@ def apart(variable: Column, value: Column, group: np.ndarray) -> dict[str, Part]
                 missing_text=value.missing_text,
                 decimal=value.decimal,
             )
-        found[str(name)] = Part(column=column, group=group[np.asarray(chosen)])
-    return found
+        pair[str(name)] = Part(column=column, group=group[np.asarray(chosen)])
+    return pair

@@ -54,8 +54,8 @@ def is_sequence_id(name: str) -> bool:
 
 def is_time(name: str) -> bool:
     """Whether a name is of a time."""
-    said = words(name)
-    return bool(said & (TIME - _WEAK_TIME)) or (bool(said) and said <= TIME)
+    words_of = words(name)
+    return bool(words_of & (TIME - _WEAK_TIME)) or (bool(words_of) and words_of <= TIME)
 
 
 def unit(name: str) -> Unit | None:

@@ -64,8 +64,8 @@ def of(stated: pa.Array, *, most_strange: float) -> Numbers | None:
     bad = pc.and_(pc.invert(good), pc.is_valid(stated))
     strange = stated.filter(bad)
     kept = pc.if_else(good, bare, None)
-    whole = pc.all(pc.match_substring_regex(kept.drop_null(), _INTEGER)).as_py()
-    is_int = bool(whole) and not len(strange)
+    is_integer = pc.all(pc.match_substring_regex(kept.drop_null(), _INTEGER)).as_py()
+    is_int = bool(is_integer) and not len(strange)
     number = pa.int64() if is_int else pa.float64()
     cells = pc.utf8_ltrim(kept, "+").cast(number)
     return Numbers(

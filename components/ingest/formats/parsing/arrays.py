@@ -176,16 +176,16 @@ class Rows:
         if not rows or not width:
             return np.zeros((rows, *self._shape), self._dtype)
         size = rows * width // len(self._files) * self._dtype.itemsize
-        found = []
+        columns = []
         for file in self._files:
             with _readable(self._path):
                 data = file.read(size)
                 if len(data) != size:
                     raise EOFError(f"array {self._name!r} is truncated")
-            found.append(np.frombuffer(data, self._dtype))
-        if len(found) == 1:
-            return found[0].reshape(rows, *self._shape)
-        return np.stack(found, axis=1)
+            columns.append(np.frombuffer(data, self._dtype))
+        if len(columns) == 1:
+            return columns[0].reshape(rows, *self._shape)
+        return np.stack(columns, axis=1)
 
     def finish(self) -> None:
         """Reads on to the member's end, where zipfile compares its checksum."""

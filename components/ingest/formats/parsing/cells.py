@@ -47,8 +47,8 @@ class Names:
     @property
     def cells(self) -> np.ndarray:
         """Object [cells], None where a cell is null or bad."""
-        found: np.ndarray = self.distinct[self.places]
-        return found
+        cells: np.ndarray = self.distinct[self.places]
+        return cells
 
     @property
     def absent(self) -> np.ndarray:
@@ -126,8 +126,8 @@ def words(name: str, array: pa.Array, faults: Faults) -> np.ndarray:
     def exact(value: Any) -> str:
         return "" if value == "" else checks.identifier(f"category {name!r}", value) or ""
 
-    found = names(array, exact, faults)
-    return np.where(found.absent, "", found.cells)
+    column_names = names(array, exact, faults)
+    return np.where(column_names.absent, "", column_names.cells)
 
 
 def identifiers(name: str, array: pa.Array, faults: Faults, required: bool) -> Names:
@@ -160,10 +160,10 @@ def joined(columns: Iterable[Names]) -> Names:
     if not others:
         return first
     texts, places = [_quoted(text) for text in first.distinct], first.places
-    for other in others:
-        size = len(other.distinct)
-        pairs, places = np.unique(places * size + other.places, return_inverse=True)
-        parts = [_quoted(text) for text in other.distinct]
+    for column in others:
+        size = len(column.distinct)
+        pairs, places = np.unique(places * size + column.places, return_inverse=True)
+        parts = [_quoted(text) for text in column.distinct]
         texts = [f"{texts[pair // size]}/{parts[pair % size]}" for pair in pairs.tolist()]
     return Names(np.array([*texts, None], object), places)
 
@@ -189,21 +189,21 @@ def nanoseconds(name: str, array: pa.Array, spelling: times.Spelling, faults: Fa
     unit = spelling.unit
     if pt.is_floating(column.type):
         values = numpy_of(pc.cast(column, pa.float64()))
-        found, bad = times.from_numbers(values, unit)
+        values_ns, bad = times.from_numbers(values, unit)
         unknown = np.isnan(values) & ~nulls(column)
         faults.add(unknown, lambda _, step: RejectedRecord("null", f"{what}{step}: received NaN"))
     elif pt.is_date(column.type):
         days = pc.cast(column, pa.date32()).cast(pa.int32()).fill_null(0).to_numpy()
-        found, bad = times.from_numbers(days.astype(np.int64) * _DAY, "s")
+        values_ns, bad = times.from_numbers(days.astype(np.int64) * _DAY, "s")
     else:
         is_local = pt.is_timestamp(column.type) and column.type.tz is None
         if pt.is_timestamp(column.type) or pt.is_duration(column.type) or pt.is_time(column.type):
             unit, column = column.type.unit, _integers_of(column)
-        found, bad = times.from_numbers(integers(what, column, faults), unit)
+        values_ns, bad = times.from_numbers(integers(what, column, faults), unit)
         if is_local:
-            found, bad = times.in_zone(found, bad, spelling.zone)
+            values_ns, bad = times.in_zone(values_ns, bad, spelling.zone)
     refuse_overflow(what, bad, column, faults)
-    return found
+    return values_ns
 
 
 def _integers_of(column: pa.Array) -> pa.Array:
@@ -214,8 +214,8 @@ def _integers_of(column: pa.Array) -> pa.Array:
 def _spelt(column: pa.Array) -> pa.Array:
     """Numbers as the text of whole ones: 20260115.0 is 20260115."""
     if pt.is_floating(column.type):
-        whole = pc.equal(pc.floor(column), column)
-        column = pc.cast(pc.if_else(whole, column, None), pa.int64(), safe=False)
+        is_integer = pc.equal(pc.floor(column), column)
+        column = pc.cast(pc.if_else(is_integer, column, None), pa.int64(), safe=False)
     return column.cast(pa.string())
 
 

@@ -1,4 +1,4 @@
-"""Records whose steps lie in flat columns -> a Part; for the readers that get many at once."""
+"""Convert records whose steps lie in flat columns to a Part, many at once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,16 +36,16 @@ class Flat:
     records: Mapping[str, pa.Array]
 
 
-def part(flat: Flat, read: Layout, found: Mapping[int, RejectedRecord] | None = None) -> Part:
+def part(flat: Flat, read: Layout, rejects: Mapping[int, RejectedRecord] | None = None) -> Part:
     """Converts the columns; records with a bad cell are rejected.
 
     Args:
       flat: the records.
       read: the meaning of the columns.
-      found: place -> why that record is rejected whatever its cells are.
+      rejects: place -> why that record is rejected whatever its cells are.
     """
     count = len(flat.number)
-    faults = Faults(records=count, found=dict(found or {}))
+    faults = Faults(records=count, rejects=dict(rejects or {}))
     of_steps = faults.of_steps(flat.length)
 
     def ids(name: str | None, required: bool) -> list[str | None]:
@@ -76,7 +76,7 @@ def part(flat: Flat, read: Layout, found: Mapping[int, RejectedRecord] | None = 
         chunk=chunk.select(faults.kept),
         rejected=tuple(
             chunk.rejected(place, reject.code, reject.detail)
-            for place, reject in sorted(faults.found.items())
+            for place, reject in sorted(faults.rejects.items())
         ),
     )
 

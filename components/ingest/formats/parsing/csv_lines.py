@@ -88,7 +88,7 @@ def read_clean(block: bytes, number: int, header: Header, layout: Wanted) -> Lin
     names = [str(place) for place in range(len(header.names))]
     wanted = [str(header.names.index(name)) for name in layout.all]
     try:
-        found = pyarrow.csv.read_csv(
+        table = pyarrow.csv.read_csv(
             pa.BufferReader(block),
             read_options=pyarrow.csv.ReadOptions(
                 use_threads=False, column_names=names, block_size=len(block) + 1
@@ -103,12 +103,12 @@ def read_clean(block: bytes, number: int, header: Header, layout: Wanted) -> Lin
         )
     except pa.ArrowInvalid:  # A row with more or fewer cells.
         return None
-    if found.num_rows != block.count(b"\n") + (not block.endswith(b"\n")):
+    if table.num_rows != block.count(b"\n") + (not block.endswith(b"\n")):
         return None  # A blank line, which is left out and not counted.
-    columns = [found.column(name).combine_chunks() for name in wanted]
+    columns = [table.column(name).combine_chunks() for name in wanted]
     lines = functools.cache(lambda: block.split(b"\n"))
     return Lines(
-        number=np.arange(number, number + found.num_rows),
+        number=np.arange(number, number + table.num_rows),
         cells=dict(zip(layout.all, columns, strict=True)),
         raw=lambda place: lines()[place].rstrip(b"\r"),
     )
@@ -166,7 +166,7 @@ def read_exactly(
             raw.append(text)
         line += max(used, 1)
     columns = zip(*kept, strict=True) if kept else [()] * len(places)
-    found = Lines(
+    parsed = Lines(
         number=np.array(numbers, np.int64),
         cells={
             name: pa.array(column, pa.string())
@@ -176,7 +176,7 @@ def read_exactly(
         rejected=rejected,
         ids=ids,
     )
-    return found, b"".join(lines[line:])
+    return parsed, b"".join(lines[line:])
 
 
 def _row(lines: list[bytes], at: int, delimiter: str) -> tuple[int, list[str], str]:

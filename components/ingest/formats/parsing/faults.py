@@ -1,4 +1,4 @@
-"""The faults of records, found column by column."""
+"""Gather the faults of records, column by column."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,17 +17,17 @@ class Faults:
       records: N.
       owner: int64 [cells], the record of each cell of the columns that are looked at; None where
         every record has one cell.
-      found: record -> its fault.
+      rejects: record -> its fault.
     """
 
     records: int
     owner: np.ndarray | None = None
-    found: dict[int, RejectedRecord] = field(default_factory=dict)
+    rejects: dict[int, RejectedRecord] = field(default_factory=dict)
 
     def of_steps(self, length: np.ndarray) -> "Faults":
         """The same faults, for columns that hold `length` [N] cells of each record."""
         owner = np.repeat(np.arange(self.records), length)
-        return Faults(records=self.records, owner=owner, found=self.found)
+        return Faults(records=self.records, owner=owner, rejects=self.rejects)
 
     def add(self, bad: np.ndarray, reject: Callable[[int, str], RejectedRecord]) -> None:
         """Gives the records of the bad cells, a mask, a fault if they have none yet.
@@ -45,14 +45,14 @@ class Faults:
             cells = cells[first]
             steps = [f", step {step}" for step in cells - np.searchsorted(self.owner, records)]
         for record, cell, step in zip(records.tolist(), cells.tolist(), steps, strict=True):
-            if record not in self.found:
-                self.found[record] = reject(cell, step)
+            if record not in self.rejects:
+                self.rejects[record] = reject(cell, step)
 
     @property
     def kept(self) -> np.ndarray:
         """Bool [N]: the records without a fault."""
         kept = np.ones(self.records, bool)
-        kept[list(self.found)] = False
+        kept[list(self.rejects)] = False
         return kept
 
 
@@ -63,8 +63,8 @@ def nulls(array: pa.Array) -> np.ndarray:
 
 def numpy_of(array: pa.Array) -> np.ndarray:
     """The same cells; a null number is NaN."""
-    found: np.ndarray = array.to_numpy(zero_copy_only=False)
-    return found
+    values: np.ndarray = array.to_numpy(zero_copy_only=False)
+    return values
 
 
 def refuse_nulls(what: str, expected: str, array: pa.Array, faults: Faults) -> None:

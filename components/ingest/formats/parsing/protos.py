@@ -183,8 +183,8 @@ class _Reader:
         except RuntimeError:
             odd = list(range(len(payloads)))
         for place in odd:
-            if found := self._rejected(payloads[place], first + place):
-                rejected[place] = found
+            if line := self._rejected(payloads[place], first + place):
+                rejected[place] = line
         places = [place for place in range(len(payloads)) if place not in rejected]
         if odd:
             for place in self._undecodable([payloads[place] for place in places]):
@@ -274,14 +274,14 @@ class _Reader:
             )
         columns = self._message.records(message)
         for name, kind in self._records.items():
-            if name not in columns or (found := columns[name].WhichOneof("kind")) is None:
+            if name not in columns or (received := columns[name].WhichOneof("kind")) is None:
                 continue
-            values = getattr(columns[name], found).value
-            if found != kind or len(values) > 1:
+            values = getattr(columns[name], received).value
+            if received != kind or len(values) > 1:
                 raise RejectedRecord(
                     "type",
                     f"column {name!r}: expected one value in a {kind}, "
-                    f"received {len(values)} in a {found}",
+                    f"received {len(values)} in a {received}",
                 )
             steps = next(iter(counts.values()))
             if name == self._read.length and len(values) and values[0] != steps:
@@ -291,9 +291,9 @@ class _Reader:
 
     def _sequence_id(self, message: Any) -> str | None:
         columns = self._message.records(message)
-        found = list(columns[SEQUENCE_ID].bytes_list.value) if SEQUENCE_ID in columns else []
+        ids = list(columns[SEQUENCE_ID].bytes_list.value) if SEQUENCE_ID in columns else []
         try:
-            return found[0].decode() if found else None
+            return ids[0].decode() if ids else None
         except UnicodeDecodeError:
             return None
 

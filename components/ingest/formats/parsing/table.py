@@ -100,11 +100,11 @@ def wanted(columns: Columns, options: InputOptions) -> tuple[str, ...]:
     return tuple(name for name in named if name and name not in elsewhere)
 
 
-def layout(found: Collection[str], columns: Columns, options: InputOptions, file: str) -> Layout:
+def layout(names: Collection[str], columns: Columns, options: InputOptions, file: str) -> Layout:
     """What the columns of a file mean.
 
     Args:
-      found: the columns that the file has.
+      names: the columns that the file has.
       columns: what the schema says.
       options: what the configuration says.
       file: its path, for the error.
@@ -112,13 +112,13 @@ def layout(found: Collection[str], columns: Columns, options: InputOptions, file
     Raises:
       BadDataError: `missing_column`.
     """
-    if absent := [name for name in wanted(columns, options) if name not in found]:
+    if absent := [name for name in wanted(columns, options) if name not in names]:
         raise BadDataError(
             "missing_column",
             f"{file}: expected the columns {', '.join(map(repr, absent))}, "
-            f"received {', '.join(map(repr, list(found)[:50]))}",
+            f"received {', '.join(map(repr, list(names)[:50]))}",
         )
-    entity = options.entity or (ENTITY_ID if ENTITY_ID in found else None)
+    entity = options.entity or (ENTITY_ID if ENTITY_ID in names else None)
     if options.group_by:
         entity = entity or options.group_by[0]
     nested = not options.group_by
@@ -136,13 +136,13 @@ def layout(found: Collection[str], columns: Columns, options: InputOptions, file
         features=_features(columns, options),
         categories=_categories(columns),
         group_by=options.group_by,
-        sequence=SEQUENCE_ID if nested and SEQUENCE_ID in found else None,
+        sequence=SEQUENCE_ID if nested and SEQUENCE_ID in names else None,
         entity=entity,
         must_have_entity=bool(entity and (options.entity or options.group_by)),
         time=options.order_by,
-        length=LENGTH if nested and LENGTH in found else None,
+        length=LENGTH if nested and LENGTH in names else None,
         context=tuple(
-            name for name in columns.context if name in found and name not in options.fields
+            name for name in columns.context if name in names and name not in options.fields
         ),
         date=options.date,
         variable=options.variable,
@@ -200,27 +200,27 @@ def values_of(
       faults: of the records that the cells belong to.
       size: how many cells a column has.
     """
-    found = {name: np.zeros(size, dtype) for name, dtype in dtypes(read.columns).items()}
+    values = {name: np.zeros(size, dtype) for name, dtype in dtypes(read.columns).items()}
     for feature in read.columns.features:
         if feature.name in read.features:
             column = steps[feature.name]
             absent = feature.allow_missing or read.variable is not None
-            found[feature.name] = cells.numbers(feature.name, column, absent, faults)
+            values[feature.name] = cells.numbers(feature.name, column, absent, faults)
     for category in read.columns.categories:
         convert = cells.words if category.kind == "bytes" else cells.codes
-        found[category.name] = convert(category.name, steps[category.name], faults)
-    return found
+        values[category.name] = convert(category.name, steps[category.name], faults)
+    return values
 
 
 def context_of(
     records: Mapping[str, pa.Array], read: Layout, faults: Faults
 ) -> dict[str, np.ndarray]:
     """Object [N] of every context column of the schema, None where it is absent."""
-    found = {name: np.full(faults.records, None, object) for name in read.columns.context}
+    context = {name: np.full(faults.records, None, object) for name in read.columns.context}
     for name in read.columns.context if read.variable else read.context:
         if name in records:
-            found[name] = cells.context(name, records[name], read.columns, faults)
-    return found
+            context[name] = cells.context(name, records[name], read.columns, faults)
+    return context
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,8 +328,8 @@ def rows_of(
         rejected=tuple(
             QuarantineLine(
                 number=int(number[place]),
-                code=faults.found[place].code,
-                detail=faults.found[place].detail,
+                code=faults.rejects[place].code,
+                detail=faults.rejects[place].detail,
                 sequence_id=ids.sequence[place],
                 text=text,
             )
