@@ -1,4 +1,4 @@
-r"""ARFF, the UEA/UCR archive's other format: a row a sequence or, with `input.group_by`, a step.
+r"""Read ARFF, the archive's other format: a row a sequence or, with `input.group_by`, a step.
 
     @relation walks
     @attribute sequence_id string

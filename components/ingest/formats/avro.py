@@ -1,4 +1,4 @@
-"""Avro object container files: a record a sequence or, with `input.group_by`, a step.
+"""Read Avro object container files: a record a sequence or, with `input.group_by`, a step.
 
     {"type": "record", "name": "Walk", "fields": [
       {"name": "sequence_id", "type": "string"},

@@ -129,7 +129,7 @@ def check(path: str, beginning: bytes, expected: str | None) -> None:
 
 
 def is_framed(beginning: bytes) -> bool:
-    """Whether a file begins as a TFRecord: with a length and its checksum."""
+    """Return whether a file begins as a TFRecord: with a length and its checksum."""
     length, crc = beginning[:8], beginning[8:12]
     return len(crc) == 4 and crc == struct.pack("<I", framing.masked_crc(length))
 

@@ -1,4 +1,4 @@
-"""CSV: a table whose rows are steps, under a header; `input.group_by` says what is a sequence.
+"""Read CSV, a table under a header whose rows are steps; `input.group_by` names sequences.
 
 Cells are separated by any one character, and those in double quotes may hold it, line ends and
 doubled quotes. A line ends with LF or CRLF; blank lines are none; a BOM is skipped. A row's number
@@ -202,7 +202,7 @@ def _rows_of(lines: csv_lines.Lines, file: File, layout: Layout, options: InputO
 def _read_header(
     stream: BinaryIO, columns: Columns, options: InputOptions, file: File
 ) -> tuple[int, int, csv_lines.Header]:
-    """The number of the line after the header, where that begins, and the header."""
+    """Return the number of the line after the header, where that begins, and the header."""
     place = 0
     if options.columns:
         return _stated_header(stream, options, file)
@@ -224,7 +224,7 @@ def _read_header(
 def _stated_header(
     stream: BinaryIO, options: InputOptions, file: File
 ) -> tuple[int, int, csv_lines.Header]:
-    """The same of a file whose first line is no header; the stream is left where rows begin."""
+    """Return the same for a file without a header; the stream is left where rows begin."""
     beginning = stream.read(_LONGEST_HEADER)
     start = len(raw_files.BOM) if beginning.startswith(raw_files.BOM) else 0
     line = next(filter(bytes.strip, beginning[start:].split(b"\n")), b"")
@@ -297,7 +297,7 @@ def _not_grouped(file: File) -> BadDataError:
 
 
 def _blocks(stream: BinaryIO, length: int | None) -> Iterator[bytes]:
-    """The next so many bytes of a file, or all; in whole lines."""
+    """Yield the next bytes of a file, or all that remain, in whole lines."""
     left = length
     while left != 0:
         block = stream.read(BLOCK if left is None else min(BLOCK, left))
@@ -309,7 +309,7 @@ def _blocks(stream: BinaryIO, length: int | None) -> Iterator[bytes]:
 
 
 def _and_whether_last(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """Each block, and whether it is the last one."""
+    """Yield each block, and whether it is the last one."""
     block = next(blocks, None)
     while block is not None:
         following = next(blocks, None)

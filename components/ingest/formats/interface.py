@@ -30,7 +30,7 @@ _NO_COLUMNS = Columns(features=(), context={})
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A row of the table of formats in docs/ingest.md.
+    """States a row of the table of formats in docs/ingest.md.
 
     Attributes:
       files: what a person has, in words, suffixes among them.
@@ -57,7 +57,7 @@ class Format(abc.ABC):
     is_line_based: ClassVar[bool] = False
 
     def recognises(self, path: str, beginning: bytes) -> bool:
-        """Whether a file whose name says nothing is of this format.
+        """Return whether a file whose name says nothing is of this format.
 
         Args:
           path: the file.
@@ -101,7 +101,7 @@ class Format(abc.ABC):
 
     @property
     def is_table(self) -> bool:
-        """Whether a row can be a step, so that `input.group_by` applies."""
+        """Return whether a row can be a step, so that `input.group_by` applies."""
         return type(self).rows is not Format.rows
 
 

@@ -1,4 +1,4 @@
-"""JSON Lines, one sequence a line.
+"""Read JSON Lines, one sequence a line.
 
     {"sequence_id": "a1", "entity_id": "b", "features": {"ax": [0.1, null], ...}, "label": "x"}
     {"sequence_id": "a1", "steps": [{"ax": 0.1, "ay": 2.0}, ...], "label": "x"}

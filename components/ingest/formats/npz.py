@@ -1,4 +1,4 @@
-"""NumPy archives, in one of three forms; `padded` has the third.
+"""Read NumPy archives, in one of three forms; `padded` has the third.
 
 Flat: the steps of all sequences one after another, and how many each one has.
 
@@ -61,7 +61,7 @@ _CONTEXT = {"bytes": TEXT, "int": INTEGERS, "float": NUMBERS}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Form:
-    """The flat form of an archive.
+    """Describes the flat form of an archive.
 
     Attributes:
       read: the meaning of the arrays.
@@ -79,7 +79,7 @@ class _Form:
 
     @property
     def total(self) -> int:
-        """Steps of all sequences, as the arrays have them."""
+        """Return steps of all sequences, as the arrays have them."""
         return (self.matrix or next(iter(self.steps.values()))).shape[0]
 
 
@@ -165,7 +165,7 @@ def _padded(
 def _form(
     arrays: Iterable[Array], columns: Columns, options: InputOptions, path: str
 ) -> _Form | None:
-    """The flat form, checked as far as headers tell; None if the archive is of the other."""
+    """Return the flat form, checked as far as headers tell; None if the archive is of the other."""
     named = {array.name: array for array in arrays}
     stated = [name for name in LENGTHS if name in named]
     if len(stated) > 1:
@@ -320,7 +320,7 @@ def _read_each(
 
 
 def _fault_of(array: Array, features: int) -> RejectedRecord | None:
-    """Why an array is no sequence."""
+    """Return why an array is no sequence."""
     if not array.is_of(NUMBERS):
         return RejectedRecord("type", f"expected {NUMBERS[1]}, received {array}")
     if array.shape[1:] != (features,) and not (features == 1 and len(array.shape) == 1):

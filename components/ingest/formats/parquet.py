@@ -1,4 +1,4 @@
-"""Parquet: a row a sequence, with list columns, or a row a step, where `input.group_by` is given.
+"""Read Parquet: a row a sequence, with list columns, or a row a step with `input.group_by`.
 
 A sequence's steps are one list a feature, or one list of structs that have a field a feature:
 
@@ -150,7 +150,7 @@ class Parquet(Format):
 
 
 def _part(batch: pa.RecordBatch, number: int, layout: Layout, steps: str | None) -> Part:
-    """Some rows, the first of which is number `number` of the file, as sequences."""
+    """Convert rows, of which `number` is the number of the first, to sequences."""
     faults = Faults(records=batch.num_rows)
     length = _shape(batch, (steps,) if steps else layout.steps, faults)
     if layout.length:
@@ -174,7 +174,7 @@ def _part(batch: pa.RecordBatch, number: int, layout: Layout, steps: str | None)
 
 
 def _shape(batch: pa.RecordBatch, names: Collection[str], faults: Faults) -> np.ndarray:
-    """int64 [N]: how many steps each row has; without any list, or with unequal ones, a fault."""
+    """Return int64 [N], the steps of each row; without a list, or with unequal ones, a fault."""
     absent = np.stack([nulls(batch.column(name)) for name in names])
     lengths = np.stack([_lengths(batch.column(name)) for name in names])
 
@@ -209,7 +209,7 @@ def _check_stated(column: pa.Array, length: np.ndarray, faults: Faults) -> None:
 def _flat(
     batch: pa.RecordBatch, layout: Layout, steps: str | None, faults: Faults
 ) -> dict[str, pa.Array]:
-    """Column -> the cells of all steps of all rows."""
+    """Return column -> the cells of all steps of all rows."""
     if steps is None:
         return {name: batch.column(name).flatten() for name in layout.steps}
     structs = batch.column(steps).flatten()
@@ -248,12 +248,12 @@ def _rejected(
 
 
 def _lengths(column: pa.Array) -> np.ndarray:
-    """int64 [N], 0 for a null list."""
+    """Return int64 [N], 0 for a null list."""
     return numpy_of(pc.fill_null(pc.list_value_length(column), 0)).astype(np.int64)
 
 
 def _mean_steps(parquet: pq.ParquetFile, name: str) -> int:
-    """Steps a row, at least 1, by what the file says of one column."""
+    """Return steps a row, at least 1, by what the file says of one column."""
     metadata = parquet.metadata
     leaves = [metadata.schema.column(index).path for index in range(metadata.num_columns)]
     leaf = next(index for index, path in enumerate(leaves) if path.startswith(f"{name}."))
@@ -264,7 +264,7 @@ def _mean_steps(parquet: pq.ParquetFile, name: str) -> int:
 
 @contextlib.contextmanager
 def opened(file: File) -> Iterator[pq.ParquetFile]:
-    """A file, open for reading.
+    """Open a file for reading.
 
     Raises:
       BadDataError: `unreadable`, also of what is read of it.
@@ -285,7 +285,7 @@ def opened(file: File) -> Iterator[pq.ParquetFile]:
 def _batches(
     parquet: pq.ParquetFile, piece: Piece, names: Collection[str], size: int
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """The rows of a piece, each batch with the number of its first row."""
+    """Yield the rows of a piece, each batch with the number of its first row."""
     stop = parquet.metadata.num_rows if piece.stop is None else piece.stop
     ends = np.cumsum(_counts(parquet))
     groups = np.flatnonzero((ends > piece.start) & (ends <= stop)).tolist()
@@ -305,13 +305,13 @@ def _batches(
 
 
 def _counts(parquet: pq.ParquetFile) -> list[int]:
-    """The number of rows of each row group."""
+    """Return the number of rows of each row group."""
     groups = map(parquet.metadata.row_group, range(parquet.metadata.num_row_groups))
     return [group.num_rows for group in groups]
 
 
 def _texts_of(batch: pa.RecordBatch) -> Callable[[np.ndarray], list[str]]:
-    """Places of rows -> these rows as JSON, for the quarantine."""
+    """Return a function of places of rows that spells these rows as JSON, for the quarantine."""
 
     def texts(places: np.ndarray) -> list[str]:
         chosen = batch.take(pa.array(places)) if len(places) else batch.slice(0, 0)

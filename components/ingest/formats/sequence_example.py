@@ -1,4 +1,4 @@
-"""TFRecord of tf.SequenceExample, a record a sequence.
+"""Read TFRecord of tf.SequenceExample, a record a sequence.
 
 `feature_lists` holds the steps: under the name of each feature, category and the time one
 tf.train.Feature a step, with one value, or with none where it is missing. `context` holds ids,

@@ -1,4 +1,4 @@
-"""TFRecord of tf.Example in the raw contract, a record a sequence.
+"""Read TFRecord of tf.Example in the raw contract, a record a sequence.
 
 sequence_id, entity_id  bytes or int64 [1], may be absent
 length                  int64 [1], may be absent; if it is there, it is checked

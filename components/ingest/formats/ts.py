@@ -1,4 +1,4 @@
-"""The .ts format of the UEA/UCR time series archive.
+"""Read the .ts format of the UEA/UCR time series archive.
 
 A header of `@key value` lines ends at `@data`; each line after it is one sequence: features
 separated by `:`, their values by `,`, and last the class label or the regression target, if the
@@ -49,7 +49,7 @@ _SHOWN_BYTES = 4 * chunks.SHOWN_CHARACTERS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What the header of a .ts file says.
+    """States what the header of a .ts file says.
 
     Attributes:
       lines: how many lines it takes, `@data` included.
@@ -129,7 +129,7 @@ class Ts(Format):
 
 
 def _skip(file: BinaryIO, size: int) -> tuple[int, int]:
-    """Goes on by at least so many bytes, to the end of a line; lines and bytes that it passed."""
+    """Read at least so many bytes, to the end of a line; return the lines and bytes passed."""
     lines = passed = 0
     while passed < size and (block := file.read(min(_BLOCK, size - passed))):
         lines, passed = lines + block.count(b"\n"), passed + len(block)
@@ -161,7 +161,7 @@ def read_header(lines: Iterable[bytes], columns: Columns | None, file: str) -> H
 
 
 def parse(first: int, lines: Iterable[bytes], columns: Columns, context: str | None) -> Part:
-    """Lines after `@data` -> sequences; blank lines are none.
+    """Convert lines after `@data` to sequences; blank lines are none.
 
     Args:
       first: the number of the first line.
@@ -216,7 +216,7 @@ def parse(first: int, lines: Iterable[bytes], columns: Columns, context: str | N
 def parse_line(
     text: bytes, columns: Columns, context: str | None
 ) -> tuple[np.ndarray, Mapping[str, ContextValue]]:
-    """One line -> float64 [F, T], NaN where missing, and its context.
+    """Convert a line to float64 [F, T], NaN where missing, and its context.
 
     Raises:
       RejectedRecord: the line is no sequence; the code and the detail say why.
@@ -239,14 +239,14 @@ def parse_line(
 
 
 def _tidy(field: bytes) -> bytes:
-    """Values without the blanks around them, and NaN as `checks` spells it."""
+    """Return values without the blanks around them, and NaN as `checks` spells it."""
     return _NAN.sub(b"NaN", _AROUND_COMMAS.sub(b",", field))
 
 
 def _quick(
     texts: list[bytes], columns: Columns, context: str | None
 ) -> list[tuple[np.ndarray, Mapping[str, ContextValue]] | None]:
-    """What `parse_line` makes of each line; None of those that it must look at itself."""
+    """Return what `parse_line` makes of each line; None of those that it must see itself."""
     sequences: list[tuple[np.ndarray, Mapping[str, ContextValue]] | None] = [None] * len(texts)
     context_of: dict[bytes, Mapping[str, ContextValue]] = {}
     plain: list[tuple[int, bytes, bytes, int]] = []
@@ -282,7 +282,7 @@ def _quick(
 
 
 def _numbers(bodies: list[bytes]) -> np.ndarray | None:
-    """All numbers of lines of plain characters, in order; None if one is none."""
+    """Return all numbers of lines of plain characters, in order; None if a cell is none."""
     if not bodies:
         return np.zeros(0)
     text = b",".join(bodies).replace(b":", b",").decode("ascii")

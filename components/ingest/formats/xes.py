@@ -1,4 +1,4 @@
-"""Event logs in XES: a trace is a sequence, its events are the steps.
+"""Read event logs in XES: a trace is a sequence, its events are the steps.
 
     <log>
       <trace>
@@ -170,7 +170,7 @@ class Walk(ContentHandler):
 
     # SAX's names, and its class, which is generic only in its stubs.
     def startElement(self, name: str, attrs: "AttributesImpl[str]") -> None:  # noqa: N802
-        """A trace, an event, an attribute of either, or an attribute of an attribute."""
+        """Begins a trace, an event, an attribute of either, or an attribute of an attribute."""
         tag = name.rpartition(":")[2]
         if self._trace is None:
             if tag == "trace":
@@ -230,14 +230,14 @@ class _Traces(Walk):
         self.steps = 0
 
     def end_trace(self, trace: Attributes) -> None:
-        """A whole sequence."""
+        """Ends a sequence."""
         self._traces.append(trace)
         self._lengths.append(self._length)
         self._length = 0
         self.count += 1
 
     def end_event(self, event: Attributes) -> None:
-        """A step."""
+        """Ends a step."""
         for name, tags in self._tags.items():
             tag, value = event.get(name, (None, None))
             if tag is not None:
@@ -257,7 +257,7 @@ class _Traces(Walk):
         self._rejects.setdefault(self.count, reject)
 
     def part(self) -> Part:
-        """The traces that wait; one that has not ended goes on waiting."""
+        """Returns the traces that wait; one that has not ended goes on waiting."""
         ended = sum(self._lengths)
         rest = {name: cells[ended:] for name, cells in self._cells.items()}
         reject = self._rejects.pop(self.count, None)
@@ -314,7 +314,7 @@ def _texts(cells: Iterable[tuple[str, str] | None]) -> pa.Array:
 def _typed(
     name: str, kind: str, cells: pa.Array, faults: Faults, *, absent: bool = False
 ) -> pa.Array:
-    """Text as the kind of its column; null stays null, and so does NaN where it means absent."""
+    """Convert text to the kind of its column; null stays null, as does NaN that means absent."""
     if kind == "bytes":
         return cells
     if kind == "int":

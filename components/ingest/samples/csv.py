@@ -1,4 +1,4 @@
-"""A sample of CSV files: which delimiter, whether there is a header, and the rows of ranges."""
+"""Sample CSV files: which delimiter, whether there is a header, and the rows of ranges."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ _MISSING = ("", "?", "NaN", "nan", "NA")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Dialect:
-    """How a table is written.
+    """States how a table is written.
 
     Attributes:
       delimiter: between cells; a blank stands for runs of blanks.
@@ -40,14 +40,14 @@ class _Dialect:
 
 @dataclass(frozen=True, slots=True)
 class _All:
-    """All columns of a header are read, as `csv_lines` wants to know it."""
+    """Asks `csv_lines` for all columns of a header."""
 
     all: tuple[str, ...]
     ids: tuple[str, ...] = ()
 
 
 def take(paths: Sequence[str]) -> Sample:
-    """The rows of ranges of files; the columns are those that all files have.
+    """Read the rows of ranges of files; the columns are those that all files have.
 
     Raises:
       BadDataError: `unreadable`, `no_data`, `bad_header`.
@@ -160,12 +160,12 @@ def _alike(rows: list[list[str]]) -> float:
 
 
 def _are_numbers(rows: list[list[str]]) -> bool:
-    """Whether all cells of the last row, which is no header, are numbers."""
+    """Return whether all cells of the last row, which is no header, are numbers."""
     return len(rows) > 1 and all(_NUMBER.fullmatch(cell.strip()) for cell in rows[-1])
 
 
 def _is_data(rows: list[list[str]]) -> bool:
-    """Whether the first row is like the next: numbers where that has numbers."""
+    """Return whether the first row is like the next: numbers where that has numbers."""
     numeric = [
         (bool(_NUMBER.fullmatch(first.strip())) or first in _MISSING)
         for first, second in zip(rows[0], rows[1], strict=False)
@@ -177,7 +177,7 @@ def _is_data(rows: list[list[str]]) -> bool:
 def _rows(
     path: str, dialect: _Dialect, most: int, most_rows: int
 ) -> tuple[dict[str, pa.Array], bool]:
-    """Cells of ranges of a file, and whether they are all of it."""
+    """Return cells of ranges of a file, and whether they are all of it."""
     header = csv_lines.Header(names=dialect.names, delimiter=dialect.delimiter)
     wanted = _All(dialect.names)
     parts: dict[str, list[pa.Array]] = {name: [] for name in dialect.names}

@@ -1,4 +1,4 @@
-"""A sample of JSON Lines: the records of ranges."""
+"""Sample JSON Lines: the records of ranges."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ _MOST_RECORDS = 200_000
 
 
 def take(paths: Sequence[str]) -> Sample:
-    """The records of ranges of files.
+    """Read the records of ranges of files.
 
     Raises:
       BadDataError: `unreadable`; `no_data`, no line is a JSON object.
@@ -65,7 +65,7 @@ def _pieces(path: str, most: int) -> Iterator[tuple[Piece, bool]]:
 
 
 def _lines(piece: Piece) -> Iterator[tuple[int, bytes]]:
-    """The lines of a piece; the first of one that begins in a line is left out."""
+    """Yield the lines of a piece, but for the rest of a line with which it begins."""
     cut = piece.start > 0
     for first, lines in raw_files.line_blocks(piece):
         for number, line in enumerate(lines, start=first):

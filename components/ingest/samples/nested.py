@@ -86,7 +86,7 @@ def of_records(records: Sequence[Mapping[str, Any]], *, complete: bool) -> Sampl
 
 
 def _columns(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """(column, its list or its value) of a record, wherever the record keeps it."""
+    """Yield (column, its list or value) of a record, wherever the record keeps it."""
     features = record.get(_FEATURES)
     for key, value in flat(record):
         if isinstance(features, dict) and key.startswith(f"{_FEATURES}."):
@@ -125,5 +125,5 @@ def _numbers(cells: list[Any]) -> pa.Array:
 
 
 def _encodable(cell: Any) -> Any:
-    """A lone surrogate, which JSON can spell, is no text."""
+    """Replace lone surrogates, which JSON can spell, and no text has."""
     return cell.encode("utf-8", "replace").decode() if isinstance(cell, str) else cell

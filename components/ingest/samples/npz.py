@@ -1,4 +1,4 @@
-"""A sample of NumPy archives: whole arrays, as far as a sample goes."""
+"""Sample NumPy archives: whole arrays, as far as a sample goes."""
 
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ _MOST_ARRAYS = 10_000
 
 
 def take(paths: Sequence[str]) -> Sample:
-    """The arrays of archives: those of one form only.
+    """Read the arrays of archives: those of one form only.
 
     Raises:
       BadDataError: as the reader; `bad_dim`, arrays that are no sequences, or of several widths.
@@ -106,7 +106,7 @@ def _flat(archive: zipfile.ZipFile, named: Mapping[str, Array], stated: Array, p
 
 
 def _padded(archive: zipfile.ZipFile, named: Mapping[str, Array], path: str) -> Sample:
-    """Padded sequences without lengths: NaN at their ends is padding, or else 0 of some."""
+    """Read padded sequences without lengths: NaN at their ends is padding, or 0 if some end so."""
     values = _cells(archive, named[VALUES], path).astype(np.float64)
     number, steps, features = values.shape
     padding = np.nan
@@ -131,7 +131,7 @@ def _padded(archive: zipfile.ZipFile, named: Mapping[str, Array], path: str) -> 
 
 
 def _each(archive: zipfile.ZipFile, arrays: Sequence[Array], path: str, most: int) -> Sample:
-    """An array a sequence, all of one width."""
+    """Read an array a sequence, all of one width."""
     widths = {array.shape[1] if len(array.shape) == 2 else 1 for array in arrays}
     bad = [array for array in arrays if len(array.shape) not in (1, 2) or not array.is_of(NUMBERS)]
     if bad or len(widths) > 1:

@@ -1,4 +1,4 @@
-"""A sample of Parquet files: batches of rows from all over the row groups."""
+"""Sample Parquet files: batches of rows from all over the row groups."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ _BATCH = 1 << 13
 
 
 def take(paths: Sequence[str]) -> Sample:
-    """The rows of batches; rows with lists are records.
+    """Read the rows of batches; rows with lists are records.
 
     Raises:
       BadDataError: `unreadable`, `bad_header`, `no_data`, `ragged`.
@@ -86,7 +86,7 @@ def _rows(path: str, number_of_files: int) -> tuple[pa.Table, bool]:
 
 
 def _spread(parquet: pq.ParquetFile, most: int) -> pa.Table:
-    """About so many rows, of row groups from the first to the last, and of all over each."""
+    """Read about `most` rows, of row groups from the first to the last, and all over each."""
     groups = np.unique(np.linspace(0, parquet.metadata.num_row_groups - 1, RANGES).astype(int))
     each = max(1, most // len(groups))
     size = max(1, min(_BATCH, each // RANGES))

@@ -1,4 +1,4 @@
-"""A sample of .ts files: the reader's own records, by a schema of as many features as there are."""
+"""Sample .ts files: their own records, by a schema of as many features as there are."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from ragline.components.ingest.source import raw_files
 
 
 def take(paths: Sequence[str]) -> Sample:
-    """The sequences of files, as far as they go.
+    """Read the sequences of files, as far as they go.
 
     Raises:
       BadDataError: `unreadable`, `bad_header`, `bad_dim`; `no_data`, no line after @data.
@@ -53,7 +53,7 @@ def take(paths: Sequence[str]) -> Sample:
 
 
 def _features(path: str) -> int:
-    """How many features the first sequence of a file has; 0 if there is none."""
+    """Return the number of features of the first sequence of a file; 0 if there is none."""
     with raw_files.open_lines(path) as lines:
         header = ts.read_header(lines, None, path)
         for line in lines:

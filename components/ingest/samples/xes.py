@@ -1,4 +1,4 @@
-"""A sample of event logs: the traces that files begin with, each as a decoded object."""
+"""Sample event logs: the traces that files begin with, each as a decoded object."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ _TAGS = {"string", "id", "date", "int", "float", "boolean"}
 
 
 def take(paths: Sequence[str]) -> Sample:
-    """The traces of files, as far as they go.
+    """Read the traces of files, as far as they go.
 
     Raises:
       BadDataError: `unreadable`, not well-formed or with a document type; `no_data`, no trace.
@@ -59,7 +59,7 @@ def _values(attributes: xes.Attributes) -> dict[str, Any]:
 
 
 def _value(tag: str, text: str) -> Any:
-    """A value of its tag's type; None where the text is none, which a run refuses."""
+    """Convert a value to its tag's type; None where the text is none, which a run refuses."""
     if tag == "boolean":
         return text == "true"
     if tag in ("int", "float"):

@@ -28,7 +28,7 @@ _GLOB = re.compile(r"\*\*/|\*|\?|\[!?\]?[^\]]*\]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchedFiles:
-    """The files that a pattern names.
+    """States the files that a pattern names.
 
     Attributes:
       folder: the absolute path before the first wildcard.

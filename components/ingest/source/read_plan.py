@@ -22,7 +22,7 @@ _TOLD = logging.getLogger("ragline.ingest")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadPlan:
-    """The input of a run.
+    """States the input of a run.
 
     Attributes:
       files: all files, those of train before those of eval.
@@ -38,7 +38,7 @@ class ReadPlan:
 
     @property
     def formats(self) -> dict[str, int]:
-        """The number of files of each format."""
+        """Return the number of files of each format."""
         return dict(Counter(file.format for file in self.files))
 
 
@@ -86,7 +86,7 @@ def fingerprint(options: InputOptions) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """Files as they were when they were hashed, to be held against them once they are read.
+    """Keeps files as they were when they were hashed, to be compared once they are read.
 
     Attributes:
       options: the options of the input.

@@ -1,4 +1,4 @@
-"""A column as it was read: its kind, its cells as Arrow has them, and what spells them."""
+"""Read a column: its kind, its cells as Arrow has them, and what spells them."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -17,7 +17,7 @@ MOST_STRANGE = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column as it was read.
+    """Holds a column as it was read.
 
     Attributes:
       kind: of what stands in it; `flag` is true and false, `empty` nothing at all.
@@ -48,34 +48,34 @@ class Column:
 
     @property
     def has_missing(self) -> bool:
-        """Whether a cell has no value."""
+        """Return whether a cell has no value."""
         return int(self.cells.null_count) > self.strange_cells
 
     @property
     def words(self) -> list[object]:
-        """The different values, sorted."""
+        """Return the different values, sorted."""
         return sorted(pc.unique(self.cells.drop_null()).to_pylist(), key=str)
 
     @property
     def codes(self) -> np.ndarray:
-        """int64 [N]: each cell's value as a number; -1 where there is none."""
+        """Return int64 [N]: each cell's value as a number; -1 where there is none."""
         encoded = pc.dictionary_encode(self.cells)
         return np.asarray(pc.fill_null(encoded.indices.cast(pa.int64()), -1))
 
     @property
     def observed(self) -> np.ndarray:
-        """Bool [N]: where a value stands."""
+        """Return bool [N]: where a value stands."""
         return np.asarray(self.cells.is_valid())
 
     def nanoseconds(self) -> np.ndarray:
-        """int64 [N] of a time, or float64 [N] of a number: what steps are ordered by."""
+        """Return int64 [N] of a time, or float64 [N] of a number: what steps are ordered by."""
         if self.kind == "time":
             return dates.nanoseconds(self.cells, self.time_format)
         return np.asarray(pc.fill_null(self.cells.cast(pa.float64()), np.nan))
 
 
 def of(array: pa.Array, *, is_text: bool = False) -> Column:
-    """A column of a sample.
+    """Return a column of a sample.
 
     Args:
       array: its cells.
@@ -123,7 +123,7 @@ def _decoded(array: pa.Array) -> pa.Array:
 
 
 def _of_words(array: pa.Array) -> Column:
-    """Text of a format that has numbers as such: times or words."""
+    """Read text of a format that has numbers as such: times or words."""
     stated = pc.if_else(pc.equal(array, ""), None, array)
     if stated.null_count == len(stated):
         return Column(kind="empty", cells=stated)
@@ -131,7 +131,7 @@ def _of_words(array: pa.Array) -> Column:
 
 
 def _of_text(array: pa.Array) -> Column:
-    """Text of a table: numbers, times, flags or words."""
+    """Read text of a table: numbers, times, flags or words."""
     stated, missing = numbers.without_missing(array)
     some = stated.drop_null()
     if not len(some):

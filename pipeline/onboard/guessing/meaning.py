@@ -1,4 +1,4 @@
-"""What columns mean, as far as it has been guessed."""
+"""State what columns mean, as far as it has been guessed."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -8,12 +8,12 @@ from ragline.components.ingest.steps.times import Unit
 
 
 class GuessError(UsageError):
-    """What cannot be guessed, and must be said by a person."""
+    """Tells what cannot be guessed, and must be said by a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """A column of one value a sequence; `classes`, where they are few."""
+    """States a column of one value a sequence; `classes`, where they are few."""
 
     name: str
     kind: Literal["bytes", "int", "float"]
@@ -22,7 +22,7 @@ class Context:
 
 @dataclass(slots=True, kw_only=True)
 class Guess:
-    """What the columns mean.
+    """States what the columns mean.
 
     Attributes:
       sequences: how many of them were looked at.

@@ -1,4 +1,4 @@
-"""What a column is that names nothing: a feature, a category, context, or nothing."""
+"""Decide what a column is that names nothing: a feature, a category, context, or nothing."""
 
 from collections.abc import Mapping
 from typing import Literal

@@ -21,7 +21,7 @@ STEPS = 1 << 17
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flat:
-    """N records as columns of their own types.
+    """Holds N records as columns of their own types.
 
     Attributes:
       number: int64 [N], as of a Chunk.
@@ -82,13 +82,13 @@ def part(flat: Flat, read: Layout, rejects: Mapping[int, RejectedRecord] | None 
 
 
 def layout_of_records(columns: Columns, options: InputOptions, file: str) -> Layout:
-    """The columns of a format that only says record by record which of them it has."""
+    """Return the layout of a format that only says record by record what columns it has."""
     known = {*table.wanted(columns, options), *columns.context, SEQUENCE_ID, ENTITY_ID, LENGTH}
     return table.layout(known, columns, options, file)
 
 
 def features_of(columns: Columns, options: InputOptions, file: str) -> tuple[str, ...]:
-    """The features that a file of numbers alone holds, in order.
+    """Return the features that a file of numbers alone holds, in order.
 
     Raises:
       BadDataError: `missing_column`; a time, an entity or a category is asked for.
@@ -97,7 +97,7 @@ def features_of(columns: Columns, options: InputOptions, file: str) -> tuple[str
 
 
 def _as_text(column: pa.Array) -> pa.Array:
-    """Bytes as text, with U+FFFD for what is not UTF-8; other columns as they are."""
+    """Decode bytes as text, with U+FFFD for what is not UTF-8; leave other columns."""
     if not (pt.is_binary(column.type) or pt.is_large_binary(column.type)):
         return column
     decoded = [None if c is None else c.decode("utf-8", "replace") for c in column.to_pylist()]

@@ -31,20 +31,20 @@ _EDGES = re.compile(rb"^ | (?=\r?$)", re.MULTILINE)
 
 
 class Wanted(Protocol):
-    """Which columns of a file are read, of which `table.Layout` says more."""
+    """States which columns of a file are read, of which `table.Layout` says more."""
 
     @property
     def all(self) -> tuple[str, ...]:
-        """Every column that is read, each once."""
+        """Return every column that is read, each once."""
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Those that say whose a row is."""
+        """Return the columns that say whose a row is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What must be known of a file to read a piece of it.
+    """States what must be known of a file to read a piece of it.
 
     Attributes:
       names: of the columns, in order.
@@ -57,7 +57,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lines:
-    """Rows of the right number of cells, and those that have not.
+    """Holds rows of the right number of cells, and those that have another.
 
     Attributes:
       number: int64 [N], the line on which each row begins.
@@ -75,7 +75,7 @@ class Lines:
 
 
 def read_clean(block: bytes, number: int, header: Header, layout: Wanted) -> Lines | None:
-    """The rows of whole lines, read by pyarrow; None unless they are proved to be all as expected.
+    """Read whole lines by pyarrow; return None unless all are proved to be as expected.
 
     Args:
       block: the lines.
@@ -117,7 +117,7 @@ def read_clean(block: bytes, number: int, header: Header, layout: Wanted) -> Lin
 def read_exactly(
     block: bytes, number: int, header: Header, layout: Wanted, last: bool
 ) -> tuple[Lines, bytes]:
-    """The rows of whole lines, read one by one.
+    """Read whole lines, row by row.
 
     Args:
       block: the lines.
@@ -180,7 +180,7 @@ def read_exactly(
 
 
 def _row(lines: list[bytes], at: int, delimiter: str) -> tuple[int, list[str], str]:
-    """One row.
+    """Read a row.
 
     Returns:
       how many lines it takes, 0 if it does not end; its cells, each byte a character; and what is
@@ -202,12 +202,12 @@ def _row(lines: list[bytes], at: int, delimiter: str) -> tuple[int, list[str], s
 
 
 def squeezed(block: bytes) -> bytes:
-    """Lines whose cells stand apart by runs of blanks and tabs, with one blank in place of each."""
+    """Return lines with one blank in place of each run of blanks and tabs between cells."""
     return _EDGES.sub(b"", _BLANKS.sub(b" ", block))
 
 
 def is_clean(block: bytes, delimiter: str) -> bool:
-    """Whether every line end ends a row, and every quote begins or ends a cell."""
+    """Return whether every line end ends a row, and every quote begins or ends a cell."""
     if b"\r" in block and block.count(b"\r") != block.count(b"\r\n"):
         return False
     if b'"' not in block:
@@ -239,7 +239,7 @@ def _utf8(cell: str) -> str:
 
 
 def _cell(cells: list[str], place: int) -> str | None:
-    """A cell of a broken row, None if it has none there or it is no text."""
+    """Return a cell of a broken row, None if it has none there or it is no text."""
     try:
         return _utf8(cells[place])
     except (IndexError, UnicodeDecodeError):

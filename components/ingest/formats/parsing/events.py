@@ -102,7 +102,7 @@ def _rows_of(block: Sequence[Decoded], piece: Piece, layout: Layout) -> Rows:
 
 
 def _column(name: str, values: Sequence[Any], layout: Layout, faults: Faults) -> pa.Array:
-    """Decoded values as cells of the type that their column needs; others are faults, and null."""
+    """Convert decoded values to the type that their column needs; others are faults, and null."""
     kind, convert = _kind_of(name, values, layout)
     cells: list[Any] = [None] * len(values)
     rejects: dict[int, RejectedRecord] = {}

@@ -11,7 +11,7 @@ from ragline.components.ingest.records.checks import RejectedRecord
 
 @dataclass(slots=True, kw_only=True)
 class Faults:
-    """The first fault of each of N records.
+    """Holds the first fault of each of N records.
 
     Attributes:
       records: N.
@@ -25,7 +25,7 @@ class Faults:
     rejects: dict[int, RejectedRecord] = field(default_factory=dict)
 
     def of_steps(self, length: np.ndarray) -> "Faults":
-        """The same faults, for columns that hold `length` [N] cells of each record."""
+        """Return the same faults, for columns that hold `length` [N] cells of each record."""
         owner = np.repeat(np.arange(self.records), length)
         return Faults(records=self.records, owner=owner, rejects=self.rejects)
 
@@ -50,25 +50,25 @@ class Faults:
 
     @property
     def kept(self) -> np.ndarray:
-        """Bool [N]: the records without a fault."""
+        """Return bool [N], True for the records without a fault."""
         kept = np.ones(self.records, bool)
         kept[list(self.rejects)] = False
         return kept
 
 
 def nulls(array: pa.Array) -> np.ndarray:
-    """Bool [cells]."""
+    """Return bool [cells], True where a cell is null."""
     return numpy_of(array.is_null())
 
 
 def numpy_of(array: pa.Array) -> np.ndarray:
-    """The same cells; a null number is NaN."""
+    """Convert cells to NumPy; a null number is NaN."""
     values: np.ndarray = array.to_numpy(zero_copy_only=False)
     return values
 
 
 def refuse_nulls(what: str, expected: str, array: pa.Array, faults: Faults) -> None:
-    """A null is a fault."""
+    """Make each null a fault."""
     if array.null_count:
         faults.add(
             nulls(array),
@@ -79,7 +79,7 @@ def refuse_nulls(what: str, expected: str, array: pa.Array, faults: Faults) -> N
 
 
 def refuse_overflow(what: str, bad: np.ndarray, array: pa.Array, faults: Faults) -> None:
-    """What does not fit into int64 is a fault."""
+    """Make each number that does not fit into int64 a fault."""
     faults.add(
         bad & ~nulls(array),
         lambda cell, step: RejectedRecord(
@@ -89,7 +89,7 @@ def refuse_overflow(what: str, bad: np.ndarray, array: pa.Array, faults: Faults)
 
 
 def refuse_text(what: str, expected: str, bad: np.ndarray, array: pa.Array, faults: Faults) -> None:
-    """Text that is not by a grammar is a fault."""
+    """Make each text that a grammar does not take a fault."""
     faults.add(
         bad,
         lambda cell, step: RejectedRecord(

@@ -1,4 +1,4 @@
-"""What the readers of the two kinds of tf.Example share: many records at once, odd ones by one.
+"""Read both kinds of tf.Example: many records at once, odd ones by themselves.
 
 tfx_bsl decodes records by the thousand into Arrow columns. It tells a whole batch that a record in
 it is of the wrong type, and an absent list from an empty one not always; so whatever looks odd is
@@ -38,7 +38,7 @@ Lists = Mapping[str, pa.Array]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One of the two kinds of messages.
+    """Describes one of the two kinds of messages.
 
     Attributes:
       name: for messages.
@@ -175,7 +175,7 @@ class _Reader:
         self._decode = message.decoder(self._records, self._steps)
 
     def part(self, payloads: list[bytes], first: int) -> Part:
-        """A batch, the first of which is number `first` of its file."""
+        """Returns a batch, the first of which is number `first` of its file."""
         rejected: dict[int, QuarantineLine] = {}
         try:
             records, steps = self._decode(payloads)
@@ -211,7 +211,7 @@ class _Reader:
         return Part(chunk=part.chunk, rejected=tuple(sorted(both, key=lambda r: r.number)))
 
     def _odd(self, records: Lists, steps: Lists) -> np.ndarray:
-        """Bool [N]: the records that are not, at the first look, of one shape."""
+        """Return bool [N], True for the records that do not look to be of one shape."""
         lengths = np.stack([_lengths(column) for column in steps.values()])
         absent = np.stack([column.is_null().to_numpy(False) for column in steps.values()])
         odd: np.ndarray = absent.any(axis=0) | (lengths != lengths[0]).any(axis=0)
@@ -223,7 +223,7 @@ class _Reader:
         return odd
 
     def _undecodable(self, payloads: list[bytes]) -> list[int]:
-        """Those of a batch that decode to something else than the message says."""
+        """Return those of a batch that decode to something else than the message says."""
 
         def is_odd(batch: list[bytes]) -> bool:
             try:
@@ -236,7 +236,7 @@ class _Reader:
         return [place for place, payload in enumerate(payloads) if is_odd([payload])]
 
     def _rejected(self, payload: bytes, number: int) -> QuarantineLine | None:
-        """Why a record cannot be used, by its message; None if it can be."""
+        """Return why a record cannot be used, by its message; None if it can be."""
         try:
             message = self._message.parse(payload)
         except Exception as error:  # protobuf's own, of which there are several.
@@ -298,7 +298,7 @@ class _Reader:
             return None
 
     def _text(self, message: Any) -> str:
-        """The beginning of each column, as JSON."""
+        """Return the beginning of each column, as JSON."""
         record = {}
         for columns in (self._message.records(message), self._message.steps(message)):
             for name, column in columns.items():
@@ -309,7 +309,7 @@ class _Reader:
 
 
 def _kinds_of(payload: bytes, message: Message, read: Layout) -> Kinds:
-    """The kinds of list of the columns that may be of several, as the first record has them."""
+    """Return the kinds of list of columns that may be of several, by the first record."""
     try:
         first = message.parse(payload)
     except Exception:  # It is rejected when it is read.
@@ -334,7 +334,7 @@ def _values(feature: Any) -> list[Any]:
 
 
 def _lengths(column: pa.Array) -> np.ndarray:
-    """int64 [N], 0 for what is absent."""
+    """Return int64 [N], 0 for what is absent."""
     lengths: np.ndarray = pc.fill_null(pc.list_value_length(column), 0).to_numpy().astype(np.int64)
     return lengths
 

@@ -1,4 +1,4 @@
-"""What the readers of tables share: which column means what, and rows of cells -> `Rows`.
+"""Tell which column of a table means what, and convert rows of cells to `Rows`.
 
 A table must have every feature and category of the schema, the columns that the options name, and
 nothing else; context columns are taken where they are there, and other columns are not read.
@@ -22,7 +22,7 @@ from ragline.components.ingest.steps.times import Spelling
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Which columns of a table are read.
+    """States which columns of a table are read.
 
     Attributes:
       columns: what the schema says.
@@ -60,7 +60,7 @@ class Layout:
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """Columns that hold a value a step."""
+        """Return columns that hold a value a step."""
         measured = (*self.features, *self.categories)
         if self.variable and self.value:
             measured = (self.variable, self.value)
@@ -68,29 +68,29 @@ class Layout:
 
     @property
     def measured(self) -> tuple[str, ...]:
-        """What the rows of a table of measurements may be of."""
+        """Return the columns of the schema, of a table in which a row is one measurement."""
         return (*self.features, *self.categories, *self.columns.context)
 
     @property
     def records(self) -> tuple[str, ...]:
-        """Columns that hold a value a sequence, where a row is one."""
+        """Return columns that hold a value a sequence, where a row is one."""
         bookkeeping = [c for c in (self.sequence, self.entity, self.length) if c]
         return (*(c for c in bookkeeping if c != FILE and c not in self.fields), *self.context)
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Columns that say whose a row is, where it is a step, each once."""
+        """Return columns that say whose a row is, where it is a step, each once."""
         named = dict.fromkeys((*self.group_by, *([self.entity] if self.entity else [])))
         return tuple(name for name in named if name != FILE and name not in self.fields)
 
     @property
     def all(self) -> tuple[str, ...]:
-        """Every column that is read, each once."""
+        """Return every column that is read, each once."""
         return tuple(dict.fromkeys((*self.ids, *self.steps, *self.records)))
 
 
 def wanted(columns: Columns, options: InputOptions) -> tuple[str, ...]:
-    """The columns that a table must have: of its steps first."""
+    """Return the columns that a table must have, those of its steps first."""
     measured: tuple[str | None, ...] = (*_features(columns, options), *_categories(columns))
     if options.variable:
         measured = (options.variable, options.value)
@@ -101,7 +101,7 @@ def wanted(columns: Columns, options: InputOptions) -> tuple[str, ...]:
 
 
 def layout(names: Collection[str], columns: Columns, options: InputOptions, file: str) -> Layout:
-    """What the columns of a file mean.
+    """Return what the columns of a file mean.
 
     Args:
       names: the columns that the file has.
@@ -154,7 +154,7 @@ def layout(names: Collection[str], columns: Columns, options: InputOptions, file
 def measured(
     table: Mapping[str, pa.Array], read: Layout
 ) -> tuple[dict[str, pa.Array], np.ndarray | None]:
-    """The columns of the schema, of a table in which a row is one measurement.
+    """Return the columns of the schema, of a table in which a row is one measurement.
 
     Args:
       table: column -> N cells.
@@ -179,7 +179,7 @@ def measured(
 
 
 def time_of(table: Mapping[str, pa.Array], read: Layout) -> pa.Array | None:
-    """The cells of the time, those of the day before them where that stands in another column."""
+    """Return the cells of the time, after those of the day where another column has that."""
     if not read.time:
         return None
     time = table[read.time]
@@ -192,7 +192,7 @@ def time_of(table: Mapping[str, pa.Array], read: Layout) -> pa.Array | None:
 def values_of(
     steps: Mapping[str, pa.Array], read: Layout, faults: Faults, size: int
 ) -> dict[str, np.ndarray]:
-    """The features and categories of steps, every one of the schema; 0 what a policy fills in.
+    """Return the features and categories of steps, all of the schema; 0 for what policies fill.
 
     Args:
       steps: column -> its `size` cells.
@@ -215,7 +215,7 @@ def values_of(
 def context_of(
     records: Mapping[str, pa.Array], read: Layout, faults: Faults
 ) -> dict[str, np.ndarray]:
-    """Object [N] of every context column of the schema, None where it is absent."""
+    """Return object [N] of every context column of the schema, None where it is absent."""
     context = {name: np.full(faults.records, None, object) for name in read.columns.context}
     for name in read.columns.context if read.variable else read.context:
         if name in records:
@@ -225,7 +225,7 @@ def context_of(
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """Whose each row is.
+    """States whose each row is.
 
     Attributes:
       sequence: object [N], None where it cannot be told.
@@ -237,7 +237,7 @@ class Ids:
 
 
 def ids_of(table: Mapping[str, pa.Array], read: Layout, faults: Faults, file: File) -> Ids:
-    """Whose each row is, in a table whose rows are steps; one that does not say is a fault.
+    """Return whose each row is, where rows are steps; one that does not say is a fault.
 
     Args:
       table: column -> its N cells.
@@ -257,7 +257,7 @@ def ids_of(table: Mapping[str, pa.Array], read: Layout, faults: Faults, file: Fi
 
 
 def empty_file(file: File, layout: Layout, number: int) -> Iterator[Rows]:
-    """What a file without rows is where each is a sequence: one that is rejected, not nothing.
+    """Yield what a file without rows is where each file is a sequence: one that is rejected.
 
     Args:
       file: without rows.
@@ -296,7 +296,7 @@ def rows_of(
     faults: Faults,
     texts: Callable[[np.ndarray], Collection[str]],
 ) -> Rows:
-    """Cells, a row a step -> Rows; the rows with a fault are rejected.
+    """Convert cells, a row a step, to Rows; the rows with a fault are rejected.
 
     Args:
       number: int64 [N], each row's place in the file.

@@ -1,4 +1,4 @@
-"""Arrow columns of text -> numbers and times, by strict grammars.
+"""Convert Arrow columns of text to numbers and times, by strict grammars.
 
 Arrow's own casts do the work: to float64 it takes the grammar of `checks` (tested), and besides it
 only the names of NaN and infinity; to int64 it takes hexadecimal digits as well.
@@ -23,7 +23,7 @@ _INT64 = np.iinfo(np.int64)
 
 
 def numbers(what: str, array: pa.Array, missing: pa.Array, faults: Faults) -> np.ndarray:
-    """Texts -> float64 [cells], by the grammar of `checks`; NaN for the texts that mean missing."""
+    """Convert texts to float64 [cells], by the grammar of `checks`; NaN for missing ones."""
     absent = pc.or_(pc.is_in(array, missing), pc.is_null(array))
     stated = pc.if_else(absent, None, array)
     try:
@@ -37,7 +37,7 @@ def numbers(what: str, array: pa.Array, missing: pa.Array, faults: Faults) -> np
 
 
 def integers(what: str, array: pa.Array, faults: Faults) -> pa.Array:
-    """Texts -> an int64 array; null for a null, and for a cell that is a fault."""
+    """Convert texts to an int64 array; null for a null, and for a cell that is a fault."""
     good = pc.fill_null(pc.match_substring_regex(array, _INTEGER), True)
     bad = ~numpy_of(good)
     refuse_text(what, "an integer", bad, array, faults)
@@ -53,7 +53,7 @@ def integers(what: str, array: pa.Array, faults: Faults) -> pa.Array:
 
 
 def spelt(array: pa.Array, decimal: str | None) -> pa.Array:
-    """Texts of numbers by `input.decimal` -> the grammar of `checks`; other texts stay as they are.
+    """Respell numbers by `input.decimal` in the grammar of `checks`; leave other texts.
 
     Groups of three digits may stand apart by the other mark, a blank or an apostrophe, and a per
     cent sign behind the number is left out.
@@ -73,7 +73,7 @@ def spelt(array: pa.Array, decimal: str | None) -> pa.Array:
 
 
 def nanoseconds(what: str, array: pa.Array, spelling: times.Spelling, faults: Faults) -> np.ndarray:
-    """Texts -> int64 [cells]; 0 for a null.
+    """Convert texts to int64 [cells]; 0 for a null.
 
     They are of the spelling's format, or without one integers and numbers in its unit, and ISO
     8601.
