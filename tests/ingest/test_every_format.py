@@ -16,9 +16,12 @@ from ingest.random_records import COLUMNS, NUMBERS_ONLY, Sample, samples
 from ingest.whole_runs import run
 
 from ragline.components.contract.columns import SPLITS, Columns, length_bucket
+from ragline.components.contract.errors import BadDataError
 from ragline.components.ingest import formats
 from ragline.components.ingest.formats import beginnings
 from ragline.components.ingest.records.splits import split_of
+from ragline.pipeline import config
+from ragline.pipeline.onboard import init, plan
 
 SAMPLES = samples(300)
 TIMED: dict[str, Any] = {"order_by": "time", "time_unit": "ns"}
@@ -163,3 +166,29 @@ def test_the_archive_s_formats_hold_features(
         for s, name in zip(SAMPLES, ids, strict=True)
     ]
     assert _read(tmp_path / name, NUMBERS_ONLY) == _expected(own, NUMBERS_ONLY)
+
+
+SERIES: dict[str, Callable[[pathlib.Path], Any]] = {
+    "f.ts": _bytes(lambda: written.ts(SAMPLES)),
+    "f.arff": _bytes(lambda: written.series(SAMPLES)),
+    "each.npz": lambda path: np.savez(path, **{s.sequence_id: s.values for s in SAMPLES}),
+}
+
+
+@pytest.mark.parametrize("name", [*FORMATS, *SERIES])
+def test_init_and_plan_read_it_by_the_same_parser(tmp_path: pathlib.Path, name: str) -> None:
+    write = SERIES.get(name) or FORMATS[name][0]
+    write(tmp_path / name)
+    if name.endswith("examples"):
+        with pytest.raises(BadDataError, match=r"unknown_format: .* names no columns"):
+            init.write(str(tmp_path / name), tmp_path / "c.toml")
+        return
+    guessed = init.write(str(tmp_path / name), tmp_path / "c.toml")
+    assert guessed.format == beginnings.guess(str(tmp_path / name))
+    preview = plan.look(config.load(guessed.config)).found
+    assert (preview.read, preview.accepted, preview.share) == (300, 300, 1.0)
+    assert int(preview.lengths.sum()) == sum(sample.length for sample in SAMPLES)
+    expected = np.concatenate([sample.values[:, 0] for sample in SAMPLES])
+    column = preview.columns[0]
+    assert (column.name in ("a", "feature_0"), column.missing) == (True, 0)
+    assert (column.low, column.high) == (expected.min(), expected.max())

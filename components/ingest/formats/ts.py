@@ -52,8 +52,8 @@ class Header:
     """States what the header of a .ts file says.
 
     Attributes:
-      lines: how many lines it takes, `@data` included.
-      size: how many bytes.
+      lines: the number of its lines, `@data` included.
+      size: the number of its bytes.
       context: the context column that the last field of a line holds, if any.
     """
 

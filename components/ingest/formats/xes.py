@@ -203,7 +203,7 @@ class _Traces(Walk):
       steps: events that wait.
       events: all events so far.
       seen: columns that any event has had.
-      keys: of attributes of events, for a message.
+      keys: the keys of attributes of events, for a sentence.
     """
 
     def __init__(self, read: Layout, first: int) -> None:

@@ -29,7 +29,7 @@ class _Dialect:
 
     Attributes:
       delimiter: between cells; a blank stands for runs of blanks.
-      names: of the columns.
+      names: the names of the columns.
       has_header: whether the first line names them.
     """
 

@@ -20,16 +20,16 @@ class Column:
     """Holds a column as it was read.
 
     Attributes:
-      kind: of what stands in it; `flag` is true and false, `empty` nothing at all.
+      kind: the kind of its cells; `flag` is true and false, `empty` nothing at all.
       cells: int64, float64, bool, or text, of times as well; null where nothing stands, or nothing
         of this kind.
       strange: some texts that are not of this kind, as of one cell in a thousand: a run rejects
         their sequences.
-      strange_cells: how many there are.
-      missing_text: what stands for a missing value.
+      strange_cells: the number of cells that are not of this kind.
+      missing_text: the texts that stand for a missing value.
       decimal: the mark that `input.decimal` must state, None where none must be.
       percent: whether numbers have a per cent sign.
-      time_format: that `input.time_format` must state, None where none must be.
+      time_format: the format that `input.time_format` must state, None where none must be.
       is_typed: whether the file itself says what the type is, as CSV does not.
     """
 

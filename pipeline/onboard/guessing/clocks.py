@@ -19,9 +19,9 @@ class Clock:
     """States the time of steps.
 
     Attributes:
-      column: of the time.
-      unit: of times that are numbers.
-      time_format: that `input.time_format` must state, if any.
+      column: the column of the time.
+      unit: the unit of times that are numbers.
+      time_format: the format that `input.time_format` must state, if any.
       date: the column of the day, where `column` is the time of the day alone.
       why: sentences.
     """

@@ -25,18 +25,18 @@ class Guess:
     """States what the columns mean.
 
     Attributes:
-      sequences: how many of them were looked at.
-      seen: how much of the data was looked at, as a part of a sentence.
+      sequences: the number of sequences that were looked at.
+      seen: the share of the data that was looked at, as a part of a sentence.
       complete: whether that is all of it.
       group_by: columns that name a row's sequence.
       order_by: the column of the time.
-      time_unit: of times that are numbers.
+      time_unit: the unit of times that are numbers.
       entity: the column of the entity.
       features: name -> whether a value may be missing.
       categories: name -> `bytes` or `int`.
       context: one value a sequence.
       options: further keys of `[input]`.
-      steps: keys of `[input.steps]`.
+      steps: the keys of `[input.steps]`.
       why: a sentence a decision.
     """
 

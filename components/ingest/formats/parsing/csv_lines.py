@@ -47,7 +47,7 @@ class Header:
     """States what must be known of a file to read a piece of it.
 
     Attributes:
-      names: of the columns, in order.
+      names: the names of the columns, in order.
       delimiter: between cells.
     """
 

@@ -41,7 +41,7 @@ class Message:
     """Describes one of the two kinds of messages.
 
     Attributes:
-      name: for messages.
+      name: the words for it in sentences.
       parse: bytes -> the message; raises what protobuf raises.
       records: message -> its columns that hold one value, as a map of tf.train.Feature.
       steps: message -> the rest of its columns; of a tf.Example, the same map.

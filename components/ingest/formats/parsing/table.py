@@ -25,11 +25,11 @@ class Layout:
     """States which columns of a table are read.
 
     Attributes:
-      columns: what the schema says.
-      times: how times are written.
-      features: of the schema, those that the table must hold.
-      categories: the same.
-      group_by: what rows are grouped by; none where a row is a sequence.
+      columns: the columns of the schema.
+      times: the spelling of times.
+      features: the features of the schema that the table must hold.
+      categories: the categories of the schema.
+      group_by: the columns by which rows are grouped; none where a row is a sequence.
       sequence: the column of the id, where a row is a sequence and there is one.
       entity: the column of the entity, if there is one.
       must_have_entity: whether a null entity is a fault, and not simply none.
@@ -38,7 +38,7 @@ class Layout:
       variable: the column that names what each row measures, if a row is one measurement.
       value: the column of what was measured, then.
       length: the column of a stated length, where a row is a sequence and there is one.
-      context: those of the schema that the table holds.
+      context: the context columns of the schema that the table holds.
       fields: names that the pattern of the files has, whose values are in a file's name.
     """
 
