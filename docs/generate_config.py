@@ -1,8 +1,8 @@
-"""Writes config.md and verdict.md beside this file: every key, with its type and default.
+"""Writes config.md and verdict.md beside this file, and the table of formats in ingest.md.
 
 Nothing is said twice: keys, types and defaults come from the dataclasses, what they mean from the
-`Attributes:` of their docstrings. Run `python docs/generate_config.py` after an edit of either;
-tests/test_docs.py fails until then.
+`Attributes:` of their docstrings, the formats from their registry. Run
+`python docs/generate_config.py` after an edit of any; tests/test_docs.py fails until then.
 """
 
 import dataclasses
@@ -14,11 +14,15 @@ import types
 import typing
 from collections.abc import Iterator
 
+from ragline.components.contract.registry import Choice
 from ragline.components.evaluate.verdict.rules import Rule, Rules
+from ragline.components.ingest import formats
 from ragline.pipeline.config import Config
 
 PAGE = pathlib.Path(__file__).with_name("config.md")
 VERDICT_PAGE = PAGE.with_name("verdict.md")
+FORMATS_PAGE = PAGE.with_name("ingest.md")
+_FORMATS_HEAD = "| what you have | format | a record is | needs |\n|---|---|---|---|\n"
 
 _HEAD = """\
 <!-- Written by docs/generate_config.py; edit the docstrings it reads, not this page. -->
@@ -115,6 +119,18 @@ def render_verdict() -> str:
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
+def render_formats(page: str) -> str:
+    """The page of data formats, with the table of those that ragline itself has."""
+    table = "".join(
+        f"| {use.files} | `{name}` | {use.record} |{f' {use.needs} ' if use.needs else ' '}|\n"
+        for name in formats.FORMATS.own
+        for use in formats.of(name).uses
+    )
+    before, head, after = page.partition(_FORMATS_HEAD)
+    _, end, rest = after.partition("\n\n")
+    return f"{before}{head}{table}\n{rest}" if end else page
+
+
 def _tables(of: type, above: str = "") -> Iterator[str]:
     """The sections of the tables in a table, each followed by those in it."""
     meanings = attributes(of)
@@ -169,6 +185,9 @@ def _kind(kind: typing.Any) -> str:
         return _WORDS[kind]
     of = typing.get_args(kind)
     match typing.get_origin(kind):
+        case typing.Annotated if isinstance(of[1], Choice):
+            own = (*of[1].words, *of[1].registry.own)
+            return " or ".join(f"`{json.dumps(name)}`" for name in own)
         case typing.Literal:
             return " or ".join(f"`{json.dumps(word)}`" for word in of)
         case types.UnionType if of[1:] == (type(None),):
@@ -190,3 +209,5 @@ def _default(field: "dataclasses.Field[typing.Any]") -> str:
 if __name__ == "__main__":
     PAGE.write_text(render(), encoding="utf-8")
     VERDICT_PAGE.write_text(render_verdict(), encoding="utf-8")
+    formats_page = FORMATS_PAGE.read_text(encoding="utf-8")
+    FORMATS_PAGE.write_text(render_formats(formats_page), encoding="utf-8")

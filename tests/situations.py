@@ -588,7 +588,12 @@ CASES: dict[str, tuple[Write, str, Reads | Says]] = {
         "*",
         Says(parts=("'n' is left out",), exit_code=exits.BAD_CONFIG),
     ),
-    "ARFF": (_bytes("a.arff", b"% c\n@RELATION x\n@data\n1,2\n"), "*", Says(parts=("ARFF",))),
+    "ARFF without attributes": (
+        _bytes("a.arff", b"% c\n@RELATION x\n@data\n1,2\n"),
+        "*",
+        Says(parts=("expected attributes",)),
+    ),
+    "Avro that is cut off": (_bytes("a.avro", b"Obj\x01"), "*", Says(parts=("whole Avro file",))),
     "a web page": (_bytes("a.csv", b"<!DOCTYPE html><html>"), "*", Says(parts=("web page",))),
     "text in UTF-16": (
         _bytes("a.csv", "id,x\n1,2\n".encode("utf-16")),

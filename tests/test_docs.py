@@ -17,6 +17,7 @@ DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
 SCRIPT = DOCS / "generate_config.py"
 PAGE = (DOCS / "config.md").read_text(encoding="utf-8")
 VERDICT_PAGE = (DOCS / "verdict.md").read_text(encoding="utf-8")
+FORMATS_PAGE = (DOCS / "ingest.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +68,19 @@ class Sample:
 def test_the_page_is_what_the_docstrings_say_now(script: dict) -> None:
     assert script["render"]() == PAGE, "stale: run `python docs/generate_config.py`"
     assert script["render_verdict"]() == VERDICT_PAGE, "stale, too"
+    assert script["render_formats"](FORMATS_PAGE) == FORMATS_PAGE, "stale, too"
 
 
 def test_the_script_writes_the_page_beside_itself(tmp_path: pathlib.Path) -> None:
     copy = shutil.copy(SCRIPT, tmp_path)
     (tmp_path / "config.md").write_text("old", encoding="utf-8")
+    stale = FORMATS_PAGE.replace("| event logs: `.xes` | `xes` | a trace | |\n", "")
+    assert stale != FORMATS_PAGE
+    (tmp_path / "ingest.md").write_text(stale, encoding="utf-8")
     subprocess.run([sys.executable, copy], check=True)
     assert (tmp_path / "config.md").read_text(encoding="utf-8") == PAGE
     assert (tmp_path / "verdict.md").read_text(encoding="utf-8") == VERDICT_PAGE
+    assert (tmp_path / "ingest.md").read_text(encoding="utf-8") == FORMATS_PAGE
 
 
 def test_every_key_has_one_row_in_its_table() -> None:

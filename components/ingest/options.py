@@ -2,16 +2,12 @@
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
+from ragline.components.ingest import formats
 from ragline.components.ingest.source import patterns
 from ragline.components.ingest.steps import time_formats, times
 
-FormatName = Literal[
-    "auto", "csv", "jsonl", "npz", "parquet", "sequence_example", "tfrecord", "ts", "xes"
-]
-# The formats in which a row can be a step: only these can be grouped.
-TABLES = ("csv", "jsonl", "parquet")
 # Stands for the file's name among the columns that name a row's sequence: a file is a sequence.
 FILE = "{FILE}"
 # Stands for the entity where each sequence is one of its own.
@@ -106,7 +102,8 @@ class InputOptions:
         told.
       span: the newest span that is read: its number or, of a date, the days since 1970-01-01; None
         is the newest that there is. `ragline run --span` sets it.
-      format: the format of the files; `auto` goes by the file's name and its first bytes.
+      format: the format of the files; `auto` goes by the file's name and its
+        first bytes; docs/extending.md says how another package adds one.
       group_by: columns of a long table, in which a row is a step, that name the row's sequence;
         `{FILE}` is the name of the row's file, and a field of the pattern what it stands for there.
         None where a record is a whole sequence.
@@ -151,7 +148,7 @@ class InputOptions:
     spans: int = 1
     max_gap: int = 7
     span: int | None = None
-    format: FormatName = "auto"
+    format: Annotated[str, formats.NAMES] = formats.AUTO
     group_by: tuple[str, ...] = ()
     order_by: str | None = None
     time_unit: times.Unit = "s"
@@ -180,6 +177,7 @@ class InputOptions:
             for name in ("train", "eval")
             if getattr(self, name) == ""
         ]
+        mistakes += formats.NAMES.mistakes("format", self.format)
         if not 0.0 < self.eval_share < 1.0:
             mistakes.append(
                 f"eval_share: expected a share between 0 and 1, received {self.eval_share}"
@@ -194,7 +192,7 @@ class InputOptions:
             for name, is_set in (("spans", self.spans > 1), ("span", self.span is not None))
             if is_set and not names_spans
         ]
-        if self.group_by and self.format not in ("auto", *TABLES):
+        if self.group_by and not self._may_be_table:
             mistakes.append(
                 f"group_by: a record of {self.format} is a whole sequence; expected no columns, "
                 f"received {', '.join(self.group_by)}"
@@ -222,6 +220,12 @@ class InputOptions:
         mistakes += self._mistakes_of_time()
         if mistakes:
             raise ValueError("\n".join(mistakes))
+
+    @property
+    def _may_be_table(self) -> bool:
+        """Whether a row can be a step, or nothing is known of that yet."""
+        is_known = self.format in formats.FORMATS
+        return not is_known or formats.of(self.format).is_table
 
     @property
     def fields(self) -> tuple[str, ...]:

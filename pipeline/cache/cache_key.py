@@ -1,13 +1,14 @@
 """Digest what decides a stage's result beside its inputs and options: our code, others' versions.
 
-TFX's cache sees neither. The code is the whole package, so an upgrade of ragline redoes
-every stage: a list of what each stage runs would not stay true. The versions are those of every
-distribution that a module of the package imports.
+TFX's cache sees neither. The code is the whole package, and those that add to it by entry points,
+so an upgrade of ragline redoes every stage: a list of what each stage runs would not stay true. The
+versions are those of every distribution that a module of the package imports.
 """
 
 import ast
 import functools
 import importlib.metadata
+import importlib.util
 import os
 import pathlib
 import platform
@@ -27,12 +28,26 @@ _BY_TFX_ALONE = ("tensorflow-data-validation",)
 
 @functools.cache
 def source() -> str:
-    """Return the digest of every module of the package, and of the lists that they read."""
+    """Return the digest of every module of the package, and of those that entry points add."""
     return digest_of(
         part
-        for file in _files(_PACKAGE)
-        for part in (file.relative_to(_PACKAGE).as_posix(), sha256(file))
+        for folder in (_PACKAGE, *_plug_ins())
+        for file in _files(folder)
+        for part in (file.relative_to(folder).as_posix(), sha256(file))
     )
+
+
+def _plug_ins() -> list[pathlib.Path]:
+    """Return the folders of packages, or the modules, that entry points for ragline name."""
+    entries = importlib.metadata.entry_points()
+    groups = [group for group in entries.groups if group.startswith(f"{_PACKAGE.name}.")]
+    names = {
+        entry.module.partition(".")[0] for group in groups for entry in entries.select(group=group)
+    }
+    specs = [importlib.util.find_spec(name) for name in sorted(names)]
+    # One that is not there is told of when it is asked for.
+    origins = [pathlib.Path(spec.origin) for spec in specs if spec and spec.origin]
+    return [path.parent if path.name == "__init__.py" else path for path in origins]
 
 
 @functools.cache
@@ -48,6 +63,8 @@ def versions() -> str:
 
 def _files(folder: pathlib.Path) -> list[pathlib.Path]:
     """Return the files whose content counts; in a checkout, the package's folders are links."""
+    if folder.is_file():
+        return [folder]
     return sorted(
         pathlib.Path(place, name)
         for place, _, names in os.walk(folder, followlinks=True)

@@ -9,6 +9,8 @@ import pathlib
 from collections.abc import Callable
 from typing import TypeAlias
 
+from ragline.components.ingest import formats
+
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -99,9 +101,10 @@ def _add_init(commands: _Commands) -> None:
     )
     init.add_argument(
         "--format",
-        default="auto",
-        choices=["auto", "csv", "jsonl", "npz", "parquet", "ts", "xes"],
-        help="format of the files, where names and first bytes do not show it",
+        default=formats.AUTO,
+        choices=formats.NAMES,
+        metavar="FORMAT",  # Or argparse would look for those of other packages at every start.
+        help="format of the files, where names and first bytes do not show it: %(choices)s",
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ragline.components.contract.errors import UsageError
 from ragline.components.evaluate.verdict.rules import Rules
 from ragline.components.files.storage import write_text
-from ragline.components.ingest import samples
+from ragline.components.ingest import formats, samples
 from ragline.components.ingest.options import FILE, InputOptions
 from ragline.components.ingest.samples.sample import Sample
 from ragline.components.ingest.source import patterns
@@ -65,7 +65,7 @@ class Written:
         )
 
 
-def write(pattern: str, output: pathlib.Path, format_name: str = "auto") -> Written:
+def write(pattern: str, output: pathlib.Path, format_name: str = formats.AUTO) -> Written:
     """Guess what the columns of the files mean, and write both files.
 
     Args:
@@ -92,7 +92,7 @@ def write(pattern: str, output: pathlib.Path, format_name: str = "auto") -> Writ
         lost = [f"{name!r} is left out: {why}" for name, why in sample.left_out.items()]
         raise GuessError("; ".join([str(error), *lost])) from error
     meaning.options |= sample.options
-    if format_name != "auto":
+    if format_name != formats.AUTO:
         meaning.options["format"] = format_name
     pattern = _with_entity(meaning, pattern, matched.paths)
     for name, why in sample.left_out.items():
@@ -138,7 +138,7 @@ def describe_sample(sample: Sample) -> str:
 
 
 def _meaning(sample: Sample, sampled: str) -> tuple[Guess, tuple[str, ...]]:
-    is_text = sample.format == "csv"
+    is_text = sample.is_text
     steps = guess.columns_of(sample.steps, is_text=is_text)
     within = f"in {sampled.removesuffix(', not at all of them')}"
     if not sample.complete:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from conftest import write_jsonl
+from ingest import written
 
 import ragline
 from ragline.components.contract.errors import BadDataError
@@ -107,6 +108,36 @@ def test_every_record_is_embedded_or_in_the_quarantine(encoder, data, records, t
         assert row["model_version"] == "1"
         np.testing.assert_allclose(row["embedding"], embedding, rtol=0, atol=1e-6)
         np.testing.assert_allclose(row["reconstruction_error"], error, rtol=1e-5)
+
+
+def _avro(records: list[dict]) -> bytes:
+    array = {"type": "array", "items": ["null", "double"]}
+    fields = [{"name": name, "type": array} for name in FEATURES]
+    fields += [{"name": name, "type": "string"} for name in ("sequence_id", "entity_id")]
+    schema = {"type": "record", "name": "Gesture", "fields": fields}
+    return written.avro_of(schema, [record["features"] | record for record in records])
+
+
+def _arff(records: list[dict]) -> bytes:
+    lines = ["@relation gestures", "@attribute sequence_id string", "@attribute entity_id string"]
+    lines += ["@attribute steps relational", *(f"@attribute {n} numeric" for n in FEATURES)]
+    lines += ["@end steps", "@data"]
+    for record in records:
+        steps = zip(*(record["features"][name] for name in FEATURES), strict=True)
+        cells = (["?" if value is None else repr(value) for value in step] for step in steps)
+        steps_text = "\\n".join(map(",".join, cells))
+        lines.append(f"{record['sequence_id']},{record['entity_id']},'{steps_text}'")
+    return "\n".join(lines).encode()
+
+
+@pytest.mark.parametrize(("name", "content"), [("x.avro", _avro), ("x.arff", _arff)])
+def test_another_format_gives_the_same_embeddings(encoder, records, tmp_path, name, content):
+    write_jsonl(tmp_path / "x.jsonl", records)
+    (tmp_path / name).write_bytes(content(records))
+    _encode(encoder, tmp_path / "x.jsonl", tmp_path / "expected")
+    summary = _encode(encoder, tmp_path / name, tmp_path / "out")
+    assert (summary["encoded"], summary["formats"]) == (60, {name[2:]: 1})
+    assert pq.read_table(tmp_path / "out").equals(pq.read_table(tmp_path / "expected"))
 
 
 def test_windows_say_where_they_are_cut(encoder, data, records, tmp_path):

@@ -43,8 +43,8 @@ def file_at(path, name="a.csv"):
 def read(tmp_path, text, columns=COLUMNS, options=OPTIONS, name="a.csv", piece_bytes=1 << 25):
     path = tmp_path / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    pieces = csv.pieces(file_at(path), columns, options, piece_bytes)
-    return [rows for piece in pieces for rows in csv.rows(piece, columns, options)]
+    pieces = csv.Csv().pieces(file_at(path), columns, options, piece_bytes)
+    return [rows for piece in pieces for rows in csv.Csv().rows(piece, columns, options)]
 
 
 def told(all_rows):
@@ -152,8 +152,8 @@ def test_compressed_files(tmp_path, suffix, codec):
     path = tmp_path / f"a.csv{suffix}"
     with pa.CompressedOutputStream(str(path), codec) as stream:
         stream.write(b"id,ax,ay\na,1,2\nb,3,4\n")
-    [piece] = csv.pieces(file_at(path), COLUMNS, OPTIONS, 1)
-    kept, _ = told(csv.rows(piece, COLUMNS, OPTIONS))
+    [piece] = csv.Csv().pieces(file_at(path), COLUMNS, OPTIONS, 1)
+    kept, _ = told(csv.Csv().rows(piece, COLUMNS, OPTIONS))
     assert kept == [(2, "a", 1.0, 2.0), (3, "b", 3.0, 4.0)]
 
 
@@ -161,8 +161,8 @@ def test_a_truncated_gzip_stops_the_run(tmp_path):
     path = tmp_path / "a.csv.gz"
     path.write_bytes(gzip.compress(b"id,ax,ay\n" + b"a,1,2\n" * 1000)[:-9])
     with pytest.raises(BadDataError, match="unreadable"):
-        for piece in csv.pieces(file_at(path), COLUMNS, OPTIONS, 1):
-            list(csv.rows(piece, COLUMNS, OPTIONS))
+        for piece in csv.Csv().pieces(file_at(path), COLUMNS, OPTIONS, 1):
+            list(csv.Csv().rows(piece, COLUMNS, OPTIONS))
 
 
 def test_numbers_of_rows_count_the_lines_inside_quotes_and_blank_ones(tmp_path):
@@ -196,7 +196,7 @@ def test_pieces_are_read_as_the_whole_is(tmp_path, monkeypatch, quoted):
     assert [row[0] for row in whole[0]] == list(range(2, 102))
     monkeypatch.setattr(csv, "BLOCK", 100)
     path = tmp_path / "a.csv"
-    pieces = csv.pieces(file_at(path), COLUMNS, OPTIONS, 300)
+    pieces = csv.Csv().pieces(file_at(path), COLUMNS, OPTIONS, 300)
     assert len(pieces) > 3
     assert sum(piece.size for piece in pieces) == path.stat().st_size - len("id,ax,ay\n")
     assert told(read(tmp_path, text, piece_bytes=300)) == whole
@@ -208,7 +208,7 @@ def test_a_file_is_not_cut_after_a_line_end_in_quotes(tmp_path, monkeypatch):
     text = "id,ax,ay\n" + plain + '"x\nb,1,2\n",1,2\n' + plain
     path = tmp_path / "a.csv"
     path.write_text(text)
-    pieces = csv.pieces(file_at(path), COLUMNS, OPTIONS, 64)
+    pieces = csv.Csv().pieces(file_at(path), COLUMNS, OPTIONS, 64)
     assert len(pieces) > 1
     assert pieces[-1].start < text.index('"x') and pieces[-1].stop is None
     kept, rejected = told(read(tmp_path, text, piece_bytes=64))
@@ -416,9 +416,9 @@ def test_numbers_are_those_of_the_strict_grammar(cells):
         try:
             [expected] = checks.parse_numbers(cell.encode())
         except (checks.RejectedRecord, ValueError):
-            assert faults.found[place].code == "number_format"
+            assert faults.rejects[place].code == "number_format"
         else:
-            assert place not in faults.found
+            assert place not in faults.rejects
             assert found[place] == expected or (math.isnan(expected) and math.isnan(found[place]))
 
 
@@ -430,8 +430,8 @@ def test_integers_are_decimal_and_fit(cells):
     for place, cell in enumerate(cells):
         digits = cell[1:] if cell[:1] in ("+", "-") else cell
         if not (digits.isascii() and digits.isdigit()):
-            assert faults.found[place].code == "number_format"
+            assert faults.rejects[place].code == "number_format"
         elif not -(2**63) <= int(cell) < 2**63:
-            assert faults.found[place].code == "int_overflow"
+            assert faults.rejects[place].code == "int_overflow"
         else:
             assert found[place] == int(cell)

@@ -23,7 +23,8 @@ from ragline.components.files.storage import read_json
 from ragline.components.ingest import formats
 from ragline.components.ingest.beam import grouping, process
 from ragline.components.ingest.beam.process import IngestContext
-from ragline.components.ingest.options import FormatName, StepOptions
+from ragline.components.ingest.formats import beginnings
+from ragline.components.ingest.options import StepOptions
 from ragline.components.ingest.source import read_plan
 from ragline.pipeline.config import Config, load
 
@@ -106,9 +107,7 @@ def _parts(context: IngestContext, planned: read_plan.ReadPlan) -> Iterator[proc
     rows = [
         part
         for piece in pieces
-        for part in formats.of_table(piece.file.format).rows(
-            piece, context.raw_columns, context.options
-        )
+        for part in formats.of(piece.file.format).rows(piece, context.raw_columns, context.options)
     ]
     for grouped in grouping.to_chunks(rows, context.raw_columns):
         yield context.files[grouped.file], grouped.part, grouped.rejected_rows
@@ -172,8 +171,8 @@ def test_every_format_has_an_example() -> None:
     shown = set()
     for example in EXAMPLES:
         options = tomllib.loads(example.config)["input"]
-        shown.add(options.get("format") or formats.guess(options["train"]))
-    assert shown == {*get_args(FormatName)} - {"auto"}
+        shown.add(options.get("format") or beginnings.guess(options["train"]))
+    assert shown == {*formats.FORMATS}
 
 
 def test_the_table_of_policies_is_that_of_the_options() -> None:

@@ -16,11 +16,18 @@ from ingest.random_records import COLUMNS, NUMBERS_ONLY, Sample, samples
 from ingest.whole_runs import run
 
 from ragline.components.contract.columns import SPLITS, Columns, length_bucket
+from ragline.components.contract.errors import BadDataError
+from ragline.components.ingest import formats
+from ragline.components.ingest.formats import beginnings
 from ragline.components.ingest.records.splits import split_of
+from ragline.pipeline import config
+from ragline.pipeline.onboard import init, plan
 
 SAMPLES = samples(300)
 TIMED: dict[str, Any] = {"order_by": "time", "time_unit": "ns"}
 GROUPED = TIMED | {"group_by": ["sequence_id"]}
+# Of objects, only one that has been read says whether it has an entity_id.
+EVENTS = GROUPED | {"entity": "entity_id"}
 
 
 def _zstd(content: bytes) -> bytes:
@@ -58,6 +65,7 @@ FORMATS: dict[str, tuple[Callable[[pathlib.Path], Any], dict[str, Any]]] = {
     "structs.parquet": (_parquet(written.structs(SAMPLES)), TIMED),
     "lines.jsonl": (_bytes(lambda: written.jsonl(map(written.json_record, SAMPLES))), TIMED),
     "flat.jsonl.bz2": (_bytes(lambda: bz2.compress(written.jsonl(NESTED))), TIMED),
+    "events.ndjson": (_bytes(lambda: written.jsonl(_shuffled(ROWS))), EVENTS),
     "flat.npz": (lambda path: np.savez_compressed(path, **written.flat_arrays(SAMPLES)), TIMED),
     # Of these two, the name says nothing; the first bytes do.
     "examples": (
@@ -68,6 +76,11 @@ FORMATS: dict[str, tuple[Callable[[pathlib.Path], Any], dict[str, Any]]] = {
         _bytes(lambda: written.framed(written.message_of("sequence_example", s) for s in SAMPLES)),
         TIMED,
     ),
+    "records.avro": (_bytes(lambda: written.avro(SAMPLES, codec="deflate")), TIMED),
+    "records.avro.gz": (_bytes(lambda: gzip.compress(written.avro(SAMPLES))), TIMED),
+    "rows.avro": (_bytes(lambda: written.avro_rows(_shuffled(ROWS))), EVENTS),
+    "relations.arff": (_bytes(lambda: written.arff(SAMPLES)), TIMED),
+    "rows.arff.bz2": (_bytes(lambda: bz2.compress(written.arff_rows(_shuffled(ROWS)))), EVENTS),
     "log.xes": (
         _bytes(lambda: written.log(*map(written.trace_of, SAMPLES))),
         {"order_by": "time:timestamp"},
@@ -125,18 +138,57 @@ def test_every_format_gives_the_same_records(tmp_path: pathlib.Path, name: str) 
     assert _read(tmp_path / name, COLUMNS, **options) == _expected(SAMPLES, COLUMNS)
 
 
+def test_all_formats_are_here(tmp_path: pathlib.Path) -> None:
+    # And `ts`, whose files hold features alone: below.
+    for name, (write, _) in FORMATS.items():
+        write(tmp_path / name)
+    guessed = {beginnings.guess(str(tmp_path / name)) for name in FORMATS}
+    assert guessed == {*formats.FORMATS} - {"ts"}
+
+
 def test_arrays_hold_features_and_ids(tmp_path: pathlib.Path) -> None:
     np.savez(tmp_path / "each.npz", **{s.sequence_id: s.values for s in SAMPLES})
     own = [dataclasses.replace(s, entity_id=s.sequence_id) for s in SAMPLES]
     assert _read(tmp_path / "each.npz", NUMBERS_ONLY) == _expected(own, NUMBERS_ONLY)
 
 
-def test_the_archive_s_format_holds_features(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "f.ts").write_bytes(written.ts(SAMPLES))
-    # Four lines of header; an id is the line.
-    ids = [f"f.ts:{line}" for line in range(5, 305)]
+@pytest.mark.parametrize(("name", "write"), [("f.ts", written.ts), ("f.arff", written.series)])
+def test_the_archive_s_formats_hold_features(
+    tmp_path: pathlib.Path, name: str, write: Callable[[list[Sample]], bytes]
+) -> None:
+    content = write(SAMPLES)
+    (tmp_path / name).write_bytes(content)
+    # An id is the line, after those of the header.
+    first = 1 + content.split(b"@data")[0].count(b"\n") + 1
+    ids = [f"{name}:{line}" for line in range(first, first + 300)]
     own = [
         dataclasses.replace(s, sequence_id=name, entity_id=name)
         for s, name in zip(SAMPLES, ids, strict=True)
     ]
-    assert _read(tmp_path / "f.ts", NUMBERS_ONLY) == _expected(own, NUMBERS_ONLY)
+    assert _read(tmp_path / name, NUMBERS_ONLY) == _expected(own, NUMBERS_ONLY)
+
+
+SERIES: dict[str, Callable[[pathlib.Path], Any]] = {
+    "f.ts": _bytes(lambda: written.ts(SAMPLES)),
+    "f.arff": _bytes(lambda: written.series(SAMPLES)),
+    "each.npz": lambda path: np.savez(path, **{s.sequence_id: s.values for s in SAMPLES}),
+}
+
+
+@pytest.mark.parametrize("name", [*FORMATS, *SERIES])
+def test_init_and_plan_read_it_by_the_same_parser(tmp_path: pathlib.Path, name: str) -> None:
+    write = SERIES.get(name) or FORMATS[name][0]
+    write(tmp_path / name)
+    if name.endswith("examples"):
+        with pytest.raises(BadDataError, match=r"unknown_format: .* names no columns"):
+            init.write(str(tmp_path / name), tmp_path / "c.toml")
+        return
+    guessed = init.write(str(tmp_path / name), tmp_path / "c.toml")
+    assert guessed.format == beginnings.guess(str(tmp_path / name))
+    preview = plan.look(config.load(guessed.config)).found
+    assert (preview.read, preview.accepted, preview.share) == (300, 300, 1.0)
+    assert int(preview.lengths.sum()) == sum(sample.length for sample in SAMPLES)
+    expected = np.concatenate([sample.values[:, 0] for sample in SAMPLES])
+    column = preview.columns[0]
+    assert (column.name in ("a", "feature_0"), column.missing) == (True, 0)
+    assert (column.low, column.high) == (expected.min(), expected.max())

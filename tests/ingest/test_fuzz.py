@@ -179,7 +179,7 @@ def read(path: pathlib.Path, case: Case) -> Iterator[int]:
     reader = formats.of(case.format)
     for piece in reader.pieces(file_at(path, case.format), case.columns, case.options, PIECE_BYTES):
         if case.options.group_by:
-            for rows in formats.of_table(case.format).rows(piece, case.columns, case.options):
+            for rows in formats.of(case.format).rows(piece, case.columns, case.options):
                 yield from sorted([*rows.number.tolist(), *(bad.number for bad in rows.rejected)])
         else:
             for part in reader.read(piece, case.columns, case.options):

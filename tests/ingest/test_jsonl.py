@@ -333,9 +333,9 @@ def test_pieces_read_what_the_file_has(tmp_path: pathlib.Path, piece_bytes: int,
     path = tmp_path / "x.jsonl"
     path.write_text("\n".join(lines) + end)
     file = File(path=str(path), name="x.jsonl", index=0, format="jsonl", split=None)
-    pieces = jsonl.pieces(file, COLUMNS, PLAIN, piece_bytes)
+    pieces = jsonl.JsonLines().pieces(file, COLUMNS, PLAIN, piece_bytes)
     assert (len(pieces) > 1) == (piece_bytes < 1000)
-    parts = [part for piece in pieces for part in jsonl.read(piece, COLUMNS, PLAIN)]
+    parts = [part for piece in pieces for part in jsonl.JsonLines().read(piece, COLUMNS, PLAIN)]
     found = {
         number: name
         for part in parts

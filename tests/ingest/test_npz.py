@@ -39,7 +39,7 @@ def _pieces(
     options: InputOptions = PLAIN,
     piece_bytes: int = 1 << 25,
 ) -> list[Piece]:
-    return npz.pieces(file_at(path, "npz"), columns, options, piece_bytes)
+    return npz.Npz().pieces(file_at(path, "npz"), columns, options, piece_bytes)
 
 
 def _read(
@@ -52,7 +52,7 @@ def _read(
         (
             part
             for piece in _pieces(path, columns, options, piece_bytes)
-            for part in npz.read(piece, columns, options)
+            for part in npz.Npz().read(piece, columns, options)
         ),
         columns,
     )

@@ -37,8 +37,8 @@ def written(path, table, **options):
 
 def read(tmp_path, table, columns=COLUMNS, options=NESTED, piece_bytes=1 << 25, **how):
     file = written(tmp_path / "a.parquet", table, **how)
-    reader = parquet.rows if options.group_by else parquet.read
-    pieces = parquet.pieces(file, columns, options, piece_bytes)
+    reader = parquet.Parquet().rows if options.group_by else parquet.Parquet().read
+    pieces = parquet.Parquet().pieces(file, columns, options, piece_bytes)
     return [part for piece in pieces for part in reader(piece, columns, options)]
 
 
@@ -294,8 +294,8 @@ def test_files_that_are_no_parquet_or_broken(tmp_path):
     for broken in (b"", b"PAR1", whole[:-5], whole[:20] + b"\xff\xff" + whole[22:]):
         (tmp_path / "a.parquet").write_bytes(broken)
         with pytest.raises(BadDataError, match=r"unreadable.*a\.parquet"):
-            for piece in parquet.pieces(file, ONE, NESTED, 1):
-                list(parquet.read(piece, ONE, NESTED))
+            for piece in parquet.Parquet().pieces(file, ONE, NESTED, 1):
+                list(parquet.Parquet().read(piece, ONE, NESTED))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -311,8 +311,10 @@ def test_a_file_with_changed_bytes_is_refused_or_wholly_accounted_for(tmp_path, 
             broken[place] = random.integers(0, 256)
         (tmp_path / "a.parquet").write_bytes(broken)
         try:
-            pieces = parquet.pieces(file, ONE, NESTED, 1)
-            parts = [part for piece in pieces for part in parquet.read(piece, ONE, NESTED)]
+            pieces = parquet.Parquet().pieces(file, ONE, NESTED, 1)
+            parts = [
+                part for piece in pieces for part in parquet.Parquet().read(piece, ONE, NESTED)
+            ]
         except BadDataError:
             continue
         assert sum(len(part.chunk) + len(part.rejected) for part in parts) == 8
@@ -323,19 +325,22 @@ def test_a_file_with_changed_bytes_is_refused_or_wholly_accounted_for(tmp_path, 
 def test_pieces_are_runs_of_row_groups(tmp_path):
     table = pa.table({"ax": [[float(i)] * (i % 5) for i in range(100)]})
     file = written(tmp_path / "a.parquet", table, row_group_size=10)
-    [one] = parquet.pieces(file, ONE, NESTED, 1 << 30)
-    pieces = parquet.pieces(file, ONE, NESTED, 1)
+    [one] = parquet.Parquet().pieces(file, ONE, NESTED, 1 << 30)
+    pieces = parquet.Parquet().pieces(file, ONE, NESTED, 1)
     assert (one.start, one.stop, one.first) == (0, 100, 1)
     assert [(p.start, p.stop, p.first) for p in pieces] == [
         (i, i + 10, i + 1) for i in range(0, 100, 10)
     ]
     assert one.size == sum(piece.size for piece in pieces)
     for cut in ([one], pieces):
-        chunks = [part.chunk for p in cut for part in parquet.read(p, ONE, NESTED)]
+        chunks = [part.chunk for p in cut for part in parquet.Parquet().read(p, ONE, NESTED)]
         assert [n for c in chunks for n in c.number.tolist()] == list(range(1, 101))
         flat = np.concatenate([chunk.values["ax"] for chunk in chunks])
         assert flat.tolist() == [float(i) for i in range(100) for _ in range(i % 5)]
-    assert parquet.pieces(written(tmp_path / "b.parquet", table.slice(0, 0)), ONE, NESTED, 1) == []
+    assert (
+        parquet.Parquet().pieces(written(tmp_path / "b.parquet", table.slice(0, 0)), ONE, NESTED, 1)
+        == []
+    )
 
 
 def test_chunks_hold_about_as_many_steps_whatever_the_lengths(tmp_path, monkeypatch):
@@ -388,8 +393,8 @@ def test_nested_long_and_csv_agree(tmp_path_factory, sequences):
             cells = ["NaN" if v is None or np.isnan(v) else repr(v) for v in (ax, ay)]
             text.write(",".join([name, *cells]) + "\n")
     file = File(path=str(folder / "a.csv"), name="a.csv", index=2, format="csv", split=None)
-    [piece] = csv.pieces(file, COLUMNS, LONG, 1 << 25)
-    [of_csv] = csv.rows(piece, COLUMNS, LONG)
+    [piece] = csv.Csv().pieces(file, COLUMNS, LONG, 1 << 25)
+    [of_csv] = csv.Csv().rows(piece, COLUMNS, LONG)
     assert not (part.rejected or rows.rejected or of_csv.rejected)
     for found in (rows, of_csv):
         [grouped] = grouping.to_chunks([found], COLUMNS)

@@ -13,6 +13,7 @@ import tensorflow as tf
 from ragline.components.contract.columns import Columns, Feature
 from ragline.components.contract.errors import BadDataError
 from ragline.components.ingest import formats
+from ragline.components.ingest.formats import beginnings
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records.chunk import File
 from ragline.components.ingest.source import framing, patterns, raw_files, read_plan
@@ -183,10 +184,10 @@ def test_an_empty_file_says_nothing_of_its_format(tmp_path: pathlib.Path) -> Non
 def test_the_first_bytes_say_what_the_name_does_not(
     tmp_path: pathlib.Path, content: bytes, format_name: str
 ) -> None:
-    assert formats.guess(str(_write(tmp_path, "x", content))) == format_name
-    assert formats.guess(str(_write(tmp_path, "x.gz", gzip.compress(content)))) == format_name
+    assert beginnings.guess(str(_write(tmp_path, "x", content))) == format_name
+    assert beginnings.guess(str(_write(tmp_path, "x.gz", gzip.compress(content)))) == format_name
     # The name goes before the bytes, and a reader then says what is wrong.
-    assert formats.guess(str(_write(tmp_path, "x.csv", content))) == "csv"
+    assert beginnings.guess(str(_write(tmp_path, "x.csv", content))) == "csv"
 
 
 def test_a_stated_format_is_taken_whatever_the_name(tmp_path: pathlib.Path) -> None:

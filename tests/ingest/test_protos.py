@@ -22,7 +22,10 @@ from ragline.components.ingest.records.chunk import Chunk, Piece, QuarantineLine
 
 PLAIN = InputOptions(train="x")
 TIMED = InputOptions(train="x", order_by="time", time_unit="ns")
-FORMATS = {"tfrecord": tfrecord, "sequence_example": sequence_example}
+FORMATS = {
+    "tfrecord": tfrecord.TfRecord(),
+    "sequence_example": sequence_example.SequenceExample(),
+}
 BOTH = pytest.mark.parametrize("name", FORMATS)
 
 

@@ -237,7 +237,7 @@ def test_lines_at_once_are_what_each_is_by_itself(
 
 
 def _pieces(path: pathlib.Path, piece_bytes: int = 1 << 25) -> list[Piece]:
-    return ts.pieces(file_at(path, "ts"), NUMBERS_ONLY, PLAIN, piece_bytes)
+    return ts.Ts().pieces(file_at(path, "ts"), NUMBERS_ONLY, PLAIN, piece_bytes)
 
 
 def _text(count: int, end: str = "\n") -> bytes:
@@ -260,7 +260,7 @@ def test_pieces_give_every_line_once(
     path.write_bytes(_text(200, end) + trailing)
     pieces = _pieces(path, piece_bytes)
     assert (len(pieces) > 1) == (piece_bytes < 1 << 25)
-    parts = [part for piece in pieces for part in ts.read(piece, NUMBERS_ONLY, PLAIN)]
+    parts = [part for piece in pieces for part in ts.Ts().read(piece, NUMBERS_ONLY, PLAIN)]
     chunk, rejected = joined(parts, NUMBERS_ONLY)
     check_numbers(chunk, samples(200))
     text = path.read_bytes().split(b"\n")
@@ -277,7 +277,7 @@ def test_blocks_of_a_piece_end_with_lines(
     path.write_bytes(_text(50))
     for piece_bytes in (700, 1 << 25):
         pieces = _pieces(path, piece_bytes)
-        parts = [part for piece in pieces for part in ts.read(piece, NUMBERS_ONLY, PLAIN)]
+        parts = [part for piece in pieces for part in ts.Ts().read(piece, NUMBERS_ONLY, PLAIN)]
         assert len(parts) > 5
         check_numbers(joined(parts, NUMBERS_ONLY)[0], samples(50))
 
@@ -289,7 +289,7 @@ def test_a_compressed_file_is_one_piece(
     path = tmp_path / f"f.ts.{suffix}"
     path.write_bytes(compress(_text(50)))
     [piece] = _pieces(path, 1)
-    chunk, _ = joined(ts.read(piece, NUMBERS_ONLY, PLAIN), NUMBERS_ONLY)
+    chunk, _ = joined(ts.Ts().read(piece, NUMBERS_ONLY, PLAIN), NUMBERS_ONLY)
     check_numbers(chunk, samples(50))
     assert list(chunk.number) == list(range(5, 55))
 
@@ -297,7 +297,7 @@ def test_a_compressed_file_is_one_piece(
 def test_a_file_without_lines_has_no_records(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "f.ts"
     path.write_bytes(b"@data")
-    assert [p for piece in _pieces(path) for p in ts.read(piece, NUMBERS_ONLY, PLAIN)] == []
+    assert [p for piece in _pieces(path) for p in ts.Ts().read(piece, NUMBERS_ONLY, PLAIN)] == []
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_there_is_no_place_for_times_and_entities(
     path = tmp_path / "f.ts"
     path.write_bytes(_text(1))
     with pytest.raises(BadDataError, match=r"missing_column: .*f\.ts: expected the columns"):
-        ts.pieces(file_at(path, "ts"), NUMBERS_ONLY, options, 1)
+        ts.Ts().pieces(file_at(path, "ts"), NUMBERS_ONLY, options, 1)
 
 
 @given(st.integers(0, 2000), st.binary(max_size=3), st.integers(0, 5))
@@ -325,7 +325,7 @@ def test_a_mutant_is_refused_or_read(
     except BadDataError as error:
         assert error.lines
     else:
-        parts = [part for piece in pieces for part in ts.read(piece, NUMBERS_ONLY, PLAIN)]
+        parts = [part for piece in pieces for part in ts.Ts().read(piece, NUMBERS_ONLY, PLAIN)]
         chunk, rejected = joined(parts, NUMBERS_ONLY)
         lines = path.read_bytes().split(b"\n")[pieces[0].first - 1 :] if pieces else []
         assert len(chunk) + len(rejected) == sum(bool(line.strip(b"\r\n \t")) for line in lines)

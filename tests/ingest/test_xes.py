@@ -23,8 +23,8 @@ TIMED = InputOptions(train="x", order_by="time:timestamp")
 def _read(
     path: pathlib.Path, columns: Columns = COLUMNS, options: InputOptions = TIMED
 ) -> tuple[Chunk, list[QuarantineLine]]:
-    [piece] = xes.pieces(file_at(path, "xes"), columns, options, 1)
-    return joined(xes.read(piece, columns, options), columns)
+    [piece] = xes.Xes().pieces(file_at(path, "xes"), columns, options, 1)
+    return joined(xes.Xes().read(piece, columns, options), columns)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+import fastavro
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -193,6 +194,87 @@ def message_record(sample: Sample) -> dict[str, Any]:
         "age": [sample.age],
         "weight": [sample.weight],
     }
+
+
+def avro(samples: Iterable[Sample], **options: Any) -> bytes:
+    """An Avro file, a record a sequence."""
+
+    def array(kind: Any) -> dict[str, Any]:
+        return {"type": "array", "items": kind}
+
+    steps = {"a": "double", "b": ["null", "double"], "word": "string", "code": "long"}
+    kinds = {name: array(kind) for name, kind in (steps | {"time": "long"}).items()}
+    kinds |= {"sequence_id": "string", "entity_id": "string", "length": "int", "label": "string"}
+    kinds |= {"age": "long", "weight": "double"}
+    fields = [{"name": name, "type": kind} for name, kind in kinds.items()]
+    return avro_of(
+        {"type": "record", "name": "S", "fields": fields}, nested_rows(samples), **options
+    )
+
+
+def avro_rows(table: Collection[dict[str, Any]]) -> bytes:
+    """An Avro file, a record a step."""
+    kinds = {"a": "double", "b": ["null", "double"], "code": "long", "time": "long"}
+    kinds |= {"age": "long", "weight": "double"}
+    fields = [{"name": name, "type": kinds.get(name, "string")} for name in next(iter(table))]
+    return avro_of({"type": "record", "name": "R", "fields": fields}, table)
+
+
+def avro_of(schema: dict[str, Any], records: Iterable[Any], **options: Any) -> bytes:
+    """An Avro file of any schema, in blocks of some kilobytes."""
+    file = io.BytesIO()
+    fastavro.writer(file, fastavro.parse_schema(schema), records, sync_interval=4000, **options)
+    return file.getvalue()
+
+
+_ARFF_KINDS = {"a": "numeric", "b": "real", "code": "integer", "time": "integer"}
+_ARFF_KINDS |= {"age": "integer", "weight": "numeric"}
+
+
+def _arff_cell(value: Any) -> str:
+    if value is None:
+        return "?"
+    text = str(value)
+    for character, escaped in (("\\", "\\\\"), ("'", "\\'"), ("\n", "\\n")):
+        text = text.replace(character, escaped)
+    return f"'{text}'" if isinstance(value, str) else text
+
+
+def arff(samples: Iterable[Sample]) -> bytes:
+    """An ARFF file, a row a sequence, with its steps in a relation."""
+    names = ("sequence_id", "entity_id", "length", "label", "age", "weight")
+    kinds = _ARFF_KINDS | {"length": "numeric"}
+    header = ["% comment", "", "@RELATION 'random samples'"]
+    header += [f"@attribute '{name}' {kinds.get(name, 'string')}" for name in names]
+    header += ["@attribute steps relational"]
+    header += [f"  @attribute {name} {kinds.get(name, 'string')}" for name in _STEPS]
+    lines = [*header, "@end steps", "@DATA"]
+    for row in nested_rows(samples):
+        steps = zip(*(row[name] for name in _STEPS), strict=True)
+        relation = "\n".join(",".join(map(_arff_cell, step)) for step in steps)
+        lines.append(",".join([*(_arff_cell(row[name]) for name in names), _arff_cell(relation)]))
+    return ("\n".join(lines) + "\n").encode()
+
+
+def series(samples: Collection[Sample]) -> bytes:
+    """An ARFF file as the archive has them: a row of a relation is a feature; padded with `?`."""
+    most = max(sample.length for sample in samples)
+    header = ["% padded at their ends", "@relation 'x'", "@attribute r relational"]
+    header += [f"@attribute att{step} numeric" for step in range(most)]
+    lines = [*header, "@end r", "@data"]
+    for sample in samples:
+        cells = [["?" if np.isnan(v) else repr(float(v)) for v in f] for f in sample.values.T]
+        padding = ["?"] * (most - sample.length)
+        lines.append("'" + "\\n".join(",".join([*feature, *padding]) for feature in cells) + "'")
+    return "\n".join([*lines, ""]).encode()
+
+
+def arff_rows(table: Collection[dict[str, Any]]) -> bytes:
+    """An ARFF file, a row a step."""
+    header = ["@relation rows"]
+    header += [f"@attribute {n} {_ARFF_KINDS.get(n, 'string')}" for n in next(iter(table))]
+    rows = [",".join(map(_arff_cell, row.values())) for row in table]
+    return "\n".join([*header, "@data", *rows, ""]).encode()
 
 
 def framed(payloads: Iterable[bytes]) -> bytes:

@@ -9,7 +9,7 @@ import pathlib
 import re
 import shutil
 import string
-from typing import Literal, get_args, get_origin
+from typing import Annotated, Literal, get_args, get_origin
 
 import pytest
 import tomli_w
@@ -425,10 +425,16 @@ def _words(kind: object) -> str:
 
 
 CHOICES = {key: _words(kind) for key, kind in FIELDS.items() if get_origin(kind) is Literal}
+# Keys whose words are the names in a registry.
+REGISTERED = {
+    key: str(get_args(kind)[1]) for key, kind in FIELDS.items() if get_origin(kind) is Annotated
+}
 
 
 def test_the_tests_below_try_every_key() -> None:
-    assert {kind for key, kind in FIELDS.items() if key not in CHOICES} == set(OTHER_TYPES)
+    others = {kind for key, kind in FIELDS.items() if key not in CHOICES | REGISTERED}
+    assert others == set(OTHER_TYPES)
+    assert [*REGISTERED] == ["input.format"]
     assert CHOICES["train.precision"] == "'float32' or 'bfloat16'"
 
 
@@ -445,6 +451,16 @@ def test_the_tests_below_try_every_key() -> None:
             (key, value, f"expected {words}, received {value!r}")
             for key, words in CHOICES.items()
             for value in ("cvs", "", 3, True)
+        ],
+        *[
+            (key, value, f"expected {words}, received {value!r}")
+            for key, words in REGISTERED.items()
+            for value in ("cvs", "")
+        ],
+        *[
+            (key, value, f"expected a valid string, received {value!r}")
+            for key in REGISTERED
+            for value in (3, True)
         ],
         ("name", DAY, f"expected a valid string, received {AS_TABLE}"),
         ("train.epochs", DAY, f"expected a valid integer, received {AS_TABLE}"),

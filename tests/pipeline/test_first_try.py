@@ -91,7 +91,6 @@ SHARED_CASES: dict[str, int | str] = {
     "reported/05b*/*": 40,
     "reported/05c*/*": 40,
     "reported/06*/*": 180,
-    "reported/07*/*": "ARFF",
     "reported/08_init_crash/a.csv.zip": "unzip",
     "reported/08_init_crash/doctype.xes": "document type",
     "reported/08_init_crash/duplicate.parquet": "twice",

@@ -127,8 +127,12 @@ def test_a_format_can_be_stated(tmp_path, capsys):
     assert main([*arguments, "--format", "jsonl"]) == exits.DONE
     assert config.load(tmp_path / "c.toml").input.format == "jsonl"
     capsys.readouterr()
+    arguments[-1] = f"{tmp_path}/d.toml"
+    assert main([*arguments, "--format", "tfrecord"]) == exits.BAD_DATA
+    assert "tfrecord is in ragline's own contract, which names no" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        main([*arguments, "--format", "tfrecord"])
+        main([*arguments, "--format", "log"])
+    assert "invalid choice: 'log' (choose from 'auto', 'csv', " in capsys.readouterr().err
 
 
 def test_what_cannot_be_read_is_not_blamed_on_the_output(tmp_path, capsys):

@@ -47,7 +47,7 @@ class ReadRows(beam.DoFn):
 
         def rows() -> Iterator[Any]:
             for piece in unit.pieces:
-                table = formats.of_table(piece.file.format)
+                table = formats.of(piece.file.format)
                 for part in table.rows(piece, context.raw_columns, context.options):
                     report["rows"] += len(part) + len(part.rejected)
                     yield part

@@ -1,29 +1,21 @@
-"""What the first bytes of a file say of its format; and what no reader takes, with what to do.
+"""Guess the format of a file by its name and first bytes, and refuse what no format reads.
 
 A name can be wrong, and a download can be half of one: bytes are looked at whatever the name says.
 """
 
 import contextlib
+import os
 import re
 import struct
 import zipfile
+from collections.abc import Iterable
 
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
-from ragline.components.ingest.options import FormatName
-from ragline.components.ingest.source import framing
+from ragline.components.ingest import formats
+from ragline.components.ingest.source import framing, raw_files
 
 PEEKED = 1 << 16
-_BOM = b"\xef\xbb\xbf"
-_STARTS: dict[bytes, FormatName] = {
-    b"PAR1": "parquet",
-    b"PK\x03\x04": "npz",
-    b"<": "xes",
-    b"{": "jsonl",
-    b"@": "ts",
-    b"#": "ts",
-}
-_DELIMITERS = ",;\t|"
 # First bytes -> what such a file is, and what to do with it.
 _OTHERS: tuple[tuple[bytes, str, str], ...] = (
     (
@@ -42,7 +34,6 @@ _OTHERS: tuple[tuple[bytes, str, str], ...] = (
     (b"ARROW1", "Arrow's own format", "write it as Parquet: pyarrow.parquet.write_table"),
     (b"\xd0\xcf\x11\xe0", "an Excel sheet", "save it as CSV"),
     (b"SQLite format 3\0", "a SQLite database", "write its table as CSV"),
-    (b"Obj\x01", "Avro", "write it as Parquet"),
     (b"%PDF", "a PDF document", "expected data"),
     (b"MATLAB 5.0 MAT-file", "a MATLAB file", "save its arrays as .npz: scipy.io.loadmat"),
     (b"\x80\x04", "a Python pickle, which can run any code when read", "write it as Parquet"),
@@ -50,25 +41,74 @@ _OTHERS: tuple[tuple[bytes, str, str], ...] = (
     (b"\xff\xfe", "text in UTF-16", "write it as UTF-8: `iconv -f UTF-16 -t UTF-8`"),
     (b"\xfe\xff", "text in UTF-16", "write it as UTF-8: `iconv -f UTF-16 -t UTF-8`"),
 )
-_ARFF = re.compile(rb"\s*(?:%[^\n]*\n\s*)*@relation\b", re.IGNORECASE)
 _HTML = re.compile(rb"\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
-# Formats of which an empty file is none; an empty file of lines is one without records.
-_NEVER_EMPTY = ("npz", "parquet", "xes")
 
 
-def check(path: str, beginning: bytes, expected: FormatName | None) -> None:
-    """Refuses a file that no reader takes, by its first bytes.
+def guess(path: str) -> str:
+    """Return the format of a file by its name, or where that says nothing, by its first bytes.
+
+    Raises:
+      BadDataError: `unknown_format`, or bytes that no format reads, whatever the name says;
+        `no_data`, there are no bytes; or the file cannot be read.
+    """
+    named = _by_name(path, formats.FORMATS.own)
+    added = () if named else formats.FORMATS.added
+    named = named or _by_name(path, added)
+    try:
+        with raw_files.open(path) as file:
+            beginning = file.read(PEEKED)
+    except BadDataError:
+        if named:  # Its format says what is wrong with it.
+            return named
+        raise
+    if named in added:  # What the package refuses, or takes for its own, may well be its.
+        return named
+    if not named and (recognised := _by_bytes(path, beginning, added)):
+        return recognised
+    check(path, beginning, named)
+    if named:
+        return named
+    if recognised := _by_bytes(path, beginning, formats.FORMATS.own):
+        return recognised
+    suffixes = [suffix for name in formats.FORMATS for suffix in formats.of(name).suffixes]
+    raise BadDataError(
+        "unknown_format",
+        f"{path}: neither its name (expected one that ends in {', '.join(suffixes)}) nor its "
+        "first bytes say how to read it; expected input.format in the configuration, or "
+        "`ragline init --format`",
+    )
+
+
+def _by_name(path: str, names: Iterable[str]) -> str | None:
+    stem = path.lower().removesuffix(raw_files.compression(path))
+    suffix = os.path.splitext(stem)[1]
+    return next((name for name in names if suffix in formats.of(name).suffixes), None)
+
+
+def _by_bytes(path: str, beginning: bytes, names: Iterable[str]) -> str | None:
+    last_first = reversed([*names])
+    return next((name for name in last_first if formats.of(name).recognises(path, beginning)), None)
+
+
+def starts(beginning: bytes, *prefixes: bytes) -> bool:
+    """Return whether a file begins with one of some bytes, after a BOM and blanks."""
+    return beginning.removeprefix(raw_files.BOM).lstrip().startswith(prefixes)
+
+
+def check(path: str, beginning: bytes, expected: str | None) -> None:
+    """Refuses a file that no format reads, by its first bytes.
 
     Args:
-      path: of the file, for the error.
-      beginning: its first bytes, decompressed.
+      path: the path of the file, for the error.
+      beginning: the first bytes of the file, decompressed.
       expected: the format that its name says, if any.
 
     Raises:
-      BadDataError: `no_data`, an empty file; `unknown_format`, what no reader takes.
+      BadDataError: `no_data`, an empty file; `unknown_format`, what no format reads.
     """
     if not beginning:
-        if expected is None or expected in _NEVER_EMPTY:
+        # An empty file of lines is one without records.
+        if expected is None or not formats.of(expected).is_line_based:
             raise BadDataError(
                 "no_data",
                 f"{path}: expected at least one record, the file is empty (0 bytes): fetch or "
@@ -78,29 +118,18 @@ def check(path: str, beginning: bytes, expected: FormatName | None) -> None:
     for start, what, remedy in _OTHERS:
         if beginning.startswith(start) and not is_framed(beginning):
             raise _refusal(path, what, remedy)
-    if _ARFF.match(beginning.removeprefix(_BOM)):
-        raise _refusal(path, "ARFF", "write it as .ts or as CSV")
-    if _HTML.match(beginning.removeprefix(_BOM)):
+    if _HTML.match(beginning.removeprefix(raw_files.BOM)):
         raise _refusal(path, "a web page", "fetch the data itself")
     if beginning.startswith(b"PK\x03\x04"):
         _check_zip(path)
-    if expected is None and beginning.removeprefix(_BOM).lstrip()[:1] == b"[":
+    if expected is None and beginning.removeprefix(raw_files.BOM).lstrip()[:1] == b"[":
         raise _refusal(
             path, "a JSON array", "write a record a line: `jq -c '.[]' FILE > FILE.jsonl`"
         )
 
 
-def of(beginning: bytes) -> FormatName | None:
-    """The format that the first bytes of a file that `check` has passed say; None if none."""
-    text = beginning.removeprefix(_BOM).lstrip()
-    for start, name in _STARTS.items():
-        if text.startswith(start):
-            return name
-    return "csv" if _is_table(beginning.removeprefix(_BOM)) else None
-
-
 def is_framed(beginning: bytes) -> bool:
-    """Whether a file begins as a TFRecord: with a length and its checksum."""
+    """Return whether a file begins as a TFRecord: with a length and its checksum."""
     length, crc = beginning[:8], beginning[8:12]
     return len(crc) == 4 and crc == struct.pack("<I", framing.masked_crc(length))
 
@@ -111,7 +140,7 @@ def _refusal(path: str, what: str, remedy: str) -> BadDataError:
 
 def _check_zip(path: str) -> None:
     names: list[str] = []
-    # A broken archive is refused by the reader of archives, which says where it breaks.
+    # A broken archive is refused by the format of archives, which says where it breaks.
     with (
         contextlib.suppress(zipfile.BadZipFile, OSError, NotImplementedError, ValueError),
         places.open(path) as file,
@@ -122,27 +151,3 @@ def _check_zip(path: str) -> None:
         raise _refusal(path, "an Excel sheet or a document", "save it as CSV")
     if others := [name for name in names if not name.endswith(".npy")]:
         raise _refusal(path, f"a zip archive that holds {others[0]!r}", "unpack it first: `unzip`")
-
-
-def _is_table(beginning: bytes) -> bool:
-    """Whether text is a table: as many cells in each of its first lines."""
-    if b"\0" in beginning:
-        return False
-    try:
-        # A character may be cut off at the end.
-        text = beginning[:-4].decode("utf-8") if len(beginning) == PEEKED else beginning.decode()
-    except UnicodeDecodeError:
-        return False
-    lines = [line for line in text.splitlines() if line.strip()][:20]
-    if len(text) >= PEEKED - 4:
-        lines = lines[:-1] or lines
-    if len(lines) < 2:
-        return False
-    if any(len({line.count(d) for line in lines}) == 1 and d in lines[0] for d in _DELIMITERS):
-        return True
-    cells = [line.split() for line in lines]
-    return len({len(row) for row in cells}) == 1 and len(cells[0]) > 1 and _has_numbers(cells[-1])
-
-
-def _has_numbers(cells: list[str]) -> bool:
-    return any(re.fullmatch(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?", cell) for cell in cells)

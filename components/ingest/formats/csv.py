@@ -1,4 +1,4 @@
-"""CSV: a table whose rows are steps, under a header; `input.group_by` says what is a sequence.
+"""Read CSV, a table under a header whose rows are steps; `input.group_by` names sequences.
 
 Cells are separated by any one character, and those in double quotes may hold it, line ends and
 doubled quotes. A line ends with LF or CRLF; blank lines are none; a BOM is skipped. A row's number
@@ -8,7 +8,7 @@ row is read with the next block.
 
 import csv
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -19,96 +19,119 @@ import pyarrow.compute as pc
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
+from ragline.components.ingest.formats import beginnings
+from ragline.components.ingest.formats.interface import Format, Use
 from ragline.components.ingest.formats.parsing import csv_lines, table, texts
 from ragline.components.ingest.formats.parsing.faults import Faults
 from ragline.components.ingest.formats.parsing.table import Layout
 from ragline.components.ingest.options import FILE, InputOptions
 from ragline.components.ingest.records.chunk import File, Part, Piece, QuarantineLine, Rows, shown
+from ragline.components.ingest.samples.sample import Sample
 from ragline.components.ingest.source import raw_files
 
 BLOCK = 1 << 23
-DELIMITERS = (",", ";", "\t", "|")
 _LONGEST_HEADER = 1 << 20
 
 
-def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int) -> list[Piece]:
-    """Reads the header, checks it against the schema, and cuts the file between rows.
+class Csv(Format):
+    """Reads CSV files."""
 
-    Only a file that is not compressed is cut, and only as far as its quotes are proved to be in
-    order: from there on, a line end may be in a cell.
+    uses = (Use("a long table, a row a step: `.csv`, `.tsv`", "the rows of one key", "`group_by`"),)
+    suffixes = (".csv", ".tsv")
+    is_line_based = True
 
-    Raises:
-      BadDataError: `no_group_by`, `bad_header`, `missing_column`, `unreadable`.
-    """
-    if not options.group_by:
-        raise _not_grouped(file)
-    found: list[Piece] = []
-    with raw_files.open_lines(file.path) as stream:
-        first, start, header = _read_header(stream, columns, options, file)
-        layout = table.layout(header.names, columns, options, file.path)
-        _check_names(header, layout, file)
-        end = places.size(file.path)
-        plain_header = {
-            "names": list(header.names),
-            "delimiter": header.delimiter,
-            "size": start,
-        }
+    def recognises(self, path: str, beginning: bytes) -> bool:
+        """Return whether text has as many cells in each of its first lines."""
+        return csv_lines.is_table(beginning, is_cut=len(beginning) == beginnings.PEEKED)
 
-        def cut(stop: int | None) -> Piece:
-            size = (end if stop is None else stop) - start
-            return Piece(
-                file=file, start=start, stop=stop, first=first, size=size, header=plain_header
-            )
+    def sample(self, paths: Sequence[str]) -> Sample:
+        """Reads the rows of ranges of files; the columns are those that all files have.
 
-        if not raw_files.compression(file.path):
-            line, place = first, start
-            for block in _blocks(stream, None):
-                if not csv_lines.is_clean(block, header.delimiter):
-                    break
-                line, place = line + block.count(b"\n"), place + len(block)
-                if place - start >= piece_bytes and place < end:
-                    found.append(cut(place))
-                    first, start = line, place
-        if start < end or not found:
-            found.append(cut(None))
-    return found
+        Raises:
+          BadDataError: `unreadable`, `no_data`, `bad_header`.
+        """
+        from ragline.components.ingest.samples import csv as samples
 
+        return samples.take(paths)
 
-def read(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
-    """Never: a row of a CSV file is no sequence.
+    def pieces(
+        self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
+    ) -> list[Piece]:
+        """Reads the header, checks it against the schema, and cuts the file between rows.
 
-    Raises:
-      BadDataError: `no_group_by`.
-    """
-    raise _not_grouped(piece.file)
+        Only a file that is not compressed is cut, and only as far as its quotes are proved to be in
+        order: from there on, a line end may be in a cell.
 
+        Raises:
+          BadDataError: `no_group_by`, `bad_header`, `missing_column`, `unreadable`.
+        """
+        if not options.group_by:
+            raise _not_grouped(file)
+        pieces: list[Piece] = []
+        with raw_files.open_lines(file.path) as stream:
+            first, start, header = _read_header(stream, columns, options, file)
+            layout = table.layout(header.names, columns, options, file.path)
+            _check_names(header, layout, file)
+            end = places.size(file.path)
+            plain_header = {
+                "names": list(header.names),
+                "delimiter": header.delimiter,
+                "size": start,
+            }
 
-def rows(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Rows]:
-    """The rows of a piece.
+            def cut(stop: int | None) -> Piece:
+                size = (end if stop is None else stop) - start
+                return Piece(
+                    file=file, start=start, stop=stop, first=first, size=size, header=plain_header
+                )
 
-    Raises:
-      BadDataError: `unreadable`.
-    """
-    stated = piece.header or {}
-    header = csv_lines.Header(names=tuple(stated["names"]), delimiter=stated["delimiter"])
-    layout = table.layout(header.names, columns, options, piece.file.path)
-    with raw_files.open_lines(piece.file.path) as stream:
-        if piece.start:
-            # A compressed file is one piece, which starts after the header.
-            stream.seek(piece.start) if stream.seekable() else stream.read(piece.start)
-        length = None if piece.stop is None else piece.stop - piece.start
-        number, left, found = piece.first, b"", 0
-        for block, last in _and_whether_last(_blocks(stream, length)):
-            text = left + (csv_lines.squeezed(block) if header.delimiter == " " else block)
-            lines, left = csv_lines.read_clean(text, number, header, layout), b""
-            if lines is None:
-                lines, left = csv_lines.read_exactly(text, number, header, layout, last)
-            part = _rows_of(lines, piece.file, layout, options)
-            found += len(part) + len(part.rejected)
-            yield part
-            number += text.count(b"\n") - left.count(b"\n")
-    if not found and (piece.start, piece.stop) == (stated["size"], None):
-        yield from table.empty_file(piece.file, layout, piece.first)
+            if not raw_files.compression(file.path):
+                line, place = first, start
+                for block in _blocks(stream, None):
+                    if not csv_lines.is_clean(block, header.delimiter):
+                        break
+                    line, place = line + block.count(b"\n"), place + len(block)
+                    if place - start >= piece_bytes and place < end:
+                        pieces.append(cut(place))
+                        first, start = line, place
+            if start < end or not pieces:
+                pieces.append(cut(None))
+        return pieces
+
+    def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
+        """Raises an error, for a row of a CSV file is no sequence.
+
+        Raises:
+          BadDataError: `no_group_by`.
+        """
+        raise _not_grouped(piece.file)
+
+    def rows(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Rows]:
+        """Reads the rows of a piece, each a step.
+
+        Raises:
+          BadDataError: `unreadable`.
+        """
+        stated = piece.header or {}
+        header = csv_lines.Header(names=tuple(stated["names"]), delimiter=stated["delimiter"])
+        layout = table.layout(header.names, columns, options, piece.file.path)
+        with raw_files.open_lines(piece.file.path) as stream:
+            if piece.start:
+                # A compressed file is one piece, which starts after the header.
+                stream.seek(piece.start) if stream.seekable() else stream.read(piece.start)
+            length = None if piece.stop is None else piece.stop - piece.start
+            number, left, count = piece.first, b"", 0
+            for block, last in _and_whether_last(_blocks(stream, length)):
+                text = left + (csv_lines.squeezed(block) if header.delimiter == " " else block)
+                lines, left = csv_lines.read_clean(text, number, header, layout), b""
+                if lines is None:
+                    lines, left = csv_lines.read_exactly(text, number, header, layout, last)
+                part = _rows_of(lines, piece.file, layout, options)
+                count += len(part) + len(part.rejected)
+                yield part
+                number += text.count(b"\n") - left.count(b"\n")
+        if not count and (piece.start, piece.stop) == (stated["size"], None):
+            yield from table.empty_file(piece.file, layout, piece.first)
 
 
 def _rows_of(lines: csv_lines.Lines, file: File, layout: Layout, options: InputOptions) -> Rows:
@@ -147,7 +170,7 @@ def _rows_of(lines: csv_lines.Lines, file: File, layout: Layout, options: InputO
             column = pa.array(numbers, from_pandas=True)
         context[name] = column
     stamps = {name: without(name, nothing) for name in (layout.date, layout.time) if name}
-    found = table.rows_of(
+    part = table.rows_of(
         number=number,
         ids=ids,
         steps=steps,
@@ -159,7 +182,7 @@ def _rows_of(lines: csv_lines.Lines, file: File, layout: Layout, options: InputO
         texts=lambda places: [shown(raw(place)) for place in places.tolist()],
     )
     if not lines.rejected:
-        return found
+        return part
     # The id of a broken row is a guess by the places of its cells. To take a sequence that lacks a
     # step would be worse than to reject one for another's row.
     broken = {
@@ -173,13 +196,13 @@ def _rows_of(lines: csv_lines.Lines, file: File, layout: Layout, options: InputO
         replace(row, sequence_id=sequence_id)
         for row, sequence_id in zip(lines.rejected, guessed.sequence, strict=True)
     ]
-    return replace(found, rejected=tuple(sorted([*found.rejected, *rejected], key=_number)))
+    return replace(part, rejected=tuple(sorted([*part.rejected, *rejected], key=_number)))
 
 
 def _read_header(
     stream: BinaryIO, columns: Columns, options: InputOptions, file: File
 ) -> tuple[int, int, csv_lines.Header]:
-    """The number of the line after the header, where that begins, and the header."""
+    """Return the number of the line after the header, where that begins, and the header."""
     place = 0
     if options.columns:
         return _stated_header(stream, options, file)
@@ -201,13 +224,15 @@ def _read_header(
 def _stated_header(
     stream: BinaryIO, options: InputOptions, file: File
 ) -> tuple[int, int, csv_lines.Header]:
-    """The same of a file whose first line is no header; the stream is left where rows begin."""
+    """Return the same for a file without a header; the stream is left where rows begin."""
     beginning = stream.read(_LONGEST_HEADER)
     start = len(raw_files.BOM) if beginning.startswith(raw_files.BOM) else 0
     line = next(filter(bytes.strip, beginning[start:].split(b"\n")), b"")
     numbers = {
         delimiter: len(_cells(line, delimiter))
-        for delimiter in ((options.delimiter,) if options.delimiter else (*DELIMITERS, " "))
+        for delimiter in (
+            (options.delimiter,) if options.delimiter else (*csv_lines.DELIMITERS, " ")
+        )
     }
     best = [delimiter for delimiter, cells in numbers.items() if cells == len(options.columns)]
     if line and not best:
@@ -237,18 +262,18 @@ def _header_of(
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _bad_header(file, f"expected UTF-8: {error.reason} at byte {error.start}") from error
-    found: list[csv_lines.Header] = []
+    headers: list[csv_lines.Header] = []
     wrong = ""
-    for delimiter in (options.delimiter,) if options.delimiter else (*DELIMITERS, " "):
+    for delimiter in (options.delimiter,) if options.delimiter else (*csv_lines.DELIMITERS, " "):
         try:
             line_of = csv_lines.squeezed(line).decode("utf-8") if delimiter == " " else text
             names = next(csv.reader([line_of], delimiter=delimiter, strict=True))
         except csv.Error as error:
             wrong = str(error)
         else:
-            found.append(csv_lines.Header(names=tuple(names), delimiter=delimiter))
+            headers.append(csv_lines.Header(names=tuple(names), delimiter=delimiter))
     wanted = {*table.wanted(columns, options)}
-    best = max(found, key=lambda header: len(wanted & {*header.names}), default=None)
+    best = max(headers, key=lambda header: len(wanted & {*header.names}), default=None)
     if best is None or (wrong and wanted.isdisjoint(best.names)):
         raise _bad_header(file, f"expected names of columns, in quotes or without: {wrong}")
     return best
@@ -272,7 +297,7 @@ def _not_grouped(file: File) -> BadDataError:
 
 
 def _blocks(stream: BinaryIO, length: int | None) -> Iterator[bytes]:
-    """The next so many bytes of a file, or all; in whole lines."""
+    """Yield the next bytes of a file, or all that remain, in whole lines."""
     left = length
     while left != 0:
         block = stream.read(BLOCK if left is None else min(BLOCK, left))
@@ -284,7 +309,7 @@ def _blocks(stream: BinaryIO, length: int | None) -> Iterator[bytes]:
 
 
 def _and_whether_last(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """Each block, and whether it is the last one."""
+    """Yield each block, and whether it is the last one."""
     block = next(blocks, None)
     while block is not None:
         following = next(blocks, None)

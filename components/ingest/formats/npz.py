@@ -1,4 +1,4 @@
-"""NumPy archives, in one of three forms; `padded` has the third.
+"""Read NumPy archives, in one of three forms; `padded` has the third.
 
 Flat: the steps of all sequences one after another, and how many each one has.
 
@@ -20,7 +20,7 @@ runs whatever code the file holds: it is refused.
 import dataclasses
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,9 +28,9 @@ import pyarrow as pa
 
 from ragline.components.contract.columns import ENTITY_ID, LENGTH, SEQUENCE_ID, Columns
 from ragline.components.contract.errors import BadDataError
-from ragline.components.ingest.formats import padded
-from ragline.components.ingest.formats.padded import VALUES
-from ragline.components.ingest.formats.parsing import table
+from ragline.components.ingest.formats import beginnings
+from ragline.components.ingest.formats.interface import Format, Use
+from ragline.components.ingest.formats.parsing import padded, table
 from ragline.components.ingest.formats.parsing.arrays import (
     INTEGERS,
     NAMES,
@@ -45,10 +45,12 @@ from ragline.components.ingest.formats.parsing.arrays import (
     read_arrays,
 )
 from ragline.components.ingest.formats.parsing.columnar import STEPS, Flat, features_of, part
+from ragline.components.ingest.formats.parsing.padded import VALUES
 from ragline.components.ingest.formats.parsing.table import Layout
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import File, Part, Piece, runs
+from ragline.components.ingest.samples.sample import Sample
 
 LENGTHS = (LENGTH, "lengths", "row_lengths")
 _UNNAMED = re.compile(r"arr_[0-9]+")
@@ -59,7 +61,7 @@ _CONTEXT = {"bytes": TEXT, "int": INTEGERS, "float": NUMBERS}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Form:
-    """The flat form of an archive.
+    """Describes the flat form of an archive.
 
     Attributes:
       read: the meaning of the arrays.
@@ -77,56 +79,77 @@ class _Form:
 
     @property
     def total(self) -> int:
-        """Steps of all sequences, as the arrays have them."""
+        """Return steps of all sequences, as the arrays have them."""
         return (self.matrix or next(iter(self.steps.values()))).shape[0]
 
 
-def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int) -> list[Piece]:
-    """One piece of the flat form; ranges of arrays of the other.
+class Npz(Format):
+    """Reads NumPy archives."""
 
-    Raises:
-      BadDataError: `unreadable`, a broken archive; `zip_bomb`; `pickled`; `missing_column`; and in
-        the flat form `type`, `bad_dim` and `length_mismatch`.
-    """
-    with opened(file.path) as archive:
-        arrays = read_arrays(archive, file.path)
-        size = sum(array.member.compress_size for array in arrays)
-        whole = Piece(file=file, start=0, stop=None, first=1, size=size)
-        if _padded(arrays, columns, options, file.path):
-            return [whole]
-        if form := _form(arrays, columns, options, file.path):
-            _check_lengths(archive, form, file.path)
-            return [whole]
-    features_of(columns, options, file.path)
-    starts, waiting = [0], 0
-    for place, array in enumerate(arrays):
-        if waiting >= piece_bytes:
-            starts, waiting = [*starts, place], 0
-        waiting += array.member.compress_size
-    return [
-        Piece(file=file, start=start, stop=stop, first=start + 1, size=size // len(starts))
-        for start, stop in zip(starts, [*starts[1:], len(arrays)], strict=True)
-    ]
+    uses = (Use("NumPy archives: `.npz`", "a length, or an array"),)
+    suffixes = (".npz",)
 
+    def recognises(self, path: str, beginning: bytes) -> bool:
+        """Return whether a file begins as a zip archive does."""
+        return beginnings.starts(beginning, b"PK\x03\x04")
 
-def read(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
-    """The sequences of a piece.
+    def sample(self, paths: Sequence[str]) -> Sample:
+        """Reads the arrays of archives: those of one form only.
 
-    Raises:
-      BadDataError: as `pieces`; a wrong checksum is found when the array has been read.
-    """
-    path = piece.file.path
-    with opened(path) as archive:
-        arrays = read_arrays(archive, path)
-        if of_padded := _padded(arrays, columns, options, path):
-            yield from padded.read(archive, of_padded, options.padding_value, path)
-        elif form := _form(arrays, columns, options, path):
-            yield from _read_flat(archive, form, path)
-        else:
-            chosen = enumerate(arrays[piece.start : piece.stop], start=piece.first)
-            yield from _read_each(
-                archive, chosen, table.layout(columns.names, columns, options, path), path
-            )
+        Raises:
+          BadDataError: as `pieces`; `bad_dim`, arrays that are no sequences, or of several widths.
+        """
+        from ragline.components.ingest.samples import npz as samples
+
+        return samples.take(paths)
+
+    def pieces(
+        self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
+    ) -> list[Piece]:
+        """Makes one piece of the flat and padded forms, and ranges of arrays of the other.
+
+        Raises:
+          BadDataError: `unreadable`, a broken archive; `zip_bomb`; `pickled`; `missing_column`;
+            and in the flat form `type`, `bad_dim` and `length_mismatch`.
+        """
+        with opened(file.path) as archive:
+            arrays = read_arrays(archive, file.path)
+            size = sum(array.member.compress_size for array in arrays)
+            whole = Piece(file=file, start=0, stop=None, first=1, size=size)
+            if _padded(arrays, columns, options, file.path):
+                return [whole]
+            if form := _form(arrays, columns, options, file.path):
+                _check_lengths(archive, form, file.path)
+                return [whole]
+        features_of(columns, options, file.path)
+        starts, waiting = [0], 0
+        for place, array in enumerate(arrays):
+            if waiting >= piece_bytes:
+                starts, waiting = [*starts, place], 0
+            waiting += array.member.compress_size
+        return [
+            Piece(file=file, start=start, stop=stop, first=start + 1, size=size // len(starts))
+            for start, stop in zip(starts, [*starts[1:], len(arrays)], strict=True)
+        ]
+
+    def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
+        """Reads the sequences of a piece.
+
+        Raises:
+          BadDataError: as `pieces`; a wrong checksum is found when the array has been read.
+        """
+        path = piece.file.path
+        with opened(path) as archive:
+            arrays = read_arrays(archive, path)
+            if of_padded := _padded(arrays, columns, options, path):
+                yield from padded.read(archive, of_padded, options.padding_value, path)
+            elif form := _form(arrays, columns, options, path):
+                yield from _read_flat(archive, form, path)
+            else:
+                chosen = enumerate(arrays[piece.start : piece.stop], start=piece.first)
+                yield from _read_each(
+                    archive, chosen, table.layout(columns.names, columns, options, path), path
+                )
 
 
 def _padded(
@@ -142,7 +165,7 @@ def _padded(
 def _form(
     arrays: Iterable[Array], columns: Columns, options: InputOptions, path: str
 ) -> _Form | None:
-    """The flat form, checked as far as headers tell; None if the archive is of the other."""
+    """Return the flat form, checked as far as headers tell; None if the archive is of the other."""
     named = {array.name: array for array in arrays}
     stated = [name for name in LENGTHS if name in named]
     if len(stated) > 1:
@@ -264,15 +287,15 @@ def _read_each(
     archive: zipfile.ZipFile, arrays: Iterable[tuple[int, Array]], read: Layout, path: str
 ) -> Iterator[Part]:
     features = len(read.features)
-    found: list[tuple[int, str | None, np.ndarray]] = []
+    sequences: list[tuple[int, str | None, np.ndarray]] = []
     rejects: dict[int, RejectedRecord] = {}
 
     def gathered() -> Part:
-        stacked = np.concatenate([values for _, _, values in found])
-        names = [name for _, name, _ in found]
+        stacked = np.concatenate([values for _, _, values in sequences])
+        names = [name for _, name, _ in sequences]
         flat = Flat(
-            number=np.array([number for number, _, _ in found], np.int64),
-            length=np.array([len(values) for _, _, values in found], np.int64),
+            number=np.array([number for number, _, _ in sequences], np.int64),
+            length=np.array([len(values) for _, _, values in sequences], np.int64),
             steps={name: arrow(stacked[:, i]) for i, name in enumerate(read.features)},
             records={SEQUENCE_ID: pa.array(names, pa.string())},
         )
@@ -282,22 +305,22 @@ def _read_each(
     for number, array in arrays:
         values = np.zeros((0, features))
         if reject := _fault_of(array, features):
-            rejects[len(found)] = reject
+            rejects[len(sequences)] = reject
         else:
             rows = Rows(archive, array, path)
             values = rows.take(array.shape[0]).astype(np.float64).reshape(-1, features)
             rows.finish()
-        found.append((number, None if _UNNAMED.fullmatch(array.name) else array.name, values))
+        sequences.append((number, None if _UNNAMED.fullmatch(array.name) else array.name, values))
         waiting += len(values) + 1
         if waiting >= STEPS:
             yield gathered()
-            found, rejects, waiting = [], {}, 0
-    if found:
+            sequences, rejects, waiting = [], {}, 0
+    if sequences:
         yield gathered()
 
 
 def _fault_of(array: Array, features: int) -> RejectedRecord | None:
-    """Why an array is no sequence."""
+    """Return why an array is no sequence."""
     if not array.is_of(NUMBERS):
         return RejectedRecord("type", f"expected {NUMBERS[1]}, received {array}")
     if array.shape[1:] != (features,) and not (features == 1 and len(array.shape) == 1):

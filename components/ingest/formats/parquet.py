@@ -1,4 +1,4 @@
-"""Parquet: a row a sequence, with list columns, or a row a step, where `input.group_by` is given.
+"""Read Parquet: a row a sequence, with list columns, or a row a step with `input.group_by`.
 
 A sequence's steps are one list a feature, or one list of structs that have a field a feature:
 
@@ -11,7 +11,7 @@ about as long as to read them.
 
 import contextlib
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ import pyarrow.parquet as pq
 
 from ragline.components.contract.columns import LENGTH, SEQUENCE_ID, Columns
 from ragline.components.contract.errors import BadDataError
+from ragline.components.ingest.formats import beginnings
+from ragline.components.ingest.formats.interface import Format, Use
 from ragline.components.ingest.formats.parsing import cells, columnar, parquet_schema, table
 from ragline.components.ingest.formats.parsing.columnar import STEPS
 from ragline.components.ingest.formats.parsing.faults import Faults, nulls, numpy_of
@@ -37,92 +39,118 @@ from ragline.components.ingest.records.chunk import (
     runs,
     shown,
 )
+from ragline.components.ingest.samples.sample import Sample
 from ragline.components.ingest.source import raw_files
 
 _MOST_RECORDS = 1 << 16
 
 
-def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int) -> list[Piece]:
-    """Checks the columns of a file against the schema, and cuts it into runs of row groups.
+class Parquet(Format):
+    """Reads Parquet files."""
 
-    Raises:
-      BadDataError: `unreadable`, `missing_column`, `bad_header` or `type`.
-    """
-    found: list[Piece] = []
-    with opened(file) as parquet:
-        schema = parquet.schema_arrow
-        read = parquet_schema.layout(schema, file, columns, options)
-        steps = parquet_schema.steps_column(schema, columns, options)
-        parquet_schema.check_types(schema, read, steps, file)
-        counts, rows_in_all = _counts(parquet), parquet.metadata.num_rows
-        if sum(counts) != rows_in_all:
-            raise BadDataError(
-                "unreadable",
-                f"{file.path}: expected {rows_in_all} rows, its row groups have {sum(counts)}",
-            )
-        start = stop = size = 0
-        for group, count in enumerate(counts):
-            stop, size = stop + count, size + parquet.metadata.row_group(group).total_byte_size
-            if start < stop and (size >= piece_bytes or stop == rows_in_all):
-                found.append(Piece(file=file, start=start, stop=stop, first=start + 1, size=size))
-                start, size = stop, 0
-    if read.group_by and not found:
-        found.append(Piece(file=file, start=0, stop=0, first=1, size=0))
-    return found
+    uses = (
+        Use("the same as Parquet: `.parquet`", "the rows of one key", "`group_by`"),
+        Use("Parquet with lists in its cells", "a row"),
+    )
+    suffixes = (".parquet",)
 
+    def recognises(self, path: str, beginning: bytes) -> bool:
+        """Return whether a file begins with Parquet's magic number."""
+        return beginnings.starts(beginning, b"PAR1")
 
-def read(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
-    """The rows of a piece, each a sequence.
+    def sample(self, paths: Sequence[str]) -> Sample:
+        """Reads batches of rows from all over the row groups; rows with lists are records.
 
-    Raises:
-      BadDataError: `unreadable`.
-    """
-    with opened(piece.file) as parquet:
-        schema = parquet.schema_arrow
-        layout = parquet_schema.layout(schema, piece.file, columns, options)
-        steps = parquet_schema.steps_column(schema, columns, options)
-        names = [steps, *layout.records] if steps else [*layout.steps, *layout.records]
-        records = min(max(1, STEPS // _mean_steps(parquet, names[0])), _MOST_RECORDS)
-        for number, batch in _batches(parquet, piece, names, records):
-            for start, stop in runs(_lengths(batch.column(names[0])), STEPS):
-                rows = batch.slice(start, stop - start)
-                yield _part(rows, number + start, layout, steps)
+        Raises:
+          BadDataError: `unreadable`, `bad_header`, `no_data`, `ragged`.
+        """
+        from ragline.components.ingest.samples import parquet as samples
 
+        return samples.take(paths)
 
-def rows(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Rows]:
-    """The rows of a piece, each a step.
+    def pieces(
+        self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
+    ) -> list[Piece]:
+        """Checks the columns of a file against the schema, and cuts it into runs of row groups.
 
-    Raises:
-      BadDataError: `unreadable`.
-    """
-    with opened(piece.file) as parquet:
-        layout = parquet_schema.layout(parquet.schema_arrow, piece.file, columns, options)
-        if piece.start == piece.stop:
-            yield from table.empty_file(piece.file, layout, piece.first)
-            return
-        for number, batch in _batches(parquet, piece, layout.all, STEPS):
-            columns_of, kept = table.measured(
-                {name: batch.column(name) for name in layout.all}, layout
-            )
-            place = np.arange(number, number + batch.num_rows)
-            if kept is not None:
-                batch, place = batch.filter(pa.array(kept)), place[kept]
-            faults = Faults(records=batch.num_rows)
-            yield table.rows_of(
-                number=place,
-                ids=table.ids_of(columns_of, layout, faults, piece.file),
-                steps=columns_of,
-                time=table.time_of(columns_of, layout),
-                context=columns_of,
-                file=piece.file,
-                layout=layout,
-                faults=faults,
-                texts=_texts_of(batch),
-            )
+        Raises:
+          BadDataError: `unreadable`, `missing_column`, `bad_header` or `type`.
+        """
+        pieces: list[Piece] = []
+        with opened(file) as parquet:
+            schema = parquet.schema_arrow
+            read = parquet_schema.layout(schema, file, columns, options)
+            steps = parquet_schema.steps_column(schema, columns, options)
+            parquet_schema.check_types(schema, read, steps, file)
+            counts, rows_in_all = _counts(parquet), parquet.metadata.num_rows
+            if sum(counts) != rows_in_all:
+                raise BadDataError(
+                    "unreadable",
+                    f"{file.path}: expected {rows_in_all} rows, its row groups have {sum(counts)}",
+                )
+            start = stop = size = 0
+            for group, count in enumerate(counts):
+                stop, size = stop + count, size + parquet.metadata.row_group(group).total_byte_size
+                if start < stop and (size >= piece_bytes or stop == rows_in_all):
+                    pieces.append(
+                        Piece(file=file, start=start, stop=stop, first=start + 1, size=size)
+                    )
+                    start, size = stop, 0
+        if read.group_by and not pieces:
+            pieces.append(Piece(file=file, start=0, stop=0, first=1, size=0))
+        return pieces
+
+    def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
+        """Reads the rows of a piece, each a sequence.
+
+        Raises:
+          BadDataError: `unreadable`.
+        """
+        with opened(piece.file) as parquet:
+            schema = parquet.schema_arrow
+            layout = parquet_schema.layout(schema, piece.file, columns, options)
+            steps = parquet_schema.steps_column(schema, columns, options)
+            names = [steps, *layout.records] if steps else [*layout.steps, *layout.records]
+            records = min(max(1, STEPS // _mean_steps(parquet, names[0])), _MOST_RECORDS)
+            for number, batch in _batches(parquet, piece, names, records):
+                for start, stop in runs(_lengths(batch.column(names[0])), STEPS):
+                    rows = batch.slice(start, stop - start)
+                    yield _part(rows, number + start, layout, steps)
+
+    def rows(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Rows]:
+        """Reads the rows of a piece, each a step.
+
+        Raises:
+          BadDataError: `unreadable`.
+        """
+        with opened(piece.file) as parquet:
+            layout = parquet_schema.layout(parquet.schema_arrow, piece.file, columns, options)
+            if piece.start == piece.stop:
+                yield from table.empty_file(piece.file, layout, piece.first)
+                return
+            for number, batch in _batches(parquet, piece, layout.all, STEPS):
+                columns_of, kept = table.measured(
+                    {name: batch.column(name) for name in layout.all}, layout
+                )
+                place = np.arange(number, number + batch.num_rows)
+                if kept is not None:
+                    batch, place = batch.filter(pa.array(kept)), place[kept]
+                faults = Faults(records=batch.num_rows)
+                yield table.rows_of(
+                    number=place,
+                    ids=table.ids_of(columns_of, layout, faults, piece.file),
+                    steps=columns_of,
+                    time=table.time_of(columns_of, layout),
+                    context=columns_of,
+                    file=piece.file,
+                    layout=layout,
+                    faults=faults,
+                    texts=_texts_of(batch),
+                )
 
 
 def _part(batch: pa.RecordBatch, number: int, layout: Layout, steps: str | None) -> Part:
-    """Some rows, the first of which is number `number` of the file, as sequences."""
+    """Convert rows, of which `number` is the number of the first, to sequences."""
     faults = Faults(records=batch.num_rows)
     length = _shape(batch, (steps,) if steps else layout.steps, faults)
     if layout.length:
@@ -139,14 +167,14 @@ def _part(batch: pa.RecordBatch, number: int, layout: Layout, steps: str | None)
             records={name: straight.column(name) for name in layout.records},
         ),
         layout,
-        inner.found,
+        inner.rejects,
     )
     shapeless = _rejected(batch, number, layout, faults)
     return Part(chunk=part.chunk, rejected=(*shapeless, *part.rejected))
 
 
 def _shape(batch: pa.RecordBatch, names: Collection[str], faults: Faults) -> np.ndarray:
-    """int64 [N]: how many steps each row has; without any list, or with unequal ones, a fault."""
+    """Return int64 [N], the steps of each row; without a list, or with unequal ones, a fault."""
     absent = np.stack([nulls(batch.column(name)) for name in names])
     lengths = np.stack([_lengths(batch.column(name)) for name in names])
 
@@ -157,8 +185,10 @@ def _shape(batch: pa.RecordBatch, names: Collection[str], faults: Faults) -> np.
         return RejectedRecord("null", f"column {name!r}: expected a list, received null")
 
     def ragged(place: int, _: str) -> RejectedRecord:
-        found = dict(zip(names, lengths[:, place].tolist(), strict=True))
-        return RejectedRecord("ragged", f"expected as many steps in each column, received {found}")
+        received = dict(zip(names, lengths[:, place].tolist(), strict=True))
+        return RejectedRecord(
+            "ragged", f"expected as many steps in each column, received {received}"
+        )
 
     faults.add(np.any(absent, axis=0), null)
     faults.add(np.any(lengths != lengths[0], axis=0), ragged)
@@ -179,7 +209,7 @@ def _check_stated(column: pa.Array, length: np.ndarray, faults: Faults) -> None:
 def _flat(
     batch: pa.RecordBatch, layout: Layout, steps: str | None, faults: Faults
 ) -> dict[str, pa.Array]:
-    """Column -> the cells of all steps of all rows."""
+    """Return column -> the cells of all steps of all rows."""
     if steps is None:
         return {name: batch.column(name).flatten() for name in layout.steps}
     structs = batch.column(steps).flatten()
@@ -196,7 +226,7 @@ def _flat(
 def _rejected(
     batch: pa.RecordBatch, number: int, layout: Layout, faults: Faults
 ) -> Iterator[QuarantineLine]:
-    places = np.array(sorted(faults.found), np.int64)
+    places = np.array(sorted(faults.rejects), np.int64)
     if not len(places):
         return
     ids = np.full(len(places), None, object)
@@ -207,7 +237,7 @@ def _rejected(
         ids = cells.identifiers(SEQUENCE_ID, stated, unread, required=False).cells
     texts = _texts_of(batch)(places)
     for place, sequence_id, text in zip(places.tolist(), ids, texts, strict=True):
-        reject = faults.found[place]
+        reject = faults.rejects[place]
         yield QuarantineLine(
             number=number + place,
             code=reject.code,
@@ -218,12 +248,12 @@ def _rejected(
 
 
 def _lengths(column: pa.Array) -> np.ndarray:
-    """int64 [N], 0 for a null list."""
+    """Return int64 [N], 0 for a null list."""
     return numpy_of(pc.fill_null(pc.list_value_length(column), 0)).astype(np.int64)
 
 
 def _mean_steps(parquet: pq.ParquetFile, name: str) -> int:
-    """Steps a row, at least 1, by what the file says of one column."""
+    """Return steps a row, at least 1, by what the file says of one column."""
     metadata = parquet.metadata
     leaves = [metadata.schema.column(index).path for index in range(metadata.num_columns)]
     leaf = next(index for index, path in enumerate(leaves) if path.startswith(f"{name}."))
@@ -234,7 +264,7 @@ def _mean_steps(parquet: pq.ParquetFile, name: str) -> int:
 
 @contextlib.contextmanager
 def opened(file: File) -> Iterator[pq.ParquetFile]:
-    """A file, open for reading.
+    """Open a file for reading.
 
     Raises:
       BadDataError: `unreadable`, also of what is read of it.
@@ -255,7 +285,7 @@ def opened(file: File) -> Iterator[pq.ParquetFile]:
 def _batches(
     parquet: pq.ParquetFile, piece: Piece, names: Collection[str], size: int
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """The rows of a piece, each batch with the number of its first row."""
+    """Yield the rows of a piece, each batch with the number of its first row."""
     stop = parquet.metadata.num_rows if piece.stop is None else piece.stop
     ends = np.cumsum(_counts(parquet))
     groups = np.flatnonzero((ends > piece.start) & (ends <= stop)).tolist()
@@ -275,13 +305,13 @@ def _batches(
 
 
 def _counts(parquet: pq.ParquetFile) -> list[int]:
-    """The number of rows of each row group."""
+    """Return the number of rows of each row group."""
     groups = map(parquet.metadata.row_group, range(parquet.metadata.num_row_groups))
     return [group.num_rows for group in groups]
 
 
 def _texts_of(batch: pa.RecordBatch) -> Callable[[np.ndarray], list[str]]:
-    """Places of rows -> these rows as JSON, for the quarantine."""
+    """Return a function of places of rows that spells these rows as JSON, for the quarantine."""
 
     def texts(places: np.ndarray) -> list[str]:
         chosen = batch.take(pa.array(places)) if len(places) else batch.slice(0, 0)

@@ -1,58 +1,79 @@
-"""TFRecord of tf.SequenceExample, a record a sequence.
+"""Read TFRecord of tf.SequenceExample, a record a sequence.
 
 `feature_lists` holds the steps: under the name of each feature, category and the time one
 tf.train.Feature a step, with one value, or with none where it is missing. `context` holds ids,
 `length` and context columns, as in a tf.Example of the raw contract.
 """
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import tensorflow as tf
-from tensorflow_metadata.proto.v0 import schema_pb2
-from tfx_bsl.cc.tfx_bsl_extension.coders import SequenceExamplesToRecordBatchDecoder
 
 from ragline.components.contract.columns import Columns
+from ragline.components.ingest.formats import beginnings
+from ragline.components.ingest.formats.interface import Format, Use
 from ragline.components.ingest.formats.parsing import protos
-from ragline.components.ingest.formats.tfrecord import TYPES
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import File, Part, Piece
+from ragline.components.ingest.samples.sample import Sample
 
 # A column of its own among those of the context: no schema has such a name.
 _STEPS = "##steps##"
 
 
-def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int) -> list[Piece]:
-    """Ranges of records; a compressed file is one piece.
+class SequenceExample(Format):
+    """Reads TFRecord files of tf.SequenceExample."""
 
-    Raises:
-      BadDataError: `framing`, or `unreadable`.
-    """
-    return protos.pieces(file, _SEQUENCE, protos.layout(columns, options, file), piece_bytes)
+    uses = (Use("TFRecord of tf.SequenceExample", "a record"),)
 
+    def recognises(self, path: str, beginning: bytes) -> bool:
+        """Return whether a file begins with a record that is a SequenceExample."""
+        return beginnings.is_framed(beginning) and protos.holds_sequences(path)
 
-def read(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
-    """The records of a piece.
+    def sample(self, paths: Sequence[str]) -> Sample:
+        """Raises an error, for the records name no columns.
 
-    Raises:
-      BadDataError: `framing`, or `unreadable`.
-    """
-    yield from protos.read(piece, _SEQUENCE, protos.layout(columns, options, piece.file))
+        Raises:
+          BadDataError: `unknown_format`.
+        """
+        raise protos.without_columns(paths[0], "sequence_example")
+
+    def pieces(
+        self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
+    ) -> list[Piece]:
+        """Cuts a file into ranges of records; a compressed file is one piece.
+
+        Raises:
+          BadDataError: `framing`, or `unreadable`.
+        """
+        return protos.pieces(file, _sequence(), protos.layout(columns, options, file), piece_bytes)
+
+    def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
+        """Reads the records of a piece.
+
+        Raises:
+          BadDataError: `framing`, or `unreadable`.
+        """
+        yield from protos.read(piece, _sequence(), protos.layout(columns, options, piece.file))
 
 
 def _decoder(
     records: protos.Kinds, steps: protos.Kinds
 ) -> Callable[[list[bytes]], tuple[protos.Lists, protos.Lists]]:
+    from tensorflow_metadata.proto.v0 import schema_pb2
+    from tfx_bsl.cc.tfx_bsl_extension.coders import SequenceExamplesToRecordBatchDecoder
+
     schema = schema_pb2.Schema()
     for name, kind in records.items():
-        schema.feature.add(name=name, type=TYPES[kind])
+        schema.feature.add(name=name, type=protos.schema_type(kind))
     inner = schema.feature.add(name=_STEPS, type=schema_pb2.STRUCT).struct_domain
     for name, kind in steps.items():
-        inner.feature.add(name=name, type=TYPES[kind])
+        inner.feature.add(name=name, type=protos.schema_type(kind))
     serialised = schema.SerializeToString()
 
     def decode(payloads: list[bytes]) -> tuple[protos.Lists, protos.Lists]:
@@ -73,11 +94,11 @@ def _decoder(
 
 
 def _integers(name: str, payloads: list[bytes]) -> pa.Array:
-    """All values of a column of integers, by the messages.
+    """Return all values of a column of integers, by the messages.
 
     Of an int64 in a feature list, the decoder of tfx_bsl 1.21 keeps the lower 32 bits.
     """
-    messages = map(tf.train.SequenceExample.FromString, payloads)
+    messages = map(_sequence().parse, payloads)
     lists = (message.feature_lists.feature_list for message in messages)
     return pa.array(
         [
@@ -92,7 +113,7 @@ def _integers(name: str, payloads: list[bytes]) -> pa.Array:
 
 
 def _cells(lists: pa.Array, values: pa.Array | None) -> pa.Array:
-    """[N] lists of T lists of one value -> [N] lists of T values, null where there was none.
+    """Convert [N] lists of T lists of one value to [N] lists of T values, null for an empty one.
 
     Args:
       lists: as they were decoded.
@@ -114,12 +135,12 @@ def _cells(lists: pa.Array, values: pa.Array | None) -> pa.Array:
 
 def _count(name: str, steps: Any, kind: str) -> int:
     for step, feature in enumerate(steps.feature):
-        found = feature.WhichOneof("kind")
-        if found not in (kind, None):
+        received = feature.WhichOneof("kind")
+        if received not in (kind, None):
             raise RejectedRecord(
-                "type", f"column {name!r}, step {step}: expected a {kind}, received a {found}"
+                "type", f"column {name!r}, step {step}: expected a {kind}, received a {received}"
             )
-        if found and len(getattr(feature, kind).value) > 1:
+        if received and len(getattr(feature, kind).value) > 1:
             raise RejectedRecord(
                 "bad_dim",
                 f"column {name!r}, step {step}: expected one value, "
@@ -128,11 +149,15 @@ def _count(name: str, steps: Any, kind: str) -> int:
     return len(steps.feature)
 
 
-_SEQUENCE = protos.Message(
-    name="a tf.SequenceExample",
-    parse=tf.train.SequenceExample.FromString,
-    records=lambda example: example.context.feature,
-    steps=lambda example: example.feature_lists.feature_list,
-    count=_count,
-    decoder=_decoder,
-)
+@functools.cache
+def _sequence() -> protos.Message:
+    import tensorflow as tf  # Seconds, which no other format has to wait for.
+
+    return protos.Message(
+        name="a tf.SequenceExample",
+        parse=tf.train.SequenceExample.FromString,
+        records=lambda example: example.context.feature,
+        steps=lambda example: example.feature_lists.feature_list,
+        count=_count,
+        decoder=_decoder,
+    )

@@ -1,4 +1,4 @@
-"""TFRecord of tf.Example in the raw contract, a record a sequence.
+"""Read TFRecord of tf.Example in the raw contract, a record a sequence.
 
 sequence_id, entity_id  bytes or int64 [1], may be absent
 length                  int64 [1], may be absent; if it is there, it is checked
@@ -8,50 +8,65 @@ the time                int64, float or bytes (ISO 8601) [T], the column of `inp
 context                 [1], may be absent
 """
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import tensorflow as tf
-from tensorflow_metadata.proto.v0 import schema_pb2
-from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
-
 from ragline.components.contract.columns import Columns
+from ragline.components.ingest.formats import beginnings
+from ragline.components.ingest.formats.interface import Format, Use
 from ragline.components.ingest.formats.parsing import protos
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import File, Part, Piece
-
-TYPES = {
-    "bytes_list": schema_pb2.BYTES,
-    "int64_list": schema_pb2.INT,
-    "float_list": schema_pb2.FLOAT,
-}
+from ragline.components.ingest.samples.sample import Sample
 
 
-def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int) -> list[Piece]:
-    """Ranges of records; a compressed file is one piece.
+class TfRecord(Format):
+    """Reads TFRecord files of tf.Example."""
 
-    Raises:
-      BadDataError: `framing`, or `unreadable`.
-    """
-    return protos.pieces(file, _EXAMPLE, protos.layout(columns, options, file), piece_bytes)
+    uses = (Use("TFRecord of tf.Example", "a record"),)
 
+    def recognises(self, path: str, beginning: bytes) -> bool:
+        """Return whether a file begins with a record that is no SequenceExample."""
+        return beginnings.is_framed(beginning) and not protos.holds_sequences(path)
 
-def read(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
-    """The records of a piece.
+    def sample(self, paths: Sequence[str]) -> Sample:
+        """Raises an error, for the records name no columns.
 
-    Raises:
-      BadDataError: `framing`, or `unreadable`.
-    """
-    yield from protos.read(piece, _EXAMPLE, protos.layout(columns, options, piece.file))
+        Raises:
+          BadDataError: `unknown_format`.
+        """
+        raise protos.without_columns(paths[0], "tfrecord")
+
+    def pieces(
+        self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
+    ) -> list[Piece]:
+        """Cuts a file into ranges of records; a compressed file is one piece.
+
+        Raises:
+          BadDataError: `framing`, or `unreadable`.
+        """
+        return protos.pieces(file, _example(), protos.layout(columns, options, file), piece_bytes)
+
+    def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
+        """Reads the records of a piece.
+
+        Raises:
+          BadDataError: `framing`, or `unreadable`.
+        """
+        yield from protos.read(piece, _example(), protos.layout(columns, options, piece.file))
 
 
 def _decoder(
     records: protos.Kinds, steps: protos.Kinds
 ) -> Callable[[list[bytes]], tuple[protos.Lists, protos.Lists]]:
+    from tensorflow_metadata.proto.v0 import schema_pb2
+    from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
+
     schema = schema_pb2.Schema()
     for name, kind in {**records, **steps}.items():
-        schema.feature.add(name=name, type=TYPES[kind])
+        schema.feature.add(name=name, type=protos.schema_type(kind))
     serialised = schema.SerializeToString()
 
     def decode(payloads: list[bytes]) -> tuple[protos.Lists, protos.Lists]:
@@ -66,19 +81,23 @@ def _decoder(
 
 
 def _count(name: str, feature: Any, kind: str) -> int:
-    found = feature.WhichOneof("kind")
-    if found is None:
+    received = feature.WhichOneof("kind")
+    if received is None:
         raise RejectedRecord("null", f"column {name!r}: expected a {kind}, received null")
-    if found != kind:
-        raise RejectedRecord("type", f"column {name!r}: expected a {kind}, received a {found}")
+    if received != kind:
+        raise RejectedRecord("type", f"column {name!r}: expected a {kind}, received a {received}")
     return len(getattr(feature, kind).value)
 
 
-_EXAMPLE = protos.Message(
-    name="a tf.Example",
-    parse=tf.train.Example.FromString,
-    records=lambda example: example.features.feature,
-    steps=lambda example: example.features.feature,
-    count=_count,
-    decoder=_decoder,
-)
+@functools.cache
+def _example() -> protos.Message:
+    import tensorflow as tf  # Seconds, which no other format has to wait for.
+
+    return protos.Message(
+        name="a tf.Example",
+        parse=tf.train.Example.FromString,
+        records=lambda example: example.features.feature,
+        steps=lambda example: example.features.feature,
+        count=_count,
+        decoder=_decoder,
+    )

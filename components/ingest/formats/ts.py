@@ -1,4 +1,4 @@
-"""The .ts format of the UEA/UCR time series archive.
+"""Read the .ts format of the UEA/UCR time series archive.
 
 A header of `@key value` lines ends at `@data`; each line after it is one sequence: features
 separated by `:`, their values by `,`, and last the class label or the regression target, if the
@@ -14,7 +14,7 @@ Source: the aeon toolkit's description of the format, www.aeon-toolkit.org, "The
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import BinaryIO
@@ -26,12 +26,15 @@ import pyarrow.compute as pc
 from ragline.components.contract.columns import Columns, ContextValue
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
+from ragline.components.ingest.formats import beginnings
+from ragline.components.ingest.formats.interface import Format, Use
 from ragline.components.ingest.formats.parsing.columnar import features_of
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records import checks
 from ragline.components.ingest.records import chunk as chunks
 from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import Chunk, File, Part, Piece, QuarantineLine
+from ragline.components.ingest.samples.sample import Sample
 from ragline.components.ingest.source import raw_files
 
 LABEL = "label"
@@ -46,11 +49,11 @@ _SHOWN_BYTES = 4 * chunks.SHOWN_CHARACTERS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What the header of a .ts file says.
+    """States what the header of a .ts file says.
 
     Attributes:
-      lines: how many lines it takes, `@data` included.
-      size: how many bytes.
+      lines: the number of its lines, `@data` included.
+      size: the number of its bytes.
       context: the context column that the last field of a line holds, if any.
     """
 
@@ -59,50 +62,74 @@ class Header:
     context: str | None
 
 
-def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int) -> list[Piece]:
-    """Ranges of whole lines; a compressed file is one piece.
+class Ts(Format):
+    """Reads .ts files of the UEA/UCR archive."""
 
-    Raises:
-      BadDataError: `bad_header`, `bad_dim`, or `missing_column`: one that .ts has no place for.
-    """
-    features_of(columns, options, file.path)
-    with raw_files.open_lines(file.path) as lines:
-        header = read_header(lines, columns, file.path)
-    known = {"context": header.context}
-    number, start, stored = header.lines + 1, header.size, places.size(file.path)
-    if raw_files.compression(file.path):
-        return [Piece(file=file, start=start, stop=None, first=number, size=stored, header=known)]
-    found = []
-    with raw_files.open_lines(file.path) as lines:
-        lines.seek(start)
-        while start < stored:
-            count, size = _skip(lines, piece_bytes)
-            stop = start + size
-            found.append(
-                Piece(file=file, start=start, stop=stop, first=number, size=size, header=known)
-            )
-            number, start = number + count, stop
-    return found
+    uses = (Use("the UEA/UCR archive: `.ts`", "a line"),)
+    suffixes = (".ts",)
+    is_line_based = True
 
+    def recognises(self, path: str, beginning: bytes) -> bool:
+        """Return whether text begins with a key of a header, or with a comment."""
+        return beginnings.starts(beginning, b"@", b"#")
 
-def read(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
-    """The lines of a piece, a Part for some megabytes of them."""
-    context = (piece.header or {})["context"]
-    number, start, stop = piece.first, piece.start, piece.stop
-    with raw_files.open_lines(piece.file.path) as file:
-        if stop is None:
-            file.read(start)  # Compressed, which cannot be sought in.
-        else:
-            file.seek(start)
-        while block := file.read(_BLOCK if stop is None else min(_BLOCK, stop - start)):
-            if stop is None or start + len(block) < stop:
-                block += file.readline()
-            yield parse(number, block.split(b"\n"), columns, context)
-            number, start = number + block.count(b"\n"), start + len(block)
+    def sample(self, paths: Sequence[str]) -> Sample:
+        """Reads the sequences of files, as far as a sample goes.
+
+        Raises:
+          BadDataError: `unreadable`, `bad_header`, `bad_dim`; `no_data`, no line after @data.
+        """
+        from ragline.components.ingest.samples import ts as samples
+
+        return samples.take(paths)
+
+    def pieces(
+        self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
+    ) -> list[Piece]:
+        """Cuts a file into ranges of whole lines; a compressed file is one piece.
+
+        Raises:
+          BadDataError: `bad_header`, `bad_dim`, or `missing_column`: one that .ts has no place for.
+        """
+        features_of(columns, options, file.path)
+        with raw_files.open_lines(file.path) as lines:
+            header = read_header(lines, columns, file.path)
+        known = {"context": header.context}
+        number, start, stored = header.lines + 1, header.size, places.size(file.path)
+        if raw_files.compression(file.path):
+            return [
+                Piece(file=file, start=start, stop=None, first=number, size=stored, header=known)
+            ]
+        pieces = []
+        with raw_files.open_lines(file.path) as lines:
+            lines.seek(start)
+            while start < stored:
+                count, size = _skip(lines, piece_bytes)
+                stop = start + size
+                pieces.append(
+                    Piece(file=file, start=start, stop=stop, first=number, size=size, header=known)
+                )
+                number, start = number + count, stop
+        return pieces
+
+    def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
+        """Reads the lines of a piece, a Part for some megabytes of them."""
+        context = (piece.header or {})["context"]
+        number, start, stop = piece.first, piece.start, piece.stop
+        with raw_files.open_lines(piece.file.path) as file:
+            if stop is None:
+                file.read(start)  # Compressed, which cannot be sought in.
+            else:
+                file.seek(start)
+            while block := file.read(_BLOCK if stop is None else min(_BLOCK, stop - start)):
+                if stop is None or start + len(block) < stop:
+                    block += file.readline()
+                yield parse(number, block.split(b"\n"), columns, context)
+                number, start = number + block.count(b"\n"), start + len(block)
 
 
 def _skip(file: BinaryIO, size: int) -> tuple[int, int]:
-    """Goes on by at least so many bytes, to the end of a line; lines and bytes that it passed."""
+    """Read at least so many bytes, to the end of a line; return the lines and bytes passed."""
     lines = passed = 0
     while passed < size and (block := file.read(min(_BLOCK, size - passed))):
         lines, passed = lines + block.count(b"\n"), passed + len(block)
@@ -134,7 +161,7 @@ def read_header(lines: Iterable[bytes], columns: Columns | None, file: str) -> H
 
 
 def parse(first: int, lines: Iterable[bytes], columns: Columns, context: str | None) -> Part:
-    """Lines after `@data` -> sequences; blank lines are none.
+    """Convert lines after `@data` to sequences; blank lines are none.
 
     Args:
       first: the number of the first line.
@@ -148,11 +175,13 @@ def parse(first: int, lines: Iterable[bytes], columns: Columns, context: str | N
         if (text := line.strip(b"\r\n \t"))
     ]
     quick = _quick([text for _, text in texts], columns, context)
-    found: list[tuple[int, bytes, np.ndarray, Mapping[str, ContextValue]]] = []
+    sequences: list[tuple[int, bytes, np.ndarray, Mapping[str, ContextValue]]] = []
     rejected = []
     for (number, text), sequence in zip(texts, quick, strict=True):
         try:
-            values, said = parse_line(text, columns, context) if sequence is None else sequence
+            values, context_of = (
+                parse_line(text, columns, context) if sequence is None else sequence
+            )
         except RejectedRecord as reject:
             rejected.append(
                 QuarantineLine(
@@ -164,18 +193,22 @@ def parse(first: int, lines: Iterable[bytes], columns: Columns, context: str | N
                 )
             )
         else:
-            found.append((number, text[:_SHOWN_BYTES], values, said))
+            sequences.append((number, text[:_SHOWN_BYTES], values, context_of))
     features = len(columns.names)
-    flat = np.concatenate([np.zeros((features, 0)), *(values for _, _, values, _ in found)], axis=1)
+    flat = np.concatenate(
+        [np.zeros((features, 0)), *(values for _, _, values, _ in sequences)], axis=1
+    )
     chunk = Chunk(
-        number=np.array([number for number, *_ in found], np.int64),
-        sequence_id=[None] * len(found),
-        entity_id=[None] * len(found),
-        length=np.array([values.shape[1] for _, _, values, _ in found], np.int64),
+        number=np.array([number for number, *_ in sequences], np.int64),
+        sequence_id=[None] * len(sequences),
+        entity_id=[None] * len(sequences),
+        length=np.array([values.shape[1] for _, _, values, _ in sequences], np.int64),
         values=dict(zip(columns.names, flat, strict=True)),
         time=None,
-        context={name: [said.get(name) for *_, said in found] for name in columns.context},
-        texts=[text for _, text, _, _ in found],
+        context={
+            name: [context_of.get(name) for *_, context_of in sequences] for name in columns.context
+        },
+        texts=[text for _, text, _, _ in sequences],
     )
     return Part(chunk=chunk, rejected=tuple(rejected))
 
@@ -183,13 +216,13 @@ def parse(first: int, lines: Iterable[bytes], columns: Columns, context: str | N
 def parse_line(
     text: bytes, columns: Columns, context: str | None
 ) -> tuple[np.ndarray, Mapping[str, ContextValue]]:
-    """One line -> float64 [F, T], NaN where missing, and its context.
+    """Convert a line to float64 [F, T], NaN where missing, and its context.
 
     Raises:
       RejectedRecord: the line is no sequence; the code and the detail say why.
     """
     fields = [field.strip() for field in text.split(b":")]
-    said = _context_value(fields.pop(), context, columns) if context else {}
+    context_of = _context_value(fields.pop(), context, columns) if context else {}
     if len(fields) != len(columns.names):
         raise RejectedRecord(
             "bad_dim", f"expected {len(columns.names)} features, received {len(fields)}"
@@ -202,20 +235,20 @@ def parse_line(
         raise RejectedRecord(
             "ragged", f"expected as many steps in each feature, received {lengths}"
         )
-    return np.stack(values), said
+    return np.stack(values), context_of
 
 
 def _tidy(field: bytes) -> bytes:
-    """Values without the blanks around them, and NaN as `checks` spells it."""
+    """Return values without the blanks around them, and NaN as `checks` spells it."""
     return _NAN.sub(b"NaN", _AROUND_COMMAS.sub(b",", field))
 
 
 def _quick(
     texts: list[bytes], columns: Columns, context: str | None
 ) -> list[tuple[np.ndarray, Mapping[str, ContextValue]] | None]:
-    """What `parse_line` makes of each line; None of those that it must look at itself."""
-    found: list[tuple[np.ndarray, Mapping[str, ContextValue]] | None] = [None] * len(texts)
-    said: dict[bytes, Mapping[str, ContextValue]] = {}
+    """Return what `parse_line` makes of each line; None of those that it must see itself."""
+    sequences: list[tuple[np.ndarray, Mapping[str, ContextValue]] | None] = [None] * len(texts)
+    context_of: dict[bytes, Mapping[str, ContextValue]] = {}
     plain: list[tuple[int, bytes, bytes, int]] = []
     for place, text in enumerate(texts):
         body, label = text, b""
@@ -223,8 +256,8 @@ def _quick(
             body, _, label = text.rpartition(b":")
             label = label.strip()
             try:
-                if label not in said:
-                    said[label] = _context_value(label, context, columns)
+                if label not in context_of:
+                    context_of[label] = _context_value(label, context, columns)
             except RejectedRecord:
                 continue
         body = body.replace(b"NaN", b"?")
@@ -238,18 +271,18 @@ def _quick(
             plain.append((place, body, label, commas + 1))
     numbers = _numbers([body for _, body, _, _ in plain])
     if numbers is None:
-        return found
+        return sequences
     start = 0
     for place, _, label, length in plain:
         stop = start + length * len(columns.names)
         values = numbers[start:stop].reshape(len(columns.names), length)
-        found[place] = values, said.get(label, {})
+        sequences[place] = values, context_of.get(label, {})
         start = stop
-    return found
+    return sequences
 
 
 def _numbers(bodies: list[bytes]) -> np.ndarray | None:
-    """All numbers of lines of plain characters, in order; None if one is none."""
+    """Return all numbers of lines of plain characters, in order; None if a cell is none."""
     if not bodies:
         return np.zeros(0)
     text = b",".join(bodies).replace(b":", b",").decode("ascii")
@@ -261,8 +294,8 @@ def _numbers(bodies: list[bytes]) -> np.ndarray | None:
         )
     except pa.ArrowInvalid:
         return None
-    found: np.ndarray = numbers.to_numpy(zero_copy_only=False)
-    return None if np.isinf(found).any() else found
+    values: np.ndarray = numbers.to_numpy(zero_copy_only=False)
+    return None if np.isinf(values).any() else values
 
 
 def _context_value(field: bytes, name: str, columns: Columns) -> Mapping[str, ContextValue]:

@@ -1,4 +1,4 @@
-"""Event logs in XES: a trace is a sequence, its events are the steps.
+"""Read event logs in XES: a trace is a sequence, its events are the steps.
 
     <log>
       <trace>
@@ -23,7 +23,7 @@ Source: IEEE 1849-2016, the XES standard.
 """
 
 import xml.sax
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from xml.sax.handler import ContentHandler
 from xml.sax.xmlreader import AttributesImpl
 
@@ -36,6 +36,8 @@ from defusedxml.common import DefusedXmlException
 from ragline.components.contract.columns import SEQUENCE_ID, Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
+from ragline.components.ingest.formats import beginnings
+from ragline.components.ingest.formats.interface import Format, Use
 from ragline.components.ingest.formats.parsing import columnar, texts
 from ragline.components.ingest.formats.parsing.columnar import STEPS, Flat
 from ragline.components.ingest.formats.parsing.faults import Faults, nulls
@@ -43,6 +45,7 @@ from ragline.components.ingest.formats.parsing.table import Layout
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import File, Part, Piece
+from ragline.components.ingest.samples.sample import Sample
 from ragline.components.ingest.source import raw_files
 
 NAME = "concept:name"
@@ -61,37 +64,60 @@ _MISSING = pa.array(["NaN"])
 Attributes = dict[str, tuple[str, str]]
 
 
-def pieces(file: File, columns: Columns, options: InputOptions, piece_bytes: int) -> list[Piece]:
-    """One piece: where a trace begins is known only from the file's beginning.
+class Xes(Format):
+    """Reads event logs in XES."""
 
-    Raises:
-      BadDataError: `unreadable`, the file cannot be opened.
-    """
-    with raw_files.open(file.path):
-        return [Piece(file=file, start=0, stop=None, first=1, size=places.size(file.path))]
+    uses = (Use("event logs: `.xes`", "a trace"),)
+    suffixes = (".xes",)
 
+    def recognises(self, path: str, beginning: bytes) -> bool:
+        """Return whether text begins as XML does."""
+        return beginnings.starts(beginning, b"<")
 
-def read(piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
-    """The traces of a file.
+    def sample(self, paths: Sequence[str]) -> Sample:
+        """Reads the traces that files begin with.
 
-    Raises:
-      BadDataError: `unreadable`, not well-formed, or with a document type; `missing_column`, a key
-        that no event of the file has.
-    """
-    path = piece.file.path
-    layout = columnar.layout_of_records(columns, options, path)
-    handler = _Traces(layout, piece.first)
-    for _ in blocks(path, handler):
-        if handler.steps >= STEPS:
+        Raises:
+          BadDataError: `unreadable`, not well-formed or with a document type; `no_data`, no trace.
+        """
+        from ragline.components.ingest.samples import xes as samples
+
+        return samples.take(paths)
+
+    def pieces(
+        self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
+    ) -> list[Piece]:
+        """Makes one piece of a file: where a trace begins is known only from the file's beginning.
+
+        Raises:
+          BadDataError: `unreadable`, the file cannot be opened.
+        """
+        with raw_files.open(file.path):
+            return [Piece(file=file, start=0, stop=None, first=1, size=places.size(file.path))]
+
+    def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
+        """Reads the traces of a file.
+
+        Raises:
+          BadDataError: `unreadable`, not well-formed, or with a document type;
+            `missing_column`, a key that no event of the file has.
+        """
+        path = piece.file.path
+        layout = columnar.layout_of_records(columns, options, path)
+        handler = _Traces(layout, piece.first)
+        for _ in blocks(path, handler):
+            if handler.steps >= STEPS:
+                yield handler.part()
+        if handler.count:
             yield handler.part()
-    if handler.count:
-        yield handler.part()
-    if handler.events and (absent := [name for name in layout.steps if name not in handler.seen]):
-        raise BadDataError(
-            "missing_column",
-            f"{path}: expected events with the attribute {absent[0]!r}, received "
-            f"{', '.join(map(repr, sorted(handler.keys)[:20]))}",
-        )
+        if handler.events and (
+            absent := [name for name in layout.steps if name not in handler.seen]
+        ):
+            raise BadDataError(
+                "missing_column",
+                f"{path}: expected events with the attribute {absent[0]!r}, received "
+                f"{', '.join(map(repr, sorted(handler.keys)[:20]))}",
+            )
 
 
 def blocks(path: str, handler: ContentHandler) -> Iterator[None]:
@@ -144,7 +170,7 @@ class Walk(ContentHandler):
 
     # SAX's names, and its class, which is generic only in its stubs.
     def startElement(self, name: str, attrs: "AttributesImpl[str]") -> None:  # noqa: N802
-        """A trace, an event, an attribute of either, or an attribute of an attribute."""
+        """Begins a trace, an event, an attribute of either, or an attribute of an attribute."""
         tag = name.rpartition(":")[2]
         if self._trace is None:
             if tag == "trace":
@@ -177,7 +203,7 @@ class _Traces(Walk):
       steps: events that wait.
       events: all events so far.
       seen: columns that any event has had.
-      keys: of attributes of events, for a message.
+      keys: the keys of attributes of events, for a sentence.
     """
 
     def __init__(self, read: Layout, first: int) -> None:
@@ -204,14 +230,14 @@ class _Traces(Walk):
         self.steps = 0
 
     def end_trace(self, trace: Attributes) -> None:
-        """A whole sequence."""
+        """Ends a sequence."""
         self._traces.append(trace)
         self._lengths.append(self._length)
         self._length = 0
         self.count += 1
 
     def end_event(self, event: Attributes) -> None:
-        """A step."""
+        """Ends a step."""
         for name, tags in self._tags.items():
             tag, value = event.get(name, (None, None))
             if tag is not None:
@@ -231,11 +257,11 @@ class _Traces(Walk):
         self._rejects.setdefault(self.count, reject)
 
     def part(self) -> Part:
-        """The traces that wait; one that has not ended goes on waiting."""
-        whole = sum(self._lengths)
-        rest = {name: cells[whole:] for name, cells in self._cells.items()}
+        """Returns the traces that wait; one that has not ended goes on waiting."""
+        ended = sum(self._lengths)
+        rest = {name: cells[ended:] for name, cells in self._cells.items()}
         reject = self._rejects.pop(self.count, None)
-        part = columnar.part(self._flat(whole), self._read, self._rejects)
+        part = columnar.part(self._flat(ended), self._read, self._rejects)
         self._next += self.count
         waiting = self._length
         self._clear()
@@ -244,9 +270,9 @@ class _Traces(Walk):
             self._rejects[0] = reject
         return part
 
-    def _flat(self, whole: int) -> Flat:
+    def _flat(self, ended: int) -> Flat:
         length = np.array(self._lengths, np.int64)
-        faults = Faults(records=self.count, found=self._rejects)
+        faults = Faults(records=self.count, rejects=self._rejects)
         of_steps = faults.of_steps(length)
         kinds = dict.fromkeys(self._read.features, "float") | {
             category.name: category.kind for category in self._read.columns.categories
@@ -257,19 +283,19 @@ class _Traces(Walk):
         if self._read.entity:
             records[self._read.entity] = _texts(t.get(self._read.entity) for t in self._traces)
         for name, kind in self._read.columns.context.items():
-            found = [trace.get(name) for trace in self._traces]
-            for place, cell in enumerate(found):
+            attributes = [trace.get(name) for trace in self._traces]
+            for place, cell in enumerate(attributes):
                 if cell is not None and cell[0] not in _OF_KINDS[kind]:
                     what = f"attribute {name!r}: {_expected(_OF_KINDS[kind], cell[0])}"
                     self._rejects.setdefault(place, RejectedRecord("type", what))
-                    found[place] = None
-            records[name] = _typed(name, kind, _texts(found), faults, absent=True)
+                    attributes[place] = None
+            records[name] = _typed(name, kind, _texts(attributes), faults, absent=True)
         return Flat(
             number=np.arange(self._next, self._next + self.count),
             length=length,
             steps={
                 name: _typed(
-                    name, kinds.get(name, "bytes"), pa.array(cells[:whole], pa.string()), of_steps
+                    name, kinds.get(name, "bytes"), pa.array(cells[:ended], pa.string()), of_steps
                 )
                 for name, cells in self._cells.items()
             },
@@ -288,7 +314,7 @@ def _texts(cells: Iterable[tuple[str, str] | None]) -> pa.Array:
 def _typed(
     name: str, kind: str, cells: pa.Array, faults: Faults, *, absent: bool = False
 ) -> pa.Array:
-    """Text as the kind of its column; null stays null, and so does NaN where it means absent."""
+    """Convert text to the kind of its column; null stays null, as does NaN that means absent."""
     if kind == "bytes":
         return cells
     if kind == "int":

@@ -1,4 +1,4 @@
-"""A sample of the input, taken through the same readers, checks and policies as a run, in seconds.
+"""Take a sample of the input through the formats, checks and policies of a run, in seconds.
 
 Nothing is written, and nothing here imports Beam or TensorFlow. Of each file no more than its
 beginning is read; files are taken from all over the pattern. A sequence of a long table that may
@@ -16,15 +16,15 @@ import numpy as np
 
 from ragline.components.contract.columns import SPLITS, Columns
 from ragline.components.files import places
+from ragline.components.ingest import formats
 from ragline.components.ingest.beam import grouping, process
 from ragline.components.ingest.beam.process import IngestContext
-from ragline.components.ingest.formats import of, of_table
 from ragline.components.ingest.options import InputOptions, StepOptions
 from ragline.components.ingest.preview import preview_result
 from ragline.components.ingest.preview.preview_result import Bad, Preview
 from ragline.components.ingest.records import checks, duplicates, splits
 from ragline.components.ingest.records.chunk import Chunk, File, Part, Piece, QuarantineLine, Rows
-from ragline.components.ingest.source import raw_files as opening
+from ragline.components.ingest.source import raw_files
 from ragline.components.ingest.source.read_plan import find_files, list_files
 from ragline.components.ingest.steps import policies
 
@@ -32,8 +32,6 @@ from ragline.components.ingest.steps import policies
 SAMPLE_BYTES = 48 << 20
 MOST_FILES = 1024
 MOST_STEPS = 2_000_000
-# Formats of which a beginning, cut after a line, is a file of the same format.
-_OF_LINES = ("csv", "jsonl", "ts")
 
 
 def take(
@@ -46,10 +44,10 @@ def take(
     """Reads a sample of the input.
 
     Args:
-      options: of the input.
-      columns: what the schema says.
-      sample_bytes: about how much is read, over all files.
-      most_files: so many files at most, evenly spaced among all.
+      options: the options of the input.
+      columns: the columns of the schema.
+      sample_bytes: the bytes that are read, about, over all files.
+      most_files: the most files that are read, evenly spaced among all.
 
     Raises:
       BadDataError: what would stop a run before its first record: no file, an unknown format, a
@@ -65,21 +63,21 @@ def take(
         folders={},
         staging=os.curdir,
     )
-    every = list_files(matches, options)
-    sizes = [places.size(file.path) for file in every]
-    chosen = np.unique(np.linspace(0, len(every) - 1, min(most_files, len(every))).astype(int))
+    files = list_files(matches, options)
+    sizes = [places.size(file.path) for file in files]
+    chosen = np.unique(np.linspace(0, len(files) - 1, min(most_files, len(files))).astype(int))
     sample = _Sample(job)
     each = max(1, sample_bytes // len(chosen))
     taken = 0
     for place in chosen.tolist():
         if sample.steps >= MOST_STEPS:
             break
-        taken += _read(every[place], sizes[place], each, job, sample)
+        taken += _read(files[place], sizes[place], each, job, sample)
     sample.finish()
     return sample.preview(
-        files=len(every),
+        files=len(files),
         bytes=sum(sizes),
-        formats=dict(Counter(file.format for file in every)),
+        formats=dict(Counter(file.format for file in files)),
         spans=spans,
         missing_spans=next((matched.missing for matched in matches.values()), ()),
         share=min(1.0, taken / max(1, sum(sizes))),
@@ -87,19 +85,19 @@ def take(
 
 
 def _read(file: File, size: int, most: int, job: IngestContext, sample: "_Sample") -> int:
-    """Reads a file's beginning; returns how many of its bytes that was."""
+    """Reads a file's beginning; returns the number of its bytes that were read."""
     pieces, complete = _beginning(file, size, most, job)
     taken = 0
     for piece in pieces:
         taken += piece.size
         if job.options.group_by:
-            for rows in of_table(file.format).rows(piece, job.raw_columns, job.options):
+            for rows in formats.of(file.format).rows(piece, job.raw_columns, job.options):
                 complete &= sample.steps < MOST_STEPS
-                sample.wait(file, rows, whole=complete)
+                sample.wait(file, rows, complete=complete)
                 if sample.steps >= MOST_STEPS:
                     return min(taken, size)
         else:
-            for part in of(file.format).read(piece, job.raw_columns, job.options):
+            for part in formats.of(file.format).read(piece, job.raw_columns, job.options):
                 sample.add(file, part)
                 if sample.steps >= MOST_STEPS:
                     return min(taken, size)
@@ -107,18 +105,18 @@ def _read(file: File, size: int, most: int, job: IngestContext, sample: "_Sample
 
 
 def _beginning(file: File, size: int, most: int, job: IngestContext) -> tuple[list[Piece], bool]:
-    """The first pieces of a file, and whether they are all of it.
+    """Return the first pieces of a file, and whether they are all of it.
 
     A large file of lines is not read to its end, which would be to find out where to cut it.
     """
-    reader, columns, options = of(file.format), job.raw_columns, job.options
-    if file.format not in _OF_LINES or opening.compression(file.path) or size <= most:
-        every = reader.pieces(file, columns, options, most)
-        ends = np.cumsum([piece.size for piece in every])
+    file_format, columns, options = formats.of(file.format), job.raw_columns, job.options
+    if not file_format.is_line_based or raw_files.compression(file.path) or size <= most:
+        pieces = file_format.pieces(file, columns, options, most)
+        ends = np.cumsum([piece.size for piece in pieces])
         number = int(np.searchsorted(ends, most)) + 1
-        return every[:number], number >= len(every)
+        return pieces[:number], number >= len(pieces)
     with tempfile.NamedTemporaryFile(suffix=os.path.splitext(file.path)[1]) as beginning:
-        with opening.open_lines(file.path) as stream:
+        with raw_files.open_lines(file.path) as stream:
             head = stream.read(most)
         head = head[: head.rfind(b"\n") + 1] or head
         beginning.write(head)
@@ -128,7 +126,7 @@ def _beginning(file: File, size: int, most: int, job: IngestContext) -> tuple[li
             dataclasses.replace(
                 piece, file=file, stop=len(head) if piece.stop is None else piece.stop
             )
-            for piece in reader.pieces(short, columns, options, most)
+            for piece in file_format.pieces(short, columns, options, most)
         ], False
 
 
@@ -142,7 +140,7 @@ def _equal_times(chunk: Chunk, steps: StepOptions) -> int:
 
 
 class _Sample:
-    """Records as they come in; all that is known of them at the end."""
+    """Gathers the records of the sample, and all that is known of them at the end."""
 
     def __init__(self, job: IngestContext) -> None:
         self._job = job
@@ -156,18 +154,18 @@ class _Sample:
         self._policies: Counter[str] = Counter()
         self._chunks: list[Chunk] = []
         self._splits: list[np.ndarray] = []
-        self._marks: list[np.ndarray] = []
+        self._dedup_keys: list[np.ndarray] = []
 
-    def wait(self, file: File, rows: Rows, *, whole: bool) -> None:
-        """Takes rows of a long table; those of one sequence may still be in another file."""
+    def wait(self, file: File, rows: Rows, *, complete: bool) -> None:
+        """Takes rows of a long table; others of their sequences may be in another file."""
         self._files[file.index] = file
         self._rows.append(rows)
         self.steps += len(rows)
-        if not whole and len(rows):
+        if not complete and len(rows):
             self._cut.add(str(rows.sequence_id[-1]))
 
     def add(self, file: File, part: Part) -> None:
-        """Takes sequences: as `process` does it, but that nothing is written."""
+        """Takes sequences, as `process` does, but writes nothing."""
         job = self._job
         self._files[file.index] = file
         self._read += len(part.chunk) + len(part.rejected)
@@ -193,36 +191,36 @@ class _Sample:
         kept = split != splits.LEFT_OUT
         records, first = np.unique(applied.record, return_index=True)
         self._accepted += len(records)
-        self._mark(file, checked.chunk, records, split[first])
+        self._add_keys(file, checked.chunk, records, split[first])
         self._splits.append(split[kept])
         done = 0
-        for whole in applied.chunks:
-            chunk = whole.select(kept[done : done + len(whole)])
-            done += len(whole)
+        for applied_chunk in applied.chunks:
+            chunk = applied_chunk.select(kept[done : done + len(applied_chunk)])
+            done += len(applied_chunk)
             self._chunks.append(chunk)
             self.steps += 0 if job.options.group_by else int(chunk.length.sum())
 
     def finish(self) -> None:
         """Groups the rows that wait, and refuses the records whose ids stand twice."""
         grouped = list(grouping.to_chunks(self._rows, self._job.raw_columns))
-        names = {name for one in grouped for name in one.part.chunk.sequence_id}
+        names = {name for group in grouped for name in group.part.chunk.sequence_id}
         cut = self._cut if names - self._cut else set()  # A beginning is better than nothing.
-        for one in grouped:
-            chunk = one.part.chunk
+        for group in grouped:
+            chunk = group.part.chunk
             kept = np.array([name not in cut for name in chunk.sequence_id], bool)
-            part = dataclasses.replace(one.part, chunk=chunk.select(kept))
-            self.add(self._files[one.file], part)
+            part = dataclasses.replace(group.part, chunk=chunk.select(kept))
+            self.add(self._files[group.file], part)
         if not self._files:
             return
-        twice = duplicates.refusals(mark.tobytes() for mark in self._marks)
+        twice = duplicates.refusals(keys.tobytes() for keys in self._dedup_keys)
         some = next(iter(self._files.values()))
         known = tuple(self._files.get(index, some) for index in range(max(self._files) + 1))
         for (index, number), reject in process.rejections_of(twice, known).items():
             self._accepted -= 1
             self._note(self._files[index], number, reject.code, reject.detail)
 
-    def preview(self, **found: Any) -> Preview:
-        """All of it together."""
+    def preview(self, **of_files: Any) -> Preview:
+        """Return what the sample holds; `of_files` are the attributes that it does not know."""
         columns, chunks = self._job.columns, self._chunks
         lengths = [chunk.length for chunk in self._chunks]
         split = np.concatenate(self._splits) if self._splits else np.zeros(0, object)
@@ -252,16 +250,16 @@ class _Sample:
             },
             equal_times=self._equal_times,
             encoded=preview_result.encoded(self._chunks[0], columns) if self._chunks else None,
-            **found,
+            **of_files,
         )
 
-    def _mark(self, file: File, chunk: Chunk, records: np.ndarray, split: np.ndarray) -> None:
+    def _add_keys(self, file: File, chunk: Chunk, records: np.ndarray, split: np.ndarray) -> None:
         places = records.tolist()
         kinds = [(False, chunk.sequence_id)]
         if self._job.checks_entities:
             kinds.append((True, chunk.entity_id))
         for is_entity, names in kinds:
-            self._marks.append(
+            self._dedup_keys.append(
                 duplicates.dedup_keys(
                     [str(names[place]) for place in places],
                     entity=is_entity,
@@ -273,8 +271,8 @@ class _Sample:
             )
 
     def _refuse(self, file: File, rejected: Iterable[QuarantineLine]) -> None:
-        for one in rejected:
-            self._note(file, one.number, one.code, one.detail)
+        for line in rejected:
+            self._note(file, line.number, line.code, line.detail)
 
     def _note(self, file: File, number: int, code: str, detail: str) -> None:
         self._reasons[code] += 1

@@ -1,4 +1,4 @@
-"""Samples of raw files as columns, read by the readers' own parsers, for `ragline init`.
+"""Read samples of raw files as columns, by the formats' own parsers, for `ragline init`.
 
 A sample is all that there is, or, of more than `SAMPLE_BYTES`, ranges that lie all over the files:
 their beginnings, middles and ends. What stands in it is not checked: ingest does that.
@@ -14,54 +14,46 @@ xes.py      the traces that files begin with
 """
 
 import dataclasses
-import importlib
 from collections import Counter
 from collections.abc import Sequence
 
 from ragline.components.contract.errors import BadDataError
-from ragline.components.ingest import formats as readers
+from ragline.components.ingest import formats
+from ragline.components.ingest.formats import beginnings
 from ragline.components.ingest.samples.sample import MOST_FILES, Sample, spread
 
-_FORMATS = ("csv", "jsonl", "npz", "parquet", "ts", "xes")
 
-
-def take(paths: Sequence[str], format_name: str = "auto") -> Sample:
+def take(paths: Sequence[str], format_name: str = formats.AUTO) -> Sample:
     """Reads a sample of files.
 
     Args:
-      paths: of the files, at least one.
-      format_name: how all of them are read; `auto` goes by each one's name and bytes.
+      paths: the paths of the files, at least one.
+      format_name: the format of all of them; `auto` goes by the name and bytes of each.
 
     Raises:
       BadDataError: a file that cannot be read; `unknown_format`, also of files of several formats,
         or of one that says nothing of its columns.
     """
     chosen = [paths[place] for place in spread(len(paths), MOST_FILES)]
-    name = _format_of(chosen) if format_name == "auto" else format_name
-    if name not in _FORMATS:
-        raise BadDataError(
-            "unknown_format",
-            f"{chosen[0]}: {name} is in ragline's own contract, which names no columns; expected a "
-            "schema written by hand, see docs/ingest.md",
-        )
-    module = importlib.import_module(f"{__name__}.{name}")
+    name = _format_of(chosen) if format_name == formats.AUTO else format_name
     try:
-        sample: Sample = module.take(chosen)
+        sample = formats.of(name).sample(chosen)
     except OSError as error:
         path = error.filename or chosen[0]
         raise BadDataError("unreadable", f"{path}: {error.strerror or error}") from error
     return dataclasses.replace(
         sample,
+        format=name,
         files_in_all=len(paths),
         complete=sample.complete and len(chosen) == len(paths),
     )
 
 
 def _format_of(paths: Sequence[str]) -> str:
-    formats = {path: readers.guess(path) for path in paths}
-    counted = Counter(formats.values())
+    format_of = {path: beginnings.guess(path) for path in paths}
+    counted = Counter(format_of.values())
     if len(counted) > 1:
-        first = {name: path for path, name in reversed(formats.items())}
+        first = {name: path for path, name in reversed(format_of.items())}
         listed = ", ".join(f"{path} as {name}" for name, path in first.items())
         raise BadDataError(
             "unknown_format",

@@ -1,4 +1,4 @@
-"""A sample of CSV files: which delimiter, whether there is a header, and the rows of ranges."""
+"""Sample CSV files: which delimiter, whether there is a header, and the rows of ranges."""
 
 import csv
 import io
@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
-from ragline.components.ingest.formats.csv import DELIMITERS
 from ragline.components.ingest.formats.parsing import csv_lines
 from ragline.components.ingest.samples.sample import MOST_ROWS, SAMPLE_BYTES, Sample, joined, ranges
 from ragline.components.ingest.source import raw_files
@@ -26,11 +25,11 @@ _MISSING = ("", "?", "NaN", "nan", "NA")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Dialect:
-    """How a table is written.
+    """States how a table is written.
 
     Attributes:
       delimiter: between cells; a blank stands for runs of blanks.
-      names: of the columns.
+      names: the names of the columns.
       has_header: whether the first line names them.
     """
 
@@ -41,14 +40,14 @@ class _Dialect:
 
 @dataclass(frozen=True, slots=True)
 class _All:
-    """All columns of a header are read, as `csv_lines` wants to know it."""
+    """Asks `csv_lines` for all columns of a header."""
 
     all: tuple[str, ...]
     ids: tuple[str, ...] = ()
 
 
 def take(paths: Sequence[str]) -> Sample:
-    """The rows of ranges of files; the columns are those that all files have.
+    """Read the rows of ranges of files; the columns are those that all files have.
 
     Raises:
       BadDataError: `unreadable`, `no_data`, `bad_header`.
@@ -63,8 +62,8 @@ def take(paths: Sequence[str]) -> Sample:
     lost: dict[str, str] = {}
     for path in filled:
         dialect = first if path == filled[0] else _dialect(path, first)
-        cells, whole = _rows(path, dialect, most, MOST_ROWS // len(filled))
-        complete &= whole
+        cells, is_whole = _rows(path, dialect, most, MOST_ROWS // len(filled))
+        complete &= is_whole
         for name in [name for name in columns if name not in dialect.names]:
             del columns[name]
             lost[name] = f"{path} has no such column"
@@ -86,7 +85,7 @@ def take(paths: Sequence[str]) -> Sample:
     if first.delimiter == " " or not first.has_header:
         options["delimiter"] = first.delimiter
     return Sample(
-        format="csv",
+        is_text=True,
         steps={name: joined(parts) for name, parts in columns.items()},
         files=tuple(rows),
         paths=tuple(filled),
@@ -114,16 +113,19 @@ def _dialect(path: str, like: _Dialect | None = None) -> _Dialect:
             f"{path}: line {line}: expected UTF-8: {error.reason}; "
             "`iconv -f WINDOWS-1252 -t UTF-8` writes the text of older programs so",
         ) from error
-    found = {d: _first_rows(text, d) for d in ((like.delimiter,) if like else (*DELIMITERS, " "))}
-    alike = {d: _alike(rows) for d, rows in found.items()}
-    good = [d for d in found if alike[d] >= _ALIKE and len(found[d][0]) > 1 and d != " "]
-    good = good or [d for d in found if alike[d] >= _ALIKE and len(found[d][0]) > 1]
-    by_blanks = found.get(" ", [])
+    rows_of = {
+        d: _first_rows(text, d)
+        for d in ((like.delimiter,) if like else (*csv_lines.DELIMITERS, " "))
+    }
+    alike = {d: _alike(rows) for d, rows in rows_of.items()}
+    good = [d for d in rows_of if alike[d] >= _ALIKE and len(rows_of[d][0]) > 1 and d != " "]
+    good = good or [d for d in rows_of if alike[d] >= _ALIKE and len(rows_of[d][0]) > 1]
+    by_blanks = rows_of.get(" ", [])
     if good and _are_numbers(by_blanks) and alike[" "] >= _ALIKE and "\t" in good:
-        good = good if _are_numbers(found["\t"]) else [" "]  # Runs of blanks and tabs.
+        good = good if _are_numbers(rows_of["\t"]) else [" "]  # Runs of blanks and tabs.
     # Of headers alone, and of rows that are all of another length, the header must do.
-    delimiter = max(good or found, key=lambda d: len(found[d][0]) if found[d] else 0)
-    rows = found[delimiter]
+    delimiter = max(good or rows_of, key=lambda d: len(rows_of[d][0]) if rows_of[d] else 0)
+    rows = rows_of[delimiter]
     if not rows:
         raise BadDataError("bad_header", f"{path}: header: expected names of columns")
     if like is None and len(rows) > 1 and _is_data(rows):
@@ -158,12 +160,12 @@ def _alike(rows: list[list[str]]) -> float:
 
 
 def _are_numbers(rows: list[list[str]]) -> bool:
-    """Whether all cells of the last row, which is no header, are numbers."""
+    """Return whether all cells of the last row, which is no header, are numbers."""
     return len(rows) > 1 and all(_NUMBER.fullmatch(cell.strip()) for cell in rows[-1])
 
 
 def _is_data(rows: list[list[str]]) -> bool:
-    """Whether the first row is like the next: numbers where that has numbers."""
+    """Return whether the first row is like the next: numbers where that has numbers."""
     numeric = [
         (bool(_NUMBER.fullmatch(first.strip())) or first in _MISSING)
         for first, second in zip(rows[0], rows[1], strict=False)
@@ -175,14 +177,14 @@ def _is_data(rows: list[list[str]]) -> bool:
 def _rows(
     path: str, dialect: _Dialect, most: int, most_rows: int
 ) -> tuple[dict[str, pa.Array], bool]:
-    """Cells of ranges of a file, and whether they are all of it."""
+    """Return cells of ranges of a file, and whether they are all of it."""
     header = csv_lines.Header(names=dialect.names, delimiter=dialect.delimiter)
     wanted = _All(dialect.names)
     parts: dict[str, list[pa.Array]] = {name: [] for name in dialect.names}
     size = places.size(path)
     packed = bool(raw_files.compression(path))
     chosen = [(0, most)] if packed else ranges(size, most)
-    whole = len(chosen) == 1
+    is_whole = len(chosen) == 1
     with raw_files.open_lines(path) as stream:
         for start, stop in chosen:
             if start:
@@ -193,7 +195,7 @@ def _rows(
             if start == 0:
                 block = _without_header(block, dialect)
             if packed:
-                whole = not stream.read(1)
+                is_whole = not stream.read(1)
             if dialect.delimiter == " ":
                 block = csv_lines.squeezed(block)
             lines = csv_lines.read_clean(block, 1, header, wanted)
@@ -201,8 +203,8 @@ def _rows(
                 lines, _ = csv_lines.read_exactly(block, 1, header, wanted, True)
             for name, cells in lines.cells.items():
                 parts[name].append(cells.slice(0, most_rows // len(chosen)))
-                whole &= len(cells) <= most_rows // len(chosen)
-    return {name: joined(cells) for name, cells in parts.items()}, whole
+                is_whole &= len(cells) <= most_rows // len(chosen)
+    return {name: joined(cells) for name, cells in parts.items()}, is_whole
 
 
 def _without_header(block: bytes, dialect: _Dialect) -> bytes:

@@ -1,4 +1,4 @@
-"""A sample of JSON Lines: the records of ranges."""
+"""Sample JSON Lines: the records of ranges."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from ragline.components.files import places
 from ragline.components.ingest.formats import jsonl
 from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import File, Piece
-from ragline.components.ingest.samples.nested import of_records
+from ragline.components.ingest.samples.nested import sample_of
 from ragline.components.ingest.samples.sample import SAMPLE_BYTES, Sample, ranges
 from ragline.components.ingest.source import raw_files
 
@@ -16,7 +16,7 @@ _MOST_RECORDS = 200_000
 
 
 def take(paths: Sequence[str]) -> Sample:
-    """The records of ranges of files.
+    """Read the records of ranges of files.
 
     Raises:
       BadDataError: `unreadable`; `no_data`, no line is a JSON object.
@@ -27,8 +27,8 @@ def take(paths: Sequence[str]) -> Sample:
     for path in paths:
         before = len(records)
         most = _MOST_RECORDS * (len(counts) + 1) // len(paths)
-        for piece, whole in _pieces(path, SAMPLE_BYTES // len(paths)):
-            complete &= whole
+        for piece, is_whole in _pieces(path, SAMPLE_BYTES // len(paths)):
+            complete &= is_whole
             for number, text in _lines(piece):
                 if len(records) >= most:
                     complete = False
@@ -50,19 +50,7 @@ def take(paths: Sequence[str]) -> Sample:
             f"{first_bad or paths[0]}: expected a JSON object a line, no line is one; "
             "`jq -c '.[]'` writes a list so, and `jq -c .` an object of several lines",
         )
-    sample = of_records("jsonl", records, complete=complete)
-    if sample.lengths is not None:
-        counts = []
-    return Sample(
-        format="jsonl",
-        steps=sample.steps,
-        records=sample.records,
-        lengths=sample.lengths,
-        files=tuple(counts),
-        paths=tuple(paths),
-        complete=complete,
-        left_out=sample.left_out,
-    )
+    return sample_of(records, paths, counts, complete=complete)
 
 
 def _pieces(path: str, most: int) -> Iterator[tuple[Piece, bool]]:
@@ -77,7 +65,7 @@ def _pieces(path: str, most: int) -> Iterator[tuple[Piece, bool]]:
 
 
 def _lines(piece: Piece) -> Iterator[tuple[int, bytes]]:
-    """The lines of a piece; the first of one that begins in a line is left out."""
+    """Yield the lines of a piece, but for the rest of a line with which it begins."""
     cut = piece.start > 0
     for first, lines in raw_files.line_blocks(piece):
         for number, line in enumerate(lines, start=first):

@@ -1,8 +1,9 @@
-"""Decoded records -> columns: lists of values, of objects, in `features`; objects in objects.
+"""Convert decoded records to columns: lists of values or objects, `features`, nested objects.
 
 A name of what is nested is its path: `bp.sys` of `{"bp": {"sys": 120}}`.
 """
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,28 +11,47 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ragline.components.ingest.formats.objects import flat, list_of_steps
+from ragline.components.ingest.formats.parsing.objects import flat, list_of_steps
 from ragline.components.ingest.samples.sample import Sample
 
 _FEATURES = "features"
 
 
-def of_records(name: str, records: Sequence[Mapping[str, Any]], *, complete: bool) -> Sample:
-    """Records whose steps are lists, or a list of objects; or events, of which none has a list.
+def sample_of(
+    records: Sequence[Mapping[str, Any]],
+    paths: Sequence[str],
+    counts: Sequence[int] = (),
+    *,
+    complete: bool,
+) -> Sample:
+    """Return the sample of records of files.
 
     Args:
-      name: of the format.
-      records: at least one.
+      records: decoded objects, at least one.
+      paths: the paths of the files.
+      counts: the number of records of each file.
+      complete: whether they are all that there are.
+    """
+    sample = of_records(records, complete=complete)
+    is_table = sample.lengths is None
+    return dataclasses.replace(sample, files=tuple(counts) if is_table else (), paths=tuple(paths))
+
+
+def of_records(records: Sequence[Mapping[str, Any]], *, complete: bool) -> Sample:
+    """Return records whose steps are lists, or a list of objects; or events, which have no list.
+
+    Args:
+      records: decoded objects, at least one.
       complete: whether they are all that there are.
     """
     steps: dict[str, list[Any]] = {}
     scalars: dict[str, list[Any]] = {}
     lengths: list[int] = []
+    done = 0
     for place, record in enumerate(records):
         columns = [*_columns(record)]
         lists = {key: value for key, value in columns if isinstance(value, list)}
         length = max(map(len, lists.values()), default=0)
-        done = sum(lengths)
         lengths.append(length)
         for key, value in lists.items():
             column = steps.setdefault(key, [])
@@ -39,6 +59,7 @@ def of_records(name: str, records: Sequence[Mapping[str, Any]], *, complete: boo
             column.extend(value)
         for column in steps.values():
             column.extend([None] * (done + length - len(column)))
+        done += length
         for key, value in columns:
             if not isinstance(value, list):
                 column = scalars.setdefault(key, [])
@@ -56,7 +77,6 @@ def of_records(name: str, records: Sequence[Mapping[str, Any]], *, complete: boo
     of_steps = _arrays(steps, left_out)
     of_records = _arrays(scalars, left_out)
     return Sample(
-        format=name,
         steps=of_steps,
         records=of_records,
         lengths=None if is_table else np.array(lengths, np.int64),
@@ -66,7 +86,7 @@ def of_records(name: str, records: Sequence[Mapping[str, Any]], *, complete: boo
 
 
 def _columns(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """(column, its list or its value) of a record, wherever the record keeps it."""
+    """Yield (column, its list or value) of a record, wherever the record keeps it."""
     features = record.get(_FEATURES)
     for key, value in flat(record):
         if isinstance(features, dict) and key.startswith(f"{_FEATURES}."):
@@ -105,5 +125,5 @@ def _numbers(cells: list[Any]) -> pa.Array:
 
 
 def _encodable(cell: Any) -> Any:
-    """A lone surrogate, which JSON can spell, is no text."""
+    """Replace lone surrogates, which JSON can spell, and no text has."""
     return cell.encode("utf-8", "replace").decode() if isinstance(cell, str) else cell

@@ -1,4 +1,4 @@
-"""A sample of NumPy archives: whole arrays, as far as a sample goes."""
+"""Sample NumPy archives: whole arrays, as far as a sample goes."""
 
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,6 @@ import pyarrow as pa
 
 from ragline.components.contract.errors import BadDataError
 from ragline.components.ingest.formats.npz import LENGTHS
-from ragline.components.ingest.formats.padded import VALUES, lengths_of
 from ragline.components.ingest.formats.parsing.arrays import (
     NUMBERS,
     Array,
@@ -17,13 +16,14 @@ from ragline.components.ingest.formats.parsing.arrays import (
     opened,
     read_arrays,
 )
+from ragline.components.ingest.formats.parsing.padded import VALUES, lengths_of
 from ragline.components.ingest.samples.sample import MOST_ROWS, Sample, joined
 
 _MOST_ARRAYS = 10_000
 
 
 def take(paths: Sequence[str]) -> Sample:
-    """The arrays of archives: those of one form only.
+    """Read the arrays of archives: those of one form only.
 
     Raises:
       BadDataError: as the reader; `bad_dim`, arrays that are no sequences, or of several widths.
@@ -37,7 +37,6 @@ def take(paths: Sequence[str]) -> Sample:
             f"{paths[-1]}: expected the arrays of {paths[0]}, {', '.join(samples[0].steps)}",
         )
     return Sample(
-        format="npz",
         steps={name: joined([sample.steps[name] for sample in samples]) for name in names},
         records={name: joined([s.records[name] for s in samples]) for name in of_records},
         lengths=np.concatenate([sample.lengths for sample in samples]),
@@ -98,7 +97,6 @@ def _flat(archive: zipfile.ZipFile, named: Mapping[str, Array], stated: Array, p
             f"{', '.join(f'{array.name} {array}' for array in named.values())}",
         )
     return Sample(
-        format="npz",
         steps=steps,
         records=records,
         lengths=lengths,
@@ -108,7 +106,7 @@ def _flat(archive: zipfile.ZipFile, named: Mapping[str, Array], stated: Array, p
 
 
 def _padded(archive: zipfile.ZipFile, named: Mapping[str, Array], path: str) -> Sample:
-    """Padded sequences without lengths: NaN at their ends is padding, or else 0 of some."""
+    """Read padded sequences without lengths: NaN at their ends is padding, or 0 if some end so."""
     values = _cells(archive, named[VALUES], path).astype(np.float64)
     number, steps, features = values.shape
     padding = np.nan
@@ -122,7 +120,6 @@ def _padded(archive: zipfile.ZipFile, named: Mapping[str, Array], path: str) -> 
         if array.shape == (number,)
     }
     return Sample(
-        format="npz",
         steps={
             f"feature_{place}": arrow(np.ascontiguousarray(kept[:, place]), absent=True)
             for place in range(features)
@@ -134,7 +131,7 @@ def _padded(archive: zipfile.ZipFile, named: Mapping[str, Array], path: str) -> 
 
 
 def _each(archive: zipfile.ZipFile, arrays: Sequence[Array], path: str, most: int) -> Sample:
-    """An array a sequence, all of one width."""
+    """Read an array a sequence, all of one width."""
     widths = {array.shape[1] if len(array.shape) == 2 else 1 for array in arrays}
     bad = [array for array in arrays if len(array.shape) not in (1, 2) or not array.is_of(NUMBERS)]
     if bad or len(widths) > 1:
@@ -155,7 +152,6 @@ def _each(archive: zipfile.ZipFile, arrays: Sequence[Array], path: str, most: in
         rows += array.shape[0]
     stacked = np.concatenate(blocks)
     return Sample(
-        format="npz",
         steps={
             f"feature_{place}": arrow(np.ascontiguousarray(column), absent=True)
             for place, column in enumerate(stacked.T)

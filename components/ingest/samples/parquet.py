@@ -1,4 +1,4 @@
-"""A sample of Parquet files: batches of rows from all over the row groups."""
+"""Sample Parquet files: batches of rows from all over the row groups."""
 
 from collections.abc import Sequence
 
@@ -21,15 +21,15 @@ _BATCH = 1 << 13
 
 
 def take(paths: Sequence[str]) -> Sample:
-    """The rows of batches; rows with lists are records.
+    """Read the rows of batches; rows with lists are records.
 
     Raises:
       BadDataError: `unreadable`, `bad_header`, `no_data`, `ragged`.
     """
     tables, complete = [], True
     for path in paths:
-        table, whole = _rows(path, len(paths))
-        complete &= whole
+        table, is_whole = _rows(path, len(paths))
+        complete &= is_whole
         tables.append(table)
     names = [
         name
@@ -51,7 +51,6 @@ def take(paths: Sequence[str]) -> Sample:
             del columns[name]
     if not any(is_list(column.type) for column in columns.values()):
         return Sample(
-            format="parquet",
             steps=columns,
             files=tuple(table.num_rows for table in tables),
             paths=tuple(paths),
@@ -87,7 +86,7 @@ def _rows(path: str, number_of_files: int) -> tuple[pa.Table, bool]:
 
 
 def _spread(parquet: pq.ParquetFile, most: int) -> pa.Table:
-    """About so many rows, of row groups from the first to the last, and of all over each."""
+    """Read about `most` rows, of row groups from the first to the last, and all over each."""
     groups = np.unique(np.linspace(0, parquet.metadata.num_row_groups - 1, RANGES).astype(int))
     each = max(1, most // len(groups))
     size = max(1, min(_BATCH, each // RANGES))
@@ -104,8 +103,8 @@ def _spread(parquet: pq.ParquetFile, most: int) -> pa.Table:
 
 
 def _array(column: pa.ChunkedArray) -> pa.Array:
-    found = column.combine_chunks()
-    return found if isinstance(found, pa.Array) else pa.concat_arrays(found.chunks)
+    combined = column.combine_chunks()
+    return combined if isinstance(combined, pa.Array) else pa.concat_arrays(combined.chunks)
 
 
 def _records(
@@ -137,7 +136,6 @@ def _records(
         del records[name]
         lost[name] = "the steps have a column of that name, which is taken"
     return Sample(
-        format="parquet",
         steps=steps,
         records=records,
         lengths=lengths,

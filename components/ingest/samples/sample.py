@@ -1,4 +1,4 @@
-"""What a sample of raw files is: columns of cells, and how much of the files they are."""
+"""Define a sample of raw files: columns of cells, and how much of the files they are."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,23 +17,24 @@ RANGES = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """Cells of files.
+    """Holds cells of files.
 
     Attributes:
-      format: of all files.
-      steps: column -> its cells, one a step; text of a format that knows only text.
+      format: the format of all files, which `samples.take` fills in.
+      steps: column -> its cells, one a step.
+      is_text: whether numbers and times are text in `steps`, as in CSV.
       records: column -> its cells, one a record; empty for tables.
       lengths: int64 [N], the steps of each record; None for tables, whose rows are steps.
-      files: of tables, how many of the rows, in order, are of each file.
-      paths: of the files that were read.
-      files_in_all: how many there are.
+      files: file -> the number of its rows, in order, of tables.
+      paths: the paths of the files that were read.
+      files_in_all: the number of files that there are, which `samples.take` fills in.
       complete: whether nothing was left unread.
       left_out: column -> why it cannot be used.
-      options: keys of `[input]` that the files need to be read so.
+      options: the keys of `[input]` that the files need to be read so.
     """
 
-    format: str
     steps: Mapping[str, pa.Array]
+    is_text: bool = False
     records: Mapping[str, pa.Array] = field(default_factory=dict)
     lengths: np.ndarray | None = None
     files: tuple[int, ...] = ()
@@ -42,23 +43,24 @@ class Sample:
     complete: bool = True
     left_out: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    format: str = ""
 
     @property
     def rows(self) -> int:
-        """How many steps, or records, were read."""
+        """Return the number of steps, or of records, that were read."""
         if self.lengths is not None:
             return len(self.lengths)
         return len(next(iter(self.steps.values()), ()))
 
 
 def spread(count: int, most: int) -> list[int]:
-    """At most so many of `count` places: the first, the last, and evenly between them."""
+    """Return at most `most` of `count` places: the first, the last, and evenly between them."""
     chosen: list[int] = np.unique(np.linspace(0, count - 1, min(most, count)).astype(int)).tolist()
     return chosen
 
 
 def ranges(size: int, most: int) -> list[tuple[int, int]]:
-    """Ranges [start, stop) of `most` of `size` bytes in all: one, or spread from start to end."""
+    """Return ranges [start, stop) of `most` of `size` bytes: one, or spread from start to end."""
     if size <= most:
         return [(0, size)]
     each = max(1, most // RANGES)
@@ -67,14 +69,14 @@ def ranges(size: int, most: int) -> list[tuple[int, int]]:
 
 
 def joined(parts: list[pa.Array]) -> pa.Array:
-    """Cells of several files as one column; text where their types differ."""
+    """Join cells of several files into a column; text where their types differ."""
     if len({part.type for part in parts}) > 1:
         try:
             parts = [part.cast(pa.float64(), safe=False) for part in parts]
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             parts = [pa.array([_text(cell) for cell in part.to_pylist()]) for part in parts]
-    whole = pa.chunked_array(parts) if parts else pa.chunked_array([], pa.null())
-    combined = whole.combine_chunks()
+    chunked = pa.chunked_array(parts) if parts else pa.chunked_array([], pa.null())
+    combined = chunked.combine_chunks()
     return combined if isinstance(combined, pa.Array) else pa.concat_arrays(combined.chunks)
 
 

@@ -1,4 +1,4 @@
-"""A sample of .ts files: the reader's own records, by a schema of as many features as there are."""
+"""Sample .ts files: their own records, by a schema of as many features as there are."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from ragline.components.ingest.source import raw_files
 
 
 def take(paths: Sequence[str]) -> Sample:
-    """The sequences of files, as far as they go.
+    """Read the sequences of files, as far as they go.
 
     Raises:
       BadDataError: `unreadable`, `bad_header`, `bad_dim`; `no_data`, no line after @data.
@@ -42,7 +42,6 @@ def take(paths: Sequence[str]) -> Sample:
         for name in columns.context
     }
     return Sample(
-        format="ts",
         steps=values,
         records={
             name: column for name, column in records.items() if not pa.types.is_null(column.type)
@@ -54,7 +53,7 @@ def take(paths: Sequence[str]) -> Sample:
 
 
 def _features(path: str) -> int:
-    """How many features the first sequence of a file has; 0 if there is none."""
+    """Return the number of features of the first sequence of a file; 0 if there is none."""
     with raw_files.open_lines(path) as lines:
         header = ts.read_header(lines, None, path)
         for line in lines:
@@ -70,12 +69,12 @@ def _chunks(paths: Sequence[str], columns: Columns) -> tuple[list[Chunk], bool]:
     for path in paths:
         file = File(path=path, name=path, index=0, format="ts", split=None)
         left = max(1, SAMPLE_BYTES // len(paths))
-        for piece in ts.pieces(file, columns, options, left):
+        for piece in ts.Ts().pieces(file, columns, options, left):
             if left <= 0:
                 complete = False
                 break
             left -= piece.size
-            for part in ts.read(piece, columns, options):
+            for part in ts.Ts().read(piece, columns, options):
                 chunks.append(part.chunk)
                 rejected = rejected or next(iter(part.rejected), None)
     if not sum(map(len, chunks)) and rejected:

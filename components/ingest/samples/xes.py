@@ -1,11 +1,11 @@
-"""A sample of event logs: the traces that files begin with, each as a decoded object."""
+"""Sample event logs: the traces that files begin with, each as a decoded object."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from ragline.components.contract.errors import BadDataError
 from ragline.components.ingest.formats import xes
-from ragline.components.ingest.samples.nested import of_records
+from ragline.components.ingest.samples.nested import sample_of
 from ragline.components.ingest.samples.sample import Sample
 
 _MOST_EVENTS = 1 << 18
@@ -13,7 +13,7 @@ _TAGS = {"string", "id", "date", "int", "float", "boolean"}
 
 
 def take(paths: Sequence[str]) -> Sample:
-    """The traces of files, as far as they go.
+    """Read the traces of files, as far as they go.
 
     Raises:
       BadDataError: `unreadable`, not well-formed or with a document type; `no_data`, no trace.
@@ -31,16 +31,7 @@ def take(paths: Sequence[str]) -> Sample:
         raise BadDataError(
             "no_data", f"{paths[0]}: expected traces with events, received {len(traces)} traces"
         )
-    sample = of_records("xes", traces, complete=complete)
-    return Sample(
-        format="xes",
-        steps=sample.steps,
-        records=sample.records,
-        lengths=sample.lengths,
-        paths=tuple(paths),
-        complete=complete,
-        left_out=sample.left_out,
-    )
+    return sample_of(traces, paths, complete=complete)
 
 
 class _Traces(xes.Walk):
@@ -68,7 +59,7 @@ def _values(attributes: xes.Attributes) -> dict[str, Any]:
 
 
 def _value(tag: str, text: str) -> Any:
-    """A value of its tag's type; None where the text is none, which a run refuses."""
+    """Convert a value to its tag's type; None where the text is none, which a run refuses."""
     if tag == "boolean":
         return text == "true"
     if tag in ("int", "float"):

@@ -28,7 +28,7 @@ _GLOB = re.compile(r"\*\*/|\*|\?|\[!?\]?[^\]]*\]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchedFiles:
-    """The files that a pattern names.
+    """States the files that a pattern names.
 
     Attributes:
       folder: the absolute path before the first wildcard.
@@ -225,7 +225,7 @@ def _place(number: int, pattern: str) -> int:
 def _name(place: int, pattern: str) -> str:
     """Return the name of the span at a place."""
     if "{YYYY}" not in pattern:
-        [digits, *_] = (found[1] for found in _TOKEN.finditer(pattern) if "SPAN" in found[0])
+        [digits, *_] = (names[1] for names in _TOKEN.finditer(pattern) if "SPAN" in names[0])
         return str(place).zfill(int(digits or 1))
     if "{DD}" in pattern:
         return datetime.date.fromordinal(place + _EPOCH).isoformat()

@@ -50,7 +50,7 @@ def open(path: str) -> BinaryIO:
 
 
 def open_lines(path: str) -> BinaryIO:
-    """A file of lines, as `open`; the lone carriage returns of old Macs end lines as well.
+    """Open a file of lines; the lone carriage returns of old Macs end lines as well.
 
     No byte is more or less for it, so that places in the file stay the same.
     """
@@ -173,7 +173,7 @@ def fingerprint(paths: Iterable[str]) -> str:
 
 
 def stamps(paths: Iterable[str]) -> dict[str, Stamp]:
-    """Path -> what changes whenever a file is touched, for `check_untouched`.
+    """Return path -> what changes whenever a file is touched, for `check_untouched`.
 
     Raises:
       BadDataError: `unreadable`.
@@ -213,11 +213,17 @@ def _digest(path: str) -> str:
 
 
 def _stamp(path: str) -> Stamp:
-    """What changes whenever a file is written to, replaced, or written back as it was."""
+    """Return what changes whenever a file is written to, replaced, or written back as it was."""
     try:
         if places.is_local(path):
-            found = os.stat(path)
-            return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev
+            status = os.stat(path)
+            return (
+                status.st_size,
+                status.st_mtime_ns,
+                status.st_ctime_ns,
+                status.st_ino,
+                status.st_dev,
+            )
         return places.stamp(path)
     except OSError as error:
         raise _unreadable(path, error) from error
@@ -236,7 +242,7 @@ def _touched(path: str) -> BadDataError:
 
 
 class _CarriageReturns(io.RawIOBase):
-    """A stream in which each carriage return is a line feed."""
+    """Reads each carriage return of a stream as a line feed."""
 
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__()
@@ -262,7 +268,7 @@ class _CarriageReturns(io.RawIOBase):
 
 
 class _Decompressed(io.RawIOBase):
-    """A file that Arrow decompresses, which alone refuses every truncation and flipped bit."""
+    """Decompresses a file by Arrow, which alone refuses every truncation and flipped bit."""
 
     def __init__(self, path: str, raw: BinaryIO, codec: str) -> None:
         super().__init__()

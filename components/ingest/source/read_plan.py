@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from ragline.components.contract.columns import SPLITS, Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files.storage import digest_of
-from ragline.components.ingest import formats as readers
-from ragline.components.ingest.options import TABLES, InputOptions
+from ragline.components.ingest import formats
+from ragline.components.ingest.formats import beginnings
+from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records.chunk import File
 from ragline.components.ingest.source import patterns, raw_files, units
 from ragline.components.ingest.source.patterns import MatchedFiles
@@ -21,7 +22,7 @@ _TOLD = logging.getLogger("ragline.ingest")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadPlan:
-    """The input of a run.
+    """States the input of a run.
 
     Attributes:
       files: all files, those of train before those of eval.
@@ -37,7 +38,7 @@ class ReadPlan:
 
     @property
     def formats(self) -> dict[str, int]:
-        """The number of files of each format."""
+        """Return the number of files of each format."""
         return dict(Counter(file.format for file in self.files))
 
 
@@ -85,7 +86,7 @@ def fingerprint(options: InputOptions) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """Files as they were when they were hashed, to be held against them once they are read.
+    """Keeps files as they were when they were hashed, to be compared once they are read.
 
     Attributes:
       options: the options of the input.
@@ -144,12 +145,13 @@ def list_files(matches: Mapping[str | None, MatchedFiles], options: InputOptions
     files: list[File] = []
     for split, matched in matches.items():
         for path in matched.paths:
-            file_format = readers.guess(path) if options.format == "auto" else options.format
-            if options.group_by and file_format not in TABLES:
+            is_guessed = options.format == formats.AUTO
+            file_format = beginnings.guess(path) if is_guessed else options.format
+            if options.group_by and not formats.of(file_format).is_table:
                 raise BadDataError(
                     "not_a_table",
                     f"{path}: read as {file_format}, in which a record is a whole sequence; "
-                    f"input.group_by expects {' or '.join(TABLES)}",
+                    f"input.group_by expects {formats.tables()}",
                 )
             files.append(
                 File(
@@ -181,7 +183,7 @@ def make(options: InputOptions, columns: Columns, unit_bytes: int) -> ReadPlan:
     pieces = [
         piece
         for file in files
-        for piece in readers.of(file.format).pieces(file, columns, options, unit_bytes)
+        for piece in formats.of(file.format).pieces(file, columns, options, unit_bytes)
     ]
     plan = ReadPlan(
         files=tuple(files),
@@ -192,6 +194,6 @@ def make(options: InputOptions, columns: Columns, unit_bytes: int) -> ReadPlan:
     if plan.missing:
         _TOLD.warning("the window has no data of %s", ", ".join(plan.missing))
     for name, count in plan.formats.items():
-        how = "by name or first bytes" if options.format == "auto" else "by input.format"
+        how = "by name or first bytes" if options.format == formats.AUTO else "by input.format"
         _LOG.info("%d files are read as %s, %s", count, name, how)
     return plan

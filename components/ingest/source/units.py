@@ -15,7 +15,7 @@ UNIT_BYTES = 32 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """The pieces that one worker reads, in order; `index` counts the units of a run from 0."""
+    """Holds the pieces that one worker reads, in order; `index` counts units from 0."""
 
     index: int
     pieces: tuple[Piece, ...]

@@ -1,4 +1,4 @@
-"""What the parts of a guess are made from: `ragline.pipeline.onboard.guess` puts them together.
+"""Guess parts of what columns mean: `ragline.pipeline.onboard.guess` puts them together.
 
 meaning.py  what is known so far
 placing.py  what a column is that names nothing

@@ -1,4 +1,4 @@
-"""A column as it was read: its kind, its cells as Arrow has them, and what spells them."""
+"""Read a column: its kind, its cells as Arrow has them, and what spells them."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -17,19 +17,19 @@ MOST_STRANGE = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column as it was read.
+    """Holds a column as it was read.
 
     Attributes:
-      kind: of what stands in it; `flag` is true and false, `empty` nothing at all.
+      kind: the kind of its cells; `flag` is true and false, `empty` nothing at all.
       cells: int64, float64, bool, or text, of times as well; null where nothing stands, or nothing
         of this kind.
       strange: some texts that are not of this kind, as of one cell in a thousand: a run rejects
         their sequences.
-      strange_cells: how many there are.
-      missing_text: what stands for a missing value.
+      strange_cells: the number of cells that are not of this kind.
+      missing_text: the texts that stand for a missing value.
       decimal: the mark that `input.decimal` must state, None where none must be.
       percent: whether numbers have a per cent sign.
-      time_format: that `input.time_format` must state, None where none must be.
+      time_format: the format that `input.time_format` must state, None where none must be.
       is_typed: whether the file itself says what the type is, as CSV does not.
     """
 
@@ -48,34 +48,34 @@ class Column:
 
     @property
     def has_missing(self) -> bool:
-        """Whether a cell has no value."""
+        """Return whether a cell has no value."""
         return int(self.cells.null_count) > self.strange_cells
 
     @property
     def words(self) -> list[object]:
-        """The different values, sorted."""
+        """Return the different values, sorted."""
         return sorted(pc.unique(self.cells.drop_null()).to_pylist(), key=str)
 
     @property
     def codes(self) -> np.ndarray:
-        """int64 [N]: each cell's value as a number; -1 where there is none."""
+        """Return int64 [N]: each cell's value as a number; -1 where there is none."""
         encoded = pc.dictionary_encode(self.cells)
         return np.asarray(pc.fill_null(encoded.indices.cast(pa.int64()), -1))
 
     @property
     def observed(self) -> np.ndarray:
-        """Bool [N]: where a value stands."""
+        """Return bool [N]: where a value stands."""
         return np.asarray(self.cells.is_valid())
 
     def nanoseconds(self) -> np.ndarray:
-        """int64 [N] of a time, or float64 [N] of a number: what steps are ordered by."""
+        """Return int64 [N] of a time, or float64 [N] of a number: what steps are ordered by."""
         if self.kind == "time":
             return dates.nanoseconds(self.cells, self.time_format)
         return np.asarray(pc.fill_null(self.cells.cast(pa.float64()), np.nan))
 
 
 def of(array: pa.Array, *, is_text: bool = False) -> Column:
-    """A column of a sample.
+    """Return a column of a sample.
 
     Args:
       array: its cells.
@@ -123,7 +123,7 @@ def _decoded(array: pa.Array) -> pa.Array:
 
 
 def _of_words(array: pa.Array) -> Column:
-    """Text of a format that has numbers as such: times or words."""
+    """Read text of a format that has numbers as such: times or words."""
     stated = pc.if_else(pc.equal(array, ""), None, array)
     if stated.null_count == len(stated):
         return Column(kind="empty", cells=stated)
@@ -131,21 +131,21 @@ def _of_words(array: pa.Array) -> Column:
 
 
 def _of_text(array: pa.Array) -> Column:
-    """Text of a table: numbers, times, flags or words."""
+    """Read text of a table: numbers, times, flags or words."""
     stated, missing = numbers.without_missing(array)
     some = stated.drop_null()
     if not len(some):
         return Column(kind="empty", cells=stated, missing_text=missing)
     # Most columns of words or dates are seen to be none of numbers in their first cells.
-    if found := numbers.of(stated, most_strange=MOST_STRANGE):
+    if parsed := numbers.of(stated, most_strange=MOST_STRANGE):
         return Column(
-            kind=found.kind,
-            cells=found.cells,
-            strange=found.strange,
-            strange_cells=found.strange_cells,
+            kind=parsed.kind,
+            cells=parsed.cells,
+            strange=parsed.strange,
+            strange_cells=parsed.strange_cells,
             missing_text=missing,
-            decimal=found.decimal,
-            percent=found.percent,
+            decimal=parsed.decimal,
+            percent=parsed.percent,
         )
     if pc.all(pc.is_in(pc.utf8_lower(some), _FLAGS)).as_py():
         return Column(kind="flag", cells=pc.equal(pc.utf8_lower(stated), "true"))
@@ -163,13 +163,13 @@ _FLAGS = pa.array(["true", "false"])
 
 
 def _as_time(stated: pa.Array, missing: tuple[str, ...]) -> Column | None:
-    found = dates.format_of(stated, most_strange=MOST_STRANGE)
-    if found is None:
+    parsed = dates.format_of(stated, most_strange=MOST_STRANGE)
+    if parsed is None:
         return None
     cells = stated
     strange: list[str] = []
-    if found.bad.any():
-        bad = pa.array(found.bad)
+    if parsed.bad.any():
+        bad = pa.array(parsed.bad)
         strange = stated.filter(bad).drop_null().to_pylist()
         cells = pc.if_else(bad, None, stated)
     return Column(
@@ -178,5 +178,5 @@ def _as_time(stated: pa.Array, missing: tuple[str, ...]) -> Column | None:
         strange=tuple(strange[:3]),
         strange_cells=len(strange),
         missing_text=missing,
-        time_format=found.time_format,
+        time_format=parsed.time_format,
     )

@@ -1,4 +1,4 @@
-"""Which column orders the steps, in what unit or format, and which one is its day."""
+"""Guess which column orders the steps, in what unit or format, and which one is its day."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ _EPOCHS: tuple[tuple[float, Unit], ...] = ((1e17, "ns"), (1e14, "us"), (1e11, "m
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """The time of steps.
+    """States the time of steps.
 
     Attributes:
-      column: of the time.
-      unit: of times that are numbers.
-      time_format: that `input.time_format` must state, if any.
+      column: the column of the time.
+      unit: the unit of times that are numbers.
+      time_format: the format that `input.time_format` must state, if any.
       date: the column of the day, where `column` is the time of the day alone.
       why: sentences.
     """
@@ -34,7 +34,7 @@ class Clock:
 
 
 def named(columns: Mapping[str, Column]) -> str | None:
-    """The column that its kind or its name makes the time; None if there is none."""
+    """Return the column that its kind or its name makes the time; None if there is none."""
 
     def rank(name: str) -> tuple[bool, bool, bool]:
         column = columns[name]
@@ -51,7 +51,7 @@ def named(columns: Mapping[str, Column]) -> str | None:
 
 
 def of(columns: Mapping[str, Column], group: np.ndarray) -> Clock | None:
-    """The time of steps, by kind, by name, or by what counts the rows of each sequence."""
+    """Return the time of steps, by kind, by name, or by what counts the rows of each sequence."""
     chosen = named(columns)
     if chosen is None:
         counting = [n for n, column in columns.items() if groups.counts_rows(column, group)]
@@ -94,9 +94,11 @@ def _of_text(chosen: str, columns: Mapping[str, Column], group: np.ndarray) -> C
         if days and not columns[days[0]].has_missing:
             date = days[0]
             time_format = _together(columns[date], column)
-    said = f", time_format {time_format!r}" if time_format and not column.is_typed else ""
-    said += f", with the day of {date!r}" if date else ""
-    why.append(f"order_by {chosen!r}: {'times of the day' if _is_clock(column) else 'dates'}{said}")
+    extra = f", time_format {time_format!r}" if time_format and not column.is_typed else ""
+    extra += f", with the day of {date!r}" if date else ""
+    why.append(
+        f"order_by {chosen!r}: {'times of the day' if _is_clock(column) else 'dates'}{extra}"
+    )
     if dates.can_be_swapped(column.cells, column.time_format):
         why.append(
             f"{chosen!r}: day and month could change places; time_format says which is first"
@@ -127,7 +129,7 @@ def _absent(chosen: str, column: Column) -> list[str]:
 
 
 def _together(day: Column, clock: Column) -> str | None:
-    """The format of a day and a time of the day with a blank between them."""
+    """Return the format of a day and a time of the day with a blank between them."""
     if day.is_typed and clock.is_typed:
         return None
     if day.time_format is None and (clock.time_format or "").startswith("%H:%M"):

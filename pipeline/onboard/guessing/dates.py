@@ -1,4 +1,4 @@
-"""Texts of times: ISO 8601, or which format of `input.time_format`."""
+"""Recognise texts of times: ISO 8601, or which format of `input.time_format`."""
 
 import functools
 import itertools
@@ -41,7 +41,7 @@ FORMATS: tuple[str, ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A format of times.
+    """States a format of times.
 
     Attributes:
       time_format: None is ISO 8601.
@@ -53,7 +53,7 @@ class Found:
 
 
 def format_of(stated: pa.Array, *, most_strange: float) -> Found | None:
-    """The format that most texts are of; None if there is none.
+    """Return the format that most texts are of; None if there is none.
 
     Args:
       stated: N texts, null where nothing stands.
@@ -81,7 +81,7 @@ def format_of(stated: pa.Array, *, most_strange: float) -> Found | None:
 
 
 def is_compact(cells: pa.Array) -> str | None:
-    """The format of whole numbers that are dates, such as 20260115; None if they are none."""
+    """Return the format of whole numbers that are dates, such as 20260115; None if none are."""
     text = cells.drop_null().cast(pa.string())
     if not len(text) or not pc.all(pc.is_in(pc.utf8_length(text), pa.array([8, 12, 14]))).as_py():
         return None
@@ -92,17 +92,17 @@ def is_compact(cells: pa.Array) -> str | None:
 
 
 def can_be_swapped(cells: pa.Array, time_format: str | None) -> bool:
-    """Whether texts would be times as well with day and month in each other's place."""
+    """Return whether texts would be times as well with day and month in each other's place."""
     if time_format is None or not {"%d", "%m"} <= {time_format[i : i + 2] for i in range(40)}:
         return False
     if time_format.startswith("%Y"):
         return False
-    other = time_format.replace("%d", "%D").replace("%m", "%d").replace("%D", "%m")
-    return not _bad(cells.drop_null(), other).any()
+    swapped = time_format.replace("%d", "%D").replace("%m", "%d").replace("%D", "%m")
+    return not _bad(cells.drop_null(), swapped).any()
 
 
 def nanoseconds(cells: pa.Array, time_format: str | None) -> np.ndarray:
-    """int64 [N], 0 where there is no time."""
+    """Return int64 [N], 0 where there is no time."""
     return times.from_text(cells, Spelling(format=time_format))[0]
 
 
@@ -121,5 +121,5 @@ def _bad(some: pa.Array, time_format: str | None) -> np.ndarray:
 
 
 def _in_our_days(text: pa.Array, time_format: str) -> bool:
-    found = nanoseconds(text, time_format).astype("M8[ns]").astype("M8[Y]").astype(int) + 1970
-    return bool((found >= 1950).all() and (found <= 2100).all())
+    years = nanoseconds(text, time_format).astype("M8[ns]").astype("M8[Y]").astype(int) + 1970
+    return bool((years >= 1950).all() and (years <= 2100).all())

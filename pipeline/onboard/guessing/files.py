@@ -1,4 +1,4 @@
-"""What the names of files say: fields that many of them share."""
+"""Read the names of files: fields that many of them share."""
 
 import os
 import re
@@ -9,7 +9,7 @@ _APART = re.compile(r"[_\-. ]")
 
 
 def with_fields(pattern: str, paths: Sequence[str]) -> tuple[str, str] | None:
-    """A pattern with a field for what names several files each, and the name of that field.
+    """Return a pattern with a field for what names several files each, and its name.
 
     `pump00_0001.csv`, `pump00_0002.csv`, `pump01_0001.csv` are of `{pump}_{n}.csv`, and `pump`
     names several files each. None where the names are not of one shape, or say no such thing.
@@ -58,8 +58,8 @@ def _ending(name: str) -> str:
 
 
 def _name(texts: Sequence[str], is_entity: bool, place: int) -> str:
-    """A field's name: the letters that all its texts begin with, or a plain one."""
+    """Return a field's name: the letters that all its texts begin with, or a plain one."""
     letters = {re.sub(r"[0-9]+$", "", text).lower() for text in texts}
-    if len(letters) == 1 and re.fullmatch(r"[a-z]{2,}", whole := letters.pop()):
-        return whole
+    if len(letters) == 1 and re.fullmatch(r"[a-z]{2,}", letters_of := letters.pop()):
+        return letters_of
     return "entity" if is_entity else f"n{place}" if place > 1 else "n"

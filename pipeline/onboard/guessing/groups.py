@@ -1,4 +1,4 @@
-"""Which columns name a row's sequence, and which one orders its rows."""
+"""Guess which columns name a row's sequence, and which one orders its rows."""
 
 from collections.abc import Collection, Mapping
 
@@ -13,7 +13,7 @@ _PEEKED = 1000
 
 
 def joint(keys: Collection[np.ndarray]) -> np.ndarray:
-    """int64 [N]: each row's combination of values as a number."""
+    """Return int64 [N]: each row's combination of values as a number."""
     first, *others = keys
     codes = first
     for other in others:
@@ -23,17 +23,17 @@ def joint(keys: Collection[np.ndarray]) -> np.ndarray:
 
 
 def count(codes: np.ndarray) -> int:
-    """How many different values there are, none aside."""
+    """Count the different values, those that are absent aside."""
     return len(np.unique(codes[codes >= 0]))
 
 
 def parts(coarse: np.ndarray, fine: np.ndarray) -> bool:
-    """Whether each value of the one holds whole values of the other, and some hold several."""
+    """Return whether each value of one holds whole values of the other, and some hold several."""
     return count(joint([coarse, fine])) == count(fine) > count(coarse)
 
 
 def is_in_blocks(codes: np.ndarray) -> bool:
-    """Whether equal values stand together: hardly more blocks than values."""
+    """Return whether equal values stand together: hardly more blocks than values."""
     blocks = 1 + int((np.diff(codes) != 0).sum())
     values = count(codes)
     return values > 1 and blocks <= 1.5 * values and 2 * blocks <= len(codes)
@@ -42,7 +42,7 @@ def is_in_blocks(codes: np.ndarray) -> bool:
 def begin_again(
     units: np.ndarray, files: np.ndarray, order: np.ndarray | None, *, are_numbers: bool
 ) -> bool:
-    """Whether units of one name in several files are different sequences.
+    """Return whether units of one name in several files are different sequences.
 
     They are if, of most of them, the times in one file and in another overlap; without a time, if
     they are numbers that stand in blocks and begin with the same one in each file.
@@ -75,7 +75,7 @@ def begin_again(
 
 
 def is_constant_within(column: Column, group: np.ndarray) -> bool:
-    """Whether no sequence has two different values."""
+    """Return whether no sequence has two different values."""
     codes, there = column.codes, column.observed
     for some in (slice(_PEEKED), slice(None)):  # Most columns change within their first rows.
         if not _is_constant(codes[some][there[some]], group[some][there[some]]):
@@ -88,13 +88,13 @@ def _is_constant(codes: np.ndarray, group: np.ndarray) -> bool:
 
 
 def is_partly_missing(column: Column, group: np.ndarray) -> bool:
-    """Whether a sequence has rows with a value and rows without."""
+    """Return whether a sequence has rows with a value and rows without."""
     there = column.observed
     return bool(np.isin(group[~there], group[there]).any())
 
 
 def counts_rows(column: Column, group: np.ndarray) -> bool:
-    """Whether a column rises by 1 from row to row of each sequence, most from 0 or from 1."""
+    """Return whether a column rises by 1 from row to row of each sequence, most from 0 or 1."""
     if column.kind != "int" or column.cells.null_count:
         return False
     order = np.argsort(group, kind="stable")
@@ -108,36 +108,36 @@ def counts_rows(column: Column, group: np.ndarray) -> bool:
 
 
 def longest(group: np.ndarray) -> int:
-    """The most rows of a sequence."""
+    """Return the number of rows of the longest sequence."""
     return int(np.unique(group, return_counts=True)[1].max(initial=0))
 
 
 def equal_times(order: np.ndarray, group: np.ndarray) -> int:
-    """How many rows have the time of another row of their sequence."""
+    """Count the rows that have the time of another row of their sequence."""
     arranged = np.lexsort((order, group))
     same = (np.diff(group[arranged]) == 0) & (np.diff(order[arranged]) == 0)
     return int(same.sum())
 
 
 def keys_of(columns: Mapping[str, Column]) -> dict[str, np.ndarray]:
-    """The columns that could name something, with each row's value as a number."""
-    found = {}
+    """Return the columns that could name something, with each row's value as a number."""
+    keys = {}
     for name, column in columns.items():
         named = names.is_sequence_id(name) or bool(
             names.words(name) & (names.SEQUENCE | names.ENTITY | names.ID)
         )
         kinds = ("int", "text", "float", "time") if named else ("int", "text")
-        whole = is_whole(column)
+        is_integer = is_whole(column)
         # A cell in ten may lack its id: a run rejects that row.
         missing = column.cells.null_count <= (0.1 * len(column) if named else 0)
         is_day = column.kind == "time" and _is_day(column)
-        if (column.kind in kinds or is_day) and whole and missing:
-            found[name] = column.codes
-    return found
+        if (column.kind in kinds or is_day) and is_integer and missing:
+            keys[name] = column.codes
+    return keys
 
 
 def is_whole(column: Column) -> bool:
-    """Whether a column could be ids: no number has a fraction."""
+    """Return whether a column could be ids: no number has a fraction."""
     if column.kind != "float":
         return True
     values = np.asarray(column.cells.drop_null())
@@ -149,7 +149,7 @@ def _is_day(column: Column) -> bool:
 
 
 def rises(order: np.ndarray, group: np.ndarray) -> bool:
-    """Whether no sequence's rows go back in time."""
+    """Return whether no sequence's rows go back in time."""
     arranged = np.argsort(group, kind="stable")
     falls = (np.diff(group[arranged]) == 0) & (np.diff(order[arranged].astype(float)) < 0)
     return not falls.any()

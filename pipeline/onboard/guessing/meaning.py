@@ -1,4 +1,4 @@
-"""What columns mean, as far as it has been guessed."""
+"""State what columns mean, as far as it has been guessed."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -8,12 +8,12 @@ from ragline.components.ingest.steps.times import Unit
 
 
 class GuessError(UsageError):
-    """What cannot be guessed, and must be said by a person."""
+    """Tells what cannot be guessed, and must be said by a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """A column of one value a sequence; `classes`, where they are few."""
+    """States a column of one value a sequence; `classes`, where they are few."""
 
     name: str
     kind: Literal["bytes", "int", "float"]
@@ -22,21 +22,21 @@ class Context:
 
 @dataclass(slots=True, kw_only=True)
 class Guess:
-    """What the columns mean.
+    """States what the columns mean.
 
     Attributes:
-      sequences: how many of them were looked at.
-      seen: how much of the data was looked at, as a part of a sentence.
+      sequences: the number of sequences that were looked at.
+      seen: the share of the data that was looked at, as a part of a sentence.
       complete: whether that is all of it.
       group_by: columns that name a row's sequence.
       order_by: the column of the time.
-      time_unit: of times that are numbers.
+      time_unit: the unit of times that are numbers.
       entity: the column of the entity.
       features: name -> whether a value may be missing.
       categories: name -> `bytes` or `int`.
       context: one value a sequence.
       options: further keys of `[input]`.
-      steps: keys of `[input.steps]`.
+      steps: the keys of `[input.steps]`.
       why: a sentence a decision.
     """
 

@@ -1,4 +1,4 @@
-"""Tables in which a row is one measurement: which column says of what, and their columns apart."""
+"""Recognise tables in which a row is one measurement, and take their columns apart."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _MOST_VARIABLES = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """What was measured of one variable.
+    """Holds what was measured of one variable.
 
     Attributes:
       column: its K values.
@@ -29,7 +29,7 @@ class Part:
 def columns_of(
     columns: Mapping[str, Column], group: np.ndarray, order: np.ndarray
 ) -> tuple[str, str] | None:
-    """The names of the column of variables and of that of values; None if there are none.
+    """Return the column of variables and that of values; None if there are none.
 
     A column of variables changes within sequences, as a label of them does not; and where its name
     could be of something else, several of its words stand at one time.
@@ -66,8 +66,8 @@ def columns_of(
 
 
 def apart(variable: Column, value: Column, group: np.ndarray) -> dict[str, Part]:
-    """Variable -> what was measured of it, in the order in which they first stand there."""
-    found = {}
+    """Return variable -> what was measured of it, in the order in which they first stand there."""
+    pair = {}
     words = variable.cells.cast(pa.string())
     for name in pc.unique(words).to_pylist():
         chosen = pc.equal(words, name)
@@ -81,5 +81,5 @@ def apart(variable: Column, value: Column, group: np.ndarray) -> dict[str, Part]
                 missing_text=value.missing_text,
                 decimal=value.decimal,
             )
-        found[str(name)] = Part(column=column, group=group[np.asarray(chosen)])
-    return found
+        pair[str(name)] = Part(column=column, group=group[np.asarray(chosen)])
+    return pair

@@ -1,4 +1,4 @@
-"""What the names of columns say: the words that they are made of."""
+"""Read the names of columns: the words that they are made of."""
 
 import re
 
@@ -37,27 +37,27 @@ _INDEX = re.compile(r"|Unnamed: \d+|__index_level_\d+__")
 
 
 def words(name: str) -> set[str]:
-    """The words of a name: `engine_id`, `engineId` and `Engine-ID` have the same."""
+    """Return the words of a name: `engine_id`, `engineId` and `Engine-ID` have the same."""
     apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     return {word.lower() for word in re.split(r"[^A-Za-z]+", apart) if word}
 
 
 def is_index(name: str) -> bool:
-    """Whether a name is one that pandas gives to the index of a table."""
+    """Return whether a name is one that pandas gives to the index of a table."""
     return _INDEX.fullmatch(name) is not None
 
 
 def is_sequence_id(name: str) -> bool:
-    """Whether a name leaves no doubt that it is of a sequence's id: `case_id`, `sequence_id`."""
+    """Return whether a name must be of a sequence's id: `case_id`, `sequence_id`."""
     return name == SEQUENCE_ID or bool(words(name) & SEQUENCE and words(name) & ID)
 
 
 def is_time(name: str) -> bool:
-    """Whether a name is of a time."""
-    said = words(name)
-    return bool(said & (TIME - _WEAK_TIME)) or (bool(said) and said <= TIME)
+    """Return whether a name is of a time."""
+    words_of = words(name)
+    return bool(words_of & (TIME - _WEAK_TIME)) or (bool(words_of) and words_of <= TIME)
 
 
 def unit(name: str) -> Unit | None:
-    """The unit that the name of a time states."""
+    """Return the unit that the name of a time states."""
     return next((unit for word, unit in _UNITS.items() if word in words(name)), None)

@@ -1,4 +1,4 @@
-"""Texts of numbers: which decimal mark, which texts stand for a missing value."""
+"""Recognise texts of numbers: which decimal mark, which texts stand for a missing value."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -24,7 +24,7 @@ _PEEKED = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
-    """Texts as numbers; the attributes are as of a Column."""
+    """Holds texts as numbers; the attributes are as of a Column."""
 
     kind: Literal["int", "float"]
     cells: pa.Array
@@ -35,14 +35,14 @@ class Numbers:
 
 
 def without_missing(array: pa.Array) -> tuple[pa.Array, tuple[str, ...]]:
-    """Texts, null for those that stand for a missing value; and which those are."""
+    """Return texts, null for those that stand for a missing value; and which those are."""
     absent = pc.is_in(array, pa.array(MISSING))
     seen = set(pc.unique(array.filter(absent)).to_pylist())
     return pc.if_else(absent, None, array), tuple(text for text in MISSING if text in seen)
 
 
 def of(stated: pa.Array, *, most_strange: float) -> Numbers | None:
-    """Texts as numbers, in the spelling of which most of them are; None if too few are.
+    """Convert texts to numbers, in the spelling of most of them; None if too few are numbers.
 
     Args:
       stated: N texts, null where nothing stands.
@@ -64,8 +64,8 @@ def of(stated: pa.Array, *, most_strange: float) -> Numbers | None:
     bad = pc.and_(pc.invert(good), pc.is_valid(stated))
     strange = stated.filter(bad)
     kept = pc.if_else(good, bare, None)
-    whole = pc.all(pc.match_substring_regex(kept.drop_null(), _INTEGER)).as_py()
-    is_int = bool(whole) and not len(strange)
+    is_integer = pc.all(pc.match_substring_regex(kept.drop_null(), _INTEGER)).as_py()
+    is_int = bool(is_integer) and not len(strange)
     number = pa.int64() if is_int else pa.float64()
     cells = pc.utf8_ltrim(kept, "+").cast(number)
     return Numbers(

@@ -1,4 +1,4 @@
-"""What a column is that names nothing: a feature, a category, context, or nothing."""
+"""Decide what a column is that names nothing: a feature, a category, context, or nothing."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -19,44 +19,44 @@ _FEW_WORDS = 20
 
 
 def measurements_of(
-    found: Guess,
+    guess: Guess,
     variable: str,
     value: str,
     columns: Mapping[str, Column],
     group: np.ndarray,
 ) -> None:
     """Takes the variables of a table in which a row is one measurement for its columns."""
-    found.options |= {"variable": variable, "value": value}
-    found.steps["duplicate_time"] = "merge"
-    found.why.append(f"variable {variable!r}, value {value!r}: a row is one measurement")
+    guess.options |= {"variable": variable, "value": value}
+    guess.steps["duplicate_time"] = "merge"
+    guess.why.append(f"variable {variable!r}, value {value!r}: a row is one measurement")
     every = measurements.apart(columns[variable], columns[value], group)
-    agree_on_decimal(found, {name: part.column for name, part in every.items()})
+    agree_on_decimal(guess, {name: part.column for name, part in every.items()})
     sequences = groups.count(group)
     for name, part in every.items():
         once = len(part.group) == groups.count(part.group)
         if part.column.kind == "empty":
-            found.leave_out(name, "it has no value")
+            guess.leave_out(name, "it has no value")
         elif once and len(part.column.words) == sequences > 2 and groups.is_whole(part.column):
-            found.leave_out(name, "it names each sequence rather than its kind")
+            guess.leave_out(name, "it names each sequence rather than its kind")
         elif once:
-            _place_constant(found, name, part.column, sequences)
+            _place_constant(guess, name, part.column, sequences)
         elif part.column.kind in ("int", "float"):
-            found.features[name] = True
+            guess.features[name] = True
         elif part.column.kind == "text" and len(part.column.words) <= _MOST_WORDS:
-            found.categories[name] = "bytes"
+            guess.categories[name] = "bytes"
         else:
-            found.leave_out(name, "its values are neither numbers nor words")
-    order = columns[found.order_by].nanoseconds() if found.order_by else None
+            guess.leave_out(name, "its values are neither numbers nor words")
+    order = columns[guess.order_by].nanoseconds() if guess.order_by else None
     again = 0
     if order is not None:
         again = groups.equal_times(order, groups.joint([group, columns[variable].codes]))
-    found.why.append(
+    guess.why.append(
         "duplicate_time 'merge': measurements of one time are one step; of several of one variable "
-        f"at one time the last one counts, which leaves out {again:,} {found.seen}"
+        f"at one time the last one counts, which leaves out {again:,} {guess.seen}"
     )
 
 
-def agree_on_decimal(found: Guess, columns: Mapping[str, Column]) -> None:
+def agree_on_decimal(guess: Guess, columns: Mapping[str, Column]) -> None:
     """Chooses one decimal mark for the whole file, and names the columns that have another."""
     marks = {name: c.decimal for name, c in columns.items() if c.kind in ("int", "float")}
     stated = [mark for mark in marks.values() if mark]
@@ -65,23 +65,23 @@ def agree_on_decimal(found: Guess, columns: Mapping[str, Column]) -> None:
     points = [n for n, c in columns.items() if c.kind == "float" and not c.decimal]
     commas = [name for name, mark in marks.items() if mark == ","]
     decimal = "," if len(commas) > len(points) else "."
-    found.options["decimal"] = decimal
+    guess.options["decimal"] = decimal
     example = "1.234,5 is read as 1234.5" if decimal == "," else "1,234 is read as 1234"
-    found.why.append(f"decimal {decimal!r}: numbers are written so; {example}, and 5% as 5")
+    guess.why.append(f"decimal {decimal!r}: numbers are written so; {example}, and 5% as 5")
     for name in commas if decimal == "." else points:
-        found.why.append(
+        guess.why.append(
             f"{name!r} has another decimal mark than {decimal!r}, which input.decimal says of all: "
             "a run rejects its sequences; write its numbers alike"
         )
 
 
 def place(
-    found: Guess, name: str, column: Column, group: np.ndarray, *, within: bool | None = None
+    guess: Guess, name: str, column: Column, group: np.ndarray, *, within: bool | None = None
 ) -> None:
     """Decides what a column is.
 
     Args:
-      found: the guess, which is added to.
+      guess: the guess, which is added to.
       name: of the column.
       column: N cells.
       group: int64 [N], the sequence of each.
@@ -89,13 +89,13 @@ def place(
     """
     is_number = column.kind in ("int", "float")
     if name in (SEQUENCE_ID, ENTITY_ID, LENGTH, *BOOKKEEPING):
-        found.leave_out(name, "ragline writes a column of that name")
+        guess.leave_out(name, "ragline writes a column of that name")
         return
     if column.kind == "empty":
-        found.leave_out(name, f"it has no value {found.seen}")
+        guess.leave_out(name, f"it has no value {guess.seen}")
         return
     if column.kind == "time":
-        found.leave_out(name, "dates that are not the order of steps")
+        guess.leave_out(name, "dates that are not the order of steps")
         return
     if within is None:
         short = groups.longest(group[column.observed]) < 2
@@ -105,59 +105,59 @@ def place(
         )
         within |= short and is_number and len(column.words) > 1
     if column.kind == "flag":
-        found.leave_out(name, "true and false are neither numbers nor words here")
+        guess.leave_out(name, "true and false are neither numbers nor words here")
     elif not within:
-        _place_constant(found, name, column, groups.count(group))
+        _place_constant(guess, name, column, groups.count(group))
     elif is_number and pc.min_max(column.cells)["min"] == pc.min_max(column.cells)["max"]:
         if column.has_missing:
-            found.features[name] = True
+            guess.features[name] = True
         else:
-            found.leave_out(name, f"it is {column.cells.drop_null()[0].as_py()!r} {found.seen}")
+            guess.leave_out(name, f"it is {column.cells.drop_null()[0].as_py()!r} {guess.seen}")
     elif is_number:
-        found.features[name] = column.has_missing or not found.complete
+        guess.features[name] = column.has_missing or not guess.complete
         if column.strange:
-            found.why.append(
+            guess.why.append(
                 f"feature {name!r}: {column.strange_cells:,} of {len(column):,} cells are no "
                 f"numbers, such as {column.strange[0][:40]!r}: a run rejects their sequences, or "
                 "takes them for missing values if input.missing_text lists them"
             )
     else:
-        _place_words(found, name, column)
+        _place_words(guess, name, column)
 
 
-def _place_words(found: Guess, name: str, column: Column) -> None:
+def _place_words(guess: Guess, name: str, column: Column) -> None:
     words = len(column.words)
     rows = len(column) - column.cells.null_count
     if words > _MOST_WORDS:
-        found.leave_out(name, f"text of more than {_MOST_WORDS} different words")
+        guess.leave_out(name, f"text of more than {_MOST_WORDS} different words")
     elif words > _FEW_WORDS and words > _MOST_DIFFERENT * rows:
-        found.leave_out(
+        guess.leave_out(
             name,
             f"{words} different words in {rows} rows, such as {str(column.words[0])[:40]!r}: text, "
             "or numbers or times of a spelling that is not known (input.decimal, "
             "input.time_format, input.missing_text)",
         )
     else:
-        found.categories[name] = "bytes"
-        found.why.append(f"category {name!r}: {words} words that change within a sequence")
+        guess.categories[name] = "bytes"
+        guess.why.append(f"category {name!r}: {words} words that change within a sequence")
 
 
-def _place_constant(found: Guess, name: str, column: Column, sequences: int) -> None:
+def _place_constant(guess: Guess, name: str, column: Column, sequences: int) -> None:
     words = column.words
     if len(words) < 2:
-        found.leave_out(name, f"it is {words[0]!r} {found.seen}")
+        guess.leave_out(name, f"it is {words[0]!r} {guess.seen}")
     elif column.kind == "flag":
-        found.leave_out(name, "true and false are neither numbers nor words here")
+        guess.leave_out(name, "true and false are neither numbers nor words here")
     elif column.kind == "text" and (len(words) > _MOST_CLASSES or len(words) == sequences > 2):
-        found.leave_out(name, "it names each sequence rather than its kind")
+        guess.leave_out(name, "it names each sequence rather than its kind")
     else:
         kind: Literal["bytes", "int", "float"] = (
             "bytes" if column.kind == "text" else "int" if column.kind == "int" else "float"
         )
         few = kind != "float" and len(words) <= _MOST_CLASSES
-        found.context.append(
+        guess.context.append(
             Context(name=name, kind=kind, classes=tuple(map(str, words)) if few else ())
         )
-        found.why.append(
-            f"context {name!r}: one value a sequence {found.seen}, {len(words)} different ones"
+        guess.why.append(
+            f"context {name!r}: one value a sequence {guess.seen}, {len(words)} different ones"
         )

@@ -1,4 +1,4 @@
-"""The arrays of a NumPy archive, read a range at a time, and never unpickled.
+"""Read the arrays of a NumPy archive, a range at a time, and never unpickle one.
 
 Stated sizes are compared with the bytes that are there before anything is allocated.
 """
@@ -51,7 +51,7 @@ _UNITS = {"D": "s", "h": "s", "m": "s", "s": "s", "ms": "ms", "us": "us", "ns": 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Array:
-    """What the header of a member says; `offset` is where its data begin."""
+    """States what the header of a member says; `offset` is where its data begin."""
 
     name: str
     member: zipfile.ZipInfo
@@ -62,11 +62,11 @@ class Array:
 
     @property
     def size(self) -> int:
-        """Bytes of the data."""
+        """Return the bytes of the data."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     def is_of(self, kinds: Kinds) -> bool:
-        """Whether the dtype is one of some kinds."""
+        """Return whether the dtype is one of some kinds."""
         kind = self.dtype.kind
         if kind == "M" and np.datetime_data(self.dtype)[0] not in _UNITS:
             return False
@@ -78,7 +78,7 @@ class Array:
 
 @contextlib.contextmanager
 def opened(path: str) -> Iterator[zipfile.ZipFile]:
-    """The archive in a file.
+    """Open the archive in a file.
 
     Raises:
       BadDataError: `unreadable`.
@@ -91,7 +91,7 @@ def opened(path: str) -> Iterator[zipfile.ZipFile]:
 
 
 def read_arrays(archive: zipfile.ZipFile, path: str) -> list[Array]:
-    """The arrays of an archive, in its order, as far as headers tell.
+    """Return the arrays of an archive, in its order, as far as headers tell.
 
     Raises:
       BadDataError: `unreadable`, `zip_bomb` or `pickled`.
@@ -156,7 +156,7 @@ def _check_sizes(members: Iterable[zipfile.ZipInfo], stored: int, path: str) -> 
 
 
 class Rows:
-    """The rows of an array in order, some at a time."""
+    """Reads the rows of an array in order, some at a time."""
 
     def __init__(self, archive: zipfile.ZipFile, array: Array, path: str) -> None:
         self._path, self._name = path, array.name
@@ -171,21 +171,21 @@ class Rows:
             self._files.append(file)
 
     def take(self, rows: int) -> np.ndarray:
-        """The next so many rows, [rows, ...]."""
+        """Return the next rows, [rows, ...]."""
         width = math.prod(self._shape)
         if not rows or not width:
             return np.zeros((rows, *self._shape), self._dtype)
         size = rows * width // len(self._files) * self._dtype.itemsize
-        found = []
+        columns = []
         for file in self._files:
             with _readable(self._path):
                 data = file.read(size)
                 if len(data) != size:
                     raise EOFError(f"array {self._name!r} is truncated")
-            found.append(np.frombuffer(data, self._dtype))
-        if len(found) == 1:
-            return found[0].reshape(rows, *self._shape)
-        return np.stack(found, axis=1)
+            columns.append(np.frombuffer(data, self._dtype))
+        if len(columns) == 1:
+            return columns[0].reshape(rows, *self._shape)
+        return np.stack(columns, axis=1)
 
     def finish(self) -> None:
         """Reads on to the member's end, where zipfile compares its checksum."""
@@ -195,7 +195,7 @@ class Rows:
 
 
 def arrow(column: np.ndarray, *, absent: bool = False) -> pa.Array:
-    """A column as Arrow; `absent` turns NaN and empty text into null."""
+    """Convert a column to Arrow; `absent` turns NaN and empty text into null."""
     kind = column.dtype.kind
     if kind == "f":
         column = column.astype(np.float64)
@@ -213,7 +213,7 @@ def arrow(column: np.ndarray, *, absent: bool = False) -> pa.Array:
 
 
 def _encoded(column: np.ndarray) -> list[bytes]:
-    """Text as UTF-8; what is no code point, which a file may hold, comes out as no UTF-8."""
+    """Encode text as UTF-8; what is no code point, which a file may hold, is no UTF-8 then."""
     column = np.ascontiguousarray(column.astype(column.dtype.newbyteorder("=")))
     points = column.view(np.uint32)
     texts = np.where(points > 0x10FFFF, 0xD800, points).astype(np.uint32).view(column.dtype)

@@ -1,4 +1,4 @@
-"""Arrow columns -> NumPy columns, and the faults of the records whose cells are bad.
+"""Convert Arrow columns to NumPy columns, and gather the faults of records with bad cells.
 
 Columns are converted whole. A bad cell gets a placeholder, and its record a fault; whoever called
 leaves out the records that have one. What must be decided value by value, such as whether a text is
@@ -34,7 +34,7 @@ _NOTHING = pa.array([], pa.string())
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """A column of few distinct values.
+    """Holds a column of few distinct values.
 
     Attributes:
       distinct: object [D + 1], each value once, and last None.
@@ -46,24 +46,24 @@ class Names:
 
     @property
     def cells(self) -> np.ndarray:
-        """Object [cells], None where a cell is null or bad."""
-        found: np.ndarray = self.distinct[self.places]
-        return found
+        """Return object [cells], None where a cell is null or bad."""
+        cells: np.ndarray = self.distinct[self.places]
+        return cells
 
     @property
     def absent(self) -> np.ndarray:
-        """Bool [cells]: where a cell is null or bad."""
+        """Return bool [cells]: where a cell is null or bad."""
         absent: np.ndarray = np.array([value is None for value in self.distinct], bool)
         return np.take(absent, self.places)
 
 
 def plain(array: pa.Array) -> pa.Array:
-    """The cells themselves, where Parquet has given a dictionary and indices."""
+    """Return the cells themselves, where Parquet has given a dictionary and indices."""
     return array.dictionary_decode() if pt.is_dictionary(array.type) else array
 
 
 def numbers(name: str, array: pa.Array, allow_missing: bool, faults: Faults) -> np.ndarray:
-    """float64 [cells]; a null is NaN, or a fault where no value may be missing.
+    """Return float64 [cells]; a null is NaN, or a fault where no value may be missing.
 
     Durations and times of the day are seconds.
     """
@@ -80,14 +80,14 @@ def numbers(name: str, array: pa.Array, allow_missing: bool, faults: Faults) -> 
 
 
 def codes(name: str, array: pa.Array, faults: Faults) -> np.ndarray:
-    """int64 [cells]; a null is a fault, for no code means "missing"."""
+    """Return int64 [cells]; a null is a fault, for no code means "missing"."""
     column = plain(array)
     refuse_nulls(f"category {name!r}", "an integer", column, faults)
     return integers(f"category {name!r}", column, faults)
 
 
 def integers(what: str, array: pa.Array, faults: Faults) -> np.ndarray:
-    """int64 [cells], 0 for a null; what only an unsigned integer can hold is a fault."""
+    """Return int64 [cells], 0 for a null; what only an unsigned integer can hold is a fault."""
     column = pc.fill_null(plain(array), 0)
     if pt.is_uint64(column.type):
         refuse_overflow(what, column.to_numpy() > _INT64.max, column, faults)
@@ -95,7 +95,7 @@ def integers(what: str, array: pa.Array, faults: Faults) -> np.ndarray:
 
 
 def names(array: pa.Array, exact: Callable[[Any], Any], faults: Faults) -> Names:
-    """What `exact` makes of each cell that is not null.
+    """Return what `exact` makes of each cell that is not null.
 
     Args:
       array: of text, bytes that are UTF-8, or numbers.
@@ -121,17 +121,17 @@ def names(array: pa.Array, exact: Callable[[Any], Any], faults: Faults) -> Names
 
 
 def words(name: str, array: pa.Array, faults: Faults) -> np.ndarray:
-    """Object [cells] of str; a null is "", a missing word."""
+    """Return object [cells] of str; a null is "", a missing word."""
 
     def exact(value: Any) -> str:
         return "" if value == "" else checks.identifier(f"category {name!r}", value) or ""
 
-    found = names(array, exact, faults)
-    return np.where(found.absent, "", found.cells)
+    column_names = names(array, exact, faults)
+    return np.where(column_names.absent, "", column_names.cells)
 
 
 def identifiers(name: str, array: pa.Array, faults: Faults, required: bool) -> Names:
-    """Ids as text; a null one is None, or a fault where it is required.
+    """Return ids as text; a null one is None, or a fault where it is required.
 
     Numbers with a fraction of 0, which is how integers beside missing ones are often kept, are
     integers; dates and times are ids as ISO 8601 spells them.
@@ -150,26 +150,26 @@ def identifiers(name: str, array: pa.Array, faults: Faults, required: bool) -> N
 
 
 def repeated(text: str, size: int) -> Names:
-    """A column that holds the same text in every cell."""
+    """Return a column that holds the same text in every cell."""
     return Names(np.array([text, None], object), np.zeros(size, np.int64))
 
 
 def joined(columns: Iterable[Names]) -> Names:
-    """Several columns as one id, by `/`; in the cells a `/` is %2F and a `%` is %25."""
+    """Join columns into one id, by `/`; in the cells a `/` is %2F and a `%` is %25."""
     first, *others = columns
     if not others:
         return first
     texts, places = [_quoted(text) for text in first.distinct], first.places
-    for other in others:
-        size = len(other.distinct)
-        pairs, places = np.unique(places * size + other.places, return_inverse=True)
-        parts = [_quoted(text) for text in other.distinct]
+    for column in others:
+        size = len(column.distinct)
+        pairs, places = np.unique(places * size + column.places, return_inverse=True)
+        parts = [_quoted(text) for text in column.distinct]
         texts = [f"{texts[pair // size]}/{parts[pair % size]}" for pair in pairs.tolist()]
     return Names(np.array([*texts, None], object), places)
 
 
 def context(name: str, array: pa.Array, columns: Columns, faults: Faults) -> np.ndarray:
-    """Object [cells] of what the schema says the column holds, None for a null."""
+    """Return object [cells] of what the schema says the column holds, None for a null."""
 
     def exact(value: Any) -> Any:
         return checks.context_of(columns, {name: value})[name]
@@ -178,7 +178,7 @@ def context(name: str, array: pa.Array, columns: Columns, faults: Faults) -> np.
 
 
 def nanoseconds(name: str, array: pa.Array, spelling: times.Spelling, faults: Faults) -> np.ndarray:
-    """int64 [cells]: timestamps, dates, durations, times of the day, numbers, or texts."""
+    """Return int64 [cells]: timestamps, dates, durations, times of the day, numbers, or texts."""
     column = plain(array)
     what = f"time {name!r}"
     refuse_nulls(what, "a time", column, faults)
@@ -189,33 +189,33 @@ def nanoseconds(name: str, array: pa.Array, spelling: times.Spelling, faults: Fa
     unit = spelling.unit
     if pt.is_floating(column.type):
         values = numpy_of(pc.cast(column, pa.float64()))
-        found, bad = times.from_numbers(values, unit)
+        values_ns, bad = times.from_numbers(values, unit)
         unknown = np.isnan(values) & ~nulls(column)
         faults.add(unknown, lambda _, step: RejectedRecord("null", f"{what}{step}: received NaN"))
     elif pt.is_date(column.type):
         days = pc.cast(column, pa.date32()).cast(pa.int32()).fill_null(0).to_numpy()
-        found, bad = times.from_numbers(days.astype(np.int64) * _DAY, "s")
+        values_ns, bad = times.from_numbers(days.astype(np.int64) * _DAY, "s")
     else:
         is_local = pt.is_timestamp(column.type) and column.type.tz is None
         if pt.is_timestamp(column.type) or pt.is_duration(column.type) or pt.is_time(column.type):
             unit, column = column.type.unit, _integers_of(column)
-        found, bad = times.from_numbers(integers(what, column, faults), unit)
+        values_ns, bad = times.from_numbers(integers(what, column, faults), unit)
         if is_local:
-            found, bad = times.in_zone(found, bad, spelling.zone)
+            values_ns, bad = times.in_zone(values_ns, bad, spelling.zone)
     refuse_overflow(what, bad, column, faults)
-    return found
+    return values_ns
 
 
 def _integers_of(column: pa.Array) -> pa.Array:
-    """Times of Arrow's own types as integers of their units."""
+    """Convert times of Arrow's own types to integers of their units."""
     return column.cast(pa.int32() if pt.is_time32(column.type) else pa.int64())
 
 
 def _spelt(column: pa.Array) -> pa.Array:
-    """Numbers as the text of whole ones: 20260115.0 is 20260115."""
+    """Spell numbers as the text of whole ones: 20260115.0 is 20260115."""
     if pt.is_floating(column.type):
-        whole = pc.equal(pc.floor(column), column)
-        column = pc.cast(pc.if_else(whole, column, None), pa.int64(), safe=False)
+        is_integer = pc.equal(pc.floor(column), column)
+        column = pc.cast(pc.if_else(is_integer, column, None), pa.int64(), safe=False)
     return column.cast(pa.string())
 
 
@@ -229,7 +229,7 @@ def _text(value: bytes) -> str:
 
 
 def _utf8(array: pa.Array, faults: Faults) -> pa.Array:
-    """The same strings; null, and a fault, where they are not UTF-8."""
+    """Return the same strings; null, and a fault, where they are not UTF-8."""
     raw = array.cast(pa.large_binary())
     try:
         return raw.cast(pa.large_string()).cast(pa.string())

@@ -1,4 +1,4 @@
-"""Records whose steps lie in flat columns -> a Part; for the readers that get many at once."""
+"""Convert records whose steps lie in flat columns to a Part, many at once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ STEPS = 1 << 17
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flat:
-    """N records as columns of their own types.
+    """Holds N records as columns of their own types.
 
     Attributes:
       number: int64 [N], as of a Chunk.
@@ -36,16 +36,16 @@ class Flat:
     records: Mapping[str, pa.Array]
 
 
-def part(flat: Flat, read: Layout, found: Mapping[int, RejectedRecord] | None = None) -> Part:
+def part(flat: Flat, read: Layout, rejects: Mapping[int, RejectedRecord] | None = None) -> Part:
     """Converts the columns; records with a bad cell are rejected.
 
     Args:
       flat: the records.
       read: the meaning of the columns.
-      found: place -> why that record is rejected whatever its cells are.
+      rejects: place -> why that record is rejected whatever its cells are.
     """
     count = len(flat.number)
-    faults = Faults(records=count, found=dict(found or {}))
+    faults = Faults(records=count, rejects=dict(rejects or {}))
     of_steps = faults.of_steps(flat.length)
 
     def ids(name: str | None, required: bool) -> list[str | None]:
@@ -76,19 +76,19 @@ def part(flat: Flat, read: Layout, found: Mapping[int, RejectedRecord] | None = 
         chunk=chunk.select(faults.kept),
         rejected=tuple(
             chunk.rejected(place, reject.code, reject.detail)
-            for place, reject in sorted(faults.found.items())
+            for place, reject in sorted(faults.rejects.items())
         ),
     )
 
 
 def layout_of_records(columns: Columns, options: InputOptions, file: str) -> Layout:
-    """The columns of a format that only says record by record which of them it has."""
+    """Return the layout of a format that only says record by record what columns it has."""
     known = {*table.wanted(columns, options), *columns.context, SEQUENCE_ID, ENTITY_ID, LENGTH}
     return table.layout(known, columns, options, file)
 
 
 def features_of(columns: Columns, options: InputOptions, file: str) -> tuple[str, ...]:
-    """The features that a file of numbers alone holds, in order.
+    """Return the features that a file of numbers alone holds, in order.
 
     Raises:
       BadDataError: `missing_column`; a time, an entity or a category is asked for.
@@ -97,7 +97,7 @@ def features_of(columns: Columns, options: InputOptions, file: str) -> tuple[str
 
 
 def _as_text(column: pa.Array) -> pa.Array:
-    """Bytes as text, with U+FFFD for what is not UTF-8; other columns as they are."""
+    """Decode bytes as text, with U+FFFD for what is not UTF-8; leave other columns."""
     if not (pt.is_binary(column.type) or pt.is_large_binary(column.type)):
         return column
     decoded = [None if c is None else c.decode("utf-8", "replace") for c in column.to_pylist()]

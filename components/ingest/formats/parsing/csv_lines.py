@@ -1,4 +1,4 @@
-"""Lines of a CSV file -> columns of text, by RFC 4180.
+"""Split lines of a CSV file into columns of text, by RFC 4180.
 
 Of most blocks of lines it can be proved in a few passes of NumPy that pyarrow and the standard
 library read the same rows off them, and pyarrow reads those. The others are read row by row,
@@ -22,30 +22,32 @@ import pyarrow as pa
 import pyarrow.csv
 
 from ragline.components.ingest.records.chunk import QuarantineLine, shown
+from ragline.components.ingest.source import raw_files
 
+DELIMITERS = (",", ";", "\t", "|")
 _QUOTE, _LF, _CR = b'"\n\r'
 _BLANKS = re.compile(rb"[ \t]+")
 _EDGES = re.compile(rb"^ | (?=\r?$)", re.MULTILINE)
 
 
 class Wanted(Protocol):
-    """Which columns of a file are read, of which `table.Layout` says more."""
+    """States which columns of a file are read, of which `table.Layout` says more."""
 
     @property
     def all(self) -> tuple[str, ...]:
-        """Every column that is read, each once."""
+        """Return every column that is read, each once."""
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Those that say whose a row is."""
+        """Return the columns that say whose a row is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What must be known of a file to read a piece of it.
+    """States what must be known of a file to read a piece of it.
 
     Attributes:
-      names: of the columns, in order.
+      names: the names of the columns, in order.
       delimiter: between cells.
     """
 
@@ -55,7 +57,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lines:
-    """Rows of the right number of cells, and those that have not.
+    """Holds rows of the right number of cells, and those that have another.
 
     Attributes:
       number: int64 [N], the line on which each row begins.
@@ -73,7 +75,7 @@ class Lines:
 
 
 def read_clean(block: bytes, number: int, header: Header, layout: Wanted) -> Lines | None:
-    """The rows of whole lines, read by pyarrow; None unless they are proved to be all as expected.
+    """Read whole lines by pyarrow; return None unless all are proved to be as expected.
 
     Args:
       block: the lines.
@@ -86,7 +88,7 @@ def read_clean(block: bytes, number: int, header: Header, layout: Wanted) -> Lin
     names = [str(place) for place in range(len(header.names))]
     wanted = [str(header.names.index(name)) for name in layout.all]
     try:
-        found = pyarrow.csv.read_csv(
+        table = pyarrow.csv.read_csv(
             pa.BufferReader(block),
             read_options=pyarrow.csv.ReadOptions(
                 use_threads=False, column_names=names, block_size=len(block) + 1
@@ -101,12 +103,12 @@ def read_clean(block: bytes, number: int, header: Header, layout: Wanted) -> Lin
         )
     except pa.ArrowInvalid:  # A row with more or fewer cells.
         return None
-    if found.num_rows != block.count(b"\n") + (not block.endswith(b"\n")):
+    if table.num_rows != block.count(b"\n") + (not block.endswith(b"\n")):
         return None  # A blank line, which is left out and not counted.
-    columns = [found.column(name).combine_chunks() for name in wanted]
+    columns = [table.column(name).combine_chunks() for name in wanted]
     lines = functools.cache(lambda: block.split(b"\n"))
     return Lines(
-        number=np.arange(number, number + found.num_rows),
+        number=np.arange(number, number + table.num_rows),
         cells=dict(zip(layout.all, columns, strict=True)),
         raw=lambda place: lines()[place].rstrip(b"\r"),
     )
@@ -115,7 +117,7 @@ def read_clean(block: bytes, number: int, header: Header, layout: Wanted) -> Lin
 def read_exactly(
     block: bytes, number: int, header: Header, layout: Wanted, last: bool
 ) -> tuple[Lines, bytes]:
-    """The rows of whole lines, read one by one.
+    """Read whole lines, row by row.
 
     Args:
       block: the lines.
@@ -164,7 +166,7 @@ def read_exactly(
             raw.append(text)
         line += max(used, 1)
     columns = zip(*kept, strict=True) if kept else [()] * len(places)
-    found = Lines(
+    parsed = Lines(
         number=np.array(numbers, np.int64),
         cells={
             name: pa.array(column, pa.string())
@@ -174,11 +176,11 @@ def read_exactly(
         rejected=rejected,
         ids=ids,
     )
-    return found, b"".join(lines[line:])
+    return parsed, b"".join(lines[line:])
 
 
 def _row(lines: list[bytes], at: int, delimiter: str) -> tuple[int, list[str], str]:
-    """One row.
+    """Read a row.
 
     Returns:
       how many lines it takes, 0 if it does not end; its cells, each byte a character; and what is
@@ -200,12 +202,12 @@ def _row(lines: list[bytes], at: int, delimiter: str) -> tuple[int, list[str], s
 
 
 def squeezed(block: bytes) -> bytes:
-    """Lines whose cells stand apart by runs of blanks and tabs, with one blank in place of each."""
+    """Return lines with one blank in place of each run of blanks and tabs between cells."""
     return _EDGES.sub(b"", _BLANKS.sub(b" ", block))
 
 
 def is_clean(block: bytes, delimiter: str) -> bool:
-    """Whether every line end ends a row, and every quote begins or ends a cell."""
+    """Return whether every line end ends a row, and every quote begins or ends a cell."""
     if b"\r" in block and block.count(b"\r") != block.count(b"\r\n"):
         return False
     if b'"' not in block:
@@ -237,8 +239,38 @@ def _utf8(cell: str) -> str:
 
 
 def _cell(cells: list[str], place: int) -> str | None:
-    """A cell of a broken row, None if it has none there or it is no text."""
+    """Return a cell of a broken row, None if it has none there or it is no text."""
     try:
         return _utf8(cells[place])
     except (IndexError, UnicodeDecodeError):
         return None
+
+
+def is_table(beginning: bytes, *, is_cut: bool) -> bool:
+    """Return whether text is a table: as many cells in each of its first lines.
+
+    Args:
+      beginning: the first bytes of a file.
+      is_cut: whether the file goes on behind them.
+    """
+    beginning = beginning.removeprefix(raw_files.BOM)
+    if b"\0" in beginning:
+        return False
+    try:
+        # A character may be cut off at the end.
+        text = beginning[:-4].decode() if is_cut else beginning.decode()
+    except UnicodeDecodeError:
+        return False
+    lines = [line for line in text.splitlines() if line.strip()][:20]
+    if is_cut:
+        lines = lines[:-1] or lines
+    if len(lines) < 2:
+        return False
+    if any(len({line.count(d) for line in lines}) == 1 and d in lines[0] for d in DELIMITERS):
+        return True
+    cells = [line.split() for line in lines]
+    return len({len(row) for row in cells}) == 1 and len(cells[0]) > 1 and _has_numbers(cells[-1])
+
+
+def _has_numbers(cells: list[str]) -> bool:
+    return any(re.fullmatch(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?", cell) for cell in cells)

@@ -1,4 +1,4 @@
-"""The faults of records, found column by column."""
+"""Gather the faults of records, column by column."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,23 +11,23 @@ from ragline.components.ingest.records.checks import RejectedRecord
 
 @dataclass(slots=True, kw_only=True)
 class Faults:
-    """The first fault of each of N records.
+    """Holds the first fault of each of N records.
 
     Attributes:
       records: N.
       owner: int64 [cells], the record of each cell of the columns that are looked at; None where
         every record has one cell.
-      found: record -> its fault.
+      rejects: record -> its fault.
     """
 
     records: int
     owner: np.ndarray | None = None
-    found: dict[int, RejectedRecord] = field(default_factory=dict)
+    rejects: dict[int, RejectedRecord] = field(default_factory=dict)
 
     def of_steps(self, length: np.ndarray) -> "Faults":
-        """The same faults, for columns that hold `length` [N] cells of each record."""
+        """Return the same faults, for columns that hold `length` [N] cells of each record."""
         owner = np.repeat(np.arange(self.records), length)
-        return Faults(records=self.records, owner=owner, found=self.found)
+        return Faults(records=self.records, owner=owner, rejects=self.rejects)
 
     def add(self, bad: np.ndarray, reject: Callable[[int, str], RejectedRecord]) -> None:
         """Gives the records of the bad cells, a mask, a fault if they have none yet.
@@ -45,30 +45,30 @@ class Faults:
             cells = cells[first]
             steps = [f", step {step}" for step in cells - np.searchsorted(self.owner, records)]
         for record, cell, step in zip(records.tolist(), cells.tolist(), steps, strict=True):
-            if record not in self.found:
-                self.found[record] = reject(cell, step)
+            if record not in self.rejects:
+                self.rejects[record] = reject(cell, step)
 
     @property
     def kept(self) -> np.ndarray:
-        """Bool [N]: the records without a fault."""
+        """Return bool [N], True for the records without a fault."""
         kept = np.ones(self.records, bool)
-        kept[list(self.found)] = False
+        kept[list(self.rejects)] = False
         return kept
 
 
 def nulls(array: pa.Array) -> np.ndarray:
-    """Bool [cells]."""
+    """Return bool [cells], True where a cell is null."""
     return numpy_of(array.is_null())
 
 
 def numpy_of(array: pa.Array) -> np.ndarray:
-    """The same cells; a null number is NaN."""
-    found: np.ndarray = array.to_numpy(zero_copy_only=False)
-    return found
+    """Convert cells to NumPy; a null number is NaN."""
+    values: np.ndarray = array.to_numpy(zero_copy_only=False)
+    return values
 
 
 def refuse_nulls(what: str, expected: str, array: pa.Array, faults: Faults) -> None:
-    """A null is a fault."""
+    """Make each null a fault."""
     if array.null_count:
         faults.add(
             nulls(array),
@@ -79,7 +79,7 @@ def refuse_nulls(what: str, expected: str, array: pa.Array, faults: Faults) -> N
 
 
 def refuse_overflow(what: str, bad: np.ndarray, array: pa.Array, faults: Faults) -> None:
-    """What does not fit into int64 is a fault."""
+    """Make each number that does not fit into int64 a fault."""
     faults.add(
         bad & ~nulls(array),
         lambda cell, step: RejectedRecord(
@@ -89,7 +89,7 @@ def refuse_overflow(what: str, bad: np.ndarray, array: pa.Array, faults: Faults)
 
 
 def refuse_text(what: str, expected: str, bad: np.ndarray, array: pa.Array, faults: Faults) -> None:
-    """Text that is not by a grammar is a fault."""
+    """Make each text that a grammar does not take a fault."""
     faults.add(
         bad,
         lambda cell, step: RejectedRecord(

@@ -1,4 +1,4 @@
-"""What the columns of a Parquet file mean, and whether they can hold it."""
+"""Tell what the columns of a Parquet file mean, and whether they can hold it."""
 
 from collections.abc import Callable, Mapping
 
@@ -16,12 +16,12 @@ _Test = tuple[str, Callable[[pa.DataType], bool]]
 
 
 def is_list(kind: pa.DataType) -> bool:
-    """Whether a column's cells are lists, of any of Arrow's kinds that Parquet has."""
+    """Return whether a column's cells are lists, of any of Arrow's kinds that Parquet has."""
     return bool(pt.is_list(kind) or pt.is_large_list(kind) or pt.is_fixed_size_list(kind))
 
 
 def steps_column(schema: pa.Schema, columns: Columns, options: InputOptions) -> str | None:
-    """The column of lists of structs that have a field a feature, if there is one."""
+    """Return the column of lists of structs that have a field a feature, if there is one."""
     if options.group_by or any(name in schema.names for name in columns.names):
         return None
     for field in schema:
@@ -33,7 +33,7 @@ def steps_column(schema: pa.Schema, columns: Columns, options: InputOptions) -> 
 
 
 def layout(schema: pa.Schema, file: File, columns: Columns, options: InputOptions) -> Layout:
-    """The meaning of a file's columns, and of the fields of its steps' structs.
+    """Return the meaning of a file's columns, and of the fields of its steps' structs.
 
     Raises:
       BadDataError: `bad_header`, `missing_column`.
@@ -48,7 +48,7 @@ def layout(schema: pa.Schema, file: File, columns: Columns, options: InputOption
 
 
 def check_types(schema: pa.Schema, read: Layout, steps: str | None, file: File) -> None:
-    """Whether every column that is read can hold what it must.
+    """Check that every column that is read can hold what it must.
 
     Raises:
       BadDataError: `type`.
@@ -75,7 +75,7 @@ def check_types(schema: pa.Schema, read: Layout, steps: str | None, file: File) 
 
 
 def _tests(read: Layout) -> Mapping[str, _Test]:
-    """Column -> what it must hold."""
+    """Return column -> what it must hold."""
     tests = {name: _NAMES for name in (*read.ids, read.sequence) if name}
     tests |= {name: _CONTEXT[read.columns.context[name]] for name in read.context}
     if read.variable and read.value:

@@ -1,4 +1,4 @@
-"""What the readers of the two kinds of tf.Example share: many records at once, odd ones by one.
+"""Read both kinds of tf.Example: many records at once, odd ones by themselves.
 
 tfx_bsl decodes records by the thousand into Arrow columns. It tells a whole batch that a record in
 it is of the wrong type, and an absent list from an empty one not always; so whatever looks odd is
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ragline.components.contract.columns import LENGTH, SEQUENCE_ID, Columns
+from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
 from ragline.components.ingest.formats.parsing import columnar
 from ragline.components.ingest.formats.parsing.columnar import Flat
@@ -37,10 +38,10 @@ Lists = Mapping[str, pa.Array]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One of the two kinds of messages.
+    """Describes one of the two kinds of messages.
 
     Attributes:
-      name: for messages.
+      name: the words for it in sentences.
       parse: bytes -> the message; raises what protobuf raises.
       records: message -> its columns that hold one value, as a map of tf.train.Feature.
       steps: message -> the rest of its columns; of a tf.Example, the same map.
@@ -58,7 +59,7 @@ class Message:
 
 
 def pieces(file: File, message: Message, read: Layout, piece_bytes: int) -> list[Piece]:
-    """Ranges of records; a compressed file is one piece.
+    """Cuts a file into ranges of records; a compressed file is one piece.
 
     Raises:
       BadDataError: `framing`, or `unreadable`.
@@ -88,7 +89,7 @@ def pieces(file: File, message: Message, read: Layout, piece_bytes: int) -> list
 
 
 def read(piece: Piece, message: Message, layout: Layout) -> Iterator[Part]:
-    """The records of a piece.
+    """Reads the records of a piece.
 
     Raises:
       BadDataError: `framing`, or `unreadable`.
@@ -111,8 +112,46 @@ def read(piece: Piece, message: Message, layout: Layout) -> Iterator[Part]:
         yield reader.part(payloads, number)
 
 
+def holds_sequences(path: str) -> bool:
+    """Return whether the first record of a TFRecord file is a SequenceExample, or an Example.
+
+    Raises:
+      BadDataError: `framing`, or `unreadable`.
+    """
+    import tensorflow as tf  # Seconds; needed for this alone.
+
+    with raw_files.open(path) as file:
+        _, record = next(framing.records(file, None, path))
+    try:
+        lists = tf.train.SequenceExample.FromString(record).feature_lists.feature_list
+    except Exception:  # protobuf's DecodeError; an Example does parse, and has no lists.
+        return False
+    return bool(lists)
+
+
+def without_columns(path: str, name: str) -> BadDataError:
+    """Return the error that a sample of such records would not name its columns."""
+    return BadDataError(
+        "unknown_format",
+        f"{path}: {name} is in ragline's own contract, which names no columns; expected a "
+        "schema written by hand, see docs/ingest.md",
+    )
+
+
+def schema_type(kind: str) -> Any:
+    """Return the type of a schema's feature that a kind of list holds."""
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+    types = {
+        "bytes_list": schema_pb2.BYTES,
+        "int64_list": schema_pb2.INT,
+        "float_list": schema_pb2.FLOAT,
+    }
+    return types[kind]
+
+
 def layout(columns: Columns, options: InputOptions, file: File) -> Layout:
-    """The columns that are read."""
+    """Return the meaning of the columns that are read."""
     return columnar.layout_of_records(columns, options, file.path)
 
 
@@ -136,7 +175,7 @@ class _Reader:
         self._decode = message.decoder(self._records, self._steps)
 
     def part(self, payloads: list[bytes], first: int) -> Part:
-        """A batch, the first of which is number `first` of its file."""
+        """Returns a batch, the first of which is number `first` of its file."""
         rejected: dict[int, QuarantineLine] = {}
         try:
             records, steps = self._decode(payloads)
@@ -144,8 +183,8 @@ class _Reader:
         except RuntimeError:
             odd = list(range(len(payloads)))
         for place in odd:
-            if found := self._rejected(payloads[place], first + place):
-                rejected[place] = found
+            if line := self._rejected(payloads[place], first + place):
+                rejected[place] = line
         places = [place for place in range(len(payloads)) if place not in rejected]
         if odd:
             for place in self._undecodable([payloads[place] for place in places]):
@@ -172,7 +211,7 @@ class _Reader:
         return Part(chunk=part.chunk, rejected=tuple(sorted(both, key=lambda r: r.number)))
 
     def _odd(self, records: Lists, steps: Lists) -> np.ndarray:
-        """Bool [N]: the records that are not, at the first look, of one shape."""
+        """Return bool [N], True for the records that do not look to be of one shape."""
         lengths = np.stack([_lengths(column) for column in steps.values()])
         absent = np.stack([column.is_null().to_numpy(False) for column in steps.values()])
         odd: np.ndarray = absent.any(axis=0) | (lengths != lengths[0]).any(axis=0)
@@ -184,7 +223,7 @@ class _Reader:
         return odd
 
     def _undecodable(self, payloads: list[bytes]) -> list[int]:
-        """Those of a batch that decode to something else than the message says."""
+        """Return those of a batch that decode to something else than the message says."""
 
         def is_odd(batch: list[bytes]) -> bool:
             try:
@@ -197,7 +236,7 @@ class _Reader:
         return [place for place, payload in enumerate(payloads) if is_odd([payload])]
 
     def _rejected(self, payload: bytes, number: int) -> QuarantineLine | None:
-        """Why a record cannot be used, by its message; None if it can be."""
+        """Return why a record cannot be used, by its message; None if it can be."""
         try:
             message = self._message.parse(payload)
         except Exception as error:  # protobuf's own, of which there are several.
@@ -235,14 +274,14 @@ class _Reader:
             )
         columns = self._message.records(message)
         for name, kind in self._records.items():
-            if name not in columns or (found := columns[name].WhichOneof("kind")) is None:
+            if name not in columns or (received := columns[name].WhichOneof("kind")) is None:
                 continue
-            values = getattr(columns[name], found).value
-            if found != kind or len(values) > 1:
+            values = getattr(columns[name], received).value
+            if received != kind or len(values) > 1:
                 raise RejectedRecord(
                     "type",
                     f"column {name!r}: expected one value in a {kind}, "
-                    f"received {len(values)} in a {found}",
+                    f"received {len(values)} in a {received}",
                 )
             steps = next(iter(counts.values()))
             if name == self._read.length and len(values) and values[0] != steps:
@@ -252,14 +291,14 @@ class _Reader:
 
     def _sequence_id(self, message: Any) -> str | None:
         columns = self._message.records(message)
-        found = list(columns[SEQUENCE_ID].bytes_list.value) if SEQUENCE_ID in columns else []
+        ids = list(columns[SEQUENCE_ID].bytes_list.value) if SEQUENCE_ID in columns else []
         try:
-            return found[0].decode() if found else None
+            return ids[0].decode() if ids else None
         except UnicodeDecodeError:
             return None
 
     def _text(self, message: Any) -> str:
-        """The beginning of each column, as JSON."""
+        """Return the beginning of each column, as JSON."""
         record = {}
         for columns in (self._message.records(message), self._message.steps(message)):
             for name, column in columns.items():
@@ -270,7 +309,7 @@ class _Reader:
 
 
 def _kinds_of(payload: bytes, message: Message, read: Layout) -> Kinds:
-    """The kinds of list of the columns that may be of several, as the first record has them."""
+    """Return the kinds of list of columns that may be of several, by the first record."""
     try:
         first = message.parse(payload)
     except Exception:  # It is rejected when it is read.
@@ -295,7 +334,7 @@ def _values(feature: Any) -> list[Any]:
 
 
 def _lengths(column: pa.Array) -> np.ndarray:
-    """int64 [N], 0 for what is absent."""
+    """Return int64 [N], 0 for what is absent."""
     lengths: np.ndarray = pc.fill_null(pc.list_value_length(column), 0).to_numpy().astype(np.int64)
     return lengths
 

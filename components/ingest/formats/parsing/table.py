@@ -1,4 +1,4 @@
-"""What the readers of tables share: which column means what, and rows of cells -> `Rows`.
+"""Tell which column of a table means what, and convert rows of cells to `Rows`.
 
 A table must have every feature and category of the schema, the columns that the options name, and
 nothing else; context columns are taken where they are there, and other columns are not read.
@@ -22,14 +22,14 @@ from ragline.components.ingest.steps.times import Spelling
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Which columns of a table are read.
+    """States which columns of a table are read.
 
     Attributes:
-      columns: what the schema says.
-      times: how times are written.
-      features: of the schema, those that the table must hold.
-      categories: the same.
-      group_by: what rows are grouped by; none where a row is a sequence.
+      columns: the columns of the schema.
+      times: the spelling of times.
+      features: the features of the schema that the table must hold.
+      categories: the categories of the schema.
+      group_by: the columns by which rows are grouped; none where a row is a sequence.
       sequence: the column of the id, where a row is a sequence and there is one.
       entity: the column of the entity, if there is one.
       must_have_entity: whether a null entity is a fault, and not simply none.
@@ -38,7 +38,7 @@ class Layout:
       variable: the column that names what each row measures, if a row is one measurement.
       value: the column of what was measured, then.
       length: the column of a stated length, where a row is a sequence and there is one.
-      context: those of the schema that the table holds.
+      context: the context columns of the schema that the table holds.
       fields: names that the pattern of the files has, whose values are in a file's name.
     """
 
@@ -60,7 +60,7 @@ class Layout:
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """Columns that hold a value a step."""
+        """Return columns that hold a value a step."""
         measured = (*self.features, *self.categories)
         if self.variable and self.value:
             measured = (self.variable, self.value)
@@ -68,29 +68,29 @@ class Layout:
 
     @property
     def measured(self) -> tuple[str, ...]:
-        """What the rows of a table of measurements may be of."""
+        """Return the columns of the schema, of a table in which a row is one measurement."""
         return (*self.features, *self.categories, *self.columns.context)
 
     @property
     def records(self) -> tuple[str, ...]:
-        """Columns that hold a value a sequence, where a row is one."""
+        """Return columns that hold a value a sequence, where a row is one."""
         bookkeeping = [c for c in (self.sequence, self.entity, self.length) if c]
         return (*(c for c in bookkeeping if c != FILE and c not in self.fields), *self.context)
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Columns that say whose a row is, where it is a step, each once."""
+        """Return columns that say whose a row is, where it is a step, each once."""
         named = dict.fromkeys((*self.group_by, *([self.entity] if self.entity else [])))
         return tuple(name for name in named if name != FILE and name not in self.fields)
 
     @property
     def all(self) -> tuple[str, ...]:
-        """Every column that is read, each once."""
+        """Return every column that is read, each once."""
         return tuple(dict.fromkeys((*self.ids, *self.steps, *self.records)))
 
 
 def wanted(columns: Columns, options: InputOptions) -> tuple[str, ...]:
-    """The columns that a table must have: of its steps first."""
+    """Return the columns that a table must have, those of its steps first."""
     measured: tuple[str | None, ...] = (*_features(columns, options), *_categories(columns))
     if options.variable:
         measured = (options.variable, options.value)
@@ -100,11 +100,11 @@ def wanted(columns: Columns, options: InputOptions) -> tuple[str, ...]:
     return tuple(name for name in named if name and name not in elsewhere)
 
 
-def layout(found: Collection[str], columns: Columns, options: InputOptions, file: str) -> Layout:
-    """What the columns of a file mean.
+def layout(names: Collection[str], columns: Columns, options: InputOptions, file: str) -> Layout:
+    """Return what the columns of a file mean.
 
     Args:
-      found: the columns that the file has.
+      names: the columns that the file has.
       columns: what the schema says.
       options: what the configuration says.
       file: its path, for the error.
@@ -112,13 +112,13 @@ def layout(found: Collection[str], columns: Columns, options: InputOptions, file
     Raises:
       BadDataError: `missing_column`.
     """
-    if absent := [name for name in wanted(columns, options) if name not in found]:
+    if absent := [name for name in wanted(columns, options) if name not in names]:
         raise BadDataError(
             "missing_column",
             f"{file}: expected the columns {', '.join(map(repr, absent))}, "
-            f"received {', '.join(map(repr, list(found)[:50]))}",
+            f"received {', '.join(map(repr, list(names)[:50]))}",
         )
-    entity = options.entity or (ENTITY_ID if ENTITY_ID in found else None)
+    entity = options.entity or (ENTITY_ID if ENTITY_ID in names else None)
     if options.group_by:
         entity = entity or options.group_by[0]
     nested = not options.group_by
@@ -136,13 +136,13 @@ def layout(found: Collection[str], columns: Columns, options: InputOptions, file
         features=_features(columns, options),
         categories=_categories(columns),
         group_by=options.group_by,
-        sequence=SEQUENCE_ID if nested and SEQUENCE_ID in found else None,
+        sequence=SEQUENCE_ID if nested and SEQUENCE_ID in names else None,
         entity=entity,
         must_have_entity=bool(entity and (options.entity or options.group_by)),
         time=options.order_by,
-        length=LENGTH if nested and LENGTH in found else None,
+        length=LENGTH if nested and LENGTH in names else None,
         context=tuple(
-            name for name in columns.context if name in found and name not in options.fields
+            name for name in columns.context if name in names and name not in options.fields
         ),
         date=options.date,
         variable=options.variable,
@@ -154,7 +154,7 @@ def layout(found: Collection[str], columns: Columns, options: InputOptions, file
 def measured(
     table: Mapping[str, pa.Array], read: Layout
 ) -> tuple[dict[str, pa.Array], np.ndarray | None]:
-    """The columns of the schema, of a table in which a row is one measurement.
+    """Return the columns of the schema, of a table in which a row is one measurement.
 
     Args:
       table: column -> N cells.
@@ -179,7 +179,7 @@ def measured(
 
 
 def time_of(table: Mapping[str, pa.Array], read: Layout) -> pa.Array | None:
-    """The cells of the time, those of the day before them where that stands in another column."""
+    """Return the cells of the time, after those of the day where another column has that."""
     if not read.time:
         return None
     time = table[read.time]
@@ -192,7 +192,7 @@ def time_of(table: Mapping[str, pa.Array], read: Layout) -> pa.Array | None:
 def values_of(
     steps: Mapping[str, pa.Array], read: Layout, faults: Faults, size: int
 ) -> dict[str, np.ndarray]:
-    """The features and categories of steps, every one of the schema; 0 what a policy fills in.
+    """Return the features and categories of steps, all of the schema; 0 for what policies fill.
 
     Args:
       steps: column -> its `size` cells.
@@ -200,32 +200,32 @@ def values_of(
       faults: of the records that the cells belong to.
       size: how many cells a column has.
     """
-    found = {name: np.zeros(size, dtype) for name, dtype in dtypes(read.columns).items()}
+    values = {name: np.zeros(size, dtype) for name, dtype in dtypes(read.columns).items()}
     for feature in read.columns.features:
         if feature.name in read.features:
             column = steps[feature.name]
             absent = feature.allow_missing or read.variable is not None
-            found[feature.name] = cells.numbers(feature.name, column, absent, faults)
+            values[feature.name] = cells.numbers(feature.name, column, absent, faults)
     for category in read.columns.categories:
         convert = cells.words if category.kind == "bytes" else cells.codes
-        found[category.name] = convert(category.name, steps[category.name], faults)
-    return found
+        values[category.name] = convert(category.name, steps[category.name], faults)
+    return values
 
 
 def context_of(
     records: Mapping[str, pa.Array], read: Layout, faults: Faults
 ) -> dict[str, np.ndarray]:
-    """Object [N] of every context column of the schema, None where it is absent."""
-    found = {name: np.full(faults.records, None, object) for name in read.columns.context}
+    """Return object [N] of every context column of the schema, None where it is absent."""
+    context = {name: np.full(faults.records, None, object) for name in read.columns.context}
     for name in read.columns.context if read.variable else read.context:
         if name in records:
-            found[name] = cells.context(name, records[name], read.columns, faults)
-    return found
+            context[name] = cells.context(name, records[name], read.columns, faults)
+    return context
 
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """Whose each row is.
+    """States whose each row is.
 
     Attributes:
       sequence: object [N], None where it cannot be told.
@@ -237,7 +237,7 @@ class Ids:
 
 
 def ids_of(table: Mapping[str, pa.Array], read: Layout, faults: Faults, file: File) -> Ids:
-    """Whose each row is, in a table whose rows are steps; one that does not say is a fault.
+    """Return whose each row is, where rows are steps; one that does not say is a fault.
 
     Args:
       table: column -> its N cells.
@@ -257,7 +257,7 @@ def ids_of(table: Mapping[str, pa.Array], read: Layout, faults: Faults, file: Fi
 
 
 def empty_file(file: File, layout: Layout, number: int) -> Iterator[Rows]:
-    """What a file without rows is where each is a sequence: one that is rejected, not nothing.
+    """Yield what a file without rows is where each file is a sequence: one that is rejected.
 
     Args:
       file: without rows.
@@ -296,7 +296,7 @@ def rows_of(
     faults: Faults,
     texts: Callable[[np.ndarray], Collection[str]],
 ) -> Rows:
-    """Cells, a row a step -> Rows; the rows with a fault are rejected.
+    """Convert cells, a row a step, to Rows; the rows with a fault are rejected.
 
     Args:
       number: int64 [N], each row's place in the file.
@@ -328,8 +328,8 @@ def rows_of(
         rejected=tuple(
             QuarantineLine(
                 number=int(number[place]),
-                code=faults.found[place].code,
-                detail=faults.found[place].detail,
+                code=faults.rejects[place].code,
+                detail=faults.rejects[place].detail,
                 sequence_id=ids.sequence[place],
                 text=text,
             )

@@ -1,4 +1,4 @@
-"""Padded arrays of a NumPy archive: `values` [N, T, F], and how many steps each sequence has.
+"""Read padded arrays of a NumPy archive: `values` [N, T, F], and the steps of each sequence.
 
     np.savez(path, values=[N, T, F], length=[N], sequence_id=[N], label=[N], ...)
 
@@ -35,7 +35,7 @@ VALUES = "values"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Padded:
-    """A padded archive, checked as far as headers tell.
+    """Describes a padded archive, checked as far as headers tell.
 
     Attributes:
       read: the meaning of the arrays.
@@ -58,7 +58,7 @@ def of(
     options: InputOptions,
     path: str,
 ) -> Padded | None:
-    """The padded form of an archive; None if it is of another.
+    """Return the padded form of an archive; None if it is of another.
 
     Args:
       named: its arrays.
@@ -115,7 +115,7 @@ def of(
 def read(
     archive: zipfile.ZipFile, form: Padded, padding: float | None, path: str
 ) -> Iterator[Part]:
-    """The sequences of a padded archive."""
+    """Yield the sequences of a padded archive."""
     values = Rows(archive, form.values, path)
     lengths = Rows(archive, form.lengths, path) if form.lengths else None
     records = {name: Rows(archive, array, path) for name, array in form.records.items()}
@@ -155,7 +155,7 @@ def read(
 
 
 def lengths_of(block: np.ndarray, padding: float | None) -> np.ndarray:
-    """int64 [N]: the steps of each of [N, T, F] before those at its end that are padding."""
+    """Return int64 [N], the steps of each of [N, T, F] before the padding at its end."""
     is_padding = np.isnan(block) if padding is None or np.isnan(padding) else block == padding
     is_step = ~is_padding.all(axis=2)
     last = block.shape[1] - np.argmax(is_step[:, ::-1], axis=1)

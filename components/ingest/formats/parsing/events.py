@@ -1,7 +1,8 @@
-"""JSON Lines of which a line is a step: decoded objects -> `Rows`."""
+"""Convert decoded objects, of JSON or of a format like it, to Rows: each object is a step."""
 
+import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,85 +10,81 @@ import numpy as np
 import pyarrow as pa
 
 from ragline.components.contract.columns import Columns
-from ragline.components.ingest.formats import objects
-from ragline.components.ingest.formats.parsing import table
+from ragline.components.ingest.formats.parsing import objects, table
 from ragline.components.ingest.formats.parsing.faults import Faults
+from ragline.components.ingest.formats.parsing.objects import Decoded
 from ragline.components.ingest.formats.parsing.table import Layout
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records import checks
 from ragline.components.ingest.records.checks import RejectedRecord
-from ragline.components.ingest.records.chunk import Piece, QuarantineLine, Rows, shown
-from ragline.components.ingest.source import raw_files
+from ragline.components.ingest.records.chunk import Piece, QuarantineLine, Rows
 
-_BLOCK = 1 << 22
+# Bytes of a file that become one Rows.
+BLOCK = 1 << 22
+_BLOCK_ROWS = 1 << 13
 _TYPES = {"bytes": pa.string(), "int": pa.int64(), "float": pa.float64()}
 
 
 def rows(
-    piece: Piece, columns: Columns, options: InputOptions, decode: Callable[[bytes], Any]
+    piece: Piece,
+    columns: Columns,
+    options: InputOptions,
+    blocks: Iterable[Sequence[Decoded]],
+    *,
+    is_whole: Callable[[], bool],
 ) -> Iterator[Rows]:
-    """The lines of a piece; blank ones are none.
+    """Converts the objects of a piece to Rows, each block to one.
 
     Args:
-      piece: a piece of the file.
+      piece: a piece of a file.
       columns: the columns of the schema.
       options: the options of the input.
-      decode: a line -> what it spells; raises RejectedRecord.
+      blocks: the objects, in order, some at a time.
+      is_whole: returns whether there are objects in no other piece; asked of one without any.
     """
     known = (*table.wanted(columns, options), *columns.context)
     layout = table.layout(known, columns, options, piece.file.path)
-    found = 0
-    for first, lines in raw_files.line_blocks(piece, _BLOCK):
-        part = _rows_of(first, lines, piece, layout, decode)
-        found += len(part) + len(part.rejected)
+    count = 0
+    for block in blocks:
+        part = _rows_of(block, piece, layout)
+        count += len(part) + len(part.rejected)
         yield part
-    if not found and piece.start == 0:
+    if not count and is_whole():
         yield from table.empty_file(piece.file, layout, piece.first)
 
 
-def _rows_of(
-    first: int,
-    lines: Sequence[bytes],
-    piece: Piece,
-    layout: Layout,
-    decode: Callable[[bytes], Any],
-) -> Rows:
+def in_blocks(decoded: Iterable[Decoded]) -> Iterator[list[Decoded]]:
+    """Yield objects some at a time, for `rows`."""
+    remaining = iter(decoded)
+    while block := list(itertools.islice(remaining, _BLOCK_ROWS)):
+        yield block
+
+
+def _rows_of(block: Sequence[Decoded], piece: Piece, layout: Layout) -> Rows:
     numbers: list[int] = []
     records: list[Mapping[str, Any]] = []
-    lines_of: list[bytes] = []
+    texts: list[bytes | None] = []
     unread: list[QuarantineLine] = []
-    for number, line in enumerate(lines, start=first):
-        if not (text := line.strip(b"\r\n \t")):
-            continue
-        try:
-            value = decode(text)
-            if not isinstance(value, dict):
-                raise RejectedRecord(
-                    "json", f"expected a JSON object, received {type(value).__name__}"
-                )
-        except RejectedRecord as reject:
-            unread.append(
-                QuarantineLine(
-                    number=number,
-                    code=reject.code,
-                    detail=reject.detail,
-                    sequence_id=None,
-                    text=shown(text),
-                )
-            )
+    for number, value, text in block:
+        reject = value if isinstance(value, RejectedRecord) else None
+        if not reject and not isinstance(value, dict):
+            received = type(value).__name__
+            reject = RejectedRecord("json", f"expected a JSON object, received {received}")
+        if reject:
+            unread.append(objects.rejected(number, reject, value, text))
             continue
         if layout.variable and str(objects.at(value, layout.variable)) not in layout.measured:
             continue
         numbers.append(number)
         records.append(value)
-        lines_of.append(text)
+        texts.append(text)
     faults = Faults(records=len(records))
     cells = {
         name: _column(name, [objects.at(record, name) for record in records], layout, faults)
         for name in layout.all
     }
     columns, _ = table.measured(cells, layout)
-    found = table.rows_of(
+    part = table.rows_of(
         number=np.array(numbers, np.int64),
         ids=table.ids_of(columns, layout, faults, piece.file),
         steps=columns,
@@ -96,14 +93,16 @@ def _rows_of(
         file=piece.file,
         layout=layout,
         faults=faults,
-        texts=lambda places: [shown(lines_of[place]) for place in places.tolist()],
+        texts=lambda places: [
+            objects.show(records[place], texts[place]) for place in places.tolist()
+        ],
     )
-    rejected = sorted([*found.rejected, *unread], key=lambda row: row.number)
-    return replace(found, rejected=tuple(rejected))
+    rejected = sorted([*part.rejected, *unread], key=lambda row: row.number)
+    return replace(part, rejected=tuple(rejected))
 
 
 def _column(name: str, values: Sequence[Any], layout: Layout, faults: Faults) -> pa.Array:
-    """Decoded values as cells of the type that their column needs; others are faults, and null."""
+    """Convert decoded values to the type that their column needs; others are faults, and null."""
     kind, convert = _kind_of(name, values, layout)
     cells: list[Any] = [None] * len(values)
     rejects: dict[int, RejectedRecord] = {}
