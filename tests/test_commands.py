@@ -15,6 +15,7 @@ TRUE = {
     "faults/test_kills.py": "one that is killed",
     "end_to_end/test_newcomer.py": "an encode, and an init",
     "push/test_check.py": "a check",
+    "ingest/test_plug_in.py": "a run beside a package that adds a format",
 }
 
 
