@@ -116,7 +116,7 @@ def test_a_ledger_that_is_gone_is_rebuilt_and_withdrawn_models_stay_withdrawn(se
     assert newest == before[-1]
     model_source = ModelSource(fingerprint="b", run_id="r", reasons=(), source="s")
     pushed = release_version.push(
-        tmp_path / "model", serving, model_source, probes=tmp_path, complete=lambda *_: None
+        tmp_path / "model", serving, model_source, probes=tmp_path, facts={}
     )
     assert "withdrawn: version 2 held this very model" in pushed.refusals[0]
 
