@@ -222,7 +222,7 @@ class _Disk:
         for folder in (self._staging, self._result):
             if folder.exists():
                 shutil.rmtree(folder)
-        for name in (_JOB_FILE, _JOURNAL, ".lock"):
+        for name in (_JOURNAL, ".lock", _JOB_FILE):  # While the last is there, this is done again.
             (self._partial / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # Somebody has put something there.
             self._partial.rmdir()

@@ -145,13 +145,13 @@ def test_encode(before, tmp_path, encoder, gestures, monkeypatch, is_new):
     monkeypatch.setattr(encode_job.EncodeUnit, "_loaded", lambda self: loaded)
     data = tmp_path / "data"
     write_jsonl(data / "a.jsonl", gestures[:5])
-    if is_new:
-        shutil.rmtree(before / "out")
+    shutil.rmtree(before / "out")
 
     def encode(folder: pathlib.Path) -> None:
         _ragline("encode", encoder, "--input", data / "*.jsonl", "--output", folder / "out")
 
     if not is_new:
         encode(before)
+        _scatter(before)
         write_jsonl(data / "b.jsonl", gestures[5:9])
     _each(encode, before, tmp_path)
