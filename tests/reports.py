@@ -99,6 +99,8 @@ def summary() -> dict[str, Any]:
             "best_epoch": BEST,
             "loss": 0.2,
             "masked_mse": 0.5,
+            "objective": 0.45,
+            "start_objective": 0.55,
             "padding_waste": 0.09448083,
             "steps_per_second": 39552.307,
             "batches": {
