@@ -16,6 +16,7 @@ from ragline.components.contract.columns import Columns
 from ragline.pipeline import config
 from ragline.pipeline.cli.main import main
 from ragline.pipeline.onboard import guess, init, plan
+from ragline.pipeline.onboard.guessing import cells
 
 Rows = list[dict[str, Any]]
 
@@ -329,3 +330,10 @@ def test_the_archives_format_has_no_names(tmp_path, header, last, name):
     assert [feature.allow_missing for feature in columns.features] == [True, False]
     assert [*columns.context] == ([] if name is None else [name])
     assert plan.look(loaded).found.accepted == 40
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.duration("ns")])
+def test_times_that_float64_cannot_hold_exactly_order_steps(kind):
+    column = cells.of(pa.array([1_700_000_319_037_680_029, 1_700_000_320_037_680_029], kind))
+    [apart] = np.diff(column.nanoseconds())
+    assert apart == pytest.approx(1e9 if kind == pa.int64() else 1, rel=1e-6)
