@@ -168,14 +168,21 @@ def test_the_archive_s_formats_hold_features(
     assert _read(tmp_path / name, NUMBERS_ONLY) == _expected(own, NUMBERS_ONLY)
 
 
+def _values_alone() -> dict[str, Any]:
+    """Flat arrays in which every number of a step stands in `values`."""
+    arrays = written.flat_arrays(SAMPLES)
+    return {name: array for name, array in arrays.items() if name != "code"}
+
+
 SERIES: dict[str, Callable[[pathlib.Path], Any]] = {
     "f.ts": _bytes(lambda: written.ts(SAMPLES)),
     "f.arff": _bytes(lambda: written.series(SAMPLES)),
+    "values.npz": lambda path: np.savez(path, **_values_alone()),
     "each.npz": lambda path: np.savez(path, **{s.sequence_id: s.values for s in SAMPLES}),
 }
 
 
-@pytest.mark.parametrize("name", [*FORMATS, *SERIES])
+@pytest.mark.parametrize("name", [*sorted({*FORMATS} - {"flat.npz"}), *SERIES])
 def test_init_and_plan_read_it_by_the_same_parser(tmp_path: pathlib.Path, name: str) -> None:
     write = SERIES.get(name) or FORMATS[name][0]
     write(tmp_path / name)

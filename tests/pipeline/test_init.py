@@ -16,6 +16,7 @@ from ragline.components.contract.columns import Columns
 from ragline.pipeline import config
 from ragline.pipeline.cli.main import main
 from ragline.pipeline.onboard import guess, init, plan
+from ragline.pipeline.onboard.guessing import cells
 
 Rows = list[dict[str, Any]]
 
@@ -338,3 +339,10 @@ def test_what_only_stands_in_structs_is_named(tmp_path):
     pq.write_table(table, tmp_path / "a.parquet")
     with pytest.raises(guess.GuessError, match=r"'bp' is left out: struct<.*write its fields as"):
         _init(tmp_path, "*.parquet")
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.duration("ns")])
+def test_times_that_float64_cannot_hold_exactly_order_steps(kind):
+    column = cells.of(pa.array([1_700_000_319_037_680_029, 1_700_000_320_037_680_029], kind))
+    [apart] = np.diff(column.nanoseconds())
+    assert apart == pytest.approx(1e9 if kind == pa.int64() else 1, rel=1e-6)

@@ -71,7 +71,7 @@ class Column:
         """Return int64 [N] of a time, or float64 [N] of a number: what steps are ordered by."""
         if self.kind == "time":
             return dates.nanoseconds(self.cells, self.time_format)
-        return np.asarray(pc.fill_null(self.cells.cast(pa.float64()), np.nan))
+        return np.asarray(pc.fill_null(self.cells.cast(pa.float64(), safe=False), np.nan))
 
 
 def of(array: pa.Array, *, is_text: bool = False) -> Column:
@@ -96,7 +96,9 @@ def of(array: pa.Array, *, is_text: bool = False) -> Column:
     if pt.is_decimal(array.type):
         return Column(kind="float", cells=array.cast(pa.float64()), is_typed=True)
     if pt.is_duration(array.type):
-        seconds = pc.divide(array.cast(pa.int64()).cast(pa.float64()), _A_SECOND[array.type.unit])
+        seconds = pc.divide(
+            array.cast(pa.int64()).cast(pa.float64(), safe=False), _A_SECOND[array.type.unit]
+        )
         return Column(kind="float", cells=seconds, is_typed=True)
     if pt.is_timestamp(array.type) or pt.is_date(array.type) or pt.is_time(array.type):
         clock = "%H:%M:%S" if pt.is_time(array.type) else None
