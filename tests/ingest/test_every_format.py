@@ -192,7 +192,7 @@ def test_init_and_plan_read_it_by_the_same_parser(tmp_path: pathlib.Path, name: 
         return
     guessed = init.write(str(tmp_path / name), tmp_path / "c.toml")
     assert guessed.format == beginnings.guess(str(tmp_path / name))
-    preview = plan.look(config.load(guessed.config)).found
+    preview = plan.plan_run(config.load(guessed.config)).preview
     assert (preview.read, preview.accepted, preview.share) == (300, 300, 1.0)
     assert int(preview.lengths.sum()) == sum(sample.length for sample in SAMPLES)
     expected = np.concatenate([sample.values[:, 0] for sample in SAMPLES])

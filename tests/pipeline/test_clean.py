@@ -194,7 +194,7 @@ def _end_of_run(made: Made, run_id: str, **keep: int) -> str:
     said = io.StringIO()
     session = workdir.Session(
         workdir=made.folder, journal="", run_id=run_id, folder=made.folder / "runs" / run_id,
-        display=display.of(said, plain=True),
+        display=display.for_stream(said, plain=True),
     )  # fmt: skip
     runner._clean(made.config(**keep), session)
     return said.getvalue()
