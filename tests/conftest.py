@@ -28,17 +28,27 @@ JAPANESE_VOWELS = ROOT.parent / "shared" / "data" / "japanese_vowels"
 # their seconds on two quiet cores, go first, so that the short ones fill what is left.
 _SHARED = ("gestures_run", "finished", "vowels_run", "undisturbed", "encoder")
 _SECONDS = {
-    "gestures_run": 220,
-    "undisturbed": 170,
-    "encoder": 130,
-    "end_to_end/test_spans.py": 120,
-    "vowels_run": 110,
-    "push/test_exports.py": 100,
-    "end_to_end/test_newcomer.py": 80,
-    "ingest/test_executor.py": 60,
-    "push/test_check.py": 50,
-    "end_to_end/test_events.py": 50,
-    "train/test_multiworker.py": 50,
+    "gestures_run": 290,
+    "push/test_exports.py": 260,
+    "undisturbed": 260,
+    "encoder": 180,
+    "end_to_end/test_spans.py": 160,
+    "vowels_run": 130,
+    "train/test_loop.py": 100,
+    "train/test_linear_path.py": 100,
+    "train/test_replicas.py": 90,
+    "end_to_end/test_events.py": 85,
+    "train/test_tuner.py": 70,
+    "train/test_multiworker.py": 65,
+    "pipeline/test_interrupts.py": 50,
+    "end_to_end/test_newcomer.py": 50,
+    "validate/test_gate.py": 50,
+    "push/test_company.py": 50,
+    "test_categories.py": 45,
+    "push/test_check.py": 40,
+    "ingest/test_poison.py": 40,
+    "test_first_run.py": 40,
+    "transform/test_vocabulary.py": 30,
 }
 
 
