@@ -58,7 +58,7 @@ def sentences(metrics: Metrics, pca: Metrics, training: Training) -> Iterator[st
     if training["best_epoch"] == 0:
         yield (
             f"the start is kept: none of the {training['epochs']} epochs had an objective below "
-            f"its {training['start_objective']:.4g}; the linear path is all that reconstructs"
+            f"its {training['start_objective']:.4g}"
         )
     for term, start in _terms(metrics, training):
         if not term.relative < 1.0:
