@@ -174,15 +174,26 @@ def _values_alone() -> dict[str, Any]:
     return {name: array for name, array in arrays.items() if name != "code"}
 
 
+def _counted() -> dict[str, Any]:
+    """Flat arrays whose `values` hold a number that counts the steps, and a constant one."""
+    arrays = _values_alone()
+    del arrays["time"]
+    counts = np.concatenate([np.arange(sample.length) for sample in SAMPLES])
+    columns = [arrays["values"], counts, np.ones(len(counts))]
+    return arrays | {"values": np.column_stack(columns), "own": counts % 3 + 0.5}
+
+
 SERIES: dict[str, Callable[[pathlib.Path], Any]] = {
     "f.ts": _bytes(lambda: written.ts(SAMPLES)),
     "f.arff": _bytes(lambda: written.series(SAMPLES)),
     "values.npz": lambda path: np.savez(path, **_values_alone()),
     "each.npz": lambda path: np.savez(path, **{s.sequence_id: s.values for s in SAMPLES}),
+    # Of one column `init` makes the time, and another is constant, so it is left out.
+    "counted.npz": lambda path: np.savez(path, **_counted()),
 }
 
 
-@pytest.mark.parametrize("name", [*sorted({*FORMATS} - {"flat.npz"}), *SERIES])
+@pytest.mark.parametrize("name", [*FORMATS, *SERIES])
 def test_init_and_plan_read_it_by_the_same_parser(tmp_path: pathlib.Path, name: str) -> None:
     write = SERIES.get(name) or FORMATS[name][0]
     write(tmp_path / name)
