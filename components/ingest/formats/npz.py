@@ -6,9 +6,10 @@ Flat: the steps of all sequences one after another, and how many each one has.
 
 `values` has the schema's features in order. Each may have an array [sum T] under its own name
 instead; `values` is then of the others, or is not there. A column of `values` may also be named by
-its place, `feature_0` the first, as `ragline init` does; others are then not read. Categories and the time are arrays [sum T] too. `length` may be called `lengths` or
-`row_lengths`. Ids and context are arrays [N] and may be absent; NaN and "" are absent context. A
-sequence of negative length is rejected; of lengths that do not add up, none can be trusted.
+its place, `feature_0` the first, as `ragline init` does; others are then not read. Categories and
+the time are arrays [sum T] too. `length` may be called `lengths` or `row_lengths`. Ids and context
+are arrays [N] and may be absent; NaN and "" are absent context. A sequence of negative length is
+rejected; of lengths that do not add up, none can be trusted.
 
 One array a sequence: [T, F], or [T] of a single feature. Its name is its id, save for the names
 `arr_0`, `arr_1` and so on, which numpy.savez gives to arrays that have none.
