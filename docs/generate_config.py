@@ -1,7 +1,7 @@
-"""Writes config.md and verdict.md beside this file, and the table of formats in ingest.md.
+"""Writes config.md and verdict.md beside this file, and tables in ingest.md and padding.md.
 
 Nothing is said twice: keys, types and defaults come from the dataclasses, what they mean from the
-`Attributes:` of their docstrings, the formats from their registry. Run
+`Attributes:` of their docstrings, formats and padding strategies from their registries. Run
 `python docs/generate_config.py` after an edit of any; tests/test_docs.py fails until then.
 """
 
@@ -17,12 +17,16 @@ from collections.abc import Iterator
 from ragline.components.contract.registry import Choice
 from ragline.components.evaluate.verdict.rules import Rule, Rules
 from ragline.components.ingest import formats
+from ragline.components.train import padding
+from ragline.components.train.options import TrainOptions
 from ragline.pipeline.config import Config
 
 PAGE = pathlib.Path(__file__).with_name("config.md")
 VERDICT_PAGE = PAGE.with_name("verdict.md")
 FORMATS_PAGE = PAGE.with_name("ingest.md")
+PADDING_PAGE = PAGE.with_name("padding.md")
 _FORMATS_HEAD = "| what you have | format | a record is | needs |\n|---|---|---|---|\n"
+_PADDING_HEAD = "| `train.padding` | how | in the code |\n|---|---|---|\n"
 
 _HEAD = """\
 <!-- Written by docs/generate_config.py; edit the docstrings it reads, not this page. -->
@@ -126,7 +130,23 @@ def render_formats(page: str) -> str:
         for name in formats.FORMATS.own
         for use in formats.of(name).uses
     )
-    before, head, after = page.partition(_FORMATS_HEAD)
+    return _with_table(page, _FORMATS_HEAD, table)
+
+
+def render_padding(page: str) -> str:
+    """The page of padding, with the table of the strategies that ragline itself has."""
+    own = ((name, padding.of(name)) for name in padding.STRATEGIES.own)
+    table = "".join(
+        f"| `{name}`{' (default)' if name == TrainOptions().padding else ''} "
+        f"| {strategy.how} | `{strategy.code}` |\n"
+        for name, strategy in own
+    )
+    return _with_table(page, _PADDING_HEAD, table)
+
+
+def _with_table(page: str, head: str, table: str) -> str:
+    """A page with other rows below the head of a table."""
+    before, head, after = page.partition(head)
     _, end, rest = after.partition("\n\n")
     return f"{before}{head}{table}\n{rest}" if end else page
 
@@ -209,5 +229,5 @@ def _default(field: "dataclasses.Field[typing.Any]") -> str:
 if __name__ == "__main__":
     PAGE.write_text(render(), encoding="utf-8")
     VERDICT_PAGE.write_text(render_verdict(), encoding="utf-8")
-    formats_page = FORMATS_PAGE.read_text(encoding="utf-8")
-    FORMATS_PAGE.write_text(render_formats(formats_page), encoding="utf-8")
+    for page, render_table in ((FORMATS_PAGE, render_formats), (PADDING_PAGE, render_padding)):
+        page.write_text(render_table(page.read_text(encoding="utf-8")), encoding="utf-8")

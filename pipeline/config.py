@@ -30,6 +30,7 @@ from ragline.components.evaluate.verdict.rules import Rules, find_unknown_names
 from ragline.components.ingest.options import InputOptions, QuarantineOptions
 from ragline.components.push.options import PushOptions
 from ragline.components.runtime.beam_options import BeamOptions
+from ragline.components.train import padding
 from ragline.components.train.options import PRESETS, HeadOptions, TrainOptions, TuneOptions
 from ragline.components.validate.options import DriftOptions
 
@@ -330,12 +331,9 @@ def _unfit(config: Config, columns: Columns) -> Iterator[str]:
             f"input.steps.time_delta: expected a FLOAT feature {TIME_DELTA!r} with a ragged_tensor "
             "representation in the schema, received none"
         )
-    if config.train.padding == "keras" and columns.categories:
-        names = ", ".join(category.name for category in columns.categories)
-        yield (
-            "train.padding: 'keras' is the textbook model of numbers; expected a schema without "
-            f"categories, received {names}"
-        )
+    strategy = padding.of(config.train.padding)
+    for mistake in strategy.mistakes_of_categories([each.name for each in columns.categories]):
+        yield f"train.{mistake}"
     for place, head in enumerate(config.heads):
         learnable = [
             name

@@ -32,10 +32,10 @@ def read(model: pathlib.Path, loaded: Any, facts: ModelFacts) -> Network:
         raise CannotExportError(
             f"{model}: expected a signature {ENCODE!r}, received {sorted(loaded.signatures)}"
         )
-    if facts.network.padding == "keras":
+    if facts.network.mask == "values":
         raise CannotExportError(
-            f"{model}: train.padding = 'keras' cannot be exported: it takes steps of zeros for "
-            "padding; expected another strategy"
+            f"{model}: train.padding = {facts.network.padding!r} cannot be exported: it takes "
+            "steps of zeros for padding; expected another strategy"
         )
     weights = {
         variable.name.partition(":")[0]: variable.numpy()

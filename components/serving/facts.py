@@ -105,6 +105,8 @@ class NetworkFacts:
       bidirectional: whether the encoder also reads backwards.
       decoder: the kind of the decoder.
       linear_steps: K, the steps of the linear path's grid; 0 of a network without one.
+      mask: what the encoder takes for padding: the steps after the `length`, or those whose
+        `values` are all 0.
     """
 
     padding: str
@@ -114,6 +116,7 @@ class NetworkFacts:
     bidirectional: bool
     decoder: str
     linear_steps: int
+    mask: Literal["length", "values"] = "length"
 
     __pydantic_config__: ClassVar[dict[str, object]] = _STRICT
 

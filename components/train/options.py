@@ -1,9 +1,9 @@
 """Define the options of training: the `[train]` and `[tune]` tables, and the `[[heads]]`."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-Padding = Literal["crop", "equal_length", "remask", "keras"]
+from ragline.components.train import padding as padding_strategies
 
 # The values of a preset, for the keys that are not set; `base` has the defaults.
 PRESETS: dict[str, dict[str, int]] = {
@@ -72,7 +72,7 @@ class TrainOptions:
     """
 
     preset: Literal["small", "base", "large"] = "base"
-    padding: Padding = "crop"
+    padding: Annotated[str, padding_strategies.NAMES] = "crop"
     error: Literal["squared", "absolute", "huber", "log_cosh"] = "squared"
     average: Literal["value", "step", "sequence"] = "value"
     cell: Literal["lstm", "gru"] = "lstm"
@@ -130,11 +130,8 @@ class TrainOptions:
         ]
         if not 0 <= self.seed < 2**31:
             mistakes.append(f"seed: expected 0 to 2**31 - 1, received {self.seed}")
-        if self.padding == "keras" and (self.bidirectional or self.decoder == "teacher"):
-            mistakes.append(
-                "padding: 'keras' is the textbook model; expected bidirectional = false and "
-                "decoder = 'repeat' with it"
-            )
+        unknown = padding_strategies.NAMES.mistakes("padding", self.padding)
+        mistakes += unknown or padding_strategies.of(self.padding).mistakes(self)
         if mistakes:
             raise ValueError("\n".join(mistakes))
 

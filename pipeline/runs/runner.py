@@ -6,7 +6,7 @@ import logging
 import os
 import pathlib
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from ragline.components.contract import exits
 from ragline.components.contract.errors import BadDataError, UserError
@@ -14,7 +14,8 @@ from ragline.components.contract.redaction import redacted_data
 from ragline.components.files.storage import standard, write_bytes, write_json
 from ragline.components.push.release import ledger
 from ragline.components.runtime import progress
-from ragline.components.train.options import Padding, TuneOptions
+from ragline.components.train import padding
+from ragline.components.train.options import TuneOptions
 from ragline.pipeline.cache import cache_key
 from ragline.pipeline.config import Config, ConfigError, Contract, read_contract
 from ragline.pipeline.report import comparison
@@ -142,9 +143,7 @@ def compare(config: Config, *, verbose: bool = False) -> list[dict[str, Any]]:
       StageFailedError: a stage failed for another reason.
     """
     try:
-        trainings = [
-            dataclasses.replace(config.train, padding=padding) for padding in get_args(Padding)
-        ]
+        trainings = [dataclasses.replace(config.train, padding=name) for name in padding.STRATEGIES]
     except ValueError as error:
         raise ConfigError(f"train.{error}; compare trains every strategy") from error
     contract = read_contract(config)

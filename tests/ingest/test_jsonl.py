@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from ingest.random_records import file_at
 from profiles import sampled
 
 from ragline.components.contract.columns import Category, Columns, Feature
+from ragline.components.ingest.beam import grouping
 from ragline.components.ingest.formats import jsonl
+from ragline.components.ingest.formats.parsing import events
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.output.examples import encode_chunk
 from ragline.components.ingest.records import checks
@@ -343,3 +346,33 @@ def test_pieces_read_what_the_file_has(tmp_path: pathlib.Path, piece_bytes: int,
     }
     assert found == {i + 1: f"s{i}" for i in range(20) if i not in (3, 7, 8)}
     assert [(r.number, r.code) for part in parts for r in part.rejected] == [(8, "json")]
+
+
+@pytest.mark.parametrize("block", [1, 1 << 22])
+@pytest.mark.parametrize("group_by", [("id",), ("who", "id"), ("{FILE}", "id")])
+def test_an_event_states_its_entity_or_has_that_of_the_group(
+    tmp_path: pathlib.Path, group_by: tuple[str, ...], block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "BLOCK", block)
+    lines = [
+        {"id": "s", "who": "w", "a": 1, "b": 2, "entity_id": 7},
+        {"id": "t", "who": "w", "a": 3, "b": 4},
+        {"id": "s", "who": "w", "a": 5, "b": 6, "entity_id": "7"},
+        {"id": "t", "who": "w", "a": 7, "b": 8, "entity_id": None},
+        {"id": "u", "who": "w", "a": 9, "b": 9, "entity_id": "e"},
+        {"id": "u", "who": "w", "a": 9, "b": 9},
+    ]
+    (tmp_path / "f.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    options = InputOptions(train="x", group_by=group_by)
+    [piece] = jsonl.JsonLines().pieces(
+        file_at(tmp_path / "f.jsonl", "jsonl"), COLUMNS, options, 1 << 20
+    )
+    rows = [*jsonl.JsonLines().rows(piece, COLUMNS, options)]
+    grouped = [*grouping.to_chunks(rows, COLUMNS)]
+    names = [name for group in grouped for name in group.part.chunk.entity_id]
+    if group_by == ("id",):  # Without any, a sequence is its own; beside one, it has that.
+        assert names == ["7", None, "e"]
+        return
+    assert names == ["7", {"who": "w", "{FILE}": "f.jsonl"}[group_by[0]]]
+    [rejected] = [row for group in grouped for row in group.part.rejected]
+    assert (rejected.code, rejected.number) == ("inconsistent_entity", 5)

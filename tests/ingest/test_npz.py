@@ -87,6 +87,23 @@ def test_features_may_have_arrays_of_their_own(path: pathlib.Path, length: str, 
     assert list(chunk.length) == [2, 1] and chunk.sequence_id == [None, None] and not rejected
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("x", "y", "own"), [[0, 2], [1, 3], [7, 8]]),  # Of the others, in order.
+        (("feature_1", "own"), [[1, 3], [7, 8]]),  # By their places, and no other.
+        (("own", "feature_0", "feature_1"), [[7, 8], [0, 2], [1, 3]]),
+    ],
+)
+def test_an_array_may_stand_beside_the_values(
+    path: pathlib.Path, names: tuple[str, ...], expected: list[list[float]]
+) -> None:
+    np.savez(path, values=np.arange(4.0).reshape(2, 2), own=[7, 8], length=[2])
+    features = tuple(Feature(name=name, unit=None, allow_missing=False) for name in names)
+    chunk, rejected = _read(path, Columns(features=features, context={}))
+    assert [chunk.values[name].tolist() for name in names] == expected and not rejected
+
+
 @pytest.mark.parametrize("piece_bytes", [1, 2000, 1 << 25])
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_one_array_a_sequence_comes_back(path: pathlib.Path, save: Any, piece_bytes: int) -> None:

@@ -434,7 +434,7 @@ REGISTERED = {
 def test_the_tests_below_try_every_key() -> None:
     others = {kind for key, kind in FIELDS.items() if key not in CHOICES | REGISTERED}
     assert others == set(OTHER_TYPES)
-    assert [*REGISTERED] == ["input.format"]
+    assert [*REGISTERED] == ["input.format", "train.padding"]
     assert CHOICES["train.precision"] == "'float32' or 'bfloat16'"
 
 

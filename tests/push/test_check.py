@@ -27,8 +27,9 @@ from ragline.components.push.contract import (
     stored_weights,
 )
 from ragline.components.serving import facts
-from ragline.components.train.model.architecture import MaskedAutoencoder, TextbookAutoencoder
+from ragline.components.train.model.architecture import MaskedAutoencoder
 from ragline.components.train.options import TrainOptions
+from ragline.components.train.padding.textbook_model import TextbookAutoencoder
 
 F, E = 3, 5
 OPTIONS = TrainOptions(units=8, embedding_size=E)

@@ -15,11 +15,12 @@ from train import samples
 from train.samples import FILLS, F
 
 from ragline.components.contract.masking import mask_of, select
+from ragline.components.train import padding
 from ragline.components.train.data import batching, input_pipeline
 from ragline.components.train.loop.trainer import Trainer
 from ragline.components.train.model import architecture
 from ragline.components.train.options import TrainOptions
-from ragline.components.train.padding import padding_diagnostics, strategies
+from ragline.components.train.padding import padding_diagnostics
 
 LENGTHS = (3, 1, 5, 4, 2)  # As many as there are fills.
 STRATEGIES = ("crop", "equal_length", "remask")
@@ -161,7 +162,7 @@ def test_remask_makes_the_update_of_crop(path):
 
 def test_the_targets_of_remask_repeat_the_last_valid_step(path):
     [batch] = samples.read(path, missing=True)
-    targets = strategies.targets(_options(padding="remask"), batch).numpy()
+    targets = padding.of("remask").for_loss(batch).values.numpy()
     for row, length in enumerate(LENGTHS):
         values = batch.values.numpy()[row]
         np.testing.assert_array_equal(targets[row, :length], values[:length])
@@ -221,7 +222,7 @@ def test_dropout_is_the_same_draw_with_more_padding_and_none_when_not_training(s
 
 def test_padding_has_a_share_in_the_textbook_model_alone(path):
     for strategy in (*STRATEGIES, "keras"):
-        options = _options(padding=strategy)
+        options = _options(padding=strategy, batch_size=8)
         lengths = np.array(LENGTHS)
         batches = samples.read(
             path,

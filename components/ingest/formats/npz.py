@@ -4,10 +4,12 @@ Flat: the steps of all sequences one after another, and how many each one has.
 
     np.savez(path, values=[sum T, F], length=[N], sequence_id=[N], label=[N], ...)
 
-`values` has the schema's features in order; instead, each feature may have an array [sum T] under
-its own name. Categories and the time are arrays [sum T] too. `length` may be called `lengths` or
-`row_lengths`. Ids and context are arrays [N] and may be absent; NaN and "" are absent context. A
-sequence of negative length is rejected; of lengths that do not add up, none can be trusted.
+`values` has the schema's features in order. Each may have an array [sum T] under its own name
+instead; `values` is then of the others, or is not there. A column of `values` may also be named by
+its place, `feature_0` the first, as `ragline init` does; others are then not read. Categories and
+the time are arrays [sum T] too. `length` may be called `lengths` or `row_lengths`. Ids and context
+are arrays [N] and may be absent; NaN and "" are absent context. A sequence of negative length is
+rejected; of lengths that do not add up, none can be trusted.
 
 One array a sequence: [T, F], or [T] of a single feature. Its name is its id, save for the names
 `arr_0`, `arr_1` and so on, which numpy.savez gives to arrays that have none.
@@ -20,7 +22,7 @@ runs whatever code the file holds: it is refused.
 import dataclasses
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +69,7 @@ class _Form:
       read: the meaning of the arrays.
       lengths: [N].
       matrix: [sum T, F], or None where each feature has an array.
+      of_matrix: column -> its place in the matrix.
       steps: column -> [sum T].
       records: column -> [N].
     """
@@ -74,6 +77,7 @@ class _Form:
     read: Layout
     lengths: Array
     matrix: Array | None
+    of_matrix: Mapping[str, int]
     steps: Mapping[str, Array]
     records: Mapping[str, Array]
 
@@ -182,7 +186,8 @@ def _form(
     if not stated:
         return None
     is_matrix = VALUES in named and not by_feature
-    read = table.layout({*named, *(columns.names if is_matrix else ())}, columns, options, path)
+    places = _places(named[VALUES], named, columns, options, path) if is_matrix else {}
+    read = table.layout({*named, *places}, columns, options, path)
 
     def take(name: str, kinds: Kinds, dims: int = 1) -> Array:
         array = named[name]
@@ -196,7 +201,7 @@ def _form(
             )
         return array
 
-    of_steps = {} if is_matrix else dict.fromkeys(read.features, NUMBERS)
+    of_steps = dict.fromkeys(read.features, NUMBERS)
     for category in columns.categories:
         of_steps[category.name] = INTEGERS if category.kind == "int" else NAMES
     if read.time:
@@ -207,15 +212,10 @@ def _form(
         read=read,
         lengths=take(stated[0], INTEGERS),
         matrix=take(VALUES, NUMBERS, dims=2) if is_matrix else None,
-        steps={name: take(name, kinds) for name, kinds in of_steps.items()},
+        of_matrix=places,
+        steps={name: take(name, kinds) for name, kinds in of_steps.items() if name not in places},
         records={name: take(name, kinds) for name, kinds in of_records.items()},
     )
-    if form.matrix and form.matrix.shape[1] != len(read.features):
-        raise BadDataError(
-            "bad_dim",
-            f"{path}: array {VALUES!r}: expected [sum T, {len(read.features)}], as the schema "
-            f"has features, received {form.matrix}",
-        )
     for expected, group in ((form.total, form.steps), (form.lengths.shape[0], form.records)):
         for array in group.values():
             if array.shape[0] != expected:
@@ -224,6 +224,27 @@ def _form(
                     f"{path}: array {array.name!r}: expected {expected} values, received {array}",
                 )
     return form
+
+
+def _places(
+    matrix: Array, named: Collection[str], columns: Columns, options: InputOptions, path: str
+) -> dict[str, int]:
+    """Return column -> its place in the matrix, of those that have no array of their own."""
+    width = matrix.shape[1] if len(matrix.shape) == 2 else 0
+    by_place = {f"feature_{place}": place for place in range(width)}
+    without = [name for name in table.wanted(columns, options) if name not in named]
+    if without and all(name in by_place for name in without):
+        return {name: by_place[name] for name in without}
+    features = [name for name in table.wanted(columns, options) if name in columns.names]
+    of_matrix = features if width == len(features) else [f for f in features if f not in named]
+    if width and width != len(of_matrix):
+        others = " without an array of their own" if len(of_matrix) < len(features) else ""
+        raise BadDataError(
+            "bad_dim",
+            f"{path}: array {VALUES!r}: expected [sum T, {len(of_matrix)}], as the schema "
+            f"has features{others}, received {matrix}",
+        )
+    return {name: place for place, name in enumerate(of_matrix)}
 
 
 def _check_lengths(archive: zipfile.ZipFile, form: _Form, path: str) -> None:
@@ -258,7 +279,7 @@ def _read_flat(archive: zipfile.ZipFile, form: _Form, path: str) -> Iterator[Par
             cells = {name: arrow(rows.take(total)) for name, rows in steps.items()}
             if matrix:
                 values = matrix.take(total)
-                cells |= {name: arrow(values[:, i]) for i, name in enumerate(form.read.features)}
+                cells |= {name: arrow(values[:, i]) for name, i in form.of_matrix.items()}
             yield part(
                 Flat(
                     number=np.arange(first + start + 1, first + stop + 1),

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ragline.components.train import padding
 from ragline.components.train.options import TrainOptions
 
 # Costs a batch up to so much padding, and lets neighbours change places.
@@ -76,16 +77,13 @@ def plan_training(options: TrainOptions, lengths: np.ndarray, features: int) -> 
       lengths: int64 [N], of the training split.
       features: F.
     """
-    if options.padding == "keras":
-        return plan_unsorted(options.batch_size)
-    if options.padding == "equal_length":
-        return plan_equal_length(lengths, options.batch_size, features)
-    return plan_similar_length(lengths, options.batch_size, features)
+    strategy = padding.of(options.padding)
+    return strategy.plan(lengths, options.batch_size, features)
 
 
 def fixed_steps(options: TrainOptions, lengths: np.ndarray) -> int | None:
     """Return the number of steps that every batch is padded to; None for its own longest."""
-    return int(lengths.max()) if options.padding == "keras" else None
+    return padding.of(options.padding).fixed_steps(lengths)
 
 
 def plan_unsorted(sequences: int) -> BatchPlan:

@@ -20,6 +20,7 @@ from ragline.components.serving.facts import (
     NetworkFacts,
     digest_of_weights,
 )
+from ragline.components.train import padding
 from ragline.components.train.model.architecture import MaskedAutoencoder
 from ragline.components.train.options import HeadOptions, TrainOptions
 
@@ -63,6 +64,7 @@ def state(
             bidirectional=options.bidirectional,
             decoder=options.decoder,
             linear_steps=model.linear.steps if model.linear else 0,
+            mask=padding.of(options.padding).mask,
         ),
         input=InputFacts(options=dict(input_facts["options"]), fields=tuple(input_facts["fields"])),
         weights_sha256=digest_of_weights(

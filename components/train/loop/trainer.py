@@ -21,6 +21,7 @@ from ragline.components.contract.masking import masked_mean, masked_mean_of, tot
 from ragline.components.contract.signatures import legal
 from ragline.components.files.storage import digest_of
 from ragline.components.runtime import cores, progress
+from ragline.components.train import padding
 from ragline.components.train.data.input_pipeline import Batch, sums_over
 from ragline.components.train.loop import row_parts
 from ragline.components.train.loop.decay import FinalDecay
@@ -28,7 +29,6 @@ from ragline.components.train.model import architecture
 from ragline.components.train.objective import categories, loss
 from ragline.components.train.objective.categories import Vocabulary
 from ragline.components.train.options import HeadOptions, TrainOptions
-from ragline.components.train.padding import strategies
 
 _SUM = tf.distribute.ReduceOp.SUM
 
@@ -120,6 +120,7 @@ class Trainer:
         """
         self._strategy = strategy
         self._options = options
+        self._padding = padding.of(options.padding)
         self.heads = tuple(heads)
         self.categories = tuple(vocabulary.name for vocabulary in vocabularies)
         keras.utils.set_random_seed(options.seed)
@@ -341,9 +342,9 @@ class Trainer:
 
     def _counts(self, batch: Batch) -> list[tf.Tensor]:
         """Return the sum of weights of each term, which needs no forward pass."""
-        weight = strategies.weight(self._options, batch)
+        to_count = self._padding.for_loss(batch)
         return [
-            total_weight(weight, batch.values),
+            total_weight(to_count.sample_weight, to_count.values),
             *(tf.reduce_sum(batch.label_weight[head.name]) for head in self.heads),
             *(tf.reduce_sum(batch.token_weight[name]) for name in self.categories),
         ]
@@ -360,9 +361,11 @@ class Trainer:
 
     def _shard_totals(self, batch: Batch) -> list[tf.Tensor]:
         outputs, head_outputs = self._forward(batch, training=True)
-        weight = strategies.weight(self._options, batch)
-        targets = strategies.targets(self._options, batch)
-        totals = [loss.error_sums(self._options.error, targets, outputs.values, weight)[0]]
+        to_count = self._padding.for_loss(batch)
+        total, _ = loss.error_sums(
+            self._options.error, to_count.values, outputs.values, to_count.sample_weight
+        )
+        totals = [total]
         for head, head_output in zip(self.heads, head_outputs, strict=True):
             label, labelled = batch.labels[head.name], batch.label_weight[head.name]
             totals.append(loss.head_sums(head, label, head_output, labelled)[0])

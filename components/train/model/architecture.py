@@ -29,6 +29,7 @@ import tensorflow as tf
 
 from ragline.components.contract import masking
 from ragline.components.contract.signatures import legal
+from ragline.components.train import padding
 from ragline.components.train.model import fused_lstm
 from ragline.components.train.model.dense import Dense
 from ragline.components.train.model.linear_path import LinearPath, grid_steps
@@ -53,7 +54,9 @@ class Reconstruction(NamedTuple):
 
 
 class MaskedAutoencoder(keras.Model):
-    """Strategies `crop` and `equal_length`: values [B, T, F], length [B] -> code and outputs.
+    """Values [B, T, F], length [B] -> code and outputs; padding has no part in either.
+
+    A padding strategy that needs another model derives it from this one: see `padding/`.
 
     `codes` are those of the categories, by name: int64 [B, T] each, negative where the word is
     missing; anything may stand where t >= length. A model without categories needs none.
@@ -253,78 +256,6 @@ class MaskedAutoencoder(keras.Model):
         return states
 
 
-class RemaskedAutoencoder(MaskedAutoencoder):
-    """Strategy `remask`: the repeated code is masked again; the decoder stops where the data does.
-
-    After the last valid step Keras repeats the decoder's last output, which the loss must not
-    count.
-    """
-
-    def decode(
-        self,
-        code: tf.Tensor,
-        values: tf.Tensor,
-        length: tf.Tensor,
-        training: bool = False,
-        codes: Codes | None = None,
-    ) -> Reconstruction:
-        """The reconstruction; in the padding, the last valid step's."""
-        mask = masking.mask_of(length, tf.shape(values)[1])
-        linear = self._linear(code, length, tf.shape(values)[1])
-        states = self._decoder_states(code, linear, values, length, training, codes, mask)
-        return self._outputs(states, linear)
-
-
-class TextbookAutoencoder(MaskedAutoencoder):
-    """Strategy `keras`, kept to show what goes wrong: Masking(0.0) -> LSTM -> RepeatVector -> LSTM.
-
-    The mask is inferred from values, so a step that is 0 throughout is taken for padding; it is
-    lost at RepeatVector, so the decoder and the plain loss go on through the padding. It is about
-    values, and has no categories and no linear path.
-    """
-
-    def __init__(self, *, steps: int, **arguments: object) -> None:
-        """Builds the layers.
-
-        Args:
-          steps: the fixed number of steps that every sequence is padded to and reconstructed to.
-          **arguments: of `MaskedAutoencoder`.
-        """
-        super().__init__(**arguments)
-        self._steps = steps
-        self.masking = keras.layers.Masking(0.0)
-
-    def encode(
-        self,
-        values: tf.Tensor,
-        length: tf.Tensor,
-        training: bool = False,
-        codes: Codes | None = None,
-        weight: tf.Tensor | None = None,
-    ) -> tf.Tensor:
-        """The code, float32 [B, E], of the steps that are not 0 throughout."""
-        states = masking.select(masking.mask_of(length, tf.shape(values)[1]), values)
-        mask = self.masking.compute_mask(states)
-        for layer in self.encoder:
-            states = self.dropout(layer(states, mask=mask), training=training)
-        return self.code(states[:, -1])  # A masked step repeats the output before it.
-
-    def decode(
-        self,
-        code: tf.Tensor,
-        values: tf.Tensor,
-        length: tf.Tensor,
-        training: bool = False,
-        codes: Codes | None = None,
-    ) -> Reconstruction:
-        """The reconstruction of valid steps and padding alike."""
-        steps = tf.maximum(tf.shape(values)[1], self._steps)
-        states = tf.repeat(code[:, tf.newaxis, :], steps, axis=1)
-        for layer in self.decoder:
-            states = self.dropout(layer(states), training=training)
-        return self._outputs(states[:, : tf.shape(values)[1]], [])
-
-
 def build(
     *,
     features: int,
@@ -334,34 +265,27 @@ def build(
     steps: int = 1,
     use_cudnn: bool | str = "auto",
 ) -> MaskedAutoencoder:
-    """The model of `options.padding`.
+    """Build the model of `options.padding`.
 
     Args:
       features: F.
-      options: shape, precision and strategy.
+      options: shape, precision and padding strategy.
       heads: supervised outputs on the code.
       vocabularies: of the categories.
-      steps: of the longest sequence; what the strategy `keras` pads to.
+      steps: number of steps of the longest sequence.
       use_cudnn: see `MaskedAutoencoder`.
 
     Raises:
-      ValueError: if the strategy `keras` is given categories.
+      ValueError: the padding strategy does not go with these categories.
     """
-    arguments = {
-        "features": features,
-        "options": options,
-        "heads": heads,
-        "vocabularies": vocabularies,
-        "use_cudnn": use_cudnn,
-    }
-    if options.padding == "keras":
-        if vocabularies:
-            names = ", ".join(vocabulary.name for vocabulary in vocabularies)
-            raise ValueError(f"padding = 'keras': expected no categories, received {names}")
-        return TextbookAutoencoder(steps=steps, **arguments)
-    if options.padding == "remask":
-        return RemaskedAutoencoder(**arguments)
-    return MaskedAutoencoder(**arguments)
+    return padding.of(options.padding).build(
+        steps=steps,
+        features=features,
+        options=options,
+        heads=heads,
+        vocabularies=vocabularies,
+        use_cudnn=use_cudnn,
+    )
 
 
 def _stack(
@@ -386,7 +310,7 @@ def _stack(
 def _linear(features: int, options: TrainOptions, exact: bool) -> LinearPath | None:
     """The linear path, if there is one."""
     steps = grid_steps(options.linear_steps, features)
-    if not steps or options.padding == "keras":
+    if not steps:
         return None
     return LinearPath(features=features, steps=steps, size=options.embedding_size, exact=exact)
 

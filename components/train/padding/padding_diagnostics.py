@@ -10,11 +10,11 @@ import tensorflow as tf
 
 from ragline.components.contract import masking
 from ragline.components.contract.masking import masked_mean_of
+from ragline.components.train import padding
 from ragline.components.train.data.input_pipeline import Batch, sums_over
 from ragline.components.train.model.architecture import MaskedAutoencoder
 from ragline.components.train.objective import loss
 from ragline.components.train.options import TrainOptions
-from ragline.components.train.padding import strategies
 
 
 def measure_padding(
@@ -53,22 +53,22 @@ def measure_padding(
 
 
 def _sums(model: MaskedAutoencoder, options: TrainOptions, batch: Batch) -> dict[str, tf.Tensor]:
-    weight, targets = strategies.weight(options, batch), strategies.targets(options, batch)
+    to_count = padding.of(options.padding).for_loss(batch)
     outputs = model(batch.values, batch.length, codes=batch.token_ids, weight=batch.sample_weight)
     valid = masking.mask_of(batch.length, tf.shape(batch.values)[1])
 
     def sums_of(weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return loss.error_sums(options.error, targets, outputs, weight)
+        return loss.error_sums(options.error, to_count.values, outputs, weight)
 
     with tf.GradientTape() as tape:
         tape.watch(outputs)
-        total, count = sums_of(weight)
+        total, count = sums_of(to_count.sample_weight)
     gradient = tf.abs(tape.gradient(total, outputs))
     counted = tf.cast(batch.sample_weight > 0, tf.float32)
     masked, masked_count = sums_of(counted)
     # The weight is `counted` on valid steps, and 1 in the padding.
     plain, plain_count = sums_of(1.0 + masking.select(valid, counted - 1.0))
-    padding_total, _ = sums_of(masking.select(~valid, weight))
+    padding_total, _ = sums_of(masking.select(~valid, to_count.sample_weight))
     return {
         "loss": total,
         "loss_count": count,

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ragline.components.contract.columns import Columns
-from ragline.components.ingest.formats.parsing import objects, table
+from ragline.components.contract.columns import ENTITY_ID, Columns
+from ragline.components.ingest.formats.parsing import cells, objects, table
 from ragline.components.ingest.formats.parsing.faults import Faults
 from ragline.components.ingest.formats.parsing.objects import Decoded
-from ragline.components.ingest.formats.parsing.table import Layout
+from ragline.components.ingest.formats.parsing.table import Ids, Layout
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records import checks
 from ragline.components.ingest.records.checks import RejectedRecord
@@ -44,9 +44,10 @@ def rows(
     """
     known = (*table.wanted(columns, options), *columns.context)
     layout = table.layout(known, columns, options, piece.file.path)
+    may_state_entity = options.entity is None and ENTITY_ID not in known
     count = 0
     for block in blocks:
-        part = _rows_of(block, piece, layout)
+        part = _rows_of(block, piece, layout, may_state_entity)
         count += len(part) + len(part.rejected)
         yield part
     if not count and is_whole():
@@ -60,7 +61,9 @@ def in_blocks(decoded: Iterable[Decoded]) -> Iterator[list[Decoded]]:
         yield block
 
 
-def _rows_of(block: Sequence[Decoded], piece: Piece, layout: Layout) -> Rows:
+def _rows_of(
+    block: Sequence[Decoded], piece: Piece, layout: Layout, may_state_entity: bool
+) -> Rows:
     numbers: list[int] = []
     records: list[Mapping[str, Any]] = []
     texts: list[bytes | None] = []
@@ -79,14 +82,17 @@ def _rows_of(block: Sequence[Decoded], piece: Piece, layout: Layout) -> Rows:
         records.append(value)
         texts.append(text)
     faults = Faults(records=len(records))
-    cells = {
+    read = {
         name: _column(name, [objects.at(record, name) for record in records], layout, faults)
         for name in layout.all
     }
-    columns, _ = table.measured(cells, layout)
+    columns, _ = table.measured(read, layout)
+    ids = table.ids_of(columns, layout, faults, piece.file)
+    if may_state_entity:
+        ids = _with_entities(ids, [objects.at(record, ENTITY_ID) for record in records], faults)
     part = table.rows_of(
         number=np.array(numbers, np.int64),
-        ids=table.ids_of(columns, layout, faults, piece.file),
+        ids=ids,
         steps=columns,
         time=table.time_of(columns, layout),
         context=columns,
@@ -101,22 +107,39 @@ def _rows_of(block: Sequence[Decoded], piece: Piece, layout: Layout) -> Rows:
     return replace(part, rejected=tuple(rejected))
 
 
+def _with_entities(ids: Ids, stated: Sequence[Any], faults: Faults) -> Ids:
+    """Return the ids with the entities that objects state, though no option names them.
+
+    Only objects that have been read say whether they do; the other ones keep theirs.
+    """
+    if all(value is None for value in stated):
+        return ids
+    column = _cells(stated, pa.string(), lambda value: _id(ENTITY_ID, value), faults)
+    entities = cells.identifiers(ENTITY_ID, column, faults, required=False)
+    return Ids(ids.sequence, np.where(entities.absent, ids.entity, entities.cells))
+
+
 def _column(name: str, values: Sequence[Any], layout: Layout, faults: Faults) -> pa.Array:
     """Convert decoded values to the type that their column needs; others are faults, and null."""
-    kind, convert = _kind_of(name, values, layout)
-    cells: list[Any] = [None] * len(values)
+    return _cells(values, *_kind_of(name, values, layout), faults)
+
+
+def _cells(
+    values: Sequence[Any], kind: pa.DataType, convert: Callable[[Any], Any], faults: Faults
+) -> pa.Array:
+    converted: list[Any] = [None] * len(values)
     rejects: dict[int, RejectedRecord] = {}
     for place, value in enumerate(values):
         if value is not None:
             try:
-                cells[place] = convert(value)
+                converted[place] = convert(value)
             except RejectedRecord as reject:
                 rejects[place] = reject
     if rejects:
         bad = np.zeros(len(values), bool)
         bad[list(rejects)] = True
         faults.add(bad, lambda place, _: rejects[place])
-    return pa.array(cells, kind)
+    return pa.array(converted, kind)
 
 
 def _kind_of(
@@ -141,7 +164,11 @@ def _kind_of(
         return pa.int64(), lambda value: _integer(name, value)
     if name in layout.features:
         return pa.float64(), lambda value: _number(name, value)
-    return pa.string(), lambda value: "" if value == "" else checks.identifier(name, value)
+    return pa.string(), lambda value: _id(name, value)
+
+
+def _id(name: str, value: Any) -> str | None:
+    return "" if value == "" else checks.identifier(name, value)
 
 
 def _number(name: str, value: Any) -> float:

@@ -1,0 +1,71 @@
+"""The strategy `keras`, kept to show what goes wrong."""
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ragline.components.train.data import batching
+from ragline.components.train.data.batching import BatchPlan
+from ragline.components.train.padding.interface import PaddingStrategy
+
+if TYPE_CHECKING:
+    from ragline.components.train.data.input_pipeline import Batch
+    from ragline.components.train.model.architecture import MaskedAutoencoder
+    from ragline.components.train.options import TrainOptions
+
+
+class Textbook(PaddingStrategy):
+    """Pads every batch to one fixed number of steps, and weights every step alike."""
+
+    how = (
+        "the textbook model: `Masking(0.0)`, `RepeatVector` to a fixed length, a plain loss over "
+        "all steps; kept to show what goes wrong"
+    )
+    code = "TextbookAutoencoder"
+    mask = "values"
+
+    def plan(self, lengths: np.ndarray, sequences: int, features: int) -> BatchPlan:
+        """Plan batches of so many sequences, in the order in which they are read."""
+        return batching.plan_unsorted(sequences)
+
+    def fixed_steps(self, lengths: np.ndarray) -> int:
+        """Return the length of the longest sequence."""
+        return int(lengths.max())
+
+    def mistakes(self, options: "TrainOptions") -> list[str]:
+        """Return the sentence that the textbook model reads forwards, and repeats; or nothing."""
+        if not options.bidirectional and options.decoder == "repeat":
+            return []
+        return [
+            f"padding: {self.name!r} is the textbook model; expected bidirectional = false and "
+            "decoder = 'repeat' with it"
+        ]
+
+    def mistakes_of_categories(self, categories: Collection[str]) -> list[str]:
+        """Return the sentence that the textbook model has no categories, or nothing."""
+        if not categories:
+            return []
+        return [
+            f"padding: {self.name!r} is the textbook model of numbers; expected a schema without "
+            f"categories, received {', '.join(categories)}"
+        ]
+
+    def build(self, *, steps: int, **arguments: Any) -> "MaskedAutoencoder":
+        """Build the textbook model.
+
+        Raises:
+          ValueError: there are categories.
+        """
+        from ragline.components.train.padding.textbook_model import TextbookAutoencoder
+
+        categories = [vocabulary.name for vocabulary in arguments.get("vocabularies", ())]
+        if mistakes := self.mistakes_of_categories(categories):
+            raise ValueError("\n".join(mistakes))
+        return TextbookAutoencoder(steps=steps, **arguments)
+
+    def for_loss(self, batch: "Batch") -> "Batch":
+        """Return a batch of which every step weighs 1, padding included."""
+        import tensorflow as tf
+
+        return batch._replace(sample_weight=tf.ones(tf.shape(batch.values)[:2]))

@@ -1,0 +1,62 @@
+"""The model of the strategy `keras`."""
+
+import dataclasses
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from ragline.components.contract import masking
+from ragline.components.train.model.architecture import Codes, MaskedAutoencoder, Reconstruction
+from ragline.components.train.options import TrainOptions
+
+
+class TextbookAutoencoder(MaskedAutoencoder):
+    """Masks as the textbook does: Masking(0.0) -> LSTM -> RepeatVector -> LSTM.
+
+    The mask is inferred from values, so a step that is 0 throughout is taken for padding; it is
+    lost at RepeatVector, so the decoder and the plain loss go on through the padding. It is about
+    values, and has no categories and no linear path.
+    """
+
+    def __init__(self, *, steps: int, options: TrainOptions, **arguments: Any) -> None:
+        """Builds the layers.
+
+        Args:
+          steps: the fixed number of steps that every sequence is padded to and reconstructed to.
+          options: shape and precision.
+          **arguments: of `MaskedAutoencoder`.
+        """
+        super().__init__(options=dataclasses.replace(options, linear_steps=0), **arguments)
+        self._steps = steps
+        self.masking = keras.layers.Masking(0.0)
+
+    def encode(
+        self,
+        values: tf.Tensor,
+        length: tf.Tensor,
+        training: bool = False,
+        codes: Codes | None = None,
+        weight: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """The code, float32 [B, E], of the steps that are not 0 throughout."""
+        states = masking.select(masking.mask_of(length, tf.shape(values)[1]), values)
+        mask = self.masking.compute_mask(states)
+        for layer in self.encoder:
+            states = self.dropout(layer(states, mask=mask), training=training)
+        return self.code(states[:, -1])  # A masked step repeats the output before it.
+
+    def decode(
+        self,
+        code: tf.Tensor,
+        values: tf.Tensor,
+        length: tf.Tensor,
+        training: bool = False,
+        codes: Codes | None = None,
+    ) -> Reconstruction:
+        """The reconstruction of valid steps and padding alike."""
+        steps = tf.maximum(tf.shape(values)[1], self._steps)
+        states = tf.repeat(code[:, tf.newaxis, :], steps, axis=1)
+        for layer in self.decoder:
+            states = self.dropout(layer(states), training=training)
+        return self._outputs(states[:, : tf.shape(values)[1]], [])

@@ -1,0 +1,94 @@
+"""What a padding strategy is like is asked of its class: nothing outside its folder compares it."""
+
+import ast
+import importlib.metadata
+import pathlib
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from ingest.test_plug_in import BLOCKS, install
+
+from ragline.components.train import padding
+from ragline.components.train.data import batching
+from ragline.components.train.model import architecture
+from ragline.components.train.options import TrainOptions
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+OWN = "components/train/padding/"
+
+
+def named(source: str) -> Iterator[str]:
+    """Each comparison with a strategy's name, and each table of several names, by its line."""
+    for node in ast.walk(ast.parse(source)):
+        is_comparison = isinstance(node, ast.Compare | ast.MatchValue)
+        if is_comparison or isinstance(node, ast.Tuple | ast.List | ast.Set | ast.Dict):
+            words = {part.value for part in ast.walk(node) if isinstance(part, ast.Constant)}
+            names = sorted({*padding.STRATEGIES.own} & words)
+            if len(names) > 1 or (is_comparison and names):
+                yield f"line {node.lineno}: {', '.join(names)}"
+
+
+def test_no_module_compares_the_name_of_a_strategy() -> None:
+    breaches = [
+        f"{place}: {line}"
+        for folder in ("components", "pipeline", "schemas", "ragline")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if not (place := path.relative_to(ROOT).as_posix()).startswith(OWN)
+        for line in named(path.read_text(encoding="utf-8"))
+    ]
+    assert breaches == []
+
+
+@pytest.mark.parametrize(
+    "breach",
+    [
+        "if options.padding == 'keras': pass",
+        "x = 'remask' != name",
+        "if name in ('crop', 'equal_length'): pass",
+        "Padding = Literal['crop', 'remask']",
+        "MODELS = {'keras': 1, 'crop': 2}",
+        "match name:\n    case 'equal_length': pass",
+    ],
+)
+def test_a_comparison_is_seen(breach: str) -> None:
+    assert len(list(named(breach))) >= 1
+
+
+def test_a_word_alone_is_no_comparison() -> None:
+    assert list(named("x: str = 'crop'\nPACKAGES = ('ragline', 'keras')\nx == 'auto'")) == []
+
+
+@pytest.mark.parametrize("name", [*padding.STRATEGIES.own])
+def test_a_strategy_says_what_it_does(name: str) -> None:
+    strategy = padding.of(name)
+    assert strategy.name == name
+    assert strategy.how
+    assert strategy.code
+
+
+@pytest.fixture
+def even(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The strategy of docs/extending.md, installed."""
+    monkeypatch.syspath_prepend(tmp_path)
+    install(tmp_path, "even", {"even.py": BLOCKS["even"]}, "[ragline.padding]\neven = even:Even\n")
+    padding.STRATEGIES.__dict__.pop("_entry_points", None)
+    yield "even"
+    padding.STRATEGIES.__dict__.pop("_entry_points", None)
+    sys.modules.pop("even", None)
+
+
+def test_a_strategy_of_another_package_is_one_class(even: str) -> None:
+    assert importlib.metadata.version(even) == "1.0"
+    options = TrainOptions(padding=even, batch_size=2, units=4)
+    plan = batching.plan_training(options, np.array([3, 1, 5]), 2)
+    assert (plan.sequences, plan.steps, plan.sort) == (2, None, True)
+    assert batching.fixed_steps(options, np.array([3, 1, 5])) is None
+    model = architecture.build(features=2, options=options, steps=5)
+    assert type(model) is architecture.MaskedAutoencoder
+
+
+def test_an_unknown_strategy_is_refused_with_every_name(even: str) -> None:
+    with pytest.raises(ValueError, match=r"padding: expected 'crop', .* 'keras' or 'even', rec"):
+        TrainOptions(padding="crop ")
