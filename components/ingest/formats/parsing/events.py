@@ -116,7 +116,7 @@ def _with_entities(ids: Ids, stated: Sequence[Any], faults: Faults) -> Ids:
         return ids
     column = _cells(stated, pa.string(), lambda value: _id(ENTITY_ID, value), faults)
     entities = cells.identifiers(ENTITY_ID, column, faults, required=False)
-    others = ids.sequence if ids.entity is None else ids.entity
+    others: Any = ids.entity  # None leaves a sequence its own entity.
     return Ids(ids.sequence, np.where(entities.absent, others, entities.cells))
 
 
