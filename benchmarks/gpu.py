@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.train_data import FEATURES, sequences
-from ragline.components.train.data.input_pipeline import Batch
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.loop.trainer import LOSS, STEPS, Trainer, mean_of
 from ragline.components.train.model import fused_lstm
 from ragline.components.train.options import TrainOptions
@@ -30,20 +30,19 @@ def batches(fill: float) -> tf.data.Dataset:
     made = sorted(sequences("log-normal", 4 * _BATCH), key=len)
     groups = [made[start : start + _BATCH] for start in range(0, len(made), _BATCH)]
 
-    def padded(group: list[np.ndarray]) -> Batch:
+    def padded(group: list[np.ndarray]) -> SequenceBatch:
         length = np.array(list(map(len, group)), np.int64)
         values = np.full((len(group), length.max(), FEATURES), fill, np.float32)
         for row, one in zip(values, group, strict=True):
             row[: len(one)] = one
         weight = np.arange(length.max()) < length[:, np.newaxis]
-        return Batch(values, length, weight.astype(np.float32), {}, {}, {}, {})
+        return SequenceBatch(values, length, weight.astype(np.float32))
 
-    shapes = Batch(
+    shapes = SequenceBatch(
         tf.TensorSpec([None, None, FEATURES], tf.float32),
         tf.TensorSpec([None], tf.int64),
         tf.TensorSpec([None, None], tf.float32),
-        {}, {}, {}, {},
-    )  # fmt: skip
+    )
     return tf.data.Dataset.from_generator(lambda: map(padded, groups), output_signature=shapes)
 
 

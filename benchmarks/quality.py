@@ -216,13 +216,7 @@ def trained(
         for records in (train, test)
     ]
     embeddings = tuple(
-        np.concatenate(
-            [
-                trainer.model.encode(b.values, b.length, weight=b.sample_weight).numpy()
-                for b in batches
-            ]
-        )
-        for batches in every
+        np.concatenate([trainer.model.encode(b).numpy() for b in batches]) for batches in every
     )
     errors = [mean_of(trainer.evaluate(batches), LOSS) for batches in every]
     return {

@@ -30,6 +30,7 @@ from benchmarks.train_data import (
 from ragline.components.contract.columns import LENGTH, VALUES
 from ragline.components.runtime import cores
 from ragline.components.train.data import batching, input_pipeline
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.loop.trainer import LOSS, STEPS, Trainer, mean_of
 from ragline.components.train.model import architecture
 from ragline.components.train.options import TrainOptions
@@ -143,7 +144,11 @@ class Ragline:
             tf.TensorSpec([None, None, FEATURES], tf.float32),
             tf.TensorSpec([None], tf.int64),
         ]
-        archive.add_endpoint("encode", portable.encode, input_signature=signature)
+        archive.add_endpoint(
+            "encode",
+            lambda values, length: portable.encode(SequenceBatch.complete(values, length)),
+            input_signature=signature,
+        )
         archive.write_out(str(self._folder / "model"), verbose=False)
         loaded = tf.saved_model.load(str(self._folder / "model"))
         batches = [tuple(map(tf.constant, batch)) for batch in batches_of(self._folder)]

@@ -24,6 +24,7 @@ from ragline.components.files.storage import standard, write_json, write_text
 from ragline.components.serving import facts
 from ragline.components.train.data import batching, input_pipeline
 from ragline.components.train.data.records import Task, training_job
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.export import (
     export_model,
     golden_inputs,
@@ -150,17 +151,11 @@ def _sums(
     """Return the sums of every metric over a split, by the exported model."""
 
     @tf.function(input_signature=[batches.element_spec], autograph=False)
-    def sums_of_batch(batch: input_pipeline.Batch) -> dict[str, tf.Tensor]:
-        embedding = autoencoder.encode(
-            batch.values, batch.length, codes=batch.token_ids, weight=batch.sample_weight
-        )
-        outputs = autoencoder.decode(embedding, batch.values, batch.length, codes=batch.token_ids)
-        sums = loss.sums_by_sequence(
-            batch.values, outputs.values, embedding, batch.length, batch.sample_weight
-        )
-        sums = categories.with_categories(
-            sums, vocabularies, batch.token_ids, outputs.logits, batch.token_weight
-        )
+    def sums_of_batch(batch: SequenceBatch) -> dict[str, tf.Tensor]:
+        embedding = autoencoder.encode(batch)
+        outputs = autoencoder.decode(embedding, batch)
+        sums = loss.sums_by_sequence(batch, outputs.values, embedding)
+        sums = categories.with_categories(sums, vocabularies, batch, outputs.logits)
         return {name: tf.reduce_sum(by_sequence) for name, by_sequence in sums.items()}
 
     return input_pipeline.sums_over(batches, sums_of_batch)

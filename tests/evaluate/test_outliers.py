@@ -71,11 +71,9 @@ def _totals(train: list[np.ndarray], evaluation: list[np.ndarray], folder) -> to
         on_epoch=lambda epoch: None,
     )
     [batch] = samples.read(paths["eval"])
-    embedding = trainer.model.encode(batch.values, batch.length)
-    outputs = trainer.model.decode(embedding, batch.values, batch.length)
-    sums = loss.sums_by_sequence(
-        batch.values, outputs.values, embedding, batch.length, batch.sample_weight
-    )
+    embedding = trainer.model.encode(batch)
+    outputs = trainer.model.decode(embedding, batch)
+    sums = loss.sums_by_sequence(batch, outputs.values, embedding)
     ids = [str(row).encode() for row in range(len(evaluation))]
     return totals.sum_by_group(
         {name: value.numpy() for name, value in sums.items()}, ids, range(len(ids))

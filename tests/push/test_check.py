@@ -27,6 +27,7 @@ from ragline.components.push.contract import (
     stored_weights,
 )
 from ragline.components.serving import facts
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.model.architecture import MaskedAutoencoder
 from ragline.components.train.options import TrainOptions
 from ragline.components.train.padding.textbook_model import TextbookAutoencoder
@@ -80,6 +81,11 @@ def _state(folder: pathlib.Path, names: Collection[str], std: float = 1.0) -> No
     facts.write(folder, stated)
 
 
+def _padded(model: MaskedAutoencoder) -> Encode:
+    """The encoder as a function of values and length."""
+    return lambda values, length: model.encode(SequenceBatch.complete(values, length))
+
+
 def _standardised(encode: Encode) -> Encode:
     """The encoder behind a standardisation to which NaN is missing, as Transform's is."""
 
@@ -117,7 +123,7 @@ def _ragline_check(*arguments: object, **options: Any) -> subprocess.CompletedPr
 
 def test_a_sound_encoder_ends_with_0_and_what_was_checked(masked, tmp_path):
     """Where the caller has a package of the same name, too."""
-    _export(tmp_path / "model", masked, masked.encode)
+    _export(tmp_path / "model", masked, _padded(masked))
     (tmp_path / "components").mkdir()
     (tmp_path / "components" / "__init__.py").write_text("raise SystemExit('not yours')")
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -134,7 +140,7 @@ def test_a_sound_encoder_ends_with_0_and_what_was_checked(masked, tmp_path):
 
 def test_an_encoder_that_reads_padding_ends_with_4_and_its_figures(masked, tmp_path):
     def reads_padding(values: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-        return masked.encode(values, tf.fill(tf.shape(length), tf.shape(values, tf.int64)[1]))
+        return _padded(masked)(values, tf.fill(tf.shape(length), tf.shape(values, tf.int64)[1]))
 
     model = _export(tmp_path, masked, reads_padding)
     done = _ragline_check(model)
@@ -153,7 +159,7 @@ def test_an_encoder_that_reads_padding_ends_with_4_and_its_figures(masked, tmp_p
 
 
 def test_the_textbook_model_drops_steps_of_zeros_and_json_says_so(textbook, tmp_path):
-    done = _ragline_check(_export(tmp_path, textbook, textbook.encode), "--json")
+    done = _ragline_check(_export(tmp_path, textbook, _padded(textbook)), "--json")
     assert (done.returncode, done.stderr) == (4, "")
     assert json.loads(done.stdout) == {
         "model": str(tmp_path),
@@ -176,13 +182,13 @@ def test_the_textbook_model_drops_steps_of_zeros_and_json_says_so(textbook, tmp_
 
 def test_behind_a_standardisation_the_textbook_model_drops_missing_steps(textbook, tmp_path):
     """There a step of zeros is not 0 any more, and one with nothing observed is."""
-    [violation] = _violations(_export(tmp_path, textbook, _standardised(textbook.encode)))
+    [violation] = _violations(_export(tmp_path, textbook, _standardised(_padded(textbook))))
     where = "encode.embedding, one more step with nothing observed"
     assert violation == ("missing_step", where, 0.0, DROPPED)
 
 
 def test_probes_are_made_from_what_stands_beside_the_encoder(masked, tmp_path):
-    model = _export(tmp_path, masked, _standardised(masked.encode))
+    model = _export(tmp_path, masked, _standardised(_padded(masked)))
     assert clean_process.check(model, None)["probes"].endswith("steps, standard normal noise")
     _state(model, "abc", std=4.0)
     found = clean_process.check(model, None)
@@ -194,7 +200,7 @@ def test_probes_are_made_from_what_stands_beside_the_encoder(masked, tmp_path):
 
 
 def test_given_probes_are_taken(masked, tmp_path):
-    model = _export(tmp_path / "model", masked, masked.encode)
+    model = _export(tmp_path / "model", masked, _padded(masked))
     file = tmp_path / "probes.npz"
     values = np.random.default_rng(0).normal(size=(7, F)).astype(np.float32)
     np.savez(file, values=values, row_lengths=np.array([2, 5]), names=np.array(["a", "b", "c"]))
@@ -216,7 +222,7 @@ def test_signatures_of_the_same_name_with_other_inputs_are_left_alone(masked, tm
 
 def test_a_signature_that_refuses_is_a_violation_and_null_in_json(masked, tmp_path):
     def refuses_nan(values: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-        return masked.encode(tf.debugging.check_numerics(values, "not finite"), length)
+        return _padded(masked)(tf.debugging.check_numerics(values, "not finite"), length)
 
     [violation] = _violations(_export(tmp_path, masked, refuses_nan))
     assert str(violation) == (
@@ -242,7 +248,7 @@ def test_a_model_that_a_session_cannot_load_is_a_violation(masked, tmp_path):
     module.model = masked
     spec = [tf.TensorSpec([None, None, F]), tf.TensorSpec([None], tf.int64)]
     module.encode = tf.function(
-        lambda values, length: {"embedding": masked.encode(values, length)}, input_signature=spec
+        lambda values, length: {"embedding": _padded(masked)(values, length)}, input_signature=spec
     )
     tf.saved_model.save(module, str(tmp_path), signatures={"encode": module.encode})
     [violation] = _violations(tmp_path)
@@ -296,7 +302,7 @@ def test_an_encode_that_is_something_else_is_named(tmp_path, name, received):
 
 
 def test_the_number_of_features_must_be_known(masked, tmp_path):
-    model = _export(tmp_path, masked, masked.encode, features=None)
+    model = _export(tmp_path, masked, _padded(masked), features=None)
     told = "values [B, T, F] states no F, and there is no assets.extra/encoder.json"
     with pytest.raises(check.NoEncoderError, match=re.escape(told)):
         clean_process.check(model, None)
@@ -318,7 +324,7 @@ OLDER = "received those of another; an older ragline pushed the model: train and
     ],
 )
 def test_facts_of_another_format_are_named_with_what_to_do(masked, tmp_path, change, told):
-    model = _export(tmp_path, masked, masked.encode)
+    model = _export(tmp_path, masked, _padded(masked))
     _state(model, "abc")
     file = model / ENCODER_FILE
     file.write_text(json.dumps(change(json.loads(file.read_text()))))
@@ -330,7 +336,7 @@ def test_facts_of_another_format_are_named_with_what_to_do(masked, tmp_path, cha
 
 
 def test_facts_of_other_features_are_named(masked, tmp_path):
-    model = _export(tmp_path, masked, masked.encode)
+    model = _export(tmp_path, masked, _padded(masked))
     _state(model, "a")
     told = "encoder.json: expected the 3 features of signature 'encode', received 1"
     with pytest.raises(check.NoEncoderError, match=told):

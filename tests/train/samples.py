@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from ragline.components.contract.columns import Category
 from ragline.components.train.data import batching, input_pipeline
-from ragline.components.train.data.input_pipeline import Batch
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.objective.categories import Vocabulary
 from ragline.components.train.options import HeadOptions
 
@@ -135,7 +135,7 @@ def filled(
 ) -> tf.data.Dataset:
     """Fill the padding of batches, and add `extra` steps of it."""
 
-    def fill_padding(batch: Batch) -> Batch:
+    def fill_padding(batch: SequenceBatch) -> SequenceBatch:
         values, weight = (
             tf.pad(tensor, [[0, 0], [0, extra], [0, 0]][: tensor.shape.rank])
             for tensor in (batch.values, batch.sample_weight)
@@ -167,3 +167,8 @@ def pad(sequences: Collection[np.ndarray], fill: float = 0.0, extra: int = 0):
     for row, values in enumerate(sequences):
         padded[row, : len(values)] = values
     return tf.constant(padded), tf.constant(length)
+
+
+def batch(sequences: Collection[np.ndarray], fill: float = 0.0, extra: int = 0) -> SequenceBatch:
+    """Return a batch of sequences without missing values; see `pad`."""
+    return SequenceBatch.complete(*pad(sequences, fill, extra))

@@ -14,7 +14,7 @@ from train.samples import FILLS, F, Sample
 
 from ragline.components.contract.masking import masked_mean
 from ragline.components.train.data import batching
-from ragline.components.train.data.input_pipeline import Batch
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.loop.trainer import LOSS, Trainer, mean_of
 from ragline.components.train.objective import loss
 from ragline.components.train.options import TrainOptions
@@ -37,7 +37,7 @@ def _outputs(values):
     return values[..., ::-1]
 
 
-def _mean(batches: Iterable[Batch], error: str) -> float:
+def _mean(batches: Iterable[SequenceBatch], error: str) -> float:
     """The ratio of the sums over all batches."""
     total = count = 0.0
     for batch in batches:

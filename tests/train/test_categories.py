@@ -15,7 +15,8 @@ from train import samples
 from train.samples import FILLS, VOCABULARIES, F, Sample
 
 from ragline.components.contract.columns import Category
-from ragline.components.train.data import batching, input_pipeline
+from ragline.components.train.data import batching
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.loop import fit_loop
 from ragline.components.train.loop.trainer import Trainer, category_term, mean_of
 from ragline.components.train.model import architecture
@@ -133,10 +134,7 @@ def test_values_logits_and_cross_entropies_equal_the_oracle(folder, shape, strat
     trainer.model.set_weights(_start(options))
     weights = Weights(_start(options))
     [batch] = samples.filled(_read(folder / "oracle", made), np.nan, extra=2)
-    code = trainer.model.encode(
-        batch.values, batch.length, codes=batch.token_ids, weight=batch.sample_weight
-    )
-    outputs = trainer.model.decode(code, batch.values, batch.length, codes=batch.token_ids)
+    outputs = trainer.model.decode(trainer.model.encode(batch), batch)
     for row, sample in enumerate(made):
         steps = len(sample.values)
         expected = weights.values(sample, options)
@@ -263,8 +261,8 @@ def test_the_gradient_of_padding_is_exactly_0(folder, fill, strategy):
     [batch] = samples.filled(_read(folder / "gradient", made), fill, extra=2, token_id=2)
     values, table = tf.Variable(batch.values), autoencoder.tables[1].embeddings.value
     with tf.GradientTape() as tape:
-        code = autoencoder.encode(values, batch.length, codes=batch.token_ids)
-        outputs = autoencoder.decode(code, values, batch.length, codes=batch.token_ids)
+        changed = batch._replace(values=tf.convert_to_tensor(values))
+        outputs = autoencoder.decode(autoencoder.encode(changed), changed)
         entropies = [
             categories.cross_entropy(batch.token_ids[name], logits, batch.token_weight[name])
             for name, logits in outputs.logits.items()
@@ -304,7 +302,8 @@ def test_the_code_0_is_a_code_like_any_other():
         codes = {ACTIVITY: tf.constant([activities], tf.int64), CODE: tf.zeros([1, 3], tf.int64)}
         length = steps - 3 + len(activities)
         shown = {name: one[:, : len(activities)] for name, one in codes.items()}
-        return autoencoder.encode(values[:, : len(activities)], length, codes=shown).numpy()
+        batch = SequenceBatch.complete(values[:, : len(activities)], length)
+        return autoencoder.encode(batch._replace(token_ids=shown)).numpy()
 
     assert np.abs(embedding(0, 0, 0) - embedding(0, 0)).max() > 1e-3
     assert np.abs(embedding(0, 0, 0) - embedding(0, 0, -1)).max() > 1e-3
@@ -324,12 +323,18 @@ def test_sums_by_sequence_and_the_finite_share():
     )
     codes = np.array([[0, 2], [2, -1], [1, 1]])
     weight = np.array([[1, 1], [1, 0], [1, 1]], np.float32)
+    batch = SequenceBatch(
+        tf.zeros([3, 2, F]),
+        tf.constant([2, 2, 2], tf.int64),
+        tf.ones([3, 2]),
+        token_ids={CODE: tf.constant(codes)},
+        token_weight={CODE: tf.constant(weight)},
+    )
     actual = categories.with_categories(
         {"finite_sequences": tf.constant([0.0, 1.0, 1.0], tf.float64), "steps": tf.zeros([3])},
         [vocabulary],
-        {CODE: tf.constant(codes)},
+        batch,
         {CODE: tf.constant(logits)},
-        {CODE: tf.constant(weight)},
     )
     assert set(actual) == {
         "finite_sequences",
@@ -349,7 +354,7 @@ def test_sums_by_sequence_and_the_finite_share():
     assert entropy.dtype == np.float64
     np.testing.assert_allclose(entropy[:2], expected, rtol=1e-6)
     sums = {"finite_sequences": tf.ones([3])}
-    assert categories.with_categories(sums, [], {}, {}, {}) == sums
+    assert categories.with_categories(sums, [], batch, {}) == sums
 
 
 @pytest.mark.parametrize(
@@ -422,4 +427,3 @@ def test_without_categories_batches_and_weights_are_as_they_were(folder):
     )
     assert (plain.tables, plain.words) == ([], [])
     assert len(worded.weights) == len(plain.weights) + 6
-    assert input_pipeline.Batch._fields[-2:] == ("token_ids", "token_weight")

@@ -17,6 +17,7 @@ from train.samples import FILLS, F
 from ragline.components.contract.masking import mask_of, select
 from ragline.components.train import padding
 from ragline.components.train.data import batching, input_pipeline
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.loop.trainer import Trainer
 from ragline.components.train.model import architecture
 from ragline.components.train.options import TrainOptions
@@ -50,22 +51,22 @@ def _sequences(seed: int, lengths) -> list[np.ndarray]:
     return [sample.values for sample in samples.make(seed, lengths)]
 
 
-def _every_fill(sequences: list[np.ndarray], extra: int = 1) -> tuple[tf.Tensor, tf.Tensor]:
+def _every_fill(sequences: list[np.ndarray], extra: int = 1) -> SequenceBatch:
     """Each row with padding of another content: no row is read into another."""
-    values, length = samples.pad(sequences, extra=extra)
+    plain = samples.batch(sequences, extra=extra)
     fills = np.resize(np.array(FILLS, np.float32), len(sequences))
-    valid = mask_of(length, values.shape[1])[..., tf.newaxis]
-    return tf.where(valid, values, fills[:, np.newaxis, np.newaxis]), length
+    filled = tf.where(plain.valid[..., tf.newaxis], plain.values, fills[:, np.newaxis, np.newaxis])
+    return plain._replace(values=filled)
 
 
 def _assert_equals_the_oracle(options: TrainOptions, sequences: list[np.ndarray], extra: int):
     built = _built(options)
-    plain, filled = samples.pad(sequences, extra=extra), _every_fill(sequences, extra)
-    embedding = built.encode(*filled).numpy()
-    assert (embedding == built.encode(*plain).numpy()).all()
-    outputs = built(*filled).numpy()
-    assert (outputs == built(*plain).numpy()).all()
-    alone = built.encode(*samples.pad(sequences[:1])).numpy()[0]
+    plain, filled = samples.batch(sequences, extra=extra), _every_fill(sequences, extra)
+    embedding = built.encode(filled).numpy()
+    assert (embedding == built.encode(plain).numpy()).all()
+    outputs = built(filled).numpy()
+    assert (outputs == built(plain).numpy()).all()
+    alone = built.encode(samples.batch(sequences[:1])).numpy()[0]
     np.testing.assert_allclose(alone, embedding[0], rtol=0, atol=1e-6)
     for row, values in enumerate(sequences):
         own = oracle.encode(values, built.get_weights(), options)
@@ -105,12 +106,12 @@ def test_any_sequences_equal_the_oracle(seed, lengths, extra, shape, strategy):
 @every_shape
 def test_gradient_of_the_padding_is_exactly_zero_and_all_are_finite(shape, strategy, precision):
     built = _built(_options(padding=strategy, precision=precision, **shape))
-    values, length = _every_fill(_sequences(2, LENGTHS))
-    valid = mask_of(length, values.shape[1])
+    batch = _every_fill(_sequences(2, LENGTHS))
+    values, valid = batch.values, batch.valid
     variables = [variable.value for variable in built.trainable_variables]
     with tf.GradientTape() as tape:
         tape.watch(values)
-        result = tf.reduce_sum(tf.square(select(valid, built(values, length))))
+        result = tf.reduce_sum(tf.square(select(valid, built(batch))))
     gradient, *of_weights = (g.numpy() for g in tape.gradient(result, [values, *variables]))
     assert (gradient[~valid.numpy()] == 0.0).all()
     assert (gradient[valid.numpy()] != 0.0).any(axis=-1).all()
@@ -126,10 +127,10 @@ def test_a_step_of_zeros_counts_like_any_other(shape):
     built = _built(_options(**shape))
     [sequence] = _sequences(3, [6])
     longer = [np.insert(sequence, place, 0.0, axis=0) for place in (0, 3, 6)]
-    batch = samples.pad([sequence, *longer])
-    embedding, outputs = built.encode(*batch).numpy(), built(*batch).numpy()
+    batch = samples.batch([sequence, *longer])
+    embedding, outputs = built.encode(batch).numpy(), built(batch).numpy()
     assert (np.abs(embedding[1:] - embedding[0]).max(axis=1) > 1e-4).all()
-    errors = np.square(outputs - batch[0].numpy())
+    errors = np.square(outputs - batch.values.numpy())
     assert (np.abs(errors[1:].mean(axis=(1, 2)) - errors[0, :6].mean()) > 1e-4).all()
 
 
@@ -169,11 +170,11 @@ def test_the_targets_of_remask_repeat_the_last_valid_step(path):
         assert (targets[row, length:] == values[length - 1]).all()
 
 
-def _dropped(built, values: tf.Tensor, length: tf.Tensor, draw: int) -> np.ndarray:
+def _dropped(built, batch: SequenceBatch, draw: int) -> np.ndarray:
     """The states behind the decoder's dropout, in the first so many steps."""
-    embedding = built.encode(values, length)
+    embedding = built.encode(batch)
     built.dropout.seed_generator.state.assign([7, draw])
-    return built.decode(embedding, values, length, training=True).values.numpy()
+    return built.decode(embedding, batch, training=True).values.numpy()
 
 
 def test_dropout_takes_the_same_units_at_every_step_and_others_of_every_sequence():
@@ -181,10 +182,10 @@ def test_dropout_takes_the_same_units_at_every_step_and_others_of_every_sequence
     built = architecture.build(features=16, options=_options(units=16, dropout=0.5, linear_steps=0))
     built.reconstruction.set_weights([np.eye(16), np.zeros(16)])
     sequence = np.random.default_rng(0).normal(size=(9, 16)).astype(np.float32)
-    values, length = samples.pad([sequence, sequence, sequence[:5]])
-    kept, dropped = built(values, length).numpy(), _dropped(built, values, length, draw=0)
+    batch = samples.batch([sequence, sequence, sequence[:5]])
+    kept, dropped = built(batch).numpy(), _dropped(built, batch, draw=0)
     gone = dropped == 0.0
-    for row, steps in enumerate(length.numpy()):
+    for row, steps in enumerate(batch.length.numpy()):
         assert (gone[row, :steps] == gone[row, 0]).all()
         assert 0 < gone[row, 0].sum() < 16
         through = ~gone[row, 0]
@@ -193,7 +194,7 @@ def test_dropout_takes_the_same_units_at_every_step_and_others_of_every_sequence
         )
     assert (gone[0, 0] != gone[1, 0]).any()
     assert (gone[0, 0] != gone[2, 0]).any()
-    assert (_dropped(built, values, length, draw=1) != dropped).any()
+    assert (_dropped(built, batch, draw=1) != dropped).any()
 
 
 @pytest.mark.parametrize("strategy", ["crop", "remask"])
@@ -202,22 +203,22 @@ def test_dropout_is_the_same_draw_with_more_padding_and_none_when_not_training(s
     built = _built(_options(padding=strategy, dropout=0.5, **shape))
     sequences = _sequences(5, LENGTHS)
 
-    def drawn(batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[np.ndarray, np.ndarray]:
+    def drawn(batch: SequenceBatch) -> tuple[np.ndarray, np.ndarray]:
         built.dropout.seed_generator.state.assign([3, 1])
-        return built.encode(*batch, training=True).numpy(), built(*batch, training=True).numpy()
+        return built.encode(batch, training=True).numpy(), built(batch, training=True).numpy()
 
-    embedding, outputs = drawn(samples.pad(sequences))
+    embedding, outputs = drawn(samples.batch(sequences))
     padded_code, padded_outputs = drawn(_every_fill(sequences, extra=7))
     np.testing.assert_allclose(padded_code, embedding, rtol=0, atol=1e-6)
     for row, length in enumerate(LENGTHS):
         np.testing.assert_allclose(
             padded_outputs[row, :length], outputs[row, :length], rtol=0, atol=1e-6
         )
-    plain = samples.pad(sequences)
-    assert (built.encode(*plain).numpy() != embedding).any(axis=-1).all()
+    plain = samples.batch(sequences)
+    assert (built.encode(plain).numpy() != embedding).any(axis=-1).all()
     without = _built(_options(padding=strategy, **shape))
-    assert (built.encode(*plain).numpy() == without.encode(*plain).numpy()).all()
-    assert (built(*plain).numpy() == without(*plain).numpy()).all()
+    assert (built.encode(plain).numpy() == without.encode(plain).numpy()).all()
+    assert (built(plain).numpy() == without(plain).numpy()).all()
 
 
 def test_padding_has_a_share_in_the_textbook_model_alone(path):
@@ -240,7 +241,7 @@ def test_padding_has_a_share_in_the_textbook_model_alone(path):
     built = _built(options, steps=max(LENGTHS))
     [batch] = batches
     assert batch.values.shape == (5, 5, F)
-    errors = built(batch.values, batch.length).numpy().astype(np.float64) - batch.values.numpy()
+    errors = built(batch).numpy().astype(np.float64) - batch.values.numpy()
     there = mask_of(batch.length, 5).numpy()
     seen = batch.sample_weight.numpy() > 0
     squares, slopes = np.square(errors), np.abs(errors)
@@ -261,10 +262,10 @@ def test_padding_has_a_share_in_the_textbook_model_alone(path):
 def test_the_textbook_model_takes_a_step_of_zeros_for_padding():
     """Its code is that of the sequence without the step; that of `crop` is not."""
     [sequence] = _sequences(3, [6])
-    batch = samples.pad([sequence, np.insert(sequence, 3, 0.0, axis=0)])
-    textbook = _built(_options(padding="keras")).encode(*batch).numpy()
+    batch = samples.batch([sequence, np.insert(sequence, 3, 0.0, axis=0)])
+    textbook = _built(_options(padding="keras")).encode(batch).numpy()
     np.testing.assert_allclose(textbook[1], textbook[0], rtol=0, atol=1e-6)
-    cropped = _built(_options()).encode(*batch).numpy()
+    cropped = _built(_options()).encode(batch).numpy()
     assert np.abs(cropped[1] - cropped[0]).max() > 1e-3
 
 

@@ -233,6 +233,6 @@ def test_a_model_without_heads_has_the_weights_of_one_with_heads():
     assert plain.heads == []
     pairs = zip(plain.get_weights(), headed.get_weights()[:14], strict=True)
     assert all((one == other).all() for one, other in pairs)
-    values, length = samples.pad([sample.values for sample in samples.make(3, LENGTHS)])
-    assert (plain.encode(values, length).numpy() == headed.encode(values, length).numpy()).all()
-    assert (plain(values, length).numpy() == headed(values, length).numpy()).all()
+    batch = samples.batch([sample.values for sample in samples.make(3, LENGTHS)])
+    assert (plain.encode(batch).numpy() == headed.encode(batch).numpy()).all()
+    assert (plain(batch).numpy() == headed(batch).numpy()).all()

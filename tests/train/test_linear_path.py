@@ -8,7 +8,7 @@ import tensorflow as tf
 from train import samples
 from train.samples import F
 
-from ragline.components.contract.masking import mask_of
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.loop import fit_loop
 from ragline.components.train.loop.checkpoint import Checkpoints
 from ragline.components.train.loop.trainer import LOSS, Trainer, mean_of
@@ -74,7 +74,7 @@ def test_the_code_is_turned_and_scaled_to_a_mean_variance_of_1(made, missing, pa
     batches = samples.read(path, missing=missing)
     built.start_at(batches, seed=0)
     [batch] = batches
-    embedding = built.encode(batch.values, batch.length, batch.sample_weight).numpy()
+    embedding = built.encode(batch).numpy()
     mean, directions = _principal(made)
     plain = np.stack(
         [(oracle.resample(s.values, STEPS, s.observed).ravel() - mean) @ directions.T for s in made]
@@ -98,7 +98,7 @@ def test_a_code_as_long_as_the_grid_loses_nothing_of_it(size):
     values, length = samples.pad(sequences)
     built = LinearPath(features=F, steps=STEPS, size=size)
     built.start_at(_batches(values, length), seed=3)
-    embedding = built.encode(values, length, None)
+    embedding = built.encode(SequenceBatch.complete(values, length))
     np.testing.assert_allclose(built.decode(embedding, length, STEPS), values, rtol=0, atol=1e-5)
 
 
@@ -107,7 +107,7 @@ def test_sequences_that_are_all_the_same_are_their_mean(length):
     values, lengths = samples.pad([np.full((length, F), 2.0, np.float32)] * 3)
     built = LinearPath(features=F, steps=STEPS, size=SIZE)
     built.start_at(_batches(values, lengths), seed=0)
-    embedding = built.encode(values, lengths, None)
+    embedding = built.encode(SequenceBatch.complete(values, lengths))
     np.testing.assert_allclose(embedding, 0.0, atol=1e-6)
     np.testing.assert_allclose(built.decode(embedding, lengths, length), values, rtol=0, atol=1e-6)
 
@@ -168,10 +168,11 @@ def test_a_missing_value_is_not_a_zero():
     line = tf.reshape(tf.range(1.0, 8.0), [1, 7, 1])
     length = tf.constant([7], tf.int64)
     weight = tf.reshape(tf.constant([1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0]), [1, 7, 1])
-    expected = built.encode(line, length, None).numpy()
-    actual = built.encode(line * weight, length, weight).numpy()
+    expected = built.encode(SequenceBatch.complete(line, length)).numpy()
+    actual = built.encode(SequenceBatch(line * weight, length, weight)).numpy()
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6)
-    assert np.abs(built.encode(line * weight, length, None).numpy() - expected).max() > 1e-2
+    as_zeros = built.encode(SequenceBatch.complete(line * weight, length)).numpy()
+    assert np.abs(as_zeros - expected).max() > 1e-2
 
 
 def test_the_grid_has_fewer_steps_where_there_are_many_features():
@@ -194,6 +195,4 @@ def test_a_model_without_the_path_is_left_as_it_was_drawn(options, path, missing
 
 
 def _batches(values: tf.Tensor, length: tf.Tensor) -> tf.data.Dataset:
-    weight = tf.cast(mask_of(length, values.shape[1]), tf.float32)
-    batch = samples.Batch(values, length, weight, {}, {}, {}, {})
-    return tf.data.Dataset.from_tensors(batch)
+    return tf.data.Dataset.from_tensors(SequenceBatch.complete(values, length))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.export import long_sequences
 from ragline.components.train.model import architecture, fused_lstm
 from ragline.components.train.options import TrainOptions
@@ -22,13 +23,13 @@ def _model(**options) -> architecture.MaskedAutoencoder:
     )
 
 
-def _request() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Values, garbage in their padding, length and weight."""
+def _request() -> SequenceBatch:
+    """Sequences with missing values, and garbage in their padding."""
     rng = np.random.default_rng(0)
     values = rng.normal(size=(len(LENGTHS), STEPS, F)).astype(np.float32)
     values[np.arange(STEPS) >= LENGTHS[:, np.newaxis]] = np.nan
     weight = (rng.random(values.shape) < 0.9).astype(np.float32)
-    return tf.constant(values), tf.constant(LENGTHS), tf.constant(weight)
+    return SequenceBatch(tf.constant(values), tf.constant(LENGTHS), tf.constant(weight))
 
 
 @pytest.mark.parametrize("steps", [1, 7, 14, STEPS, 1000])
@@ -49,13 +50,13 @@ def test_parts_have_the_embedding_of_the_whole(monkeypatch, options, steps):
     """Those that cannot be cut are read in one, whatever a part is."""
     monkeypatch.setattr(long_sequences, "PART_STEPS", steps)
     model = _model(**options)
-    values, length, weight = _request()
+    request = _request()
 
     @tf.function
     def in_parts() -> tf.Tensor:
-        return long_sequences.encode(model, values, length, {}, weight)
+        return long_sequences.encode(model, request)
 
-    whole = model.encode(values, length, weight=weight).numpy()
+    whole = model.encode(request).numpy()
     assert np.isfinite(whole).all() and len({row.tobytes() for row in whole}) == len(whole)
     np.testing.assert_allclose(in_parts().numpy(), whole, rtol=0, atol=2.0**-22)
 
@@ -72,6 +73,6 @@ def test_what_can_be_cut_is_cut(monkeypatch, options):
         "resume",
         lambda layer, steps, state: resumed.append(len(steps[0])) or real(layer, steps, state),
     )
-    values, length, weight = _request()
-    long_sequences.encode(model, values, length, {}, weight)  # Without a graph, step by step.
+    request = _request()
+    long_sequences.encode(model, request)  # Without a graph, step by step.
     assert resumed[:: len(model.encoder)] == [7] * (STEPS // 7)

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from ragline.components.runtime import cores
-from ragline.components.train.data.input_pipeline import Batch
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.loop import fit_loop
 from ragline.components.train.loop.checkpoint import Checkpoints
 from ragline.components.train.loop.trainer import LOSS, STEPS, Trainer, mean_of
@@ -36,16 +36,12 @@ def _dataset(sequences, batch_size: int, extra: int = 0, fill: float = 0.0) -> t
             for row, sequence in enumerate(part):
                 values[row, : len(sequence)], weight[row, : len(sequence)] = sequence, 1.0
             length = np.array([len(s) for s in part], np.int64)
-            yield Batch(values, length, weight, {}, {}, {}, {})
+            yield SequenceBatch(values, length, weight)
 
-    spec = Batch(
+    spec = SequenceBatch(
         tf.TensorSpec([None, None, F], tf.float32),
         tf.TensorSpec([None], tf.int64),
         tf.TensorSpec([None, None], tf.float32),
-        {},
-        {},
-        {},
-        {},
     )
     return tf.data.Dataset.from_generator(batches, output_signature=spec)
 

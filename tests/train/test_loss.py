@@ -15,6 +15,7 @@ from ragline.components.contract.signatures import (
     TRAINING_MEAN,
     error_sum,
 )
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.objective import loss
 from ragline.components.train.options import HeadOptions
 
@@ -122,11 +123,9 @@ def test_sums_by_sequence_agree_with_the_oracle(missing):
         for row, seen in enumerate(observed):
             weight[row, : len(seen)] = seen
     sums = loss.sums_by_sequence(
-        tf.constant(padded),
+        SequenceBatch(tf.constant(padded), tf.constant(lengths, tf.int64), tf.constant(weight)),
         tf.constant(padded_outputs),
         tf.zeros([4, 2]),
-        tf.constant(lengths, tf.int64),
-        tf.constant(weight),
     )
     for row, (values, output, seen) in enumerate(zip(sequences, outputs, observed, strict=True)):
         values = values.astype(np.float64)
@@ -157,11 +156,9 @@ def test_finite_sequences_sees_every_value_that_counts_and_no_other(where):
     else:
         outputs[1, 1 if where == "valid step" else 3] = np.inf
     sums = loss.sums_by_sequence(
-        tf.zeros([2, 4, 1]),
+        SequenceBatch.complete(tf.zeros([2, 4, 1]), tf.constant([4, 2], tf.int64)),
         tf.constant(outputs),
         tf.constant(embedding),
-        tf.constant([4, 2], tf.int64),
-        tf.constant([[1, 1, 1, 1], [1, 1, 0, 0]], tf.float32),
     )
     assert sums["finite_sequences"].numpy().tolist() == [1.0, float(where == "padding")]
 
@@ -183,10 +180,9 @@ def test_the_last_value_is_that_of_the_last_step_before_in_which_it_was_observed
     for row, seen in enumerate(observed):
         weight[row, : len(seen)] = seen
     sums = loss.sums_by_sequence(
-        *map(tf.constant, (padded, padded_outputs)),
+        SequenceBatch(tf.constant(padded), tf.constant(lengths, tf.int64), tf.constant(weight)),
+        tf.constant(padded_outputs),
         tf.zeros([len(lengths), 1]),
-        tf.constant(lengths, tf.int64),
-        tf.constant(weight),
     )
     for row, (values, seen) in enumerate(zip(sequences, observed, strict=True)):
         values = values.astype(np.float64)

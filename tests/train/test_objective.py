@@ -151,8 +151,7 @@ def test_the_numbers_are_those_of_each_feature_however_wide(tmp_path):
     )
     best = fit_loop.best_epoch(history)
     [batch] = samples.read(file, missing=True)
-    embedding = trainer.model.encode(batch.values, batch.length, weight=batch.sample_weight)
-    outputs = trainer.model.decode(embedding, batch.values, batch.length).values.numpy()
+    outputs = trainer.model.decode(trainer.model.encode(batch), batch).values.numpy()
     shares = []
     for feature in range(F):
         true = np.concatenate([s.values[s.observed[:, feature], feature] for s in made])

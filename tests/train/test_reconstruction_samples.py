@@ -12,6 +12,7 @@ from train import samples
 from train.samples import OBSERVED, SPEC, F
 
 from ragline.components.contract.columns import Columns, Feature
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.export import reconstruction_samples
 from ragline.components.train.model import architecture
 from ragline.components.train.options import TrainOptions
@@ -49,10 +50,12 @@ def shown(made, autoencoder, tmp_path_factory):
 
 
 def _alone(autoencoder, sample) -> np.ndarray:
-    values, length = tf.constant(sample.values[np.newaxis]), tf.constant([len(sample.values)])
-    weight = tf.constant(sample.observed[np.newaxis].astype(np.float32))
-    embedding = autoencoder.encode(values, length, weight=weight)
-    return autoencoder.decode(embedding, values, length).values.numpy()[0]
+    batch = SequenceBatch(
+        tf.constant(sample.values[np.newaxis]),
+        tf.constant([len(sample.values)]),
+        tf.constant(sample.observed[np.newaxis].astype(np.float32)),
+    )
+    return autoencoder.decode(autoencoder.encode(batch), batch).values.numpy()[0]
 
 
 def test_errors_are_those_of_each_sequence_alone(made, autoencoder, shown):

@@ -7,7 +7,7 @@ a time: a record at a time took longer than a small model's step.
 import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as Collection
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -15,34 +15,12 @@ import tensorflow as tf
 from ragline.components.contract.columns import LENGTH, OBSERVED, VALUES
 from ragline.components.train.data import batching
 from ragline.components.train.data.batching import BatchPlan
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.options import HeadOptions
 
 # Batches that are parsed at once, and batches that wait.
 _AHEAD = 4
 _LENGTH_SPEC = {LENGTH: tf.io.FixedLenFeature([], tf.int64)}
-
-
-class Batch(NamedTuple):
-    """Holds one padded batch.
-
-    Attributes:
-      values: float32 [B, T, F], standardised, 0 in the padding and where missing.
-      length: int64 [B].
-      sample_weight: float32 [B, T], or [B, T, F] where values can be missing; above 0 where it
-        counts.
-      labels: head -> int64 [B], the class, or float32 [B]; 0 where the label is missing.
-      label_weight: head -> float32 [B]; 1 where the label is there, 0 where it is missing.
-      token_ids: category -> int64 [B, T]; negative where the token is missing, 0 in the padding.
-      token_weight: category -> float32 [B, T]; above 0 where it counts.
-    """
-
-    values: tf.Tensor
-    length: tf.Tensor
-    sample_weight: tf.Tensor
-    labels: dict[str, tf.Tensor]
-    label_weight: dict[str, tf.Tensor]
-    token_ids: dict[str, tf.Tensor]
-    token_weight: dict[str, tf.Tensor]
 
 
 def read(files: Collection[str], *, keep: bool = False) -> tf.data.Dataset:
@@ -94,7 +72,7 @@ def batches(
       shuffle_seed: None keeps the order of the records; the same seed gives the same batches.
 
     Returns:
-      A dataset of `Batch`.
+      A dataset of `SequenceBatch`.
     """
     if shuffle_seed is not None:
         records = records.shuffle(plan.pool, seed=shuffle_seed)
@@ -111,7 +89,7 @@ def batches(
         bounds.set_shape([None])
         return tf.RaggedTensor.from_row_splits(tf.gather(records, order), bounds)
 
-    def parsed(records: tf.Tensor) -> Batch:
+    def parsed(records: tf.Tensor) -> SequenceBatch:
         return parse(
             records,
             spec=spec,
@@ -184,7 +162,7 @@ def parse(
     heads: Collection[HeadOptions] = (),
     categories: Collection[str] = (),
     fixed_steps: int | None = None,
-) -> Batch:
+) -> SequenceBatch:
     """Parse serialised records into one padded batch.
 
     Args:
@@ -231,7 +209,7 @@ def parse(
     counted = tf.cast(padded(OBSERVED) if OBSERVED in ragged else valid, tf.float32)
     labels = {head.name: _label(parsed[head.column], head) for head in heads}
     token_ids = {name: padded(name) for name in categories}
-    return Batch(
+    return SequenceBatch(
         values=padded(VALUES),
         length=length,
         sample_weight=_weight(counted, average),

@@ -35,6 +35,7 @@ from ragline.components.contract.signatures import (
     SQUARED,
     error_sum,
 )
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.export import length_groups, long_sequences
 from ragline.components.train.model.architecture import MaskedAutoencoder
 from ragline.components.train.objective import categories, loss
@@ -141,24 +142,6 @@ class _Flat(NamedTuple):
     length: tf.Tensor
 
 
-class _Steps(NamedTuple):
-    """A batch as the trainer sees it.
-
-    Attributes:
-      values: float32 [B, T, F].
-      weight: float32 [B, T] or [B, T, F].
-      length: int64 [B].
-      codes: category -> int64 [B, T].
-      code_weight: category -> float32 [B, T].
-    """
-
-    values: tf.Tensor
-    weight: tf.Tensor
-    length: tf.Tensor
-    codes: dict[str, tf.Tensor]
-    code_weight: dict[str, tf.Tensor]
-
-
 class _Encoder:
     """The one path: raw ragged columns, name -> [B, None], to what a signature returns."""
 
@@ -213,8 +196,7 @@ class _Encoder:
 
     def embed(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
         """`embedding` [B, E], of sequences that the caller has padded to each other."""
-        values, weight, length, codes, _ = self._standardise(raw)
-        return {EMBEDDING: self._model.encode(values, length, codes=codes, weight=weight)}
+        return {EMBEDDING: self._model.encode(self._standardise(raw))}
 
     def embed_groups(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
         """`embedding` [B, E], of sequences of any lengths: see `groups.py`."""
@@ -225,14 +207,9 @@ class _Encoder:
             flat.length,
             most,
             model.code.units,
-            lambda rows: self._embedding_of_group(self._padded(flat, rows)),
+            lambda rows: long_sequences.encode(model, self._padded(flat, rows)),
         )
         return {EMBEDDING: embedding}
-
-    def _embedding_of_group(self, steps: _Steps) -> tf.Tensor:
-        return long_sequences.encode(
-            self._model, steps.values, steps.length, steps.codes, steps.weight
-        )
 
     def score(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
         """`embedding` [B, E] and the masked mean squared error of each sequence's values [B].
@@ -271,12 +248,12 @@ class _Encoder:
         return sums
 
     def _evaluate(self, raw: dict[str, tf.RaggedTensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        values, weight, length, codes, code_weight = self._standardise(raw)
-        embedding = self._model.encode(values, length, codes=codes, weight=weight)
-        outputs = self._model.decode(embedding, values, length, codes=codes)
-        sums = loss.sums_by_sequence(values, outputs.values, embedding, length, weight)
+        batch = self._standardise(raw)
+        embedding = self._model.encode(batch)
+        outputs = self._model.decode(embedding, batch)
+        sums = loss.sums_by_sequence(batch, outputs.values, embedding)
         return embedding, categories.with_categories(
-            sums, self._vocabularies, codes, outputs.logits, code_weight
+            sums, self._vocabularies, batch, outputs.logits
         )
 
     def _same_steps(self, words: Collection[tf.Tensor], shape: tf.Tensor) -> list[tf.Operation]:
@@ -298,7 +275,7 @@ class _Encoder:
             for name, column in zip(self.names, columns, strict=True)
         }
 
-    def _standardise(self, raw: dict[str, tf.RaggedTensor]) -> _Steps:
+    def _standardise(self, raw: dict[str, tf.RaggedTensor]) -> SequenceBatch:
         return self._padded(self._transformed(raw))
 
     def _transformed(self, raw: dict[str, tf.RaggedTensor]) -> _Flat:
@@ -328,7 +305,7 @@ class _Encoder:
         padding = tf.fill([1, width], tf.cast(fill, rows.dtype))
         return tf.concat([tf.reshape(rows.flat_values, [-1, width]), padding], axis=0)
 
-    def _padded(self, flat: _Flat, rows: tf.Tensor | None = None) -> _Steps:
+    def _padded(self, flat: _Flat, rows: tf.Tensor | None = None) -> SequenceBatch:
         """All sequences, or those at `rows`, padded to the longest of them; T >= 1 even of none.
 
         By a gather, which every runtime knows; OpenVINO has no RaggedTensorToTensor.
@@ -346,9 +323,16 @@ class _Encoder:
             weight = tf.cast(padded[OBSERVED], tf.float32)
         else:
             weight = tf.sequence_mask(length, most, tf.float32)
-        codes = {name: padded[name][..., 0] for name in self._categories}
-        code_weight = {name: categories.weight_of(code, length) for name, code in codes.items()}
-        return _Steps(padded[VALUES], weight, length, codes, code_weight)
+        token_ids = {name: padded[name][..., 0] for name in self._categories}
+        return SequenceBatch(
+            values=padded[VALUES],
+            length=length,
+            sample_weight=weight,
+            token_ids=token_ids,
+            token_weight={
+                name: categories.weight_of(ids, length) for name, ids in token_ids.items()
+            },
+        )
 
 
 def _of_stated_length(

@@ -7,7 +7,7 @@ tokens in turn. They hold nobody's data, since they travel with the encoder.
 
 import base64
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as Collection
 
 import numpy as np
@@ -18,6 +18,7 @@ from ragline.components.contract.columns import OBSERVED, VALUES, Category, Colu
 from ragline.components.contract.signatures import EMBEDDING, EXAMPLES, GOLDEN_FILE
 from ragline.components.files.storage import write_json
 from ragline.components.serving.facts import FeatureFacts
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.model.architecture import MaskedAutoencoder
 
 _LENGTHS = (1, 2, 5, 13, 34)
@@ -56,12 +57,7 @@ def write(
             for category in columns.categories
         }
         transformed = transform({name: _ragged(column) for name, column in raw.items()})
-        embedding = model.encode(
-            tf.reshape(transformed[VALUES].flat_values, [1, *values.shape]),
-            tf.constant([len(values)], tf.int64),
-            codes={name: transformed[name].flat_values[tf.newaxis] for name in vocabularies},
-            weight=_observed(transformed, values.shape),
-        )
+        embedding = model.encode(_batch(transformed, values.shape, vocabularies))
         records.append(
             {
                 EXAMPLES: base64.b64encode(_example(raw)).decode(),
@@ -71,13 +67,20 @@ def write(
     write_json(directory / GOLDEN_FILE, {"records": records})
 
 
-def _observed(
-    transformed: Mapping[str, tf.RaggedTensor], shape: tuple[int, int]
-) -> tf.Tensor | None:
-    """Return which values of a sequence are observed, [1, T, F]; None if none can be missing."""
-    if OBSERVED not in transformed:
-        return None
-    return tf.reshape(transformed[OBSERVED].flat_values, [1, *shape])
+def _batch(
+    transformed: Mapping[str, tf.RaggedTensor], shape: tuple[int, int], categories: Iterable[str]
+) -> SequenceBatch:
+    """Return a batch of one transformed sequence of T steps and F features, without padding."""
+    batch = SequenceBatch.complete(
+        tf.reshape(transformed[VALUES].flat_values, [1, *shape]),
+        tf.constant([shape[0]], tf.int64),
+    )
+    if OBSERVED in transformed:
+        observed = tf.reshape(transformed[OBSERVED].flat_values, [1, *shape])
+        batch = batch._replace(sample_weight=tf.cast(observed, tf.float32))
+    return batch._replace(
+        token_ids={name: transformed[name].flat_values[tf.newaxis] for name in categories}
+    )
 
 
 def _ragged(column: np.ndarray) -> tf.RaggedTensor:

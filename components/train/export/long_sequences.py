@@ -5,11 +5,9 @@ them, of which the embedding needs those of the last valid step. A layer that re
 all steps at once.
 """
 
-from collections.abc import Mapping
-
 import tensorflow as tf
 
-from ragline.components.contract import masking
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.model import fused_lstm
 from ragline.components.train.model.architecture import MaskedAutoencoder
 
@@ -17,26 +15,19 @@ from ragline.components.train.model.architecture import MaskedAutoencoder
 PART_STEPS = 1_024
 
 
-def encode(
-    model: MaskedAutoencoder,
-    values: tf.Tensor,
-    length: tf.Tensor,
-    codes: Mapping[str, tf.Tensor],
-    weight: tf.Tensor,
-) -> tf.Tensor:
-    """The embedding, float32 [B, E]: what `model.encode` says; the arguments are the same."""
+def encode(model: MaskedAutoencoder, batch: SequenceBatch) -> tf.Tensor:
+    """The embedding, float32 [B, E]: what `model.encode` says."""
     plain = type(model).encode is MaskedAutoencoder.encode and not model.backward
     if not plain or not all(map(fused_lstm.resumes, model.encoder)):
-        return model.encode(values, length, codes=codes, weight=weight)
-    rows, steps = tf.unstack(tf.shape(values)[:2])
-    length = tf.cast(length, tf.int32)
+        return model.encode(batch)
+    rows, steps = tf.unstack(tf.shape(batch.values)[:2])
+    length = tf.cast(batch.length, tf.int32)
 
     def part(
         begin: tf.Tensor, last: tf.Tensor, states: list[fused_lstm.State]
     ) -> tuple[tf.Tensor, tf.Tensor, list[fused_lstm.State]]:
         end = tf.minimum(begin + PART_STEPS, steps)
-        codes_here = {name: column[:, begin:end] for name, column in codes.items()}
-        outputs = model.to_read(values[:, begin:end], length - begin, codes_here)
+        outputs = model.to_read(batch.part(begin, end))
         after = []
         for layer, state in zip(model.encoder, states, strict=True):
             outputs, state_after = fused_lstm.resume(layer, outputs, state)
@@ -57,7 +48,4 @@ def encode(
         parallel_iterations=1,
     )
     embedding = model.code(last)
-    if model.linear is None:
-        return embedding
-    mask = masking.mask_of(length, steps)
-    return embedding + model.linear.encode(masking.select(mask, values), length, weight)
+    return embedding if model.linear is None else embedding + model.linear.encode(batch)

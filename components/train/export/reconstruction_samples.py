@@ -19,6 +19,7 @@ from ragline.components.contract.masking import masked_mean_of
 from ragline.components.contract.signatures import FEATURE_VALUES, MODEL, SQUARED, error_sum
 from ragline.components.files.storage import write_text
 from ragline.components.train.data import input_pipeline
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.model.architecture import MaskedAutoencoder
 from ragline.components.train.objective import loss
 
@@ -167,20 +168,15 @@ def _sample(files: Collected[str]) -> list[tuple[Any, bytes]]:
 
 
 def _reconstruct(
-    model: MaskedAutoencoder, batch: input_pipeline.Batch
+    model: MaskedAutoencoder, batch: SequenceBatch
 ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
     """Return the embeddings of a batch, its reconstruction, and the sums of errors."""
-    embedding = model.encode(
-        batch.values, batch.length, codes=batch.token_ids, weight=batch.sample_weight
-    )
-    outputs = model.decode(embedding, batch.values, batch.length, codes=batch.token_ids).values
-    sums = loss.sums_by_sequence(
-        batch.values, outputs, embedding, batch.length, batch.sample_weight
-    )
-    return embedding, outputs, sums
+    embedding = model.encode(batch)
+    outputs = model.decode(embedding, batch).values
+    return embedding, outputs, loss.sums_by_sequence(batch, outputs, embedding)
 
 
-def _values(batch: input_pipeline.Batch, outputs: tf.Tensor) -> list[tuple[np.ndarray, np.ndarray]]:
+def _values(batch: SequenceBatch, outputs: tf.Tensor) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return values, NaN where missing, and outputs of each sequence: [T, F] without padding."""
     weight = batch.sample_weight.numpy()
     if weight.ndim == 2:

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from ragline.components.train.data.input_pipeline import Batch
+from ragline.components.train.data.sequence_batch import SequenceBatch
 
 
 def split_rows(batches: tf.data.Dataset, context: tf.distribute.InputContext) -> tf.data.Dataset:
@@ -19,7 +19,7 @@ def split_rows(batches: tf.data.Dataset, context: tf.distribute.InputContext) ->
     return batches.flat_map(lambda batch: places.map(lambda place: rows(batch, place, replicas)))
 
 
-def rows(batch: Batch, part: tf.Tensor | int, parts: int) -> Batch:
+def rows(batch: SequenceBatch, part: tf.Tensor | int, parts: int) -> SequenceBatch:
     """Return one of `parts` parts of a batch, cut by rows; some are empty if it has fewer rows."""
     number = tf.shape(batch.values)[0]
     start, stop = number * part // parts, number * (part + 1) // parts

@@ -22,7 +22,8 @@ from ragline.components.contract.signatures import legal
 from ragline.components.files.storage import digest_of
 from ragline.components.runtime import cores, progress
 from ragline.components.train import padding
-from ragline.components.train.data.input_pipeline import Batch, sums_over
+from ragline.components.train.data.input_pipeline import sums_over
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.loop import row_parts
 from ragline.components.train.loop.decay import FinalDecay
 from ragline.components.train.model import architecture
@@ -203,7 +204,7 @@ class Trainer:
 
     def _run(
         self,
-        replica_step: Callable[[Batch], dict[str, tf.Tensor]],
+        replica_step: Callable[[SequenceBatch], dict[str, tf.Tensor]],
         batches: tf.data.Dataset,
         then: Callable[[], None] = lambda: None,
     ) -> Sums:
@@ -221,7 +222,7 @@ class Trainer:
 
     def _compiled(
         self,
-        replica_step: Callable[[Batch], dict[str, tf.Tensor]],
+        replica_step: Callable[[SequenceBatch], dict[str, tf.Tensor]],
         spec: Any,
         then: Callable[[], None],
     ) -> Callable[[Any], dict[str, tf.Tensor]]:
@@ -241,7 +242,7 @@ class Trainer:
             self._functions[key] = tf.function(step, input_signature=[spec], autograph=False)
         return self._functions[key]
 
-    def _update_replica(self, batch: Batch) -> dict[str, tf.Tensor]:
+    def _update_replica(self, batch: SequenceBatch) -> dict[str, tf.Tensor]:
         replicas = tf.distribute.get_replica_context()
         variables = [variable.value for variable in self.model.trainable_variables]
         counts = self._counts(batch)
@@ -287,19 +288,19 @@ class Trainer:
         for average, variable in zip(self.averages, self._averaged_variables, strict=True):
             self._strategy.extended.update(average, moved, args=(variable.value,))
 
-    def _measure_replica(self, batch: Batch) -> dict[str, tf.Tensor]:
+    def _measure_replica(self, batch: SequenceBatch) -> dict[str, tf.Tensor]:
         return self._report(batch, self._totals(batch))
 
-    def _report(self, batch: Batch, totals: list[tf.Tensor]) -> dict[str, tf.Tensor]:
+    def _report(self, batch: SequenceBatch, totals: list[tf.Tensor]) -> dict[str, tf.Tensor]:
         sums = _count_steps(batch)
         for name, total, count in zip(self._term_names(), totals, self._counts(batch), strict=True):
             sums |= {name: total, f"{name}_count": count}
         return _as_float64(sums)
 
-    def _evaluate_replica(self, batch: Batch) -> dict[str, tf.Tensor]:
+    def _evaluate_replica(self, batch: SequenceBatch) -> dict[str, tf.Tensor]:
         return self._sum_shards(self._evaluate_shard, batch)
 
-    def _evaluate_shard(self, batch: Batch) -> dict[str, tf.Tensor]:
+    def _evaluate_shard(self, batch: SequenceBatch) -> dict[str, tf.Tensor]:
         outputs, head_outputs = self._forward(batch, training=False)
         counted = tf.cast(batch.sample_weight > 0, tf.float32)
         total, count = loss.error_sums("squared", batch.values, outputs.values, counted)
@@ -324,12 +325,11 @@ class Trainer:
         return _as_float64(sums)
 
     def _forward(
-        self, batch: Batch, training: bool
+        self, batch: SequenceBatch, training: bool
     ) -> tuple[architecture.Reconstruction, list[tf.Tensor]]:
         """Return the reconstruction, and each head's outputs."""
-        values, ids = batch.values, batch.token_ids
-        embedding = self.model.encode(values, batch.length, training, ids, batch.sample_weight)
-        outputs = self.model.decode(embedding, values, batch.length, training, ids)
+        embedding = self.model.encode(batch, training)
+        outputs = self.model.decode(embedding, batch, training)
         return outputs, [head(embedding) for head in self.model.heads]
 
     def _term_names(self) -> tuple[str, ...]:
@@ -340,7 +340,7 @@ class Trainer:
             *(category_term(name) for name in self.categories),
         )
 
-    def _counts(self, batch: Batch) -> list[tf.Tensor]:
+    def _counts(self, batch: SequenceBatch) -> list[tf.Tensor]:
         """Return the sum of weights of each term, which needs no forward pass."""
         to_count = self._padding.for_loss(batch)
         return [
@@ -349,17 +349,17 @@ class Trainer:
             *(tf.reduce_sum(batch.token_weight[name]) for name in self.categories),
         ]
 
-    def _totals(self, batch: Batch) -> list[tf.Tensor]:
+    def _totals(self, batch: SequenceBatch) -> list[tf.Tensor]:
         """Return the weighted sum of errors of each term."""
         return self._sum_shards(self._shard_totals, batch)
 
-    def _sum_shards(self, sums_of: Callable[[Batch], Any], batch: Batch) -> Any:
+    def _sum_shards(self, sums_of: Callable[[SequenceBatch], Any], batch: SequenceBatch) -> Any:
         """Add up the sums of a batch's shards; see `cores`."""
         shards = self._batch_shards
         shard_sums = [sums_of(row_parts.rows(batch, shard, shards)) for shard in range(shards)]
         return tf.nest.map_structure(lambda *sums: tf.add_n(sums), *shard_sums)
 
-    def _shard_totals(self, batch: Batch) -> list[tf.Tensor]:
+    def _shard_totals(self, batch: SequenceBatch) -> list[tf.Tensor]:
         outputs, head_outputs = self._forward(batch, training=True)
         to_count = self._padding.for_loss(batch)
         total, _ = loss.error_sums(
@@ -380,7 +380,7 @@ def _add(first: list[tf.Tensor], second: list[tf.Tensor]) -> list[tf.Tensor]:
     return [a + b for a, b in zip(first, second, strict=True)]
 
 
-def _count_steps(batch: Batch) -> dict[str, tf.Tensor]:
+def _count_steps(batch: SequenceBatch) -> dict[str, tf.Tensor]:
     padded = tf.size(batch.values) // batch.values.shape[2]
     return {STEPS: tf.reduce_sum(batch.length), PADDED_STEPS: padded}
 

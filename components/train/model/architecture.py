@@ -19,7 +19,6 @@ and Salakhutdinov 2015, "Unsupervised Learning of Video Representations using LS
 unconditioned decoder `decoder = "repeat"` is.
 """
 
-from collections.abc import Mapping
 from collections.abc import Sequence as Collection
 from typing import NamedTuple
 
@@ -30,6 +29,7 @@ import tensorflow as tf
 from ragline.components.contract import masking
 from ragline.components.contract.signatures import legal
 from ragline.components.train import padding
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.model import fused_lstm
 from ragline.components.train.model.dense import Dense
 from ragline.components.train.model.linear_path import LinearPath, grid_steps
@@ -37,8 +37,6 @@ from ragline.components.train.objective.categories import Vocabulary
 from ragline.components.train.options import HeadOptions, TrainOptions
 
 _CELLS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
-
-Codes = Mapping[str, tf.Tensor]
 
 
 class Reconstruction(NamedTuple):
@@ -54,12 +52,9 @@ class Reconstruction(NamedTuple):
 
 
 class MaskedAutoencoder(keras.Model):
-    """Values [B, T, F], length [B] -> code and outputs; padding has no part in either.
+    """Sequences -> embedding and outputs; padding has no part in either.
 
     A padding strategy that needs another model derives it from this one: see `padding/`.
-
-    `codes` are those of the categories, by name: int64 [B, T] each, negative where the word is
-    missing; anything may stand where t >= length. A model without categories needs none.
     """
 
     def __init__(
@@ -134,25 +129,19 @@ class MaskedAutoencoder(keras.Model):
 
     def encode(
         self,
-        values: tf.Tensor,
-        length: tf.Tensor,
+        batch: SequenceBatch,
         training: bool = False,
-        codes: Codes | None = None,
-        weight: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """The code of each sequence.
+        """The embedding of each sequence.
 
         Args:
-          values: float32 [B, T, F]; anything may stand where t >= length.
-          length: int [B], 1 <= length <= T.
+          batch: the sequences, 1 <= length <= T; anything may stand where t >= length.
           training: whether to drop out.
-          codes: of the categories.
-          weight: 0 where a value is missing, [B, T, F]; None, or [B, T], if none can be.
 
         Returns:
           float32 [B, E].
         """
-        states = self.to_read(values, length, codes)
+        states, length = self.to_read(batch), batch.length
         for index, layer in enumerate(self.encoder):
             forward = fused_lstm.run(layer, states, training=training)
             forward = self.dropout(forward, training=training)
@@ -168,50 +157,34 @@ class MaskedAutoencoder(keras.Model):
             states = tf.concat([forward, backward], axis=2)
             last = tf.concat([last, backward[:, 0]], axis=1)
         code = self.code(last)
-        if self.linear is None:
-            return code
-        mask = masking.mask_of(length, tf.shape(values)[1])
-        return code + self.linear.encode(masking.select(mask, values), length, weight)
+        return code if self.linear is None else code + self.linear.encode(batch)
 
     def decode(
         self,
         code: tf.Tensor,
-        values: tf.Tensor,
-        length: tf.Tensor,
+        batch: SequenceBatch,
         training: bool = False,
-        codes: Codes | None = None,
     ) -> Reconstruction:
         """The reconstruction, cropped to the valid steps: 0 in the padding.
 
         Args:
           code: float32 [B, E].
-          values: float32 [B, T, F]; read by `decoder = "teacher"` alone, otherwise only T counts.
-          length: int [B].
+          batch: the sequences; `decoder = "teacher"` alone reads more than length and T.
           training: whether to drop out.
-          codes: of the categories; read by `decoder = "teacher"` alone.
         """
-        mask = masking.mask_of(length, tf.shape(values)[1])
-        linear = self._linear(code, length, tf.shape(values)[1])
-        states = self._decoder_states(code, linear, values, length, training, codes)
+        mask = batch.valid
+        linear = self._linear(code, batch)
+        states = self._decoder_states(code, linear, batch, training)
         outputs = self._outputs(states, linear)
         return tf.nest.map_structure(lambda output: masking.select(mask, output), outputs)
 
-    def call(
-        self,
-        values: tf.Tensor,
-        length: tf.Tensor,
-        training: bool = False,
-        codes: Codes | None = None,
-        weight: tf.Tensor | None = None,
-    ) -> tf.Tensor:
+    def call(self, batch: SequenceBatch, training: bool = False) -> tf.Tensor:
         """The reconstruction of each sequence's values, float32 [B, T, F]."""
-        code = self.encode(values, length, training, codes, weight)
-        return self.decode(code, values, length, training, codes).values
+        return self.decode(self.encode(batch, training), batch, training).values
 
-    def to_read(self, values: tf.Tensor, length: tf.Tensor, codes: Codes | None) -> tf.Tensor:
+    def to_read(self, batch: SequenceBatch) -> tf.Tensor:
         """What is read of each step: its values and embedded codes; 0 in the padding."""
-        mask = masking.mask_of(length, tf.shape(values)[1])
-        values = masking.select(mask, values)
+        mask, values, codes = batch.valid, batch.valid_values, batch.token_ids
         if not self._names:
             return values
         embedded = []
@@ -225,18 +198,18 @@ class MaskedAutoencoder(keras.Model):
         logits = {name: layer(states) for name, layer in zip(self._names, self.words, strict=True)}
         return Reconstruction(tf.add_n([self.reconstruction(states), *linear]), logits)
 
-    def _linear(self, code: tf.Tensor, length: tf.Tensor, steps: tf.Tensor) -> list[tf.Tensor]:
+    def _linear(self, code: tf.Tensor, batch: SequenceBatch) -> list[tf.Tensor]:
         """The linear part of the reconstruction, [B, T, F], if the model has one."""
-        return [] if self.linear is None else [self.linear.decode(code, length, steps)]
+        if self.linear is None:
+            return []
+        return [self.linear.decode(code, batch.length, batch.steps)]
 
     def _decoder_states(
         self,
         code: tf.Tensor,
         linear: list[tf.Tensor],
-        values: tf.Tensor,
-        length: tf.Tensor,
+        batch: SequenceBatch,
         training: bool,
-        codes: Codes | None,
         mask: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """The last decoder layer's states, [B, T, units].
@@ -246,9 +219,9 @@ class MaskedAutoencoder(keras.Model):
         changing = list(linear)
         if self._teacher:
             # The step before: 0 before the first.
-            inputs = self.to_read(values, length, codes)
+            inputs = self.to_read(batch)
             changing.append(tf.pad(inputs[:, :-1], [[0, 0], [1, 0], [0, 0]]))
-        states = tf.concat([values[..., :0], *changing], axis=2)
+        states = tf.concat([batch.values[..., :0], *changing], axis=2)
         constant = code
         for layer in self.decoder:
             states = fused_lstm.run(layer, states, constant=constant, mask=mask, training=training)

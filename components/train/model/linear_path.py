@@ -21,8 +21,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ragline.components.contract import masking
-from ragline.components.train.data.input_pipeline import Batch, one_pass
+from ragline.components.train.data.input_pipeline import one_pass
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.model import grid_resample, shrinkage_pca
 from ragline.components.train.model.dense import Dense
 
@@ -54,23 +54,18 @@ class LinearPath(keras.Layer):
         self.to_grid = Dense(size, steps * features, exact=exact, name="to_grid")
         self.built = True
 
-    def grid(self, values: tf.Tensor, length: tf.Tensor, weight: tf.Tensor | None) -> tf.Tensor:
-        """Sequences on the grid, float32 [B, K F].
-
-        Args:
-          values: float32 [B, T, F], 0 in the padding.
-          length: int [B].
-          weight: 0 where a value is missing, [B, T, F]; None, or [B, T], if none can be.
-        """
-        if weight is not None and weight.shape.rank == 3:
-            observed = (weight > 0) & masking.mask_of(length, tf.shape(values)[1])[..., tf.newaxis]
+    def grid(self, batch: SequenceBatch) -> tf.Tensor:
+        """Sequences on the grid, float32 [B, K F]; missing values are filled in."""
+        values = batch.valid_values
+        if batch.sample_weight.shape.rank == 3:
+            observed = (batch.sample_weight > 0) & batch.valid[..., tf.newaxis]
             values = grid_resample.fill(values, observed)
-        grid = grid_resample.to_grid(values, length, self.steps)
+        grid = grid_resample.to_grid(values, batch.length, self.steps)
         return tf.reshape(grid, [-1, self.steps * self._features])
 
-    def encode(self, values: tf.Tensor, length: tf.Tensor, weight: tf.Tensor | None) -> tf.Tensor:
-        """The linear part of the code, float32 [B, E]; the arguments are those of `grid`."""
-        return self.to_code(self.grid(values, length, weight))
+    def encode(self, batch: SequenceBatch) -> tf.Tensor:
+        """The linear part of the code, float32 [B, E]."""
+        return self.to_code(self.grid(batch))
 
     def decode(self, code: tf.Tensor, length: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
         """The linear part of the reconstruction, float32 [B, T, F]; the last step in the padding.
@@ -89,15 +84,10 @@ class LinearPath(keras.Layer):
         Two passes over the batches, and (K F)^2 numbers in memory.
 
         Args:
-          batches: a dataset of `Batch`, the same in both passes.
+          batches: a dataset of `SequenceBatch`, the same in both passes.
           seed: of the code's rotation.
         """
-
-        @tf.function(input_signature=[batches.element_spec], autograph=False)
-        def grid(batch: Batch) -> tf.Tensor:
-            mask = masking.mask_of(batch.length, tf.shape(batch.values)[1])
-            values = masking.select(mask, batch.values)
-            return self.grid(values, batch.length, batch.sample_weight)
+        grid = tf.function(self.grid, input_signature=[batches.element_spec], autograph=False)
 
         def parts() -> Iterable[np.ndarray]:
             return (grid(batch).numpy() for batch in one_pass(batches))

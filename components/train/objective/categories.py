@@ -22,6 +22,7 @@ from ragline.components.contract.signatures import (
     N_RIGHT,
     category_sum,
 )
+from ragline.components.train.data.sequence_batch import SequenceBatch
 
 _MOST_EMBEDDED = 32
 
@@ -108,19 +109,17 @@ def weight_of(token_ids: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
 def with_categories(
     sums: Mapping[str, tf.Tensor],
     vocabularies: Collection[Vocabulary],
-    token_ids: Mapping[str, tf.Tensor],
+    batch: SequenceBatch,
     logits: Mapping[str, tf.Tensor],
-    weight: Mapping[str, tf.Tensor],
 ) -> dict[str, tf.Tensor]:
     """Return the sums of every metric by sequence, those of the categories included, in float64.
 
     Args:
       sums: sums of the values, see `loss.sums_by_sequence`; a sequence with a logit that counts
         and is not finite is not counted as finite.
-      vocabularies: vocabularies of all categories; their names are the keys of the arguments below.
-      token_ids: int64 [B, T] each.
-      logits: float32 [B, T, size] each.
-      weight: float32 [B, T] each; above 0 where it counts.
+      vocabularies: vocabularies of all categories.
+      batch: the sequences.
+      logits: category -> float32 [B, T, size].
 
     Returns:
       name (see contract/signatures.py) -> float64 [B]. Without categories, `sums` as they are.
@@ -128,10 +127,11 @@ def with_categories(
     all_sums = dict(sums)
     for vocabulary in vocabularies:
         name = vocabulary.name
-        counted = weight[name] > 0
+        token_ids, weight = batch.token_ids[name], batch.token_weight[name]
+        counted = weight > 0
         step_sums = {
-            CROSS_ENTROPY: cross_entropy(token_ids[name], logits[name], weight[name]),
-            N_RIGHT: right(token_ids[name], logits[name], weight[name]),
+            CROSS_ENTROPY: cross_entropy(token_ids, logits[name], weight),
+            N_RIGHT: right(token_ids, logits[name], weight),
             N_OBSERVED: counted,
         }
         for sum_name, by_step in step_sums.items():

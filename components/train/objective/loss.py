@@ -33,6 +33,7 @@ from ragline.components.contract.signatures import (
     error_sum,
     head_sum,
 )
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.options import HeadOptions
 
 
@@ -145,11 +146,7 @@ def _head_errors(
 
 
 def sums_by_sequence(
-    targets: tf.Tensor,
-    outputs: tf.Tensor,
-    embedding: tf.Tensor,
-    length: tf.Tensor,
-    sample_weight: tf.Tensor,
+    batch: SequenceBatch, outputs: tf.Tensor, embedding: tf.Tensor
 ) -> dict[str, tf.Tensor]:
     """What one sequence adds to every metric of reconstruction, in float64.
 
@@ -159,17 +156,15 @@ def sums_by_sequence(
     before the first.
 
     Args:
-      targets: float32 [B, T, F], standardised.
+      batch: the sequences.
       outputs: float32 [B, T, F], the model's reconstruction.
       embedding: float32 [B, E].
-      length: int64 [B].
-      sample_weight: [B, T] or [B, T, F].
 
     Returns:
       name (see contract/signatures.py) -> float64 [B], or [B, F] of what is said of each feature.
     """
-    counted = masking.counts(sample_weight, targets)
-    values = masking.select(counted, tf.cast(targets, tf.float64))
+    counted = masking.counts(batch.sample_weight, batch.values)
+    values = masking.select(counted, tf.cast(batch.values, tf.float64))
     number = tf.reduce_sum(tf.cast(counted, tf.float64), axis=1)
     total = tf.reduce_sum(values, axis=1)
     own_mean = masking.masked_mean(total, number)[:, tf.newaxis]
@@ -184,8 +179,8 @@ def sums_by_sequence(
         tf.math.is_finite(embedding), axis=1
     )
     sums = {
-        N_SEQUENCES: tf.ones_like(length, tf.float64),
-        N_STEPS: tf.cast(length, tf.float64),
+        N_SEQUENCES: tf.ones_like(batch.length, tf.float64),
+        N_STEPS: tf.cast(batch.length, tf.float64),
         N_VALUES: tf.reduce_sum(number, axis=1),
         N_FINITE: tf.cast(is_finite, tf.float64),
         FEATURE_VALUES: number,

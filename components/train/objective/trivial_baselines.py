@@ -14,7 +14,8 @@ import tensorflow as tf
 
 from ragline.components.contract import masking, relative
 from ragline.components.contract.masking import masked_mean_of
-from ragline.components.train.data.input_pipeline import Batch, one_pass, sums_over
+from ragline.components.train.data.input_pipeline import one_pass, sums_over
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.options import HeadOptions
 
 
@@ -119,7 +120,7 @@ def _error_of_mean(head: str, train: tf.data.Dataset, evaluation: tf.data.Datase
 def _spread(batches: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Return the number of observed values of each feature, and their variance: float64 [F]."""
 
-    def sums_of(batch: Batch) -> dict[str, tf.Tensor]:
+    def sums_of(batch: SequenceBatch) -> dict[str, tf.Tensor]:
         counted = masking.counts(batch.sample_weight, batch.values)
         values = masking.select(counted, tf.cast(batch.values, tf.float64))
         parts = {"number": tf.cast(counted, tf.float64), "total": values}

@@ -12,7 +12,7 @@ import numpy as np
 from ragline.components.train.data.batching import BatchPlan
 
 if TYPE_CHECKING:
-    from ragline.components.train.data.input_pipeline import Batch
+    from ragline.components.train.data.sequence_batch import SequenceBatch
     from ragline.components.train.model.architecture import MaskedAutoencoder
     from ragline.components.train.options import TrainOptions
 
@@ -69,7 +69,7 @@ class PaddingStrategy(abc.ABC):
 
         return MaskedAutoencoder(**arguments)
 
-    def for_loss(self, batch: "Batch") -> "Batch":
+    def for_loss(self, batch: "SequenceBatch") -> "SequenceBatch":
         """Return a batch as the training loss takes it: targets as its values, and their weights.
 
         Args:

@@ -11,7 +11,8 @@ import tensorflow as tf
 from ragline.components.contract import masking
 from ragline.components.contract.masking import masked_mean_of
 from ragline.components.train import padding
-from ragline.components.train.data.input_pipeline import Batch, sums_over
+from ragline.components.train.data.input_pipeline import sums_over
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.model.architecture import MaskedAutoencoder
 from ragline.components.train.objective import loss
 from ragline.components.train.options import TrainOptions
@@ -25,7 +26,7 @@ def measure_padding(
     Args:
       model: the trained model.
       options: options of the training.
-      batches: a dataset of `Batch`, padded as in training.
+      batches: a dataset of `SequenceBatch`, padded as in training.
 
     Returns:
       `loss`, the training loss by the current weights; `masked_loss`, the same over valid, observed
@@ -34,7 +35,7 @@ def measure_padding(
     """
 
     @tf.function(input_signature=[batches.element_spec], autograph=False)
-    def sums_of_batch(batch: Batch) -> dict[str, tf.Tensor]:
+    def sums_of_batch(batch: SequenceBatch) -> dict[str, tf.Tensor]:
         sums = _sums(model, options, batch)
         return {name: tf.cast(value, tf.float64) for name, value in sums.items()}
 
@@ -52,10 +53,11 @@ def measure_padding(
     }
 
 
-def _sums(model: MaskedAutoencoder, options: TrainOptions, batch: Batch) -> dict[str, tf.Tensor]:
+def _sums(
+    model: MaskedAutoencoder, options: TrainOptions, batch: SequenceBatch
+) -> dict[str, tf.Tensor]:
     to_count = padding.of(options.padding).for_loss(batch)
-    outputs = model(batch.values, batch.length, codes=batch.token_ids, weight=batch.sample_weight)
-    valid = masking.mask_of(batch.length, tf.shape(batch.values)[1])
+    outputs, valid = model(batch), batch.valid
 
     def sums_of(weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return loss.error_sums(options.error, to_count.values, outputs, weight)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from ragline.components.train.padding.crop import Crop
 
 if TYPE_CHECKING:
-    from ragline.components.train.data.input_pipeline import Batch
+    from ragline.components.train.data.sequence_batch import SequenceBatch
     from ragline.components.train.model.architecture import MaskedAutoencoder
 
 
@@ -25,7 +25,7 @@ class Remask(Crop):
 
         return RemaskedAutoencoder(**arguments)
 
-    def for_loss(self, batch: "Batch") -> "Batch":
+    def for_loss(self, batch: "SequenceBatch") -> "SequenceBatch":
         """Return a batch whose targets in the padding are the last valid step."""
         import tensorflow as tf
 

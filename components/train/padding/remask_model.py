@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from ragline.components.contract import masking
-from ragline.components.train.model.architecture import Codes, MaskedAutoencoder, Reconstruction
+from ragline.components.train.data.sequence_batch import SequenceBatch
+from ragline.components.train.model.architecture import MaskedAutoencoder, Reconstruction
 
 
 class RemaskedAutoencoder(MaskedAutoencoder):
@@ -16,13 +16,10 @@ class RemaskedAutoencoder(MaskedAutoencoder):
     def decode(
         self,
         code: tf.Tensor,
-        values: tf.Tensor,
-        length: tf.Tensor,
+        batch: SequenceBatch,
         training: bool = False,
-        codes: Codes | None = None,
     ) -> Reconstruction:
         """The reconstruction; in the padding, the last valid step's."""
-        mask = masking.mask_of(length, tf.shape(values)[1])
-        linear = self._linear(code, length, tf.shape(values)[1])
-        states = self._decoder_states(code, linear, values, length, training, codes, mask)
+        linear = self._linear(code, batch)
+        states = self._decoder_states(code, linear, batch, training, batch.valid)
         return self._outputs(states, linear)

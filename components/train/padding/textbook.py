@@ -10,7 +10,7 @@ from ragline.components.train.data.batching import BatchPlan
 from ragline.components.train.padding.interface import PaddingStrategy
 
 if TYPE_CHECKING:
-    from ragline.components.train.data.input_pipeline import Batch
+    from ragline.components.train.data.sequence_batch import SequenceBatch
     from ragline.components.train.model.architecture import MaskedAutoencoder
     from ragline.components.train.options import TrainOptions
 
@@ -64,7 +64,7 @@ class Textbook(PaddingStrategy):
             raise ValueError("\n".join(mistakes))
         return TextbookAutoencoder(steps=steps, **arguments)
 
-    def for_loss(self, batch: "Batch") -> "Batch":
+    def for_loss(self, batch: "SequenceBatch") -> "SequenceBatch":
         """Return a batch of which every step weighs 1, padding included."""
         import tensorflow as tf
 

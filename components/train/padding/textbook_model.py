@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ragline.components.contract import masking
-from ragline.components.train.model.architecture import Codes, MaskedAutoencoder, Reconstruction
+from ragline.components.train.data.sequence_batch import SequenceBatch
+from ragline.components.train.model.architecture import MaskedAutoencoder, Reconstruction
 from ragline.components.train.options import TrainOptions
 
 
@@ -33,14 +33,11 @@ class TextbookAutoencoder(MaskedAutoencoder):
 
     def encode(
         self,
-        values: tf.Tensor,
-        length: tf.Tensor,
+        batch: SequenceBatch,
         training: bool = False,
-        codes: Codes | None = None,
-        weight: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """The code, float32 [B, E], of the steps that are not 0 throughout."""
-        states = masking.select(masking.mask_of(length, tf.shape(values)[1]), values)
+        states = batch.valid_values
         mask = self.masking.compute_mask(states)
         for layer in self.encoder:
             states = self.dropout(layer(states, mask=mask), training=training)
@@ -49,14 +46,12 @@ class TextbookAutoencoder(MaskedAutoencoder):
     def decode(
         self,
         code: tf.Tensor,
-        values: tf.Tensor,
-        length: tf.Tensor,
+        batch: SequenceBatch,
         training: bool = False,
-        codes: Codes | None = None,
     ) -> Reconstruction:
         """The reconstruction of valid steps and padding alike."""
-        steps = tf.maximum(tf.shape(values)[1], self._steps)
+        steps = tf.maximum(batch.steps, self._steps)
         states = tf.repeat(code[:, tf.newaxis, :], steps, axis=1)
         for layer in self.decoder:
             states = self.dropout(layer(states), training=training)
-        return self._outputs(states[:, : tf.shape(values)[1]], [])
+        return self._outputs(states[:, : batch.steps], [])
