@@ -77,8 +77,8 @@ def compute(inputs: Inputs) -> dict[str, Any]:
     sample = inputs.evaluation.take(_sample_rows(inputs.evaluation))
     sums |= _pca_sums(inputs, facts.read(inputs.candidate).embedding_size)
     scores = {
-        PCA: _reconstruction_by_slice(inputs.evaluation, sums, PCA),
-        UNTRAINED: _reconstruction_by_slice(inputs.evaluation, sums, MODEL),
+        PCA: reconstruction_by_slice(inputs.evaluation, sums, PCA),
+        UNTRAINED: reconstruction_by_slice(inputs.evaluation, sums, MODEL),
     }
     state, blessed_scores = score_baseline_model(
         inputs.baseline_model, inputs.candidate, inputs.evaluation, sample
@@ -143,9 +143,10 @@ def _score(path: pathlib.Path, evaluation: RawRecords, sample: RawRecords) -> Sc
     )
 
 
-def _reconstruction_by_slice(
+def reconstruction_by_slice(
     records: RawRecords, sums: Mapping[str, np.ndarray], predictor: str
 ) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Return slice -> metric -> {value, ...} of a predictor whose errors are in the sums, [N]."""
     measured = named.of_baseline(predictor)
     every_sum = named.with_each_sequence(sums, measured)
     return _by_slice(records, every_sum, lambda t: formulas.estimates(t, measured))

@@ -76,12 +76,14 @@ class Metric(abc.ABC):
       meaning: what it is, a phrase for the table in docs/verdict.md.
       lower_is_better: whether a lower value is better; None if neither is.
       bounds: the least and the greatest value it can have, at which its interval is cut off.
+      part: what of a model has it, such as `feature`; "" of the whole.
     """
 
     label: ClassVar[str]
     meaning: ClassVar[str]
     lower_is_better: ClassVar[bool | None] = True
     bounds: ClassVar[tuple[float, float]] = (0.0, np.inf)
+    part: ClassVar[str] = ""
 
     @abc.abstractmethod
     def sums(self, of: Subject) -> tuple[str, ...]:
@@ -152,6 +154,8 @@ class ModelMetric(Metric):
 class FeatureMetric(Metric):
     """Makes a metric of each feature; a sum of each feature comes to it as its own, [...]."""
 
+    part = "feature"
+
     @classmethod
     def subjects(cls, parts: Parts) -> Iterator[Subject]:
         """Yield each feature."""
@@ -172,6 +176,7 @@ class HeadMetric(Metric):
     """
 
     head_types: ClassVar[tuple[str, ...]]
+    part = "head"
 
     @classmethod
     def subjects(cls, parts: Parts) -> Iterator[Subject]:
@@ -186,6 +191,8 @@ class HeadMetric(Metric):
 
 class CategoryMetric(Metric):
     """Makes a metric of each category."""
+
+    part = "category"
 
     @classmethod
     def subjects(cls, parts: Parts) -> Iterator[Subject]:
