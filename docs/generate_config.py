@@ -1,7 +1,7 @@
 """Writes config.md and verdict.md beside this file, and tables in ingest.md and padding.md.
 
 Nothing is said twice: keys, types and defaults come from the dataclasses, what they mean from the
-`Attributes:` of their docstrings, formats and padding strategies from their registries. Run
+`Attributes:` of their docstrings, formats, padding strategies and metrics from their registries. Run
 `python docs/generate_config.py` after an edit of any; tests/test_docs.py fails until then.
 """
 
@@ -15,6 +15,8 @@ import typing
 from collections.abc import Iterator
 
 from ragline.components.contract.registry import Choice
+from ragline.components.evaluate.metrics import METRICS
+from ragline.components.evaluate.metrics.interface import ReconstructionMetric
 from ragline.components.evaluate.verdict.rules import Rule, Rules
 from ragline.components.ingest import formats
 from ragline.components.train import padding
@@ -94,14 +96,17 @@ It never passes a model with an answer that is not finite, nor one that fails th
 served one. If the served model takes columns that the records no longer have, the two are not
 compared, and the verdict says so.
 
-Metrics: `masked_mse`, `masked_mae`, `masked_rmse`, `normalised_mse`, `explained_variance`,
-`finite_share`; of each feature, `masked_mse/<feature>` and `variance/<feature>`; of each head,
-`head/<head>/loss` and `/accuracy`, or `/mse`; of each category,
-`category/<category>/cross_entropy` and `/accuracy`; `embedding/effective_rank`,
-`embedding/length_r2`, `embedding/neighbours_kept`; and the counts `sequences`, `steps`, `values`.
-`components/evaluate/metrics/formulas.py` and `components/evaluate/baselines/embedding_probes.py`
-define them. Between two models only `normalised_mse` is compared: standardised units are as wide as
-the training data varied, and a model trained on outliers has small errors in its own.
+## Metrics
+
+{metrics}
+
+And `embedding/effective_rank`, `embedding/length_r2` and `embedding/neighbours_kept`, of which
+`components/evaluate/baselines/embedding_probes.py` says more, and the counts `sequences`, `steps`,
+`values` and `finite_sequences`. Packages can add metrics ([extending.md](extending.md#a-metric)).
+All but the counts and those of the embedding have a 95% interval over sequences, by a jackknife
+(`components/evaluate/metrics/formulas.py`). A rule with `against` takes one of those that the
+baselines have. Between two models only `normalised_mse` is compared: standardised units are as wide
+as the training data varied, and a model trained on outliers has small errors in its own.
 
 A slice is `overall`, or a value of `length_bucket`, of `missing_bucket` where the schema declares
 it, or of a context column of text or integers: the 20 values with the most sequences.
@@ -118,9 +123,26 @@ def render(config: type = Config) -> str:
 
 def render_verdict() -> str:
     """The whole page of verdict files."""
-    parts = [_VERDICT, "## Top level", "\n".join(rows(Rules))]
+    parts = [
+        _VERDICT.replace("{metrics}", "\n".join(metrics())),
+        "## Top level",
+        "\n".join(rows(Rules)),
+    ]
     parts += ["## `[[rules]]`: a metric, and where it must lie", "\n".join(rows(Rule))]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def metrics() -> Iterator[str]:
+    """A Markdown table of ragline's own metrics."""
+    yield "| metric | is | better | the baselines have it |"
+    yield "|---|---|---|---|"
+    words = {True: "lower", False: "higher", None: ""}
+    for name in METRICS.own:
+        metric = METRICS[name]
+        part = metric.part and f"<{metric.part}>"
+        compared = "yes" if issubclass(metric, ReconstructionMetric) else ""
+        cells = (f"`{metric.name_of(part)}`", metric.meaning, words[metric.lower_is_better])
+        yield f"| {' | '.join((*cells, compared))} |"
 
 
 def render_formats(page: str) -> str:

@@ -25,7 +25,6 @@ from ragline.components.contract.columns import TIME_DELTA, Columns
 from ragline.components.contract.errors import UsageError
 from ragline.components.contract.keep import KeepOptions
 from ragline.components.contract.signatures import collisions, legal
-from ragline.components.evaluate.metrics.formulas import HEAD_METRICS
 from ragline.components.evaluate.verdict.rules import Rules, find_unknown_names
 from ragline.components.ingest.options import InputOptions, QuarantineOptions
 from ragline.components.push.options import PushOptions
@@ -206,7 +205,7 @@ def _read_contract(config: Config) -> Contract:
     rules = Rules()
     if rules_file is not None:
         rules = _validate(rules_file, _read(rules_file), Rules)
-        heads = [(head.name, HEAD_METRICS[head.type]) for head in config.heads]
+        heads = [(head.name, head.type) for head in config.heads]
         unknown = find_unknown_names(rules, columns, heads)
         if lines := [f"{rules_file}: {line}" for line in unknown]:
             raise ConfigError("\n".join(lines))

@@ -19,7 +19,6 @@ from tfx.types.channel import BaseChannel
 from ragline.components.evaluate.component import Baselines, Verdict
 from ragline.components.evaluate.metrics import eval_config as evaluate_config
 from ragline.components.evaluate.metrics import slices
-from ragline.components.evaluate.metrics.formulas import HEAD_METRICS
 from ragline.components.evaluate.verdict.baseline_model import BaselineModel
 from ragline.components.ingest.component import Ingest
 from ragline.components.ingest.options import input_facts
@@ -215,7 +214,7 @@ def _evaluate(
         schema=schema,
         eval_config=evaluate_config.eval_config(
             features=columns.names,
-            heads=[(head.name, HEAD_METRICS[head.type]) for head in config.heads],
+            heads=[(head.name, head.type) for head in config.heads],
             categories=[category.name for category in columns.categories],
             slices=slices.columns_of(columns),
             source=facts.source,

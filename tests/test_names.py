@@ -51,7 +51,7 @@ def test_a_slice_is_taken_apart_as_it_was_put_together(column, value):
 
 @given(st.lists(any_name, unique=True, min_size=1, max_size=5))
 def test_every_metric_and_its_count_have_a_name_of_their_own(names):
-    heads = [(name, formulas.HEAD_METRICS["classification"]) for name in names]
+    heads = [(name, "classification") for name in names]
     found = formulas.model_metrics(names, heads, names)
     keys = [*found, *map(masked_metrics.count_of, found)]
     assert len(set(keys)) == len(keys)
@@ -125,9 +125,7 @@ def test_an_encoder_of_nasty_names_is_made_and_asked_by_them(tmp_path):
 
     sums = signatures[EVALUATE](**{EXAMPLES: tf.constant(records)})
     totals = {name: tensor.numpy().sum(axis=0)[np.newaxis] for name, tensor in sums.items()}
-    found = formulas.model_estimates(
-        totals, FEATURES, [(HEAD.name, formulas.HEAD_METRICS[HEAD.type])], CATEGORIES
-    )
+    found = formulas.model_estimates(totals, FEATURES, [(HEAD.name, HEAD.type)], CATEGORIES)
     assert found["head/köpt? ja/nej/loss"].count == 3
     assert found["category/événement type/accuracy"].count == 3 + 3 + 4  # Without the empty words.
     assert found["masked_mse/温度"].count == sum(STEPS)

@@ -8,7 +8,8 @@ from profiles import sampled
 from scipy import stats
 
 from ragline.components.contract.signatures import BASELINES, category_sum, head_sum
-from ragline.components.evaluate.metrics import formulas, totals
+from ragline.components.evaluate.metrics import formulas, named, totals
+from ragline.components.evaluate.metrics.interface import Parts
 
 
 def _totals(made: Made) -> totals.Totals:
@@ -154,8 +155,8 @@ def test_heads_are_scored_over_their_labelled_sequences():
         head_sum("grade", "loss"): np.zeros(50),
     }
     heads = [
-        ("kind", formulas.HEAD_METRICS["classification"]),
-        ("grade", formulas.HEAD_METRICS["regression"]),
+        ("kind", "classification"),
+        ("grade", "regression"),
     ]
     estimates = formulas.model_estimates(
         totals.sum_by_group(sums, made.ids, range(50)), FEATURES, heads, ()
@@ -200,5 +201,9 @@ def test_categories_are_scored_over_their_observed_words():
         ("masked_mse/accuracy", (0.0, np.inf)),  # A feature may be called so.
     ],
 )
-def test_bounds_of(metric, bounds):
-    assert formulas.bounds_of(metric) == bounds
+def test_between_what_a_metric_must_lie(metric, bounds):
+    parts = Parts(
+        features=("accuracy",), heads=[("kind", "classification")], categories=("activity",)
+    )
+    [measured] = [each for each in named.of_model(parts) if each.name == metric]
+    assert measured.bounds == bounds

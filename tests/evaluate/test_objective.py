@@ -108,7 +108,7 @@ def test_what_ends_badly_is_said_blessed_or_not(overall, training, sentence, seq
 
 
 def test_terms_are_called_what_their_metrics_are_called():
-    heads = [("g", formulas.HEAD_METRICS["classification"]), ("s", ("mse",))]
+    heads = [("g", "classification"), ("s", "regression")]
     metrics = formulas.model_metrics(["a"], heads, ["c"])
     from ragline.components.train.objective import trivial_baselines
     from ragline.components.train.options import HeadOptions

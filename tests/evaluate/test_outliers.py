@@ -11,7 +11,6 @@ import tensorflow as tf
 from train import samples
 
 from ragline.components.contract.signatures import BASELINES
-from ragline.components.evaluate.baselines import baseline_scores
 from ragline.components.evaluate.metrics import formulas, totals
 from ragline.components.evaluate.verdict import judgement
 from ragline.components.evaluate.verdict.rules import Rules
@@ -95,7 +94,7 @@ def _table(group_totals: totals.Totals, other: totals.Totals | None = None):
     for name in BASELINES:
         table[name] = {"overall": _plain(formulas.baseline_estimates(group_totals, name))}
     if other is not None:
-        table["newest"] = {"overall": _plain(baseline_scores.comparable(other, FEATURES))}
+        table["newest"] = {"overall": _plain(formulas.comparable_estimates(other, FEATURES))}
     return table
 
 

@@ -7,7 +7,7 @@ model of their own: a PCA, the model before training, and the newest blessed mod
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +25,7 @@ from ragline.components.contract.signatures import (
 from ragline.components.evaluate.baselines import embedding_probes, pca_baseline
 from ragline.components.evaluate.baselines.raw_records import RawRecords, batches
 from ragline.components.evaluate.baselines.served_model import ServedModel
-from ragline.components.evaluate.metrics import formulas, slices, totals
+from ragline.components.evaluate.metrics import formulas, named, slices, totals
 from ragline.components.evaluate.metrics.formulas import Estimate
 from ragline.components.evaluate.verdict.baseline_model import BaselineModel, digest
 from ragline.components.evaluate.verdict.rules import NEWEST, PCA, UNTRAINED
@@ -77,10 +77,8 @@ def compute(inputs: Inputs) -> dict[str, Any]:
     sample = inputs.evaluation.take(_sample_rows(inputs.evaluation))
     sums |= _pca_sums(inputs, facts.read(inputs.candidate).embedding_size)
     scores = {
-        PCA: _by_slice(inputs.evaluation, sums, lambda t: formulas.baseline_estimates(t, PCA)),
-        UNTRAINED: _by_slice(
-            inputs.evaluation, sums, lambda t: formulas.baseline_estimates(t, MODEL)
-        ),
+        PCA: reconstruction_by_slice(inputs.evaluation, sums, PCA),
+        UNTRAINED: reconstruction_by_slice(inputs.evaluation, sums, MODEL),
     }
     state, blessed_scores = score_baseline_model(
         inputs.baseline_model, inputs.candidate, inputs.evaluation, sample
@@ -140,19 +138,18 @@ def _score(path: pathlib.Path, evaluation: RawRecords, sample: RawRecords) -> Sc
     if missing_sums := expected_sums - sums.keys():
         raise ValueError(f"its signature `evaluate` lacks {', '.join(sorted(missing_sums))}")
     return Scores(
-        slices=_by_slice(evaluation, sums, lambda group_totals: comparable(group_totals, features)),
+        slices=_by_slice(evaluation, sums, lambda t: formulas.comparable_estimates(t, features)),
         embedding=model.embed(sample),
     )
 
 
-def comparable(group_totals: totals.Totals, features: Sequence[str]) -> dict[str, Estimate]:
-    """Return the metrics that can be compared between models: those independent of the units."""
-    estimates = formulas.model_estimates(group_totals, features, (), ())
-    shares = formulas.normalised_by_feature({name: e.value for name, e in estimates.items()})
-    return {formulas.NORMALISED_MSE: estimates[formulas.NORMALISED_MSE]} | {
-        formulas.of_feature(formulas.NORMALISED_MSE, feature): Estimate(share)
-        for feature, share in shares.items()
-    }
+def reconstruction_by_slice(
+    records: RawRecords, sums: Mapping[str, np.ndarray], predictor: str
+) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Return slice -> metric -> {value, ...} of a predictor whose errors are in the sums, [N]."""
+    measured = named.of_baseline(predictor)
+    every_sum = named.with_each_sequence(sums, measured)
+    return _by_slice(records, every_sum, lambda t: formulas.estimates(t, measured))
 
 
 def _by_slice(

@@ -1,9 +1,43 @@
 """Compute masked metrics from sums, through TFMA.
 
+interface.py       what a metric is
+reconstruction.py  errors of the values, and shares of them
+supervised.py      heads and categories
+named.py           the metrics of a model by their names, and what they add up
 totals.py          sums of many sequences, by group (pure)
 formulas.py        totals -> metrics with their intervals (pure)
 slices.py          by which columns, and which of their values (pure)
-masked_metrics.py  the formulas as one TFMA metric
+masked_metrics.py  all of them as one TFMA metric
 eval_config.py     the EvalConfig of TFX's Evaluator
 tfma_results.py    TFMA's evaluation -> plain tables
 """
+
+from typing import TYPE_CHECKING
+
+from ragline.components.contract.registry import Registry
+
+if TYPE_CHECKING:
+    from ragline.components.evaluate.metrics.interface import Metric
+
+METRICS: "Registry[type[Metric]]" = Registry(
+    "metric",
+    "ragline.metrics",
+    {
+        name: f"{__name__}.{place}"
+        for name, place in {
+            "masked_mse": "reconstruction:MaskedMse",
+            "masked_mae": "reconstruction:MaskedMae",
+            "masked_rmse": "reconstruction:MaskedRmse",
+            "normalised_mse": "reconstruction:NormalisedMse",
+            "explained_variance": "reconstruction:ExplainedVariance",
+            "finite_share": "reconstruction:FiniteShare",
+            "feature_mse": "reconstruction:FeatureMse",
+            "feature_variance": "reconstruction:FeatureVariance",
+            "head_loss": "supervised:HeadLoss",
+            "head_accuracy": "supervised:HeadAccuracy",
+            "head_mse": "supervised:HeadMse",
+            "category_cross_entropy": "supervised:CategoryCrossEntropy",
+            "category_accuracy": "supervised:CategoryAccuracy",
+        }.items()
+    },
+)

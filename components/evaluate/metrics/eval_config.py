@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from tensorflow_model_analysis.proto import config_pb2
 
 from ragline.components.contract.signatures import EVALUATE
-from ragline.components.evaluate.metrics.formulas import Head
+from ragline.components.evaluate.metrics import named
+from ragline.components.evaluate.metrics.interface import Head, Parts
 
 
 def eval_config(
@@ -24,11 +25,16 @@ def eval_config(
 
     Args:
       features: names of the F features, in order.
-      heads: heads of the model.
+      heads: heads of the model, each its name and type.
       categories: names of the categories.
       slices: columns to slice by; see `slices.columns_of`.
       source: digest of ragline's source, for the Evaluator's cache.
+
+    Raises:
+      UsageError: a metric of another distribution cannot be imported, needs a sum that `evaluate`
+        does not return, or has the name of another.
     """
+    named.check(Parts(features=features, heads=heads, categories=categories))
     return config_pb2.EvalConfig(
         model_specs=[config_pb2.ModelSpec(signature_name=EVALUATE)],
         slicing_specs=[

@@ -1,12 +1,12 @@
 """Compute the masked metrics as one TFMA metric: sums are added up once a slice, then divided.
 
 The model's `evaluate` signature returns float64 sums a sequence (contract/signatures.py). One
-private combiner adds them all up, group by group (`totals.py`); `formulas.py` makes every metric
-and its interval of them. Adding up sums, instead of averaging averages, is what makes a metric
-independent of batches and of their order.
+private combiner adds them all up, group by group (`totals.py`), with what metrics make of them
+(`named.py`); `formulas.py` makes every metric and its interval of the totals. Adding up sums,
+instead of averaging averages, is what makes a metric independent of batches and of their order.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -17,8 +17,10 @@ from tensorflow_model_analysis.proto import metrics_for_slice_pb2
 
 from ragline.components.contract.columns import SEQUENCE_ID
 from ragline.components.contract.signatures import BASELINES, COUNTS, is_of_each_feature
-from ragline.components.evaluate.metrics import formulas, totals
+from ragline.components.evaluate.metrics import formulas, named, totals
 from ragline.components.evaluate.metrics.formulas import Estimate
+from ragline.components.evaluate.metrics.interface import Head, Parts
+from ragline.components.evaluate.metrics.named import Measured
 from ragline.components.evaluate.metrics.totals import Totals
 
 # TFMA leaves metrics out of its results whose names begin with an underscore.
@@ -27,12 +29,12 @@ _COUNT = "count/"  # No metric begins so, whatever a feature is called.
 
 
 class MaskedMetrics(metric_types.Metric):
-    """Computes every metric of `formulas.py`, of the model and of the baselines in its sums."""
+    """Computes every registered metric, of the model and of the baselines in its sums."""
 
     def __init__(
         self,
         features: Sequence[str],
-        heads: Sequence[formulas.Head],
+        heads: Sequence[Head],
         categories: Sequence[str],
         source: str = "",
     ) -> None:
@@ -40,7 +42,7 @@ class MaskedMetrics(metric_types.Metric):
 
         Args:
           features: names of the F features, in order.
-          heads: heads of the model.
+          heads: heads of the model, each its name and type.
           categories: names of the categories.
           source: digest of ragline's source, so that the Evaluator's cache sees an edited module.
         """
@@ -66,7 +68,7 @@ def is_count(key: str) -> bool:
 
 def _computations(
     features: Sequence[str],
-    heads: Sequence[formulas.Head],
+    heads: Sequence[Head],
     categories: Sequence[str],
     source: str,
 ) -> metric_types.MetricComputations:
@@ -77,19 +79,12 @@ def _computations(
     ) -> dict[metric_types.MetricKey, Any]:
         return {
             metric_types.MetricKey(name=name): value
-            for name, value in _write_metrics(metrics[_TOTALS], features, heads, categories).items()
+            for name, value in _write_metrics(metrics[_TOTALS], parts).items()
         }
 
-    keys = [
-        name
-        for metric in formulas.model_metrics(features, heads, categories)
-        for name in (metric, *([] if metric in COUNTS else [count_of(metric)]))
-    ] + [
-        name
-        for baseline in BASELINES
-        for metric in formulas.RECONSTRUCTION
-        for name in (key_of(baseline, metric), count_of(key_of(baseline, metric)))
-    ]
+    parts = Parts(features=features, heads=heads, categories=categories)
+    measured = named.of_evaluation(parts)
+    keys = [name for each in measured for key in (_key(each),) for name in (key, count_of(key))]
     return [
         metric_types.MetricComputation(
             keys=[_TOTALS],
@@ -98,23 +93,24 @@ def _computations(
                     include_filter={constants.FEATURES_KEY: {SEQUENCE_ID: {}}}
                 )
             ],
-            combiner=AddTotals(),
+            combiner=AddTotals([each for each in measured if not each.metric.is_of_sums]),
         ),
         metric_types.DerivedMetricComputation(
-            keys=[metric_types.MetricKey(name=name) for name in keys], result=result
+            keys=[metric_types.MetricKey(name=name) for name in (*keys, *COUNTS)], result=result
         ),
     ]
 
 
-def _write_metrics(
-    group_totals: Totals,
-    features: Sequence[str],
-    heads: Sequence[formulas.Head],
-    categories: Sequence[str],
-) -> dict[str, Any]:
+def _key(measured: Measured) -> str:
+    return key_of(measured.of.predictor, measured.name)
+
+
+def _write_metrics(group_totals: Totals, parts: Parts) -> dict[str, Any]:
     """Return every metric and its count, as TFMA writes them."""
     metrics: dict[str, Any] = {}
-    estimates = formulas.model_estimates(group_totals, features, heads, categories)
+    estimates = formulas.model_estimates(
+        group_totals, parts.features, parts.heads, parts.categories
+    )
     for name, estimate in estimates.items():
         metrics |= _write_metric(name, estimate)
     for baseline in BASELINES:
@@ -138,6 +134,10 @@ def _write_metric(key: str, estimate: Estimate) -> dict[str, Any]:
 class AddTotals(beam.CombineFn):
     """Adds up the sums of many sequences, name by name and group by group, in float64."""
 
+    def __init__(self, measured: Collection[Measured] = ()) -> None:
+        """Set the metrics that add up functions of the sums."""
+        self._measured = measured
+
     def create_accumulator(self) -> Totals:
         """Return the totals of no sequence: {}."""
         return {}
@@ -156,6 +156,9 @@ class AddTotals(beam.CombineFn):
             name: np.reshape(value, -1 if is_of_each_feature(name) else ()).astype(np.float64)
             for name, value in element.prediction.items()
         }
+        for each in self._measured:
+            further = each.each_sequence({name: total[np.newaxis] for name, total in sums.items()})
+            sums |= {name: value[0] for name, value in further.items()}
         totals.add(accumulator, totals.group_of(sequence_id), sums)
         return accumulator
 

@@ -24,8 +24,9 @@ from typing import ClassVar, Literal
 
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.signatures import BASELINES
-from ragline.components.evaluate.metrics import formulas, slices
-from ragline.components.evaluate.metrics.formulas import FEWEST, NORMALISED_MSE, Head
+from ragline.components.evaluate.metrics import formulas, named, slices
+from ragline.components.evaluate.metrics.formulas import FEWEST, NORMALISED_MSE
+from ragline.components.evaluate.metrics.interface import Head
 
 PCA, UNTRAINED, NEWEST = "pca", "untrained", "newest"
 OTHERS = (*BASELINES, PCA, UNTRAINED, NEWEST)
@@ -77,18 +78,14 @@ class Rule:
                 f"{self.metric!r}: its standardised units are those of its own training data, so "
                 "that other metrics of two models cannot be compared"
             )
-        elif self.against is not None and self.metric not in formulas.RECONSTRUCTION:
+        elif self.against is not None and self.metric not in named.reconstruction():
             mistakes.append(
-                f"metric: expected one of {', '.join(formulas.RECONSTRUCTION)} with against, "
+                f"metric: expected one of {', '.join(named.reconstruction())} with against, "
                 f"received {self.metric!r}"
             )
-        if (
-            self.against is not None
-            and self.metric == formulas.EXPLAINED_VARIANCE
-            and self.by == "ratio"
-        ):
+        if self.against is not None and self.by == "ratio" and named.may_be_negative(self.metric):
             mistakes.append(
-                "by: expected 'difference' with explained_variance, which may be 0 or below, "
+                f"by: expected 'difference' with {self.metric}, which may be 0 or below, "
                 "received 'ratio'"
             )
         if self.min_sequences < 1:

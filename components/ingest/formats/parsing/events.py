@@ -116,8 +116,8 @@ def _with_entities(ids: Ids, stated: Sequence[Any], faults: Faults) -> Ids:
         return ids
     column = _cells(stated, pa.string(), lambda value: _id(ENTITY_ID, value), faults)
     entities = cells.identifiers(ENTITY_ID, column, faults, required=False)
-    others: Any = ids.entity  # None leaves a sequence its own entity.
-    return Ids(ids.sequence, np.where(entities.absent, others, entities.cells))
+    own = np.full(len(stated), None, object) if ids.entity is None else ids.entity
+    return Ids(ids.sequence, np.where(entities.absent, own, entities.cells))
 
 
 def _column(name: str, values: Sequence[Any], layout: Layout, faults: Faults) -> pa.Array:
