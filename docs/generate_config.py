@@ -1,8 +1,8 @@
 """Writes config.md and verdict.md beside this file, and tables in ingest.md and padding.md.
 
 Nothing is said twice: keys, types and defaults come from the dataclasses, what they mean from the
-`Attributes:` of their docstrings, formats, padding strategies and metrics from their registries. Run
-`python docs/generate_config.py` after an edit of any; tests/test_docs.py fails until then.
+`Attributes:` of their docstrings, formats, padding strategies and metrics from their registries.
+Run `python docs/generate_config.py` after an edit of any; tests/test_docs.py fails until then.
 """
 
 import dataclasses
