@@ -95,11 +95,7 @@ def _evaluate(made: Made, output: pathlib.Path) -> tfma_results.Table:
                 extractors=[tfma.extractors.SliceKeyExtractor(eval_config=config)],
                 evaluators=tfma.default_evaluators(eval_config=config),
             )
-            | tfma.WriteResults(
-                writers=tfma.default_writers(
-                    str(output), eval_shared_model=None, eval_config=config
-                )
-            )
+            | tfma.WriteResults(writers=writers)
         )
     return tfma_results.load(str(output))[0]
 
