@@ -111,7 +111,7 @@ def test_a_length_that_contradicts_its_columns_is_an_error(loaded, names, name):
 def asked(loaded, names):
     """What `hard_requests` takes: signatures, probes, and how they become tf.Examples."""
     signatures = {key: clean_process._numpy(each) for key, each in loaded.signatures.items()}
-    sequences = probes.make([{"mean": 0.0, "std": 1.0}] * F)
+    sequences = probes.make([0.0] * F, [1.0] * F)
     return signatures, sequences, lambda some: probes.encode(some, names)
 
 

@@ -69,19 +69,24 @@ def test_a_strategy_says_what_it_does(name: str) -> None:
 
 
 @pytest.fixture
-def even(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def uniform(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The strategy of docs/extending.md, installed."""
     monkeypatch.syspath_prepend(tmp_path)
-    install(tmp_path, "even", {"even.py": BLOCKS["even"]}, "[ragline.padding]\neven = even:Even\n")
+    install(
+        tmp_path,
+        "uniform",
+        {"uniform.py": BLOCKS["uniform"]},
+        "[ragline.padding]\nuniform = uniform:Uniform\n",
+    )
     padding.STRATEGIES.__dict__.pop("_entry_points", None)
-    yield "even"
+    yield "uniform"
     padding.STRATEGIES.__dict__.pop("_entry_points", None)
-    sys.modules.pop("even", None)
+    sys.modules.pop("uniform", None)
 
 
-def test_a_strategy_of_another_package_is_one_class(even: str) -> None:
-    assert importlib.metadata.version(even) == "1.0"
-    options = TrainOptions(padding=even, batch_size=2, units=4)
+def test_a_strategy_of_another_package_is_one_class(uniform: str) -> None:
+    assert importlib.metadata.version(uniform) == "1.0"
+    options = TrainOptions(padding=uniform, batch_size=2, units=4)
     plan = batching.plan_training(options, np.array([3, 1, 5]), 2)
     assert (plan.sequences, plan.steps, plan.sort) == (2, None, True)
     assert batching.fixed_steps(options, np.array([3, 1, 5])) is None
@@ -89,6 +94,6 @@ def test_a_strategy_of_another_package_is_one_class(even: str) -> None:
     assert type(model) is architecture.MaskedAutoencoder
 
 
-def test_an_unknown_strategy_is_refused_with_every_name(even: str) -> None:
-    with pytest.raises(ValueError, match=r"padding: expected 'crop', .* 'keras' or 'even', rec"):
+def test_an_unknown_strategy_is_refused_with_every_name(uniform: str) -> None:
+    with pytest.raises(ValueError, match=r"padding: expected 'crop', .* 'keras' or 'uniform', rec"):
         TrainOptions(padding="crop ")
