@@ -74,6 +74,7 @@ def guess_records(
     records: Mapping[str, Column],
     lengths: np.ndarray,
     *,
+    by_place: bool = False,
     seen: str = "in every record",
     complete: bool = True,
 ) -> Guess:
@@ -83,6 +84,7 @@ def guess_records(
       steps: column -> its cells, of the steps of all records.
       records: column -> its cells, one a record.
       lengths: int64 [N], the steps of each record.
+      by_place: whether the columns of the steps have no names but their order; each is a feature.
       seen: how much of the data was read, in words, as the end of a sentence.
       complete: whether all data was read.
 
@@ -92,9 +94,13 @@ def guess_records(
     guess = Guess(seen=seen, complete=complete, why=["a record is a sequence"])
     guess.sequences = len(lengths)
     group = np.repeat(np.arange(len(lengths)), np.maximum(lengths, 0))
-    _guess_time(guess, steps, group)
+    if by_place:
+        for name, column in steps.items():
+            guess.features[name] = column.has_missing or not complete
+    else:
+        _guess_time(guess, steps, group)
     for name, column in steps.items():
-        if name != guess.order_by:
+        if name not in (guess.order_by, *guess.features):
             placing.place(guess, name, column, group, within=True)
     entities = [
         name

@@ -148,7 +148,12 @@ def _meaning(sample: Sample, sampled: str) -> tuple[Guess, tuple[str, ...]]:
         return meaning, guess.missing_texts(meaning, steps) if is_text else ()
     records = guess.columns_of(sample.records, is_text=False)
     meaning = guess.guess_records(
-        steps, records, sample.lengths, seen=within, complete=sample.complete
+        steps,
+        records,
+        sample.lengths,
+        by_place=sample.by_place,
+        seen=within,
+        complete=sample.complete,
     )
     return meaning, ()
 

@@ -172,6 +172,25 @@ def _values_alone() -> dict[str, Any]:
     return {name: array for name, array in arrays.items() if name != "code"}
 
 
+def _by_place() -> list[Sample]:
+    """Sequences whose columns have no names; one counts the steps, and one is constant."""
+    return [
+        dataclasses.replace(
+            sample,
+            values=np.column_stack(
+                [sample.values, np.arange(sample.length), np.ones(sample.length)]
+            ),
+        )
+        for sample in SAMPLES
+    ]
+
+
+def _padded_arrays() -> dict[str, Any]:
+    longest = max(sample.length for sample in SAMPLES)
+    values = [np.pad(s.values, [(0, longest - s.length), (0, 0)]) for s in _by_place()]
+    return {"values": np.stack(values), "length": [sample.length for sample in SAMPLES]}
+
+
 def _counted() -> dict[str, Any]:
     """Flat arrays whose `values` hold a number that counts the steps, and a constant one."""
     arrays = _values_alone()
@@ -186,6 +205,12 @@ SERIES: dict[str, Callable[[pathlib.Path], Any]] = {
     "f.arff": _bytes(lambda: written.series(SAMPLES)),
     "values.npz": lambda path: np.savez(path, **_values_alone()),
     "each.npz": lambda path: np.savez(path, **{s.sequence_id: s.values for s in SAMPLES}),
+    "by_place.ts": _bytes(
+        lambda: written.ts(_by_place()).replace(b"@dimensions 2", b"@dimensions 4")
+    ),
+    "by_place.arff": _bytes(lambda: written.series(_by_place())),
+    "by_place.npz": lambda path: np.savez(path, **{s.sequence_id: s.values for s in _by_place()}),
+    "padded.npz": lambda path: np.savez(path, **_padded_arrays()),
     # Of one column `init` makes the time, and another is constant, so it is left out.
     "counted.npz": lambda path: np.savez(path, **_counted()),
 }

@@ -18,6 +18,7 @@ NaN are missing values.
 Source: Weka's description of ARFF; files of the archive.
 """
 
+import dataclasses
 import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,6 +35,7 @@ from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records import checks
 from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import File, Piece
+from ragline.components.ingest.samples.sample import Sample
 from ragline.components.ingest.source import raw_files
 
 _BEGINNING = re.compile(rb"\s*(?:%[^\n]*\n\s*)*@relation\b", re.IGNORECASE)
@@ -75,6 +77,14 @@ class Arff(ObjectFormat):
         _, first, size = _header(file.path)
         pieces = raw_files.line_pieces(file, piece_bytes, skip=size, first=first)
         return pieces or [Piece(file=file, start=size, stop=size, first=first, size=0)]
+
+    def sample(self, paths: Sequence[str]) -> Sample:
+        """Decodes the rows of pieces from all over each file; raises as `pieces` and `decode`."""
+        sample = super().sample(paths)
+        attributes, _, _ = _header(paths[0])
+        relations = (attributes, *(attribute.inner for attribute in attributes))
+        by_place = any(_series_of(relation, None) for relation in relations)
+        return dataclasses.replace(sample, by_place=by_place)
 
     def decode(self, piece: Piece, columns: Columns | None) -> Iterator[Decoded]:
         """Yields the records of a piece as JSON would have them.

@@ -41,6 +41,7 @@ def take(paths: Sequence[str]) -> Sample:
         records={name: joined([s.records[name] for s in samples]) for name in of_records},
         lengths=np.concatenate([sample.lengths for sample in samples]),
         paths=tuple(paths),
+        by_place=any(sample.by_place for sample in samples),
         options=samples[0].options,
         complete=all(sample.complete for sample in samples),
         left_out={key: why for sample in samples for key, why in sample.left_out.items()},
@@ -99,6 +100,7 @@ def _flat(archive: zipfile.ZipFile, named: Mapping[str, Array], stated: Array, p
     return Sample(
         steps=steps,
         records=records,
+        by_place=padded,
         lengths=lengths,
         complete=True,
         left_out=left_out,
@@ -125,6 +127,7 @@ def _padded(archive: zipfile.ZipFile, named: Mapping[str, Array], path: str) -> 
             for place in range(features)
         },
         records=records,
+        by_place=True,
         lengths=lengths,
         options={"padding_value": padding},
     )
@@ -156,6 +159,7 @@ def _each(archive: zipfile.ZipFile, arrays: Sequence[Array], path: str, most: in
             f"feature_{place}": arrow(np.ascontiguousarray(column), absent=True)
             for place, column in enumerate(stacked.T)
         },
+        by_place=True,
         lengths=np.array([len(block) for block in blocks], np.int64),
         complete=len(blocks) == len(arrays),
     )

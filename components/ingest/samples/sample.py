@@ -24,6 +24,8 @@ class Sample:
       steps: column -> its cells, one a step.
       is_text: whether numbers and times are text in `steps`, as in CSV.
       records: column -> its cells, one a record; empty for tables.
+      by_place: whether the columns of the steps have no names but their order, so that a schema
+        must have each of them, as a feature.
       lengths: int64 [N], the steps of each record; None for tables, whose rows are steps.
       files: file -> the number of its rows, in order, of tables.
       paths: the paths of the files that were read.
@@ -36,6 +38,7 @@ class Sample:
     steps: Mapping[str, pa.Array]
     is_text: bool = False
     records: Mapping[str, pa.Array] = field(default_factory=dict)
+    by_place: bool = False
     lengths: np.ndarray | None = None
     files: tuple[int, ...] = ()
     paths: tuple[str, ...] = ()

@@ -46,6 +46,7 @@ def take(paths: Sequence[str]) -> Sample:
         records={
             name: column for name, column in records.items() if not pa.types.is_null(column.type)
         },
+        by_place=True,
         lengths=np.concatenate([chunk.length for chunk in chunks]),
         paths=tuple(paths),
         complete=complete,
