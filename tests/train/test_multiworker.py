@@ -66,7 +66,7 @@ def test_the_training_stops_early_and_every_gradient_is_clipped(result):
     assert 0 < best["epoch"] == history[-1]["epoch"] - PATIENCE
     assert history[-1]["epoch"] < EPOCHS
     # Adam's second moments, of every second variable: together they are the mean of squared norms.
-    updates, _, *moments = (array for key, array in arrays.items() if key.startswith("optimizer"))
+    updates, *moments = (array for key, array in arrays.items() if key.startswith("optimizer"))
     norm = np.sqrt(sum(array.sum() for array in moments[1::2]) / (1 - 0.999**updates))
     assert norm == pytest.approx(CLIP_NORM, rel=1e-4)
 
