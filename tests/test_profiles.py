@@ -31,6 +31,7 @@ FULL_ALONE = {
         "test_onnx_gives_one_answer_too": 3,
         "test_the_contract_holds_as_a_push_demands_it": 5,
     },
+    "push/test_hard_requests.py": {"test_a_request_takes_20_times_its_bytes_and_50_mb": 10},
     "push/test_transaction.py": {
         "test_cut_off_after_every_call_the_same_command_ends_as_if_nothing_had_been": 6,
         "test_cut_off_twice_the_recovery_itself_is_finished": 2,
