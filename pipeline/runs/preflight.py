@@ -47,6 +47,11 @@ def check(config: Config) -> None:
 
 
 def _check_writable(workdir: pathlib.Path) -> None:
+    others = workdir / aside.FOLDER
+    if os.path.lexists(others) and not others.is_dir():
+        raise ConfigError(
+            f"workdir: expected a folder {others}, received a file; move it to another place"
+        )
     for folder in (workdir, *(workdir / name for name in FOLDERS)):
         try:
             folder.mkdir(exist_ok=True)

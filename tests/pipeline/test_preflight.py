@@ -64,6 +64,15 @@ def test_a_file_where_a_folder_belongs_is_refused(config, tmp_path):
         preflight.check(config)
 
 
+def test_a_file_in_the_place_of_what_is_set_aside_is_refused_and_stays(config, tmp_path):
+    file = tmp_path / "work" / "set-aside"
+    file.write_text("mine")
+    with pytest.raises(ConfigError, match="set-aside, received a file; move it"):
+        preflight.check(config)
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["set-aside"]
+    assert file.read_text() == "mine"
+
+
 def _truncate(path):
     path.write_bytes(path.read_bytes()[:5000])
 
