@@ -1,6 +1,6 @@
 """Name the implementations of a seam: the package's own in a table, others by entry points.
 
-    FORMATS = Registry("format", "ragline.formats", {"csv": "ragline.components...csv:Csv"})
+    FORMATS = Registry("format", "ragline.formats", __name__, {"csv": "csv:Csv"})
     FORMATS["csv"]    the class; its module is imported now, and not before
     [*FORMATS]        every name, the package's own first
 
@@ -32,16 +32,18 @@ class Registry(Mapping[str, Implementation], Generic[Implementation]):
       group: the group of entry points.
     """
 
-    def __init__(self, kind: str, group: str, table: Mapping[str, str]) -> None:
+    def __init__(self, kind: str, group: str, package: str, table: Mapping[str, str]) -> None:
         """Takes the package's own implementations.
 
         Args:
           kind: the word for an implementation in sentences.
           group: the group of entry points.
-          table: name -> `module:attribute`.
+          package: the package that holds them.
+          table: name -> `module:attribute`, in that package.
         """
         self.kind = kind
         self.group = group
+        self._package = package
         self._table = table
 
     def __getitem__(self, name: str) -> Implementation:
@@ -53,7 +55,9 @@ class Registry(Mapping[str, Implementation], Generic[Implementation]):
         """
         if name in self._table:
             module, _, attribute = self._table[name].partition(":")
-            own: Implementation = getattr(importlib.import_module(module), attribute)
+            own: Implementation = getattr(
+                importlib.import_module(f"{self._package}.{module}"), attribute
+            )
             return own
         entry = self._entry_points[name]
         try:

@@ -177,9 +177,8 @@ def remove_folder(folder: Place) -> None:
 
 
 def _systems() -> Any:
-    from apache_beam.io.filesystems import (
-        FileSystems,
-    )  # It takes seconds, and local files do not need it.
+    # Late: it takes seconds, and local files do not need it.
+    from apache_beam.io.filesystems import FileSystems
 
     return FileSystems
 

@@ -16,7 +16,7 @@ from ragline.components.files import places
 from ragline.components.files.places import Place
 from ragline.components.serving import facts, versions
 from ragline.components.serving.batches import Sequences, batches
-from ragline.components.serving.facts import InputFacts, NoEncoderError
+from ragline.components.serving.facts import FeatureFacts, InputFacts, NoEncoderError
 
 _MODEL_FILE = "saved_model.pb"
 
@@ -30,6 +30,7 @@ class Facts:
       version: the folder's name; the number of a pushed encoder.
       columns: the features and categories, without context.
       embedding_size: E.
+      features: the features, with the means and deviations of the training data.
       input: the way in which the raw files of its training were read.
     """
 
@@ -37,6 +38,7 @@ class Facts:
     version: str
     columns: Columns
     embedding_size: int
+    features: tuple[FeatureFacts, ...]
     input: InputFacts
 
     @classmethod
@@ -56,6 +58,7 @@ class Facts:
             version=os.path.basename(path),
             columns=stated.columns,
             embedding_size=stated.embedding_size,
+            features=stated.features,
             input=stated.input,
         )
 

@@ -10,7 +10,6 @@ A feature that did not vary in training has no scale to measure by, and no drift
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,38 +18,14 @@ from ragline.components.contract.columns import Columns
 from ragline.components.files import places
 from ragline.components.ingest.output import span_stats
 from ragline.components.ingest.records.chunk import Chunk
+from ragline.components.serving.facts import FeatureFacts
 
-# What is said in any case: another unit is seldom nearer, and another day seldom as far.
-SAID_DRIFT = 8.0
-SAID_UNKNOWN = 0.5
+# Reported in any case: another unit is seldom nearer, and another day seldom as far.
+REPORTED_DRIFT = 8.0
+REPORTED_UNKNOWN = 0.5
 _MOST_WORDS = 3
 
 Words = Mapping[str, frozenset[str | int]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
-    """Holds what an encoder states of the data that it was trained on.
-
-    Attributes:
-      mean: feature -> mean; None if it was never observed.
-      std: feature -> standard deviation; 0 if it did not vary, None as above.
-      units: feature -> unit; None if the schema states none.
-    """
-
-    mean: Mapping[str, float | None]
-    std: Mapping[str, float | None]
-    units: Mapping[str, str | None]
-
-    @classmethod
-    def read(cls, features: Iterable[Mapping[str, Any]]) -> "Training":
-        """Take the features of an encoder.json."""
-        stated = {feature["name"]: feature for feature in features}
-        return cls(
-            mean={name: feature.get("mean") for name, feature in stated.items()},
-            std={name: feature.get("std") for name, feature in stated.items()},
-            units={name: feature.get("unit") for name, feature in stated.items()},
-        )
 
 
 def known_words(encoder: str, columns: Columns) -> Words:
@@ -67,7 +42,7 @@ def known_words(encoder: str, columns: Columns) -> Words:
 
 
 def of_chunk(chunk: Chunk, columns: Columns, known: Words) -> dict[str, Any]:
-    """Return what is compared, of one Chunk: moments of features, and counts of words."""
+    """Return what is compared, of one Chunk: statistics of features, and counts of words."""
     words = {}
     for name, known_of_category in known.items():
         column = chunk.values[name]
@@ -99,16 +74,16 @@ def merged(parts: Collection[Mapping[str, Any]]) -> dict[str, Any]:
     return {"values": span_stats.merged(part["values"] for part in parts), "words": words}
 
 
-def measure(encoded: Mapping[str, Any], training: Training) -> dict[str, Any]:
+def measure(encoded: Mapping[str, Any], trained_on: Iterable[FeatureFacts]) -> dict[str, Any]:
     """Return `features` {name: shift, spread, mean} and `categories` {name: unknown, examples}."""
     features = {}
-    for name, moments in encoded["values"]["features"].items():
-        mean, std = training.mean.get(name), training.std.get(name)
-        if moments["count"] and mean is not None and std:
-            features[name] = {
-                "shift": (moments["mean"] - mean) / std,
-                "spread": math.sqrt(moments["m2"] / moments["count"]) / std,
-                "mean": moments["mean"],
+    for feature in trained_on:
+        stats = encoded["values"]["features"][feature.name]
+        if stats["count"] and feature.mean is not None and feature.std:
+            features[feature.name] = {
+                "shift": (stats["mean"] - feature.mean) / feature.std,
+                "spread": math.sqrt(stats["m2"] / stats["count"]) / feature.std,
+                "mean": stats["mean"],
             }
     categories = {
         name: {"unknown": counted["unknown"] / counted["steps"], "examples": counted["examples"]}
@@ -119,22 +94,23 @@ def measure(encoded: Mapping[str, Any], training: Training) -> dict[str, Any]:
 
 
 def describe(
-    measured: Mapping[str, Any], training: Training, most: float = SAID_DRIFT
+    measured: Mapping[str, Any], trained_on: Iterable[FeatureFacts], most: float = REPORTED_DRIFT
 ) -> Iterator[str]:
     """Write a sentence on each feature that drifted by more than `most`, and on unknown words."""
+    stated_of = {feature.name: feature for feature in trained_on}
     for name, figures in measured["features"].items():
         shift, spread = figures["shift"], figures["spread"]
         drift = max(abs(shift), spread, 1.0 / spread if spread else 0.0)
         if drift > most:
-            unit = training.units.get(name)
-            stated = f"in {unit}" if unit else "in the unit of the training data"
+            feature = stated_of[name]
+            unit = f"in {feature.unit}" if feature.unit else "in the unit of the training data"
             yield (
                 f"{name!r}: its mean of {figures['mean']:.4g} is {shift:+.3g} standard deviations "
-                f"from the training data's {training.mean[name]:.4g}, and its spread {spread:.3g} "
-                f"times theirs: expected values {stated}; the embeddings cannot be trusted"
+                f"from the training data's {feature.mean:.4g}, and its spread {spread:.3g} "
+                f"times theirs: expected values {unit}; the embeddings cannot be trusted"
             )
     for name, figures in measured["categories"].items():
-        if figures["unknown"] > SAID_UNKNOWN:
+        if figures["unknown"] > REPORTED_UNKNOWN:
             yield (
                 f"{name!r}: {figures['unknown']:.0%} of its words are none that the encoder was "
                 f"trained on, such as {', '.join(map(repr, figures['examples']))}: expected words "

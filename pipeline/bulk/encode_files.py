@@ -19,7 +19,6 @@ from ragline import schemas
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.contract.redaction import redacted_data
-from ragline.components.contract.signatures import ENCODER_FILE
 from ragline.components.files import places
 from ragline.components.files.places import Place
 from ragline.components.files.storage import digest_of, manifest, read_json, write_json
@@ -288,8 +287,8 @@ def _run(request: Request, job: EncodeJob, place: Output) -> dict[str, Any]:
         summary, options=request.input, max_share=request.max_share, quarantine=quarantine
     )
     compared = [part for report in unit_reports for part in report["compared"]]
-    training = _training(request)
-    measured = drift.measure(drift.merged(compared), training) if compared else NO_DRIFT
+    trained_on = request.facts.features
+    measured = drift.measure(drift.merged(compared), trained_on) if compared else NO_DRIFT
     _check_drift(measured, request)
     paths = (encode_job.part_file(job.folder, report["unit"]) for report in unit_reports)
     rows = [report["rows_written"] for report in unit_reports]
@@ -306,12 +305,8 @@ def _run(request: Request, job: EncodeJob, place: Output) -> dict[str, Any]:
         },
         "formats": plan.formats,
         "drift": measured,
-        "warnings": [*drift.describe(measured, training)],
+        "warnings": [*drift.describe(measured, trained_on)],
     }
-
-
-def _training(request: Request) -> drift.Training:
-    return drift.Training.read(read_json(f"{request.facts.path}/{ENCODER_FILE}")["features"])
 
 
 def _check_drift(measured: Mapping[str, Any], request: Request) -> None:
@@ -321,7 +316,7 @@ def _check_drift(measured: Mapping[str, Any], request: Request) -> None:
       BadDataError: a sentence for each feature and category.
     """
     if request.max_drift is not None:
-        lines = [*drift.describe(measured, _training(request), request.max_drift)]
+        lines = [*drift.describe(measured, request.facts.features, request.max_drift)]
         if lines:
             raise BadDataError("drift", *lines)
 

@@ -14,6 +14,7 @@ from ragline.components.contract.columns import Category, Columns, Feature
 from ragline.components.contract.errors import BadDataError
 from ragline.components.contract.signatures import ENCODER_FILE
 from ragline.components.ingest.records.chunk import Chunk
+from ragline.components.serving.facts import FeatureFacts
 from ragline.pipeline.bulk import drift
 from ragline.pipeline.cli.main import main
 from ragline.pipeline.demo.synth import FEATURES
@@ -27,10 +28,14 @@ COLUMNS = Columns(
     categories=(Category(name="word", kind="bytes"), Category(name="code", kind="int")),
 )
 KNOWN = {"word": frozenset({"a", "b"}), "code": frozenset({7})}
-TRAINING = drift.Training(
-    mean={"p": 1.0, "still": 5.0, "flat": 3.0, "never": None},
-    std={"p": 0.05, "still": 2.0, "flat": 0.0, "never": None},
-    units={"p": "bar", "still": None, "flat": None, "never": None},
+TRAINED_ON = tuple(
+    FeatureFacts(name=name, unit=unit, allow_missing=True, mean=mean, std=std)
+    for name, unit, mean, std in (
+        ("p", "bar", 1.0, 0.05),
+        ("still", None, 5.0, 2.0),
+        ("flat", None, 3.0, 0.0),
+        ("never", None, None, 0.0),
+    )
 )
 
 
@@ -56,7 +61,7 @@ def _chunk(p, words) -> Chunk:
 
 def _measured(*chunks: Chunk):
     parts = [drift.of_chunk(chunk, COLUMNS, KNOWN) for chunk in chunks]
-    return drift.measure(drift.merged(json.loads(json.dumps(parts))), TRAINING)
+    return drift.measure(drift.merged(json.loads(json.dumps(parts))), TRAINED_ON)
 
 
 def test_figures_are_the_oracles():
@@ -90,7 +95,7 @@ def test_figures_are_the_oracles():
     ],
 )
 def test_what_is_unlike_is_said(p, words, parts):
-    sentences = [*drift.describe(_measured(_chunk(p, words)), TRAINING)]
+    sentences = [*drift.describe(_measured(_chunk(p, words)), TRAINED_ON)]
     assert len(sentences) == bool(parts)
     assert all(part in sentences[0] for part in parts)
 

@@ -171,19 +171,19 @@ def test_two_of_one_name_are_refused(site: pathlib.Path) -> None:
     install(site, "again", {}, "[ragline.terms]\nx = again:X\n")
     install(site, "more", {}, "[ragline.terms]\nx = more:X\n")
     with pytest.raises(UsageError, match="term 'x': expected one implementation"):
-        list(Registry("term", "ragline.terms", {}))
+        list(Registry("term", "ragline.terms", __name__, {}))
 
 
 def test_a_registry_lists_its_own_first(site: pathlib.Path) -> None:
     install(site, "b", {}, "[ragline.things]\nb = b:B\na = b:A\n")
-    things: Registry[type] = Registry("thing", "ragline.things", {"z": "collections:Counter"})
+    things: Registry[type] = Registry("thing", "ragline.things", "unittest", {"z": "case:TestCase"})
     assert ([*things], len(things), things.own, things.added) == (
         ["z", "a", "b"],
         3,
         ("z",),
         ("a", "b"),
     )
-    assert things["z"].__name__ == "Counter" and "c" not in things and "a" in things
+    assert things["z"].__name__ == "TestCase" and "c" not in things and "a" in things
     with pytest.raises(KeyError):
         things["c"]
     choice = Choice(things, ("auto",))

@@ -22,22 +22,20 @@ if TYPE_CHECKING:
 METRICS: "Registry[type[Metric]]" = Registry(
     "metric",
     "ragline.metrics",
+    __name__,
     {
-        name: f"{__name__}.{place}"
-        for name, place in {
-            "masked_mse": "reconstruction:MaskedMse",
-            "masked_mae": "reconstruction:MaskedMae",
-            "masked_rmse": "reconstruction:MaskedRmse",
-            "normalised_mse": "reconstruction:NormalisedMse",
-            "explained_variance": "reconstruction:ExplainedVariance",
-            "finite_share": "reconstruction:FiniteShare",
-            "feature_mse": "reconstruction:FeatureMse",
-            "feature_variance": "reconstruction:FeatureVariance",
-            "head_loss": "supervised:HeadLoss",
-            "head_accuracy": "supervised:HeadAccuracy",
-            "head_mse": "supervised:HeadMse",
-            "category_cross_entropy": "supervised:CategoryCrossEntropy",
-            "category_accuracy": "supervised:CategoryAccuracy",
-        }.items()
+        "masked_mse": "reconstruction:MaskedMse",
+        "masked_mae": "reconstruction:MaskedMae",
+        "masked_rmse": "reconstruction:MaskedRmse",
+        "normalised_mse": "reconstruction:NormalisedMse",
+        "explained_variance": "reconstruction:ExplainedVariance",
+        "finite_share": "reconstruction:FiniteShare",
+        "feature_mse": "reconstruction:FeatureMse",
+        "feature_variance": "reconstruction:FeatureVariance",
+        "head_loss": "supervised:HeadLoss",
+        "head_accuracy": "supervised:HeadAccuracy",
+        "head_mse": "supervised:HeadMse",
+        "category_cross_entropy": "supervised:CategoryCrossEntropy",
+        "category_accuracy": "supervised:CategoryAccuracy",
     },
 )

@@ -10,9 +10,7 @@ totals, once. A metric of no sum as it stands, but of a function of some, says s
         def sums(self, of):
             return error_sum(of.predictor, ABSOLUTE), N_VALUES
 
-        def finish(self, totals):
-            absolute, number = totals
-            return ratio(absolute, number)
+What is no plain quotient of two totals says so in `finish`.
 
 What has a metric, and so under which names it stands in a run's summary, is its base class:
 
@@ -98,24 +96,27 @@ class Metric(abc.ABC):
         """
         return sums
 
-    @abc.abstractmethod
     def finish(self, totals: Arrays) -> Fraction:
         """Return its value and what was counted, [...], of the totals of what `each` returns.
+
+        That is the first total divided by the second, if not replaced.
 
         Args:
           totals: those, each [...], or [..., F] if it is of each feature; [] for the value, and
             [G] for what it is without each of G groups, of which its interval is made.
         """
+        total, count = totals
+        return ratio(total, count)
 
     @classmethod
-    @abc.abstractmethod
     def subjects(cls, parts: Parts) -> Iterator[Subject]:
-        """Yield what has the metric."""
+        """Yield what has the metric: the model, if not replaced."""
+        yield Subject()
 
     @classmethod
-    @abc.abstractmethod
     def name_of(cls, part: str) -> str:
-        """Return its name in a run's summary."""
+        """Return its name in a run's summary: the label, if not replaced."""
+        return cls.label
 
     @property
     def is_of_sums(self) -> bool:
@@ -126,29 +127,9 @@ class Metric(abc.ABC):
 class ReconstructionMetric(Metric):
     """Makes a metric of errors, which the model and each baseline have; rules compare them."""
 
-    @classmethod
-    def subjects(cls, parts: Parts) -> Iterator[Subject]:
-        """Yield the model; a baseline's is made by its name."""
-        yield Subject()
-
-    @classmethod
-    def name_of(cls, part: str) -> str:
-        """Return the label."""
-        return cls.label
-
 
 class ModelMetric(Metric):
     """Makes a metric that only the model has."""
-
-    @classmethod
-    def subjects(cls, parts: Parts) -> Iterator[Subject]:
-        """Yield the model."""
-        yield Subject()
-
-    @classmethod
-    def name_of(cls, part: str) -> str:
-        """Return the label."""
-        return cls.label
 
 
 class FeatureMetric(Metric):

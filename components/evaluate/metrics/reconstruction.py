@@ -56,11 +56,6 @@ class MaskedMae(ReconstructionMetric):
         """Return absolute errors, and values."""
         return error_sum(of.predictor, ABSOLUTE), N_VALUES
 
-    def finish(self, totals: Arrays) -> Fraction:
-        """Divide."""
-        absolute, number = totals
-        return ratio(absolute, number)
-
 
 class MaskedRmse(MaskedMse):
     """Makes the root of masked_mse."""
@@ -130,11 +125,6 @@ class FiniteShare(ModelMetric):
         """Return finite sequences, and all."""
         return N_FINITE, N_SEQUENCES
 
-    def finish(self, totals: Arrays) -> Fraction:
-        """Divide."""
-        finite, sequences = totals
-        return ratio(finite, sequences)
-
 
 class FeatureMse(FeatureMetric):
     """Makes sum (y - x)^2 / n_f over the values of a feature."""
@@ -145,11 +135,6 @@ class FeatureMse(FeatureMetric):
     def sums(self, of: Subject) -> tuple[str, ...]:
         """Return squared errors, and values."""
         return error_sum(of.predictor, SQUARED), FEATURE_VALUES
-
-    def finish(self, totals: Arrays) -> Fraction:
-        """Divide."""
-        squared, number = totals
-        return ratio(squared, number)
 
 
 class FeatureVariance(FeatureMetric):

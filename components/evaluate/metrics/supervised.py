@@ -10,14 +10,7 @@ from ragline.components.contract.signatures import (
     category_sum,
     head_sum,
 )
-from ragline.components.evaluate.metrics.interface import (
-    Arrays,
-    CategoryMetric,
-    Fraction,
-    HeadMetric,
-    Subject,
-    ratio,
-)
+from ragline.components.evaluate.metrics.interface import CategoryMetric, HeadMetric, Subject
 
 
 class _HeadMean(HeadMetric):
@@ -28,11 +21,6 @@ class _HeadMean(HeadMetric):
     def sums(self, of: Subject) -> tuple[str, ...]:
         """Return the head's sum, and its labelled sequences."""
         return head_sum(of.part, self.of_head), head_sum(of.part, LABELLED)
-
-    def finish(self, totals: Arrays) -> Fraction:
-        """Divide."""
-        total, labelled = totals
-        return ratio(total, labelled)
 
 
 class HeadLoss(_HeadMean):
@@ -70,11 +58,6 @@ class _CategoryMean(CategoryMetric):
     def sums(self, of: Subject) -> tuple[str, ...]:
         """Return the category's sum, and its observed words."""
         return category_sum(of.part, self.of_category), category_sum(of.part, N_OBSERVED)
-
-    def finish(self, totals: Arrays) -> Fraction:
-        """Divide."""
-        total, observed = totals
-        return ratio(total, observed)
 
 
 class CategoryCrossEntropy(_CategoryMean):

@@ -26,20 +26,18 @@ if TYPE_CHECKING:
 FORMATS: "Registry[type[Format]]" = Registry(
     "format",
     "ragline.formats",
+    __name__,
     {
-        name: f"{__name__}.{place}"
-        for name, place in {
-            "csv": "csv:Csv",
-            "parquet": "parquet:Parquet",
-            "jsonl": "jsonl:JsonLines",
-            "avro": "avro:Avro",
-            "ts": "ts:Ts",
-            "arff": "arff:Arff",
-            "npz": "npz:Npz",
-            "xes": "xes:Xes",
-            "tfrecord": "tfrecord:TfRecord",
-            "sequence_example": "sequence_example:SequenceExample",
-        }.items()
+        "csv": "csv:Csv",
+        "parquet": "parquet:Parquet",
+        "jsonl": "jsonl:JsonLines",
+        "avro": "avro:Avro",
+        "ts": "ts:Ts",
+        "arff": "arff:Arff",
+        "npz": "npz:Npz",
+        "xes": "xes:Xes",
+        "tfrecord": "tfrecord:TfRecord",
+        "sequence_example": "sequence_example:SequenceExample",
     },
 )
 AUTO = "auto"

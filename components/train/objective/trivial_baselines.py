@@ -1,7 +1,7 @@
 """Measure the trivial baselines of the objective's terms; see contract/relative.py.
 
-One pass over each split, without the model: counts of the tokens and classes, means of the labels,
-variances of the features.
+Without the model, in a few passes over each split, however many terms there are: counts of the
+tokens and classes, means of the labels, variances of the features.
 """
 
 from collections.abc import Callable, Mapping
@@ -72,9 +72,11 @@ def measure(
         if error > 0:
             errors[term] = error
             accuracies[term] = relative.accuracy_of_mode(train_counts, eval_counts)
-    for head in heads:
-        if head.type == "regression":
-            error = _error_of_mean(head.name, train, evaluation())
+    regressions = [head for head in heads if head.type == "regression"]
+    if regressions:
+        learned, measured = (_labels(batches, regressions) for batches in (train, evaluation()))
+        for head in regressions:
+            error = _error_of_mean(learned[head.name], measured[head.name])
             if error > 0:
                 errors[term_of_head(head)] = error
     number, variance = _spread(evaluation())
@@ -102,19 +104,20 @@ def _count(
     return counts
 
 
-def _error_of_mean(head: str, train: tf.data.Dataset, evaluation: tf.data.Dataset) -> float:
-    """Return the mean squared error on eval of the mean of the training split's labels."""
+def _labels(batches: tf.data.Dataset, heads: Collection[HeadOptions]) -> dict[str, np.ndarray]:
+    """Return head -> the labels of a split, float64, without the missing ones."""
+    parts: dict[str, list[np.ndarray]] = {head.name: [np.zeros(0)] for head in heads}
+    for batch in one_pass(batches):
+        for name, labels in parts.items():
+            is_labelled = batch.label_weight[name].numpy() > 0
+            labels.append(batch.labels[name].numpy().astype(np.float64)[is_labelled])
+    return {name: np.concatenate(labels) for name, labels in parts.items()}
 
-    def labels(batches: tf.data.Dataset) -> np.ndarray:
-        parts = [np.zeros(0)]
-        for batch in one_pass(batches):
-            there = batch.label_weight[head].numpy() > 0
-            parts.append(batch.labels[head].numpy().astype(np.float64)[there])
-        return np.concatenate(parts)
 
-    train_labels, eval_labels = labels(train), labels(evaluation)
-    mean = masked_mean_of(train_labels.sum(), len(train_labels))
-    return masked_mean_of(np.square(eval_labels - mean).sum(), len(eval_labels))
+def _error_of_mean(train: np.ndarray, evaluation: np.ndarray) -> float:
+    """Return the mean squared error, on labels of eval, of the mean of the training split's."""
+    mean = masked_mean_of(train.sum(), len(train))
+    return masked_mean_of(np.square(evaluation - mean).sum(), len(evaluation))
 
 
 def _spread(batches: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -127,7 +130,7 @@ def _spread(batches: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
         parts["squares"] = tf.square(values)
         return {name: tf.reduce_sum(part, axis=[0, 1]) for name, part in parts.items()}
 
-    compiled = tf.function(sums_of, input_signature=[batches.element_spec])
+    compiled = tf.function(sums_of, input_signature=[batches.element_spec], autograph=False)
     sums = sums_over(batches, compiled)
     return sums["number"], relative.variance(**sums)
 

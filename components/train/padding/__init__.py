@@ -20,14 +20,12 @@ if TYPE_CHECKING:
 STRATEGIES: "Registry[type[PaddingStrategy]]" = Registry(
     "padding strategy",
     "ragline.padding",
+    __name__,
     {
-        name: f"{__name__}.{place}"
-        for name, place in {
-            "crop": "crop:Crop",
-            "equal_length": "equal_length:EqualLength",
-            "remask": "remask:Remask",
-            "keras": "textbook:Textbook",
-        }.items()
+        "crop": "crop:Crop",
+        "equal_length": "equal_length:EqualLength",
+        "remask": "remask:Remask",
+        "keras": "textbook:Textbook",
     },
 )
 # What `train.padding` takes.
