@@ -170,7 +170,7 @@ def _transform(facts: RunFacts, examples: BaseChannel, schema: BaseChannel) -> T
 def _train(
     config: Config, paths: WorkdirPaths, facts: RunFacts, transform: Transform, schema: BaseChannel
 ) -> list[Tuner | Trainer]:
-    """Wire standardised examples -> a model; before it, if asked for, a search for options."""
+    """Wire standardised examples -> a model; before it, if configured, a search for options."""
     inputs = {
         "examples": transform.outputs["transformed_examples"],
         "transform_graph": transform.outputs["transform_graph"],

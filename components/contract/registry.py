@@ -9,8 +9,8 @@ A distribution adds one by an entry point of the registry's group, in its pyproj
     [project.entry-points."ragline.formats"]
     fixed = "fixed_width:FixedWidth"
 
-Which distributions are installed is looked up, in 0.02 s, when a name is asked for that is not the
-package's own, or all names are.
+Installed distributions are searched, in 0.02 s, only for a name that is not the package's own, or
+for all names.
 """
 
 import functools
@@ -25,7 +25,7 @@ Implementation = TypeVar("Implementation")
 
 
 class Registry(Mapping[str, Implementation], Generic[Implementation]):
-    """Maps names to implementations, which are imported when they are asked for.
+    """Maps names to implementations, each of which is imported at its first use.
 
     Attributes:
       kind: the word for an implementation in sentences, such as `format`.
@@ -33,7 +33,7 @@ class Registry(Mapping[str, Implementation], Generic[Implementation]):
     """
 
     def __init__(self, kind: str, group: str, package: str, table: Mapping[str, str]) -> None:
-        """Takes the package's own implementations.
+        """Take the package's own implementations.
 
         Args:
           kind: the word for an implementation in sentences.
@@ -80,12 +80,12 @@ class Registry(Mapping[str, Implementation], Generic[Implementation]):
 
     @property
     def own(self) -> tuple[str, ...]:
-        """The names of the package's own implementations."""
+        """Return the names of the package's own implementations."""
         return tuple(self._table)
 
     @property
     def added(self) -> tuple[str, ...]:
-        """The names that other distributions add, sorted."""
+        """Return the names that other distributions add, sorted."""
         return tuple(sorted(self._entry_points))
 
     @functools.cached_property

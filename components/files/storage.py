@@ -80,7 +80,7 @@ class Staged:
     """
 
     def __init__(self, place: Place) -> None:
-        """Begins with an empty file; its folder on a disk is made if it is missing."""
+        """Begin with an empty file; its folder on a disk is made if it is missing."""
         self._place = os.fspath(place)
         if places.is_local(self._place):
             folder = pathlib.Path(self._place).parent
@@ -132,12 +132,12 @@ def journal(file: pathlib.Path) -> Iterator[None]:
 
 
 def with_journals() -> dict[str, str]:
-    """The environment of a process that is to keep what it has under way in these journals, too."""
+    """Return the environment of a process whose unfinished files these journals name, too."""
     return {_JOURNALS: os.pathsep.join(map(str, _journals))}
 
 
 def join_journals() -> None:
-    """Keeps names in the journals of the process that started this one, which removes them."""
+    """Keep names in the journals of the process that started this one, which removes them."""
     for file in filter(None, os.environ.get(_JOURNALS, "").split(os.pathsep)):
         flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW
         with contextlib.suppress(FileNotFoundError):
@@ -169,7 +169,7 @@ def clear(file: pathlib.Path) -> list[pathlib.Path]:
 
 
 def named(file: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the paths that a journal names, of files that may be there or not."""
+    """Return the paths that a journal names, of files that may be there or not."""
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:

@@ -35,7 +35,7 @@ class Ingest(base_beam_component.BaseBeamComponent):
     def __init__(
         self, *, schema: BaseChannel, options: str, quarantine: str, fingerprint: str
     ) -> None:
-        """Wires the component.
+        """Wire the component.
 
         Args:
           schema: the schema of the raw records.

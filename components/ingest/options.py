@@ -223,18 +223,18 @@ class InputOptions:
 
     @property
     def _may_be_table(self) -> bool:
-        """Whether a row can be a step, or nothing is known of that yet."""
+        """Return whether a row can be a step, or nothing is known of that yet."""
         is_known = self.format in formats.FORMATS
         return not is_known or formats.of(self.format).is_table
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The names that the patterns have fields of."""
+        """Return the names that the patterns have fields of."""
         return patterns.fields(self.train)
 
     @property
     def times(self) -> times.Spelling:
-        """How times are written."""
+        """Return how times are written."""
         return times.Spelling(unit=self.time_unit, format=self.time_format, zone=self.time_zone)
 
     def _mistakes_of_time(self) -> list[str]:

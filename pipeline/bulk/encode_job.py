@@ -134,7 +134,7 @@ class EmbeddingSink:
     """Encodes the sequences of a unit, group by group, in threads beside the one that reads."""
 
     def __init__(self, encoder: Encoder, writer: parts.PartWriter) -> None:
-        """Begins without sequences."""
+        """Begin without sequences."""
         self._encoder = encoder
         self._writer = writer
         self._columns = encoder.facts.columns

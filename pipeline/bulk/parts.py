@@ -73,7 +73,7 @@ class PartWriter:
     """Writes one part; the file appears once it is whole, and only if it has a row."""
 
     def __init__(self, place: Place, embedding_size: int) -> None:
-        """Begins without rows.
+        """Begin without rows.
 
         Args:
           place: path of the part.

@@ -45,7 +45,7 @@ class CacheGuard:
     def __init__(
         self, database: pathlib.Path, manifests: ArtifactManifests, pipeline: str, run_id: str
     ) -> None:
-        """Opens nothing yet.
+        """Open nothing yet.
 
         Args:
           database: database of ML Metadata.

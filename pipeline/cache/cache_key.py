@@ -45,7 +45,7 @@ def _plug_ins() -> list[pathlib.Path]:
         entry.module.partition(".")[0] for group in groups for entry in entries.select(group=group)
     }
     specs = [importlib.util.find_spec(name) for name in sorted(names)]
-    # One that is not there is told of when it is asked for.
+    # A missing module is an error once its plug-in is used.
     origins = [pathlib.Path(spec.origin) for spec in specs if spec and spec.origin]
     return [path.parent if path.name == "__init__.py" else path for path in origins]
 

@@ -158,7 +158,7 @@ def _names(shards: int) -> list[str]:
 
 
 def gestures(*, sequences: int, seed: int) -> Iterator[Record]:
-    """Makes the records of the demo data one by one; the same arguments make the same records.
+    """Make the records of the demo data one by one; the same arguments make the same records.
 
     Args:
         sequences: How many, at least 1. There is about one wearer for every three of them.
@@ -241,7 +241,7 @@ def _target(rng: np.random.Generator, gesture: str, wearer: _Wearer, length: int
 
 
 def _follow(target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lets the hand follow the target, from rest.
+    """Let the hand follow the target, from rest.
 
     With d the distance from the target and w the natural frequency, d'' = -w^2 d - 2 w d'. While
     the target stands still, d(t) = (d + (d' + w d) t) exp(-w t) exactly, so that the recurrence is

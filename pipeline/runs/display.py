@@ -52,7 +52,7 @@ class Display:
 
 
 def for_stream(terminal: TextIO, *, plain: bool = False) -> Display:
-    """Return the display for a stream: live in a terminal, unless plain lines are asked for."""
+    """Return the display for a stream: live in a terminal, unless plain lines are wanted."""
     if plain or not terminal.isatty():
         return Plain(terminal)
     return Live(Console(file=terminal, highlight=False))

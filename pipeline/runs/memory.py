@@ -17,7 +17,7 @@ class MemoryWatch:
     """
 
     def __init__(self) -> None:
-        """Measures nothing yet."""
+        """Measure nothing yet."""
         self.peaks: dict[str, int] = {}
         self._stage: str | None = None
         self._process = psutil.Process()

@@ -2,7 +2,7 @@
 
     WORKDIR/spans.json      a list of entries, oldest run first; see files/state.py
 
-A span that is asked for again is run again if something that decides its result has changed, or if
+A requested span is run again if something that decides its result has changed, or if
 it is the newest that was run: that run comes from the cache and checks what is served. An older
 span is left alone; otherwise its model would be judged anew and could displace its successors.
 """

@@ -59,14 +59,14 @@ class Estimate:
 
 
 def of_feature(metric: str, feature: str) -> str:
-    """The name of a metric of one feature, such as `masked_mse/ax`."""
+    """Return the name of a metric of one feature, such as `masked_mse/ax`."""
     return f"{metric}/{feature}"
 
 
 def model_metrics(
     features: Sequence[str], heads: Sequence[Head], categories: Sequence[str]
 ) -> tuple[str, ...]:
-    """The names of all metrics of a model, counts included."""
+    """Return the names of all metrics of a model, counts included."""
     parts = Parts(features=features, heads=heads, categories=categories)
     return (*(each.name for each in named.of_model(parts)), *COUNTS)
 
@@ -88,12 +88,12 @@ def model_estimates(
 
 
 def baseline_estimates(totals: Totals, predictor: str) -> dict[str, Estimate]:
-    """The metrics of reconstruction of a predictor whose errors are in the totals."""
+    """Return the metrics of reconstruction of a predictor whose errors are in the totals."""
     return estimates(totals, named.of_baseline(predictor))
 
 
 def comparable_estimates(totals: Totals, features: Sequence[str]) -> dict[str, Estimate]:
-    """The metrics that can be compared between models: those independent of the units.
+    """Return the metrics that can be compared between models: those independent of the units.
 
     Those are the normalised MSE, and that of each feature which is not constant.
     """
@@ -107,7 +107,7 @@ def comparable_estimates(totals: Totals, features: Sequence[str]) -> dict[str, E
 
 
 def normalised_by_feature(values: Mapping[str, float]) -> dict[str, float]:
-    """The normalised MSE of each feature that is not constant.
+    """Return the normalised MSE of each feature that is not constant.
 
     Args:
       values: a model's metrics, `masked_mse/f` and `variance/f` among them.

@@ -327,7 +327,7 @@ def to_dict(
 
 
 def _unobserved(overall: Mapping[str, Numbers]) -> list[str]:
-    """A sentence on each feature of which no value counts."""
+    """Return a sentence on each feature of which no value counts."""
     prefix = formulas.of_feature(formulas.VARIANCE, "")
     return [
         f"{name.removeprefix(prefix)!r} has no part in the metrics: train or eval has no value of "

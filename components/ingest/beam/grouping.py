@@ -100,7 +100,7 @@ class _Constant:
 
 
 def to_chunks(rows: Collected[Rows], columns: Columns) -> Iterator[Grouped]:
-    """Groups rows by their sequence; the result does not depend on the order of `rows`.
+    """Group rows by their sequence; the result does not depend on the order of `rows`.
 
     Args:
       rows: all the rows of every sequence that occurs.

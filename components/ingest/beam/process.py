@@ -52,7 +52,7 @@ class IngestContext:
 
     @property
     def raw_columns(self) -> Columns:
-        """The columns that raw files must hold: all but `time_delta`, if ingest fills it."""
+        """Return the columns that raw files must hold: all but `time_delta`, if ingest fills it."""
         if not self.options.steps.time_delta:
             return self.columns
         read = tuple(f for f in self.columns.features if f.name != TIME_DELTA)
@@ -60,7 +60,7 @@ class IngestContext:
 
     @property
     def checks_entities(self) -> bool:
-        """Whether an entity can stand in both splits; by a hash of it, it cannot."""
+        """Return whether an entity can stand in both splits; by a hash of it, it cannot."""
         return self.options.eval is not None or self.options.eval_from is not None
 
 
@@ -95,7 +95,7 @@ def write_shards(
     context: IngestContext,
     rejections: Rejections | None = None,
 ) -> np.ndarray:
-    """Processes a unit into shards; arguments and result are those of `process_unit`."""
+    """Process a unit into shards; arguments and result are those of `process_unit`."""
     sink = ShardSink(context.folders, shard_name(unit), context.columns)
     return process_unit(unit, parts, context, rejections, sink)
 
@@ -107,7 +107,7 @@ def process_unit(
     rejections: Rejections | None,
     sink: Sink,
 ) -> np.ndarray:
-    """Processes a unit: checks and cuts its records, writes the sequences to a sink, and reports.
+    """Process a unit: checks and cuts its records, writes the sequences to a sink, and reports.
 
     A BadDataError becomes the report's `failure`, because a runner keeps only the text of an
     exception in a worker.
@@ -159,7 +159,7 @@ class UnitProcessor:
         self.report: dict[str, Any] = {"unit": unit, **counts, "first": {}}
 
     def run(self, parts: Iterable[FilePart]) -> None:
-        """Processes all parts of the unit."""
+        """Process all parts of the unit."""
         path = quarantine_file(self._context.staging, self._unit)
         with places.create(path) as quarantine, self._sink:
             for file, part, rejected_rows in parts:
@@ -170,7 +170,7 @@ class UnitProcessor:
         self.report |= self._sink.report()
 
     def _part(self, file: File, part: Part) -> Iterator[QuarantineLine]:
-        """Writes the sequences of a Part, and yields the rejected records."""
+        """Write the sequences of a Part, and yields the rejected records."""
         context = self._context
         self.report["read"] += len(part.chunk) + len(part.rejected)
         yield from part.rejected

@@ -40,7 +40,7 @@ class ReadRows(beam.DoFn):
         self._shards = shards
 
     def process(self, element: tuple[int, Unit]) -> Iterator[tuple[int, Spill]]:
-        """Reads one unit."""
+        """Read one unit."""
         index, unit = element
         context = self._context
         report: dict[str, Any] = {"rows": 0}
@@ -70,7 +70,7 @@ class Process(beam.DoFn):
         self._process_unit = process_unit
 
     def process(self, element: tuple[int, Source]) -> Iterator[tuple[int, bytes]]:
-        """Processes one unit."""
+        """Process one unit."""
         index, source = element
         keys = self._process_unit(index, _parts(source, self._context), self._context, None)
         yield from duplicates.partition_by_hash(keys, _PARTS)
@@ -80,7 +80,7 @@ class ResolveDuplicates(beam.DoFn):
     """Turns (part, all its keys) into (index of a unit, its refusals)."""
 
     def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, bytes]]:
-        """Resolves one part of all keys."""
+        """Resolve one part of all keys."""
         refusals = duplicates.refusals(element[1])
         for unit in np.unique(refusals["unit"]).tolist():
             yield unit, refusals[refusals["unit"] == unit].tobytes()
@@ -94,7 +94,7 @@ class ProcessAgain(beam.DoFn):
         self._process_unit = process_unit
 
     def process(self, element: tuple[int, dict[str, Iterable[Any]]]) -> None:
-        """Processes one unit."""
+        """Process one unit."""
         index, joined = element
         packed = b"".join(joined["refusals"])
         if packed:
@@ -114,7 +114,7 @@ class IngestSequences(beam.PTransform):
         shards: int | None,
         process_unit: UnitFunction = process.write_shards,
     ) -> None:
-        """Takes what all units have in common.
+        """Take what all units have in common.
 
         Args:
           context: what all units have in common.
@@ -127,7 +127,7 @@ class IngestSequences(beam.PTransform):
         self._process_unit = process_unit
 
     def expand(self, units: beam.PCollection) -> beam.PCollection:
-        """Applies the steps, under the names that TFX shows in its logs."""
+        """Apply the steps, under the names that TFX shows in its logs."""
         sources = units | "SpreadUnits" >> beam.Reshuffle()
         if self._shards is not None:
             sources = (

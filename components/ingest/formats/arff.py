@@ -44,10 +44,7 @@ _ATTRIBUTE = re.compile(rf"@attribute\s+({_QUOTED}|\S+)\s+(.+)", re.IGNORECASE)
 _CELL = re.compile(rf"\s*+(?:({_QUOTED})\s*+|([^,'\"]*+))(,|\Z)")
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 _NUMERIC = ("numeric", "real", "integer")
-
-
-# Relation, or "" for the file itself -> its attributes that are the steps of a series.
-Series = Mapping[str, set[str]]
+Series = Mapping[str, set[str]]  # Relation, "" for the file -> attributes that are steps.
 
 
 class _Attribute(NamedTuple):
@@ -73,32 +70,25 @@ class Arff(ObjectFormat):
     def pieces(
         self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
     ) -> list[Piece]:
-        """Cuts a file into ranges of rows; raises `bad_header`."""
+        """Cut a file into ranges of rows; raises `bad_header`."""
         _, first, size = _header(file.path)
         pieces = raw_files.line_pieces(file, piece_bytes, skip=size, first=first)
         return pieces or [Piece(file=file, start=size, stop=size, first=first, size=0)]
 
     def sample(self, paths: Sequence[str]) -> Sample:
-        """Decodes the rows of pieces from all over each file; raises as `pieces` and `decode`."""
+        """Decode the rows of pieces from all over each file; raises as `pieces` and `decode`."""
         sample = super().sample(paths)
         attributes, _, _ = _header(paths[0])
         relations = (attributes, *(attribute.inner for attribute in attributes))
-        by_place = any(_series_of(relation, None) for relation in relations)
-        return dataclasses.replace(sample, by_place=by_place)
+        return dataclasses.replace(sample, by_place=any(_series_of(it, None) for it in relations))
 
     def decode(self, piece: Piece, columns: Columns | None) -> Iterator[Decoded]:
-        """Yields the records of a piece as JSON would have them.
-
-        Raises:
-          BadDataError: `unreadable`, `bad_header`.
-        """
+        """Yield the records of a piece as JSON has them; raises `unreadable`, `bad_header`."""
         attributes, _, _ = _header(piece.file.path)
-        series = {
-            attribute.name: {*_series_of(attribute.inner, columns)} for attribute in attributes
-        }
-        series[""] = {*_series_of(attributes, columns)}
-        decode = functools.partial(_record, attributes, series, columns)
-        return objects.from_lines(piece, decode, comment=b"%")
+        relations = [_Attribute("", inner=attributes), *attributes]
+        series = {each.name: {*_series_of(each.inner, columns)} for each in relations}
+        record = functools.partial(_record, attributes, series, columns)
+        return objects.from_lines(piece, record, comment=b"%")
 
 
 def _header(path: str) -> tuple[tuple[_Attribute, ...], int, int]:
@@ -152,21 +142,23 @@ def _record(
         elif not attribute.inner:
             record[attribute.name] = _value(cell, attribute)
         elif series[attribute.name]:
-            features |= _features(filter(str.strip, (cell or "").split("\n")), columns)
+            features |= _features(_rows(cell), columns)
         else:
-            steps = [
-                _split(row, attribute.inner) for row in filter(str.strip, (cell or "").split("\n"))
-            ]
+            steps = [_split(row, attribute.inner) for row in _rows(cell)]
             for place, inner in enumerate(attribute.inner):
                 features[inner.name] = [_value(step[place], inner) for step in steps]
     features |= _features([",".join(own)], columns) if own else {}
     return record | ({"features": features} if features else {})
 
 
+def _rows(cell: str | None) -> Iterator[str]:
+    return filter(str.strip, (cell or "").split("\n"))
+
+
 def _features(rows: Iterable[str], columns: Columns | None) -> dict[str, list[float]]:
     """Return feature -> its values, of a row a feature; without the padding at their end."""
-    tidy = [",".join(map(str.strip, row.split(","))).encode() for row in rows]
-    values = [checks.parse_numbers(row) for row in tidy]
+    tidy = (",".join(map(str.strip, row.split(","))).encode() for row in rows)
+    values = list(map(checks.parse_numbers, tidy))
     names = columns.names if columns else [f"feature_{place}" for place in range(len(values))]
     if len(names) != len(values):
         raise RejectedRecord("bad_dim", f"expected {len(names)} features, received {len(values)}")

@@ -50,7 +50,7 @@ class Avro(ObjectFormat):
     def pieces(
         self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
     ) -> list[Piece]:
-        """Cuts a file between blocks; a compressed file is one piece.
+        """Cut a file between blocks; a compressed file is one piece.
 
         Raises:
           BadDataError: `unreadable`; `bad_header`, a schema that holds no records.
@@ -71,7 +71,7 @@ class Avro(ObjectFormat):
         return pieces[::-1] or [whole]
 
     def decode(self, piece: Piece, columns: Columns | None) -> Iterator[Decoded]:
-        """Yields the records of a piece as JSON would have them.
+        """Yield the records of a piece as JSON would have them.
 
         Raises:
           BadDataError: `unreadable`, `bad_header`.

@@ -96,7 +96,7 @@ def starts(beginning: bytes, *prefixes: bytes) -> bool:
 
 
 def check(path: str, beginning: bytes, expected: str | None) -> None:
-    """Refuses a file that no format reads, by its first bytes.
+    """Refuse a file that no format reads, by its first bytes.
 
     Args:
       path: the path of the file, for the error.

@@ -45,7 +45,7 @@ class Csv(Format):
         return csv_lines.is_table(beginning, is_cut=len(beginning) == beginnings.PEEKED)
 
     def sample(self, paths: Sequence[str]) -> Sample:
-        """Reads the rows of ranges of files; the columns are those that all files have.
+        """Read the rows of ranges of files; the columns are those that all files have.
 
         Raises:
           BadDataError: `unreadable`, `no_data`, `bad_header`.
@@ -57,7 +57,7 @@ class Csv(Format):
     def pieces(
         self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
     ) -> list[Piece]:
-        """Reads the header, checks it against the schema, and cuts the file between rows.
+        """Read the header, checks it against the schema, and cuts the file between rows.
 
         Only a file that is not compressed is cut, and only as far as its quotes are proved to be in
         order: from there on, a line end may be in a cell.
@@ -99,7 +99,7 @@ class Csv(Format):
         return pieces
 
     def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
-        """Raises an error, for a row of a CSV file is no sequence.
+        """Raise an error, for a row of a CSV file is no sequence.
 
         Raises:
           BadDataError: `no_group_by`.
@@ -107,7 +107,7 @@ class Csv(Format):
         raise _not_grouped(piece.file)
 
     def rows(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Rows]:
-        """Reads the rows of a piece, each a step.
+        """Read the rows of a piece, each a step.
 
         Raises:
           BadDataError: `unreadable`.

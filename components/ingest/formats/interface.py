@@ -67,7 +67,7 @@ class Format(abc.ABC):
 
     @abc.abstractmethod
     def sample(self, paths: Sequence[str]) -> Sample:
-        """Reads columns of cells of files, from all over them, as far as a sample goes.
+        """Read columns of cells of files, from all over them, as far as a sample goes.
 
         Raises:
           BadDataError: a file cannot be read, or says nothing of its columns.
@@ -77,7 +77,7 @@ class Format(abc.ABC):
     def pieces(
         self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
     ) -> list[Piece]:
-        """Checks a file's beginning, and cuts the file into ranges that can be read apart.
+        """Check a file's beginning, and cuts the file into ranges that can be read apart.
 
         Raises:
           BadDataError: the file as a whole cannot be used; the sentence names it.
@@ -85,14 +85,14 @@ class Format(abc.ABC):
 
     @abc.abstractmethod
     def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
-        """Reads the records of a piece, each a sequence, in order: in a Chunk, or rejected.
+        """Read the records of a piece, each a sequence, in order: in a Chunk, or rejected.
 
         Raises:
           BadDataError: the file as a whole cannot be used; the sentence names it.
         """
 
     def rows(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Rows]:
-        """Reads the rows of a piece, each a step, in order: in Rows, or rejected.
+        """Read the rows of a piece, each a step, in order: in Rows, or rejected.
 
         Raises:
           BadDataError: the file as a whole cannot be used; the sentence names it.
@@ -114,7 +114,7 @@ class ObjectFormat(Format):
 
     @abc.abstractmethod
     def decode(self, piece: Piece, columns: Columns | None) -> Iterator[Decoded]:
-        """Yields (number, object, text) of each record of a piece, in order.
+        """Yield (number, object, text) of each record of a piece, in order.
 
         The number is the record's place in its file, as in `Piece.first`. A RejectedRecord stands
         in place of an object that cannot be decoded. The text is shown in the quarantine; None
@@ -129,7 +129,7 @@ class ObjectFormat(Format):
         """
 
     def sample(self, paths: Sequence[str]) -> Sample:
-        """Decodes the objects of pieces from all over each file.
+        """Decode the objects of pieces from all over each file.
 
         Raises:
           BadDataError: as `pieces` and `decode`; `no_data`, no object can be decoded.
@@ -159,12 +159,12 @@ class ObjectFormat(Format):
         return nested.sample_of(records, paths, counts, complete=complete)
 
     def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
-        """Converts the objects of a piece, each to a sequence."""
+        """Convert the objects of a piece, each to a sequence."""
         results = objects.results_of(self.decode(piece, columns), columns, options)
         return objects.parts_of(results, columns)
 
     def rows(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Rows]:
-        """Converts the objects of a piece, each to a step."""
+        """Convert the objects of a piece, each to a step."""
 
         def is_whole() -> bool:
             [whole] = self.pieces(piece.file, columns, options, sys.maxsize)

@@ -56,7 +56,7 @@ class JsonLines(Format):
         return beginnings.starts(beginning, b"{")
 
     def sample(self, paths: Sequence[str]) -> Sample:
-        """Reads the objects of ranges of files.
+        """Read the objects of ranges of files.
 
         Raises:
           BadDataError: `unreadable`; `no_data`, no line is a JSON object.
@@ -68,7 +68,7 @@ class JsonLines(Format):
     def pieces(
         self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
     ) -> list[Piece]:
-        """Cuts a file into ranges of whole lines; a compressed file is one piece.
+        """Cut a file into ranges of whole lines; a compressed file is one piece.
 
         Raises:
           BadDataError: `unreadable`.
@@ -76,7 +76,7 @@ class JsonLines(Format):
         return raw_files.line_pieces(file, piece_bytes)
 
     def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
-        """Reads the lines of a piece, each a sequence; blank ones are none.
+        """Read the lines of a piece, each a sequence; blank ones are none.
 
         Raises:
           BadDataError: `unreadable` or `zip_bomb`.
@@ -86,7 +86,7 @@ class JsonLines(Format):
         )
 
     def rows(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Rows]:
-        """Reads the lines of a piece, each a step; blank ones are none.
+        """Read the lines of a piece, each a step; blank ones are none.
 
         Raises:
           BadDataError: `unreadable` or `zip_bomb`.
@@ -101,7 +101,7 @@ class JsonLines(Format):
 def parse(
     text: bytes, number: int, columns: Columns, options: InputOptions
 ) -> Record | QuarantineLine:
-    """Converts a line to a sequence, not yet checked beyond its types; or says why it is none."""
+    """Convert a line to a sequence, not yet checked beyond its types; or says why it is none."""
     # Of what JSON can hold, an array takes only these for numbers which are none.
     typed = b"true" in text or b"false" in text
     for decode in (_decoded, _decoded_exactly):
@@ -117,7 +117,7 @@ def parse(
 
 
 def decoded(text: bytes) -> Any:
-    """Decodes a line.
+    """Decode a line.
 
     Raises:
       RejectedRecord: `json`, `encoding`, `number_format`.

@@ -98,7 +98,7 @@ class Npz(Format):
         return beginnings.starts(beginning, b"PK\x03\x04")
 
     def sample(self, paths: Sequence[str]) -> Sample:
-        """Reads the arrays of archives: those of one form only.
+        """Read the arrays of archives: those of one form only.
 
         Raises:
           BadDataError: as `pieces`; `bad_dim`, arrays that are no sequences, or of several widths.
@@ -110,7 +110,7 @@ class Npz(Format):
     def pieces(
         self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
     ) -> list[Piece]:
-        """Makes one piece of the flat and padded forms, and ranges of arrays of the other.
+        """Make one piece of the flat and padded forms, and ranges of arrays of the other.
 
         Raises:
           BadDataError: `unreadable`, a broken archive; `zip_bomb`; `pickled`; `missing_column`;
@@ -137,7 +137,7 @@ class Npz(Format):
         ]
 
     def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
-        """Reads the sequences of a piece.
+        """Read the sequences of a piece.
 
         Raises:
           BadDataError: as `pieces`; a wrong checksum is found when the array has been read.
@@ -248,7 +248,7 @@ def _places(
 
 
 def _check_lengths(archive: zipfile.ZipFile, form: _Form, path: str) -> None:
-    """Compares the sum of the lengths with the steps that there are."""
+    """Compare the sum of the lengths with the steps that there are."""
     rows, count, total = Rows(archive, form.lengths, path), form.lengths.shape[0], 0
     for start in range(0, count, _BLOCK):
         # Capped, for a sum must not wrap round.

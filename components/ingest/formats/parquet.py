@@ -59,7 +59,7 @@ class Parquet(Format):
         return beginnings.starts(beginning, b"PAR1")
 
     def sample(self, paths: Sequence[str]) -> Sample:
-        """Reads batches of rows from all over the row groups; rows with lists are records.
+        """Read batches of rows from all over the row groups; rows with lists are records.
 
         Raises:
           BadDataError: `unreadable`, `bad_header`, `no_data`, `ragged`.
@@ -71,7 +71,7 @@ class Parquet(Format):
     def pieces(
         self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
     ) -> list[Piece]:
-        """Checks the columns of a file against the schema, and cuts it into runs of row groups.
+        """Check the columns of a file against the schema, and cuts it into runs of row groups.
 
         Raises:
           BadDataError: `unreadable`, `missing_column`, `bad_header` or `type`.
@@ -101,7 +101,7 @@ class Parquet(Format):
         return pieces
 
     def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
-        """Reads the rows of a piece, each a sequence.
+        """Read the rows of a piece, each a sequence.
 
         Raises:
           BadDataError: `unreadable`.
@@ -118,7 +118,7 @@ class Parquet(Format):
                     yield _part(rows, number + start, layout, steps)
 
     def rows(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Rows]:
-        """Reads the rows of a piece, each a step.
+        """Read the rows of a piece, each a step.
 
         Raises:
           BadDataError: `unreadable`.

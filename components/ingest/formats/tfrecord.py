@@ -32,7 +32,7 @@ class TfRecord(Format):
         return beginnings.is_framed(beginning) and not protos.holds_sequences(path)
 
     def sample(self, paths: Sequence[str]) -> Sample:
-        """Raises an error, for the records name no columns.
+        """Raise an error, for the records name no columns.
 
         Raises:
           BadDataError: `unknown_format`.
@@ -42,7 +42,7 @@ class TfRecord(Format):
     def pieces(
         self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
     ) -> list[Piece]:
-        """Cuts a file into ranges of records; a compressed file is one piece.
+        """Cut a file into ranges of records; a compressed file is one piece.
 
         Raises:
           BadDataError: `framing`, or `unreadable`.
@@ -50,7 +50,7 @@ class TfRecord(Format):
         return protos.pieces(file, _example(), protos.layout(columns, options, file), piece_bytes)
 
     def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
-        """Reads the records of a piece.
+        """Read the records of a piece.
 
         Raises:
           BadDataError: `framing`, or `unreadable`.

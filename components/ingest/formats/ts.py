@@ -74,7 +74,7 @@ class Ts(Format):
         return beginnings.starts(beginning, b"@", b"#")
 
     def sample(self, paths: Sequence[str]) -> Sample:
-        """Reads the sequences of files, as far as a sample goes.
+        """Read the sequences of files, as far as a sample goes.
 
         Raises:
           BadDataError: `unreadable`, `bad_header`, `bad_dim`; `no_data`, no line after @data.
@@ -86,7 +86,7 @@ class Ts(Format):
     def pieces(
         self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
     ) -> list[Piece]:
-        """Cuts a file into ranges of whole lines; a compressed file is one piece.
+        """Cut a file into ranges of whole lines; a compressed file is one piece.
 
         Raises:
           BadDataError: `bad_header`, `bad_dim`, or `missing_column`: one that .ts has no place for.
@@ -113,7 +113,7 @@ class Ts(Format):
         return pieces
 
     def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
-        """Reads the lines of a piece, a Part for some megabytes of them."""
+        """Read the lines of a piece, a Part for some megabytes of them."""
         context = (piece.header or {})["context"]
         number, start, stop = piece.first, piece.start, piece.stop
         with raw_files.open_lines(piece.file.path) as file:
@@ -138,7 +138,7 @@ def _skip(file: BinaryIO, size: int) -> tuple[int, int]:
 
 
 def read_header(lines: Iterable[bytes], columns: Columns | None, file: str) -> Header:
-    """Reads the header of a .ts file and checks it against the schema, if there is one.
+    """Read the header of a .ts file and checks it against the schema, if there is one.
 
     Raises:
       BadDataError: there is no `@data`, the file has timestamps, or another number of features.

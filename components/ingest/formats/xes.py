@@ -75,7 +75,7 @@ class Xes(Format):
         return beginnings.starts(beginning, b"<")
 
     def sample(self, paths: Sequence[str]) -> Sample:
-        """Reads the traces that files begin with.
+        """Read the traces that files begin with.
 
         Raises:
           BadDataError: `unreadable`, not well-formed or with a document type; `no_data`, no trace.
@@ -87,7 +87,7 @@ class Xes(Format):
     def pieces(
         self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
     ) -> list[Piece]:
-        """Makes one piece of a file: where a trace begins is known only from the file's beginning.
+        """Make one piece of a file: where a trace begins is known only from the file's beginning.
 
         Raises:
           BadDataError: `unreadable`, the file cannot be opened.
@@ -96,7 +96,7 @@ class Xes(Format):
             return [Piece(file=file, start=0, stop=None, first=1, size=places.size(file.path))]
 
     def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
-        """Reads the traces of a file.
+        """Read the traces of a file.
 
         Raises:
           BadDataError: `unreadable`, not well-formed, or with a document type;
@@ -121,7 +121,7 @@ class Xes(Format):
 
 
 def blocks(path: str, handler: ContentHandler) -> Iterator[None]:
-    """Parses a file block by block, and stops after each.
+    """Parse a file block by block, and stops after each.
 
     Raises:
       BadDataError: `unreadable`, not well-formed, or with a document type.
@@ -161,16 +161,16 @@ class Walk(ContentHandler):
         self._depth = 0
 
     def end_event(self, event: Attributes) -> None:
-        """Takes an event that has ended."""
+        """Take an event that has ended."""
         raise NotImplementedError
 
     def end_trace(self, trace: Attributes) -> None:
-        """Takes a trace that has ended."""
+        """Take a trace that has ended."""
         raise NotImplementedError
 
     # SAX's names, and its class, which is generic only in its stubs.
     def startElement(self, name: str, attrs: "AttributesImpl[str]") -> None:  # noqa: N802
-        """Begins a trace, an event, an attribute of either, or an attribute of an attribute."""
+        """Begin a trace, an event, an attribute of either, or an attribute of an attribute."""
         tag = name.rpartition(":")[2]
         if self._trace is None:
             if tag == "trace":
@@ -184,7 +184,7 @@ class Walk(ContentHandler):
             self._depth += 1
 
     def endElement(self, name: str) -> None:  # noqa: N802
-        """Ends what has begun last."""
+        """End what has begun last."""
         if self._depth:
             self._depth -= 1
         elif self._event is not None:
@@ -230,14 +230,14 @@ class _Traces(Walk):
         self.steps = 0
 
     def end_trace(self, trace: Attributes) -> None:
-        """Ends a sequence."""
+        """End a sequence."""
         self._traces.append(trace)
         self._lengths.append(self._length)
         self._length = 0
         self.count += 1
 
     def end_event(self, event: Attributes) -> None:
-        """Ends a step."""
+        """End a step."""
         for name, tags in self._tags.items():
             tag, value = event.get(name, (None, None))
             if tag is not None:
@@ -257,7 +257,7 @@ class _Traces(Walk):
         self._rejects.setdefault(self.count, reject)
 
     def part(self) -> Part:
-        """Returns the traces that wait; one that has not ended goes on waiting."""
+        """Return the traces that wait; one that has not ended goes on waiting."""
         ended = sum(self._lengths)
         rest = {name: cells[ended:] for name, cells in self._cells.items()}
         reject = self._rejects.pop(self.count, None)

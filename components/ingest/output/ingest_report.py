@@ -54,7 +54,7 @@ def _raise_failure(unit_reports: Iterable[Report]) -> None:
 
 
 def gather_quarantine(parts: Iterable[Place], quarantine: Place) -> dict[str, int]:
-    """Puts the units' rejected records into one file, if there are any; returns code -> number."""
+    """Put the units' rejected records into one file, if there are any; returns code -> number."""
     parts = [part for part in parts if places.size(part)]
     if not parts:
         return {}
@@ -170,7 +170,7 @@ def check(
     max_share: float,
     quarantine: Place,
 ) -> None:
-    """Stops the run when too many records were rejected, or too few are left.
+    """Stop the run when too many records were rejected, or too few are left.
 
     Args:
       report: what `reconcile` returned.
@@ -199,7 +199,7 @@ def check_rejected(
     max_share: float,
     quarantine: Place,
 ) -> None:
-    """Stops the run when there is nothing, or too many records were rejected.
+    """Stop the run when there is nothing, or too many records were rejected.
 
     Args:
       report: what `reconcile_records` returned.

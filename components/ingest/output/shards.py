@@ -50,24 +50,24 @@ class ShardWriter:
         self._gzip = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP)
 
     def write(self, records: Iterable[bytes]) -> None:
-        """Adds records."""
+        """Add records."""
         self._file.write(self._gzip.compress(b"".join(map(framing.frame, records))))
 
     def finish(self) -> Shard:
-        """Completes the shard and reads it back."""
+        """Complete the shard and reads it back."""
         self._file.write(self._gzip.flush())
         self._file.close()
         self._staged.publish()
         return read_back(self._place)
 
     def abandon(self) -> None:
-        """Discards what was written."""
+        """Discard what was written."""
         self._file.close()
         self._staged.discard()
 
 
 def read_back(place: Place) -> Shard:
-    """Reads a shard to its last checksum, and counts what it holds."""
+    """Read a shard to its last checksum, and counts what it holds."""
     schema = schema_pb2.Schema()
     schema.feature.add(name=LENGTH, type=schema_pb2.INT)
     decoder = ExamplesToRecordBatchDecoder(schema.SerializeToString())
@@ -99,7 +99,7 @@ class ShardSet:
         self.finished: dict[str, Shard] = {}
 
     def write(self, split: str, records: Iterable[bytes]) -> None:
-        """Adds records to a split's shard."""
+        """Add records to a split's shard."""
         if split not in self._open:
             self._open[split] = ShardWriter(f"{self._folders[split]}/{self._name}")
         self._open[split].write(records)

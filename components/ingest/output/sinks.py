@@ -19,7 +19,7 @@ class Sink(Protocol):
     """Takes the sequences of a unit that is processed; on an error, it leaves nothing."""
 
     def __enter__(self) -> Self:
-        """Begins, with nothing written."""
+        """Begin, with nothing written."""
 
     def __exit__(
         self,
@@ -27,12 +27,12 @@ class Sink(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Completes what was written, or discards it."""
+        """Complete what was written, or discards it."""
 
     def write(
         self, sequences: Chunk, split: np.ndarray, window: np.ndarray, span: str | None
     ) -> None:
-        """Takes sequences that are checked and cut.
+        """Take sequences that are checked and cut.
 
         Args:
           sequences: N sequences, maybe 0, each with its ids and at least one step.
@@ -42,14 +42,14 @@ class Sink(Protocol):
         """
 
     def report(self) -> dict[str, Any]:
-        """Returns what the unit's report says of them, once all is completed."""
+        """Return what the unit's report says of them, once all is completed."""
 
 
 class ShardSink:
     """Writes shards of serialised Examples, one a split that gets a sequence."""
 
     def __init__(self, folders: Mapping[str, Place], name: str, columns: Columns) -> None:
-        """Begins with nothing.
+        """Begin with nothing.
 
         Args:
           folders: split -> the folder of its shards.
@@ -77,7 +77,7 @@ class ShardSink:
     def write(
         self, sequences: Chunk, split: np.ndarray, window: np.ndarray, span: str | None
     ) -> None:
-        """Encodes sequences as Examples, each into its split's shard."""
+        """Encode sequences as Examples, each into its split's shard."""
         if span is not None and len(sequences):
             known = self._span_stats.get(span)
             stats = span_stats.of_chunk(sequences, self._columns)
@@ -92,7 +92,7 @@ class ShardSink:
                 self._lengths[name].update(map(length_bucket, of_split.length.tolist()))
 
     def report(self) -> dict[str, Any]:
-        """Returns ranges, span statistics, sequences by split and length, and the shards."""
+        """Return ranges, span statistics, sequences by split and length, and the shards."""
         return {
             "features": statistics.merged(self._ranges, self._columns),
             "span_stats": self._span_stats,

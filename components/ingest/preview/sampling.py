@@ -41,7 +41,7 @@ def take(
     sample_bytes: int = SAMPLE_BYTES,
     most_files: int = MOST_FILES,
 ) -> Preview:
-    """Reads a sample of the input.
+    """Read a sample of the input.
 
     Args:
       options: the options of the input.
@@ -85,7 +85,7 @@ def take(
 
 
 def _read(file: File, size: int, most: int, job: IngestContext, sample: "_Sample") -> int:
-    """Reads a file's beginning; returns the number of its bytes that were read."""
+    """Read a file's beginning; returns the number of its bytes that were read."""
     pieces, complete = _beginning(file, size, most, job)
     taken = 0
     for piece in pieces:
@@ -157,7 +157,7 @@ class _Sample:
         self._dedup_keys: list[np.ndarray] = []
 
     def wait(self, file: File, rows: Rows, *, complete: bool) -> None:
-        """Takes rows of a long table; others of their sequences may be in another file."""
+        """Take rows of a long table; others of their sequences may be in another file."""
         self._files[file.index] = file
         self._rows.append(rows)
         self.steps += len(rows)
@@ -165,7 +165,7 @@ class _Sample:
             self._cut.add(str(rows.sequence_id[-1]))
 
     def add(self, file: File, part: Part) -> None:
-        """Takes sequences, as `process` does, but writes nothing."""
+        """Take sequences, as `process` does, but writes nothing."""
         job = self._job
         self._files[file.index] = file
         self._read += len(part.chunk) + len(part.rejected)
@@ -201,7 +201,7 @@ class _Sample:
             self.steps += 0 if job.options.group_by else int(chunk.length.sum())
 
     def finish(self) -> None:
-        """Groups the rows that wait, and refuses the records whose ids stand twice."""
+        """Group the rows that wait, and refuses the records whose ids stand twice."""
         grouped = list(grouping.to_chunks(self._rows, self._job.raw_columns))
         names = {name for group in grouped for name in group.part.chunk.sequence_id}
         cut = self._cut if names - self._cut else set()  # A beginning is better than nothing.

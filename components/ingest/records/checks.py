@@ -125,7 +125,7 @@ def steps_of(columns: Columns, lengths: Mapping[str, int]) -> int:
 
 
 def check(chunk: Chunk, columns: Columns, options: StepOptions) -> Part:
-    """Rejects the records of a Chunk that break the schema, whatever their format.
+    """Reject the records of a Chunk that break the schema, whatever their format.
 
     A record is rejected for the first reason that applies: `empty`, `null` (a missing category, if
     `missing` is `reject`), `non_finite` (its first value that is not a finite float32, nor missing
@@ -189,7 +189,7 @@ def _owners(chunk: Chunk, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check_nulls(columns: Columns, features: Mapping[str, Collection[Any]]) -> None:
-    """Rejects a null cell in a feature that the schema does not let be missing.
+    """Reject a null cell in a feature that the schema does not let be missing.
 
     Raises:
       RejectedRecord: `null`.
@@ -205,7 +205,7 @@ def check_nulls(columns: Columns, features: Mapping[str, Collection[Any]]) -> No
 
 
 def check_length(stated: Any, steps: int) -> None:
-    """Compares a length that a record states with the steps that it has.
+    """Compare a length that a record states with the steps that it has.
 
     Raises:
       RejectedRecord: `length_mismatch`.

@@ -11,7 +11,7 @@ class Refusals:
     """The records of a Chunk that are rejected, each with its first reason."""
 
     def __init__(self, chunk: Chunk, reasons: Mapping[int, tuple[str, str]] | None = None) -> None:
-        """Begins.
+        """Begin.
 
         Args:
           chunk: N records.
@@ -23,7 +23,7 @@ class Refusals:
     def add(
         self, code: str, record: np.ndarray, places: np.ndarray, detail: Callable[[int], str]
     ) -> None:
-        """Rejects records, but for those that are rejected already.
+        """Reject records, but for those that are rejected already.
 
         Args:
           code: a code of `checks`.
@@ -38,7 +38,7 @@ class Refusals:
 
     @property
     def mask(self) -> np.ndarray:
-        """Whether each record is rejected, bool [N]."""
+        """Return whether each record is rejected, bool [N]."""
         mask = np.zeros(len(self._chunk), bool)
         mask[list(self._reasons)] = True
         return mask

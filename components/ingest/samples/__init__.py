@@ -24,7 +24,7 @@ from ragline.components.ingest.samples.sample import MOST_FILES, Sample, spread
 
 
 def take(paths: Sequence[str], format_name: str = formats.AUTO) -> Sample:
-    """Reads a sample of files.
+    """Read a sample of files.
 
     Args:
       paths: the paths of the files, at least one.

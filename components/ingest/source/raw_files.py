@@ -73,7 +73,7 @@ def compression(path: str) -> str:
 
 
 def check_whole(path: str) -> None:
-    """Reads a compressed file to its end, for readers that may stop before it.
+    """Read a compressed file to its end, for readers that may stop before it.
 
     Raises:
       BadDataError: `unreadable` or `zip_bomb`.
@@ -92,7 +92,7 @@ def line_pieces(
     first: int = 1,
     header: Mapping[str, Any] | None = None,
 ) -> list[Piece]:
-    """Cuts a file of lines between lines; a compressed one stays whole.
+    """Cut a file of lines between lines; a compressed one stays whole.
 
     Args:
       file: the file.
@@ -182,7 +182,7 @@ def stamps(paths: Iterable[str]) -> dict[str, Stamp]:
 
 
 def check_untouched(before: Mapping[str, Stamp]) -> None:
-    """Holds that nobody has touched files since, be it to write what was there.
+    """Hold that nobody has touched files since, be it to write what was there.
 
     Raises:
       BadDataError: `unreadable`, or `changed_input`.

@@ -97,7 +97,7 @@ class Watched:
     stamps: Mapping[str, raw_files.Stamp]
 
     def check(self, formats: Mapping[str, int]) -> None:
-        """Holds that what was read is what was hashed: no file was touched, and none was added.
+        """Hold that what was read is what was hashed: no file was touched, and none was added.
 
         Args:
           formats: the formats of the plan that was read.
@@ -168,7 +168,7 @@ def list_files(matches: Mapping[str | None, MatchedFiles], options: InputOptions
 
 
 def make(options: InputOptions, columns: Columns, unit_bytes: int) -> ReadPlan:
-    """Finds the files, looks at their beginnings and assigns them to units.
+    """Find the files, looks at their beginnings and assigns them to units.
 
     Args:
       options: the options of the input.

@@ -26,7 +26,7 @@ class Merged:
 
 
 def merge(chunk: Chunk, *, sort: bool) -> Merged:
-    """Merges the steps of equal times: of each column the last value that was observed is kept.
+    """Merge the steps of equal times: of each column the last value that was observed is kept.
 
     Args:
       chunk: N records with times.

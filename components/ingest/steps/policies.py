@@ -72,7 +72,7 @@ class Applied:
 
 
 def apply(chunk: Chunk, columns: Columns, options: StepOptions) -> Applied:
-    """Applies all policies but that on missing values, which `checks` applies.
+    """Apply all policies but that on missing values, which `checks` applies.
 
     Args:
       chunk: N records, each with an id; one without steps passes, for a check to refuse.
@@ -133,7 +133,7 @@ def _refuse_long(pieces: Pieces, most: int, refusals: Refusals) -> None:
 
 
 def _refuse_short(pieces: Pieces, short: np.ndarray, least: int, refusals: Refusals) -> None:
-    """Refuses the records of which every piece is short; such pieces are sessions."""
+    """Refuse the records of which every piece is short; such pieces are sessions."""
     number = np.bincount(pieces.record)
     lost = np.flatnonzero(number == np.bincount(pieces.record[short], minlength=len(number)))
     longest = np.zeros(len(number), np.int64)

@@ -69,7 +69,7 @@ class Parts:
 
 @functools.cache
 def pattern(time_format: str) -> str:
-    """A format as a regular expression with a group a part.
+    """Return a format as a regular expression with a group a part.
 
     Raises:
       ValueError: an unknown directive, one that stands twice, or one without which there is no
@@ -158,5 +158,5 @@ def take_apart(column: pa.Array, time_format: str) -> Parts:
 
 
 def _first_day(months: np.ndarray) -> np.ndarray:
-    """The first day of months since 1970-01, as days since 1970-01-01."""
+    """Return the first day of months since 1970-01, as days since 1970-01-01."""
     return months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)

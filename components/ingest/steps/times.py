@@ -116,7 +116,7 @@ def from_text(
 
 
 def is_zone(name: str) -> bool:
-    """Whether there is a zone of a name."""
+    """Return whether there is a zone of a name."""
     try:
         pc.assume_timezone(pa.array([0]).cast(pa.timestamp("ns")), name)
     except (pa.ArrowInvalid, ValueError):

@@ -47,29 +47,29 @@ class Pieces:
 
     @property
     def length(self) -> np.ndarray:
-        """The number of steps of each piece, int64 [P]; 0 only for a record that has none."""
+        """Return the number of steps of each piece, int64 [P]; 0 for a record without steps."""
         length: np.ndarray = self.stop - self.start
         return length
 
     @property
     def first(self) -> np.ndarray:
-        """The place of each piece's first step in the flat columns, int64 [P]."""
+        """Return the place of each piece's first step in the flat columns, int64 [P]."""
         first: np.ndarray = self.begin + self.start
         return first
 
     @property
     def is_cut(self) -> np.ndarray:
-        """Whether each piece is less than its session, bool [P]."""
+        """Return whether each piece is less than its session, bool [P]."""
         is_cut: np.ndarray = self.length < self.steps
         return is_cut
 
     def select(self, kept: np.ndarray | slice) -> "Pieces":
-        """Returns the pieces of a bool mask [P], at some places, or of a range, in order."""
+        """Return the pieces of a bool mask [P], at some places, or of a range, in order."""
         return Pieces(**{f.name: getattr(self, f.name)[kept] for f in dataclasses.fields(self)})
 
 
 def cut(length: np.ndarray, after_pause: np.ndarray | None, options: StepOptions) -> Pieces:
-    """Cuts records into pieces; with `reject`, a long session is left whole, for a refusal.
+    """Cut records into pieces; with `reject`, a long session is left whole, for a refusal.
 
     Args:
       length: int64 [N], the steps of each record; their sum is T.
@@ -99,7 +99,7 @@ def cut(length: np.ndarray, after_pause: np.ndarray | None, options: StepOptions
 
 
 def _sessions(length: np.ndarray, after_pause: np.ndarray | None) -> Pieces:
-    """Returns each session as a piece."""
+    """Return each session as a piece."""
     starts, some = np.cumsum(length) - length, length > 0
     begins = np.zeros(length.sum(), bool) if after_pause is None else after_pause.copy()
     begins[starts[some]] = True
@@ -124,6 +124,6 @@ def _sessions(length: np.ndarray, after_pause: np.ndarray | None) -> Pieces:
 
 
 def _owners(number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns, of [2, 1, 3], the owners [0, 0, 1, 2, 2, 2] and the places [0, 1, 0, 0, 1, 2]."""
+    """Return, of [2, 1, 3], the owners [0, 0, 1, 2, 2, 2] and the places [0, 1, 0, 0, 1, 2]."""
     owner = np.repeat(np.arange(len(number)), number)
     return owner, np.arange(len(owner)) - (np.cumsum(number) - number)[owner]

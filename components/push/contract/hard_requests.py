@@ -1,4 +1,4 @@
-"""Requests that are hard to answer, and what a pushed encoder must say to them.
+"""Send hard requests to an encoder before it is pushed, and check its answers.
 
     memory         500 sequences, of which one has 5,000 steps, in one request of `encode_flat`: at
                    most a gigabyte, where padding all to the longest takes several
@@ -7,7 +7,8 @@
     extreme        infinite values, and values near float32's end, have finite embeddings
     stated_length  a tf.Example whose `length` is not that of its columns has no answer
 
-An encoder may refuse what `unobserved` and `extreme` ask. An empty batch is `padding_contract`'s.
+An encoder may refuse the requests of `unobserved` and `extreme`. padding_contract.py sends an empty
+batch.
 """
 
 import pathlib
@@ -51,7 +52,7 @@ def violations(
     sequences: Sequence[Probe],
     encode_examples: EncodeExamples | None = None,
 ) -> list[Violation]:
-    """Sends every request to every signature that it is about; arguments as of `applicable`."""
+    """Send each request to its signatures; arguments as of `applicable`."""
     encoder = Encoder(signatures, sequences, encode_examples)
     return [
         violation
@@ -66,7 +67,7 @@ def applicable(
     sequences: Sequence[Probe],
     encode_examples: EncodeExamples | None = None,
 ) -> dict[str, list[str]]:
-    """The clauses that `violations` checks, each with the signatures that it is checked on.
+    """Return the clauses that `violations` checks, each with the signatures that it is checked on.
 
     Args:
       signatures: name -> function of keyword arrays, as `padding_contract.violations` takes them.
@@ -95,7 +96,7 @@ def _memory(encoder: Encoder, name: str) -> Iterator[Violation]:
 
 
 def _of_length(probe: Probe, steps: int) -> Probe:
-    """A sequence of so many steps, those of a probe again and again."""
+    """Return a sequence of so many steps, which repeats those of a probe."""
     return Probe(
         values=np.resize(probe.values, (steps, probe.values.shape[1])),
         words={key: np.resize(column, steps) for key, column in probe.words.items()},
@@ -103,14 +104,14 @@ def _of_length(probe: Probe, steps: int) -> Probe:
 
 
 def peak_from_now() -> int:
-    """Forgets the most memory that this process has had, where the kernel can; returns it."""
+    """Reset the peak of this process's memory, where the kernel can; return it."""
     with suppress(OSError):
         pathlib.Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     return peak()
 
 
 def peak() -> int:
-    """The most bytes that this process has had in memory."""
+    """Return the peak of this process's memory, in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
@@ -121,8 +122,8 @@ def _unobserved(encoder: Encoder, name: str) -> Iterator[Violation]:
     yield from _finite("unobserved", where, answers)
     errors = answers.get(RECONSTRUCTION_ERROR, np.array([]))
     for figure in errors[:1][~np.isnan(errors[:1])]:
-        told = "NaN, or no answer"
-        yield Violation("unobserved", where.format(RECONSTRUCTION_ERROR), float(figure), told)
+        expected = "NaN, or no answer"
+        yield Violation("unobserved", where.format(RECONSTRUCTION_ERROR), float(figure), expected)
 
 
 def _extreme(encoder: Encoder, name: str) -> Iterator[Violation]:
@@ -134,12 +135,12 @@ def _extreme(encoder: Encoder, name: str) -> Iterator[Violation]:
 def _finite(clause: str, where: str, answers: Mapping[str, np.ndarray]) -> Iterator[Violation]:
     share = float(np.mean(np.isfinite(answers.get(EMBEDDING, np.zeros(1)))))
     if share != 1.0:
-        told = "a finite share of exactly 1, or no answer"
-        yield Violation(clause, where.format(EMBEDDING), share, told)
+        expected = "a finite share of exactly 1, or no answer"
+        yield Violation(clause, where.format(EMBEDDING), share, expected)
 
 
 def _answers_to(encoder: Encoder, name: str, number: float) -> Mapping[str, np.ndarray]:
-    """What is said of a sequence of a number, and of a probe beside it; nothing if refused.
+    """Return the answers to a sequence of a number and a probe beside it; empty if refused.
 
     NaN is all of that sequence, another number each feature once, at a step of its own.
     """

@@ -142,7 +142,7 @@ class Encoder(NamedTuple):
     encode_examples: EncodeExamples | None
 
     def those_of(self, names: Collection[str]) -> list[str]:
-        """The names of those signatures that are there, and that can be asked."""
+        """Return the names of those signatures that exist and can be called."""
         return [
             name
             for name in names

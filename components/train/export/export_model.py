@@ -57,7 +57,7 @@ def export(
     vocabularies: Collection[Vocabulary],
     weights: Mapping[pathlib.Path, Collection[np.ndarray]],
 ) -> None:
-    """Writes the model with its five signatures, once with each weights; the last are left.
+    """Write the model with its five signatures, once with each weights; the last are left.
 
     Keras's ExportArchive, not tf.saved_model.save: what the latter writes of a Keras 3 model cannot
     be loaded by a session, which is how TF Serving loads (keras#19274).
@@ -226,7 +226,7 @@ class _Encoder:
         return {EMBEDDING: embedding, RECONSTRUCTION_ERROR: tf.cast(error, tf.float32)}
 
     def _observed(self, raw: dict[str, tf.RaggedTensor]) -> tf.Tensor:
-        """How many values of each sequence are finite, int64 [B]."""
+        """Return how many values of each sequence are finite, int64 [B]."""
         columns = [raw[name] for name in self._features]
         finite = tf.math.is_finite(tf.stack([column.flat_values for column in columns], axis=1))
         by_step = tf.reduce_sum(tf.cast(finite, tf.int64), axis=1)
@@ -240,7 +240,7 @@ class _Encoder:
         heads: Collection[HeadOptions],
         labels: dict[str, tf.SparseTensor],
     ) -> dict[str, tf.Tensor]:
-        """What each sequence adds to every metric, float64 [B] or [B, F]."""
+        """Return what each sequence adds to every metric, float64 [B] or [B, F]."""
         embedding, sums = self._evaluate(raw)
         for head, layer in zip(heads, self._model.heads, strict=True):
             target, weight = _labels(labels[head.column], head)
@@ -306,7 +306,7 @@ class _Encoder:
         return tf.concat([tf.reshape(rows.flat_values, [-1, width]), padding], axis=0)
 
     def _padded(self, flat: _Flat, rows: tf.Tensor | None = None) -> SequenceBatch:
-        """All sequences, or those at `rows`, padded to the longest of them; T >= 1 even of none.
+        """Return all sequences, or those at `rows`, padded to the longest; T >= 1 even of none.
 
         By a gather, which every runtime knows; OpenVINO has no RaggedTensorToTensor.
         """
@@ -338,7 +338,7 @@ class _Encoder:
 def _of_stated_length(
     columns: dict[str, tf.RaggedTensor], stated: tf.RaggedTensor
 ) -> dict[str, tf.RaggedTensor]:
-    """The columns of tf.Examples, whose `length`, where it is given, must be theirs."""
+    """Return the columns of tf.Examples, whose `length`, where it is given, must be theirs."""
     name, first = next(iter(columns.items()))
     check = tf.debugging.assert_equal(
         stated.flat_values,
@@ -350,7 +350,7 @@ def _of_stated_length(
 
 
 def _labels(column: tf.SparseTensor, head: HeadOptions) -> tuple[tf.Tensor, tf.Tensor]:
-    """A context column of at most one value a sequence -> (label [B], weight [B]), 0 if missing.
+    """Return label [B] and weight [B] of a context column, 0 without a value; a sequence has one.
 
     A class that the head does not know is as good as missing here: the trainer has refused it of
     its own data, and what a later run evaluates an old model on may hold more classes.

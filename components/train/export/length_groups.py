@@ -26,7 +26,7 @@ def most_steps(layers: Iterable[keras.layers.Layer]) -> int:
 def by_length(
     length: tf.Tensor, most: int, size: int, encode: Callable[[tf.Tensor], tf.Tensor]
 ) -> tf.Tensor:
-    """What a function says of each sequence, float32 [B, size], asked of one group at a time.
+    """Return a function's answer for each sequence, float32 [B, size], computed group by group.
 
     Args:
       length: int64 [B].

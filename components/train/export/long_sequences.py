@@ -16,7 +16,7 @@ PART_STEPS = 1_024
 
 
 def encode(model: MaskedAutoencoder, batch: SequenceBatch) -> tf.Tensor:
-    """The embedding, float32 [B, E]: what `model.encode` says."""
+    """Return the embedding, float32 [B, E]: what `model.encode` says."""
     plain = type(model).encode is MaskedAutoencoder.encode and not model.backward
     if not plain or not all(map(fused_lstm.resumes, model.encoder)):
         return model.encode(batch)

@@ -61,7 +61,7 @@ class Checkpoints:
     """Keeps the checkpoints of one training, in `folder/<fingerprint>/`."""
 
     def __init__(self, folder: pathlib.Path, fingerprint: str, *, keep: bool = True) -> None:
-        """Opens the folder, and removes checkpoints of other trainings, which no run will ask for.
+        """Open the folder, and removes checkpoints of other trainings, which no run will ask for.
 
         Args:
           folder: folder of the checkpoints of all trainings.
@@ -79,7 +79,7 @@ class Checkpoints:
                     _remove(other)
 
     def save(self, epoch: int, checkpoint: Checkpoint) -> None:
-        """Writes the checkpoint of an epoch (from 1) and keeps the last two."""
+        """Write the checkpoint of an epoch (from 1) and keeps the last two."""
         if not self._keep:
             return
         arrays = {
@@ -122,7 +122,7 @@ class Checkpoints:
         return None
 
     def _newest_first(self) -> list[pathlib.Path]:
-        """All that are named as ours are; whether one is decides its content."""
+        """Return all that are named as ours are; whether one is decides its content."""
         return sorted(self._folder.glob("epoch-*.npz"), reverse=True)
 
     def _read(self, path: pathlib.Path, like: Checkpoint) -> Checkpoint:
@@ -157,7 +157,7 @@ class Checkpoints:
 
 
 def _listed(folder: pathlib.Path) -> list[str]:
-    """The names of the files that were written into a folder; none if there is no such list."""
+    """Return the names of the files that were written into a folder; none without such a list."""
     try:
         names: list[str] = state.read(folder / _LIST, _KIND, list[str])
     except (OSError, StateError):
@@ -166,7 +166,7 @@ def _listed(folder: pathlib.Path) -> list[str]:
 
 
 def _remove(folder: pathlib.Path) -> None:
-    """Removes the checkpoints of a training, and its folder, if nothing else is in it."""
+    """Remove the checkpoints of a training, and its folder, if nothing else is in it."""
     if folder.is_symlink() or not (names := _listed(folder)):
         return
     for name in (*names, _LIST):

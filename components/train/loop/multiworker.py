@@ -91,7 +91,7 @@ def run_worker(workdir: pathlib.Path, source: str, report: Report) -> NoReturn:
 
 
 def _read_job(job_file: pathlib.Path) -> str:
-    """The job that is posted; nothing if there is none, or what stands there is none."""
+    """Return the job that is posted; nothing if there is none, or what stands there is none."""
     try:
         return json.dumps(state.read(job_file, _KIND, dict[str, Any]))
     except (OSError, StateError):

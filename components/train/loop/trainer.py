@@ -69,12 +69,12 @@ def category_term(name: str) -> str:
 
 
 def head_term(name: str) -> str:
-    """The key of a head's loss among the sums; no category has such a one, with its colons."""
+    """Return the key of a head's loss among the sums; its colons keep it apart from categories."""
     return f"{legal(name)}_loss"
 
 
 def head_right(name: str) -> str:
-    """The key of how many labels a head has right, likewise."""
+    """Return the key of how many labels a head has right, likewise."""
     return f"{legal(name)}_right"
 
 

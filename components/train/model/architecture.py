@@ -66,7 +66,7 @@ class MaskedAutoencoder(keras.Model):
         vocabularies: Collection[Vocabulary] = (),
         use_cudnn: bool | str = "auto",
     ) -> None:
-        """Builds the layers.
+        """Build the layers.
 
         Args:
           features: F.
@@ -113,7 +113,7 @@ class MaskedAutoencoder(keras.Model):
         self.built = True
 
     def start(self, batches: tf.data.Dataset, seed: int) -> None:
-        """Sets what training starts at: the linear path alone, at the data's principal components.
+        """Set what training starts at: the linear path alone, at the data's principal components.
 
         Without a linear path nothing is changed: the weights are as they were drawn.
 
@@ -132,7 +132,7 @@ class MaskedAutoencoder(keras.Model):
         batch: SequenceBatch,
         training: bool = False,
     ) -> tf.Tensor:
-        """The embedding of each sequence.
+        """Return the embedding of each sequence.
 
         Args:
           batch: the sequences, 1 <= length <= T; anything may stand where t >= length.
@@ -165,7 +165,7 @@ class MaskedAutoencoder(keras.Model):
         batch: SequenceBatch,
         training: bool = False,
     ) -> Reconstruction:
-        """The reconstruction, cropped to the valid steps: 0 in the padding.
+        """Return the reconstruction, cropped to the valid steps: 0 in the padding.
 
         Args:
           code: float32 [B, E].
@@ -179,11 +179,11 @@ class MaskedAutoencoder(keras.Model):
         return tf.nest.map_structure(lambda output: masking.select(mask, output), outputs)
 
     def call(self, batch: SequenceBatch, training: bool = False) -> tf.Tensor:
-        """The reconstruction of each sequence's values, float32 [B, T, F]."""
+        """Return the reconstruction of each sequence's values, float32 [B, T, F]."""
         return self.decode(self.encode(batch, training), batch, training).values
 
     def to_read(self, batch: SequenceBatch) -> tf.Tensor:
-        """What is read of each step: its values and embedded codes; 0 in the padding."""
+        """Return what is read of each step: its values and embedded codes; 0 in the padding."""
         mask, values, codes = batch.valid, batch.valid_values, batch.token_ids
         if not self._names:
             return values
@@ -194,12 +194,12 @@ class MaskedAutoencoder(keras.Model):
         return tf.concat([values, *embedded], axis=2)
 
     def _outputs(self, states: tf.Tensor, linear: list[tf.Tensor]) -> Reconstruction:
-        """What is put out at each step, from the decoder's states [B, T, units]."""
+        """Return what is put out at each step, from the decoder's states [B, T, units]."""
         logits = {name: layer(states) for name, layer in zip(self._names, self.words, strict=True)}
         return Reconstruction(tf.add_n([self.reconstruction(states), *linear]), logits)
 
     def _linear(self, code: tf.Tensor, batch: SequenceBatch) -> list[tf.Tensor]:
-        """The linear part of the reconstruction, [B, T, F], if the model has one."""
+        """Return the linear part of the reconstruction, [B, T, F], if the model has one."""
         if self.linear is None:
             return []
         return [self.linear.decode(code, batch.length, batch.steps)]
@@ -212,7 +212,7 @@ class MaskedAutoencoder(keras.Model):
         training: bool,
         mask: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """The last decoder layer's states, [B, T, units].
+        """Return the last decoder layer's states, [B, T, units].
 
         At each step the first layer reads the code, and the linear part, which it mends.
         """
@@ -281,7 +281,7 @@ def _stack(
 
 
 def _linear(features: int, options: TrainOptions, exact: bool) -> LinearPath | None:
-    """The linear path, if there is one."""
+    """Return the linear path, if there is one."""
     steps = grid_steps(options.linear_steps, features)
     if not steps:
         return None

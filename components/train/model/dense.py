@@ -24,7 +24,7 @@ class Dense(keras.layers.Dense):
     """`keras.layers.Dense` without an activation; exact: summed in float64, given in float32."""
 
     def __init__(self, inputs: int, units: int, *, exact: bool, name: str) -> None:
-        """Builds the layer.
+        """Build the layer.
 
         Args:
           inputs: of a row.
@@ -37,7 +37,7 @@ class Dense(keras.layers.Dense):
         self.build((None, inputs))
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """The affine map of `inputs`, [..., inputs] -> float32 [..., units]."""
+        """Return the affine map of `inputs`, [..., inputs] -> float32 [..., units]."""
         if not self._exact:
             return super().call(inputs, training=training)
         kernel, bias = (
@@ -49,5 +49,5 @@ class Dense(keras.layers.Dense):
 
 
 def padded_rows(rows: tf.Tensor) -> tf.Tensor:
-    """How many rows are lacking at a multiple of `ROWS`, and at `ROWS` of none."""
+    """Return how many rows are lacking at a multiple of `ROWS`, and at `ROWS` of none."""
     return tf.maximum(rows + -rows % ROWS, ROWS) - rows

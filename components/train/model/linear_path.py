@@ -40,7 +40,7 @@ class LinearPath(keras.Layer):
     """Two dense maps, between the grid of a sequence [K F] and its code [E]."""
 
     def __init__(self, *, features: int, steps: int, size: int, exact: bool = False) -> None:
-        """Builds both maps.
+        """Build both maps.
 
         Args:
           features: F.
@@ -64,11 +64,11 @@ class LinearPath(keras.Layer):
         return tf.reshape(grid, [-1, self.steps * self._features])
 
     def encode(self, batch: SequenceBatch) -> tf.Tensor:
-        """The linear part of the code, float32 [B, E]."""
+        """Return the linear part of the code, float32 [B, E]."""
         return self.to_code(self.grid(batch))
 
     def decode(self, code: tf.Tensor, length: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
-        """The linear part of the reconstruction, float32 [B, T, F]; the last step in the padding.
+        """Return the linear part of the output, float32 [B, T, F]; padding repeats the last step.
 
         Args:
           code: float32 [B, E].
@@ -79,7 +79,7 @@ class LinearPath(keras.Layer):
         return grid_resample.from_grid(grid, length, steps)
 
     def start_at(self, batches: tf.data.Dataset, seed: int) -> None:
-        """Sets both maps to the principal components of sequences.
+        """Set both maps to the principal components of sequences.
 
         Two passes over the batches, and (K F)^2 numbers in memory.
 

@@ -38,7 +38,7 @@ from ragline.components.train.options import HeadOptions
 
 
 def _log_cosh(difference: tf.Tensor) -> tf.Tensor:
-    """The logarithm of cosh d, in two forms, each where the other fails.
+    """Return the logarithm of cosh d, in two forms, each where the other fails.
 
     Near 0, log(1 + 2 sinh^2(d / 2)), which overflows far off; there, |d| + log(1 + exp(-2 |d|)) -
     log 2, of which nothing but rounding is left near 0.
@@ -62,7 +62,7 @@ _ERRORS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
 def error_sums(
     error: str, targets: tf.Tensor, outputs: tf.Tensor, sample_weight: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The two halves of a reconstruction loss.
+    """Return the two halves of a reconstruction loss.
 
     Args:
       error: `squared`, `absolute`, `huber` or `log_cosh`.
@@ -89,7 +89,7 @@ def squared_errors(targets: tf.Tensor, outputs: tf.Tensor, sample_weight: tf.Ten
 def head_sums(
     head: HeadOptions, target: tf.Tensor, outputs: tf.Tensor, sample_weight: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The two halves of a head's loss: over the labelled sequences only.
+    """Return the two halves of a head's loss: over the labelled sequences only.
 
     Args:
       head: its type.
@@ -107,7 +107,7 @@ def head_sums(
 def head_sums_by_sequence(
     head: HeadOptions, target: tf.Tensor, outputs: tf.Tensor, sample_weight: tf.Tensor
 ) -> dict[str, tf.Tensor]:
-    """What one sequence adds to a head's metrics, in float64; nothing where its label is missing.
+    """Return what one sequence adds to a head's metrics, in float64; 0 where its label is missing.
 
     Args:
       head: its type.
@@ -136,7 +136,7 @@ def head_sums_by_sequence(
 def _head_errors(
     head: HeadOptions, target: tf.Tensor, outputs: tf.Tensor, labelled: tf.Tensor
 ) -> tf.Tensor:
-    """The error of each labelled sequence, 0 of the others, [B]."""
+    """Return the error of each labelled sequence, 0 of the others, [B]."""
     if head.type == "classification":
         errors = tf.nn.sparse_softmax_cross_entropy_with_logits(
             masking.select(labelled, target), outputs
@@ -148,7 +148,7 @@ def _head_errors(
 def sums_by_sequence(
     batch: SequenceBatch, outputs: tf.Tensor, embedding: tf.Tensor
 ) -> dict[str, tf.Tensor]:
-    """What one sequence adds to every metric of reconstruction, in float64.
+    """Return what one sequence adds to every metric of reconstruction, in float64.
 
     The baselines are computed beside the model, on the same values: the training mean of a feature
     is 0 in standardised units; a sequence's own mean is over its valid, observed values; the last

@@ -1,6 +1,7 @@
 """Define what a padding strategy decides: its batches, its model, its loss, and what it refuses.
 
-Without TensorFlow until a model or a loss is wanted: `ragline plan` and the configuration ask, too.
+TensorFlow is imported only by `build` and `for_loss`: `ragline plan` and the configuration do not
+need it.
 """
 
 import abc
@@ -33,7 +34,7 @@ class PaddingStrategy(abc.ABC):
     mask: ClassVar[Literal["length", "values"]] = "length"
 
     def __init__(self, name: str) -> None:
-        """Takes the name in the registry."""
+        """Take the name in the registry."""
         self.name = name
 
     @abc.abstractmethod
@@ -73,6 +74,6 @@ class PaddingStrategy(abc.ABC):
         """Return a batch as the training loss takes it: targets as its values, and their weights.
 
         Args:
-          batch: a batch as it was read; the model reads it as it is.
+          batch: a batch of the input pipeline, which the model reads.
         """
         return batch

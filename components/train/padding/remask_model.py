@@ -19,7 +19,7 @@ class RemaskedAutoencoder(MaskedAutoencoder):
         batch: SequenceBatch,
         training: bool = False,
     ) -> Reconstruction:
-        """The reconstruction; in the padding, the last valid step's."""
+        """Return the reconstruction; padding repeats the last valid step."""
         linear = self._linear(code, batch)
         states = self._decoder_states(code, linear, batch, training, batch.valid)
         return self._outputs(states, linear)

@@ -20,7 +20,7 @@ class TextbookAutoencoder(MaskedAutoencoder):
     """
 
     def __init__(self, *, steps: int, options: TrainOptions, **arguments: Any) -> None:
-        """Builds the layers.
+        """Build the layers.
 
         Args:
           steps: the fixed number of steps that every sequence is padded to and reconstructed to.
@@ -36,7 +36,7 @@ class TextbookAutoencoder(MaskedAutoencoder):
         batch: SequenceBatch,
         training: bool = False,
     ) -> tf.Tensor:
-        """The code, float32 [B, E], of the steps that are not 0 throughout."""
+        """Return the code, float32 [B, E], of the steps that are not 0 throughout."""
         states = batch.valid_values
         mask = self.masking.compute_mask(states)
         for layer in self.encoder:
@@ -49,7 +49,7 @@ class TextbookAutoencoder(MaskedAutoencoder):
         batch: SequenceBatch,
         training: bool = False,
     ) -> Reconstruction:
-        """The reconstruction of valid steps and padding alike."""
+        """Return the reconstruction of valid steps and padding alike."""
         steps = tf.maximum(batch.steps, self._steps)
         states = tf.repeat(code[:, tf.newaxis, :], steps, axis=1)
         for layer in self.decoder:

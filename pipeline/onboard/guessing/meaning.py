@@ -55,5 +55,5 @@ class Guess:
     why: list[str] = field(default_factory=list)
 
     def leave_out(self, name: str, why: str) -> None:
-        """Says that a column is not taken."""
+        """Say that a column is not taken."""
         self.why.append(f"{name!r} is left out: {why}")

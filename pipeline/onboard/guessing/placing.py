@@ -25,7 +25,7 @@ def measurements_of(
     columns: Mapping[str, Column],
     group: np.ndarray,
 ) -> None:
-    """Takes the variables of a table in which a row is one measurement for its columns."""
+    """Take the variables of a table in which a row is one measurement for its columns."""
     guess.options |= {"variable": variable, "value": value}
     guess.steps["duplicate_time"] = "merge"
     guess.why.append(f"variable {variable!r}, value {value!r}: a row is one measurement")
@@ -57,7 +57,7 @@ def measurements_of(
 
 
 def agree_on_decimal(guess: Guess, columns: Mapping[str, Column]) -> None:
-    """Chooses one decimal mark for the whole file, and names the columns that have another."""
+    """Choose one decimal mark for the whole file, and names the columns that have another."""
     marks = {name: c.decimal for name, c in columns.items() if c.kind in ("int", "float")}
     stated = [mark for mark in marks.values() if mark]
     if not stated:
@@ -78,7 +78,7 @@ def agree_on_decimal(guess: Guess, columns: Mapping[str, Column]) -> None:
 def place(
     guess: Guess, name: str, column: Column, group: np.ndarray, *, within: bool | None = None
 ) -> None:
-    """Decides what a column is.
+    """Decide what a column is.
 
     Args:
       guess: the guess, which is added to.

@@ -138,7 +138,7 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: str) -> Arra
 
 
 def _check_sizes(members: Iterable[zipfile.ZipInfo], stored: int, path: str) -> None:
-    """Refuses an archive whose members claim more than its bytes can hold, or swell beyond measure.
+    """Refuse an archive whose members claim more than its bytes can hold, or swell beyond measure.
 
     Raises:
       BadDataError: `zip_bomb`.
@@ -188,7 +188,7 @@ class Rows:
         return np.stack(columns, axis=1)
 
     def finish(self) -> None:
-        """Reads on to the member's end, where zipfile compares its checksum."""
+        """Read on to the member's end, where zipfile compares its checksum."""
         with _readable(self._path):
             if self._files and self._files[-1].read(1):
                 raise ValueError(f"array {self._name!r} is longer than its header states")

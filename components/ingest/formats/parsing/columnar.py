@@ -37,7 +37,7 @@ class Flat:
 
 
 def part(flat: Flat, read: Layout, rejects: Mapping[int, RejectedRecord] | None = None) -> Part:
-    """Converts the columns; records with a bad cell are rejected.
+    """Convert the columns; records with a bad cell are rejected.
 
     Args:
       flat: the records.

@@ -33,7 +33,7 @@ def rows(
     *,
     is_whole: Callable[[], bool],
 ) -> Iterator[Rows]:
-    """Converts the objects of a piece to Rows, each block to one.
+    """Convert the objects of a piece to Rows, each block to one.
 
     Args:
       piece: a piece of a file.

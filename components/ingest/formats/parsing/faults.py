@@ -30,7 +30,7 @@ class Faults:
         return Faults(records=self.records, owner=owner, rejects=self.rejects)
 
     def add(self, bad: np.ndarray, reject: Callable[[int, str], RejectedRecord]) -> None:
-        """Gives the records of the bad cells, a mask, a fault if they have none yet.
+        """Give the records of the bad cells, a mask, a fault if they have none yet.
 
         Args:
           bad: bool [cells].

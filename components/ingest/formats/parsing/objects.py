@@ -97,7 +97,7 @@ def show(value: Any, text: bytes | None) -> str:
 def results_of(
     decoded: Iterable[Decoded], columns: Columns, options: InputOptions
 ) -> Iterator[Record | QuarantineLine]:
-    """Converts each decoded object to a sequence, or says why it is none."""
+    """Convert each decoded object to a sequence, or says why it is none."""
     for number, value, text in decoded:
         stated: list[str | None] = [None]
         try:
@@ -129,7 +129,7 @@ def rejected(
 
 
 def parts_of(results: Iterable[Record | QuarantineLine], columns: Columns) -> Iterator[Part]:
-    """Gathers sequences and rejected records, in order, into Parts of about 65,536 steps."""
+    """Gather sequences and rejected records, in order, into Parts of about 65,536 steps."""
     records: list[Record] = []
     lines: list[QuarantineLine] = []
     steps = 0
@@ -156,7 +156,7 @@ def record_of(
     typed: bool,
     text: bytes | None = None,
 ) -> Record:
-    """Converts a decoded object to a sequence, not yet checked beyond its types.
+    """Convert a decoded object to a sequence, not yet checked beyond its types.
 
     Args:
       value: the object.

@@ -59,7 +59,7 @@ class Message:
 
 
 def pieces(file: File, message: Message, read: Layout, piece_bytes: int) -> list[Piece]:
-    """Cuts a file into ranges of records; a compressed file is one piece.
+    """Cut a file into ranges of records; a compressed file is one piece.
 
     Raises:
       BadDataError: `framing`, or `unreadable`.
@@ -89,7 +89,7 @@ def pieces(file: File, message: Message, read: Layout, piece_bytes: int) -> list
 
 
 def read(piece: Piece, message: Message, layout: Layout) -> Iterator[Part]:
-    """Reads the records of a piece.
+    """Read the records of a piece.
 
     Raises:
       BadDataError: `framing`, or `unreadable`.
@@ -175,7 +175,7 @@ class _Reader:
         self._decode = message.decoder(self._records, self._steps)
 
     def part(self, payloads: list[bytes], first: int) -> Part:
-        """Returns a batch, the first of which is number `first` of its file."""
+        """Return a batch, the first of which is number `first` of its file."""
         rejected: dict[int, QuarantineLine] = {}
         try:
             records, steps = self._decode(payloads)
@@ -340,7 +340,7 @@ def _lengths(column: pa.Array) -> np.ndarray:
 
 
 def _padded(column: pa.Array) -> pa.Array:
-    """Lists of one or none -> lists of exactly one, null where there was none."""
+    """List of one or none -> lists of exactly one, null where there was none."""
     lengths = _lengths(column)
     starts = np.cumsum(lengths) - lengths
     places = pa.array(starts, mask=lengths == 0)
