@@ -130,7 +130,7 @@ def _run(
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
-    tempfile.tempdir = None  # The server's imports have asked for it: TMPDIR is this process's own.
+    tempfile.tempdir = None  # The server's imports cached it; TMPDIR is this process's own.
     file = os.open(out, os.O_WRONLY | os.O_APPEND)
     os.dup2(file, 1)
     os.dup2(err.fileno(), 2)

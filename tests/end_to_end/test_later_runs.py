@@ -27,7 +27,7 @@ def test_a_second_run_pushes_nothing_new_and_a_third_is_all_cached(gestures_run)
     """The second is judged anew, as there is a blessed model now; that model is itself."""
     second = run_pipeline(gestures_run.workdir, *gestures_run.arguments)
     third = run_pipeline(gestures_run.workdir, *gestures_run.arguments)
-    told = "version 1 is the newest and holds this very model: not pushed again"
+    sentence = "version 1 is the newest and holds this very model: not pushed again"
     for again, ran in (second, ["baselines", "verdict", "push"]), (third, []):
         assert again.exit_code == 0
         assert {
@@ -37,7 +37,7 @@ def test_a_second_run_pushes_nothing_new_and_a_third_is_all_cached(gestures_run)
         assert [path.name for path in again.serving] == ["1"]
         assert again.summary["pushed"] == gestures_run.summary["pushed"]
         assert again.summary["metrics"] == gestures_run.summary["metrics"]
-        assert again.summary["verdict"]["reasons"][-1] == told
+        assert again.summary["verdict"]["reasons"][-1] == sentence
 
 
 def test_a_copy_in_another_place_is_all_cached_and_keeps_what_it_holds(gestures_run, tmp_path):
@@ -75,8 +75,8 @@ def test_a_run_removes_what_keep_does_not_keep_and_says_so(gestures_run):
     keep = ("--set", "keep.artifacts=1", "--set", "keep.logs=1")
     newest = run_pipeline(gestures_run.workdir, *gestures_run.arguments, *keep)
     assert newest.exit_code == 0
-    [told] = [line for line in newest.stderr.splitlines() if "removed of earlier runs" in line]
-    assert "what [keep] does not keep: " in told
+    [sentence] = [line for line in newest.stderr.splitlines() if "removed of earlier runs" in line]
+    assert "what [keep] does not keep: " in sentence
     logs = sorted((gestures_run.workdir / "runs").glob("*/log.txt"))
     assert [log.parent.name for log in logs] == [newest.summary["run_id"]]
     manifests = ArtifactManifests(gestures_run.workdir)

@@ -97,11 +97,11 @@ def test_a_bad_record_is_rejected(tmp_path: pathlib.Path, kind: Any, value: Any,
     path = _write(tmp_path / "x.avro", {"a": kind, "sequence_id": "string"}, records)
     chunk, [rejected] = _read(path)
     assert len(chunk) == 0
-    found = (rejected.number, rejected.sequence_id, rejected.code)
+    received = (rejected.number, rejected.sequence_id, rejected.code)
     if code == "missing_column":  # A map is an object: its columns are called by their paths.
-        assert found[2] in ("missing_column", "type")
+        assert received[2] in ("missing_column", "type")
     else:
-        assert found == (1, "x", code)
+        assert received == (1, "x", code)
     assert json.loads(rejected.text) == {"a": value, "sequence_id": "x"}
 
 

@@ -1,4 +1,4 @@
-"""What a format is like is asked of its class: nothing outside its folder compares its name."""
+"""A format is known by its class alone: nothing outside its folder compares its name."""
 
 import ast
 import pathlib
@@ -27,14 +27,14 @@ def named(source: str) -> Iterator[str]:
 
 
 def test_no_module_compares_the_name_of_a_format() -> None:
-    found = [
+    comparisons = [
         f"{place}: {line}"
         for folder in ("components", "pipeline", "schemas", "ragline")
         for path in sorted((ROOT / folder).rglob("*.py"))
         if not (place := path.relative_to(ROOT).as_posix()).startswith(OWN)
         for line in named(path.read_text(encoding="utf-8"))
     ]
-    assert found == []
+    assert comparisons == []
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ def artifact(tmp_path):
 
 @pytest.fixture
 def manifests(tmp_path, artifact) -> ArtifactManifests:
-    found = ArtifactManifests(tmp_path)
-    found.record(artifact)
-    return found
+    manifests = ArtifactManifests(tmp_path)
+    manifests.record(artifact)
+    return manifests
 
 
 def test_what_is_as_it_was_is_sound(manifests, artifact):

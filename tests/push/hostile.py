@@ -1,4 +1,4 @@
-"""Models that do what no encoder should, while they are loaded or asked."""
+"""Make models that do what no encoder should, while they are loaded or called."""
 
 import pathlib
 

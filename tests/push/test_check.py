@@ -147,9 +147,9 @@ def test_an_encoder_that_reads_padding_ends_with_4_and_its_figures(masked, tmp_p
     assert (done.returncode, done.stderr) == (4, "")
     verdict, *lines = done.stdout.splitlines()
     assert verdict == f"the padding contract does not hold: {model}"
-    told = [line.strip().split(": ") for line in lines if line.startswith("  ")]
-    assert [clause for clause, *_ in told] == ["content"] * 5 + ["extra", "alone"]
-    for clause, where, figure in told:
+    violations = [line.strip().split(": ") for line in lines if line.startswith("  ")]
+    assert [clause for clause, *_ in violations] == ["content"] * 5 + ["extra", "alone"]
+    for clause, where, figure in violations:
         assert where.startswith("encode.embedding, ")
         measured, expected = figure.split(", expected ")
         assert "nan" in where or "inf" in where or float(measured) > 1e-3
@@ -303,8 +303,8 @@ def test_an_encode_that_is_something_else_is_named(tmp_path, name, received):
 
 def test_the_number_of_features_must_be_known(masked, tmp_path):
     model = _export(tmp_path, masked, _padded(masked), features=None)
-    told = "values [B, T, F] states no F, and there is no assets.extra/encoder.json"
-    with pytest.raises(check.NoEncoderError, match=re.escape(told)):
+    sentence = "values [B, T, F] states no F, and there is no assets.extra/encoder.json"
+    with pytest.raises(check.NoEncoderError, match=re.escape(sentence)):
         clean_process.check(model, None)
     _state(model, "abc")
     assert clean_process.check(model, None)["features"] == F
@@ -314,7 +314,7 @@ OLDER = "received those of another; an older ragline pushed the model: train and
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "sentence"),
     [
         (lambda stated: {"features": stated["features"]}, OLDER),
         (lambda stated: stated | {"version": 0}, OLDER),
@@ -323,7 +323,7 @@ OLDER = "received those of another; an older ragline pushed the model: train and
         (lambda stated: [], "received something else (AttributeError"),
     ],
 )
-def test_facts_of_another_format_are_named_with_what_to_do(masked, tmp_path, change, told):
+def test_facts_of_another_format_are_named_with_what_to_do(masked, tmp_path, change, sentence):
     model = _export(tmp_path, masked, _padded(masked))
     _state(model, "abc")
     file = model / ENCODER_FILE
@@ -332,14 +332,14 @@ def test_facts_of_another_format_are_named_with_what_to_do(masked, tmp_path, cha
     with pytest.raises(check.NoEncoderError) as raised:
         clean_process.check(model, None)
     assert str(raised.value).startswith(expected)
-    assert told in str(raised.value)
+    assert sentence in str(raised.value)
 
 
 def test_facts_of_other_features_are_named(masked, tmp_path):
     model = _export(tmp_path, masked, _padded(masked))
     _state(model, "a")
-    told = "encoder.json: expected the 3 features of signature 'encode', received 1"
-    with pytest.raises(check.NoEncoderError, match=told):
+    sentence = "encoder.json: expected the 3 features of signature 'encode', received 1"
+    with pytest.raises(check.NoEncoderError, match=sentence):
         clean_process.check(model, None)
     (model / ENCODER_FILE).write_text("{")
     with pytest.raises(check.NoEncoderError, match="received something else"):

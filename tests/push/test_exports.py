@@ -239,7 +239,7 @@ def test_golden_inputs_are_answered_by_their_model_and_by_no_other(exports, mode
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "sentence"),
     [
         ("{", "golden.json with records, received JSONDecodeError"),
         ('{"records": [{"examples": "?"}]}', "golden.json with records, received Error"),
@@ -247,12 +247,12 @@ def test_golden_inputs_are_answered_by_their_model_and_by_no_other(exports, mode
         ('{"records": []}', "a difference <= 1e-06"),
     ],
 )
-def test_golden_inputs_that_say_something_else_do_not_hold(model, tmp_path, text, told):
+def test_golden_inputs_that_say_something_else_do_not_hold(model, tmp_path, text, sentence):
     copy = _copy(model, tmp_path / "model")
     (copy / golden.GOLDEN_FILE).write_text(text)
     serve = clean_process._numpy(tf.saved_model.load(str(copy)).signatures["serving_default"])
     [violation] = golden.violations(copy, serve)
-    assert told in violation.expected
+    assert sentence in violation.expected
     [without] = golden.violations(copy, None)
     assert "there is no such signature" in without.expected
 
@@ -314,7 +314,7 @@ def test_a_version_that_was_lost_is_pushed_again(model, probes_file, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("file", "told"),
+    ("file", "sentence"),
     [
         ("assets.extra/golden.json", "model: golden: serving_default.embedding"),
         ("variables/variables.data-00000-of-00001", "no SavedModel that can be loaded"),
@@ -323,7 +323,7 @@ def test_a_version_that_was_lost_is_pushed_again(model, probes_file, tmp_path):
     ],
 )
 def test_a_model_that_does_not_pass_where_it_is_staged_leaves_no_trace(
-    model, probes_file, tmp_path, file, told
+    model, probes_file, tmp_path, file, sentence
 ):
     """The digest was taken before the file went bad: a copy is not trusted."""
     serving, bad = tmp_path / "serving", _copy(model, tmp_path / "bad")
@@ -334,7 +334,7 @@ def test_a_model_that_does_not_pass_where_it_is_staged_leaves_no_trace(
     (bad / file).write_bytes(content[: len(content) // 2])
     result = release_version.check_and_release(bad, serving, source, probes=probes_file)
     assert result.version is None
-    assert told in result.refusals[0]
+    assert sentence in result.refusals[0]
     assert list(serving.iterdir()) == []
     assert ledger.read(serving) == ()
 
@@ -416,11 +416,11 @@ def test_what_onnx_cannot_serve_is_refused_by_the_option_s_name(exports, tmp_pat
     assert "train.padding = 'keras' cannot be exported" in refused(exports["gestures"][3])
     bare = _copy(exports["events"][0], tmp_path / "bare")
     (bare / ENCODER_FILE).unlink()
-    told = f"{ENCODER_FILE}: expected the facts that ragline exports beside a model"
-    assert told in refused(bare)
+    sentence = f"{ENCODER_FILE}: expected the facts that ragline exports beside a model"
+    assert sentence in refused(bare)
     assert "expected a SavedModel" in refused(tmp_path)
     foreign = _save(tmp_path / "foreign", lambda x: {"y": x})
-    assert told in refused(foreign)
+    assert sentence in refused(foreign)
     output = tmp_path / "file" / "encoder.onnx"
     output.parent.write_text("mine")
     assert "--output: expected a place to write to" in refused(exports["gestures"][0])

@@ -108,16 +108,16 @@ def test_a_length_that_contradicts_its_columns_is_an_error(loaded, names, name):
 
 
 @pytest.fixture(scope="module")
-def asked(loaded, names):
+def exported(loaded, names):
     """What `hard_requests` takes: signatures, probes, and how they become tf.Examples."""
     signatures = {key: clean_process._numpy(each) for key, each in loaded.signatures.items()}
     sequences = probes.make([0.0] * F, [1.0] * F)
     return signatures, sequences, lambda some: probes.encode(some, names)
 
 
-def test_an_exported_encoder_answers_all_of_them(asked):
-    assert hard_requests.applicable(*asked) == CLAUSES
-    assert hard_requests.violations(*asked) == []
+def test_an_exported_encoder_answers_all_of_them(exported):
+    assert hard_requests.applicable(*exported) == CLAUSES
+    assert hard_requests.violations(*exported) == []
 
 
 def test_a_push_demands_it_and_a_check_does_not(encoder):
@@ -162,9 +162,9 @@ def _wrong(clause: str, sound):
         ("stated_length", "serving_default", 1.0),
     ],
 )
-def test_a_wrong_answer_is_a_violation_of_its_clause(asked, monkeypatch, clause, name, figure):
+def test_a_wrong_answer_is_a_violation_of_its_clause(exported, monkeypatch, clause, name, figure):
     monkeypatch.setattr(hard_requests, "MOST_BYTES", 100_000_000)
-    signatures, *others = asked
+    signatures, *others = exported
     wrong = {**signatures, name: _wrong(clause, signatures[name])}
     violations = hard_requests.violations(wrong, *others)
     assert {violation.clause for violation in violations} == {clause}
@@ -173,11 +173,11 @@ def test_a_wrong_answer_is_a_violation_of_its_clause(asked, monkeypatch, clause,
         assert violations[0].figure == pytest.approx(figure, rel=0.2)
 
 
-def test_what_is_refused_is_no_violation_but_of_memory(asked):
+def test_what_is_refused_is_no_violation_but_of_memory(exported):
     def refuses(**inputs):
         raise UnansweredError("InvalidArgumentError: not finite")
 
-    signatures, *others = asked
+    signatures, *others = exported
     [violation] = hard_requests.violations(dict.fromkeys(signatures, refuses), *others)
     assert violation.clause == "memory"
     assert "an answer, received InvalidArgumentError" in violation.expected

@@ -1,4 +1,4 @@
-"""What a padding strategy is like is asked of its class: nothing outside its folder compares it."""
+"""A padding strategy is known by its class alone: nothing outside its folder compares its name."""
 
 import ast
 import importlib.metadata
