@@ -16,7 +16,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.train_data import FEATURES, sequences
+from benchmarks.training.data import FEATURES, sequences
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.loop.trainer import LOSS, STEPS, Trainer, mean_of
 from ragline.components.train.model import fused_lstm

@@ -2,10 +2,10 @@
 
     python -m benchmarks.ingest [--formats parquet,jsonl] [--sizes 10000] [--repeats 3]
 
-For each format and number of sequences (12 features, about 60 steps; `ingest_data`), the same file
+For each format and number of sequences (12 features, about 60 steps; `ingestion/data.py`), the same file
 is read by three sides in turn, each in a process of its own that lives as long as the format:
 
-    floor  `ingest_floor`: no Beam, no checks but that values are finite, one core
+    floor  `ingestion/floor.py`: no Beam, no checks but that values are finite, one core
     one    the component on one core
     two    the component with Beam's multi_processing and two workers
 
@@ -68,7 +68,7 @@ class Side:
 
     def __init__(self, side: str, format_name: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.ingest_side", side, format_name],
+            [sys.executable, "-m", "benchmarks.ingestion.side", side, format_name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -35,7 +35,7 @@ import sys
 import tempfile
 from typing import Any
 
-from benchmarks.train_data import LENGTHS
+from benchmarks.training.data import LENGTHS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TORCH_PYTHON = ROOT / ".venv-torch" / "bin" / "python"
@@ -52,14 +52,14 @@ Turn = dict[str, float]
 
 
 class Side:
-    """A process that answers; see `train_answers`."""
+    """A process that answers; see `training/answers.py`."""
 
     def __init__(self, name: str, torch_python: str) -> None:
         self.name = name
         kind = {"torch": "padded", "torch packed": "packed"}.get(name)
-        command = [sys.executable, "-m", "benchmarks.train_side", name]
+        command = [sys.executable, "-m", "benchmarks.training.tensorflow_side", name]
         if kind:
-            command = [torch_python, "-m", "benchmarks.train_torch", kind]
+            command = [torch_python, "-m", "benchmarks.training.torch_side", kind]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -208,6 +208,8 @@ def spelt_keys(top: pathlib.Path) -> Iterator[str]:
 
 def big_folders(top: pathlib.Path) -> Iterator[str]:
     folders = [module.path.parent for module in _modules(top).values() if not module.is_package]
+    benchmarks = (top / "benchmarks").rglob("*.py")
+    folders += [path.parent for path in benchmarks if path.name != "__init__.py"]
     for folder in sorted(set(folders)):
         if folders.count(folder) > MOST_MODULES:
             place = folder.relative_to(top).as_posix()

@@ -1,6 +1,6 @@
 """One side of the comparison, in a process of its own: told a file, it answers what that took.
 
-    python -m benchmarks.ingest_side SIDE FORMAT
+    python -m benchmarks.ingestion.side SIDE FORMAT
 
 A line of standard input is the JSON of [source, target]; the answer is one line of JSON: `wall` and
 `cpu`, seconds, and `bytes` of the shards. Side `data` writes the source instead, as many sequences
@@ -18,8 +18,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import ingest_floor
-from benchmarks.ingest_data import BLOCK, FEATURES, TIME, WRITERS, lengths
+from benchmarks.ingestion import floor
+from benchmarks.ingestion.data import BLOCK, FEATURES, TIME, WRITERS, lengths
 from ragline.components.contract.columns import SEQUENCE_ID, SPLITS, Columns, Feature
 
 _READ_AS = {"parquet-long": "parquet"}
@@ -67,7 +67,7 @@ def floor(format_name: str) -> Run:
 
     def once(source: pathlib.Path, target: pathlib.Path) -> None:
         target.mkdir()
-        ingest_floor.run(format_name, source, target / "all.tfrecord.gz")
+        floor.run(format_name, source, target / "all.tfrecord.gz")
 
     return once
 

@@ -23,7 +23,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.cc.tfx_bsl_extension.coders import SequenceExamplesToRecordBatchDecoder
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder, RecordBatchToExamples
 
-from benchmarks.ingest_data import FEATURES, TIME
+from benchmarks.ingestion.data import FEATURES, TIME
 from ragline.components.contract.columns import (
     ENTITY_ID,
     LENGTH,

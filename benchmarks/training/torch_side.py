@@ -1,4 +1,4 @@
-"""PyTorch's side of the training benchmark: `python -m benchmarks.train_torch padded|packed`.
+"""PyTorch's side of the training benchmark: `python -m benchmarks.training.torch_side padded|packed`.
 
 Runs in an environment that has PyTorch and NumPy alone; of ragline it imports the benchmark's data.
 The second bias of PyTorch's LSTM is 0 and not trained, so that there are as many parameters.
@@ -14,8 +14,8 @@ from torch import nn
 from torch.nn.utils import clip_grad_norm_
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from benchmarks import train_answers
-from benchmarks.train_data import (
+from benchmarks.training import answers
+from benchmarks.training.data import (
     CLIP_NORM,
     FEATURES,
     LEARNING_RATE,
@@ -132,7 +132,7 @@ def main(kind: str) -> None:
         torch.set_num_threads(cores)
         return _Side(folder, packed=kind == "packed")
 
-    train_answers.answer(load)
+    answers.answer(load)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""TensorFlow's sides of the training benchmark: `python -m benchmarks.train_side SIDE`.
+"""TensorFlow's sides of the training benchmark: `python -m benchmarks.training.tensorflow_side SIDE`.
 
 data           writes the case that the JSON beside its folder asks for
 ragline        the trainer itself, on its own batches
@@ -16,8 +16,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import train_answers
-from benchmarks.train_data import (
+from benchmarks.training import answers
+from benchmarks.training.data import (
     CLIP_NORM,
     FEATURES,
     LEARNING_RATE,
@@ -266,4 +266,4 @@ _SIDES = {
 if __name__ == "__main__":
     if sys.argv[1] == "ragline":
         cores.prepare()
-    train_answers.answer(_SIDES[sys.argv[1]])
+    answers.answer(_SIDES[sys.argv[1]])
