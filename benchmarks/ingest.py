@@ -2,8 +2,8 @@
 
     python -m benchmarks.ingest [--formats parquet,jsonl] [--sizes 10000] [--repeats 3]
 
-For each format and number of sequences (12 features, about 60 steps; `ingestion/data.py`), the same file
-is read by three sides in turn, each in a process of its own that lives as long as the format:
+For each format and number of sequences (12 features, about 60 steps; `ingestion/data.py`), the same
+file is read by three sides in turn, each in a process of its own that lives as long as the format:
 
     floor  `ingestion/floor.py`: no Beam, no checks but that values are finite, one core
     one    the component on one core

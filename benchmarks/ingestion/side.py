@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.ingestion import floor
+from benchmarks.ingestion import floor as plain_loop
 from benchmarks.ingestion.data import BLOCK, FEATURES, TIME, WRITERS, lengths
 from ragline.components.contract.columns import SEQUENCE_ID, SPLITS, Columns, Feature
 
@@ -67,7 +67,7 @@ def floor(format_name: str) -> Run:
 
     def once(source: pathlib.Path, target: pathlib.Path) -> None:
         target.mkdir()
-        floor.run(format_name, source, target / "all.tfrecord.gz")
+        plain_loop.run(format_name, source, target / "all.tfrecord.gz")
 
     return once
 

@@ -1,4 +1,6 @@
-"""TensorFlow's sides of the training benchmark: `python -m benchmarks.training.tensorflow_side SIDE`.
+"""Run TensorFlow's sides of the training benchmark.
+
+    python -m benchmarks.training.tensorflow_side SIDE
 
 data           writes the case that the JSON beside its folder asks for
 ragline        the trainer itself, on its own batches

@@ -1,4 +1,6 @@
-"""PyTorch's side of the training benchmark: `python -m benchmarks.training.torch_side padded|packed`.
+"""Run PyTorch's side of the training benchmark.
+
+    python -m benchmarks.training.torch_side padded|packed
 
 Runs in an environment that has PyTorch and NumPy alone; of ragline it imports the benchmark's data.
 The second bias of PyTorch's LSTM is 0 and not trained, so that there are as many parameters.
