@@ -31,7 +31,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[Any]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Ingest, and writes the ingest report to account.json."""
+        """Ingest, and write the ingest report to account.json."""
         [schema] = input_dict["schema"]
         [examples] = output_dict["examples"]
         [report_artifact] = output_dict["account"]

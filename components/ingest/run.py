@@ -29,7 +29,7 @@ def run(
     quarantine: Place,
     staging: Place,
 ) -> dict[str, Any]:
-    """Run ingest as one Beam job, then adds up what it wrote.
+    """Run ingest as one Beam job, then add up what it wrote.
 
     Args:
       pipeline: an empty pipeline, on the runner that is wanted.

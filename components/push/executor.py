@@ -31,7 +31,7 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[Any]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Unpack TFX's dictionaries once and calls `push`."""
+        """Unpack TFX's dictionaries once and call `push`."""
         [report] = output_dict["report"]
         inputs = {name: artifact for name, [artifact] in input_dict.items()}
         serving = pathlib.Path(places.in_workdir_of(report.uri, exec_properties["serving"]))

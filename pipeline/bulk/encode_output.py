@@ -229,7 +229,7 @@ class _Disk:
 
     @contextlib.contextmanager
     def _journal(self) -> Iterator[None]:
-        """Keep the names of files under way, and removes those that a killed job left."""
+        """Keep the names of files under way, and remove those that a killed job left."""
         storage.clear(self._partial / _JOURNAL)
         with storage.journal(self._partial / _JOURNAL):
             yield

@@ -64,7 +64,7 @@ class ArtifactManifests:
         return sealed is not None and sealed == self._read(new)
 
     def remove(self, artifact: pathlib.Path) -> None:
-        """Take an artifact of this work directory out of it, and removes its seal.
+        """Take an artifact of this work directory out of it, and remove its seal.
 
         What is as it was sealed is removed, and all else is set aside.
         """

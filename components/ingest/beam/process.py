@@ -107,7 +107,7 @@ def process_unit(
     rejections: Rejections | None,
     sink: Sink,
 ) -> np.ndarray:
-    """Process a unit: checks and cuts its records, writes the sequences to a sink, and reports.
+    """Process a unit: check and cut its records, write the sequences to a sink, and report.
 
     A BadDataError becomes the report's `failure`, because a runner keeps only the text of an
     exception in a worker.
@@ -170,7 +170,7 @@ class UnitProcessor:
         self.report |= self._sink.report()
 
     def _part(self, file: File, part: Part) -> Iterator[QuarantineLine]:
-        """Write the sequences of a Part, and yields the rejected records."""
+        """Write the sequences of a Part, and yield the rejected records."""
         context = self._context
         self.report["read"] += len(part.chunk) + len(part.rejected)
         yield from part.rejected

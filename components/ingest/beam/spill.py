@@ -47,7 +47,7 @@ def shard_count(units: Iterable[Unit], shard_bytes: int) -> int:
 
 
 def write(path: Place, rows: Iterable[Rows], shards: int) -> dict[int, Spill]:
-    """Write rows by shard, and returns where those of each shard lie."""
+    """Write rows by shard, and return where those of each shard lie."""
     waiting: dict[int, list[pa.Buffer]] = {}
     for part in rows:
         for shard, shard_rows in assign(part, shards):

@@ -57,7 +57,7 @@ class Csv(Format):
     def pieces(
         self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
     ) -> list[Piece]:
-        """Read the header, checks it against the schema, and cuts the file between rows.
+        """Read the header, check it against the schema, and cut the file between rows.
 
         Only a file that is not compressed is cut, and only as far as its quotes are proved to be in
         order: from there on, a line end may be in a cell.

@@ -77,7 +77,7 @@ class Format(abc.ABC):
     def pieces(
         self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
     ) -> list[Piece]:
-        """Check a file's beginning, and cuts the file into ranges that can be read apart.
+        """Check a file's beginning, and cut the file into ranges that can be read apart.
 
         Raises:
           BadDataError: the file as a whole cannot be used; the sentence names it.

@@ -101,7 +101,7 @@ class JsonLines(Format):
 def parse(
     text: bytes, number: int, columns: Columns, options: InputOptions
 ) -> Record | QuarantineLine:
-    """Convert a line to a sequence, not yet checked beyond its types; or says why it is none."""
+    """Convert a line to a sequence, not yet checked beyond its types; or say why it is none."""
     # Of what JSON can hold, an array takes only these for numbers which are none.
     typed = b"true" in text or b"false" in text
     for decode in (_decoded, _decoded_exactly):

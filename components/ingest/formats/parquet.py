@@ -71,7 +71,7 @@ class Parquet(Format):
     def pieces(
         self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
     ) -> list[Piece]:
-        """Check the columns of a file against the schema, and cuts it into runs of row groups.
+        """Check the columns of a file against the schema, and cut it into runs of row groups.
 
         Raises:
           BadDataError: `unreadable`, `missing_column`, `bad_header` or `type`.

@@ -138,7 +138,7 @@ def _skip(file: BinaryIO, size: int) -> tuple[int, int]:
 
 
 def read_header(lines: Iterable[bytes], columns: Columns | None, file: str) -> Header:
-    """Read the header of a .ts file and checks it against the schema, if there is one.
+    """Read the header of a .ts file and check it against the schema, if there is one.
 
     Raises:
       BadDataError: there is no `@data`, the file has timestamps, or another number of features.

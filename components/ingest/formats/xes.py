@@ -121,7 +121,7 @@ class Xes(Format):
 
 
 def blocks(path: str, handler: ContentHandler) -> Iterator[None]:
-    """Parse a file block by block, and stops after each.
+    """Parse a file block by block, and stop after each.
 
     Raises:
       BadDataError: `unreadable`, not well-formed, or with a document type.

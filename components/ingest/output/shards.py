@@ -54,7 +54,7 @@ class ShardWriter:
         self._file.write(self._gzip.compress(b"".join(map(framing.frame, records))))
 
     def finish(self) -> Shard:
-        """Complete the shard and reads it back."""
+        """Complete the shard, and read it back."""
         self._file.write(self._gzip.flush())
         self._file.close()
         self._staged.publish()
@@ -67,7 +67,7 @@ class ShardWriter:
 
 
 def read_back(place: Place) -> Shard:
-    """Read a shard to its last checksum, and counts what it holds."""
+    """Read a shard to its last checksum, and count what it holds."""
     schema = schema_pb2.Schema()
     schema.feature.add(name=LENGTH, type=schema_pb2.INT)
     decoder = ExamplesToRecordBatchDecoder(schema.SerializeToString())

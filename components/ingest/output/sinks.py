@@ -27,7 +27,7 @@ class Sink(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Complete what was written, or discards it."""
+        """Complete what was written, or discard it."""
 
     def write(
         self, sequences: Chunk, split: np.ndarray, window: np.ndarray, span: str | None

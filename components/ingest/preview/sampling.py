@@ -85,7 +85,7 @@ def take(
 
 
 def _read(file: File, size: int, most: int, job: IngestContext, sample: "_Sample") -> int:
-    """Read a file's beginning; returns the number of its bytes that were read."""
+    """Read a file's beginning; return the number of its bytes that were read."""
     pieces, complete = _beginning(file, size, most, job)
     taken = 0
     for piece in pieces:
@@ -201,7 +201,7 @@ class _Sample:
             self.steps += 0 if job.options.group_by else int(chunk.length.sum())
 
     def finish(self) -> None:
-        """Group the rows that wait, and refuses the records whose ids stand twice."""
+        """Group the rows that wait, and refuse the records whose ids stand twice."""
         grouped = list(grouping.to_chunks(self._rows, self._job.raw_columns))
         names = {name for group in grouped for name in group.part.chunk.sequence_id}
         cut = self._cut if names - self._cut else set()  # A beginning is better than nothing.

@@ -168,7 +168,7 @@ def list_files(matches: Mapping[str | None, MatchedFiles], options: InputOptions
 
 
 def make(options: InputOptions, columns: Columns, unit_bytes: int) -> ReadPlan:
-    """Find the files, looks at their beginnings and assigns them to units.
+    """Find the files, look at their beginnings and assign them to units.
 
     Args:
       options: the options of the input.

@@ -61,7 +61,7 @@ class Checkpoints:
     """Keeps the checkpoints of one training, in `folder/<fingerprint>/`."""
 
     def __init__(self, folder: pathlib.Path, fingerprint: str, *, keep: bool = True) -> None:
-        """Open the folder, and removes checkpoints of other trainings, which no run will ask for.
+        """Open the folder, and remove checkpoints of other trainings, which no run will ask for.
 
         Args:
           folder: folder of the checkpoints of all trainings.
@@ -79,7 +79,7 @@ class Checkpoints:
                     _remove(other)
 
     def save(self, epoch: int, checkpoint: Checkpoint) -> None:
-        """Write the checkpoint of an epoch (from 1) and keeps the last two."""
+        """Write the checkpoint of an epoch (from 1) and keep the last two."""
         if not self._keep:
             return
         arrays = {

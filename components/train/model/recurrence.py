@@ -44,7 +44,7 @@ def _compiled(function: Callable[..., None]) -> Any:
 
 @functools.cache
 def prepare() -> None:
-    """Compile both loops (5 s), or reads them from Numba's cache (0.5 s); once a process.
+    """Compile both loops (5 s), or read them from Numba's cache (0.5 s); once a process.
 
     The first batch would compile them in TensorFlow's threads, which are as many as there are
     cores: one would compile, and the others wait.

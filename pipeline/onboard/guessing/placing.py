@@ -57,7 +57,7 @@ def measurements_of(
 
 
 def agree_on_decimal(guess: Guess, columns: Mapping[str, Column]) -> None:
-    """Choose one decimal mark for the whole file, and names the columns that have another."""
+    """Choose one decimal mark for the whole file, and name the columns that have another."""
     marks = {name: c.decimal for name, c in columns.items() if c.kind in ("int", "float")}
     stated = [mark for mark in marks.values() if mark]
     if not stated:

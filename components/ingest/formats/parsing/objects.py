@@ -97,7 +97,7 @@ def show(value: Any, text: bytes | None) -> str:
 def results_of(
     decoded: Iterable[Decoded], columns: Columns, options: InputOptions
 ) -> Iterator[Record | QuarantineLine]:
-    """Convert each decoded object to a sequence, or says why it is none."""
+    """Convert each decoded object to a sequence, or say why it is none."""
     for number, value, text in decoded:
         stated: list[str | None] = [None]
         try:
