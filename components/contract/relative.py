@@ -59,6 +59,11 @@ def objective(terms: Collection[Term]) -> float:
     return math.fsum(term.weight * term.relative for term in terms) / total if terms else math.nan
 
 
+def of_feature(metric: str, feature: str) -> str:
+    """Return the name of a metric of one feature, such as `masked_mse/ax`."""
+    return f"{metric}/{feature}"
+
+
 def of_head(head: str, metric: str) -> str:
     """Return the name of a head's metric, such as `head/gesture/accuracy`."""
     return f"head/{head}/{metric}"

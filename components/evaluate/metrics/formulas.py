@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ragline.components.contract.relative import of_feature
 from ragline.components.contract.signatures import COUNTS, N_SEQUENCES
 from ragline.components.evaluate.metrics import named
 from ragline.components.evaluate.metrics.interface import Head, Parts
@@ -56,11 +57,6 @@ class Estimate:
     lower: float | None = None
     upper: float | None = None
     count: float | None = None
-
-
-def of_feature(metric: str, feature: str) -> str:
-    """Return the name of a metric of one feature, such as `masked_mse/ax`."""
-    return f"{metric}/{feature}"
 
 
 def model_metrics(

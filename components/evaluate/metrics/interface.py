@@ -28,7 +28,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ragline.components.contract.relative import of_category, of_head
+from ragline.components.contract.relative import of_category, of_feature, of_head
 from ragline.components.contract.signatures import MODEL
 
 Arrays = tuple[np.ndarray, ...]  # Those of the sums that a metric names, in that order.
@@ -146,7 +146,7 @@ class FeatureMetric(Metric):
     @classmethod
     def name_of(cls, part: str) -> str:
         """Return the name of a feature's metric, such as `masked_mse/ax`."""
-        return f"{cls.label}/{part}"
+        return of_feature(cls.label, part)
 
 
 class HeadMetric(Metric):

@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ragline.components.contract import relative
 from ragline.components.contract.signatures import MODEL, N_FINITE, N_SEQUENCES, TRAINING_MEAN
 from ragline.components.evaluate.metrics import formulas, slices
 from ragline.components.evaluate.metrics.formulas import FINITE_SHARE, MASKED_MSE, NORMALISED_MSE
@@ -221,7 +222,7 @@ def _values_to_compare(rule: Rule, name: str, table: Table) -> tuple[Numbers, fl
     other = table[str(rule.against)].get(name, {})
     if rule.against != NEWEST:
         return numbers, _value(other.get(rule.metric, {}))
-    prefix = formulas.of_feature(NORMALISED_MSE, "")
+    prefix = relative.of_feature(NORMALISED_MSE, "")
     theirs = {
         key.removeprefix(prefix): _value(n) for key, n in other.items() if key.startswith(prefix)
     }
@@ -307,7 +308,7 @@ def to_dict(
       table: the table that was judged.
       scores: see `baseline_scores.compute`.
     """
-    prefix = formulas.of_feature(formulas.VARIANCE, "")
+    prefix = relative.of_feature(formulas.VARIANCE, "")
     overall = table[MODEL][slices.OVERALL]
     return {
         "blessed": judgement.blessed,
@@ -328,7 +329,7 @@ def to_dict(
 
 def _unobserved(overall: Mapping[str, Numbers]) -> list[str]:
     """Return a sentence on each feature of which no value counts."""
-    prefix = formulas.of_feature(formulas.VARIANCE, "")
+    prefix = relative.of_feature(formulas.VARIANCE, "")
     return [
         f"{name.removeprefix(prefix)!r} has no part in the metrics: train or eval has no value of "
         "it, and what train never saw cannot be standardised"
