@@ -9,10 +9,9 @@ A feature that did not vary in training has no scale to measure by, and no drift
 """
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
-
-import numpy as np
 
 from ragline.components.contract.columns import Columns
 from ragline.components.files import places
@@ -45,18 +44,13 @@ def of_chunk(chunk: Chunk, columns: Columns, known: Words) -> dict[str, Any]:
     """Return what is compared, of one Chunk: statistics of features, and counts of words."""
     words = {}
     for name, known_of_category in known.items():
-        column = chunk.values[name]
-        there = column[column != ""] if column.dtype == object else column
-        values, counts = np.unique(there, return_counts=True)
-        unknown = {
-            str(word): int(count)
-            for word, count in zip(values.tolist(), counts, strict=True)
-            if word not in known_of_category
-        }
+        counts = Counter(chunk.values[name].tolist())  # A tenth of np.unique's time.
+        del counts[""]  # A missing word.
+        unknown = {word: count for word, count in counts.items() if word not in known_of_category}
         words[name] = {
-            "steps": len(there),
+            "steps": counts.total(),
             "unknown": sum(unknown.values()),
-            "examples": [*unknown][:_MOST_WORDS],
+            "examples": sorted(map(str, unknown))[:_MOST_WORDS],
         }
     return {"values": span_stats.of_chunk(chunk, columns), "words": words}
 
