@@ -68,7 +68,7 @@ class Steps:
         Raises:
           InputError: it holds something else.
         """
-        column = decoded(self.columns[name])
+        column = self.columns[name]
         expected = "text" if kind == "bytes" else "integers"
         fits = is_text(column.type) if kind == "bytes" else pa.types.is_integer(column.type)
         if not (fits or (kind == "bytes" and pa.types.is_null(column.type))):
@@ -182,13 +182,30 @@ def _as_table(data: Any) -> pa.Table | None:
     is_pandas = type(data).__module__.partition(".")[0] == "pandas" and hasattr(data, "columns")
     if not (is_pandas or isinstance(data, pa.RecordBatch) or hasattr(data, "__arrow_c_stream__")):
         return None
+    names = [*map(str, data.columns)] if is_pandas else []
     try:
-        table = pa.Table.from_pandas(data, preserve_index=False) if is_pandas else pa.table(data)
+        if len({*names}) == len(names):
+            table = (
+                pa.Table.from_pandas(data, preserve_index=False) if is_pandas else pa.table(data)
+            )
+            names = table.column_names
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise InputError(f"X: expected columns of one type each: {error}") from error
-    if twice := [name for name in table.column_names if table.column_names.count(name) > 1]:
+    if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"X: expected each column once, received {twice[0]!r} several times")
-    return table
+    return pa.table({name: _plain(table.column(name)) for name in table.column_names})
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column without a dictionary (of categories), and text as Arrow 18 sorts it."""
+    if pa.types.is_dictionary(column.type):
+        parts = [_plain_text(part.dictionary).take(part.indices) for part in column.chunks]
+        return pa.chunked_array(parts, parts[0].type if parts else column.type.value_type)
+    return _plain_text(column)
+
+
+def _plain_text(values: Any) -> Any:
+    return values.cast(pa.string()) if pa.types.is_string_view(values.type) else values
 
 
 def _of_table(table: pa.Table, id: str | None, time: str | None) -> Steps:
@@ -197,7 +214,7 @@ def _of_table(table: pa.Table, id: str | None, time: str | None) -> Steps:
             "id: expected the column of the table that names a row's sequence, received none; it "
             f"has {_listed(table.column_names)}"
         )
-    column = decoded(_column(table, id, "id"))
+    column = _column(table, id, "id")
     if pc.any(pc.is_null(column, nan_is_null=True)).as_py():
         raise InputError(f"id: expected a value in every row of {id!r}, received none in some")
     coded = column.combine_chunks().dictionary_encode()
@@ -334,13 +351,6 @@ def _words_of(name: str, given: Any, ids: Sequence[Any], length: np.ndarray) -> 
     return pa.chunked_array([part.cast(kind) for part in parts], kind)
 
 
-def decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column without a dictionary, as pandas's categories have one."""
-    if pa.types.is_dictionary(column.type):
-        return column.cast(column.type.value_type)
-    return column
-
-
 def is_number(kind: pa.DataType) -> bool:
     """Return whether a type is of integers, floats or decimals."""
     return bool(
@@ -350,6 +360,4 @@ def is_number(kind: pa.DataType) -> bool:
 
 def is_text(kind: pa.DataType) -> bool:
     """Return whether a type is of text."""
-    return bool(
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    )
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

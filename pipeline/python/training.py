@@ -22,7 +22,7 @@ from ragline.components.contract.errors import InputError, UsageError
 from ragline.components.evaluate.verdict.rules import Rules
 from ragline.components.files.storage import write_bytes, write_text
 from ragline.components.ingest.options import InputOptions
-from ragline.components.serving.tables import Steps, check_names, decoded, is_number, is_text
+from ragline.components.serving.tables import Steps, check_names, is_number, is_text
 from ragline.pipeline.onboard import draft, plan
 from ragline.pipeline.onboard.guess import Context, Guess
 
@@ -111,8 +111,6 @@ def roles(
 
 def _kind(name: str, kind: pa.DataType, categories: Sequence[str]) -> CategoryKind | None:
     """Return the kind of a category; None of a feature."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
     if name in categories and pa.types.is_integer(kind):
         return "int"
     if is_text(kind):
@@ -177,7 +175,7 @@ def _one_each(steps: Steps, name: str) -> pa.ChunkedArray:
     Raises:
       InputError: it is not.
     """
-    column = decoded(steps.columns[name])
+    column = steps.columns[name]
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.int64())
     coded = column.combine_chunks().dictionary_encode(null_encoding="encode")
