@@ -165,7 +165,7 @@ class SequenceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if self.label is not None:
             raise InputError("y: expected none beside label, received both")
         try:
-            labels = pa.array(np.asarray(y).tolist(), from_pandas=True)  # NaN is no label.
+            labels = pa.array([*y], from_pandas=True)  # NaN is no label.
         except pa.ArrowException as error:
             raise InputError(f"y: expected labels of one type: {error}") from error
         if len(labels) != len(steps.ids):
