@@ -28,7 +28,7 @@ from ragline.components.contract import relative
 from ragline.components.contract.signatures import MODEL, N_FINITE, N_SEQUENCES, TRAINING_MEAN
 from ragline.components.evaluate.metrics import formulas, slices
 from ragline.components.evaluate.metrics.formulas import FINITE_SHARE, MASKED_MSE, NORMALISED_MSE
-from ragline.components.evaluate.verdict import objective
+from ragline.components.evaluate.verdict import label_probes, objective
 from ragline.components.evaluate.verdict.rules import EMBEDDING_METRICS, NEWEST, PCA, Rule, Rules
 
 Numbers = Mapping[str, float | None]
@@ -310,11 +310,12 @@ def to_dict(
     """
     prefix = relative.of_feature(formulas.VARIANCE, "")
     overall = table[MODEL][slices.OVERALL]
+    weak_labels = label_probes.sentences(scores["embedding"])
     return {
         "blessed": judgement.blessed,
         "forced": judgement.forced,
         "new_signature": judgement.new_signature,
-        "reasons": [*judgement.reasons, *left_out, *_unobserved(overall)],
+        "reasons": [*judgement.reasons, *weak_labels, *left_out, *_unobserved(overall)],
         "metrics": table[MODEL],
         "baselines": {name: by_slice for name, by_slice in table.items() if name != MODEL},
         "baseline_model": scores["baseline_model"],

@@ -29,6 +29,7 @@ from ragline.components.evaluate.metrics.formulas import FEWEST, NORMALISED_MSE
 from ragline.components.evaluate.metrics.interface import Head
 
 PCA, UNTRAINED, NEWEST = "pca", "untrained", "newest"
+STATISTICS = "statistics"  # Reconstructs nothing: labels are predicted from it.
 OTHERS = (*BASELINES, PCA, UNTRAINED, NEWEST)
 EMBEDDING_METRICS = ("embedding/effective_rank", "embedding/length_r2", "embedding/neighbours_kept")
 
