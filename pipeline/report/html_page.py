@@ -230,4 +230,6 @@ _ENVIRONMENT = jinja2.Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
+# Buttons stand in the order of the figures.
+_ENVIRONMENT.policies["json.dumps_kwargs"] = {"sort_keys": False}
 _ENVIRONMENT.filters.update(page_formats.FILTERS)

@@ -2,7 +2,6 @@
 
 import datetime
 import math
-import re
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
@@ -70,10 +69,11 @@ def words(name: str) -> str:
 
 def started(run_id: str) -> str:
     """Return when a run started, which its id begins with: 20260102-030405-abcd."""
-    match = re.match(r"\d{8}-\d{6}", run_id)
-    if not match:
+    try:
+        moment = datetime.datetime.strptime(run_id[:15], "%Y%m%d-%H%M%S")
+    except ValueError:
         return DASH
-    return f"{datetime.datetime.strptime(match[0], '%Y%m%d-%H%M%S'):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 FILTERS = {
