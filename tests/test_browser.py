@@ -27,6 +27,7 @@ def page(tmp_path_factory) -> pathlib.Path:
     nasty = "<img src=x onerror=\"document.title='owned'\">"
     samples["sequences"]["sequence_id"][:2] = NASTY, nasty
     samples["reconstructions"][1]["sequence_id"] = NASTY
+    samples["reconstructions"][2]["features"]["ax"]["values"] = [1.0, 2.0, 3.0]
     samples["sequences"]["context"] = {"label": [nasty, "<b>x</b>", "y", "y"]}
     samples["reconstructions"][0]["sequence_id"] = nasty
     path = tmp_path_factory.mktemp("page") / "report.html"
@@ -108,7 +109,7 @@ def test_a_click_on_a_point_lists_its_neighbours(browser, page):
     browser.wait(f"{listed}.length === 2")
     assert browser.value(listed) == [
         "s3 at 1: y, 7 steps, MSE 0.125",
-        "s1 at 2: <b>x</b>, 40 steps, MSE 0.500",
+        "<img src=x onerror=\"document.title='owned'\"> at 2: <b>x</b>, 40 steps, MSE 0.500",
     ]
     browser.value(
         "(f => { f.elements.id.value = 's3'; f.dispatchEvent(new Event('input')); })"
