@@ -56,7 +56,7 @@ train = "data/*.jsonl"
 | `input.steps.max_length` | sequences are long, and pieces of them are what you look for |
 | `train.embedding_size` | the vector is to be smaller, or keep more |
 | `train.epochs` | a first try is to end sooner, or the curves of the report still fall at the end |
-| `quarantine.max_share` | the run stops because more than 1% of the records are bad, and you can live with that |
+| `quarantine.max_share` | more than 1% of the records are bad, and you can live without them |
 
 ### How it is read
 
