@@ -45,7 +45,11 @@ def kept(rivals: Mapping[str, Any]) -> Figure | None:
         return None
     colours = ["--model" if name == MODEL else "--other" for name in shares]
     figure = _horizontal([*map(words, shares)], [*shares.values()], colours, ".1%")
-    figure["layout"]["xaxis"]["tickformat"] = ".0%"
+    # Room beyond the bars for what is written there, on the left as well where one is negative.
+    low, high = min(0.0, *shares.values()), max(0.0, *shares.values())
+    room = 0.2 * (high - low)
+    span = [low - room if low < 0 else 0.0, high + room]
+    figure["layout"]["xaxis"] |= {"tickformat": ".0%", "range": span}
     return figure
 
 

@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import jinja2
@@ -80,7 +80,7 @@ def render(
         "plot-kept": figures.kept(rivals),
         "plot-features": figures.features(by_feature),
         **_plots(summary, tables),
-        **(_sample_plots(samples) if samples else {}),
+        **(_sample_plots(samples, summary["constant_features"] or ()) if samples else {}),
     }
     buckets = tables.pop(LENGTH_BUCKET, {})
     return _ENVIRONMENT.get_template("report.html.j2").render(
@@ -203,10 +203,12 @@ def _plots(
     return plots
 
 
-def _sample_plots(samples: Mapping[str, Any]) -> dict[str, figures.Figure | None]:
+def _sample_plots(
+    samples: Mapping[str, Any], constant: Collection[str]
+) -> dict[str, figures.Figure | None]:
     """Return id -> figure of the samples; None where there is nothing to draw."""
     return {
-        "plot-reconstructions": sample_figures.reconstructions(samples),
+        "plot-reconstructions": sample_figures.reconstructions(samples, constant),
         "plot-positions": sample_figures.error_by_position(samples["positions"]),
         "plot-errors": sample_figures.error_by_length(samples["sequences"]),
         "plot-missing": sample_figures.missing(samples["positions"]),

@@ -49,7 +49,7 @@ def count(value: float | None) -> str:
 
 def percent(share: float | None) -> str:
     """Format a share of 1 as a percentage."""
-    return f"{number(100 * share)} %" if is_number(share) else DASH
+    return f"{number(100 * share, most_decimals=2)} %" if is_number(share) else DASH
 
 
 def seconds(value: float | None) -> str:

@@ -16,15 +16,18 @@ _MOST_CLASSES = len(_PALETTE)
 _BAND = 92
 
 
-def reconstruction(sample: Mapping[str, Any]) -> Figure:
+def reconstruction(sample: Mapping[str, Any], constant: Collection[str] = ()) -> Figure:
     """Plot one sequence over time, a band a feature: measured values, and the reconstruction.
 
     There is nothing beyond the sequence's length to draw: samples hold no padding.
 
     Args:
       sample: an item of the samples' `reconstructions`.
+      constant: features that are not drawn: nothing of them can be reconstructed better or worse.
     """
-    features = sample["features"]
+    features = {
+        name: columns for name, columns in sample["features"].items() if name not in constant
+    }
     number = max(1, len(features))
     data: list[dict[str, Any]] = []
     layout: dict[str, Any] = {
@@ -64,9 +67,11 @@ def reconstruction(sample: Mapping[str, Any]) -> Figure:
     return {"data": data, "layout": layout}
 
 
-def reconstructions(samples: Mapping[str, Any]) -> Figure | None:
+def reconstructions(samples: Mapping[str, Any], constant: Collection[str] = ()) -> Figure | None:
     """Plot the first of the drawn sequences; `choices` has each of them, under its `which`."""
-    choices = {sample["which"]: reconstruction(sample) for sample in samples["reconstructions"]}
+    choices = {
+        sample["which"]: reconstruction(sample, constant) for sample in samples["reconstructions"]
+    }
     return {**next(iter(choices.values())), "choices": choices} if choices else None
 
 
@@ -151,7 +156,7 @@ def missing(positions: Mapping[str, Any]) -> Figure | None:
         "z": [*shares.values()],
         "zmin": 0,
         "colorscale": "Viridis",
-        "colorbar": {"tickformat": ".0%", "thickness": 12},
+        "colorbar": {"tickformat": ".1%", "thickness": 12, "nticks": 3},
         "hovertemplate": "%{y} at %{x:.0%}: %{z:.1%} missing<extra></extra>",
     }
     layout = {

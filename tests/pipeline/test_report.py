@@ -213,11 +213,13 @@ def test_the_model_stands_beside_its_rivals_and_the_last_value_apart() -> None:
         "PCA": ["14.4 %", "12.5 % to 87.5 %", "0.833", "0.844", "—", "—"],
         "Sequence mean": ["24.4 %", "12.5 % to 87.5 %", "0.733", "0.744", "0.711", "0.722"],
         "Training mean": ["14.4 %", "12.5 % to 87.5 %", "1.27", "0.844", "0.811", "0.822"],
-        "Served": ["4.45 %", "0.449 % to 9.45 %", "—", "—", "—", "—"],
+        "Served": ["4.45 %", "0.45 % to 9.45 %", "—", "—", "—", "—"],
     }
     assert "the last value keeps\n  44.4 % (MSE 0.533)" in page.text
     assert "Constant on eval, with no variance to keep: dust." in page.text
-    [bars] = page.figures["plot-kept"]["data"]
+    figure = page.figures["plot-kept"]
+    [bars] = figure["data"]
+    assert figure["layout"]["xaxis"]["range"] == pytest.approx([0.0, 1.2 * 0.34449])
     assert dict(zip(bars["y"], bars["x"], strict=True)) == pytest.approx(
         {
             "Model": 0.34449, "PCA": 0.14449, "Sequence mean": 0.24449, "Training mean": 0.14449,
@@ -387,6 +389,14 @@ def test_reconstructions_are_drawn_with_their_gaps_and_to_their_end() -> None:
     assert {trace["connectgaps"] for trace in traces} == {False}
     assert [trace["yaxis"] for trace in traces] == ["y", "y", "y2", "y2"]
     assert figure["data"] == figure["choices"]["worst"]["data"], "the worst is shown first"
+
+
+def test_a_constant_feature_is_not_drawn_as_a_failure() -> None:
+    content = summary() | {"constant_features": ["ay"]}
+    figure = _page(content, SAMPLES).figures["plot-reconstructions"]
+    titles = [a["title"]["text"] for name, a in figure["layout"].items() if name[0] == "y"]
+    assert titles == ["ax"]
+    assert len(figure["data"]) == 2
 
 
 def test_errors_by_length() -> None:

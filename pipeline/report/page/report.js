@@ -133,7 +133,7 @@
     const hint = document.createElement("p");
     hint.className = "hint";
     hint.textContent = "scrolls to the right \u2192";
-    box.before(hint);
+    box.prepend(hint);
     const look = () => {
       box.classList.toggle("more", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
       hint.classList.toggle("shown", box.clientWidth < box.scrollWidth);
