@@ -8,6 +8,7 @@ page_tables.py         its tables (pure)
 page_formats.py        its numbers, as text (pure)
 figures.py             its plots, as Plotly figures (pure)
 sample_figures.py      plots of single sequences (pure)
-page/                  templates, style and script
 comparison.py          the table of `ragline compare`
+
+The page's templates, style and script stand in the folder page.
 """

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ragline.components.contract.columns import SEQUENCE_ID
 from ragline.components.contract.signatures import MODEL, SEQUENCE_MEAN
 from ragline.components.evaluate.verdict.label_probes import MEASURE
 from ragline.components.evaluate.verdict.rules import PCA, STATISTICS
@@ -95,7 +96,7 @@ def _bad(summary: Summary, samples: Mapping[str, Any] | None) -> list[str]:
         return [DASH]
     share = percent(page_tables.kept(rows[0])["value"])
     worst = (
-        f"the worst sequence, {row['sequence_id']}, has {number(row['times'])} times the median's "
+        f"the worst sequence, {row[SEQUENCE_ID]}, has {number(row['times'])} times the median's "
         "error"
         for row in page_tables.drawn_sequences(samples)[:1]
     )

@@ -223,8 +223,8 @@ def drawn_sequences(samples: Mapping[str, Any] | None) -> list[Row]:
         rows.append(
             {
                 "which": sample["which"],
-                "sequence_id": sample[SEQUENCE_ID],
-                "entity_id": sequences[ENTITY_ID][place],
+                SEQUENCE_ID: sample[SEQUENCE_ID],
+                ENTITY_ID: sequences[ENTITY_ID][place],
                 "length": sample["length"],
                 "mse": error,
                 "times": error / median if median and is_number(error) else None,

@@ -105,14 +105,14 @@ def test_a_plane_of_nothing_is_nothing(points):
     assert (actual == 0).all() and shares == [0.0, 0.0]
 
 
-@given(st.lists(st.one_of(st.none(), st.floats(0, 10)), max_size=30))
+@given(st.lists(st.one_of(st.none(), st.floats(0, 10)), max_size=40))
 def test_the_worst_come_first_and_none_twice(errors):
     actual = reconstruction_samples.choose_samples(errors, [1] * len(errors))
     there = sorted((error for error in errors if error is not None), reverse=True)
     assert len(set(actual.values())) == len(actual)
     worst = [errors[row] for label, row in actual.items() if label.startswith("worst")]
     assert worst == there[:10]
-    if len(there) > 11:
+    if len(there) > 20 and len(set(there)) == len(there):
         assert errors[actual["best"]] == there[-1]
         assert errors[actual["median"]] == there[::-1][len(there) // 2]
 
@@ -130,9 +130,9 @@ def test_the_projector_has_a_line_a_sequence(shown, tmp_path):
 
 
 def test_median_and_best_are_long_sequences_where_there_are_three():
-    errors, lengths = [0.01, *(0.1 * place for place in range(1, 15))], [1] * 15
+    errors, lengths = [0.1 * place for place in range(30)], [1] * 30
     actual = reconstruction_samples.choose_samples(errors, lengths)
-    assert (actual["best"], actual["median"]) == (0, 7) or "median" not in actual
+    assert (actual["best"], actual["median"]) == (0, 15)
     lengths[1:4] = [10, 20, 30]
     actual = reconstruction_samples.choose_samples(errors, lengths)
     assert (actual["best"], actual["median"]) == (1, 2)
