@@ -13,7 +13,8 @@ Always on, whatever is configured:
    with; the newest blessed model is not compared with itself.
 
 Then come the rules of `rules.py`. Terms that ended no better than they started, or than a
-baseline, are named in any case, without being a reason not to bless. A person may force a blessing
+baseline, and labels that a baseline predicts better (`label_probes.py`), are named in any case,
+without being a reason not to bless. A person may force a blessing
 over all rules but the first: a model that answers NaN is of no use to anybody. The padding
 contract, which the push checks, cannot be forced either.
 """
@@ -70,6 +71,7 @@ def judge(
     force_bless_reason: str | None = None,
     new_signature: str | None = None,
     training: objective.Training | None = None,
+    embedding: Mapping[str, Any] | None = None,
 ) -> Judgement:
     """Apply the rules that are always on, and those that are configured.
 
@@ -80,12 +82,15 @@ def judge(
       force_bless_reason: why to bless the candidate in any case; None to judge by the rules.
       new_signature: the sentence on a changed signature; None if it is that of what is served.
       training: see `objective.training_facts`; None leaves the objective unjudged.
+      embedding: metrics of the embedding; see `baseline_scores.compute`.
     """
     judgement = _judge(table, baseline_model, rules, force_bless_reason, training)
     if training is not None:
         overall, pca = (table[name][slices.OVERALL] for name in (MODEL, PCA))
         badly_ended = objective.sentences(overall, pca, training)
         judgement = dataclasses.replace(judgement, reasons=(*judgement.reasons, *badly_ended))
+    weak_labels = label_probes.sentences(embedding or {})
+    judgement = dataclasses.replace(judgement, reasons=(*judgement.reasons, *weak_labels))
     if new_signature is None:
         return judgement
     reasons = (*judgement.reasons, new_signature)
@@ -310,12 +315,11 @@ def to_dict(
     """
     prefix = relative.of_feature(formulas.VARIANCE, "")
     overall = table[MODEL][slices.OVERALL]
-    weak_labels = label_probes.sentences(scores["embedding"])
     return {
         "blessed": judgement.blessed,
         "forced": judgement.forced,
         "new_signature": judgement.new_signature,
-        "reasons": [*judgement.reasons, *weak_labels, *left_out, *_unobserved(overall)],
+        "reasons": [*judgement.reasons, *left_out, *_unobserved(overall)],
         "metrics": table[MODEL],
         "baselines": {name: by_slice for name, by_slice in table.items() if name != MODEL},
         "baseline_model": scores["baseline_model"],
