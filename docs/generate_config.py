@@ -106,8 +106,9 @@ your own can, such as `normalised_mse` against `pca`, `at_most = 1.0`.
 
 A label that a PCA or statistics of the embedding's size predict better than the embedding does, by
 more than 0.02 of balanced accuracy, is a sentence as well, and no reason either: a label may be
-nothing that the embedding is for. The report has accuracy, balanced accuracy and AUC of each
-(`components/evaluate/baselines/embedding_probes.py`).
+nothing that the embedding is for. If it is, write a rule: `metric = "probe/label/auc"`,
+`against = "statistics"`, `at_least = 1.0`. The report has accuracy, balanced accuracy and AUC of
+each (`components/evaluate/baselines/embedding_probes.py`).
 
 `ragline run CONFIG --force-bless "why"` blesses in any case, and keeps the reason with the verdict.
 It never passes a model with an answer that is not finite, nor one that fails the padding contract.
@@ -119,8 +120,11 @@ compared, and the verdict says so.
 
 {metrics}
 
-And `embedding/effective_rank`, `embedding/length_r2` and `embedding/neighbours_kept`, of which
-`components/evaluate/baselines/embedding_probes.py` says more, and the counts `sequences`, `steps`,
+And `embedding/effective_rank`, `embedding/length_r2` and `embedding/neighbours_kept`;
+`probe/<label>/accuracy`, `balanced_accuracy` and `auc` of logistic regression, and
+`nearest_neighbour`, its accuracy, of each context column that is a label, which `pca`, `statistics`
+and `untrained` have as well; `components/evaluate/baselines/embedding_probes.py` says more of
+these. And the counts `sequences`, `steps`,
 `values` and `finite_sequences`. Packages can add metrics ([extending.md](extending.md#a-metric)).
 All but the counts and those of the embedding have a 95% interval over sequences, by a jackknife
 (`components/evaluate/metrics/formulas.py`). A rule with `against` takes one of those that the

@@ -281,7 +281,7 @@ def _format_pair(value: float, other: float) -> tuple[str, str]:
 
 
 def join_scores(table: Table, scores: Mapping[str, Any]) -> Table:
-    """Add the other baselines, and the metrics of the embedding, to the Evaluator's table.
+    """Add the other baselines, the metrics of the embedding and the probes of labels to the table.
 
     Args:
       table: metrics of the model and of the baselines that its own sums hold.
@@ -298,8 +298,14 @@ def join_scores(table: Table, scores: Mapping[str, Any]) -> Table:
         metric: {"value": values.get(metric.partition("/")[2]), "count": measured["sequences"]}
         for metric in EMBEDDING_METRICS
     }
-    overall = {slices.OVERALL: {**table[MODEL][slices.OVERALL], **embedding}}
-    return {**table, MODEL: {**table[MODEL], **overall}, **others}
+    joined: dict[str, dict[str, Mapping[str, Numbers]]] = {
+        name: dict(by_slice) for name, by_slice in {**table, **others}.items()
+    }
+    for predictor, probes in label_probes.metrics(measured).items():
+        added = {**probes, **(embedding if predictor == MODEL else {})}
+        by_slice = joined.setdefault(predictor, {})
+        by_slice[slices.OVERALL] = {**by_slice.get(slices.OVERALL, {}), **added}
+    return joined
 
 
 def to_dict(
