@@ -18,6 +18,7 @@ _MEANINGS = {
     "decimal": "the mark between whole numbers and fractions",
     "delimiter": "a blank stands for runs of blanks",
     "duplicate_time": "steps of one time are one step, the last value of each column in it",
+    "id": "the id of a sequence, which embeddings carry",
     "eval_share": "of the entities",
     "padding_value": "what stands in padding, behind the last step",
     "time_format": "as strptime has it",

@@ -111,8 +111,7 @@ def guess_records(
     """
     guess = Guess(seen=seen, complete=complete, why=["a record is a sequence"])
     wishes = wishes.resolved([*steps, *records])
-    if wishes.group_by:
-        raise GuessError("--group-by: expected rows that are steps; here, a record is a sequence")
+    _take_id(guess, records, len(lengths), wishes)
     steps = _without_dropped(guess, steps, wishes)
     records = _without_dropped(guess, records, wishes)
     _take_entity(guess, wishes)
@@ -141,11 +140,41 @@ def guess_records(
         guess.why.append(f"entity {guess.entity!r}: its name says so")
     one_each = np.arange(len(lengths))
     for name, column in records.items():
-        if name not in (*BOOKKEEPING, guess.entity) and not placing.place_stated(
-            guess, name, column, one_each, wishes
-        ):
+        if name not in (
+            *BOOKKEEPING,
+            guess.entity,
+            guess.options.get("id"),
+        ) and not placing.place_stated(guess, name, column, one_each, wishes):
             placing.place(guess, name, column, one_each, within=False)
     return _checked(guess)
+
+
+def _take_id(guess: Guess, records: Mapping[str, Column], number: int, wishes: Wishes) -> None:
+    """Find the column that names each record."""
+    if wishes.group_by:
+        name = wishes.group_by[0]
+        if len(wishes.group_by) > 1 or name not in records:
+            raise GuessError(
+                "--group-by: expected one column of ids, since here a record is a sequence; "
+                f"received {', '.join(wishes.group_by)}"
+            )
+        guess.options["id"] = name
+        guess.why.append(f"id {name!r}: --group-by says so")
+        return
+    others = {*_placed(wishes), *wishes.entity}
+    candidates = [
+        name
+        for name, column in records.items()
+        if names.words(name) & names.ID
+        and name not in others
+        and column.kind in ("text", "int")
+        and not column.has_missing
+        and len(column.words) == number > 1
+    ]
+    if candidates and SEQUENCE_ID not in records:
+        name = max(candidates, key=names.is_sequence_id)
+        guess.options["id"] = name
+        guess.why.append(f"id {name!r}: its name says so, and no two records have the same")
 
 
 def _checked(guess: Guess) -> Guess:

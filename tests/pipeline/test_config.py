@@ -55,7 +55,7 @@ UNKNOWN = f"; this is ragline {importlib.metadata.version('ragline')}, which kno
 EPOCHS = "; did you mean 'train.epochs'?"
 SMALLEST = {"name": "n", "schema": "gestures", "workdir": "w", "input": {"train": "x"}}
 # These exclude another key, or need a schema or a file of their own.
-SHOWN_APART = {"input.eval_from", "input.steps.time_delta", "features", "verdict"}
+SHOWN_APART = {"input.eval_from", "input.steps.time_delta", "features", "verdict", "input.id"}
 FULL = {
     "name": "every-key_2",
     "schema": "japanese_vowels",

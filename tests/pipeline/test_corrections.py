@@ -188,8 +188,13 @@ def test_columns_of_records_can_be_said(folder, capsys):
     assert main(["init", "a.jsonl", *options]) == exits.DONE
     loaded = config.load("c.toml")
     assert ([*loaded.features], loaded.input.entity) == (["x"], "ward")
+    assert loaded.input.id == "id"
+    record = plan.plan_run(loaded).preview.encoded
+    assert record["columns"]["sequence_id"]["values"][0].startswith("r")
     options[1] = "d.toml"
-    assert main(["init", "a.jsonl", *options, "--group-by", "id"]) == exits.BAD_CONFIG
-    assert "--group-by: expected rows that are steps; here, a record is a sequence" in (
+    assert main(["init", "a.jsonl", *options, "--group-by", "x"]) == exits.BAD_CONFIG
+    assert "--group-by: expected one column of ids, since here a record is a sequence" in (
         capsys.readouterr().err
     )
+    assert main(["init", "a.jsonl", *options, "--group-by", "id"]) == exits.DONE
+    assert config.load("d.toml").input.id == "id"
