@@ -206,12 +206,16 @@ def encode(request: Request, output: Place) -> dict[str, Any]:
                 write_json(f"{job.folder}/{SUMMARY_FILE}", summary)
                 display.end("ran", time.monotonic() - started)
             except Exception as error:
+                left = (
+                    f"{place.work} holds what was done so far: the same command goes on with it, "
+                    "another one into the same folder removes it"
+                )
                 if isinstance(error, BadDataError):
-                    raise
+                    raise BadDataError(error.code, *error.lines, left) from error
                 logging.getLogger(__name__).exception("encode failed")
                 sentence = machine_errors.sentence(error, job.log.parent)
                 raise MachineError(
-                    sentence or f"failed: {error}; see {job.folder}/{LOG_FILE}"
+                    f"{sentence or f'failed: {error}; see {job.folder}/{LOG_FILE}'}\n{left}"
                 ) from error
         place.publish(job)
     return summary

@@ -27,10 +27,13 @@ def in_workdir(command: Callable[[argparse.Namespace, "Config"], int]) -> Comman
 
 
 def of_runs(command: Callable[[argparse.Namespace, "Config"], int]) -> Command:
-    """Make a command of a function that needs a work directory that is there."""
+    """Make a command of a function that needs a work directory, if one was named, to be there.
+
+    That of a configuration may not be there before its first run.
+    """
 
     def checked(options: argparse.Namespace, config: "Config") -> int:
-        if not os.path.isdir(config.workdir):
+        if options.workdir is not None and not os.path.isdir(config.workdir):
             raise UsageError(
                 f"workdir: expected a folder that holds runs, received {config.workdir}"
             )

@@ -21,7 +21,7 @@ def doctor(options: argparse.Namespace) -> int:
     if options.json:
         show(json.dumps(doctor.to_dict(findings), indent=2))
     else:
-        show(doctor.to_text(findings))
+        show(doctor.to_text(findings), fit=True)
     return (
         exits.DEFECT if any(finding.stops == "ragline run" for finding in findings) else exits.DONE
     )
@@ -72,5 +72,5 @@ def plan(options: argparse.Namespace, config: "Config") -> int:
     if options.json:
         show(json.dumps(plan_text.to_dict(run_plan), indent=2))
     else:
-        show(plan_text.to_text(run_plan))
+        show(plan_text.to_text(run_plan), fit=True)
     return exits.BAD_DATA if run_plan.stops else exits.DONE

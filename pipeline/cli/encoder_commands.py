@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 def encode(options: argparse.Namespace) -> int:
     """Run `ragline encode`."""
+    say(f"encodes {options.input} by {options.source}")
     from ragline.pipeline.bulk import encode_files
 
     request = encode_files.read_request(

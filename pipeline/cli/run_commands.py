@@ -124,7 +124,10 @@ def diff(options: argparse.Namespace) -> int:
     from ragline.pipeline.report import run_diff
 
     differences = run_diff.diff(options.before, options.after)
-    show(json.dumps(differences, indent=2) if options.json else run_diff.to_text(differences))
+    if options.json:
+        show(json.dumps(differences, indent=2))
+    else:
+        show(run_diff.to_text(differences), fit=True)
     return exits.DONE
 
 
