@@ -34,13 +34,13 @@ class Rows(Drawn):
 
     models: pathlib.Path
 
-    def fit(self, X, y=None):
+    def fit(self, X, y=None):  # noqa: N803
         return super().fit(_rows(X), y)
 
-    def transform(self, X):
+    def transform(self, X):  # noqa: N803
         return super().transform(_rows(X))
 
-    def score_samples(self, X):
+    def score_samples(self, X):  # noqa: N803
         return super().score_samples(_rows(X))
 
     def _run(self, config):
