@@ -144,7 +144,7 @@ class SequenceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.report_ = report
         self.n_features_in_ = len(roles.learnt)
         self._columns = {*steps.columns}
-        vars(self).pop("feature_names_in_", None)
+        self.__dict__.pop("feature_names_in_", None)
         if self.id is not None:
             self.feature_names_in_ = np.array(roles.learnt, object)
         return self

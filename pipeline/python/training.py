@@ -28,7 +28,7 @@ from ragline.pipeline.onboard.guess import Context, Guess
 
 NAME = "fit"
 RUN = f"{NAME}-run"
-DATA_FILE, SCHEMA_FILE, CONFIG_FILE = (f"{NAME}.{kind}" for kind in ("parquet", "pbtxt", "toml"))
+DATA_FILE, CONFIG_FILE = f"{NAME}.parquet", f"{NAME}.toml"
 LOCK = ".lock"
 ID = "id"
 _MOST_CLASSES = 100
@@ -126,7 +126,7 @@ def _kind(name: str, kind: pa.DataType, categories: Sequence[str]) -> CategoryKi
 
 
 def write(folder: pathlib.Path, steps: Steps, roles: Roles) -> pathlib.Path:
-    """Write the three files, and return the configuration.
+    """Write the data and the configuration, and return the latter.
 
     Raises:
       InputError: a column holds something else than its role says.
@@ -156,8 +156,7 @@ def write(folder: pathlib.Path, steps: Steps, roles: Roles) -> pathlib.Path:
     )
     if steps.time is not None:
         guess.time_unit = _unit(steps.time)
-    write_text(folder / SCHEMA_FILE, draft.schema_text(guess, complete=True))
-    text = draft.config_text(guess, name=NAME, pattern=DATA_FILE, schema=SCHEMA_FILE)
+    text = draft.config_text(guess, name=NAME, workdir=RUN, pattern=DATA_FILE)
     write_text(folder / CONFIG_FILE, text)
     return folder / CONFIG_FILE
 
@@ -246,7 +245,7 @@ def check_folder(folder: pathlib.Path) -> None:
     Raises:
       UsageError: it names a file.
     """
-    ours = (DATA_FILE, SCHEMA_FILE, CONFIG_FILE, RUN, LOCK)
+    ours = (DATA_FILE, CONFIG_FILE, RUN, LOCK)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"workdir: {folder}: expected a folder, received a file")
     others = sorted(path.name for path in folder.glob("*") if path.name not in ours)

@@ -14,8 +14,6 @@ import pytest
 from python.drawn import Drawn, export, summary
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from ragline import schemas
-from ragline.components.contract.columns import Columns
 from ragline.pipeline import config as configuration
 from ragline.pipeline.python import training
 from ragline.pipeline.runs.runner import Outcome
@@ -45,7 +43,7 @@ class Rows(Drawn):
 
     def _run(self, config):
         parsed = configuration.load(config, training.overrides({}))
-        columns = Columns.from_schema(schemas.load(parsed.schema))
+        columns = configuration.read_contract(parsed).columns
         model = self.models / repr(columns.names) / "serving" / "1"
         if not model.exists():
             export(parsed, model)
