@@ -32,13 +32,13 @@ class Rows(Drawn):
 
     models: pathlib.Path
 
-    def fit(self, X, y=None):  # noqa: N803
+    def fit(self, X, y=None):
         return super().fit(_rows(X), y)
 
-    def transform(self, X):  # noqa: N803
+    def transform(self, X):
         return super().transform(_rows(X))
 
-    def score_samples(self, X):  # noqa: N803
+    def score_samples(self, X):
         return super().score_samples(_rows(X))
 
     def _run(self, config):
