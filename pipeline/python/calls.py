@@ -1,4 +1,4 @@
-"""Call what the commands do: `run`, `plan`, `check`, `encode`, and `load` an encoder."""
+"""Call what the commands do: `run`, `plan`, `check`, `encode`, `neighbours`; `load` an encoder."""
 
 import os
 import pathlib
@@ -14,6 +14,7 @@ from ragline.components.push.release import ledger
 from ragline.components.serving.encoder import Encoder
 from ragline.components.serving.facts import NoEncoderError
 from ragline.pipeline import config as configuration
+from ragline.pipeline.bulk import neighbours as nearest
 from ragline.pipeline.onboard import plan as planning
 from ragline.pipeline.onboard.plan import Plan
 from ragline.pipeline.python import one_line, process
@@ -155,3 +156,21 @@ def encode(
     display = one_line.of_caller(wanted=progress)
     account: dict[str, Any] = process.call("encode", arguments, display)
     return account
+
+
+def neighbours(embeddings: str | os.PathLike[str], id: str, *, k: int = 10) -> list[dict[str, Any]]:
+    """Find the sequences nearest to one; `ragline neighbours` as a function.
+
+    Args:
+      embeddings: the folder that `encode` wrote, or a part of it.
+      id: the sequence's id, or its beginning where that is of one window alone.
+      k: the number of neighbours, at most.
+
+    Returns:
+      A row a neighbour, the nearest first: `distance`, `sequence_id`, `entity_id`, `length`,
+      `reconstruction_error`, `part`.
+
+    Raises:
+      UsageError: there are no embeddings, or no sequence has the id.
+    """
+    return nearest.find(nearest.read(os.fspath(embeddings)), id, k)[1]
