@@ -70,6 +70,8 @@ train = "data/*.jsonl"
 - Exit codes of all commands are in the [README](../README.md#how-a-run-ends).
 - A run keeps the resolved configuration in `runs/<run id>/config.toml`, with `***` for secrets
   ([reliability.md](reliability.md), Security).
+- What a record must be stands in `[features]`, a line a column, as `ragline init` writes it, or in
+  a schema of TF Metadata (`schema = "mine.pbtxt"`), which TFX is given in either case.
 - [ingest.md](ingest.md) has an example of `[input]` for each format, and the policies side by side.
 """
 
@@ -202,9 +204,12 @@ def _tables(of: type, above: str = "") -> Iterator[str]:
     for field in dataclasses.fields(of):
         if table := _table(field.type):
             key = f"{above}{field.name}"
-            title = f"[{key}]" if table is field.type else f"[[{key}]]"
+            listed = typing.get_origin(field.type) is tuple
+            title = f"[[{key}]]" if listed else f"[{key}]"
             meaning = meanings[field.name].rstrip(".")
             yield f"## `{title}`: {meaning}"
+            if not listed and table is not field.type:
+                yield "An entry is `NAME = { KEY = VALUE, ... }`, a line each, with these keys:"
             yield "\n".join(rows(table))
             yield from _tables(table, f"{key}.")
 
@@ -237,8 +242,8 @@ def attributes(table: type) -> dict[str, str]:
 
 
 def _table(kind: typing.Any) -> type | None:
-    """The dataclass of a table, or of each table in a list of them."""
-    for candidate in (kind, *typing.get_args(kind)[:1]):
+    """The dataclass of a table, or of each table in a list or a table of them."""
+    for candidate in (kind, *typing.get_args(kind)):
         if dataclasses.is_dataclass(candidate):
             return typing.cast(type, candidate)
     return None

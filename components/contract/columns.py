@@ -49,7 +49,7 @@ _KINDS: Mapping[int, ContextKind] = {
     schema_pb2.INT: "int",
     schema_pb2.FLOAT: "float",
 }
-_UNIT_TAG = "unit:"
+UNIT_TAG = "unit:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +211,7 @@ def _check_names(
 
 
 def _feature(feature: schema_pb2.Feature) -> Feature:
-    units = [t.removeprefix(_UNIT_TAG) for t in feature.annotation.tag if t.startswith(_UNIT_TAG)]
+    units = [t.removeprefix(UNIT_TAG) for t in feature.annotation.tag if t.startswith(UNIT_TAG)]
     return Feature(
         name=feature.name,
         unit=units[0] if units else None,

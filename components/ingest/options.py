@@ -107,6 +107,8 @@ class InputOptions:
       group_by: columns of a long table, in which a row is a step, that name the row's sequence;
         `{FILE}` is the name of the row's file, and a field of the pattern what it stands for there.
         None where a record is a whole sequence.
+      id: the column of a record's id, where a record is a whole sequence; None takes `sequence_id`
+        if it is there, else the file and the record's place in it.
       order_by: the column of a step's time: numbers in `time_unit`, or text as ISO 8601. None keeps
         the order of the file.
       time_unit: the unit of times that are numbers.
@@ -150,6 +152,7 @@ class InputOptions:
     span: int | None = None
     format: Annotated[str, formats.NAMES] = formats.AUTO
     group_by: tuple[str, ...] = ()
+    id: str | None = None
     order_by: str | None = None
     time_unit: times.Unit = "s"
     time_format: str | None = None
@@ -196,6 +199,11 @@ class InputOptions:
             mistakes.append(
                 f"group_by: a record of {self.format} is a whole sequence; expected no columns, "
                 f"received {', '.join(self.group_by)}"
+            )
+        if self.id is not None and self.group_by:
+            mistakes.append(
+                f"id: expected it of records that are whole sequences; group_by, "
+                f"{', '.join(self.group_by)}, makes the ids of rows; received {self.id!r}"
             )
         if twice := [name for name in self.columns if self.columns.count(name) > 1]:
             mistakes.append(f"columns: expected each name once, received {twice[0]!r} twice")

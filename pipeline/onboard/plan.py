@@ -242,8 +242,13 @@ def too_few(count: int, sequences: int, least: int, config: Config) -> str:
     share = share_for(sequences, least)
     if share and config.input.eval is None and config.input.eval_from is None:
         return f"{reason}`eval_share = {share:g}` below [input]"
-    verdict = os.path.basename(config.schema).removesuffix(".pbtxt") + ".verdict.toml"
-    return f"{reason}`min_eval = {max(1, count)}` into {verdict} beside the schema, or add data"
+    place = "the .verdict.toml of the configuration's name, beside it"
+    if config.verdict is not None:
+        place = config.verdict
+    elif config.schema is not None:
+        name = os.path.basename(config.schema).removesuffix(".pbtxt")
+        place = f"{name}.verdict.toml beside the schema"
+    return f"{reason}`min_eval = {max(1, count)}` into {place}, or add data"
 
 
 def share_for(sequences: int, least: int) -> float | None:

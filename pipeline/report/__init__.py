@@ -8,6 +8,8 @@ page_tables.py         its tables (pure)
 page_formats.py        its numbers, as text (pure)
 figures.py             its plots, as Plotly figures (pure)
 sample_figures.py      plots of single sequences (pure)
+find_run.py            the folder of a run
+run_diff.py            what differs between two runs, for `ragline diff`
 comparison.py          the table of `ragline compare`
 
 The page's templates, style and script stand in the folder page.

@@ -161,7 +161,7 @@ def _padded(
 ) -> padded.Padded | None:
     named = {array.name: array for array in arrays}
     stated = next((name for name in LENGTHS if name in named), None)
-    kinds = dict.fromkeys((SEQUENCE_ID, options.entity or ENTITY_ID), NAMES)
+    kinds = dict.fromkeys((options.id or SEQUENCE_ID, options.entity or ENTITY_ID), NAMES)
     kinds |= {name: _CONTEXT[kind] for name, kind in columns.context.items()}
     return padded.of(named, stated, kinds, columns, options, path)
 

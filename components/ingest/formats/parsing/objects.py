@@ -174,7 +174,8 @@ def record_of(
         raise RejectedRecord("null", "expected a JSON object, received null")
     if not isinstance(value, dict):
         raise RejectedRecord("json", f"expected a JSON object, received {type(value).__name__}")
-    stated[0] = checks.identifier(SEQUENCE_ID, value.get(SEQUENCE_ID))
+    key = options.id or SEQUENCE_ID
+    stated[0] = checks.identifier(key, at(value, key))
     lists = _lists_of(value, columns, options)
     values = dict(_columns_of(lists, columns, typed))
     length = checks.steps_of(columns, {name: len(column) for name, column in values.items()})
