@@ -170,3 +170,15 @@ def test_a_value_out_of_range_and_a_word_that_is_no_class_are_foreseen(tmp_path)
     stops = plan.plan_run(_load(tmp_path, table)).stops
     assert "schema: 'x': 2 is above its max of 1.8" in stops
     assert "schema: 'label': expected one of its string_domain, received c" in stops
+
+
+def test_what_is_missing_where_nothing_may_be_is_named_with_the_line_to_change(tmp_path):
+    """A column that was complete when `init` looked at it, and is not in a later delivery."""
+    rows = "".join(
+        f'{{"x": [1, 2.5], "y": [{"null" if i % 9 == 4 else i}, 1.5]}}\n' for i in range(60)
+    )
+    (tmp_path / "a.jsonl").write_text(rows)
+    stops = plan.plan_run(_load(tmp_path, {"x": {}, "y": {}})).stops
+    [sentence] = [stop for stop in stops if "may not be missing" in stop]
+    assert sentence.startswith("feature 'y' may not be missing: `missing = true` in its line of [")
+    assert not plan.plan_run(_load(tmp_path, {"x": {}, "y": {"missing": True}})).preview.reasons

@@ -343,3 +343,20 @@ def test_times_that_float64_cannot_hold_exactly_order_steps(kind):
     column = cells.of(pa.array([1_700_000_319_037_680_029, 1_700_000_320_037_680_029], kind))
     [apart] = np.diff(column.nanoseconds())
     assert apart == pytest.approx(1e9 if kind == pa.int64() else 1, rel=1e-6)
+
+
+def test_what_is_constant_in_a_sample_alone_is_kept():
+    """What was not looked at may be other; a run says so if it is constant after all."""
+    columns = {
+        name: cells.of(pa.array(values))
+        for name, values in {
+            "run": [i // 5 for i in range(100)],
+            "x": [i / 7 for i in range(100)],
+            "valve": [0.0] * 100,
+        }.items()
+    }
+    sampled = guess.guess_table(columns, complete=False)
+    assert sampled.features == {"x": True, "valve": True}
+    assert "feature 'valve': it is 0.0 in every row, not in all" in sampled.why
+    whole = guess.guess_table(columns)
+    assert (whole.features, [*whole.unused]) == ({"x": False}, ["valve"])

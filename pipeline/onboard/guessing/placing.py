@@ -105,7 +105,11 @@ def place(
             (is_number or not short) and groups.is_partly_missing(column, group)
         )
         within |= short and is_number and len(column.words) > 1
-    if column.kind == "flag":
+    if is_number and not guess.complete and len(column.words) == 1:
+        # What was not looked at may be other: the run says so if it is not.
+        guess.features[name] = True
+        guess.why.append(f"feature {name!r}: it is {column.words[0]!r} {guess.seen}, not in all")
+    elif column.kind == "flag":
         guess.leave_out(name, "true and false are neither numbers nor words here")
     elif not within:
         _place_constant(guess, name, column, groups.count(group))
