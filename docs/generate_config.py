@@ -46,6 +46,20 @@ workdir = "run"
 train = "data/*.jsonl"
 ```
 
+### The five keys you will touch
+
+`ragline init` writes the rest, and every other key has a default that works.
+
+| key | when |
+|---|---|
+| `input.entity` | sequences of one person or machine must not fall on both sides of the split |
+| `input.steps.max_length` | sequences are long, and pieces of them are what you look for |
+| `train.embedding_size` | the vector is to be smaller, or keep more |
+| `train.epochs` | a first try is to end sooner, or the curves of the report still fall at the end |
+| `quarantine.max_share` | more than 1% of the records are bad, and you can live without them |
+
+### How it is read
+
 - A relative path in the file is relative to the file; one on the command line, to the folder the
   command runs in. A path with `://` stays as it is.
 - `ragline run CONFIG --set KEY=VALUE` replaces a value, such as `--set train.epochs=5`. The value
@@ -92,6 +106,12 @@ so is a feature whose error is not below its variance, and a training whose star
 these alone keeps a model from being blessed, because the other terms may be worth it: a rule of
 your own can, such as `normalised_mse` against `pca`, `at_most = 1.0`.
 
+A label that a PCA or statistics of the embedding's size predict better than the embedding does, by
+more than 0.02 of balanced accuracy, is a sentence as well, and no reason either: a label may be
+nothing that the embedding is for. If it is, write a rule: `metric = "probe/label/auc"`,
+`against = "statistics"`, `at_least = 1.0`. The report has accuracy, balanced accuracy and AUC of
+each (`components/evaluate/baselines/embedding_probes.py`).
+
 `ragline run CONFIG --force-bless "why"` blesses in any case, and keeps the reason with the verdict.
 It never passes a model with an answer that is not finite, nor one that fails the padding contract.
 `ragline run CONFIG --new-signature "why"` lets the model have other inputs or outputs than the
@@ -102,8 +122,11 @@ compared, and the verdict says so.
 
 {metrics}
 
-And `embedding/effective_rank`, `embedding/length_r2` and `embedding/neighbours_kept`, of which
-`components/evaluate/baselines/embedding_probes.py` says more, and the counts `sequences`, `steps`,
+And `embedding/effective_rank`, `embedding/length_r2` and `embedding/neighbours_kept`;
+`probe/<label>/accuracy`, `balanced_accuracy` and `auc` of logistic regression, and
+`nearest_neighbour`, its accuracy, of each context column that is a label, which `pca`, `statistics`
+and `untrained` have as well; `components/evaluate/baselines/embedding_probes.py` says more of
+these. And the counts `sequences`, `steps`,
 `values` and `finite_sequences`. Packages can add metrics ([extending.md](extending.md#a-metric)).
 All but the counts and those of the embedding have a 95% interval over sequences, by a jackknife
 (`components/evaluate/metrics/formulas.py`). A rule with `against` takes one of those that the

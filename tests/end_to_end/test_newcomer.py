@@ -139,9 +139,14 @@ def test_the_samples_agree_with_the_evaluation(summary, run_folder):
         if name.startswith("length_bucket=")
     )
     assert counted == len(samples["sequences"]["length"])
-    worst = samples["reconstructions"][-1]
-    assert worst["which"] == "worst"
+    drawn = {sample["which"]: sample for sample in samples["reconstructions"]}
+    assert [*drawn][:2] == ["worst", "worst_2"] and {"median", "best"} < drawn.keys()
+    worst = drawn["worst"]
+    assert worst["mse"] == max(error for error in samples["sequences"]["mse"] if error is not None)
     assert all(len(c["values"]) == worst["length"] for c in worst["features"].values())
+    missing = samples["positions"]["missing"]
+    assert missing.keys() == {feature["name"] for feature in summary["data"]["features"]}
+    assert len(samples["neighbours"]["index"]) == counted
 
 
 def test_report_writes_the_same_page_anew(folder, run_folder):
