@@ -360,3 +360,19 @@ def test_what_is_constant_in_a_sample_alone_is_kept():
     assert "feature 'valve': it is 0.0 in every row, not in all" in sampled.why
     whole = guess.guess_table(columns)
     assert (whole.features, [*whole.unused]) == ({"x": False}, ["valve"])
+
+
+def test_a_name_that_a_run_would_refuse_is_left_out_with_the_reason(tmp_path):
+    rows = _walks(
+        values=lambda w, r, t: "ab"[r % 2],
+        observed=lambda w, r, t: ("go", "stop")[t % 2],
+        **{
+            "a b": lambda w, r, t: ("go", "stop")[t % 2],
+            "a-b": lambda w, r, t: ("stop", "go")[t % 2],
+        },
+    )
+    guess = _of(tmp_path, rows)
+    assert [*guess.unused] == ["observed", "values", "a-b"]
+    assert guess.categories == {"a b": "bytes"}
+    assert [context.name for context in guess.context] == ["label"]
+    assert plan.plan_run(config.load(tmp_path / "ragline.toml")).preview.accepted == 40
