@@ -109,6 +109,8 @@ def test_time_delta_is_a_line(tmp_path):
     assert not _load(tmp_path, {"x": {}, "time_delta": {}}, **order).input.steps.time_delta
     with pytest.raises(config.ConfigError, match=r"time_delta: expected order_by with it"):
         _load(tmp_path, table)
+    table = {"x": {}, "hour_of_day": {"derived": True}, "day_of_week": {"derived": True}}
+    assert _load(tmp_path, table, **order).input.steps.derived == ("hour_of_day", "day_of_week")
 
 
 def test_the_rules_stand_beside_the_configuration_or_where_it_says(tmp_path):
@@ -142,7 +144,7 @@ def test_the_rules_stand_beside_the_configuration_or_where_it_says(tmp_path):
         ({"x": {"classes": ["a"]}}, r"features\.x\.classes: expected them of text"),
         ({"x": {}, "c": {"type": "context", "min": 1}}, r"c\.min, max: expected them of numbers"),
         ({"x": {}, "length": {}}, r"features\.length: expected another name, ragline writes"),
-        ({"x": {"derived": True}}, r"features\.x\.derived: expected it of 'time_delta'"),
+        ({"x": {"derived": True}}, r"features\.x\.derived: expected it of time_delta, "),
         (
             {"x": {}, "a b": {"type": "category"}, "a-b": {"type": "category"}},
             r"features: feature 'a-b': the encoder would have two inputs",
