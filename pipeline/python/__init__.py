@@ -5,7 +5,7 @@ A run moves file descriptors, handles signals, and imports what changes its proc
 
 calls.py       `run`, `plan`, `check`, `encode`, `load`
 estimator.py   `SequenceEncoder`, for scikit-learn
-training.py    sequences of Python's -> the files of a run: Parquet, schema, configuration
+training.py    sequences of Python's -> the files of a run: Parquet and a configuration
 report.py      a run's report, as a notebook shows it
 process.py     a function of ours in a process of its own, with its progress and its errors
 child.py       that process
