@@ -8,10 +8,10 @@ import numpy as np
 
 from ragline.components.contract.columns import Category
 from ragline.components.contract.errors import UsageError
-from ragline.components.contract.portable import Operation
 from ragline.components.contract.signatures import ENCODE
 from ragline.components.export.network import CategoryTable, Dense, LinearPath, Network
 from ragline.components.serving.facts import ModelFacts
+from ragline.components.serving.portable import Operation
 
 
 class CannotExportError(UsageError):
