@@ -16,6 +16,7 @@ from ragline.components.contract.signatures import EMBEDDING, RECONSTRUCTION_ERR
 from ragline.components.files import places
 from ragline.components.files.places import Place
 from ragline.components.files.storage import write_bytes
+from ragline.components.runtime import quiet
 from ragline.components.serving import facts, tables, versions
 from ragline.components.serving.batches import Sequences, batches
 from ragline.components.serving.facts import FeatureFacts, InputFacts, NoEncoderError
@@ -103,7 +104,8 @@ class Encoder:
           NoEncoderError: there is none, or it does not state its facts.
           DamagedModelError: a file of it is not what was pushed.
         """
-        import tensorflow as tf
+        with quiet.tensorflow():
+            import tensorflow as tf
 
         self._owner = owner
         self.facts = Facts.read(path)
