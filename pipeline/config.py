@@ -18,7 +18,7 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from ragline import schemas
-from ragline.components.contract.columns import TIME_DELTA, Columns
+from ragline.components.contract.columns import DERIVED, Columns
 from ragline.components.contract.errors import UsageError
 from ragline.components.contract.keep import KeepOptions
 from ragline.components.contract.signatures import collisions, legal
@@ -334,12 +334,13 @@ def _fill_from_features(document: dict[str, Any], path: pathlib.Path) -> None:
     beside = path.resolve().with_suffix(".verdict.toml")
     if beside.is_file():
         document.setdefault("verdict", str(beside))
-    derived = columns.get(TIME_DELTA)
     table = document.get("input")
-    if isinstance(derived, dict) and derived.get("derived") and isinstance(table, dict):
-        steps = table.setdefault("steps", {})
-        if isinstance(steps, dict):
-            steps.setdefault(TIME_DELTA, True)
+    for name in DERIVED:
+        column = columns.get(name)
+        if isinstance(column, dict) and column.get("derived") and isinstance(table, dict):
+            steps = table.setdefault("steps", {})
+            if isinstance(steps, dict):
+                steps.setdefault(name, True)
 
 
 def _resolve_paths(document: dict[str, Any], folder: pathlib.Path) -> None:
@@ -367,11 +368,12 @@ def _validate(path: pathlib.Path | str, document: dict[str, Any], table: type[_T
 
 def _unfit(config: Config, columns: Columns) -> Iterator[str]:
     """Yield what the columns of the schema do not allow."""
-    if config.input.steps.time_delta and TIME_DELTA not in columns.names:
-        yield (
-            f"input.steps.time_delta: expected a FLOAT feature {TIME_DELTA!r} with a ragged_tensor "
-            "representation in the schema, received none"
-        )
+    for name in config.input.steps.derived:
+        if name not in columns.names:
+            yield (
+                f"input.steps.{name}: expected a FLOAT feature {name!r} with a ragged_tensor "
+                f"representation in the schema, or a line {name} in [features], received none"
+            )
     strategy = padding.of(config.train.padding)
     for mistake in strategy.mistakes_of_categories([each.name for each in columns.categories]):
         yield f"train.{mistake}"

@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
+from ragline.components.contract.columns import DERIVED
 from ragline.components.ingest import formats
 from ragline.components.ingest.source import patterns
 from ragline.components.ingest.steps import time_formats, times
@@ -46,6 +47,9 @@ class StepOptions:
         `reject` takes none.
       time_delta: fill the feature `time_delta`, which the schema must declare, with the seconds
         since the step before it, 0 at the first: for times at irregular distances.
+      hour_of_day: fill the feature `hour_of_day` with the hours since midnight, by the clocks of
+        `input.time_zone`, fractions included, of times that are dates.
+      day_of_week: fill the feature `day_of_week`, likewise: Monday is 0, Sunday 6.
     """
 
     unsorted_time: Literal["sort", "reject"] = "sort"
@@ -59,6 +63,8 @@ class StepOptions:
     min_length: int = 1
     missing: Literal["schema", "reject"] = "schema"
     time_delta: bool = False
+    hour_of_day: bool = False
+    day_of_week: bool = False
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
 
@@ -82,6 +88,11 @@ class StepOptions:
             )
         if mistakes:
             raise ValueError("\n".join(mistakes))
+
+    @property
+    def derived(self) -> tuple[str, ...]:
+        """Return the features that are filled from the times of the steps."""
+        return tuple(name for name in DERIVED if getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,8 +261,10 @@ class InputOptions:
         if self.order_by is None:
             if self.steps.session_gap is not None:
                 mistakes.append("steps.session_gap: expected order_by with it, received none")
-            if self.steps.time_delta:
-                mistakes.append("steps.time_delta: expected order_by with it, received none")
+            mistakes += [
+                f"steps.{name}: expected order_by with it, received none"
+                for name in self.steps.derived
+            ]
             if self.eval_from is not None:
                 mistakes.append("eval_from: expected order_by with it, received none")
             if self.date is not None:

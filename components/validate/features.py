@@ -8,12 +8,12 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from ragline.components.contract.columns import (
     BOOKKEEPING,
+    DERIVED,
     ENTITY_ID,
     LENGTH,
     LENGTH_BUCKET,
     MISSING_BUCKET,
     SEQUENCE_ID,
-    TIME_DELTA,
     UNIT_TAG,
 )
 
@@ -40,7 +40,8 @@ class FeatureOptions:
       max: highest value.
       classes: words that there can be, of text; none takes any.
       derived: fill the number from the times of the steps. Its name says how: `time_delta` is the
-        seconds since the step before it, 0 at the first, for times at irregular distances.
+        seconds since the step before it, 0 at the first, for times at irregular distances;
+        `hour_of_day` the hours since midnight; `day_of_week` 0 for Monday to 6 for Sunday.
       description: text for people.
     """
 
@@ -90,8 +91,10 @@ def mistakes(features: Mapping[str, FeatureOptions]) -> Iterator[str]:
     for name, feature in features.items():
         if name in BOOKKEEPING:
             yield f"features.{name}: expected another name, ragline writes a column of that one"
-        if feature.derived and name != TIME_DELTA:
-            yield f"features.{name}.derived: expected it of {TIME_DELTA!r}, received {name!r}"
+        if feature.derived and name not in DERIVED:
+            yield (
+                f"features.{name}.derived: expected it of {', '.join(DERIVED)}, received {name!r}"
+            )
 
 
 def to_schema(features: Mapping[str, FeatureOptions]) -> schema_pb2.Schema:

@@ -122,6 +122,7 @@ def _features(guess: Guess) -> list[str]:
     if guess.order_by and TIME_DELTA not in guess.features:
         derived = _column(TIME_DELTA, {"type": "number", "derived": True})
         lines.append(f"# {derived}  # seconds since the step before")
+        lines.append("# hour_of_day and day_of_week are lines of the same kind")
     for name, kind in guess.categories.items():
         lines.append(_column(name, {"type": "category", **_values(kind)}))
     for context in guess.context:

@@ -178,6 +178,7 @@ def _take_id(guess: Guess, records: Mapping[str, Column], number: int, wishes: W
 
 
 def _checked(guess: Guess) -> Guess:
+    placing.leave_out_names(guess)
     if guess.features:
         return guess
     if guess.categories and guess.order_by:

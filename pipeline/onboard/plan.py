@@ -16,6 +16,7 @@ from ragline.components.evaluate.verdict.rules import Rules
 from ragline.components.files import places
 from ragline.components.ingest.preview import sampling
 from ragline.components.ingest.preview.preview_result import Preview
+from ragline.components.ingest.records import checks
 from ragline.components.ingest.source.read_plan import find_files, list_files
 from ragline.components.train.data import batching, budget
 from ragline.components.train.options import HeadOptions, TrainOptions
@@ -166,6 +167,7 @@ def _stops(preview: Preview, config: Config, contract: Contract) -> Iterator[str
             f"({rejected / preview.read:.1%}), more than quarantine.max_share = "
             f"{config.quarantine.max_share:.1%}"
         )
+        yield from checks.remedies(dict.fromkeys(bad.detail for bad in preview.bad))
     counts = {name: int((preview.split == name).sum()) for name in SPLITS}
     for name, count in counts.items():
         if not count and preview.share == 1.0:

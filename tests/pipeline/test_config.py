@@ -55,7 +55,15 @@ UNKNOWN = f"; this is ragline {importlib.metadata.version('ragline')}, which kno
 EPOCHS = "; did you mean 'train.epochs'?"
 SMALLEST = {"name": "n", "schema": "gestures", "workdir": "w", "input": {"train": "x"}}
 # These exclude another key, or need a schema or a file of their own.
-SHOWN_APART = {"input.eval_from", "input.steps.time_delta", "features", "verdict", "input.id"}
+SHOWN_APART = {
+    "input.eval_from",
+    "input.steps.time_delta",
+    "input.steps.hour_of_day",
+    "input.steps.day_of_week",
+    "features",
+    "verdict",
+    "input.id",
+}
 FULL = {
     "name": "every-key_2",
     "schema": "japanese_vowels",
@@ -267,7 +275,7 @@ def test_the_feature_that_ingest_fills_must_be_in_the_schema(tmp_path: pathlib.P
     document = _with("input.order_by", "at", _with("input.steps.time_delta", True))
     assert _mistakes(_write(tmp_path, document)) == [
         "input.steps.time_delta: expected a FLOAT feature 'time_delta' with a ragged_tensor "
-        "representation in the schema, received none"
+        "representation in the schema, or a line time_delta in [features], received none"
     ]
     text = schemas.locate("gestures").read_text().replace('"gz"', '"time_delta"')
     (tmp_path / "s.pbtxt").write_text(text)

@@ -109,6 +109,8 @@ def test_time_delta_is_a_line(tmp_path):
     assert not _load(tmp_path, {"x": {}, "time_delta": {}}, **order).input.steps.time_delta
     with pytest.raises(config.ConfigError, match=r"time_delta: expected order_by with it"):
         _load(tmp_path, table)
+    table = {"x": {}, "hour_of_day": {"derived": True}, "day_of_week": {"derived": True}}
+    assert _load(tmp_path, table, **order).input.steps.derived == ("hour_of_day", "day_of_week")
 
 
 def test_the_rules_stand_beside_the_configuration_or_where_it_says(tmp_path):
@@ -142,7 +144,7 @@ def test_the_rules_stand_beside_the_configuration_or_where_it_says(tmp_path):
         ({"x": {"classes": ["a"]}}, r"features\.x\.classes: expected them of text"),
         ({"x": {}, "c": {"type": "context", "min": 1}}, r"c\.min, max: expected them of numbers"),
         ({"x": {}, "length": {}}, r"features\.length: expected another name, ragline writes"),
-        ({"x": {"derived": True}}, r"features\.x\.derived: expected it of 'time_delta'"),
+        ({"x": {"derived": True}}, r"features\.x\.derived: expected it of time_delta, "),
         (
             {"x": {}, "a b": {"type": "category"}, "a-b": {"type": "category"}},
             r"features: feature 'a-b': the encoder would have two inputs",
@@ -170,3 +172,15 @@ def test_a_value_out_of_range_and_a_word_that_is_no_class_are_foreseen(tmp_path)
     stops = plan.plan_run(_load(tmp_path, table)).stops
     assert "schema: 'x': 2 is above its max of 1.8" in stops
     assert "schema: 'label': expected one of its string_domain, received c" in stops
+
+
+def test_what_is_missing_where_nothing_may_be_is_named_with_the_line_to_change(tmp_path):
+    """A column that was complete when `init` looked at it, and is not in a later delivery."""
+    rows = "".join(
+        f'{{"x": [1, 2.5], "y": [{"null" if i % 9 == 4 else i}, 1.5]}}\n' for i in range(60)
+    )
+    (tmp_path / "a.jsonl").write_text(rows)
+    stops = plan.plan_run(_load(tmp_path, {"x": {}, "y": {}})).stops
+    [sentence] = [stop for stop in stops if "may not be missing" in stop]
+    assert sentence.startswith("feature 'y' may not be missing: `missing = true` in its line of [")
+    assert not plan.plan_run(_load(tmp_path, {"x": {}, "y": {"missing": True}})).preview.reasons

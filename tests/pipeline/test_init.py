@@ -343,3 +343,36 @@ def test_times_that_float64_cannot_hold_exactly_order_steps(kind):
     column = cells.of(pa.array([1_700_000_319_037_680_029, 1_700_000_320_037_680_029], kind))
     [apart] = np.diff(column.nanoseconds())
     assert apart == pytest.approx(1e9 if kind == pa.int64() else 1, rel=1e-6)
+
+
+def test_what_is_constant_in_a_sample_alone_is_kept():
+    """What was not looked at may be other; a run says so if it is constant after all."""
+    columns = {
+        name: cells.of(pa.array(values))
+        for name, values in {
+            "run": [i // 5 for i in range(100)],
+            "x": [i / 7 for i in range(100)],
+            "valve": [0.0] * 100,
+        }.items()
+    }
+    sampled = guess.guess_table(columns, complete=False)
+    assert sampled.features == {"x": True, "valve": True}
+    assert "feature 'valve': it is 0.0 in every row, not in all" in sampled.why
+    whole = guess.guess_table(columns)
+    assert (whole.features, [*whole.unused]) == ({"x": False}, ["valve"])
+
+
+def test_a_name_that_a_run_would_refuse_is_left_out_with_the_reason(tmp_path):
+    rows = _walks(
+        values=lambda w, r, t: "ab"[r % 2],
+        observed=lambda w, r, t: ("go", "stop")[t % 2],
+        **{
+            "a b": lambda w, r, t: ("go", "stop")[t % 2],
+            "a-b": lambda w, r, t: ("stop", "go")[t % 2],
+        },
+    )
+    guess = _of(tmp_path, rows)
+    assert [*guess.unused] == ["observed", "values", "a-b"]
+    assert guess.categories == {"a b": "bytes"}
+    assert [context.name for context in guess.context] == ["label"]
+    assert plan.plan_run(config.load(tmp_path / "ragline.toml")).preview.accepted == 40

@@ -61,3 +61,5 @@ class Guess:
     def leave_out(self, name: str, why: str) -> None:
         """Say that a column is not taken."""
         self.unused[name] = why
+        placed = tuple(f"{kind} {name!r}: " for kind in ("feature", "category", "context"))
+        self.why = [sentence for sentence in self.why if not sentence.startswith(placed)]

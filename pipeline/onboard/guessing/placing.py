@@ -6,7 +6,15 @@ from typing import Literal
 import numpy as np
 import pyarrow.compute as pc
 
-from ragline.components.contract.columns import BOOKKEEPING, ENTITY_ID, LENGTH, SEQUENCE_ID
+from ragline.components.contract.columns import (
+    BOOKKEEPING,
+    ENTITY_ID,
+    LENGTH,
+    OBSERVED,
+    SEQUENCE_ID,
+    VALUES,
+)
+from ragline.components.contract.signatures import ROW_LENGTHS, collisions
 from ragline.pipeline.onboard.guessing import groups, measurements
 from ragline.pipeline.onboard.guessing.cells import Column
 from ragline.pipeline.onboard.guessing.meaning import Context, Guess, GuessError
@@ -105,7 +113,11 @@ def place(
             (is_number or not short) and groups.is_partly_missing(column, group)
         )
         within |= short and is_number and len(column.words) > 1
-    if column.kind == "flag":
+    if is_number and not guess.complete and len(column.words) == 1:
+        # What was not looked at may be other: the run says so if it is not.
+        guess.features[name] = True
+        guess.why.append(f"feature {name!r}: it is {column.words[0]!r} {guess.seen}, not in all")
+    elif column.kind == "flag":
         guess.leave_out(name, "true and false are neither numbers nor words here")
     elif not within:
         _place_constant(guess, name, column, groups.count(group))
@@ -204,3 +216,17 @@ def _take_context(guess: Guess, name: str, column: Column) -> None:
     guess.why.append(
         f"context {name!r}: one value a sequence {guess.seen}, {len(words)} different ones"
     )
+
+
+def leave_out_names(guess: Guess) -> None:
+    """Leave out columns whose names a run would refuse: ragline's own, and two that are alike."""
+    own = (VALUES, OBSERVED)
+    for name in [*guess.categories, *(context.name for context in guess.context)]:
+        if name.partition("$")[0] in own:
+            guess.leave_out(name, "ragline's own records have a column of that name; rename it")
+    reserved = (*own, LENGTH, ROW_LENGTHS)
+    for name, other in collisions([*reserved, *guess.categories]):
+        if name in guess.categories and name not in guess.unused:
+            guess.leave_out(name, f"the encoder's input for it would be called like {other!r}'s")
+    guess.categories = {n: k for n, k in guess.categories.items() if n not in guess.unused}
+    guess.context = [each for each in guess.context if each.name not in guess.unused]

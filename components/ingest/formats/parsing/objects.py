@@ -1,8 +1,7 @@
 """Convert decoded objects, of JSON or of a format like it, to sequences.
 
 A column of the steps is a list in `features`, a value in each of the `steps` (or of another list of
-objects), or a list in the object itself. What is nested has its path as its name: `bp.sys` of
-`{"bp": {"sys": 120}}`.
+objects), or a list in the object itself. What is nested has its path as its name, as in `flat`.
 """
 
 import array

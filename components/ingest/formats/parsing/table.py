@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ragline.components.contract.columns import ENTITY_ID, LENGTH, SEQUENCE_ID, TIME_DELTA, Columns
+from ragline.components.contract.columns import ENTITY_ID, LENGTH, SEQUENCE_ID, Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.ingest.formats.parsing import cells
 from ragline.components.ingest.formats.parsing.faults import Faults
@@ -340,7 +340,7 @@ def rows_of(
 
 def _features(columns: Columns, options: InputOptions) -> tuple[str, ...]:
     # The feature that a policy fills in from the times is in no file.
-    filled = (TIME_DELTA,) if options.steps.time_delta else ()
+    filled = options.steps.derived
     return tuple(name for name in columns.names if name not in filled)
 
 
