@@ -1,58 +1,60 @@
-"""The Beam parts on Flink's local cluster: `make test-flink`.
+"""The Beam parts on a session cluster of Flink, two task managers of it: `make test-flink`.
 
-It wants Java and Beam's job server for Flink, which holds a Flink of its own: the jar
-`beam-runners-flink-2.2-job-server` (or of another Flink that Beam supports), of Maven's
-org.apache.beam, in Beam's version; its path in FLINK_JOB_SERVER_JAR, or the file where Beam keeps
-such jars. Where one of them is missing it says so and exits with 69 (EX_UNAVAILABLE).
+It fetches Flink and Beam's job server (`fetch.py`), starts the cluster (`cluster.py`), compares
+what each part writes with what the in-process engine writes, and stops all. Where Java, Maven or a
+package cannot be had, it says so and exits with 69 (EX_UNAVAILABLE).
 """
 
-import glob
 import importlib.metadata
+import json
 import os
 import pathlib
-import shutil
-import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-VARIABLE = "FLINK_JOB_SERVER_JAR"
+from flink import fetch  # noqa: E402
+from flink.cluster import Cluster  # noqa: E402
+
 UNAVAILABLE = 69
-VERSION = importlib.metadata.version("apache-beam")
-NAME = f"beam-runners-flink-*-job-server-{VERSION}.jar"
-CACHE = "~/.apache_beam/cache/jars"
+WORKER = pathlib.Path(sys.executable).with_name("ragline-worker")
 
 
 def main() -> int:
-    jar = _jar()
-    if lines := list(_missing(jar)):
-        print("test-flink:", *lines, sep="\n  ", file=sys.stderr)
+    try:
+        flink = fetch.fetch()
+    except fetch.Unavailable as error:
+        print(f"test-flink: not run: {error}", file=sys.stderr)
         return UNAVAILABLE
+    # The job server that Beam starts for each job.
+    os.environ["JAVA_TOOL_OPTIONS"] = "-Xmx512m"
     with tempfile.TemporaryDirectory() as folder:
-        for part in _compare(pathlib.Path(folder), jar):
-            print(f"{part}: the same records on Flink", flush=True)
+        with Cluster(flink, pathlib.Path(folder) / "flink") as cluster:
+            versions = cluster.get("/config")["flink-version"]
+            beam = importlib.metadata.version("apache-beam")
+            print(f"Flink {versions}, {cluster.slots()} slots; Beam {beam} for Python", flush=True)
+            for said in _compare(pathlib.Path(folder), options(cluster, flink)):
+                print(said, flush=True)
     return 0
 
 
-def _jar() -> str:
-    kept = sorted(glob.glob(os.path.join(os.path.expanduser(CACHE), NAME)))
-    return os.environ.get(VARIABLE, kept[-1] if kept else "")
+def options(cluster: Cluster, flink: fetch.Flink) -> tuple[str, ...]:
+    """Return `beam.options` for the cluster."""
+    return (
+        f"--flink_master={cluster.url}",
+        f"--flink_job_server_jar={flink.job_server}",
+        "--parallelism=2",
+        "--environment_type=PROCESS",
+        f"--environment_config={json.dumps({'command': str(WORKER)})}",
+        "--environment_cache_millis=60000",
+    )
 
 
-def _missing(jar: str) -> Iterator[str]:
-    java = shutil.which("java")
-    # Of some systems, `java` is there and only says that it is not.
-    if java is None or subprocess.run([java, "-version"], capture_output=True).returncode:
-        yield "java: expected Java 11 or 17 among the commands, found none"
-    if not os.path.isfile(jar):
-        received = f"{VARIABLE}={jar}, which is no file" if jar else "none"
-        yield f"job server: expected {VARIABLE}=FILE, or {CACHE}/{NAME}, found {received}"
-
-
-def _compare(folder: pathlib.Path, jar: str) -> Iterator[str]:
+def _compare(folder: pathlib.Path, flink: tuple[str, ...]) -> Iterator[str]:
     import pushed
     import pytest
     from conftest import write_jsonl
@@ -63,23 +65,18 @@ def _compare(folder: pathlib.Path, jar: str) -> Iterator[str]:
     encoder = pushed.gestures(folder / "encoder")
     write_jsonl(folder / "data" / "a.jsonl", list(synth.gestures(sequences=80, seed=3)))
     data = folder / "data" / "*.jsonl"
-    flink = beam_parts.Engine(
-        runner="FlinkRunner",
-        options=(
-            *("--flink_master=[local]", f"--flink_job_server_jar={jar}", "--parallelism=2"),
-            "--environment_type=LOOPBACK",
-        ),
-    )
-    direct = beam_parts.Engine(runner="DirectRunner")
-    expected, found = (
-        beam_parts.run(folder / engine.runner, data, encoder, engine) for engine in (direct, flink)
+    expected = beam_parts.run(
+        folder / "direct", data, encoder, beam_parts.Engine(runner="DirectRunner")
     )
     for part, records in expected.items():
+        start = time.monotonic()
         # Sums of float64 may be added up in another order.
+        engine = beam_parts.Engine(runner="FlinkRunner", options=flink)
+        found = beam_parts.run(folder / part, data, encoder, engine, parts=(part,))
         same = pytest.approx(records, rel=1e-12, nan_ok=True) if part == "evaluate" else records
         if found[part] != same:
-            raise SystemExit(f"{part}: other records on Flink than on {direct.runner}")
-        yield part
+            raise SystemExit(f"{part}: other records on Flink than in this process")
+        yield f"{part}: the same records, {time.monotonic() - start:.0f} s"
 
 
 if __name__ == "__main__":
