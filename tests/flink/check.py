@@ -9,10 +9,11 @@ import importlib.metadata
 import json
 import os
 import pathlib
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -24,21 +25,27 @@ UNAVAILABLE = 69
 WORKER = pathlib.Path(sys.executable).with_name("ragline-worker")
 
 
-def main() -> int:
+def main(asked: Sequence[str]) -> int:
     try:
         flink = fetch.fetch()
-    except fetch.Unavailable as error:
+    except fetch.UnavailableError as error:
         print(f"test-flink: not run: {error}", file=sys.stderr)
         return UNAVAILABLE
     # The job server that Beam starts for each job.
     os.environ["JAVA_TOOL_OPTIONS"] = "-Xmx512m"
-    with tempfile.TemporaryDirectory() as folder:
-        with Cluster(flink, pathlib.Path(folder) / "flink") as cluster:
-            versions = cluster.get("/config")["flink-version"]
-            beam = importlib.metadata.version("apache-beam")
-            print(f"Flink {versions}, {cluster.slots()} slots; Beam {beam} for Python", flush=True)
-            for said in _compare(pathlib.Path(folder), options(cluster, flink)):
-                print(said, flush=True)
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        Cluster(flink, pathlib.Path(folder) / "flink") as cluster,
+    ):
+        said = cluster.get("/config")["flink-version"]
+        beam = importlib.metadata.version("apache-beam")
+        print(f"Flink {said}, {cluster.slots()} slots; Beam {beam} for Python", flush=True)
+        for name, check in {"parts": _parts, "whole": _whole}.items():
+            if not asked or name in asked:
+                start = time.monotonic()
+                for line in check(pathlib.Path(folder), cluster, options(cluster, flink)):
+                    print(f"{line} ({time.monotonic() - start:.0f} s)", flush=True)
+                    start = time.monotonic()
     return 0
 
 
@@ -54,7 +61,8 @@ def options(cluster: Cluster, flink: fetch.Flink) -> tuple[str, ...]:
     )
 
 
-def _compare(folder: pathlib.Path, flink: tuple[str, ...]) -> Iterator[str]:
+def _parts(folder: pathlib.Path, _: Cluster, flink: tuple[str, ...]) -> Iterator[str]:
+    """Each part as the pipeline wires it, with an encoder that was not trained here."""
     import pushed
     import pytest
     from conftest import write_jsonl
@@ -65,19 +73,72 @@ def _compare(folder: pathlib.Path, flink: tuple[str, ...]) -> Iterator[str]:
     encoder = pushed.gestures(folder / "encoder")
     write_jsonl(folder / "data" / "a.jsonl", list(synth.gestures(sequences=80, seed=3)))
     data = folder / "data" / "*.jsonl"
-    expected = beam_parts.run(
-        folder / "direct", data, encoder, beam_parts.Engine(runner="DirectRunner")
-    )
+    direct = beam_parts.Engine(runner="DirectRunner")
+    expected = beam_parts.run(folder / "direct", data, encoder, direct)
+    yield "parts: all in this process"
+    engine = beam_parts.Engine(runner="FlinkRunner", options=flink)
+    found = beam_parts.run(folder / "parts", data, encoder, engine)
     for part, records in expected.items():
-        start = time.monotonic()
         # Sums of float64 may be added up in another order.
-        engine = beam_parts.Engine(runner="FlinkRunner", options=flink)
-        found = beam_parts.run(folder / part, data, encoder, engine, parts=(part,))
         same = pytest.approx(records, rel=1e-12, nan_ok=True) if part == "evaluate" else records
         if found[part] != same:
             raise SystemExit(f"{part}: other records on Flink than in this process")
-        yield f"{part}: the same records, {time.monotonic() - start:.0f} s"
+        yield f"parts: {part}: the same records on Flink"
+
+
+def _whole(folder: pathlib.Path, cluster: Cluster, flink: tuple[str, ...]) -> Iterator[str]:
+    """A run of long tables from raw files to a pushed encoder, and its encoding of them.
+
+    On the cluster, a task manager is killed in ingest, the job manager in transform, which ends the
+    run; in the next, a task manager in transform and a Python worker in the evaluation; and a task
+    manager in `ragline encode`.
+    """
+    from flink import runs
+
+    data, here, there = folder / "tables", folder / "here", folder / "there"
+    runs.write_tables(data, 400)
+    expected = runs.ragline(*runs.of_tables(data, here))
+    _expect(expected.exit_code == 0, "a run in this process", expected.said)
+    yield "whole: a run in this process"
+
+    workers: set[int] = set()
+
+    def kill_task_manager() -> None:
+        workers.update(runs.busy(cluster, len(cluster.jobs())))
+        cluster.kill(cluster.task_managers[-1])
+        cluster.start_task_manager()
+
+    def kill_job_manager() -> None:
+        workers.update(runs.busy(cluster, len(cluster.jobs())))
+        cluster.kill(cluster.job_manager)
+
+    def kill_worker() -> None:
+        found = runs.busy(cluster, len(cluster.jobs()))
+        workers.update(found)
+        os.kill(found[0], signal.SIGKILL)
+
+    settings = ("beam.runner=FlinkRunner", f"beam.options={json.dumps(list(flink))}")
+    words = runs.of_tables(data, there, *settings)
+    cut_off = runs.ragline(
+        *words, on_stage={"ingest": kill_task_manager, "transform": kill_job_manager}
+    )
+    _expect(cut_off.exit_code == 1, "exit code 1 after the job manager was killed", cut_off.said)
+    _expect("Traceback" not in cut_off.said, "a sentence", cut_off.said)
+    yield f"whole: a task manager killed in ingest: goes on; the job manager: {cut_off.last}"
+    cluster.start_job_manager()
+    cluster.wait_until(lambda: cluster.slots() == 4, "task managers register")
+    found = runs.ragline(*words, on_stage={"transform": kill_task_manager, "evaluate": kill_worker})
+    _expect(found.exit_code == 0 and found.summary["pushed"], "a pushed encoder", found.said)
+    yield "whole: a task manager killed in transform, a worker in evaluate: goes on"
+    for line in runs.compare(expected, here, found, there):
+        yield f"whole: {line}"
+    _expect(not runs.alive(workers), "no worker left of a killed task manager", str(workers))
+
+
+def _expect(holds: object, what: str, said: str) -> None:
+    if not holds:
+        raise SystemExit(f"expected {what}, received:\n{said}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -18,7 +18,7 @@ from flink.fetch import Flink
 JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
 TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 SLOTS = 2
-_SECONDS = 60
+_SECONDS = 300
 
 _LOG4J = """
 rootLogger.level = INFO
@@ -53,12 +53,20 @@ class Cluster:
         self.start_job_manager()
         for _ in range(task_managers):
             self.start_task_manager()
-        self.wait_until(lambda: self.slots() == SLOTS * task_managers, "task managers register")
+        try:
+            self.wait_until(lambda: self.slots() == SLOTS * task_managers, "task managers register")
+        except BaseException:
+            self.stop()
+            raise
 
     def __enter__(self) -> "Cluster":
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End all processes."""
         for process in self._processes:
             process.terminate()
         for process in self._processes:

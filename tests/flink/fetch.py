@@ -22,7 +22,7 @@ _POM = pathlib.Path(__file__).with_name("pom.xml")
 _SECONDS = 900
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """What is needed is not there, and cannot be had: the text says what."""
 
 
@@ -45,12 +45,12 @@ def fetch() -> Flink:
     """Fetch what is not yet there.
 
     Raises:
-      Unavailable: Java or Maven is not there, or a repository does not serve a package.
+      UnavailableError: Java or Maven is not there, or a repository does not serve a package.
     """
     java = shutil.which("java")
     # Of some systems, `java` is there and only says that it is not.
     if java is None or subprocess.run([java, "-version"], capture_output=True).returncode:
-        raise Unavailable("expected Java 11 or 17 among the commands, found none")
+        raise UnavailableError("expected Java 11 or 17 among the commands, found none")
     return Flink(java=java, jars=_distribution(), job_server=_job_server())
 
 
@@ -74,12 +74,14 @@ def _distribution() -> tuple[pathlib.Path, ...]:
 def _job_server() -> pathlib.Path:
     if given := os.environ.get(VARIABLE):
         if not os.path.isfile(given):
-            raise Unavailable(f"{VARIABLE}={given}: expected a file, found none")
+            raise UnavailableError(f"{VARIABLE}={given}: expected a file, found none")
         return pathlib.Path(given)
     jar = FOLDER / "flink-job-server.jar"
     if not jar.exists() or jar.stat().st_mtime < _POM.stat().st_mtime:
         if shutil.which("mvn") is None:
-            raise Unavailable(f"expected Maven among the commands, or {VARIABLE}=FILE, found none")
+            raise UnavailableError(
+                f"expected Maven among the commands, or {VARIABLE}=FILE, found none"
+            )
         FOLDER.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=FOLDER) as part:
             shutil.copy(_POM, part)
@@ -95,4 +97,4 @@ def _run(*command: str) -> None:
     )
     if done.returncode:
         said = [line for line in done.stdout.splitlines() if "ERROR" in line] or ["nothing"]
-        raise Unavailable(f"{command[0]} ended with {done.returncode}: {said[0]}")
+        raise UnavailableError(f"{command[0]} ended with {done.returncode}: {said[0]}")
