@@ -9,6 +9,7 @@ import importlib.metadata
 import json
 import os
 import pathlib
+import shutil
 import signal
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from collections.abc import Iterator, Sequence
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+import numpy as np  # noqa: E402
 from flink import fetch  # noqa: E402
 from flink.cluster import Cluster  # noqa: E402
 
@@ -103,25 +105,26 @@ def _whole(folder: pathlib.Path, cluster: Cluster, flink: tuple[str, ...]) -> It
 
     workers: set[int] = set()
 
-    def kill_task_manager() -> None:
-        workers.update(runs.busy(cluster, len(cluster.jobs())))
+    def kill_task_manager(made: str = "") -> None:
+        workers.update(runs.busy(cluster, folder, made))
         cluster.kill(cluster.task_managers[-1])
         cluster.start_task_manager()
 
     def kill_job_manager() -> None:
-        workers.update(runs.busy(cluster, len(cluster.jobs())))
+        workers.update(runs.busy(cluster, folder))
         cluster.kill(cluster.job_manager)
 
     def kill_worker() -> None:
-        found = runs.busy(cluster, len(cluster.jobs()))
+        found = runs.busy(cluster, folder)
         workers.update(found)
         os.kill(found[0], signal.SIGKILL)
 
+    def in_ingest() -> None:
+        kill_task_manager("rows-*.json")
+
     settings = ("beam.runner=FlinkRunner", f"beam.options={json.dumps(list(flink))}")
     words = runs.of_tables(data, there, *settings)
-    cut_off = runs.ragline(
-        *words, on_stage={"ingest": kill_task_manager, "transform": kill_job_manager}
-    )
+    cut_off = runs.ragline(*words, on_stage={"ingest": in_ingest, "transform": kill_job_manager})
     _expect(cut_off.exit_code == 1, "exit code 1 after the job manager was killed", cut_off.said)
     _expect("Traceback" not in cut_off.said, "a sentence", cut_off.said)
     yield f"whole: a task manager killed in ingest: goes on; the job manager: {cut_off.last}"
@@ -132,6 +135,24 @@ def _whole(folder: pathlib.Path, cluster: Cluster, flink: tuple[str, ...]) -> It
     yield "whole: a task manager killed in transform, a worker in evaluate: goes on"
     for line in runs.compare(expected, here, found, there):
         yield f"whole: {line}"
+    [encoder] = (there / "serving").iterdir()
+    words = [str(encoder), "--input", f"{data}/*", "--set", "quarantine.max_share=0.1"]
+    beam = [word for setting in settings for word in ("--set", setting)]
+    encoded, other = folder / "encoded-here", folder / "encoded-there"
+    expected = runs.ragline(*words, "--output", str(encoded), name="encode")
+    shutil.rmtree(there / "artifacts")  # No file of an earlier job is taken for one of this.
+    shutil.rmtree(here / "artifacts")
+    found = runs.ragline(
+        *(*words, "--output", str(other), *beam), on_stage={"encode": in_ingest}, name="encode"
+    )
+    _expect(expected.exit_code == found.exit_code == 0, "an encoding", expected.said + found.said)
+    same, received = runs.embeddings(encoded), runs.embeddings(other)
+    _expect(same.drop("embedding").equals(received.drop("embedding")), "the same rows", "others")
+    apart = np.abs(
+        np.stack(same["embedding"].to_numpy()) - np.stack(received["embedding"].to_numpy())
+    ).max()
+    _expect(apart <= 1e-6, "embeddings within 1e-6", str(apart))
+    yield f"encode: a task manager killed: goes on; {len(same)} embeddings, {apart:.0e} apart"
     _expect(not runs.alive(workers), "no worker left of a killed task manager", str(workers))
 
 

@@ -47,21 +47,24 @@ def write_tables(folder: pathlib.Path, sequences: int) -> None:
     Rows of many sequences alternate. A row of the second CSV file is bad.
     """
     folder.mkdir()
-    names, at, values = [], [], {name: [] for name in synth.FEATURES}
+    columns: dict[str, list[Any]] = {
+        name: [] for name in ("gesture", "label", "at", *synth.FEATURES)
+    }
     for record in synth.gestures(sequences=sequences, seed=5):
         steps = len(next(iter(record["features"].values())))
-        names += [record["sequence_id"]] * steps
-        at += range(steps)
+        columns["gesture"] += [record["sequence_id"]] * steps
+        columns["label"] += [record.get("label")] * steps
+        columns["at"] += range(steps)
         for name in synth.FEATURES:
-            values[name] += record["features"][name]
-    table = pa.table({"gesture": names, "at": at, **values}).sort_by([("at", "ascending")])
+            columns[name] += record["features"][name]
+    table = pa.table(columns).sort_by([("at", "ascending")])
     third = table.num_rows // 3
     pa.csv.write_csv(table.slice(0, third), folder / "gestures-0.csv")
     pa.csv.write_csv(table.slice(third, third), folder / BAD)
     pa.parquet.write_table(table.slice(2 * third), folder / "gestures-2.parquet")
     lines = (folder / BAD).read_text().splitlines()
     cells = lines[100].split(",")
-    lines[100] = ",".join([*cells[:2], "no number", *cells[3:]])
+    lines[100] = ",".join([*cells[:3], "no number", *cells[4:]])
     (folder / BAD).write_text("\n".join(lines) + "\n")
 
 
@@ -100,17 +103,20 @@ def of_tables(data: pathlib.Path, workdir: pathlib.Path, *options: str) -> list[
     return ["examples/gestures.toml", *asked, *where]
 
 
-def busy(cluster: Cluster, before: int) -> list[int]:
-    """Wait until a job after the first `before` runs in a Python worker; return the workers."""
+def busy(cluster: Cluster, folder: pathlib.Path, made: str = "") -> list[int]:
+    """Wait until the next job runs in Python workers, and has made a file; return the workers."""
+    before = len(cluster.jobs())
 
     def found() -> list[int]:
         return [worker for process in cluster.task_managers for worker in workers(process)]
 
     def runs() -> bool:
         jobs = cluster.jobs()
-        return len(jobs) > before and jobs[-1]["tasks"]["running"] > 0 and bool(found())
+        if len(jobs) <= before or not jobs[-1]["tasks"]["running"] or not found():
+            return False
+        return not made or any(folder.rglob(made))
 
-    cluster.wait_until(runs, "a job runs", 300)
+    cluster.wait_until(runs, "a job runs")
     return found()
 
 
@@ -154,6 +160,11 @@ def _quarantine(workdir: pathlib.Path) -> list[str]:
     lines = file.read_text().splitlines()
     assert any(f"{BAD}" in line for line in lines)
     return lines
+
+
+def embeddings(folder: pathlib.Path) -> pa.Table:
+    """Return what `ragline encode` wrote, sorted."""
+    return pa.parquet.read_table(folder).sort_by("sequence_id")
 
 
 def by_id(workdir: pathlib.Path) -> Any:

@@ -25,7 +25,10 @@ class Spill:
 def write(path: Place, rows: Iterable[Rows], shards: int) -> dict[int, Spill]:
     """Write rows by shard, and return where those of each shard lie."""
     streams = packed_rows.by_shard(rows, shards)
-    spills, start = {}, 0
+    spills: dict[int, Spill] = {}
+    if not streams:
+        return spills
+    start = 0
     with places.create(path) as file:
         for shard, parts in streams.items():
             spills[shard] = Spill(path=str(path), start=start, count=len(parts))
