@@ -127,6 +127,15 @@ def reconstruction() -> tuple[str, ...]:
     return tuple(each.name for each in of_baseline(MODEL))
 
 
+def between_models() -> tuple[str, ...]:
+    """Return the names of the metrics of which those of two models can be compared."""
+    return tuple(
+        each.name
+        for each in of_baseline(MODEL)
+        if isinstance(each.metric, ReconstructionMetric) and each.metric.between_models
+    )
+
+
 def may_be_negative(name: str) -> bool:
     """Return whether a metric of the reconstruction may be below 0, which makes no ratios."""
     return any(each.bounds[0] < 0 for each in of_baseline(MODEL) if each.name == name)
