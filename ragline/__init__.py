@@ -41,6 +41,7 @@ def encode(
     output: str | pathlib.Path,
     overrides: Iterable[str] = (),
     max_drift: float | None = None,
+    errors: bool = False,
 ) -> dict[str, Any]:
     """Encode raw files into a folder of Parquet files; `ragline encode` as a function.
 
@@ -52,6 +53,7 @@ def encode(
       overrides: `key=value` each, such as `input.format=csv`.
       max_drift: stop if a feature's mean is so many standard deviations from the training data's,
         or its spread so many times theirs, either way, or most words of a category are unknown.
+      errors: also compute each sequence's reconstruction error, in several times the time.
 
     Returns:
       The account: `read`, `encoded`, `quarantined`, `reasons`, `sequences`, `steps`, `parts`,
@@ -63,5 +65,7 @@ def encode(
     """
     from ragline.pipeline.bulk import encode_files
 
-    request = encode_files.read_request(str(source), input, tuple(overrides), max_drift=max_drift)
+    request = encode_files.read_request(
+        str(source), input, tuple(overrides), max_drift=max_drift, errors=errors
+    )
     return encode_files.encode(request, output)

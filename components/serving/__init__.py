@@ -1,7 +1,8 @@
 """Load a pushed encoder, and batch sequences for it.
 
 facts.py     what an exported model states of itself: encoder.json
-encoder.py   a pushed SavedModel, loaded once: features, categories, `score`
+encoder.py   a pushed SavedModel, loaded once: `encode`, `score`
 batches.py   sequences in flat columns -> padded batches of about equal length
 versions.py  folders of versions: numbers, manifests, damage
+fast/        the same embeddings without TensorFlow, in a runtime made for inference
 """

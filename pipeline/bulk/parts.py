@@ -6,7 +6,7 @@
     window_end            int64    end of its steps in the session, exclusive
     length                int64    window_end - window_start
     embedding             fixed-size list of E float32
-    reconstruction_error  float32  the masked mean squared error, standardised units
+    reconstruction_error  float32  the masked mean squared error, standardised units; where wanted
     model_version         string   number of the encoder, as in serving/
 
 `window_start` and `window_end` are the numbers of an id such as `id[64:128]`.
@@ -29,8 +29,8 @@ WINDOW_START, WINDOW_END = "window_start", "window_end"
 MODEL_VERSION = "model_version"
 
 
-def schema(embedding_size: int) -> pa.Schema:
-    """Return the schema of every part."""
+def schema(embedding_size: int, errors: bool) -> pa.Schema:
+    """Return the schema of every part, with or without reconstruction errors."""
     return pa.schema(
         [
             (SEQUENCE_ID, pa.string()),
@@ -39,7 +39,7 @@ def schema(embedding_size: int) -> pa.Schema:
             (WINDOW_END, pa.int64()),
             (LENGTH, pa.int64()),
             (EMBEDDING, pa.list_(pa.float32(), embedding_size)),
-            (RECONSTRUCTION_ERROR, pa.float32()),
+            *([(RECONSTRUCTION_ERROR, pa.float32())] if errors else []),
             (MODEL_VERSION, pa.string()),
         ]
     )
@@ -51,10 +51,10 @@ def table(
     entity_id: Collection[str | None],
     window: np.ndarray,
     embedding: np.ndarray,
-    error: np.ndarray,
+    error: np.ndarray | None,
     version: str,
 ) -> pa.Table:
-    """Build N rows from window int64 [N, 2], embedding float32 [N, E], error float32 [N]."""
+    """Build N rows from window int64 [N, 2], embedding float32 [N, E], error [N], if any."""
     size = embedding.shape[1]
     columns = [
         pa.array(sequence_id, pa.string()),
@@ -63,25 +63,25 @@ def table(
         pa.array(window[:, 1]),
         pa.array(window[:, 1] - window[:, 0]),
         pa.FixedSizeListArray.from_arrays(pa.array(embedding.reshape(-1)), size),
-        pa.array(error),
-        pa.array([version] * len(error), pa.string()),
+        *([] if error is None else [pa.array(error)]),
+        pa.array([version] * len(window), pa.string()),
     ]
-    return pa.Table.from_arrays(columns, schema=schema(size))
+    return pa.Table.from_arrays(columns, schema=schema(size, error is not None))
 
 
 class PartWriter:
     """Writes one part; the file appears once it is whole, and only if it has a row."""
 
-    def __init__(self, place: Place, embedding_size: int) -> None:
+    def __init__(self, place: Place, schema: pa.Schema) -> None:
         """Begin without rows.
 
         Args:
           place: path of the part.
-          embedding_size: E.
+          schema: its schema.
         """
         self._place = place
         self._staged = Staged(place)
-        self._schema = schema(embedding_size)
+        self._schema = schema
         self._writer: pq.ParquetWriter | None = None
         self.rows = 0
 
