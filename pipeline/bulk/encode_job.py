@@ -116,8 +116,7 @@ class EncodeUnit:
         if rejections and places.exists(again_file) and places.read(again_file).decode() == digest:
             return _read_keys(keys_file)
         loaded = self._shared.acquire(self._loaded)
-        schema = parts.schema(self._facts.embedding_size, self._errors)
-        writer = parts.PartWriter(part_file(self._folder, unit), schema)
+        writer = parts.PartWriter(part_file(self._folder, unit), self._facts.embedding_size)
         sink = EmbeddingSink(self._facts, loaded, writer)
         keys = process.process_unit(unit, file_parts, context, rejections, sink)
         if rejections:

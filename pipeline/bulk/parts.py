@@ -6,7 +6,8 @@
     window_end            int64    end of its steps in the session, exclusive
     length                int64    window_end - window_start
     embedding             fixed-size list of E float32
-    reconstruction_error  float32  the masked mean squared error, standardised units; where wanted
+    reconstruction_error  float32  the masked mean squared error, standardised units; null where it
+                                   was not wanted
     model_version         string   number of the encoder, as in serving/
 
 `window_start` and `window_end` are the numbers of an id such as `id[64:128]`.
@@ -29,8 +30,8 @@ WINDOW_START, WINDOW_END = "window_start", "window_end"
 MODEL_VERSION = "model_version"
 
 
-def schema(embedding_size: int, errors: bool) -> pa.Schema:
-    """Return the schema of every part, with or without reconstruction errors."""
+def schema(embedding_size: int) -> pa.Schema:
+    """Return the schema of every part."""
     return pa.schema(
         [
             (SEQUENCE_ID, pa.string()),
@@ -39,7 +40,7 @@ def schema(embedding_size: int, errors: bool) -> pa.Schema:
             (WINDOW_END, pa.int64()),
             (LENGTH, pa.int64()),
             (EMBEDDING, pa.list_(pa.float32(), embedding_size)),
-            *([(RECONSTRUCTION_ERROR, pa.float32())] if errors else []),
+            (RECONSTRUCTION_ERROR, pa.float32()),
             (MODEL_VERSION, pa.string()),
         ]
     )
@@ -63,25 +64,25 @@ def table(
         pa.array(window[:, 1]),
         pa.array(window[:, 1] - window[:, 0]),
         pa.FixedSizeListArray.from_arrays(pa.array(embedding.reshape(-1)), size),
-        *([] if error is None else [pa.array(error)]),
+        pa.nulls(len(window), pa.float32()) if error is None else pa.array(error),
         pa.array([version] * len(window), pa.string()),
     ]
-    return pa.Table.from_arrays(columns, schema=schema(size, error is not None))
+    return pa.Table.from_arrays(columns, schema=schema(size))
 
 
 class PartWriter:
     """Writes one part; the file appears once it is whole, and only if it has a row."""
 
-    def __init__(self, place: Place, schema: pa.Schema) -> None:
+    def __init__(self, place: Place, embedding_size: int) -> None:
         """Begin without rows.
 
         Args:
           place: path of the part.
-          schema: its schema.
+          embedding_size: E.
         """
         self._place = place
         self._staged = Staged(place)
-        self._schema = schema
+        self._schema = schema(embedding_size)
         self._writer: pq.ParquetWriter | None = None
         self.rows = 0
 
