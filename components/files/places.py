@@ -2,7 +2,8 @@
 
 Little is assumed of a store of objects: an object can be read, and written from its first byte to
 its last; objects can be listed by the beginning of their names. A store has no folders, no object
-is renamed or appended to, and none is on this machine's disk.
+is renamed or appended to, none is empty (Beam cannot write such a one to S3), and none is on this
+machine's disk.
 """
 
 import builtins

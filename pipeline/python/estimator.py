@@ -165,7 +165,8 @@ class SequenceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if self.label is not None:
             raise InputError("y: expected none beside label, received both")
         try:
-            labels = pa.array([*y], from_pandas=True)  # NaN is no label.
+            given = y if hasattr(y, "__iter__") else np.asarray(y)
+            labels = pa.array([*given], from_pandas=True)  # NaN is no label.
         except pa.ArrowException as error:
             raise InputError(f"y: expected labels of one type: {error}") from error
         if len(labels) != len(steps.ids):
@@ -236,4 +237,4 @@ class SequenceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.array([f"embedding{place}" for place in range(size)], object)
 
     def _more_tags(self) -> dict[str, Any]:
-        return {"X_types": ["3darray"], "allow_nan": True}
+        return {"X_types": ["3darray"], "allow_nan": True, "preserves_dtype": []}
