@@ -88,13 +88,13 @@ def _sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def _states(kind: str, cell: Cell, rows: np.ndarray) -> np.ndarray:
+def _states(operation: str, cell: Cell, rows: np.ndarray) -> np.ndarray:
     """Keras's equations, float64 [T, units]."""
     kernel, recurrent, bias = (np.float64(a) for a in (cell.kernel, cell.recurrent, cell.bias))
     h = c = np.zeros(cell.units)
     states = []
     for row in rows:
-        if kind == "lstm":
+        if operation == "LSTM":
             i, f, g, o = np.split(row @ kernel + h @ recurrent + bias, 4)
             c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
             h = _sigmoid(o) * np.tanh(c)
