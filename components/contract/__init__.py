@@ -6,7 +6,6 @@ relative.py            the objective: terms relative to their trivial baselines
 masking.py             masks of lengths, and the definition of a masked mean
 signatures.py          names in the exported SavedModel
 artifacts.py           artifact types of our own, and where their files stand
-portable.py            what an encoder computes, for other runtimes
 registry.py            implementations by name, of the package and of others
 errors.py              errors that are shown as sentences
 exits.py               exit codes of `ragline`

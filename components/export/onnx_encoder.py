@@ -1,13 +1,13 @@
-"""Build of ONNX nodes what an encoder has recorded; see contract/portable.py."""
+"""Build of ONNX nodes what an encoder has recorded; see serving/portable.py."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ragline.components.contract import portable
-from ragline.components.contract.portable import Operation
 from ragline.components.export.nodes import Nodes
+from ragline.components.serving import portable
+from ragline.components.serving.portable import Operation
 
 Weights = Mapping[str, np.ndarray]
 

@@ -16,11 +16,11 @@ import onnx
 from onnx import TensorProto, helper
 
 from ragline.components.contract.columns import LENGTH, VALUES
-from ragline.components.contract.portable import LENGTHS, MASK, STEPS
 from ragline.components.contract.signatures import EMBEDDING
 from ragline.components.export import onnx_encoder, onnx_linear_path
 from ragline.components.export.nodes import Nodes
 from ragline.components.serving.fast.network import FARTHEST, CategoryTable, Network
+from ragline.components.serving.portable import LENGTHS, MASK, STEPS
 
 OPSET = 17
 _IR_VERSION = 8  # Of that opset.

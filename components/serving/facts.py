@@ -18,12 +18,12 @@ import pydantic
 
 from ragline.components.contract.columns import Category, CategoryKind, Columns, Feature
 from ragline.components.contract.errors import UsageError
-from ragline.components.contract.portable import Operation
 from ragline.components.contract.signatures import ENCODER_FILE
 from ragline.components.files import places
 from ragline.components.files.places import Place
 from ragline.components.files.storage import digest_of, write_json
 from ragline.components.serving import versions
+from ragline.components.serving.portable import Operation
 
 SCHEMA, FORMAT = "ragline.encoder", 1
 _STRICT: dict[str, object] = {"strict": True}
@@ -108,7 +108,7 @@ class NetworkFacts:
       linear_steps: K, the steps of the linear path's grid; 0 of a network without one.
       mask: what the encoder takes for padding: the steps after the `length`, or those whose
         `values` are all 0.
-      operations: what the encoder computes, for other runtimes (contract/portable.py); empty if it
+      operations: what the encoder computes, for other runtimes (serving/portable.py); empty if it
         cannot be exported to them.
     """
 

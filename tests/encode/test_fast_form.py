@@ -88,13 +88,13 @@ def _sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def _states(kind: str, cell: Cell, rows: np.ndarray) -> np.ndarray:
+def _states(operation: str, cell: Cell, rows: np.ndarray) -> np.ndarray:
     """Keras's equations, float64 [T, units]."""
     kernel, recurrent, bias = (np.float64(a) for a in (cell.kernel, cell.recurrent, cell.bias))
     h = c = np.zeros(cell.units)
     states = []
     for row in rows:
-        if kind == "lstm":
+        if operation == "LSTM":
             i, f, g, o = np.split(row @ kernel + h @ recurrent + bias, 4)
             c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
             h = _sigmoid(o) * np.tanh(c)
@@ -121,10 +121,10 @@ def _expected(network: Network, values: np.ndarray) -> np.ndarray:
     z = np.where(observed & network.varies, z, 0.0)
     states, last = z, np.zeros(0)
     for layer in layers_of(network):
-        directions = [_states(layer.kind, layer.forward, states)]
+        directions = [_states(layer.operation, layer.forward, states)]
         last = directions[0][-1]
         if layer.backward:
-            directions.append(_states(layer.kind, layer.backward, states[::-1])[::-1])
+            directions.append(_states(layer.operation, layer.backward, states[::-1])[::-1])
             last = np.concatenate([last, directions[1][0]])
         states = np.concatenate(directions, axis=1)
     embedding = last @ network.to_embedding.kernel + network.to_embedding.bias

@@ -12,10 +12,10 @@ from train import samples
 from train.samples import F
 from train.test_encoders import NAMES
 
-from ragline.components.contract.portable import LENGTHS, MASK, STEPS, Recorder
 from ragline.components.export import onnx_encoder
 from ragline.components.export.nodes import Nodes
 from ragline.components.export.onnx_graph import OPSET
+from ragline.components.serving.portable import LENGTHS, MASK, STEPS, Recorder
 from ragline.components.train.model.architecture import MaskedAutoencoder
 from ragline.components.train.options import TrainOptions
 

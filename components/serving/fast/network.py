@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ragline.components.contract.columns import Category
-from ragline.components.contract.portable import Operation
+from ragline.components.serving.portable import Operation
 
 # As in train/export/export_model.py: float32 ends at 3.4e38; sums of such values would be infinite.
 FARTHEST = 1e30
@@ -73,7 +73,7 @@ class Network:
       scale: float64 [F].
       varies: bool [F]; False for a feature that is always 0 once standardised.
       tables: the tables of the categories, in the order in which they follow the features.
-      operations: what the encoder computes; see contract/portable.py.
+      operations: what the encoder computes; see serving/portable.py.
       weights: name -> the weights that they read.
       to_embedding: the map of the result.
       linear: the linear path; None if the model has none.

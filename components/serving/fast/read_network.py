@@ -7,9 +7,9 @@ import numpy as np
 
 from ragline.components.contract.columns import Category
 from ragline.components.contract.errors import UsageError
-from ragline.components.contract.portable import Operation
 from ragline.components.serving.facts import ModelFacts
 from ragline.components.serving.fast.network import CategoryTable, Dense, LinearPath, Network
+from ragline.components.serving.portable import Operation
 
 
 class CannotExportError(UsageError):

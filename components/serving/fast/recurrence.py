@@ -22,7 +22,7 @@ from ragline.components.serving.fast.network import Network
 from ragline.components.serving.fast.recurrent_layers import Cell, Layer, layers_of
 
 # OpenVINO's order of gates, as places in Keras's: f, i, c, o of i, f, c, o; z, r, h is the same.
-_GATES = {"lstm": (1, 0, 2, 3), "gru": (0, 1, 2)}
+_GATES = {"LSTM": (1, 0, 2, 3), "GRU": (0, 1, 2)}
 
 
 def compiled(network: Network, threads: int) -> Any:
@@ -49,12 +49,12 @@ def _build(layers: Sequence[Layer]) -> openvino.Model:
     length = ops.parameter([-1], np.int64, name=LENGTH)
     states, outputs = rows, []
     for layer in layers:
-        outputs = [_layer(layer.kind, layer.forward, states)]
+        outputs = [_layer(layer.operation, layer.forward, states)]
         if layer.backward is None:
             states = _flat(outputs[0])
             continue
         reversed_rows = ops.reverse_sequence(states, length, 0, 1)
-        outputs.append(_layer(layer.kind, layer.backward, reversed_rows))
+        outputs.append(_layer(layer.operation, layer.backward, reversed_rows))
         backward = ops.reverse_sequence(_flat(outputs[1]), length, 0, 1)
         states = ops.concat([_flat(outputs[0]), backward], 2)
     parameters = [rows, length] if len(outputs) == 2 else [rows]
@@ -66,7 +66,7 @@ def _flat(states: Any) -> Any:
     return ops.squeeze(states, np.array([1], np.int64))
 
 
-def _layer(kind: str, cell: Cell, rows: Any) -> Any:
+def _layer(operation: str, cell: Cell, rows: Any) -> Any:
     """Return the states of one layer in one direction, [B, 1, T, units]."""
     shape = ops.shape_of(rows)
     batch, steps = (ops.gather(shape, np.array([i], np.int64), np.int64(0)) for i in (0, 1))
@@ -74,8 +74,8 @@ def _layer(kind: str, cell: Cell, rows: Any) -> Any:
         np.float32(0.0), ops.concat([batch, np.array([1, cell.units], np.int64)], 0)
     )
     every_step = ops.broadcast(steps, batch)
-    weights = [array[np.newaxis] for array in _weights(kind, cell)]
-    if kind == "lstm":
+    weights = [array[np.newaxis] for array in _weights(operation, cell)]
+    if operation == "LSTM":
         node = ops.lstm_sequence(rows, start, start, every_step, *weights, cell.units, "forward")
     else:
         node = ops.gru_sequence(
@@ -84,10 +84,12 @@ def _layer(kind: str, cell: Cell, rows: Any) -> Any:
     return node.output(0)
 
 
-def _weights(kind: str, cell: Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _weights(operation: str, cell: Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return W [gates * units, inputs], R [gates * units, units] and B."""
     kernel, recurrent, bias = (
-        np.concatenate([np.split(array, len(_GATES[kind]), axis=-1)[g] for g in _GATES[kind]], -1)
+        np.concatenate(
+            [np.split(array, len(_GATES[operation]), axis=-1)[g] for g in _GATES[operation]], -1
+        )
         for array in (cell.kernel, cell.recurrent, cell.bias)
     )
     if bias.ndim == 2:  # The candidate's two biases of a GRU stay apart.

@@ -1,7 +1,6 @@
-"""Find the recurrent layers in what an encoder has recorded; see contract/portable.py."""
+"""Find the recurrent layers in what an encoder has recorded; see serving/portable.py."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -9,7 +8,7 @@ from ragline.components.serving.fast.network import Network
 
 # What stands around the layers of an encoder that is nothing but layers.
 _BEFORE, _AFTER = ["Transpose", "Pad", "Pad"], ["Shape", "Slice", "Identity"]
-_KINDS: dict[str, Literal["lstm", "gru"]] = {"LSTM": "lstm", "GRU": "gru"}
+_OPERATIONS = ("LSTM", "GRU")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +38,12 @@ class Layer:
     """One recurrent layer.
 
     Attributes:
-      kind: the kind of its cells.
+      operation: the operation of ONNX.
       forward: the cell that reads from the first step on.
       backward: the cell that reads from the last valid step back; None if there is none.
     """
 
-    kind: Literal["lstm", "gru"]
+    operation: str
     forward: Cell
     backward: Cell | None
 
@@ -57,7 +56,7 @@ def layers_of(network: Network) -> tuple[Layer, ...]:
     """
     recurrent = [each for each in network.operations if "cells" in each]
     names = [each["op"] for each in recurrent]
-    if not {*names} <= {*_KINDS} or [each["op"] for each in network.operations] != [
+    if not {*names} <= {*_OPERATIONS} or [each["op"] for each in network.operations] != [
         *_BEFORE,
         *names,
         *_AFTER,
@@ -67,7 +66,7 @@ def layers_of(network: Network) -> tuple[Layer, ...]:
     for each in recurrent:
         cells = [Cell(**_arrays(network, cell)) for cell in each["cells"]]
         backward = cells[1] if len(cells) > 1 else None
-        layers.append(Layer(kind=_KINDS[each["op"]], forward=cells[0], backward=backward))
+        layers.append(Layer(operation=each["op"], forward=cells[0], backward=backward))
     return tuple(layers)
 
 

@@ -24,7 +24,7 @@ import abc
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ragline.components.contract.portable import Recorder
+from ragline.components.serving.portable import Recorder
 from ragline.components.train.model import cells
 from ragline.components.train.model.cells import Cell
 
@@ -107,7 +107,7 @@ class Encoder(abc.ABC):
         """Record `read` in operations of ONNX; None if it cannot be exported to other runtimes.
 
         Args:
-          recorder: takes the operations, and names what they read (contract/portable.py).
+          recorder: takes the operations, and names what they read (serving/portable.py).
           layers: those of `layers`, with their weights.
           options: shape and precision.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ragline.components.contract.portable import LENGTHS, STEPS, Recorder
+from ragline.components.serving.portable import LENGTHS, STEPS, Recorder
 from ragline.components.train.encoders.interface import Drop, Encoder, Layers
 from ragline.components.train.model import cells
 

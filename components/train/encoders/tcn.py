@@ -1,10 +1,11 @@
 """The encoder `tcn`: dilated causal convolutions, and the state at the last valid step.
 
     h[t] = x[t] W + b
-    h[t] = h[t] + relu(concat(h[t - 2 d], h[t - d], h[t]) W + b)    d = 1, 2, 4, 8, 16
+    h[t] = (h[t] + relu(concat(h[t - 2 d], h[t - d], h[t]) W + b)) / sqrt(2)    d = 1, 2, 4, 8, 16
 
-Before the first step stands 0. A layer is five such convolutions, which see 63 steps; each further
-layer sees 62 more. Padding stands on the right and a convolution is causal, so no mask is needed.
+The root keeps the size of the states from one to the next. Before the first step stands 0. A layer
+is five such convolutions, which see 63 steps; each further layer sees 62 more. Padding stands on
+the right and a convolution is causal, so no mask is needed.
 
 Bai, Kolter and Koltun 2018, "An Empirical Evaluation of Generic Convolutional and Recurrent
 Networks for Sequence Modeling", with one convolution a residual block and no normalisation. A
@@ -12,11 +13,12 @@ convolution is one product of a step and the two before that it sees, so that it
 exactly (`Dense`).
 """
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ragline.components.contract.portable import STEPS, Recorder
+from ragline.components.serving.portable import STEPS, Recorder
 from ragline.components.train.encoders.interface import Drop, Encoder, Layers
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 3
 _DILATIONS = (1, 2, 4, 8, 16)
+_KEPT = math.sqrt(0.5)
 
 
 class Tcn(Encoder):
@@ -63,7 +66,8 @@ class Tcn(Encoder):
             seen = tf.pad(states, [[0, 0], [(_WIDTH - 1) * dilation, 0], [0, 0]])
             ends = (batch.steps + back * dilation for back in range(_WIDTH))
             seen = tf.concat([seen[:, end - batch.steps : end] for end in ends], axis=2)
-            states += tf.cast(drop(tf.nn.relu(convolution(seen))), states.dtype)
+            added = drop(tf.nn.relu(convolution(seen)))
+            states = (states + tf.cast(added, states.dtype)) * _KEPT
         return tf.gather(states, batch.length - 1, batch_dims=1)
 
     def numbers_a_step(self, inputs: int, options: "TrainOptions") -> int:
@@ -86,5 +90,5 @@ class Tcn(Encoder):
                 shifted.append(recorder.call("Slice", seen, begin, end, np.array([1], np.int64)))
             seen = recorder.call("Concat", *shifted, axis=2)
             added = recorder.call("Relu", recorder.dense(convolution, seen))
-            states = recorder.call("Add", states, added)
+            states = recorder.call("Mul", recorder.call("Add", states, added), np.float32(_KEPT))
         return recorder.at_last_step(states)

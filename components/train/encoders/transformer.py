@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ragline.components.contract.portable import MASK, STEPS, Recorder
+from ragline.components.serving.portable import MASK, STEPS, Recorder
 from ragline.components.train.encoders.interface import Drop, Encoder, Layers
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ import tensorflow_transform as tft
 
 from ragline.components.contract import feature_statistics
 from ragline.components.contract.columns import Category, Columns, Feature
-from ragline.components.contract.portable import Operation, Recorder
 from ragline.components.files.storage import sha256
 from ragline.components.serving.facts import (
     CategoryFacts,
@@ -21,6 +20,7 @@ from ragline.components.serving.facts import (
     NetworkFacts,
     digest_of_weights,
 )
+from ragline.components.serving.portable import Operation, Recorder
 from ragline.components.train import padding
 from ragline.components.train.model.architecture import MaskedAutoencoder
 from ragline.components.train.options import HeadOptions, TrainOptions
