@@ -52,6 +52,7 @@ lint: install
 # The tables of docs/performance.md; some half an hour, a part: python -m benchmarks.train --units 64
 bench: install .venv-torch/.installed
 	$(BIN)/python -m benchmarks.train
+	$(BIN)/python -m benchmarks.runtimes
 	$(BIN)/python -m benchmarks.growth --commands
 
 # PyTorch and what it needs, 5 GB.

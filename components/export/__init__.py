@@ -1,7 +1,5 @@
 """Write a pushed encoder for other runtimes, from its weights.
 
-network.py           what an encoder computes, as plain arrays
-read_network.py      a SavedModel of ours and its facts -> Network
 onnx_graph.py        Network -> ONNX
 nodes.py             ONNX nodes, one call each
 onnx_linear_path.py  the linear path as ONNX nodes

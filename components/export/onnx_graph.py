@@ -19,8 +19,8 @@ from onnx import TensorProto, helper
 from ragline.components.contract.columns import LENGTH, VALUES
 from ragline.components.contract.signatures import EMBEDDING
 from ragline.components.export import onnx_linear_path
-from ragline.components.export.network import FARTHEST, CategoryTable, Cell, Layer, Network
 from ragline.components.export.nodes import Nodes
+from ragline.components.serving.fast.network import FARTHEST, CategoryTable, Cell, Layer, Network
 
 OPSET = 17
 _IR_VERSION = 8  # Of that opset.

@@ -1,6 +1,7 @@
 """Adapt to the machine and to Beam: cores, progress, the local runner, workers, shims.
 
 cores.py         how the cores of a CPU share a training step
+blas.py          the kernel of OpenBLAS that runs
 progress.py      the progress of a stage, for listeners in this process
 quiet.py         TensorFlow without its lines in a terminal
 local_runner.py  Beam's in-process engine, without a download

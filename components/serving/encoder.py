@@ -1,4 +1,4 @@
-"""Load a pushed encoder: its facts, from encoder.json, and its signature `score`.
+"""Load a pushed encoder: its facts, from encoder.json, and its signatures `encode` and `score`.
 
 Only `Encoder` itself needs TensorFlow, and imports it when one is made.
 """
@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from ragline.components.contract.columns import LENGTH, VALUES, Columns
-from ragline.components.contract.signatures import EMBEDDING, RECONSTRUCTION_ERROR, SCORE
+from ragline.components.contract.signatures import EMBEDDING, ENCODE, RECONSTRUCTION_ERROR, SCORE
 from ragline.components.files import places
 from ragline.components.files.places import Place
 from ragline.components.files.storage import write_bytes
@@ -112,12 +112,11 @@ class Encoder:
         with places.fetched(self.facts.path) as folder:
             versions.check(folder, self.facts.path)
             self._loaded = tf.saved_model.load(folder)
-        if SCORE not in self._loaded.signatures:
+        if missing := {ENCODE, SCORE}.difference(self._loaded.signatures):
             raise NoEncoderError(
-                f"{self.facts.path}: expected a signature {SCORE!r}, "
+                f"{self.facts.path}: expected a signature {min(missing)!r}, "
                 f"received {sorted(self._loaded.signatures)}"
             )
-        self._score = self._loaded.signatures[SCORE]
 
     def __repr__(self) -> str:
         columns = self.facts.columns
@@ -151,7 +150,9 @@ class Encoder:
         words: Mapping[str, Any] | None = None,
     ) -> np.ndarray:
         """Return the embeddings, float32 [N, E], of N sequences of raw values; see `score`."""
-        return self.score(sequences, id=id, time=time, lengths=lengths, words=words)[0]
+        names = self.facts.columns.names
+        steps = tables.read(sequences, names=names, id=id, time=time, lengths=lengths, words=words)
+        return self.encode_flat(steps.sequences(self.facts.columns))
 
     def score(
         self,
@@ -189,13 +190,28 @@ class Encoder:
 
         Several threads may call it at once.
         """
+        outputs = self._call(SCORE, sequences)
+        return outputs[EMBEDDING], outputs[RECONSTRUCTION_ERROR]
+
+    def encode_flat(self, sequences: Sequences) -> np.ndarray:
+        """Return the embeddings, float32 [N, E], of sequences in flat columns, without a decoder.
+
+        Several threads may call it at once.
+        """
+        return self._call(ENCODE, sequences)[EMBEDDING]
+
+    def _call(self, signature: str, sequences: Sequences) -> dict[str, np.ndarray]:
+        """Return the outputs of a signature, [N, ...]."""
         import tensorflow as tf
 
-        embedding = np.zeros((len(sequences), self.facts.embedding_size), np.float32)
-        error = np.zeros(len(sequences), np.float32)
+        outputs = {
+            EMBEDDING: np.zeros((len(sequences), self.facts.embedding_size), np.float32),
+            RECONSTRUCTION_ERROR: np.zeros(len(sequences), np.float32),
+        }
+        call = self._loaded.signatures[signature]
         for batch in batches(sequences):
             inputs = {VALUES: batch.values, LENGTH: batch.length, **batch.tokens}
-            outputs = self._score(**{key: tf.constant(array) for key, array in inputs.items()})
-            embedding[batch.places] = outputs[EMBEDDING].numpy()
-            error[batch.places] = outputs[RECONSTRUCTION_ERROR].numpy()
-        return embedding, error
+            received = call(**{key: tf.constant(array) for key, array in inputs.items()})
+            for name, tensor in received.items():
+                outputs[name][batch.places] = tensor.numpy()
+        return outputs

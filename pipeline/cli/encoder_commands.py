@@ -21,7 +21,12 @@ def encode(options: argparse.Namespace) -> int:
     from ragline.pipeline.bulk import encode_files
 
     request = encode_files.read_request(
-        options.source, options.input, options.overrides, options.workdir, options.max_drift
+        options.source,
+        options.input,
+        options.overrides,
+        options.workdir,
+        options.max_drift,
+        options.errors,
     )
     summary = encode_files.encode(request, options.output)
     for warning in summary["warnings"]:

@@ -35,6 +35,7 @@ from ragline.components.contract.signatures import (
     SQUARED,
     error_sum,
 )
+from ragline.components.serving.fast import weights as weights_file
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.export import length_groups, long_sequences
 from ragline.components.train.model.architecture import MaskedAutoencoder
@@ -125,6 +126,9 @@ def export(
     for directory, values in weights.items():
         model.set_weights(values)
         archive.write_out(str(directory), verbose=False)
+        weights_file.write(
+            directory, {variable.path: np.asarray(variable.value) for variable in model.variables}
+        )
 
 
 class _Flat(NamedTuple):

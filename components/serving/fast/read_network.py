@@ -1,46 +1,43 @@
-"""Read a SavedModel of ours as a Network, from its facts and its variables."""
+"""Read an encoder as a Network, from its facts and its weights."""
 
 import pathlib
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from ragline.components.contract.columns import Category
 from ragline.components.contract.errors import UsageError
-from ragline.components.contract.signatures import ENCODE
-from ragline.components.export.network import CategoryTable, Cell, Dense, Layer, LinearPath, Network
 from ragline.components.serving.facts import ModelFacts
+from ragline.components.serving.fast.network import (
+    CategoryTable,
+    Cell,
+    Dense,
+    Layer,
+    LinearPath,
+    Network,
+)
 
 
 class CannotExportError(UsageError):
     """The model is not ours, or of a kind that the format cannot hold; one line says why."""
 
 
-def read(model: pathlib.Path, loaded: Any, facts: ModelFacts) -> Network:
+def read(model: pathlib.Path, weights: Mapping[str, np.ndarray], facts: ModelFacts) -> Network:
     """Read the network of an encoder.
 
     Args:
       model: the folder of a SavedModel that ragline exported.
-      loaded: the model, loaded by `tf.saved_model.load`.
+      weights: its weights, name -> array.
       facts: the facts that the model states.
 
     Raises:
       CannotExportError: see the class.
     """
-    if ENCODE not in loaded.signatures:
-        raise CannotExportError(
-            f"{model}: expected a signature {ENCODE!r}, received {sorted(loaded.signatures)}"
-        )
     if facts.network.mask == "values":
         raise CannotExportError(
             f"{model}: train.padding = {facts.network.padding!r} cannot be exported: it takes "
             "steps of zeros for padding; expected another strategy"
         )
-    weights = {
-        variable.name.partition(":")[0]: variable.numpy()
-        for variable in getattr(loaded, "variables", ())
-    }
     std = np.array([feature.std for feature in facts.features], np.float64)
     try:
         return Network(
