@@ -19,9 +19,11 @@ def encode(options: argparse.Namespace) -> int:
     """Run `ragline encode`."""
     say(f"encodes {options.input} by {options.source}")
     from ragline.pipeline.bulk import encode_files
+    from ragline.pipeline.onboard import inputs
 
+    pattern = inputs.pattern_of([options.input])
     request = encode_files.read_request(
-        options.source, options.input, options.overrides, options.workdir, options.max_drift
+        options.source, pattern, options.overrides, options.workdir, options.max_drift
     )
     summary = encode_files.encode(request, options.output)
     for warning in summary["warnings"]:
