@@ -580,6 +580,30 @@ def test_a_report_is_written_anew(tmp_path: pathlib.Path) -> None:
         assert page.read_text() == first
 
 
+def test_a_sample_of_the_quarantine_is_shown(tmp_path: pathlib.Path) -> None:
+    """Three records of each reason, cut short, as text, without secrets."""
+    run = tmp_path / "runs" / "20260102"
+    run.mkdir(parents=True)
+    quarantine = tmp_path / "quarantine" / "20260102" / "rejected.jsonl"
+    quarantine.parent.mkdir(parents=True)
+    lines = [
+        {
+            "code": code, "detail": f"expected {NASTY}", "sequence_id": None, "line": number,
+            "file": "https://me:secret@host/a.csv", "text": "x" * 300,
+        }
+        for number in range(1, 6) for code in ("no_steps", "number_format")
+    ]  # fmt: skip
+    quarantine.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    source = html_page.write(run, summary(), SAMPLES).read_text(encoding="utf-8")
+    assert "secret" not in source and "<script>alert" not in source
+    rows = {name: cells for name, cells in Page(source).rows("data").items() if "host" in name}
+    assert [*rows] == [f"https://***@host/a.csv:{number}" for number in (1, 2, 3)]
+    assert {cells[0] for cells in rows.values()} == {"number_format"}, "the last of each line"
+    for _, why, text in rows.values():
+        assert why == f"expected {NASTY}"
+        assert text == "x" * 200 + "…"
+
+
 def test_what_stands_where_the_script_would_is_left(tmp_path: pathlib.Path) -> None:
     """The page then has the script inside."""
     folder = tmp_path / "runs" / "20260102"
