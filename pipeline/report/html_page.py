@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jinja2
@@ -82,7 +82,7 @@ def render(
         "plot-kept": figures.kept(rivals),
         "plot-features": figures.features(by_feature),
         **_plots(summary, tables),
-        **(_sample_plots(samples, summary["constant_features"] or ()) if samples else {}),
+        **(_sample_plots(samples, page_tables.scales(summary)) if samples else {}),
     }
     buckets = tables.pop(LENGTH_BUCKET, {})
     return _ENVIRONMENT.get_template("report.html.j2").render(
@@ -209,11 +209,11 @@ def _plots(
 
 
 def _sample_plots(
-    samples: Mapping[str, Any], constant: Collection[str]
+    samples: Mapping[str, Any], scales: sample_figures.Scales
 ) -> dict[str, figures.Figure | None]:
     """Return id -> figure of the samples; None where there is nothing to draw."""
     return {
-        "plot-reconstructions": sample_figures.reconstructions(samples, constant),
+        "plot-reconstructions": sample_figures.reconstructions(samples, scales),
         "plot-positions": sample_figures.error_by_position(samples["positions"]),
         "plot-errors": sample_figures.error_by_length(samples["sequences"]),
         "plot-missing": sample_figures.missing(samples["positions"]),

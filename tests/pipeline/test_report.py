@@ -385,7 +385,8 @@ def test_curves_have_a_point_an_epoch_and_the_best_one_is_marked() -> None:
 def test_reconstructions_are_drawn_with_their_gaps_and_to_their_end() -> None:
     figure = _page(summary(), SAMPLES).figures["plot-reconstructions"]
     traces = figure["choices"]["best"]["data"]
-    assert [trace["y"] for trace in traces[:2]] == [[1.0, None, 3.0], [1.5, 2.0, 2.5]]
+    raw = [[0.25 + 0.75 * 1.0, None, 0.25 + 0.75 * 3.0], [1.375, 1.75, 2.125]]
+    assert [trace["y"] for trace in traces[:2]] == raw, "in raw units"
     assert {trace["connectgaps"] for trace in traces} == {False}
     assert [trace["yaxis"] for trace in traces] == ["y", "y", "y2", "y2"]
     assert figure["data"] == figure["choices"]["worst"]["data"], "the worst is shown first"
@@ -441,6 +442,7 @@ def test_the_data_page() -> None:
     assert [cell.strip() for cell in rows["ax"]] == [
         "", "12.5 %", "-1.50", "0.375", "0.250", "0.750", "2.50", "",
     ]  # fmt: skip
+    assert rows["ay"][0].strip() == ""
     assert rows["dust"] == ["", "0 %", "7.00", "—", "—", "—", "7.00", "constant"]
     [histogram] = [a for tag, a, *_ in page.elements if tag == "svg"]
     assert histogram["aria-label"] == "Histogram: 1, 4, 2"
@@ -545,7 +547,9 @@ def test_markup_in_ids_and_labels_stays_text() -> None:
     samples["reconstructions"][1]["sequence_id"] = NASTY
     samples["positions"]["missing"] = {NASTY: [0.5]}
     samples["reconstructions"][1]["features"] = {NASTY: {"values": [1.0], "outputs": [2.0]}}
-    source = _source(summary(), samples)
+    content = summary()
+    content["data"]["features"][0]["name"] = NASTY
+    source = _source(content, samples)
     page = Page(source)
     assert NASTY in page.texts("code", "reconstructions")
     assert [tag for tag, *_ in page.elements].count("script") == 3
