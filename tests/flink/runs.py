@@ -36,11 +36,6 @@ class Run:
     said: str
     summary: Mapping[str, Any]
 
-    @property
-    def last(self) -> str:
-        """Return the last line that it said."""
-        return self.said.strip().splitlines()[-1]
-
 
 def write_tables(folder: pathlib.Path, sequences: int) -> None:
     """Write gestures, a row a step: the rows of each lie in two files, of which one is Parquet.
