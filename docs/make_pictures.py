@@ -15,15 +15,24 @@ import tempfile
 from ragline.pipeline.report import html_page
 
 FOLDER = pathlib.Path(__file__).parent
-# File -> the section that it begins with, and the height that is taken; 1,200 pixels wide.
-PICTURES = {"report.png": ("", 1380), "report-space.png": ("#space", 760)}
+# File -> what is left out of the page, in CSS, and the height that is taken; 1,200 pixels wide.
+PICTURES = {
+    "report.png": ("footer", 1380),
+    "report-space.png": ("header, nav, footer, main > section:not(#space)", 770),
+}
 _WIDTH = 1200
 # Chromium's own clock, in ms: long enough for all plots.
 _PATIENCE = 20_000
 
 
-def take(page: pathlib.Path, section: str, height: int, picture: pathlib.Path) -> None:
-    """Take a picture of a page from one of its sections on.
+def take(page: str, left_out: str, height: int, picture: pathlib.Path) -> None:
+    """Take a picture of the top of a page.
+
+    Args:
+      page: source of the page.
+      left_out: what is not shown, as a selector of CSS.
+      height: height of the picture, in pixels.
+      picture: file to write.
 
     Raises:
       FileNotFoundError: there is no Chromium.
@@ -34,12 +43,15 @@ def take(page: pathlib.Path, section: str, height: int, picture: pathlib.Path) -
     if chromium is None:
         raise FileNotFoundError(f"expected one of {', '.join(names)}, found none")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        file = pathlib.Path(folder, "page.html")
+        style = f"<style>{left_out} {{ display: none }}</style></head>"
+        file.write_text(page.replace("</head>", style, 1), encoding="utf-8")
         subprocess.run(
             [
                 chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
                 f"--user-data-dir={folder}", f"--window-size={_WIDTH},{height}",
                 f"--virtual-time-budget={_PATIENCE}", f"--screenshot={picture}",
-                f"{page.as_uri()}{section}",
+                file.as_uri(),
             ],
             check=True,
             capture_output=True,
@@ -47,11 +59,12 @@ def take(page: pathlib.Path, section: str, height: int, picture: pathlib.Path) -
 
 
 def main(workdir: pathlib.Path) -> None:
-    """Take all pictures of the newest run."""
+    """Take all pictures of the newest run, with its paths as the command has them."""
     with tempfile.TemporaryDirectory() as folder:
-        page = html_page.write_again(workdir, pathlib.Path(folder, "report.html").resolve())
-        for name, (section, height) in PICTURES.items():
-            take(page, section, height, FOLDER.resolve() / name)
+        written = html_page.write_again(workdir, pathlib.Path(folder, "report.html"))
+        page = written.read_text(encoding="utf-8").replace(str(workdir.resolve()), str(workdir))
+    for name, (left_out, height) in PICTURES.items():
+        take(page, left_out, height, FOLDER.resolve() / name)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     SequenceEncoder       an estimator for scikit-learn: fit, transform, score_samples
     Encoder, load         a pushed encoder, and that of a work directory
-    run, plan, check, encode   the commands, as functions
+    run, plan, check, encode, neighbours   the commands, as functions
 
 Calls leave their process as it is, work in any thread, and raise errors of one base class,
 `UserError`. The stages, the pipeline around them and the schemas are `ragline.components`,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ragline.components.serving.facts import NoEncoderError
     from ragline.components.serving.versions import DamagedModelError
     from ragline.pipeline.config import ConfigError
-    from ragline.pipeline.python.calls import check, encode, load, plan, run
+    from ragline.pipeline.python.calls import check, encode, load, neighbours, plan, run
     from ragline.pipeline.python.estimator import SequenceEncoder
     from ragline.pipeline.runs.machine_errors import BusyError, MachineError
 
@@ -52,6 +52,7 @@ __all__ = [
     "check",
     "encode",
     "load",
+    "neighbours",
     "plan",
     "run",
 ]
@@ -75,6 +76,7 @@ _HOMES = {
     "check": _CALLS,
     "encode": _CALLS,
     "load": _CALLS,
+    "neighbours": _CALLS,
     "plan": _CALLS,
     "run": _CALLS,
 }

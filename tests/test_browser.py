@@ -2,10 +2,13 @@
 
 import json
 import pathlib
+import runpy
+import struct
 from collections.abc import Iterator
 
 import pytest
 from browser import CHROMIUM, Browser, started
+from commands import ROOT
 from reports import NASTY, SAMPLES, summary
 
 from ragline.components.files.storage import write_json
@@ -171,3 +174,18 @@ def test_plots_follow_the_page_into_the_dark(browser, page):
     light = browser.value(colour)
     browser.scheme("dark")
     browser.wait(f"{colour} !== '{light}'")
+
+
+def test_the_pictures_of_the_pages_are_taken_from_a_run(tmp_path):
+    """docs/make_pictures.py, on a work directory; nothing is taken of an empty page."""
+    run = tmp_path / "work" / "runs" / "20260102"
+    run.mkdir(parents=True)
+    write_json(run / "summary.json", summary())
+    write_json(run / "reconstruction_samples.json", SAMPLES)
+    script = runpy.run_path(str(ROOT / "docs" / "make_pictures.py"))
+    script["main"].__globals__["FOLDER"] = tmp_path
+    script["main"](tmp_path / "work")
+    for name, (_, height) in script["PICTURES"].items():
+        picture = (tmp_path / name).read_bytes()
+        assert struct.unpack(">II", picture[16:24]) == (1200, height)
+        assert len(picture) > 20_000, "a blank one has some 4,000 bytes"

@@ -37,6 +37,12 @@ def add_encode(commands: Commands) -> None:
         help="stop if the mean of a feature is so many standard deviations from the training data, "
         "or its spread so many times theirs, either way, or most words of a category are unknown",
     )
+    encode.add_argument(
+        "--errors",
+        action="store_true",
+        help="also compute each sequence's reconstruction error, by the decoder and TensorFlow, in "
+        "several times the time",
+    )
 
 
 def add_neighbours(commands: Commands) -> None:

@@ -23,7 +23,12 @@ def encode(options: argparse.Namespace) -> int:
 
     pattern = inputs.pattern_of([options.input])
     request = encode_files.read_request(
-        options.source, pattern, options.overrides, options.workdir, options.max_drift
+        options.source,
+        pattern,
+        options.overrides,
+        options.workdir,
+        options.max_drift,
+        options.errors,
     )
     summary = encode_files.encode(request, options.output)
     for warning in summary["warnings"]:

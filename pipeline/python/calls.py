@@ -1,4 +1,4 @@
-"""Call what the commands do: `run`, `plan`, `check`, `encode`, and `load` an encoder."""
+"""Call what the commands do: `run`, `plan`, `check`, `encode`, `neighbours`; `load` an encoder."""
 
 import os
 import pathlib
@@ -14,6 +14,7 @@ from ragline.components.push.release import ledger
 from ragline.components.serving.encoder import Encoder
 from ragline.components.serving.facts import NoEncoderError
 from ragline.pipeline import config as configuration
+from ragline.pipeline.bulk import neighbours as nearest
 from ragline.pipeline.onboard import plan as planning
 from ragline.pipeline.onboard.plan import Plan
 from ragline.pipeline.python import one_line, process
@@ -123,6 +124,7 @@ def encode(
     output: Place,
     overrides: Iterable[str] = (),
     max_drift: float | None = None,
+    errors: bool = False,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Encode raw files into a folder of Parquet files; `ragline encode` as a function.
@@ -135,6 +137,7 @@ def encode(
       overrides: `key=value` each, such as `input.format=csv`.
       max_drift: stop if a feature's mean is so many standard deviations from the training data's,
         or its spread so many times theirs, either way, or most words of a category are unknown.
+      errors: also compute each sequence's reconstruction error, in several times the time.
       progress: whether a terminal or a notebook shows the progress.
 
     Returns:
@@ -151,7 +154,26 @@ def encode(
         "overrides": [*overrides],
         "output": os.fspath(output),
         "max_drift": max_drift,
+        "errors": errors,
     }
     display = one_line.of_caller(wanted=progress)
     account: dict[str, Any] = process.call("encode", arguments, display)
     return account
+
+
+def neighbours(embeddings: str | os.PathLike[str], id: str, *, k: int = 10) -> list[dict[str, Any]]:
+    """Find the sequences nearest to one; `ragline neighbours` as a function.
+
+    Args:
+      embeddings: the folder that `encode` wrote, or a part of it.
+      id: the sequence's id, or its beginning where that is of one window alone.
+      k: the number of neighbours, at most.
+
+    Returns:
+      A row a neighbour, the nearest first: `distance`, `sequence_id`, `entity_id`, `length`,
+      `reconstruction_error`, `part`.
+
+    Raises:
+      UsageError: there are no embeddings, or no sequence has the id.
+    """
+    return nearest.find(nearest.read(os.fspath(embeddings)), id, k)[1]

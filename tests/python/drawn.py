@@ -7,8 +7,6 @@ import numpy as np
 import pyarrow.parquet as pq
 from push import clean_exports
 
-from ragline import schemas
-from ragline.components.contract.columns import Columns
 from ragline.components.ingest.options import input_facts
 from ragline.components.ingest.output import examples
 from ragline.components.ingest.records.chunk import Chunk
@@ -35,8 +33,8 @@ class Drawn(SequenceEncoder):
 
 
 def export(parsed: configuration.Config, model: pathlib.Path) -> None:
-    schema = schemas.load(parsed.schema)
-    columns = Columns.from_schema(schema)
+    contract = configuration.read_contract(parsed)
+    schema, columns = contract.schema, contract.columns
     table = pq.read_table(parsed.input.train).to_pandas()
     lengths = table.groupby(parsed.input.group_by[0], sort=False).size()
     ids = [str(name) for name in lengths.index]
