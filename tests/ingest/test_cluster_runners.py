@@ -2,12 +2,14 @@
 
 import shutil
 import socket
-import subprocess
 import sys
 
+import psutil
 from apache_beam.runners.portability import job_server
 
 from ragline.components.runtime.cluster_runners import JobServer
+
+MODULE = "apache_beam.runners.portability.local_job_service_main"
 
 
 class Embedded(job_server.SubprocessJobServer):
@@ -17,17 +19,21 @@ class Embedded(job_server.SubprocessJobServer):
         with socket.socket() as free:
             free.bind(("localhost", 0))
             port = free.getsockname()[1]
-        module = "apache_beam.runners.portability.local_job_service_main"
-        return [sys.executable, "-m", module, "--job_port", str(port)], f"localhost:{port}"
+        return [sys.executable, "-m", MODULE, "--job_port", str(port)], f"localhost:{port}"
+
+
+def _servers() -> list[psutil.Process]:
+    below = psutil.Process().children(recursive=True)
+    return [process for process in below if MODULE in process.cmdline()]
 
 
 def test_a_job_server_is_stopped_whatever_became_of_its_folder() -> None:
     server = Embedded()
     wrapped = JobServer(server)
     wrapped.start()
-    assert server._server._process.poll() is None
-    process: subprocess.Popen[bytes] = server._server._process
+    [process] = _servers()
     shutil.rmtree(server._local_temp_root)
     wrapped.stop()
     wrapped.stop()
-    assert process.wait(30) is not None
+    psutil.wait_procs([process], timeout=30)
+    assert not _servers()
