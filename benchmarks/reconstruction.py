@@ -91,13 +91,13 @@ class Split(NamedTuple):
 
 def vowels() -> tuple[Split, Split]:
     """The official split of Japanese Vowels, read as the .ts file has it."""
-    found = []
+    splits = []
     for name in ("TRAIN", "TEST"):
         text = (VOWELS / f"JapaneseVowels_{name}.ts").read_text(encoding="utf-8")
         lines = [line.split(":") for line in text.partition("@data\n")[2].splitlines()]
         values = [np.array([c.split(",") for c in columns], float).T for *columns, _ in lines]
-        found.append(Split(values, [label for *_, label in lines]))
-    return found[0], found[1]
+        splits.append(Split(values, [label for *_, label in lines]))
+    return splits[0], splits[1]
 
 
 def gestures() -> tuple[Split, Split]:
@@ -294,12 +294,12 @@ def main() -> None:
                     if size != PRESETS.get(model, {}).get("embedding_size", size):
                         continue
                     with tempfile.TemporaryDirectory() as temporary:
-                        found = (
+                        scores = (
                             plain(model, size, splits)
                             if model in _ONCE
                             else trained(model, size, seed, splits, pathlib.Path(temporary))
                         )
-                    rows.append({"data": data, "size": size, "seed": seed, "model": model} | found)
+                    rows.append({"data": data, "size": size, "seed": seed, "model": model} | scores)
                     with arguments.output.open("a") as file:
                         file.write(json.dumps(rows[-1]) + "\n")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in _PACKAGES)

@@ -250,11 +250,13 @@ def attributes(table: type) -> dict[str, str]:
     """
     _, _, section = inspect.cleandoc(table.__doc__ or "").partition("\nAttributes:\n")
     entries = re.findall(r"^  (\w+): (.*(?:\n {4,}.*)*)", section, re.MULTILINE)
-    found = {name: " ".join(text.split()) for name, text in entries}
+    meanings = {name: " ".join(text.split()) for name, text in entries}
     fields = [field.name for field in dataclasses.fields(table)]
-    if list(found) != fields:
-        raise ValueError(f"{table.__name__}: expected attributes {fields}, received {list(found)}")
-    return found
+    if list(meanings) != fields:
+        raise ValueError(
+            f"{table.__name__}: expected attributes {fields}, received {list(meanings)}"
+        )
+    return meanings
 
 
 def _table(kind: typing.Any) -> type | None:

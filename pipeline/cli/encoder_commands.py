@@ -19,10 +19,12 @@ def encode(options: argparse.Namespace) -> int:
     """Run `ragline encode`."""
     say(f"encodes {options.input} by {options.source}")
     from ragline.pipeline.bulk import encode_files
+    from ragline.pipeline.onboard import inputs
 
+    pattern = inputs.pattern_of([options.input])
     request = encode_files.read_request(
         options.source,
-        options.input,
+        pattern,
         options.overrides,
         options.workdir,
         options.max_drift,

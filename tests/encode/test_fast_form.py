@@ -190,7 +190,7 @@ def test_an_export_and_its_fast_form_agree(encoder):
 
 def test_so_do_those_that_read_both_ways(tmp_path):
     transform = clean_exports.transform_output("gestures", tmp_path / "transform")
-    options = {"cell": "gru", "layers": 2, "bidirectional": True}
+    options = {"encoder": "gru", "layers": 2, "bidirectional": True}
     _agrees(clean_exports.write("gestures", transform, tmp_path / "m", **options), {}, 0.1)
 
 

@@ -130,7 +130,10 @@ def test_an_epoch_is_judged_by_all_terms_relative_to_their_baselines(tmp_path):
     assert len(terms) == len(ratios)
     assert epoch.objective == pytest.approx(np.average(ratios, weights=weights), rel=1e-12)
     line = training.describe(epoch, 1)
-    assert line.startswith("epoch 1/1  objective ")
+    assert line.startswith(f"epoch 1/1  objective {epoch.objective:.4f}  loss ")
+    assert f"objective {epoch.objective:.4f}, began at 0.7500  " in training.describe(
+        epoch, 1, 0.75
+    )
     for name, term in terms.items():
         assert f"{name} {term['value']:.4g} of {term['baseline']:.4g}" in line
 
