@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install demo test test-airflow test-faults test-flink test-full lint bench bench-encode bench-growth \
+.PHONY: install demo test test-airflow test-faults test-flink test-full test-store lint bench bench-encode bench-growth \
 	bench-ingest bench-quality bench-reconstruction clean
 
 install: $(INSTALLED)
@@ -36,9 +36,19 @@ test-faults: install
 	RAGLINE_TESTS=full RAGLINE_TREES=1000 $(PYTEST) tests/faults tests/push/test_transaction.py \
 		tests/pipeline/test_marker.py tests/pipeline/test_encode_output.py
 
-# The Beam parts on Flink's local cluster, where Java and Beam's job server for Flink are.
+# Beam parts, a whole run and kills on a cluster of Flink; Java and Maven must be there.
 test-flink: install
 	$(BIN)/python tests/flink/check.py
+
+# Ingest and encode in a store of objects: an S3 server on this machine, at times busy, slow or cut off.
+test-store: install .venv-moto/.installed
+	$(PYTEST) tests/store
+
+.venv-moto/.installed: pyproject.toml
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[s3]' -c constraints.txt
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-moto
+	$(BIN)/uv pip install --quiet --python .venv-moto/bin/python --group store
+	touch $@
 
 # The DAG of examples/airflow under Airflow 3 and 2.11, in environments of their own (3 GB).
 test-airflow: install
@@ -88,4 +98,4 @@ bench-reconstruction: install
 	$(BIN)/python -m benchmarks.reconstruction --output reconstruction.jsonl
 
 clean:
-	rm -rf .venv .venv-torch .venv-quality demo .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info
+	rm -rf .flink .venv .venv-moto .venv-torch .venv-quality demo .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info

@@ -98,13 +98,13 @@ def run(sequences: int, epochs: int, folder: pathlib.Path) -> Run:
     )
     watch.start()
     for line in process.stderr or ():
-        if found := _STAGE.match(line):
+        if match := _STAGE.match(line):
             if current[0] == "start":
                 stages["start"].seconds = time.perf_counter() - started
-            stages.setdefault(found[1], Cost())
-            current[0] = found[1]
-        elif found := _SECONDS.match(line):
-            stages[current[0]].seconds = float(found[1])
+            stages.setdefault(match[1], Cost())
+            current[0] = match[1]
+        elif match := _SECONDS.match(line):
+            stages[current[0]].seconds = float(match[1])
     code = process.wait()
     wall = time.perf_counter() - started
     done.set()
@@ -141,7 +141,7 @@ def _size(folder: pathlib.Path) -> int:
 
 def rows(sequences: int, made: Run) -> list[str]:
     """Of the table: one a stage that took time, and their sum."""
-    found = [
+    lines_of_stages = [
         f"| {sequences:,} | {name} | {cost.seconds:.1f} | {cost.seconds / made.updates:.2f} "
         f"| {cost.memory / 1e6:,.0f} "
         f"| {cost.disk / 1e6:,.1f} |"
@@ -152,7 +152,7 @@ def rows(sequences: int, made: Run) -> list[str]:
     disk = sum(cost.disk for cost in made.stages.values())
     total = f"| {sequences:,} | **all**, exit code {made.code} | {made.wall:.1f} "
     total += f"| {made.wall / made.updates:.2f} "
-    return [*found, f"{total}| {memory / 1e6:,.0f} | {disk / 1e6:,.1f} |"]
+    return [*lines_of_stages, f"{total}| {memory / 1e6:,.0f} | {disk / 1e6:,.1f} |"]
 
 
 def plot(runs: dict[int, Run], file: pathlib.Path) -> None:

@@ -1,7 +1,8 @@
 """A store of objects for Beam, in the memory of this process: `mem://bucket/name`.
 
-It is as strict as such stores are: no folders, no renaming, no adding to what is there, and an
-object is there once its writing has ended. Each has its name for all that was done to it.
+It is as strict as such stores are: no folders, no renaming, no adding to what is there, no empty
+object, and an object is there once its writing has ended. Each has its name for all that was done
+to it.
 """
 
 import io
@@ -88,6 +89,8 @@ class _Object(io.BytesIO):
 
     def close(self) -> None:
         if not self.closed:
+            if not self.getvalue():
+                raise BeamIOError("Beam writes no empty object to S3", {self._path: "close"})
             OBJECTS[self._path] = self.getvalue()
             WRITTEN.append(self._path)
         super().close()

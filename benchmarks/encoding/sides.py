@@ -22,7 +22,7 @@ from benchmarks.encoding.case import Case
 from benchmarks.training.data import FEATURES
 from ragline.components.serving.batches import Sequences
 from ragline.components.serving.fast.fast_encoder import FastEncoder
-from ragline.components.serving.fast.network import Cell, Dense, Layer, Network
+from ragline.components.serving.fast.network import Dense, Network
 
 _BATCH = 64
 # ONNX's order of gates, i o f c, as places in Keras's.
@@ -30,15 +30,18 @@ _GATES = (0, 3, 1, 2)
 
 
 def _ragline(case: Case, threads: int) -> Callable[[], np.ndarray]:
-    cell = Cell(kernel=case.kernel, recurrent=case.recurrent, bias=case.bias)
+    weights = {"kernel": case.kernel, "recurrent": case.recurrent, "bias": case.bias}
+    # As an encoder of one layer is recorded.
+    around = ("Transpose", "Pad", "Pad"), ("Shape", "Slice", "Identity")
+    before, after = ([{"op": op} for op in ops] for ops in around)
     network = Network(
         features=[f"f{place}" for place in range(FEATURES)],
         mean=case.mean.astype(np.float64),
         scale=case.scale.astype(np.float64),
         varies=np.ones(FEATURES, bool),
         tables=(),
-        cell="lstm",
-        layers=(Layer(forward=cell, backward=None),),
+        operations=(*before, {"op": "LSTM", "cells": [[*weights]]}, *after),
+        weights=weights,
         to_embedding=Dense(kernel=case.code, bias=case.code_bias),
         linear=None,
     )

@@ -2,7 +2,8 @@
 
 Little is assumed of a store of objects: an object can be read, and written from its first byte to
 its last; objects can be listed by the beginning of their names. A store has no folders, no object
-is renamed or appended to, and none is on this machine's disk.
+is renamed or appended to, none is empty (Beam cannot write such a one to S3), and none is on this
+machine's disk.
 """
 
 import builtins
@@ -179,7 +180,10 @@ def remove_folder(folder: Place) -> None:
 def _systems() -> Any:
     # Late: it takes seconds, and local files do not need it.
     from apache_beam.io.filesystems import FileSystems
+    from apache_beam.options.pipeline_options import PipelineOptions
 
+    if FileSystems._pipeline_options is None:  # Before the first pipeline; S3's wants options.
+        FileSystems.set_options(PipelineOptions([]))  # type: ignore[no-untyped-call]
     return FileSystems
 
 

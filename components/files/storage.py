@@ -179,6 +179,17 @@ def named(file: pathlib.Path) -> list[pathlib.Path]:
     return [path for path in paths if _OURS.fullmatch(path.name) and ".." not in path.parts]
 
 
+def remove_unfinished(folder: Place) -> None:
+    """Remove unfinished files from a folder, of workers that an engine lost and replaced.
+
+    No process may be writing one now. In a store there are none: they are on the worker's disk.
+    """
+    if places.is_local(folder):
+        for path in pathlib.Path(folder).iterdir():
+            if _OURS.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+
+
 def write_bytes(path: Place, data: bytes) -> None:
     """Write a file that is whole under its final name, or absent.
 

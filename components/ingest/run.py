@@ -10,7 +10,8 @@ from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
 from ragline.components.files.places import Place
-from ragline.components.ingest.beam import process, spill
+from ragline.components.files.storage import remove_unfinished
+from ragline.components.ingest.beam import packed_rows, process
 from ragline.components.ingest.beam.process import IngestContext
 from ragline.components.ingest.beam.transforms import IngestSequences
 from ragline.components.ingest.options import InputOptions, QuarantineOptions
@@ -56,7 +57,7 @@ def run(
     newest = plan.spans[-1] if plan.spans else None
     context = dataclasses.replace(context, files=plan.files, evaluated_span=newest)
     grouped = bool(options.group_by)
-    shards = spill.shard_count(plan.units, units.UNIT_BYTES) if grouped else None
+    shards = packed_rows.shard_count(plan.units, units.UNIT_BYTES) if grouped else None
     # Of a long table, what is counted is its reading; the grouping after it takes as long again.
     progress.expect(sum(p.size for unit in plan.units for p in unit.pieces), "B")
     (
@@ -65,6 +66,8 @@ def run(
         | IngestSequences(context, shards)
     )
     pipeline.run().wait_until_finish()
+    for folder in folders.values():
+        remove_unfinished(folder)
 
     unit_reports = ingest_report.reports(staging, plan.units, grouped=grouped)
     parts = [process.quarantine_file(staging, unit["unit"]) for unit in unit_reports]

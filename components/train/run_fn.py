@@ -144,7 +144,7 @@ def _portable(options: TrainOptions, **build: Any) -> architecture.MaskedAutoenc
     """Build the model with its initial weights, in float32 and without cuDNN, for any machine."""
     keras.utils.set_random_seed(options.seed)
     return architecture.build(
-        options=dataclasses.replace(options, precision="float32"), use_cudnn=False, **build
+        options=dataclasses.replace(options, precision="float32"), portable=True, **build
     )
 
 

@@ -260,7 +260,7 @@ def _run(request: Request, job: EncodeJob, place: Output) -> dict[str, Any]:
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    from ragline.components.ingest.beam import process, spill
+    from ragline.components.ingest.beam import packed_rows, process
     from ragline.components.ingest.output import ingest_report
     from ragline.components.ingest.source import read_plan, units
     from ragline.pipeline.bulk import encode_job
@@ -278,7 +278,7 @@ def _run(request: Request, job: EncodeJob, place: Output) -> dict[str, Any]:
         beam.Pipeline(options=PipelineOptions(request.beam.arguments)),
         plan.units,
         context,
-        shards=spill.shard_count(plan.units, units.UNIT_BYTES) if grouped else None,
+        shards=packed_rows.shard_count(plan.units, units.UNIT_BYTES) if grouped else None,
         facts=request.facts,
         folder=job.folder,
         errors=request.errors,

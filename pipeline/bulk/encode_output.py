@@ -310,7 +310,7 @@ class _Store:
             try:
                 yield EncodeJob(staging=f"{self.folder}/{_WORK}", folder=self.folder, log=log)
             finally:
-                if log.exists():
+                if log.exists() and log.stat().st_size:
                     places.upload(log, f"{self.folder}/{LOG_FILE}")
 
     def expect(self, parts: Iterable[str]) -> None:

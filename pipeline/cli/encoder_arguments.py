@@ -26,7 +26,9 @@ def add_encode(commands: Commands) -> None:
         ),
     )
     add_config(encode, "source", _SOURCE, _AN_ENCODER)
-    encode.add_argument("--input", required=True, metavar="PATTERN", help="the raw files")
+    encode.add_argument(
+        "--input", required=True, metavar="DATA", help="the raw files: one, a folder or a pattern"
+    )
     encode.add_argument("--output", required=True, metavar="DIR", help="where the parts go")
     encode.add_argument(
         "--max-drift",

@@ -12,6 +12,7 @@ import shutil
 import sys
 import textwrap
 import typing
+from collections.abc import Iterator
 from typing import TextIO
 
 from ragline.components.contract.errors import UserError
@@ -85,6 +86,24 @@ def show(text: str, *, fit: bool = False) -> None:
     except OSError as error:
         flush_or_drop()
         raise StdoutError(f"stdout: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Keep what C++ code writes on stderr, TensorFlow's greetings say, from the terminal.
+
+    It is for commands, which are a process of their own: the file descriptor itself is replaced.
+    """
+    flush_or_drop()
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        flush_or_drop()
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def fitted(text: str, width: int) -> str:

@@ -24,7 +24,8 @@ from ragline.components.serving import facts
 from ragline.components.serving.batches import Sequences
 from ragline.components.serving.fast import fast_encoder, read_network, weights
 from ragline.components.serving.fast.fast_encoder import FastEncoder, fast_form
-from ragline.components.serving.fast.network import Cell, Dense, Layer, LinearPath, Network
+from ragline.components.serving.fast.network import Dense, LinearPath, Network
+from ragline.components.serving.fast.recurrent_layers import Cell, layers_of
 
 F, E = 3, 5
 
@@ -38,26 +39,32 @@ def _network(cell: str, layers: int, backward: bool, units: int = 7, steps: int 
     rng = np.random.default_rng(0)
     gates, bias = (4, (4 * units,)) if cell == "lstm" else (3, (2, 3 * units))
 
-    def drawn(inputs: int) -> Cell:
+    drawn: dict[str, np.ndarray] = {}
+
+    def names(inputs: int) -> list[str]:
         shapes = (inputs, gates * units), (units, gates * units), bias
+        new = [str(len(drawn) + place) for place in range(3)]
         arrays = [rng.normal(size=shape) / np.sqrt(shape[0]) for shape in shapes]
-        return Cell(
-            **dict(zip(("kernel", "recurrent", "bias"), map(np.float32, arrays), strict=True))
-        )
+        drawn.update(zip(new, map(np.float32, arrays), strict=True))
+        return new
 
     width = units * (1 + backward)
     stack = [
-        Layer(forward=drawn(inputs), backward=drawn(inputs) if backward else None)
+        {"op": cell.upper(), "cells": [names(inputs) for _ in range(1 + backward)]}
         for inputs in (F, *[width] * (layers - 1))
     ]
+    before, after = (
+        [{"op": op} for op in ops]
+        for ops in (("Transpose", "Pad", "Pad"), ("Shape", "Slice", "Identity"))
+    )
     return Network(
         features=[f"f{place}" for place in range(F)],
         mean=rng.normal(size=F),
         scale=1 + rng.random(F),
         varies=np.array([True, True, False]),
         tables=(),
-        cell=cell,
-        layers=tuple(stack),
+        operations=(*before, *stack, *after),
+        weights=drawn,
         to_embedding=_dense(rng, width),
         linear=LinearPath(steps=steps, fills=True, to_embedding=_dense(rng, steps * F))
         if steps
@@ -81,13 +88,13 @@ def _sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def _states(kind: str, cell: Cell, rows: np.ndarray) -> np.ndarray:
+def _states(operation: str, cell: Cell, rows: np.ndarray) -> np.ndarray:
     """Keras's equations, float64 [T, units]."""
     kernel, recurrent, bias = (np.float64(a) for a in (cell.kernel, cell.recurrent, cell.bias))
     h = c = np.zeros(cell.units)
     states = []
     for row in rows:
-        if kind == "lstm":
+        if operation == "LSTM":
             i, f, g, o = np.split(row @ kernel + h @ recurrent + bias, 4)
             c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
             h = _sigmoid(o) * np.tanh(c)
@@ -113,11 +120,11 @@ def _expected(network: Network, values: np.ndarray) -> np.ndarray:
     z = (np.float64(values) - network.mean) / network.scale
     z = np.where(observed & network.varies, z, 0.0)
     states, last = z, np.zeros(0)
-    for layer in network.layers:
-        directions = [_states(network.cell, layer.forward, states)]
+    for layer in layers_of(network):
+        directions = [_states(layer.operation, layer.forward, states)]
         last = directions[0][-1]
         if layer.backward:
-            directions.append(_states(network.cell, layer.backward, states[::-1])[::-1])
+            directions.append(_states(layer.operation, layer.backward, states[::-1])[::-1])
             last = np.concatenate([last, directions[1][0]])
         states = np.concatenate(directions, axis=1)
     embedding = last @ network.to_embedding.kernel + network.to_embedding.bias
@@ -183,7 +190,7 @@ def test_an_export_and_its_fast_form_agree(encoder):
 
 def test_so_do_those_that_read_both_ways(tmp_path):
     transform = clean_exports.transform_output("gestures", tmp_path / "transform")
-    options = {"cell": "gru", "layers": 2, "bidirectional": True}
+    options = {"encoder": "gru", "layers": 2, "bidirectional": True}
     _agrees(clean_exports.write("gestures", transform, tmp_path / "m", **options), {}, 0.1)
 
 

@@ -1,58 +1,70 @@
-"""The Beam parts on Flink's local cluster: `make test-flink`.
+"""The Beam parts on a session cluster of Flink, two task managers of it: `make test-flink`.
 
-It wants Java and Beam's job server for Flink, which holds a Flink of its own: the jar
-`beam-runners-flink-2.2-job-server` (or of another Flink that Beam supports), of Maven's
-org.apache.beam, in Beam's version; its path in FLINK_JOB_SERVER_JAR, or the file where Beam keeps
-such jars. Where one of them is missing it says so and exits with 69 (EX_UNAVAILABLE).
+It fetches Flink and Beam's job server (`fetch.py`), starts the cluster (`cluster.py`), compares
+what each part writes with what the in-process engine writes, and stops all. Where Java, Maven or a
+package cannot be had, it says so and exits with 69 (EX_UNAVAILABLE).
 """
 
-import glob
 import importlib.metadata
+import json
 import os
 import pathlib
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-VARIABLE = "FLINK_JOB_SERVER_JAR"
+import numpy as np  # noqa: E402
+from flink import fetch  # noqa: E402
+from flink.cluster import Cluster  # noqa: E402
+
 UNAVAILABLE = 69
-VERSION = importlib.metadata.version("apache-beam")
-NAME = f"beam-runners-flink-*-job-server-{VERSION}.jar"
-CACHE = "~/.apache_beam/cache/jars"
+WORKER = pathlib.Path(sys.executable).with_name("ragline-worker")
 
 
-def main() -> int:
-    jar = _jar()
-    if lines := list(_missing(jar)):
-        print("test-flink:", *lines, sep="\n  ", file=sys.stderr)
+def main(asked: Sequence[str]) -> int:
+    try:
+        flink = fetch.fetch()
+    except fetch.UnavailableError as error:
+        print(f"test-flink: not run: {error}", file=sys.stderr)
         return UNAVAILABLE
-    with tempfile.TemporaryDirectory() as folder:
-        for part in _compare(pathlib.Path(folder), jar):
-            print(f"{part}: the same records on Flink", flush=True)
+    # The job server that Beam starts for each job.
+    os.environ["JAVA_TOOL_OPTIONS"] = "-Xmx512m"
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        Cluster(flink, pathlib.Path(folder) / "flink") as cluster,
+    ):
+        said = cluster.get("/config")["flink-version"]
+        beam = importlib.metadata.version("apache-beam")
+        print(f"Flink {said}, {cluster.slots()} slots; Beam {beam} for Python", flush=True)
+        for name, check in {"parts": _parts, "whole": _whole}.items():
+            if not asked or name in asked:
+                start = time.monotonic()
+                for line in check(pathlib.Path(folder), cluster, options(cluster, flink)):
+                    print(f"{line} ({time.monotonic() - start:.0f} s)", flush=True)
+                    start = time.monotonic()
     return 0
 
 
-def _jar() -> str:
-    kept = sorted(glob.glob(os.path.join(os.path.expanduser(CACHE), NAME)))
-    return os.environ.get(VARIABLE, kept[-1] if kept else "")
+def options(cluster: Cluster, flink: fetch.Flink) -> tuple[str, ...]:
+    """Return `beam.options` for the cluster."""
+    return (
+        f"--flink_master={cluster.url}",
+        f"--flink_job_server_jar={flink.job_server}",
+        "--parallelism=2",
+        "--environment_type=PROCESS",
+        f"--environment_config={json.dumps({'command': str(WORKER)})}",
+        "--environment_cache_millis=60000",
+    )
 
 
-def _missing(jar: str) -> Iterator[str]:
-    java = shutil.which("java")
-    # Of some systems, `java` is there and only says that it is not.
-    if java is None or subprocess.run([java, "-version"], capture_output=True).returncode:
-        yield "java: expected Java 11 or 17 among the commands, found none"
-    if not os.path.isfile(jar):
-        received = f"{VARIABLE}={jar}, which is no file" if jar else "none"
-        yield f"job server: expected {VARIABLE}=FILE, or {CACHE}/{NAME}, found {received}"
-
-
-def _compare(folder: pathlib.Path, jar: str) -> Iterator[str]:
+def _parts(folder: pathlib.Path, _: Cluster, flink: tuple[str, ...]) -> Iterator[str]:
+    """Each part as the pipeline wires it, with an encoder that was not trained here."""
     import pushed
     import pytest
     from conftest import write_jsonl
@@ -63,24 +75,92 @@ def _compare(folder: pathlib.Path, jar: str) -> Iterator[str]:
     encoder = pushed.gestures(folder / "encoder")
     write_jsonl(folder / "data" / "a.jsonl", list(synth.gestures(sequences=80, seed=3)))
     data = folder / "data" / "*.jsonl"
-    flink = beam_parts.Engine(
-        runner="FlinkRunner",
-        options=(
-            *("--flink_master=[local]", f"--flink_job_server_jar={jar}", "--parallelism=2"),
-            "--environment_type=LOOPBACK",
-        ),
-    )
     direct = beam_parts.Engine(runner="DirectRunner")
-    expected, found = (
-        beam_parts.run(folder / engine.runner, data, encoder, engine) for engine in (direct, flink)
-    )
+    expected = beam_parts.run(folder / "direct", data, encoder, direct)
+    yield "parts: all in this process"
+    engine = beam_parts.Engine(runner="FlinkRunner", options=flink)
+    found = beam_parts.run(folder / "parts", data, encoder, engine)
     for part, records in expected.items():
         # Sums of float64 may be added up in another order.
         same = pytest.approx(records, rel=1e-12, nan_ok=True) if part == "evaluate" else records
         if found[part] != same:
-            raise SystemExit(f"{part}: other records on Flink than on {direct.runner}")
-        yield part
+            raise SystemExit(f"{part}: other records on Flink than in this process")
+        yield f"parts: {part}: the same records on Flink"
+
+
+def _whole(folder: pathlib.Path, cluster: Cluster, flink: tuple[str, ...]) -> Iterator[str]:
+    """A run of long tables from raw files to a pushed encoder, and its encoding of them.
+
+    On the cluster, a task manager is killed in ingest, the job manager in transform, which ends the
+    run; in the next, a task manager in transform and a Python worker in the evaluation; and a task
+    manager in `ragline encode`.
+    """
+    from flink import runs
+
+    data, here, there = folder / "tables", folder / "here", folder / "there"
+    runs.write_tables(data, 400)
+    expected = runs.ragline(*runs.of_tables(data, here))
+    _expect(expected.exit_code == 0, "a run in this process", expected.said)
+    yield "whole: a run in this process"
+
+    workers: set[int] = set()
+
+    def kill_task_manager(made: str = "") -> None:
+        workers.update(runs.busy(cluster, folder, made))
+        cluster.kill(cluster.task_managers[-1])
+        cluster.start_task_manager()
+
+    def kill_job_manager() -> None:
+        workers.update(runs.busy(cluster, folder))
+        cluster.kill(cluster.job_manager)
+
+    def kill_worker() -> None:
+        found = runs.busy(cluster, folder)
+        workers.update(found)
+        os.kill(found[0], signal.SIGKILL)
+
+    def in_ingest() -> None:
+        kill_task_manager("rows-*.json")
+
+    settings = ("beam.runner=FlinkRunner", f"beam.options={json.dumps(list(flink))}")
+    words = runs.of_tables(data, there, *settings)
+    cut_off = runs.ragline(*words, on_stage={"ingest": in_ingest, "transform": kill_job_manager})
+    _expect(cut_off.exit_code == 1, "exit code 1 after the job manager was killed", cut_off.said)
+    _expect("Traceback" not in cut_off.said, "a sentence", cut_off.said)
+    [said] = [line.strip() for line in cut_off.said.splitlines() if "the engine of" in line]
+    yield f"whole: a task manager killed in ingest: goes on; the job manager in transform: {said}"
+    cluster.start_job_manager()
+    cluster.wait_until(lambda: cluster.slots() == 4, "task managers register")
+    found = runs.ragline(*words, on_stage={"transform": kill_task_manager, "evaluate": kill_worker})
+    _expect(found.exit_code == 0 and found.summary["pushed"], "a pushed encoder", found.said)
+    yield "whole: a task manager killed in transform, a worker in evaluate: goes on"
+    for line in runs.compare(expected, here, found, there):
+        yield f"whole: {line}"
+    [encoder] = (there / "serving").iterdir()
+    words = [str(encoder), "--input", f"{data}/*", "--set", "quarantine.max_share=0.1"]
+    beam = [word for setting in settings for word in ("--set", setting)]
+    encoded, other = folder / "encoded-here", folder / "encoded-there"
+    expected = runs.ragline(*words, "--output", str(encoded), name="encode")
+    shutil.rmtree(there / "artifacts")  # No file of an earlier job is taken for one of this.
+    shutil.rmtree(here / "artifacts")
+    found = runs.ragline(
+        *(*words, "--output", str(other), *beam), on_stage={"encode": in_ingest}, name="encode"
+    )
+    _expect(expected.exit_code == found.exit_code == 0, "an encoding", expected.said + found.said)
+    same, received = runs.embeddings(encoded), runs.embeddings(other)
+    _expect(same.drop("embedding").equals(received.drop("embedding")), "the same rows", "others")
+    apart = np.abs(
+        np.stack(same["embedding"].to_numpy()) - np.stack(received["embedding"].to_numpy())
+    ).max()
+    _expect(apart <= 1e-6, "embeddings within 1e-6", str(apart))
+    yield f"encode: a task manager killed: goes on; {len(same)} embeddings, {apart:.0e} apart"
+    _expect(not runs.alive(workers), "no worker left of a killed task manager", str(workers))
+
+
+def _expect(holds: object, what: str, said: str) -> None:
+    if not holds:
+        raise SystemExit(f"expected {what}, received:\n{said}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

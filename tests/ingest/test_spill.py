@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ingest.random_records import samples
 
-from ragline.components.ingest.beam import spill
+from ragline.components.ingest.beam import packed_rows, spill
 from ragline.components.ingest.records.chunk import QuarantineLine, Rows
 
 COLUMNS = ("number", "sequence_id", "entity_id", "time")
@@ -66,7 +66,7 @@ def _same(received: np.ndarray | None, expected: np.ndarray | None) -> None:
 def test_rows_come_back_as_they_were_written(tmp_path: pathlib.Path, shards: int) -> None:
     parts = [_rows(0, whole=True), _rows(1, whole=False), _rows(2, whole=True)]
     spills = spill.write(tmp_path / "rows", parts, shards)
-    expected = [(shard, rows) for part in parts for shard, rows in spill.assign(part, shards)]
+    expected = [(shard, rows) for part in parts for shard, rows in packed_rows.assign(part, shards)]
     assert spills.keys() == {shard for shard, _ in expected} == set(range(shards))
     for shard, place in spills.items():
         read = list(spill.read([place]))
@@ -87,7 +87,7 @@ def test_rows_come_back_as_they_were_written(tmp_path: pathlib.Path, shards: int
 
 def test_rows_of_a_sequence_go_to_one_shard_and_none_is_lost() -> None:
     rows = _rows(0, whole=True)
-    assigned = dict(spill.assign(rows, 4))
+    assigned = dict(packed_rows.assign(rows, 4))
     assert sum(map(len, assigned.values())) == len(rows)
     owners = [set(part.sequence_id) for part in assigned.values()]
     assert len(set.union(*owners)) == sum(map(len, owners))

@@ -21,15 +21,18 @@ from ragline.components.ingest.run import run
 from ragline.components.ingest.source import units
 from ragline.pipeline.demo.synth import FEATURES
 
+IN_PROCESS = "ragline.components.runtime.local_runner.LocalRunner"
+ROWS = InputOptions(train="in/rows.csv", group_by=("gesture",), order_by="at")
+
 
 @pytest.fixture(autouse=True)
 def _empty_store() -> None:
     memory_store.clear()
 
 
-def _ingest(top: str, options: InputOptions) -> dict[str, Any]:
+def _ingest(top: str, options: InputOptions, runner: str = "FnApiRunner") -> dict[str, Any]:
     return run(
-        beam.Pipeline("FnApiRunner"),
+        beam.Pipeline(runner),
         options=dataclasses.replace(options, train=f"{top}/{options.train}"),
         quarantine_options=QuarantineOptions(max_share=0.5),
         columns=Columns.from_schema(schemas.load("gestures")),
@@ -64,16 +67,19 @@ def both(
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "runner"),
     [
-        InputOptions(train="in/*.jsonl"),
-        InputOptions(train="in/rows.csv", group_by=("gesture",), order_by="at"),
+        (InputOptions(train="in/*.jsonl"), IN_PROCESS),
+        (ROWS, IN_PROCESS),
+        (ROWS, "FnApiRunner"),
     ],
-    ids=["records", "rows"],
+    ids=["records", "rows", "rows-by-engine"],
 )
-def test_a_store_holds_what_a_disk_does(both: tuple[str, str], options: InputOptions) -> None:
+def test_a_store_holds_what_a_disk_does(
+    both: tuple[str, str], options: InputOptions, runner: str
+) -> None:
     disk, store = both
-    expected, received = (_ingest(top, options) for top in both)
+    expected, received = (_ingest(top, options, runner) for top in both)
     assert _without_places(received, store) == _without_places(expected, disk)
     on_disk, in_store = (manifest(f"{top}/out") for top in both)
     rejected = "rejected.jsonl"

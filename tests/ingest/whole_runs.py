@@ -32,7 +32,10 @@ from ragline.components.ingest.source import read_plan
 RUN_ID = "run-7"
 # Of an image that it does not use, TFX builds no package of itself for workers elsewhere, which
 # takes seconds.
-IN_PROCESS = ("--runner=FnApiRunner", "--sdk_container_image=none")
+IN_PROCESS = (
+    "--runner=ragline.components.runtime.local_runner.LocalRunner",
+    "--sdk_container_image=none",
+)
 
 Record = dict[str, Any]
 

@@ -29,6 +29,10 @@ OSError: [Errno 28] No space left on device: '/w/beam-temp/shard' [while running
         (MemoryError(), "the machine ran out of memory: MemoryError"),
         (RuntimeError("OOM when allocating tensor with shape[9,9]\nmore"),
          "the machine ran out of memory: RuntimeError: OOM when allocating tensor with shape[9,9]"),
+        (RuntimeError("Pipeline a_b-1 failed in state FAILED: io.Lost: no task manager\n\tat io.X"),
+         "the engine of [beam] ended the job as FAILED: io.Lost: no task manager"),
+        (OSError("exists() failed with {'s3://b/x': S3ClientError('An error (503): Busy', 503)}"),
+         "s3://b/x: An error (503): Busy"),
     ],
 )  # fmt: skip
 def test_the_machines_trouble_is_one_sentence(tmp_path, error, expected):
@@ -58,7 +62,12 @@ def test_a_cause_behind_another_error_is_found(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError("mask: expected [B, T]"), OSError(errno.ENOENT, "No such file", "/x")]
+    "error",
+    [
+        ValueError("mask: expected [B, T]"),
+        OSError(errno.ENOENT, "No such file", "/x"),
+        RuntimeError("Pipeline a_b-1 failed in state FAILED: Error\nTraceback (most recent call"),
+    ],
 )
 def test_a_defect_is_not_the_machines(tmp_path, error):
     assert machine_errors.sentence(error, tmp_path) is None

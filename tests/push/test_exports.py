@@ -145,7 +145,7 @@ from push import clean_exports
 from ragline.components.serving import facts
 from ragline.components.serving.fast import read_network, weights
 transform = tft.TFTransformOutput({str(model.parent / "transform")!r})
-for name, options in ("other", {{"cell": "gru"}}), ("same", {{}}):
+for name, options in ("other", {{"encoder": "gru"}}), ("same", {{}}):
     print(facts.read(clean_exports.write(
         "gestures", transform, pathlib.Path({str(tmp_path)!r}, name), **options)).fingerprint)
 """
@@ -386,7 +386,11 @@ def test_the_standardisation_is_read_in_float64(exports):
     np.testing.assert_allclose(network.mean, values.mean(axis=1), rtol=0, atol=1e-12)
     np.testing.assert_allclose(network.scale, values.std(axis=1), rtol=0, atol=1e-12)
     assert network.varies.all()
-    assert [(layer.forward.units, layer.backward) for layer in network.layers] == [(4, None)]
+    assert {name: array.shape for name, array in network.weights.items()} == {
+        "encoder_0/lstm_cell/kernel": (len(NAMES), 16),
+        "encoder_0/lstm_cell/recurrent_kernel": (4, 16),
+        "encoder_0/lstm_cell/bias": (16,),
+    }
     assert (network.linear.steps, network.linear.fills) == (32, True)
     vowels = exports["japanese_vowels"][0]
     network = read_network.read(vowels, weights.read(vowels), facts.read(vowels))

@@ -210,13 +210,13 @@ def _asked(monkeypatch, tmp_path, **parameters) -> dict:
 
 
 def test_parameters_are_keys_of_the_configuration(monkeypatch, tmp_path):
-    asked = _asked(monkeypatch, tmp_path, embedding_size=8, options={"train.cell": "gru"})
+    asked = _asked(monkeypatch, tmp_path, embedding_size=8, options={"train.encoder": "gru"})
     assert asked["overrides"] == [
         "input.missing_text=[]",
         "quarantine.max_share=0.0",
         "train.embedding_size=8",
         "train.seed=0",
-        'train.cell="gru"',
+        'train.encoder="gru"',
     ]
     assert (asked["force_bless"], asked["progress"]) == ("", True)
     assert 'entity = "person"' in asked["config"] and 'order_by = "t"' in asked["config"]

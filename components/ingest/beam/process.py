@@ -16,7 +16,7 @@ from ragline.components.contract.columns import SEQUENCE_ID, SPLITS, Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
 from ragline.components.files.places import Place
-from ragline.components.files.storage import write_json
+from ragline.components.files.storage import Staged, write_json
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.output.sinks import ShardSink, Sink
 from ragline.components.ingest.records import checks, duplicates, splits
@@ -79,7 +79,7 @@ def rows_file(staging: Place, unit: int) -> str:
 
 
 def quarantine_file(staging: Place, unit: int) -> str:
-    """Return the path of a unit's rejected records, a JSON object a line."""
+    """Return the path of a unit's rejected records, a JSON object a line; absent without any."""
     return f"{staging}/rejected-{unit:05d}.jsonl"
 
 
@@ -160,11 +160,19 @@ class UnitProcessor:
     def run(self, parts: Iterable[FilePart]) -> None:
         """Process all parts of the unit."""
         path = quarantine_file(self._context.staging, self._unit)
-        with places.create(path) as quarantine, self._sink:
-            for file, part, rejected_rows in parts:
-                self.report["rows"] += rejected_rows + int(part.chunk.length.sum())
-                for rejected in self._part(file, part):
-                    quarantine.write(json.dumps(self._line(file, rejected)).encode() + b"\n")
+        staged = Staged(path)
+        try:
+            with staged.file.open("wb") as quarantine, self._sink:
+                for file, part, rejected_rows in parts:
+                    self.report["rows"] += rejected_rows + int(part.chunk.length.sum())
+                    for rejected in self._part(file, part):
+                        quarantine.write(json.dumps(self._line(file, rejected)).encode() + b"\n")
+            if self._reasons:
+                staged.publish()
+            else:
+                places.remove(path)
+        finally:
+            staged.discard()
         self.report |= {"reasons": dict(self._reasons), "policies": dict(self._policies)}
         self.report |= self._sink.report()
 

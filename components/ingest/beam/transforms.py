@@ -1,15 +1,17 @@
 """The Beam transforms of ingest: units of work -> files, and the duplicates among all units.
 
     units -> parts -> shards, quarantine, reports          where a record is a sequence
-    units -> rows -> spills -> GroupByKey -> parts -> ...  where a row is a step
+    units -> rows -> GroupByKey -> parts -> ...            where a row is a step
                      keys -> GroupByKey -> refusals -> the units that hold them, once more
 
-What goes from worker to worker is small: places in files, and the deduplication key of each record.
-The records themselves go from the raw file to the shard in one worker.
+Rows of long tables go from worker to worker as Arrow streams of many rows, by the engine's own
+GroupByKey; only for the engine in this process, which would hold them all in memory, they go by
+files. Of the records only the deduplication keys travel: they go from the raw file, or from the
+group of rows, to the shard in one worker.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import apache_beam as beam
 import numpy as np
@@ -17,23 +19,118 @@ import numpy as np
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files.storage import write_json
 from ragline.components.ingest import formats
-from ragline.components.ingest.beam import grouping, process, spill
+from ragline.components.ingest.beam import grouping, packed_rows, process, spill
 from ragline.components.ingest.beam.process import FilePart, IngestContext, Rejections
 from ragline.components.ingest.beam.spill import Spill
 from ragline.components.ingest.records import duplicates
+from ragline.components.ingest.records.chunk import Rows
 from ragline.components.ingest.source.units import Unit
 from ragline.components.runtime import progress
+from ragline.components.runtime.local_runner import LocalRunner
 
 # Parts of the deduplication keys: many enough that one is small, few enough for small runs.
 _PARTS = 16
 
-Source = Unit | tuple[Spill, ...]
+# What one call processes: a unit, or all that a grouping holds of the rows of one shard.
+Source = Unit | Iterable[Any]
 # Processes a unit and returns its deduplication keys, as `process.write_shards` does.
 UnitFunction = Callable[[int, Iterable[FilePart], IngestContext, Rejections | None], np.ndarray]
 
 
+class Grouping(Protocol):
+    """Brings all rows of a sequence together; an engine may have one of its own."""
+
+    def transform(self, context: IngestContext, shards: int) -> beam.PTransform:
+        """Return the transform (index, Unit of tables) -> (shard, what there is of its rows)."""
+
+    def rows(self, held: Iterable[Any]) -> Iterator[Rows]:
+        """Yield the rows of one shard, in any order."""
+
+
+class ByEngine:
+    """Groups rows by the engine's GroupByKey."""
+
+    def transform(self, context: IngestContext, shards: int) -> beam.PTransform:
+        """See `Grouping`."""
+        return GroupRows(context, shards)
+
+    def rows(self, held: Iterable[bytes]) -> Iterator[Rows]:
+        """See `Grouping`."""
+        for streams in held:
+            yield from packed_rows.unpack_all(streams)
+
+
+class BySpill:
+    """Groups rows by files that all workers see, for the engine in this process."""
+
+    def transform(self, context: IngestContext, shards: int) -> beam.PTransform:
+        """See `Grouping`."""
+        return SpillRows(context, shards)
+
+    def rows(self, held: Iterable[Spill]) -> Iterator[Rows]:
+        """See `Grouping`."""
+        yield from spill.read(sorted(held, key=lambda spilt: (spilt.path, spilt.start)))
+
+
+def read_rows(index: int, unit: Unit, context: IngestContext) -> Iterator[Rows]:
+    """Read a unit of tables, and count its rows in a report once all are read."""
+    report: dict[str, Any] = {"rows": 0}
+    try:
+        for piece in unit.pieces:
+            table = formats.of(piece.file.format)
+            for part in table.rows(piece, context.raw_columns, context.options):
+                report["rows"] += len(part) + len(part.rejected)
+                yield part
+            progress.advance(piece.size)
+    except BadDataError as error:
+        report["failure"] = process.failure_of(error)
+    write_json(process.rows_file(context.staging, index), report)
+
+
+class GroupRows(beam.PTransform):
+    """Groups (index, Unit of tables) into (shard, the streams of its rows)."""
+
+    def __init__(self, context: IngestContext, shards: int) -> None:
+        super().__init__()
+        self._context = context
+        self._shards = shards
+
+    def expand(self, units: beam.PCollection) -> beam.PCollection:
+        """Read the rows, and group them."""
+        read = beam.ParDo(ReadRows(self._context, self._shards))
+        return units | "ReadRows" >> read.with_output_types(tuple[int, bytes]) | beam.GroupByKey()
+
+
 class ReadRows(beam.DoFn):
-    """Reads (index, Unit of tables) into (shard, Spill)s, and counts the rows in a report."""
+    """Reads (index, Unit of tables) into (shard, streams of rows)s."""
+
+    def __init__(self, context: IngestContext, shards: int) -> None:
+        self._context = context
+        self._shards = shards
+
+    def process(self, element: tuple[int, Unit]) -> Iterator[tuple[int, bytes]]:
+        """Read one unit."""
+        rows = read_rows(*element, self._context)
+        for shard, streams in packed_rows.by_shard(rows, self._shards).items():
+            yield shard, b"".join(streams)
+
+
+class SpillRows(beam.PTransform):
+    """Groups (index, Unit of tables) into (shard, Spills)."""
+
+    def __init__(self, context: IngestContext, shards: int) -> None:
+        super().__init__()
+        self._context = context
+        self._shards = shards
+
+    def expand(self, units: beam.PCollection) -> beam.PCollection:
+        """Write the rows to files, and group their places in them."""
+        read = beam.ParDo(WriteSpills(self._context, self._shards))
+        return units | "ReadRows" >> read.with_output_types(tuple[int, Spill]) | beam.GroupByKey()
+
+
+class WriteSpills(beam.DoFn):
+    """Reads (index, Unit of tables) into (shard, Spill)s, one file a unit."""
 
     def __init__(self, context: IngestContext, shards: int) -> None:
         self._context = context
@@ -42,37 +139,25 @@ class ReadRows(beam.DoFn):
     def process(self, element: tuple[int, Unit]) -> Iterator[tuple[int, Spill]]:
         """Read one unit."""
         index, unit = element
-        context = self._context
-        report: dict[str, Any] = {"rows": 0}
-
-        def rows() -> Iterator[Any]:
-            for piece in unit.pieces:
-                table = formats.of(piece.file.format)
-                for part in table.rows(piece, context.raw_columns, context.options):
-                    report["rows"] += len(part) + len(part.rejected)
-                    yield part
-                progress.advance(piece.size)
-
-        spills: dict[int, Spill] = {}
-        try:
-            spills = spill.write(f"{context.staging}/rows-{index:05d}.arrows", rows(), self._shards)
-        except BadDataError as error:
-            report["failure"] = process.failure_of(error)
-        write_json(process.rows_file(context.staging, index), report)
-        yield from spills.items()
+        file = f"{self._context.staging}/rows-{index:05d}.arrows"
+        yield from spill.write(file, read_rows(index, unit, self._context), self._shards).items()
 
 
 class Process(beam.DoFn):
-    """Processes (index, Unit or Spills) and yields (part, its deduplication keys packed)."""
+    """Processes (index, Source) and yields (part, its deduplication keys packed)."""
 
-    def __init__(self, context: IngestContext, process_unit: UnitFunction) -> None:
+    def __init__(
+        self, context: IngestContext, grouped: Grouping, process_unit: UnitFunction
+    ) -> None:
         self._context = context
+        self._grouping = grouped
         self._process_unit = process_unit
 
     def process(self, element: tuple[int, Source]) -> Iterator[tuple[int, bytes]]:
         """Process one unit."""
         index, source = element
-        keys = self._process_unit(index, _parts(source, self._context), self._context, None)
+        parts = _parts(source, self._context, self._grouping)
+        keys = self._process_unit(index, parts, self._context, None)
         yield from duplicates.partition_by_hash(keys, _PARTS)
 
 
@@ -86,23 +171,37 @@ class ResolveDuplicates(beam.DoFn):
             yield unit, refusals[refusals["unit"] == unit].tobytes()
 
 
-class ProcessAgain(beam.DoFn):
-    """Processes (index, {sources, refusals}) again, if there are refusals."""
+class KeepRefused(beam.DoFn):
+    """Keeps (index, Source)s of units with refusals: of others, no row goes anywhere again."""
 
-    def __init__(self, context: IngestContext, process_unit: UnitFunction) -> None:
+    def process(
+        self, element: tuple[int, Source], refused: Iterable[int]
+    ) -> Iterator[tuple[int, Source]]:
+        """Keep one, or not."""
+        index, source = element
+        if index in refused:
+            yield index, source if isinstance(source, Unit) else tuple(source)
+
+
+class ProcessAgain(beam.DoFn):
+    """Processes (index, {its Source, its refusals}) again."""
+
+    def __init__(
+        self, context: IngestContext, grouped: Grouping, process_unit: UnitFunction
+    ) -> None:
         self._context = context
+        self._grouping = grouped
         self._process_unit = process_unit
 
     def process(self, element: tuple[int, dict[str, Iterable[Any]]]) -> None:
         """Process one unit."""
         index, joined = element
-        packed = b"".join(joined["refusals"])
-        if packed:
-            [source] = joined["sources"]
-            context = self._context
-            refusals = np.frombuffer(packed, duplicates.REFUSAL)
-            rejections = process.rejections_of(refusals, context.files)
-            self._process_unit(index, _parts(source, context), context, rejections)
+        refusals = np.frombuffer(b"".join(joined["refusals"]), duplicates.REFUSAL)
+        [source] = joined["sources"]
+        context = self._context
+        rejections = process.rejections_of(refusals, context.files)
+        parts = _parts(source, context, self._grouping)
+        self._process_unit(index, parts, context, rejections)
 
 
 class IngestSequences(beam.PTransform):
@@ -128,40 +227,36 @@ class IngestSequences(beam.PTransform):
 
     def expand(self, units: beam.PCollection) -> beam.PCollection:
         """Apply the steps, under the names that TFX shows in its logs."""
+        of_engine = units.pipeline.runner
+        grouped: Grouping = BySpill() if isinstance(of_engine, LocalRunner) else ByEngine()
         sources = units | "SpreadUnits" >> beam.Reshuffle()
         if self._shards is not None:
-            sources = (
-                sources
-                | "ReadRows"
-                >> beam.ParDo(ReadRows(self._context, self._shards)).with_output_types(
-                    tuple[int, Spill]
-                )
-                | "GroupRows" >> beam.GroupByKey()
-                | "SortSpills" >> beam.MapTuple(_sorted).with_output_types(tuple[int, Any])
-            )
+            sources |= "GroupRows" >> grouped.transform(self._context, self._shards)
         refusals = (
             sources
             | "Process"
-            >> beam.ParDo(Process(self._context, self._process_unit)).with_output_types(
+            >> beam.ParDo(Process(self._context, grouped, self._process_unit)).with_output_types(
                 tuple[int, bytes]
             )
             | "GroupDedupKeys" >> beam.GroupByKey()
             | "ResolveDuplicates"
             >> beam.ParDo(ResolveDuplicates()).with_output_types(tuple[int, bytes])
         )
+        refused = refusals | "RefusedUnits" >> beam.Keys() | "OnceEach" >> beam.Distinct()
+        again = sources | "KeepRefused" >> beam.ParDo(
+            KeepRefused(), beam.pvalue.AsIter(refused)
+        ).with_output_types(tuple[int, Any])
         return (
-            {"sources": sources, "refusals": refusals}
+            {"sources": again, "refusals": refusals}
             | "JoinRefusals" >> beam.CoGroupByKey()
             | "ProcessAgain"
-            >> beam.ParDo(ProcessAgain(self._context, self._process_unit)).with_output_types(bytes)
+            >> beam.ParDo(
+                ProcessAgain(self._context, grouped, self._process_unit)
+            ).with_output_types(bytes)
         )
 
 
-def _sorted(shard: int, spills: Iterable[Spill]) -> tuple[int, tuple[Spill, ...]]:
-    return shard, tuple(sorted(spills, key=lambda spilt: (spilt.path, spilt.start)))
-
-
-def _parts(source: Source, context: IngestContext) -> Iterator[FilePart]:
+def _parts(source: Source, context: IngestContext, grouped: Grouping) -> Iterator[FilePart]:
     if isinstance(source, Unit):
         for piece in source.pieces:
             reader = formats.of(piece.file.format)
@@ -169,6 +264,6 @@ def _parts(source: Source, context: IngestContext) -> Iterator[FilePart]:
                 yield piece.file, part, 0
             progress.advance(piece.size)
     else:
-        rows = list(spill.read(source))
-        for grouped in grouping.to_chunks(rows, context.raw_columns):
-            yield context.files[grouped.file], grouped.part, grouped.rejected_rows
+        rows = list(grouped.rows(source))
+        for of_file in grouping.to_chunks(rows, context.raw_columns):
+            yield context.files[of_file.file], of_file.part, of_file.rejected_rows

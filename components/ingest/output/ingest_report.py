@@ -55,7 +55,7 @@ def _raise_failure(unit_reports: Iterable[Report]) -> None:
 
 def gather_quarantine(parts: Iterable[Place], quarantine: Place) -> dict[str, int]:
     """Put the units' rejected records into one file, if there are any; return code -> number."""
-    parts = [part for part in parts if places.size(part)]
+    parts = [part for part in parts if places.exists(part)]
     if not parts:
         return {}
     counted: Counter[str] = Counter()

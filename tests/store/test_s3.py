@@ -1,0 +1,189 @@
+"""Ingest and encode in a store of objects: an S3 server, by the library that users have.
+
+`make test-store` installs the server into an environment of its own; without it, this is skipped.
+"""
+
+import dataclasses
+import io
+import json
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from apache_beam.utils import retry
+from conftest import write_jsonl
+from store import s3
+
+import ragline
+from ragline import schemas
+from ragline.components.contract.columns import SPLITS, Columns
+from ragline.components.files import places
+from ragline.components.files.storage import manifest
+from ragline.components.ingest.options import InputOptions, QuarantineOptions
+from ragline.components.ingest.run import run
+from ragline.components.ingest.source import units
+from ragline.pipeline.cli.main import main
+from ragline.pipeline.demo.synth import FEATURES
+
+pytestmark = pytest.mark.skipif(not s3.SERVER.exists(), reason="`make test-store` installs moto")
+
+STORE = f"s3://{s3.BUCKET}"
+IN_PROCESS = "ragline.components.runtime.local_runner.LocalRunner"
+ROWS = InputOptions(train="in/rows.csv", group_by=("gesture",), order_by="at")
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.Door]:
+    with s3.served(tmp_path_factory.mktemp("moto") / "log") as door:
+        yield door
+
+
+@pytest.fixture
+def door(opened: s3.Door) -> Iterator[s3.Door]:
+    opened.quiet()
+    yield opened
+    opened.quiet()
+    if left := places.inside(STORE):
+        places._systems().delete(left)
+
+
+@pytest.fixture
+def top(
+    door: s3.Door,
+    tmp_path: pathlib.Path,
+    gestures: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> pathlib.Path:
+    """A folder of input, and the same in the store; units of some records."""
+    monkeypatch.setattr(units, "UNIT_BYTES", 60_000)
+    bad = {"sequence_id": "bad", "features": {name: [] for name in FEATURES}}
+    write_jsonl(tmp_path / "in" / "a.jsonl", gestures[:20])
+    write_jsonl(tmp_path / "in" / "b.jsonl", [*gestures[20:40], bad, gestures[0]])
+    (tmp_path / "in" / "rows.csv").write_text(_rows(gestures[:10]))
+    for file in (tmp_path / "in").iterdir():
+        places.upload(file, f"{STORE}/in/{file.name}")
+    return tmp_path
+
+
+def _rows(records: list[dict[str, Any]]) -> str:
+    lines = ["gesture,at," + ",".join(FEATURES)]
+    for record in records:
+        for at, step in enumerate(zip(*(record["features"][f] for f in FEATURES), strict=True)):
+            values = ",".join("" if value is None else repr(value) for value in step)
+            lines.append(f"{record['sequence_id']},{at},{values}")
+    return "\n".join(lines) + "\n"
+
+
+def _ingest(top: str, options: InputOptions, runner: str) -> dict[str, Any]:
+    report = run(
+        beam.Pipeline(runner),
+        options=dataclasses.replace(options, train=f"{top}/{options.train}"),
+        quarantine_options=QuarantineOptions(max_share=0.5),
+        columns=Columns.from_schema(schemas.load("gestures")),
+        folders={split: f"{top}/out/{split}" for split in SPLITS},
+        quarantine=f"{top}/out/rejected.jsonl",
+        staging=f"{top}/staging",
+    )
+    return json.loads(json.dumps(report).replace(top, ""))
+
+
+@pytest.mark.parametrize(
+    ("options", "runner"),
+    [
+        (InputOptions(train="in/*.jsonl"), IN_PROCESS),
+        (ROWS, IN_PROCESS),
+        (ROWS, "FnApiRunner"),
+    ],
+    ids=["records", "rows", "rows-by-engine"],
+)
+def test_it_holds_what_a_disk_does(top: pathlib.Path, options: InputOptions, runner: str) -> None:
+    expected, received = (_ingest(place, options, runner) for place in (str(top), STORE))
+    assert received == expected
+    on_disk, in_store = (manifest(f"{place}/out") for place in (str(top), STORE))
+    for shards in (on_disk, in_store):
+        shards.pop("rejected.jsonl", None)  # It names its places.
+    assert in_store == on_disk and len(in_store) > 1, "shard by shard, the same bytes"
+    assert not places.inside(f"{STORE}/staging")
+
+
+DISTURBED = {
+    "busy": {"busy": 503},
+    "too-many": {"busy": 429},
+    "slow": {"wait": 0.05},
+    "cut": {"cut": True, "every": 2},
+}
+
+
+@pytest.mark.parametrize("how", DISTURBED.values(), ids=DISTURBED)
+def test_what_fails_now_and_then_is_tried_again(
+    door: s3.Door, top: pathlib.Path, how: dict[str, Any]
+) -> None:
+    expected = _ingest(str(top), ROWS, IN_PROCESS)
+    for name, value in how.items():
+        setattr(door, name, value)
+    received = _ingest(STORE, ROWS, IN_PROCESS)
+    assert door.disturbed > 3
+    door.quiet()
+    assert received == expected
+    assert manifest(f"{STORE}/out") == manifest(f"{top}/out")
+
+
+def test_thousands_of_objects_are_listed(door: s3.Door, tmp_path: pathlib.Path) -> None:
+    import boto3
+
+    client = boto3.client("s3")
+    names = [f"{STORE}/many/{number:05d}" for number in range(2500)]
+    for name in names:
+        client.put_object(Bucket=s3.BUCKET, Key=name.removeprefix(f"{STORE}/"), Body=b"x")
+    assert places.inside(f"{STORE}/many", "*") == names
+    places.remove_folder(f"{STORE}/many")
+    assert places.inside(f"{STORE}/many") == []
+
+
+def _encode(top: str, *words: str) -> int:
+    encoder = f"{top}/encoder/serving/1"
+    return main(
+        ["encode", encoder, "--input", f"{top}/in/*.jsonl", "--output", f"{top}/encoded", *words]
+    )
+
+
+def _embeddings(top: str) -> pa.Table:
+    parts = [
+        pq.read_table(io.BytesIO(places.read(part)))
+        for part in places.inside(f"{top}/encoded")
+        if part.endswith(".parquet")
+    ]
+    return pa.concat_tables(parts).sort_by("sequence_id")
+
+
+def test_encode_reads_all_from_it_and_writes_into_it(
+    top: pathlib.Path, encoder: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in places.inside(encoder):
+        name = pathlib.Path(file).relative_to(encoder)
+        places.upload(pathlib.Path(file), f"{STORE}/encoder/serving/1/{name}")
+    loose = ("--set", "quarantine.max_share=0.5")
+    assert _encode(STORE, *loose) == 0, capsys.readouterr().err
+    ragline.encode(encoder, input=f"{top}/in/*.jsonl", output=top / "encoded", overrides=loose[1:])
+    assert _embeddings(STORE).equals(_embeddings(str(top)))
+    assert not places.inside(f"{STORE}/encoded", "**.tmp")
+
+
+def test_a_store_that_stays_busy_is_a_sentence(
+    door: s3.Door,
+    top: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Beam waits longer and longer, ten minutes in all.
+    monkeypatch.setattr(retry.Clock, "sleep", lambda *_: None)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    door.busy, door.every = 503, 1
+    code = _encode(STORE)
+    said = capsys.readouterr().err
+    assert code == 1
+    assert "Traceback" not in said and "503" in said and f"{STORE}/" in said
