@@ -451,7 +451,8 @@ REGISTERED = {
 def test_the_tests_below_try_every_key() -> None:
     others = {kind for key, kind in FIELDS.items() if key not in CHOICES | REGISTERED}
     assert others == set(OTHER_TYPES)
-    assert [*REGISTERED] == ["input.format", "train.padding"]
+    registered = ["input.format", "train.padding", "train.encoder", "train.decoder"]
+    assert [*REGISTERED] == registered
     assert CHOICES["train.precision"] == "'float32' or 'bfloat16'"
 
 
@@ -582,12 +583,14 @@ def test_a_value_that_cannot_be_meant_is_refused(
     assert _mistakes(_write(tmp_path, _with(key, value))) == [f"{key}: {line}"]
 
 
-@pytest.mark.parametrize("other", [{"bidirectional": True}, {"decoder": "teacher"}])
+@pytest.mark.parametrize(
+    "other", [{"bidirectional": True}, {"decoder": "teacher"}, {"encoder": "transformer"}]
+)
 def test_values_that_exclude_each_other_are_refused(tmp_path: pathlib.Path, other: dict) -> None:
     lines = _mistakes(_write(tmp_path, SMALLEST | {"train": {"padding": "keras"} | other}))
     assert lines == [
-        "train.padding: 'keras' is the textbook model; expected bidirectional = false and "
-        "decoder = 'repeat' with it"
+        "train.padding: 'keras' is the textbook model; expected a recurrent encoder, "
+        "bidirectional = false and decoder = 'repeat' with it"
     ]
     assert load(_write(tmp_path, _with("train.padding", "keras"))).train.padding == "keras"
 
