@@ -43,8 +43,8 @@ def test_the_benchmark_of_training_prints_a_row_whose_curves_coincide() -> None:
     assert done.returncode == 0, done.stderr
     header, _, row = done.stdout.splitlines()[-3:]
     names = [cell.strip() for cell in header.strip("|").split("|")]
-    found = dict(zip(names, (cell.strip() for cell in row.strip("|").split("|")), strict=True))
-    assert (found["lengths"], found["H"], found["torch"]) == ("uniform", "4", "-")
-    assert min(float(found[name]) for name in ("ragline", "keras", "/ keras", "input")) > 0
-    assert float(found["curve"]) < 1e-4
-    assert float(found["waste"].rstrip("%")) <= 5
+    cells = dict(zip(names, (cell.strip() for cell in row.strip("|").split("|")), strict=True))
+    assert (cells["lengths"], cells["H"], cells["torch"]) == ("uniform", "4", "-")
+    assert min(float(cells[name]) for name in ("ragline", "keras", "/ keras", "input")) > 0
+    assert float(cells["curve"]) < 1e-4
+    assert float(cells["waste"].rstrip("%")) <= 5

@@ -109,6 +109,20 @@ def test_every_key_has_one_row_in_its_table() -> None:
     assert shown == expected
 
 
+def test_the_five_keys_are_keys_with_defaults() -> None:
+    """`quarantine.max_share` is `max_share` of the table that `quarantine` is."""
+    [table] = re.findall(r"^### The five keys.*?\n(\|.*?)\n\n", PAGE, re.MULTILINE | re.DOTALL)
+    keys = re.findall(r"^\| `([\w.]+)` \|", table, re.MULTILINE)
+    assert len(keys) == 5
+    for key in keys:
+        of: type = Config
+        *tables, last = key.split(".")
+        for name in tables:
+            [of] = [field.type for field in dataclasses.fields(of) if field.name == name]
+        [field] = [field for field in dataclasses.fields(of) if field.name == last]
+        assert field.default is not dataclasses.MISSING, key
+
+
 def test_the_smallest_configuration_of_the_page_loads(tmp_path: pathlib.Path) -> None:
     [example] = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     (tmp_path / "c.toml").write_text(example, encoding="utf-8")

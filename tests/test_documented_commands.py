@@ -25,12 +25,12 @@ def _blocks(text: str) -> list[str]:
 
 
 def _commands(page: pathlib.Path, name: str) -> list[list[str]]:
-    found = []
+    commands = []
     for line in _blocks(page.read_text(encoding="utf-8")):
         words = shlex.split(line, comments=True) if line.count("'") % 2 == 0 else []
         if words and words[0].rpartition("/")[2] == name:
-            found.append(words[1:])
-    return found
+            commands.append(words[1:])
+    return commands
 
 
 @pytest.mark.parametrize(

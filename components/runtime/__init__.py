@@ -2,6 +2,7 @@
 
 cores.py         how the cores of a CPU share a training step
 progress.py      the progress of a stage, for listeners in this process
+quiet.py         TensorFlow without its lines in a terminal
 local_runner.py  Beam's in-process engine, without a download
 beam_options.py  the table `[beam]`
 beam_worker.py   `ragline-worker`: a Beam worker in this environment

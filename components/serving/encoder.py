@@ -4,7 +4,8 @@ Only `Encoder` itself needs TensorFlow, and imports it when one is made.
 """
 
 import os
-from collections.abc import Sequence as Collection
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,7 +15,8 @@ from ragline.components.contract.columns import LENGTH, VALUES, Columns
 from ragline.components.contract.signatures import EMBEDDING, RECONSTRUCTION_ERROR, SCORE
 from ragline.components.files import places
 from ragline.components.files.places import Place
-from ragline.components.serving import facts, versions
+from ragline.components.files.storage import write_bytes
+from ragline.components.serving import facts, tables, versions
 from ragline.components.serving.batches import Sequences, batches
 from ragline.components.serving.facts import FeatureFacts, InputFacts, NoEncoderError
 
@@ -89,12 +91,13 @@ class Encoder:
       facts: the facts that the encoder states.
     """
 
-    def __init__(self, path: Place) -> None:
+    def __init__(self, path: Place, *, owner: object = None) -> None:
         """Load the encoder, which takes seconds.
 
         Args:
           path: the folder of an encoder, or of numbered encoders, of which the newest is taken;
             or its URI in a store.
+          owner: the owner of a temporary folder, which is to last as long as the encoder.
 
         Raises:
           NoEncoderError: there is none, or it does not state its facts.
@@ -102,6 +105,7 @@ class Encoder:
         """
         import tensorflow as tf
 
+        self._owner = owner
         self.facts = Facts.read(path)
         with places.fetched(self.facts.path) as folder:
             versions.check(folder, self.facts.path)
@@ -113,42 +117,70 @@ class Encoder:
             )
         self._score = self._loaded.signatures[SCORE]
 
-    def encode(self, sequences: Collection[Any]) -> np.ndarray:
-        """Return the embeddings, float32 [N, E], of N sequences [T, F], raw values, NaN = missing.
+    def __repr__(self) -> str:
+        columns = self.facts.columns
+        read = f"{len(columns.features)} features"
+        if columns.categories:
+            read += f", {len(columns.categories)} categories"
+        return f"<Encoder {self.facts.version}: {read} -> E = {self.facts.embedding_size}>"
 
-        Raises:
-          ValueError: see `score`.
-        """
-        return self.score(sequences)[0]
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the files of the model: a pickle of them needs no folder."""
+        files = places.inside(self.facts.path, "**")
+        start = len(self.facts.path) + 1
+        content = {file[start:]: places.read(file) for file in files}
+        return {"version": self.facts.version, "files": content}
 
-    def score(self, sequences: Collection[Any]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the embedding and the reconstruction error of each sequence.
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Load the model from a temporary folder, which is there as long as the encoder."""
+        folder = tempfile.TemporaryDirectory(prefix="ragline-")
+        path = os.path.join(folder.name, state["version"])
+        for name, content in state["files"].items():
+            write_bytes(os.path.join(path, name), content)
+        Encoder.__init__(self, path, owner=folder)
+
+    def encode(
+        self,
+        sequences: Any,
+        *,
+        id: str | None = None,
+        time: str | None = None,
+        lengths: Any = None,
+        words: Mapping[str, Any] | None = None,
+    ) -> np.ndarray:
+        """Return the embeddings, float32 [N, E], of N sequences of raw values; see `score`."""
+        return self.score(sequences, id=id, time=time, lengths=lengths, words=words)[0]
+
+    def score(
+        self,
+        sequences: Any,
+        *,
+        id: str | None = None,
+        time: str | None = None,
+        lengths: Any = None,
+        words: Mapping[str, Any] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the embedding and the reconstruction error of each sequence, in their order.
 
         Args:
-          sequences: N arrays [T, F] of raw values, the features in the order of `facts`; T >= 1.
+          sequences: a pandas, Polars or Arrow table with a row a step, whose columns are matched by
+            name; a list, or a dict by id, of arrays [T, F], the features in the order of `facts`,
+            or of such tables; or an array [N, T, F]. T >= 1; NaN = missing.
+          id: the column of the table that names a row's sequence; the order is that of their first
+            rows.
+          time: the column of the table by which the steps are sorted; None keeps their order.
+          lengths: int [N], the valid steps of an array [N, T, F].
+          words: beside arrays, category -> the N sequences' words [T]; "" = missing.
 
         Returns:
           float32 [N, E], and float32 [N]: the masked mean squared error, standardised units.
 
         Raises:
-          ValueError: a sequence of another shape, or the encoder also reads categories.
+          InputError: the sequences are not what the encoder reads; a ValueError, too.
         """
-        if self.facts.columns.categories:
-            names = ", ".join(category.name for category in self.facts.columns.categories)
-            raise ValueError(
-                f"the encoder also reads {names}: expected its columns, see score_flat"
-            )
-        width = len(self.facts.columns.features)
-        arrays = [np.asarray(sequence, np.float32) for sequence in sequences]
-        for place, array in enumerate(arrays):
-            if array.ndim != 2 or not len(array) or array.shape[1] != width:
-                raise ValueError(
-                    f"sequence {place}: expected [T, {width}] with T >= 1, received "
-                    f"{list(array.shape)}"
-                )
-        flat = np.concatenate([np.zeros((0, width), np.float32), *arrays])
-        length = np.array([len(array) for array in arrays], np.int64)
-        return self.score_flat(Sequences(values=flat, length=length, tokens={}))
+        names = self.facts.columns.names
+        steps = tables.read(sequences, names=names, id=id, time=time, lengths=lengths, words=words)
+        return self.score_flat(steps.sequences(self.facts.columns))
 
     def score_flat(self, sequences: Sequences) -> tuple[np.ndarray, np.ndarray]:
         """Return what `score` does, for sequences in flat columns, categories among them.

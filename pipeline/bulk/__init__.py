@@ -4,5 +4,6 @@ encode_files.py   raw files -> embeddings in Parquet, resumable
 encode_job.py     the Beam job
 drift.py          the drift of the encoded data from the training data
 encode_output.py  the folder of the result, on a disk or in a store
+neighbours.py     the nearest embeddings to one
 parts.py          Parquet files of embeddings, whole or absent
 """

@@ -15,7 +15,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ragline import schemas
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.contract.redaction import redacted_data
@@ -24,7 +23,6 @@ from ragline.components.files.places import Place
 from ragline.components.files.storage import digest_of, manifest, read_json, write_json
 from ragline.components.ingest.options import SEQUENCE, InputOptions
 from ragline.components.ingest.source.patterns import fields
-from ragline.components.push.release import ledger
 from ragline.components.runtime import progress
 from ragline.components.runtime.beam_options import BeamOptions
 from ragline.components.serving import versions
@@ -40,9 +38,10 @@ from ragline.pipeline.bulk.encode_output import (
     Output,
 )
 from ragline.pipeline.cache import cache_key
-from ragline.pipeline.config import Config, ConfigError
+from ragline.pipeline.config import ConfigError
 from ragline.pipeline.runs import machine_errors, workdir
 from ragline.pipeline.runs.machine_errors import MachineError
+from ragline.pipeline.served import encoders
 
 _DIGEST = "digest"
 NO_DRIFT: dict[str, Any] = {"features": {}, "categories": {}}
@@ -93,7 +92,10 @@ def read_request(
       DamagedModelError: a file of the encoder is not what was pushed.
       LedgerError: the ledger of pushed encoders cannot be read.
     """
-    if not places.is_local(source) or pathlib.Path(source).is_dir():
+    local = places.is_local(source)
+    if not local or (
+        os.path.isdir(source) and not configuration.is_configuration(pathlib.Path(source))
+    ):
         if folder is not None:
             raise ConfigError("--workdir: expected it with a configuration, not an encoder")
         if places.is_pattern(source):
@@ -105,8 +107,8 @@ def read_request(
         columns = facts.columns
     else:
         config = configuration.load(source, overrides, folder)
-        facts = Facts.read(_newest(config))
-        columns = Columns.from_schema(schemas.load(config.schema))
+        facts = Facts.read(encoders.newest(config))
+        columns = configuration.read_contract(config).columns
         columns = dataclasses.replace(columns, context={}, has_missing_bucket=False)
         _check_same(columns, facts)
         reading = configuration.Reading(
@@ -122,14 +124,6 @@ def read_request(
         facts=facts,
         max_drift=max_drift,
     )
-
-
-def _newest(config: Config) -> pathlib.Path:
-    serving = pathlib.Path(config.workdir, workdir.SERVING)
-    version = ledger.newest(serving)
-    if version is None:
-        raise ConfigError(f"{serving}: expected an encoder that `ragline run` pushed, found none")
-    return version.path
 
 
 def _check_same(columns: Columns, facts: Facts) -> None:
@@ -212,12 +206,16 @@ def encode(request: Request, output: Place) -> dict[str, Any]:
                 write_json(f"{job.folder}/{SUMMARY_FILE}", summary)
                 display.end("ran", time.monotonic() - started)
             except Exception as error:
+                left = (
+                    f"{place.work} holds what was done so far: the same command goes on with it, "
+                    "another one into the same folder removes it"
+                )
                 if isinstance(error, BadDataError):
-                    raise
+                    raise BadDataError(error.code, *error.lines, left) from error
                 logging.getLogger(__name__).exception("encode failed")
                 sentence = machine_errors.sentence(error, job.log.parent)
                 raise MachineError(
-                    sentence or f"failed: {error}; see {job.folder}/{LOG_FILE}"
+                    f"{sentence or f'failed: {error}; see {job.folder}/{LOG_FILE}'}\n{left}"
                 ) from error
         place.publish(job)
     return summary

@@ -16,6 +16,7 @@ from ragline.components.evaluate.verdict.rules import Rules
 from ragline.components.files import places
 from ragline.components.ingest.preview import sampling
 from ragline.components.ingest.preview.preview_result import Preview
+from ragline.components.ingest.records import checks
 from ragline.components.ingest.source.read_plan import find_files, list_files
 from ragline.components.train.data import batching, budget
 from ragline.components.train.options import HeadOptions, TrainOptions
@@ -166,6 +167,7 @@ def _stops(preview: Preview, config: Config, contract: Contract) -> Iterator[str
             f"({rejected / preview.read:.1%}), more than quarantine.max_share = "
             f"{config.quarantine.max_share:.1%}"
         )
+        yield from checks.remedies(dict.fromkeys(bad.detail for bad in preview.bad))
     counts = {name: int((preview.split == name).sum()) for name in SPLITS}
     for name, count in counts.items():
         if not count and preview.share == 1.0:
@@ -242,8 +244,13 @@ def too_few(count: int, sequences: int, least: int, config: Config) -> str:
     share = share_for(sequences, least)
     if share and config.input.eval is None and config.input.eval_from is None:
         return f"{reason}`eval_share = {share:g}` below [input]"
-    verdict = os.path.basename(config.schema).removesuffix(".pbtxt") + ".verdict.toml"
-    return f"{reason}`min_eval = {max(1, count)}` into {verdict} beside the schema, or add data"
+    place = "the .verdict.toml of the configuration's name, beside it"
+    if config.verdict is not None:
+        place = config.verdict
+    elif config.schema is not None:
+        name = os.path.basename(config.schema).removesuffix(".pbtxt")
+        place = f"{name}.verdict.toml beside the schema"
+    return f"{reason}`min_eval = {max(1, count)}` into {place}, or add data"
 
 
 def share_for(sequences: int, least: int) -> float | None:

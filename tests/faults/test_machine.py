@@ -103,11 +103,11 @@ def _kill_child(words: str) -> Callable[[commands.Process], None]:
     """Waits for child processes whose command line has the words in it, and kills them."""
 
     def kill(process: commands.Process) -> None:
-        found: list[int] = []
-        while not found and process.poll() is None:
+        children: list[int] = []
+        while not children and process.poll() is None:
             time.sleep(0.01)
-            found = [pid for pid in _descendants(process.pid) if words in _command_line(pid)]
-        for pid in found:  # A shell and, below it, the worker that it started.
+            children = [pid for pid in _descendants(process.pid) if words in _command_line(pid)]
+        for pid in children:  # A shell and, below it, the worker that it started.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 

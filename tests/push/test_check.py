@@ -365,13 +365,15 @@ def test_what_is_no_saved_model_is_refused_without_tensorflow(tmp_path):
 
 
 def test_the_check_needs_tensorflow_alone():
-    """No training code and no Transform, as a server has neither."""
+    """No training code, no Keras and no Transform, as a server has none of them."""
     done = profiled(sys.executable, "-m", "ragline.components.push.contract.clean_process", "none")
     assert done.exit_code == 0, done.stderr
     assert "error" in json.loads(done.stdout)
     assert "tensorflow" in done.imports
     assert not done.imports & {
         "ragline.components.train",
+        "keras",
+        "pandas",
         "tfx",
         "tensorflow_transform",
         "apache_beam",

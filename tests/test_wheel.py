@@ -1,0 +1,92 @@
+"""The wheel, in an environment of its own, beside a user's packages of the folders' names."""
+
+import email
+import pathlib
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from commands import ROOT
+
+NAMES = ("components", "pipeline", "schemas")
+TAKEN = ("ragline", *NAMES, "docs", "pyproject.toml", "README.md", "LICENSE")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> pathlib.Path:
+    """Built of a copy: a build leaves its files beside the source."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in TAKEN:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / "source" / name, symlinks=True)
+        else:
+            shutil.copy(ROOT / name, folder / "source" / name)
+    uv = pathlib.Path(sys.executable).with_name("uv")
+    command = [uv, "build", "--quiet", "--wheel", "--out-dir", folder, folder / "source"]
+    subprocess.run(command, check=True)
+    [built] = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def python(wheel) -> pathlib.Path:
+    """An environment of the wheel; what it needs is taken from this one."""
+    folder = wheel.parent / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    python = folder / "bin" / "python"
+    uv = pathlib.Path(sys.executable).with_name("uv")
+    command = [uv, "pip", "install", "--quiet", "--no-deps", "--python", python, wheel]
+    subprocess.run(command, check=True)
+    [packages] = folder.glob("lib/*/site-packages")
+    here = pathlib.Path(pytest.__file__).parents[1]
+    (packages / "needed.pth").write_text(f"{here}\n")
+    return python
+
+
+@pytest.fixture
+def beside(tmp_path) -> pathlib.Path:
+    """A user's folder, in which packages have the names of ours."""
+    for name in NAMES:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('the user\\'s own')")
+    return tmp_path
+
+
+def test_it_holds_one_package_its_pages_and_its_licence(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        [metadata] = [name for name in names if name.endswith(".dist-info/METADATA")]
+        stated = email.message_from_bytes(archive.read(metadata))
+        [licence] = [name for name in names if name.endswith("/licenses/LICENSE")]
+        assert archive.read(licence) == (ROOT / "LICENSE").read_bytes()
+    folder = metadata.split("/")[0]
+    assert {name.split("/")[0] for name in names} == {"ragline", folder}
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")}
+    assert {f"ragline/docs/{page}" for page in pages} <= {*names}
+    source = {path for name in NAMES for path in (ROOT / name).rglob("*.py")}
+    assert {f"ragline/{path.relative_to(ROOT).as_posix()}" for path in source} <= {*names}
+    assert stated["License-Expression"] == "Apache-2.0"
+    assert "Programming Language :: Python :: 3.11" in stated.get_all("Classifier")
+    assert stated["Description-Content-Type"] == "text/markdown"
+
+
+def test_it_runs_beside_packages_of_the_same_names(python, beside):
+    script = (
+        "import ragline, ragline.components.contract.errors\n"
+        "print(ragline.__file__)\n"
+        "try:\n    ragline.run('none.toml')\n"
+        "except ragline.ConfigError as error:\n    print(error)"
+    )
+    done = subprocess.run(
+        [python, "-c", script], cwd=beside, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    place, error = done.stdout.splitlines()
+    assert place.startswith(str(python.parents[1]))
+    assert "none.toml: No such file" in error
+    commands = ([python.with_name("ragline"), "--version"], [python, "-m", "ragline", "--version"])
+    for command in commands:
+        done = subprocess.run(command, cwd=beside, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and done.stdout.startswith("ragline"), done
