@@ -180,7 +180,10 @@ def remove_folder(folder: Place) -> None:
 def _systems() -> Any:
     # Late: it takes seconds, and local files do not need it.
     from apache_beam.io.filesystems import FileSystems
+    from apache_beam.options.pipeline_options import PipelineOptions
 
+    if FileSystems._pipeline_options is None:  # Before the first pipeline; S3's wants options.
+        FileSystems.set_options(PipelineOptions([]))  # type: ignore[no-untyped-call]
     return FileSystems
 
 

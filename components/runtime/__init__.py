@@ -1,10 +1,11 @@
-"""Adapt to the machine and to Beam: cores, progress, the local runner, workers, shims.
+"""Adapt to the machine and to Beam: cores, progress, runners, workers, shims.
 
-cores.py         how the cores of a CPU share a training step
-progress.py      the progress of a stage, for listeners in this process
-quiet.py         TensorFlow without its lines in a terminal
-local_runner.py  Beam's in-process engine, without a download
-beam_options.py  the table `[beam]`
-beam_worker.py   `ragline-worker`: a Beam worker in this environment
-tfdv_shim.py     the one shim that older glibc needs
+cores.py            how the cores of a CPU share a training step
+progress.py         the progress of a stage, for listeners in this process
+quiet.py            TensorFlow without its lines in a terminal
+local_runner.py     Beam's in-process engine, without a download
+cluster_runners.py  Flink and Spark, by a job server that ends with the job
+beam_options.py     the table `[beam]`
+beam_worker.py      `ragline-worker`: a Beam worker in this environment
+tfdv_shim.py        the one shim that older glibc needs
 """

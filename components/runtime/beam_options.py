@@ -8,6 +8,13 @@ _LOSES_DATA = {
     "data_buffer_time_limit_ms": "data_buffer_time_limit_ms > 0 loses records and reports success",
 }
 
+# Runners of Beam's that leave something behind, or fetch something, and ours in their place.
+_RUNNERS = {
+    "local": "ragline.components.runtime.local_runner.LocalRunner",
+    "flink": "ragline.components.runtime.cluster_runners.FlinkRunner",
+    "spark": "ragline.components.runtime.cluster_runners.SparkRunner",
+}
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BeamOptions:
@@ -54,9 +61,7 @@ class BeamOptions:
     @property
     def arguments(self) -> list[str]:
         """Return the arguments of every Beam pipeline."""
-        runner = (
-            "ragline.components.runtime.local_runner.LocalRunner" if self._is_local else self.runner
-        )
+        runner = _RUNNERS.get("local" if self._is_local else self._engine, self.runner)
         # Without an image TFX builds a package of itself for workers elsewhere before every Beam
         # part, in 3 seconds, and leaves 42 MB in the temporary folder.
         image = () if self._has_image else ("--sdk_container_image=none",)

@@ -2,7 +2,7 @@
 
 Such an error has many shapes: an OSError; its text inside a RuntimeError of Beam; an error class of
 TensorFlow or SQLite. It is no defect of ragline, so the sentence states the path and the cause.
-So is the failure of an engine elsewhere that lost its machines.
+So is the failure of an engine elsewhere that lost its machines, or of a store that is out of reach.
 """
 
 import errno
@@ -33,6 +33,9 @@ _OF_A_PATH = (
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # Beam's words for it; the traceback of a worker in them is no failure of the engine.
 _ENGINE = re.compile(r"Pipeline \S+ failed in state (\w+): (?!.*Traceback)(.*)", re.DOTALL)
+# What the library of a store says once it has tried often enough, in the error itself or in Beam's.
+_STORE = re.compile(r"S3ClientError\W+(.+?)['\"], (?:\d+|None)\)")
+_OBJECT = re.compile(r"s3://[^\s'\"]+")
 _PATH = re.compile(r"(?<![\w/.])/[^\s'\";:,]+")
 
 
@@ -64,7 +67,11 @@ def sentence(error: BaseException, workdir: pathlib.Path | None = None) -> str |
             text = f"{type(cause).__name__}: {cause}"
             if getattr(cause, "errno", None) == number or re.search(pattern, text):
                 return _sentence(number, _line(text, pattern), cause, workdir)
-        if failed := _ENGINE.search(str(cause)):
+        text = f"{type(cause).__name__}: {cause}"
+        if refused := _STORE.search(text):
+            place = _OBJECT.search(text)
+            return f"{place.group() if place else 's3://'}: {refused.group(1)}"
+        if failed := _ENGINE.search(text):
             state, reason = failed.groups()
             return f"the engine of [beam] ended the job as {state}: {reason.partition(chr(10))[0]}"
     return None

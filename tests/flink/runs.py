@@ -6,6 +6,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -34,11 +35,6 @@ class Run:
     exit_code: int
     said: str
     summary: Mapping[str, Any]
-
-    @property
-    def last(self) -> str:
-        """Return the last line that it said."""
-        return self.said.strip().splitlines()[-1]
 
 
 def write_tables(folder: pathlib.Path, sequences: int) -> None:
@@ -73,18 +69,20 @@ def ragline(
 ) -> Run:
     """Run a command; `on_stage` is what to do once a stage has begun."""
     command = [str(RAGLINE), name, *words, "--json"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
-    )
-    assert process.stderr is not None and process.stdout is not None
-    said = []
-    for line in process.stderr:
-        said.append(line)
-        if found := _STARTED.match(line):
-            (on_stage or {}).get(found.group(1), lambda: None)()
-    out = process.stdout.read()
-    code = process.wait()
-    return Run(exit_code=code, said="".join(said), summary=json.loads(out) if code == 0 else {})
+    with tempfile.TemporaryFile() as out:
+        process = subprocess.Popen(
+            command, stdout=out, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+        )
+        assert process.stderr is not None
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if found := _STARTED.match(line):
+                (on_stage or {}).get(found.group(1), lambda: None)()
+        code = process.wait()
+        out.seek(0)
+        summary = json.load(out) if code == 0 else {}
+    return Run(exit_code=code, said="".join(said), summary=summary)
 
 
 def of_tables(data: pathlib.Path, workdir: pathlib.Path, *options: str) -> list[str]:

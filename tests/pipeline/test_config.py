@@ -1030,7 +1030,8 @@ def test_the_direct_runner_is_started_without_its_download(runner: str) -> None:
 )
 def test_workers_elsewhere_are_told_how_they_get_ragline(option: str, image: list[str]) -> None:
     options = BeamOptions(runner="FlinkRunner", options=(option,))
-    assert options.arguments == ["--runner=FlinkRunner", PLUGIN, *image, option]
+    runner = "ragline.components.runtime.cluster_runners.FlinkRunner"
+    assert options.arguments == [f"--runner={runner}", PLUGIN, *image, option]
 
 
 @pytest.mark.parametrize("options", [[], ["--environment_type=DOCKER"], ["--parallelism=4"]])

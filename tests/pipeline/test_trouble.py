@@ -31,6 +31,8 @@ OSError: [Errno 28] No space left on device: '/w/beam-temp/shard' [while running
          "the machine ran out of memory: RuntimeError: OOM when allocating tensor with shape[9,9]"),
         (RuntimeError("Pipeline a_b-1 failed in state FAILED: io.Lost: no task manager\n\tat io.X"),
          "the engine of [beam] ended the job as FAILED: io.Lost: no task manager"),
+        (OSError("exists() failed with {'s3://b/x': S3ClientError('An error (503): Busy', 503)}"),
+         "s3://b/x: An error (503): Busy"),
     ],
 )  # fmt: skip
 def test_the_machines_trouble_is_one_sentence(tmp_path, error, expected):

@@ -14,6 +14,7 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from apache_beam.utils import retry
 from conftest import write_jsonl
 from store import s3
 
@@ -173,8 +174,14 @@ def test_encode_reads_all_from_it_and_writes_into_it(
 
 
 def test_a_store_that_stays_busy_is_a_sentence(
-    door: s3.Door, top: pathlib.Path, capsys: pytest.CaptureFixture[str]
+    door: s3.Door,
+    top: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # Beam waits longer and longer, ten minutes in all.
+    monkeypatch.setattr(retry.Clock, "sleep", lambda *_: None)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
     door.busy, door.every = 503, 1
     code = _encode(STORE)
     said = capsys.readouterr().err
