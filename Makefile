@@ -4,8 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install demo test test-airflow test-faults test-flink test-full test-store lint bench \
-	bench-encode bench-growth bench-ingest bench-quality bench-reconstruction clean
+.PHONY: install demo test test-airflow test-faults test-flink test-full test-store lint bench bench-encode bench-growth \
+	bench-ingest bench-quality bench-reconstruction clean
 
 install: $(INSTALLED)
 
@@ -62,6 +62,7 @@ lint: install
 # The tables of docs/performance.md; some half an hour, a part: python -m benchmarks.train --units 64
 bench: install .venv-torch/.installed
 	$(BIN)/python -m benchmarks.train
+	$(BIN)/python -m benchmarks.runtimes
 	$(BIN)/python -m benchmarks.growth --commands
 
 # PyTorch and what it needs, 5 GB.
@@ -97,5 +98,4 @@ bench-reconstruction: install
 	$(BIN)/python -m benchmarks.reconstruction --output reconstruction.jsonl
 
 clean:
-	rm -rf .flink .venv .venv-moto .venv-torch .venv-quality demo .pytest_cache .hypothesis .mypy_cache .ruff_cache \
-		*.egg-info
+	rm -rf .flink .venv .venv-moto .venv-torch .venv-quality demo .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info

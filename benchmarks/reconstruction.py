@@ -11,6 +11,9 @@ of `ragline synth`, split by a hash of the wearer:
     drawn       the default model before training
     start       where its training starts: the linear path alone
     recurrent   `linear_steps = 0`
+    gru         likewise, with another encoder and as many units as make about as many parameters
+    tcn         likewise
+    transformer likewise
     frozen      the linear path stays as it starts; only the recurrence learns
     unaveraged  `averaging = 0`
     default     both learn
@@ -49,18 +52,26 @@ from ragline.components.train.data import batching, input_pipeline
 from ragline.components.train.data.records import Records
 from ragline.components.train.loop import fit_loop
 from ragline.components.train.loop.checkpoint import Checkpoints
-from ragline.components.train.loop.trainer import LOSS, Trainer, mean_of
+from ragline.components.train.loop.trainer import Trainer
 from ragline.components.train.options import PRESETS, TrainOptions
+from ragline.components.train.terms.interface import mean_of
+from ragline.components.train.terms.steps import LOSS
 from ragline.pipeline.demo import synth
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 VOWELS = ROOT.parent / "shared" / "data" / "japanese_vowels"
 MODELS = (
     "mean", "pca", "drawn", "start",
-    "recurrent", "frozen", "unaveraged", "default", "small", "large",
+    "recurrent", "gru", "tcn", "transformer", "frozen", "unaveraged", "default", "small", "large",
 )  # fmt: skip
 # What their options are beside those of the default model.
-_OPTIONS = {"recurrent": {"linear_steps": 0}, "unaveraged": {"averaging": 0.0}}
+_OPTIONS = {
+    "recurrent": {"linear_steps": 0},
+    "gru": {"linear_steps": 0, "encoder": "gru", "units": 75},
+    "tcn": {"linear_steps": 0, "encoder": "tcn", "units": 45},
+    "transformer": {"linear_steps": 0, "encoder": "transformer", "units": 48},
+    "unaveraged": {"averaging": 0.0},
+}
 # These have no draw.
 _ONCE = ("mean", "pca")
 _COLUMNS = (
@@ -80,13 +91,13 @@ class Split(NamedTuple):
 
 def vowels() -> tuple[Split, Split]:
     """The official split of Japanese Vowels, read as the .ts file has it."""
-    found = []
+    splits = []
     for name in ("TRAIN", "TEST"):
         text = (VOWELS / f"JapaneseVowels_{name}.ts").read_text(encoding="utf-8")
         lines = [line.split(":") for line in text.partition("@data\n")[2].splitlines()]
         values = [np.array([c.split(",") for c in columns], float).T for *columns, _ in lines]
-        found.append(Split(values, [label for *_, label in lines]))
-    return found[0], found[1]
+        splits.append(Split(values, [label for *_, label in lines]))
+    return splits[0], splits[1]
 
 
 def gestures() -> tuple[Split, Split]:
@@ -283,12 +294,12 @@ def main() -> None:
                     if size != PRESETS.get(model, {}).get("embedding_size", size):
                         continue
                     with tempfile.TemporaryDirectory() as temporary:
-                        found = (
+                        scores = (
                             plain(model, size, splits)
                             if model in _ONCE
                             else trained(model, size, seed, splits, pathlib.Path(temporary))
                         )
-                    rows.append({"data": data, "size": size, "seed": seed, "model": model} | found)
+                    rows.append({"data": data, "size": size, "seed": seed, "model": model} | scores)
                     with arguments.output.open("a") as file:
                         file.write(json.dumps(rows[-1]) + "\n")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in _PACKAGES)

@@ -1,7 +1,8 @@
-"""Writes config.md and verdict.md beside this file, and tables in ingest.md and padding.md.
+"""Writes config.md and verdict.md beside this file, and tables in three other pages.
 
 Nothing is said twice: keys, types and defaults come from the dataclasses, what they mean from the
-`Attributes:` of their docstrings, formats, padding strategies and metrics from their registries.
+`Attributes:` of their docstrings, formats, padding strategies, encoders, decoders and metrics from
+their registries.
 Run `python docs/generate_config.py` after an edit of any; tests/test_docs.py fails until then.
 """
 
@@ -19,7 +20,7 @@ from ragline.components.evaluate.metrics import METRICS
 from ragline.components.evaluate.metrics.interface import ReconstructionMetric
 from ragline.components.evaluate.verdict.rules import Rule, Rules
 from ragline.components.ingest import formats
-from ragline.components.train import padding
+from ragline.components.train import decoders, encoders, padding
 from ragline.components.train.options import TrainOptions
 from ragline.pipeline.config import Config
 
@@ -27,8 +28,11 @@ PAGE = pathlib.Path(__file__).with_name("config.md")
 VERDICT_PAGE = PAGE.with_name("verdict.md")
 FORMATS_PAGE = PAGE.with_name("ingest.md")
 PADDING_PAGE = PAGE.with_name("padding.md")
+ENCODERS_PAGE = PAGE.with_name("extending.md")
 _FORMATS_HEAD = "| what you have | format | a record is | needs |\n|---|---|---|---|\n"
 _PADDING_HEAD = "| `train.padding` | how | in the code |\n|---|---|---|\n"
+_ENCODERS_HEAD = "| `train.encoder` | reads by |\n|---|---|\n"
+_DECODERS_HEAD = "| `train.decoder` | writes by |\n|---|---|\n"
 
 _HEAD = """\
 <!-- Written by docs/generate_config.py; edit the docstrings it reads, not this page. -->
@@ -191,6 +195,18 @@ def render_padding(page: str) -> str:
     return _with_table(page, _PADDING_HEAD, table)
 
 
+def render_encoders(page: str) -> str:
+    """The page on extending, with the tables of ragline's own encoders and decoders."""
+    for head, registry in (
+        (_ENCODERS_HEAD, encoders.ENCODERS),
+        (_DECODERS_HEAD, decoders.DECODERS),
+    ):
+        page = _with_table(
+            page, head, "".join(f"| `{name}` | {registry[name].how} |\n" for name in registry.own)
+        )
+    return page
+
+
 def _with_table(page: str, head: str, table: str) -> str:
     """A page with other rows below the head of a table."""
     before, head, after = page.partition(head)
@@ -234,11 +250,13 @@ def attributes(table: type) -> dict[str, str]:
     """
     _, _, section = inspect.cleandoc(table.__doc__ or "").partition("\nAttributes:\n")
     entries = re.findall(r"^  (\w+): (.*(?:\n {4,}.*)*)", section, re.MULTILINE)
-    found = {name: " ".join(text.split()) for name, text in entries}
+    meanings = {name: " ".join(text.split()) for name, text in entries}
     fields = [field.name for field in dataclasses.fields(table)]
-    if list(found) != fields:
-        raise ValueError(f"{table.__name__}: expected attributes {fields}, received {list(found)}")
-    return found
+    if list(meanings) != fields:
+        raise ValueError(
+            f"{table.__name__}: expected attributes {fields}, received {list(meanings)}"
+        )
+    return meanings
 
 
 def _table(kind: typing.Any) -> type | None:
@@ -279,5 +297,9 @@ def _default(field: "dataclasses.Field[typing.Any]") -> str:
 if __name__ == "__main__":
     PAGE.write_text(render(), encoding="utf-8")
     VERDICT_PAGE.write_text(render_verdict(), encoding="utf-8")
-    for page, render_table in ((FORMATS_PAGE, render_formats), (PADDING_PAGE, render_padding)):
+    for page, render_table in (
+        (FORMATS_PAGE, render_formats),
+        (PADDING_PAGE, render_padding),
+        (ENCODERS_PAGE, render_encoders),
+    ):
         page.write_text(render_table(page.read_text(encoding="utf-8")), encoding="utf-8")

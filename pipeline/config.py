@@ -29,7 +29,7 @@ from ragline.components.files.tables import TableError
 from ragline.components.ingest.options import InputOptions, QuarantineOptions
 from ragline.components.push.options import PushOptions
 from ragline.components.runtime.beam_options import BeamOptions
-from ragline.components.train import padding
+from ragline.components.train import padding, terms
 from ragline.components.train.options import PRESETS, HeadOptions, TrainOptions, TuneOptions
 from ragline.components.validate import features
 from ragline.components.validate.features import FeatureOptions
@@ -140,7 +140,10 @@ class Contract:
 
 _Table = typing.TypeVar("_Table")
 # Former name of a key -> its name now.
-RENAMED = {"train.micro_batches": "train.gradient_accumulation_steps"}
+RENAMED = {
+    "train.micro_batches": "train.gradient_accumulation_steps",
+    "train.cell": "train.encoder",
+}
 _PATHS = (("workdir",), ("verdict",), ("input", "train"), ("input", "eval"))
 
 
@@ -381,7 +384,7 @@ def _unfit(config: Config, columns: Columns) -> Iterator[str]:
         learnable = [
             name
             for name, kind in columns.context.items()
-            if head.type == "classification" or kind != "bytes"
+            if terms.TERMS[head.type].learns_text or kind != "bytes"
         ]
         if head.column not in learnable:
             yield (

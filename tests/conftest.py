@@ -32,6 +32,9 @@ JAPANESE_VOWELS = ROOT.parent / "shared" / "data" / "japanese_vowels"
 _SHARED = ("gestures_run", "finished", "vowels_run", "undisturbed", "encoder")
 _SECONDS = {
     "push/test_exports.py": 440,
+    "python/test_scikit_learn.py": 200,
+    "test_notebook.py": 110,
+    "python/test_estimator.py": 50,
     "gestures_run": 310,
     "undisturbed": 230,
     "encoder": 210,

@@ -231,6 +231,11 @@ def summary() -> dict[str, Any]:
                     "histogram": [1, 4, 2],
                 },
                 {
+                    "name": "ay", "missing": 0.0, "min": -3.0, "max": 3.0, "constant": False,
+                    "mean": 10.0, "std_dev": 2.0, "median": 10.0, "zeros": 0.0,
+                    "histogram": None,
+                },
+                {
                     "name": "dust", "missing": 0.0, "min": 7.0, "max": 7.0, "constant": True,
                     "mean": None, "std_dev": None, "median": None, "zeros": None,
                     "histogram": None,

@@ -7,10 +7,19 @@ import subprocess
 import sys
 import zipfile
 
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from commands import ROOT
 
+import ragline
+from ragline.pipeline.demo.synth import FEATURES
+
 NAMES = ("components", "pipeline", "schemas")
+# What an encoder's embeddings need, as docs/install.md has it.
+FEW = ("numpy", "openvino", "pyarrow", "pydantic", "tensorflow-metadata")
+MOST_BYTES = 400_000_000
 TAKEN = ("ragline", *NAMES, "docs", "pyproject.toml", "README.md", "LICENSE")
 
 
@@ -30,15 +39,22 @@ def wheel(tmp_path_factory) -> pathlib.Path:
     return built
 
 
+def _environment(folder: pathlib.Path, wheel: pathlib.Path, *packages: str) -> pathlib.Path:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    python = folder / "bin" / "python"
+    uv = pathlib.Path(sys.executable).with_name("uv")
+    install = [uv, "pip", "install", "--quiet", "--python", python]
+    subprocess.run([*install, "--no-deps", wheel], check=True)
+    if packages:
+        subprocess.run([*install, *packages, "-c", ROOT / "constraints.txt"], check=True)
+    return python
+
+
 @pytest.fixture(scope="module")
 def python(wheel) -> pathlib.Path:
     """An environment of the wheel; what it needs is taken from this one."""
     folder = wheel.parent / "environment"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    python = folder / "bin" / "python"
-    uv = pathlib.Path(sys.executable).with_name("uv")
-    command = [uv, "pip", "install", "--quiet", "--no-deps", "--python", python, wheel]
-    subprocess.run(command, check=True)
+    python = _environment(folder, wheel)
     [packages] = folder.glob("lib/*/site-packages")
     here = pathlib.Path(pytest.__file__).parents[1]
     (packages / "needed.pth").write_text(f"{here}\n")
@@ -90,3 +106,29 @@ def test_it_runs_beside_packages_of_the_same_names(python, beside):
     for command in commands:
         done = subprocess.run(command, cwd=beside, capture_output=True, text=True, check=False)
         assert done.returncode == 0 and done.stdout.startswith("ragline"), done
+
+
+def test_embeddings_need_few_packages_and_no_tensorflow(wheel, encoder, tmp_path):
+    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    assert f"pip install {' '.join(FEW)}\n" in page
+    python = _environment(tmp_path / "small", wheel, *FEW)
+    installed = (path for path in (tmp_path / "small").rglob("*") if path.is_file())
+    assert sum(path.stat().st_size for path in installed) < MOST_BYTES
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(50, 6)), columns=FEATURES)
+    frame.assign(walk=np.arange(50) % 7).to_parquet(tmp_path / "steps.parquet")
+    script = (
+        "import sys, numpy, ragline, pyarrow.parquet\n"
+        "encoder = ragline.Encoder(sys.argv[1])\n"
+        "steps = pyarrow.parquet.read_table('steps.parquet')\n"
+        "numpy.save('embeddings.npy', encoder.encode(steps, id='walk'))\n"
+        "try:\n    encoder.score(steps, id='walk')\n"
+        "except ragline.UsageError as error:\n    print(error)"
+    )
+    command = [python, "-c", script, encoder]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "expected TensorFlow, which computes the errors" in done.stdout
+    table = pq.read_table(tmp_path / "steps.parquet")
+    expected, _ = ragline.Encoder(encoder).score(table, id="walk")
+    received = np.load(tmp_path / "embeddings.npy")
+    np.testing.assert_allclose(received, expected, rtol=0, atol=1e-6)

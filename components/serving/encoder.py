@@ -1,10 +1,12 @@
-"""Load a pushed encoder: its facts, from encoder.json, and its signature `score`.
+"""Load a pushed encoder: its facts, from encoder.json, and its signatures `encode` and `score`.
 
-Only `Encoder` itself needs TensorFlow, and imports it when one is made.
+OpenVINO and TensorFlow are imported when an embedding or an error first needs them.
 """
 
 import os
+import pathlib
 import tempfile
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -12,13 +14,16 @@ from typing import Any, Self
 import numpy as np
 
 from ragline.components.contract.columns import LENGTH, VALUES, Columns
-from ragline.components.contract.signatures import EMBEDDING, RECONSTRUCTION_ERROR, SCORE
+from ragline.components.contract.errors import UsageError
+from ragline.components.contract.signatures import EMBEDDING, ENCODE, RECONSTRUCTION_ERROR, SCORE
 from ragline.components.files import places
 from ragline.components.files.places import Place
 from ragline.components.files.storage import write_bytes
+from ragline.components.runtime import quiet
 from ragline.components.serving import facts, tables, versions
 from ragline.components.serving.batches import Sequences, batches
 from ragline.components.serving.facts import FeatureFacts, InputFacts, NoEncoderError
+from ragline.components.serving.fast.fast_encoder import FastEncoder, fast_form
 
 _MODEL_FILE = "saved_model.pb"
 
@@ -85,14 +90,17 @@ def _newest(path: str) -> str:
 
 
 class Encoder:
-    """A pushed encoder, loaded.
+    """A pushed encoder; several threads may call it at once.
+
+    Embeddings are computed by OpenVINO, as `ragline encode` does, where the encoder has that form;
+    errors, and the embeddings beside them, by TensorFlow. Each is loaded when it is first needed.
 
     Attributes:
       facts: the facts that the encoder states.
     """
 
     def __init__(self, path: Place, *, owner: object = None) -> None:
-        """Load the encoder, which takes seconds.
+        """Read and check an encoder.
 
         Args:
           path: the folder of an encoder, or of numbered encoders, of which the newest is taken;
@@ -103,19 +111,14 @@ class Encoder:
           NoEncoderError: there is none, or it does not state its facts.
           DamagedModelError: a file of it is not what was pushed.
         """
-        import tensorflow as tf
-
         self._owner = owner
+        self._loading = threading.Lock()
+        self._signatures: Mapping[str, Any] | None = None
+        self._fast: FastEncoder | None = None
+        self._has_fast = True
         self.facts = Facts.read(path)
         with places.fetched(self.facts.path) as folder:
             versions.check(folder, self.facts.path)
-            self._loaded = tf.saved_model.load(folder)
-        if SCORE not in self._loaded.signatures:
-            raise NoEncoderError(
-                f"{self.facts.path}: expected a signature {SCORE!r}, "
-                f"received {sorted(self._loaded.signatures)}"
-            )
-        self._score = self._loaded.signatures[SCORE]
 
     def __repr__(self) -> str:
         columns = self.facts.columns
@@ -149,7 +152,9 @@ class Encoder:
         words: Mapping[str, Any] | None = None,
     ) -> np.ndarray:
         """Return the embeddings, float32 [N, E], of N sequences of raw values; see `score`."""
-        return self.score(sequences, id=id, time=time, lengths=lengths, words=words)[0]
+        names = self.facts.columns.names
+        steps = tables.read(sequences, names=names, id=id, time=time, lengths=lengths, words=words)
+        return self.encode_flat(steps.sequences(self.facts.columns))
 
     def score(
         self,
@@ -185,15 +190,62 @@ class Encoder:
     def score_flat(self, sequences: Sequences) -> tuple[np.ndarray, np.ndarray]:
         """Return what `score` does, for sequences in flat columns, categories among them.
 
-        Several threads may call it at once.
+        Raises:
+          NoEncoderError: it lacks the signatures of an encoder.
+          UsageError: TensorFlow is not installed.
         """
+        outputs = self._call(SCORE, sequences)
+        return outputs[EMBEDDING], outputs[RECONSTRUCTION_ERROR]
+
+    def encode_flat(self, sequences: Sequences) -> np.ndarray:
+        """Return the embeddings, float32 [N, E], of sequences in flat columns, without a decoder.
+
+        Raises:
+          NoEncoderError, UsageError: see `score_flat`; of an encoder that OpenVINO does not serve.
+        """
+        with self._loading:
+            if self._fast is None and self._has_fast:
+                with places.fetched(self.facts.path) as folder:
+                    stated, threads = facts.read(folder), len(os.sched_getaffinity(0))
+                    self._fast = fast_form(pathlib.Path(folder), stated, threads)
+                self._has_fast = self._fast is not None
+        if self._fast is not None:
+            return self._fast.encode_flat(sequences)
+        return self._call(ENCODE, sequences)[EMBEDDING]
+
+    def _call(self, signature: str, sequences: Sequences) -> dict[str, np.ndarray]:
+        """Return the outputs of a signature, [N, ...]."""
+        with self._loading:
+            if self._signatures is None:
+                self._signatures = self._load()
         import tensorflow as tf
 
-        embedding = np.zeros((len(sequences), self.facts.embedding_size), np.float32)
-        error = np.zeros(len(sequences), np.float32)
+        outputs = {
+            EMBEDDING: np.zeros((len(sequences), self.facts.embedding_size), np.float32),
+            RECONSTRUCTION_ERROR: np.zeros(len(sequences), np.float32),
+        }
         for batch in batches(sequences):
             inputs = {VALUES: batch.values, LENGTH: batch.length, **batch.tokens}
-            outputs = self._score(**{key: tf.constant(array) for key, array in inputs.items()})
-            embedding[batch.places] = outputs[EMBEDDING].numpy()
-            error[batch.places] = outputs[RECONSTRUCTION_ERROR].numpy()
-        return embedding, error
+            tensors = {key: tf.constant(array) for key, array in inputs.items()}
+            for name, tensor in self._signatures[signature](**tensors).items():
+                outputs[name][batch.places] = tensor.numpy()
+        return outputs
+
+    def _load(self) -> Mapping[str, Any]:
+        try:
+            with quiet.tensorflow():
+                import tensorflow as tf
+        except ModuleNotFoundError as error:
+            raise UsageError(
+                f"{self.facts.path}: expected TensorFlow, which computes the errors; this "
+                "installation is one for embeddings alone (docs/install.md)"
+            ) from error
+        with places.fetched(self.facts.path) as folder:
+            self._loaded = tf.saved_model.load(folder)  # Kept, as its signatures do not keep it.
+        if missing := {ENCODE, SCORE}.difference(self._loaded.signatures):
+            raise NoEncoderError(
+                f"{self.facts.path}: expected a signature {min(missing)!r}, "
+                f"received {sorted(self._loaded.signatures)}"
+            )
+        signatures: Mapping[str, Any] = self._loaded.signatures
+        return signatures

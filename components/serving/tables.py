@@ -154,6 +154,8 @@ def read(
         if words is not None:
             raise InputError("words: expected with arrays; of a table, they are columns of it")
         return _of_table(table, id, time)
+    if hasattr(data, "toarray"):
+        raise InputError(f"{_EXPECTED}; sparse data are not supported, received {_shape(data)}")
     if id is not None and not isinstance(data, Mapping):
         raise InputError(f"id: expected a table with the column {id!r}, received {_shape(data)}")
     if isinstance(data, Mapping):

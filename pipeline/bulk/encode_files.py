@@ -58,6 +58,7 @@ class Request:
       columns: the features and categories that raw files must hold.
       facts: the encoder's facts.
       max_drift: the most that a feature may drift from the training data; None does not stop.
+      errors: whether to compute reconstruction errors, by the decoder.
     """
 
     input: InputOptions
@@ -66,6 +67,7 @@ class Request:
     columns: Columns
     facts: Facts
     max_drift: float | None = None
+    errors: bool = False
 
 
 def read_request(
@@ -74,6 +76,7 @@ def read_request(
     overrides: Sequence[str] = (),
     folder: str | None = None,
     max_drift: float | None = None,
+    errors: bool = False,
 ) -> Request:
     """Read the request of a command or a call.
 
@@ -85,6 +88,7 @@ def read_request(
         in place of the options of `input` that the encoder states.
       folder: a work directory in place of the configuration's `workdir`.
       max_drift: see `Request`.
+      errors: see `Request`.
 
     Raises:
       ConfigError: one line a mistake.
@@ -123,6 +127,7 @@ def read_request(
         columns=columns,
         facts=facts,
         max_drift=max_drift,
+        errors=errors,
     )
 
 
@@ -176,8 +181,8 @@ def encode(request: Request, output: Place) -> dict[str, Any]:
 
     Returns:
       The content of `_summary.json`: what `reconcile` returns, `parts` [{name, rows, bytes}],
-      `model` {path, version, embedding_size}, `formats`, `drift`, what `drift.measure` returns,
-      `warnings`, sentences on the drift; and `digest`, of all that decides the result.
+      `model` {path, version, embedding_size, runtime}, `formats`, `drift`, what `drift.measure`
+      returns, `warnings`, sentences on the drift; and `digest`, of all that decides the result.
 
     Raises:
       BadDataError: the input as a whole cannot be used, or drifted too far; `output` is as it was.
@@ -232,6 +237,7 @@ def _digest(request: Request) -> str:
             json.dumps(options, sort_keys=True),
             repr(request.columns),
             facts.version,
+            f"errors {request.errors}",
             *(f"{name} {model[name]['sha256']}" for name in sorted(model)),
             cache_key.source(),
         ]
@@ -275,6 +281,7 @@ def _run(request: Request, job: EncodeJob, place: Output) -> dict[str, Any]:
         shards=packed_rows.shard_count(plan.units, units.UNIT_BYTES) if grouped else None,
         facts=request.facts,
         folder=job.folder,
+        errors=request.errors,
     )
     unit_reports = ingest_report.reports(job.staging, plan.units, grouped=grouped)
     rejected = [process.quarantine_file(job.staging, report["unit"]) for report in unit_reports]
@@ -300,6 +307,7 @@ def _run(request: Request, job: EncodeJob, place: Output) -> dict[str, Any]:
             "path": request.facts.path,
             "version": request.facts.version,
             "embedding_size": request.facts.embedding_size,
+            "runtime": " and ".join(sorted({report["runtime"] for report in unit_reports})),
         },
         "formats": plan.formats,
         "drift": measured,

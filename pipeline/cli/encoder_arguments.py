@@ -26,7 +26,9 @@ def add_encode(commands: Commands) -> None:
         ),
     )
     add_config(encode, "source", _SOURCE, _AN_ENCODER)
-    encode.add_argument("--input", required=True, metavar="PATTERN", help="the raw files")
+    encode.add_argument(
+        "--input", required=True, metavar="DATA", help="the raw files: one, a folder or a pattern"
+    )
     encode.add_argument("--output", required=True, metavar="DIR", help="where the parts go")
     encode.add_argument(
         "--max-drift",
@@ -34,6 +36,12 @@ def add_encode(commands: Commands) -> None:
         metavar="TIMES",
         help="stop if the mean of a feature is so many standard deviations from the training data, "
         "or its spread so many times theirs, either way, or most words of a category are unknown",
+    )
+    encode.add_argument(
+        "--errors",
+        action="store_true",
+        help="also compute each sequence's reconstruction error, by the decoder and TensorFlow, in "
+        "several times the time",
     )
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ragline.components.contract import exits
 from ragline.components.contract.errors import UsageError
-from ragline.components.runtime import quiet
 from ragline.pipeline.cli.command import in_workdir, of_runs, writing
+from ragline.pipeline.runs import terminal
 from ragline.pipeline.runs.terminal import say, show
 
 if TYPE_CHECKING:
@@ -19,9 +19,16 @@ def encode(options: argparse.Namespace) -> int:
     """Run `ragline encode`."""
     say(f"encodes {options.input} by {options.source}")
     from ragline.pipeline.bulk import encode_files
+    from ragline.pipeline.onboard import inputs
 
+    pattern = inputs.pattern_of([options.input])
     request = encode_files.read_request(
-        options.source, options.input, options.overrides, options.workdir, options.max_drift
+        options.source,
+        pattern,
+        options.overrides,
+        options.workdir,
+        options.max_drift,
+        options.errors,
     )
     summary = encode_files.encode(request, options.output)
     for warning in summary["warnings"]:
@@ -61,7 +68,7 @@ def export(options: argparse.Namespace) -> int:
     if options.output.exists() and not options.force:
         raise UsageError(f"--output: {options.output}: is there already; --force replaces it")
     encoder = encoders.locate(options.encoder)
-    with quiet.tensorflow():
+    with terminal.hushed():
         try:
             from ragline.components.export import write
         except ImportError as error:

@@ -124,6 +124,7 @@ def encode(
     output: Place,
     overrides: Iterable[str] = (),
     max_drift: float | None = None,
+    errors: bool = False,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Encode raw files into a folder of Parquet files; `ragline encode` as a function.
@@ -136,6 +137,7 @@ def encode(
       overrides: `key=value` each, such as `input.format=csv`.
       max_drift: stop if a feature's mean is so many standard deviations from the training data's,
         or its spread so many times theirs, either way, or most words of a category are unknown.
+      errors: also compute each sequence's reconstruction error, in several times the time.
       progress: whether a terminal or a notebook shows the progress.
 
     Returns:
@@ -152,6 +154,7 @@ def encode(
         "overrides": [*overrides],
         "output": os.fspath(output),
         "max_drift": max_drift,
+        "errors": errors,
     }
     display = one_line.of_caller(wanted=progress)
     account: dict[str, Any] = process.call("encode", arguments, display)

@@ -88,11 +88,18 @@ def _run(
 
 
 def _encode(
-    source: str, pattern: str, overrides: list[str], output: str, max_drift: float | None
+    source: str,
+    pattern: str,
+    overrides: list[str],
+    output: str,
+    max_drift: float | None,
+    errors: bool,
 ) -> dict[str, Any]:
     from ragline.pipeline.bulk import encode_files
 
-    request = encode_files.read_request(source, pattern, overrides, max_drift=max_drift)
+    request = encode_files.read_request(
+        source, pattern, overrides, max_drift=max_drift, errors=errors
+    )
     return encode_files.encode(request, output)
 
 

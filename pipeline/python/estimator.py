@@ -15,6 +15,7 @@ from ragline.components.contract import exits
 from ragline.components.contract.errors import InputError, NotBlessedError
 from ragline.components.files.storage import read_json
 from ragline.components.serving import tables
+from ragline.components.serving.batches import Sequences
 from ragline.components.serving.encoder import Encoder
 from ragline.components.serving.tables import Steps
 from ragline.pipeline.python import calls, training
@@ -165,7 +166,8 @@ class SequenceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if self.label is not None:
             raise InputError("y: expected none beside label, received both")
         try:
-            labels = pa.array([*y], from_pandas=True)  # NaN is no label.
+            given = y if hasattr(y, "__iter__") else np.asarray(y)
+            labels = pa.array([*given], from_pandas=True)  # NaN is no label.
         except pa.ArrowException as error:
             raise InputError(f"y: expected labels of one type: {error}") from error
         if len(labels) != len(steps.ids):
@@ -187,7 +189,8 @@ class SequenceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
           InputError: a column is missing, was not there in `fit`, or holds something else.
         """
-        ids, embedding, _ = self._score(X, lengths, words)
+        ids, sequences = self._read(X, lengths, words)
+        embedding = self.encoder_.encode_flat(sequences)
         wanted = getattr(self, "_sklearn_output_config", {}).get("transform")
         if (wanted or sklearn.get_config()["transform_output"]) != "pandas":
             return embedding
@@ -202,11 +205,10 @@ class SequenceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Unlike scikit-learn's densities, a higher one is more unusual. NaN of a sequence in which
         nothing was observed.
         """
-        return self._score(X, lengths, words)[2]
+        _, sequences = self._read(X, lengths, words)
+        return self.encoder_.score_flat(sequences)[1]
 
-    def _score(
-        self, data: Any, lengths: Any, words: Any
-    ) -> tuple[Sequence[Any], np.ndarray, np.ndarray]:
+    def _read(self, data: Any, lengths: Any, words: Any) -> tuple[Sequence[Any], Sequences]:
         check_is_fitted(self, "encoder_")
         facts = self.encoder_.facts
         known = [*facts.columns.names, *(category.name for category in facts.columns.categories)]
@@ -227,7 +229,7 @@ class SequenceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 f"sequence {steps.ids[int(steps.length.argmax())]!r}: expected at most {most} "
                 f"steps, received {longest}; options={{'input.steps.max_length': ...}} sets it"
             )
-        return steps.ids, *self.encoder_.score_flat(steps.sequences(facts.columns))
+        return steps.ids, steps.sequences(facts.columns)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the embedding's E columns."""
@@ -236,4 +238,4 @@ class SequenceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.array([f"embedding{place}" for place in range(size)], object)
 
     def _more_tags(self) -> dict[str, Any]:
-        return {"X_types": ["3darray"], "allow_nan": True}
+        return {"X_types": ["3darray"], "allow_nan": True, "preserves_dtype": []}

@@ -1,8 +1,8 @@
 """Write sequences of Python's as the files of a run: Parquet and a configuration.
 
-    FOLDER/fit.parquet   a row a step, under the columns' own names
-    FOLDER/fit.toml      what `ragline init` would write of them
-    FOLDER/fit-run/      the work directory
+FOLDER/fit.parquet   a row a step, under the columns' own names
+FOLDER/fit.toml      what `ragline init` would write of them
+FOLDER/fit-run/      the work directory
 """
 
 import io

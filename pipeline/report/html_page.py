@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jinja2
@@ -32,10 +32,10 @@ from ragline.pipeline.report import (
     page_answers,
     page_formats,
     page_tables,
+    run_files,
     sample_figures,
 )
 from ragline.pipeline.runs.workdir import (
-    CONFIG_FILE,
     REPORT_FILE,
     RUNS,
     SAMPLES_FILE,
@@ -60,6 +60,7 @@ def render(
     samples: Mapping[str, Any] | None = None,
     *,
     config: str | None = None,
+    rejected: Sequence[Mapping[str, Any]] = (),
     library: str | None = None,
     source: str | None = None,
 ) -> str:
@@ -70,6 +71,7 @@ def render(
       samples: the training's samples of the eval split (train/export/reconstruction_samples.py);
         None if the training was not reached.
       config: the run's config.toml; None if the run left none.
+      rejected: some lines of the run's quarantine; see `run_files.read_rejected`.
       library: script that draws; None for Plotly's own, of 5 MB.
       source: where the page finds that script, in place of having it inside.
     """
@@ -80,7 +82,7 @@ def render(
         "plot-kept": figures.kept(rivals),
         "plot-features": figures.features(by_feature),
         **_plots(summary, tables),
-        **(_sample_plots(samples, summary["constant_features"] or ()) if samples else {}),
+        **(_sample_plots(samples, page_tables.scales(summary)) if samples else {}),
     }
     buckets = tables.pop(LENGTH_BUCKET, {})
     return _ENVIRONMENT.get_template("report.html.j2").render(
@@ -101,6 +103,7 @@ def render(
         comparison=summary["comparison"] and comparison.cells(summary["comparison"]),
         figures={name: figure for name, figure in plots.items() if figure is not None},
         config=config,
+        rejected=rejected,
         library=_library() if library is None and source is None else library,
         source=source,
     )
@@ -122,14 +125,16 @@ def write(
     if samples is not None:
         write_text(folder / SAMPLES_FILE, json.dumps(standard(samples), allow_nan=False))
     page = folder / REPORT_FILE
-    write_text(page, render(summary, samples, config=_config(folder), source=_source(folder)))
+    write_text(page, render(summary, samples, **_beside(folder), source=_source(folder)))
     return page
 
 
-def _config(folder: pathlib.Path) -> str | None:
-    """Return the configuration of a run, which lies beside its summary."""
-    file = folder / CONFIG_FILE
-    return file.read_text(encoding="utf-8") if file.is_file() else None
+def _beside(folder: pathlib.Path) -> dict[str, Any]:
+    """Return what else a page shows of a run, as arguments of `render`."""
+    return {
+        "config": run_files.read_config(folder),
+        "rejected": run_files.read_rejected(folder),
+    }
 
 
 def _source(folder: pathlib.Path) -> str | None:
@@ -173,7 +178,7 @@ def write_again(folder: pathlib.Path, output: pathlib.Path | None = None) -> pat
         samples = read_json(samples_file) if samples_file.is_file() else None
         if output is None:
             return write(summary_file.parent, summary, samples)
-        write_text(output, render(summary, samples, config=_config(summary_file.parent)))
+        write_text(output, render(summary, samples, **_beside(summary_file.parent)))
         return output
     except (KeyError, TypeError, ValueError) as error:  # Edited by hand, or of another version.
         raise NoRunError(
@@ -204,11 +209,11 @@ def _plots(
 
 
 def _sample_plots(
-    samples: Mapping[str, Any], constant: Collection[str]
+    samples: Mapping[str, Any], scales: sample_figures.Scales
 ) -> dict[str, figures.Figure | None]:
     """Return id -> figure of the samples; None where there is nothing to draw."""
     return {
-        "plot-reconstructions": sample_figures.reconstructions(samples, constant),
+        "plot-reconstructions": sample_figures.reconstructions(samples, scales),
         "plot-positions": sample_figures.error_by_position(samples["positions"]),
         "plot-errors": sample_figures.error_by_length(samples["sequences"]),
         "plot-missing": sample_figures.missing(samples["positions"]),

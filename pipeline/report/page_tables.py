@@ -110,6 +110,19 @@ def features(summary: Summary) -> list[Row]:
     return sorted(rows, key=lambda row: -row["value"] if is_number(row["value"]) else 0.0)
 
 
+def scales(summary: Summary) -> dict[str, tuple[float, float]]:
+    """Return the mean and the standard deviation of each feature that varies, in raw units."""
+    constant = summary["constant_features"] or ()
+    return {
+        row["name"]: (row["mean"], row["std_dev"])
+        for row in (summary["data"] or {"features": ()})["features"]
+        if row["name"] not in constant
+        and is_number(row["mean"])
+        and is_number(row["std_dev"])
+        and row["std_dev"] > 0
+    }
+
+
 def against_served(summary: Summary) -> list[Row]:
     """Compare the normalised MSE with the served model's, by slice and by feature.
 

@@ -104,17 +104,17 @@ def _metrics(
             )
 
 
-def to_text(found: Mapping[str, Any]) -> str:
+def to_text(differences: Mapping[str, Any]) -> str:
     """Return what differs as text: what is equal is left out, but for the metrics."""
     lines = [
-        f"before  {found['runs'][0]}  ({found['status'][0]})",
-        f"after   {found['runs'][1]}  ({found['status'][1]})",
+        f"before  {differences['runs'][0]}  ({differences['status'][0]})",
+        f"after   {differences['runs'][1]}  ({differences['status'][1]})",
     ]
     for heading in ("options", "data", "versions"):
-        changed = found[heading]
+        changed = differences[heading]
         lines += ["", heading.capitalize() if changed else f"{heading.capitalize()}: the same"]
         lines += [f"  {key}: {_shown(old)} -> {_shown(new)}" for key, (old, new) in changed.items()]
-    for name, metrics in found["metrics"].items():
+    for name, metrics in differences["metrics"].items():
         lines += ["", f"Metrics, {name}"]
         wide = max(map(len, metrics))
         lines += [
@@ -122,7 +122,7 @@ def to_text(found: Mapping[str, Any]) -> str:
             f"{values['difference']:>+10.2g}"
             for metric, values in metrics.items()
         ]
-    for which, names in found["only"].items():
+    for which, names in differences["only"].items():
         if names:
             lines += ["", f"Slices of the run {which} alone: {', '.join(names)}"]
     return "\n".join(lines)

@@ -16,18 +16,29 @@ _MOST_CLASSES = len(_PALETTE)
 _BAND = 92
 
 
-def reconstruction(sample: Mapping[str, Any], constant: Collection[str] = ()) -> Figure:
-    """Plot one sequence over time, a band a feature: measured values, and the reconstruction.
+# Feature -> its mean and standard deviation in the training split, in raw units.
+Scales = Mapping[str, tuple[float, float]]
+
+
+def reconstruction(sample: Mapping[str, Any], scales: Scales) -> Figure:
+    """Plot one sequence over time in raw units, a band a feature: measured, and reconstructed.
 
     There is nothing beyond the sequence's length to draw: samples hold no padding.
 
     Args:
-      sample: an item of the samples' `reconstructions`.
-      constant: features that are not drawn: nothing of them can be reconstructed better or worse.
+      sample: an item of the samples' `reconstructions`, whose values are standardised.
+      scales: of each feature that varies; others are not drawn, since nothing of them can be
+        reconstructed better or worse.
     """
     features = {
-        name: columns for name, columns in sample["features"].items() if name not in constant
-    }
+        name: {
+            key: [None if value is None else scales[name][0] + scales[name][1] * value
+                  for value in columns[key]]
+            for key in ("values", "outputs")
+        }
+        for name, columns in sample["features"].items()
+        if name in scales
+    }  # fmt: skip
     number = max(1, len(features))
     data: list[dict[str, Any]] = []
     layout: dict[str, Any] = {
@@ -67,10 +78,12 @@ def reconstruction(sample: Mapping[str, Any], constant: Collection[str] = ()) ->
     return {"data": data, "layout": layout}
 
 
-def reconstructions(samples: Mapping[str, Any], constant: Collection[str] = ()) -> Figure | None:
+def reconstructions(samples: Mapping[str, Any], scales: Scales) -> Figure | None:
     """Plot the first of the drawn sequences; `choices` has each of them, under its `which`."""
     choices = {
-        sample["which"]: reconstruction(sample, constant) for sample in samples["reconstructions"]
+        sample["which"]: reconstruction(sample, scales)
+        for sample in samples["reconstructions"]
+        if scales.keys() & sample["features"].keys()
     }
     return {**next(iter(choices.values())), "choices": choices} if choices else None
 

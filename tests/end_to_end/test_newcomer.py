@@ -72,7 +72,7 @@ def summary(run) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def run_folder(folder, summary) -> pathlib.Path:
-    return folder / "data-run" / "runs" / summary["run_id"]
+    return folder / "ragline-run" / "runs" / summary["run_id"]
 
 
 def test_init_says_what_it_guessed_and_why(folder, init):
@@ -80,7 +80,7 @@ def test_init_says_what_it_guessed_and_why(folder, init):
     assert "features: ax, ay, temperature" in init.stderr
     assert "feature 'ax': 1 of " in init.stderr and "such as 'oops'" in init.stderr
     assert "'recording' starts again in each 'wearer'" in init.stderr
-    assert {path.name for path in folder.glob("ragline.*")} == {"ragline.toml", "ragline.pbtxt"}
+    assert {path.name for path in folder.glob("ragline.*")} == {"ragline.toml"}
 
 
 def test_plan_foresees_the_run(folder, init, summary):
@@ -113,7 +113,7 @@ def test_the_terminal_shows_stages_the_verdict_and_a_table(run, summary, run_fol
     assert any(line.split()[:2] == ["eval", f"{summary['splits']['eval']:,}"] for line in lines)
     assert f"report   {run_folder}/report.html" in lines
     assert f"curves   {summary['tensorboard']['command']}" in lines
-    progress = [line for line in lines if "data-run" not in line]
+    progress = [line for line in lines if "ragline-run" not in line]
     assert not [line for line in progress if any(word in line.lower() for word in CHATTER)]
 
 
@@ -155,7 +155,7 @@ def test_report_writes_the_same_page_anew(folder, run_folder):
     page = run_folder / "report.html"
     before = page.read_text()
     page.unlink()
-    done = _ragline(folder, "report", "data-run")
+    done = _ragline(folder, "report", "ragline-run")
     assert (done.returncode, done.stderr) == (0, "")
     assert pathlib.Path(folder, done.stdout.strip()).read_text() == before
 

@@ -112,7 +112,7 @@ FULL = {
         "padding": "equal_length",
         "error": "huber",
         "average": "sequence",
-        "cell": "gru",
+        "encoder": "gru",
         "layers": 2,
         "bidirectional": True,
         "decoder": "teacher",

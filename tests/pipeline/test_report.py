@@ -385,7 +385,8 @@ def test_curves_have_a_point_an_epoch_and_the_best_one_is_marked() -> None:
 def test_reconstructions_are_drawn_with_their_gaps_and_to_their_end() -> None:
     figure = _page(summary(), SAMPLES).figures["plot-reconstructions"]
     traces = figure["choices"]["best"]["data"]
-    assert [trace["y"] for trace in traces[:2]] == [[1.0, None, 3.0], [1.5, 2.0, 2.5]]
+    raw = [[0.25 + 0.75 * 1.0, None, 0.25 + 0.75 * 3.0], [1.375, 1.75, 2.125]]
+    assert [trace["y"] for trace in traces[:2]] == raw, "in raw units"
     assert {trace["connectgaps"] for trace in traces} == {False}
     assert [trace["yaxis"] for trace in traces] == ["y", "y", "y2", "y2"]
     assert figure["data"] == figure["choices"]["worst"]["data"], "the worst is shown first"
@@ -441,6 +442,7 @@ def test_the_data_page() -> None:
     assert [cell.strip() for cell in rows["ax"]] == [
         "", "12.5 %", "-1.50", "0.375", "0.250", "0.750", "2.50", "",
     ]  # fmt: skip
+    assert rows["ay"][0].strip() == ""
     assert rows["dust"] == ["", "0 %", "7.00", "—", "—", "—", "7.00", "constant"]
     [histogram] = [a for tag, a, *_ in page.elements if tag == "svg"]
     assert histogram["aria-label"] == "Histogram: 1, 4, 2"
@@ -545,7 +547,9 @@ def test_markup_in_ids_and_labels_stays_text() -> None:
     samples["reconstructions"][1]["sequence_id"] = NASTY
     samples["positions"]["missing"] = {NASTY: [0.5]}
     samples["reconstructions"][1]["features"] = {NASTY: {"values": [1.0], "outputs": [2.0]}}
-    source = _source(summary(), samples)
+    content = summary()
+    content["data"]["features"][0]["name"] = NASTY
+    source = _source(content, samples)
     page = Page(source)
     assert NASTY in page.texts("code", "reconstructions")
     assert [tag for tag, *_ in page.elements].count("script") == 3
@@ -578,6 +582,30 @@ def test_a_report_is_written_anew(tmp_path: pathlib.Path) -> None:
         page.unlink()
         assert html_page.write_again(place) == page
         assert page.read_text() == first
+
+
+def test_a_sample_of_the_quarantine_is_shown(tmp_path: pathlib.Path) -> None:
+    """Three records of each reason, cut short, as text, without secrets."""
+    run = tmp_path / "runs" / "20260102"
+    run.mkdir(parents=True)
+    quarantine = tmp_path / "quarantine" / "20260102" / "rejected.jsonl"
+    quarantine.parent.mkdir(parents=True)
+    lines = [
+        {
+            "code": code, "detail": f"expected {NASTY}", "sequence_id": None, "line": number,
+            "file": "https://me:secret@host/a.csv", "text": "x" * 300,
+        }
+        for number in range(1, 6) for code in ("no_steps", "number_format")
+    ]  # fmt: skip
+    quarantine.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    source = html_page.write(run, summary(), SAMPLES).read_text(encoding="utf-8")
+    assert "secret" not in source and "<script>alert" not in source
+    rows = {name: cells for name, cells in Page(source).rows("data").items() if "host" in name}
+    assert [*rows] == [f"https://***@host/a.csv:{number}" for number in (1, 2, 3)]
+    assert {cells[0] for cells in rows.values()} == {"number_format"}, "the last of each line"
+    for _, why, text in rows.values():
+        assert why == f"expected {NASTY}"
+        assert text == "x" * 200 + "…"
 
 
 def test_what_stands_where_the_script_would_is_left(tmp_path: pathlib.Path) -> None:

@@ -142,3 +142,20 @@ def test_a_plan_fits_a_narrow_terminal_and_one_of_ascii(config, width, encoding)
     assert ("#####" if encoding == "ascii" else "█████") in shown
     if width == 80:
         assert max(map(len, shown.replace("\r", "").split("\n"))) <= width
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [("", "after\n"), ("raise UsageError('no')", "after\n"), ("1 / 0", "greeting\nafter\n")],
+)
+def test_what_is_hushed_is_heard_only_beside_a_defect(error, expected):
+    code = (
+        "import contextlib, os, sys\n"
+        "from ragline.components.contract.errors import UsageError\n"
+        "from ragline.pipeline.runs import terminal\n"
+        "with contextlib.suppress(Exception), terminal.hushed():\n"
+        f"    os.write(2, b'greeting\\n')\n    {error or 'pass'}\n"
+        "print('after', file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == expected

@@ -82,7 +82,7 @@ def test_it_learns_numbers_and_words_by_their_type(fitted):
 def test_it_equals_ragline_encode_on_the_same_data(fitted, embedding, tmp_path):
     FRAME.to_parquet(tmp_path / "new.parquet")
     files = str(tmp_path / "new.parquet")
-    request = encode_files.read_request(fitted.encoder_.facts.path, files)
+    request = encode_files.read_request(fitted.encoder_.facts.path, files, errors=True)
     account = encode_files.encode(request, tmp_path / "out")
     assert (account["read"], account["encoded"]) == (60, 60)
     table = pq.read_table(tmp_path / "out").to_pandas().set_index("sequence_id").loc[ORDER]
@@ -210,13 +210,13 @@ def _asked(monkeypatch, tmp_path, **parameters) -> dict:
 
 
 def test_parameters_are_keys_of_the_configuration(monkeypatch, tmp_path):
-    asked = _asked(monkeypatch, tmp_path, embedding_size=8, options={"train.cell": "gru"})
+    asked = _asked(monkeypatch, tmp_path, embedding_size=8, options={"train.encoder": "gru"})
     assert asked["overrides"] == [
         "input.missing_text=[]",
         "quarantine.max_share=0.0",
         "train.embedding_size=8",
         "train.seed=0",
-        'train.cell="gru"',
+        'train.encoder="gru"',
     ]
     assert (asked["force_bless"], asked["progress"]) == ("", True)
     assert 'entity = "person"' in asked["config"] and 'order_by = "t"' in asked["config"]

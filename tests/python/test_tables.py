@@ -5,6 +5,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from scipy import sparse
 
 from ragline.components.contract.columns import Category, Columns, Feature
 from ragline.components.contract.errors import InputError, UsageError
@@ -112,6 +113,7 @@ REFUSED = {
     "a column twice": (FRAME[["walk", "t", "ax", "ax"]], TABLE, "each column once"),
     "no rows": (FRAME[:0], TABLE, "expected at least one sequence"),
     "a matrix": (np.zeros((3, 2)), {}, r"expected a table .* received ndarray \[3, 2\]"),
+    "a sparse matrix": (sparse.csr_array(np.eye(3)), {}, "sparse data are not supported"),
     "a number": (3, {}, "expected a table with a row a step.* received int"),
     "lengths of a list": (ARRAYS, {"lengths": [3, 2]}, "lengths: expected with an array"),
     "too few lengths": (PADDED, {"lengths": [3]}, "lengths: expected 2 integers"),

@@ -30,7 +30,7 @@ from typing import ClassVar, Literal
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.signatures import BASELINES
 from ragline.components.evaluate.metrics import formulas, named, slices
-from ragline.components.evaluate.metrics.formulas import FEWEST, NORMALISED_MSE
+from ragline.components.evaluate.metrics.formulas import FEWEST
 from ragline.components.evaluate.metrics.interface import Head
 
 PCA, UNTRAINED, NEWEST = "pca", "untrained", "newest"
@@ -88,11 +88,12 @@ class Rule:
             )
         if self.against is None and self.by != "ratio":
             mistakes.append("by: expected against with it, received none")
-        if self.against == NEWEST and self.metric != NORMALISED_MSE:
+        comparable = named.between_models()
+        if self.against == NEWEST and self.metric not in comparable:
             mistakes.append(
-                f"metric: expected {NORMALISED_MSE!r} against the newest blessed model, received "
-                f"{self.metric!r}: its standardised units are those of its own training data, so "
-                "that other metrics of two models cannot be compared"
+                f"metric: expected {' or '.join(map(repr, comparable))} against the newest blessed "
+                f"model, received {self.metric!r}: its standardised units are those of its own "
+                "training data, so that other metrics of two models cannot be compared"
             )
         elif self.metric.startswith(_PROBE):
             if self.against is not None and self.against not in PROBED:

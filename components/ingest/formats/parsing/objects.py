@@ -173,8 +173,7 @@ def record_of(
         raise RejectedRecord("null", "expected a JSON object, received null")
     if not isinstance(value, dict):
         raise RejectedRecord("json", f"expected a JSON object, received {type(value).__name__}")
-    key = options.id or SEQUENCE_ID
-    stated[0] = checks.identifier(key, at(value, key))
+    stated[0] = checks.identifier(options.id or SEQUENCE_ID, at(value, options.id or SEQUENCE_ID))
     lists = _lists_of(value, columns, options)
     values = dict(_columns_of(lists, columns, typed))
     length = checks.steps_of(columns, {name: len(column) for name, column in values.items()})
