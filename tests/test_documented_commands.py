@@ -64,6 +64,15 @@ def test_a_link_leads_to_a_file(page):
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+def test_the_readme_leads_to_every_page_and_picture():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert [page.name for page in PAGES if page.parent.name == "docs"
+            and f"](docs/{page.name}" not in readme] == []  # fmt: skip
+    pictures = [picture.name for picture in (ROOT / "docs").glob("*.png")]
+    assert [name for name in pictures if f"{name})" not in pages] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_test_that_is_named_is_there(page):
     named = set(re.findall(r"`(tests/[\w/]+\.py)`", page.read_text(encoding="utf-8")))

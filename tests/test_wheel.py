@@ -2,6 +2,7 @@
 
 import email
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -106,6 +107,11 @@ def test_it_runs_beside_packages_of_the_same_names(python, beside):
     for command in commands:
         done = subprocess.run(command, cwd=beside, capture_output=True, text=True, check=False)
         assert done.returncode == 0 and done.stdout.startswith("ragline"), done
+    help_page = subprocess.run(
+        [commands[0][0], "--help"], capture_output=True, text=True, check=True
+    )
+    [folder] = re.findall(r"^pages that messages name, .*: (.+)$", help_page.stdout, re.MULTILINE)
+    assert (pathlib.Path(folder) / "config.md").is_file()
 
 
 def test_embeddings_need_few_packages_and_no_tensorflow(wheel, encoder, tmp_path):

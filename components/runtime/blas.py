@@ -51,8 +51,12 @@ def judge(name: str, most_bits: int) -> Kernel:
     """
     if _BITS.get(name, 0) >= most_bits:
         return Kernel(name=name, warning=None)
-    asked = os.environ.get("OPENBLAS_CORETYPE")
-    why = f"OPENBLAS_CORETYPE={asked} in the environment asks for it: unset it" if asked else ""
+    set_by_hand = os.environ.get("OPENBLAS_CORETYPE")
+    why = (
+        f"OPENBLAS_CORETYPE={set_by_hand} in the environment asks for it: unset it"
+        if set_by_hand
+        else ""
+    )
     return Kernel(
         name=name,
         warning=f"OpenBLAS runs its kernel {name}, and the processor has {_FEATURES[most_bits]}: "

@@ -4,11 +4,14 @@ Only what `--help` needs is imported here.
 """
 
 import importlib.metadata
+import pathlib
 
 from ragline.pipeline.cli import data_arguments, encoder_arguments, run_arguments
 from ragline.pipeline.cli.parsing import Commands, Parser
 
 SHELLS = ("bash", "zsh", "fish")
+# In a wheel `ragline`, in which the pages are, too.
+_PACKAGE = pathlib.Path(__file__).parents[2]
 
 
 def parser() -> Parser:
@@ -28,6 +31,7 @@ def parser() -> Parser:
         ),
     )
     version = importlib.metadata.version("ragline")
+    parser.epilog = f"{parser.epilog}\n\npages that messages name, docs/...: {_PACKAGE}/docs"
     parser.add_argument("-V", "--version", action="version", version=f"ragline {version}")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     for add in (

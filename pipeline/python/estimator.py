@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from ragline.components.contract import exits
 from ragline.components.contract.errors import InputError, NotBlessedError
-from ragline.components.files.storage import read_json
 from ragline.components.serving import tables
 from ragline.components.serving.batches import Sequences
 from ragline.components.serving.encoder import Encoder
@@ -129,10 +128,7 @@ class SequenceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         folder.mkdir(parents=True, exist_ok=True)
         with workdirs.lock(folder):
             outcome = self._run(training.write(folder, steps, roles))
-            samples = outcome.folder / workdirs.SAMPLES_FILE
-            report = Report(
-                summary=outcome.summary, samples=read_json(samples) if samples.is_file() else None
-            )
+            report = Report.read(outcome.summary, outcome.folder)
             verdict = outcome.summary["verdict"]
             if outcome.summary["exit_code"] == exits.NOT_BLESSED:
                 raise NotBlessedError(

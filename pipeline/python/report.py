@@ -4,9 +4,10 @@ import html
 import pathlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
-from ragline.components.files.storage import write_text
+from ragline.components.files.storage import read_json, write_text
+from ragline.pipeline.runs.workdir import CONFIG_FILE, SAMPLES_FILE
 
 _ROWS = {"model": "model", "training_mean": "training mean", "pca": "PCA of the same size"}
 
@@ -18,20 +19,32 @@ class Report:
     Attributes:
       summary: content of the run's summary.json.
       samples: content of its reconstruction_samples.json; None if it did not train.
+      config: its config.toml.
     """
 
     summary: Mapping[str, Any]
     samples: Mapping[str, Any] | None
+    config: str | None
 
     def to_html(self) -> str:
         """Return the whole page, with all that it needs inside: 5 MB."""
         from ragline.pipeline.report import html_page
 
-        return html_page.render(self.summary, self.samples)
+        return html_page.render(self.summary, self.samples, config=self.config)
 
     def save(self, path: str | pathlib.Path) -> None:
         """Write the whole page to a file."""
         write_text(pathlib.Path(path), self.to_html())
+
+    @classmethod
+    def read(cls, summary: Mapping[str, Any], folder: pathlib.Path) -> Self:
+        """Read what the page shows of a run, beside its summary, from runs/<run id>."""
+        samples, config = folder / SAMPLES_FILE, folder / CONFIG_FILE
+        return cls(
+            summary=summary,
+            samples=read_json(samples) if samples.is_file() else None,
+            config=config.read_text(encoding="utf-8") if config.is_file() else None,
+        )
 
     def __repr__(self) -> str:
         verdict = "blessed" if self.summary["verdict"]["blessed"] else "not blessed"

@@ -10,7 +10,6 @@ import io
 import os
 import shutil
 import sys
-import tempfile
 import textwrap
 import typing
 from collections.abc import Iterator
@@ -93,25 +92,18 @@ def show(text: str, *, fit: bool = False) -> None:
 def hushed() -> Iterator[None]:
     """Keep what C++ code writes on stderr, TensorFlow's greetings say, from the terminal.
 
-    It is written after all if an error ends the block that is no sentence for people. It is for
-    commands, which are a process of their own: the file descriptor itself is replaced.
+    It is for commands, which are a process of their own: the file descriptor itself is replaced.
     """
     flush_or_drop()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as kept:
-        os.dup2(kept.fileno(), 2)
-        try:
-            yield
-        except UserError:
-            raise
-        except BaseException:
-            kept.seek(0)
-            os.write(saved, kept.read())
-            raise
-        finally:
-            flush_or_drop()
-            os.dup2(saved, 2)
-            os.close(saved)
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        flush_or_drop()
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def fitted(text: str, width: int) -> str:

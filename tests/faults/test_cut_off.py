@@ -132,7 +132,8 @@ def test_export(before, tmp_path, encoder, monkeypatch):
     monkeypatch.setattr(tf.saved_model, "load", functools.cache(tf.saved_model.load))
 
     def export(folder: pathlib.Path) -> None:
-        _ragline("export", encoder, "--format", "onnx", "--output", folder / "encoder.onnx")
+        output = folder / "encoder.onnx"
+        _ragline("export", encoder, "--format", "onnx", "--output", output, "--force")
 
     _each(export, before, tmp_path)
 

@@ -144,18 +144,14 @@ def test_a_plan_fits_a_narrow_terminal_and_one_of_ascii(config, width, encoding)
         assert max(map(len, shown.replace("\r", "").split("\n"))) <= width
 
 
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [("", "after\n"), ("raise UsageError('no')", "after\n"), ("1 / 0", "greeting\nafter\n")],
-)
-def test_what_is_hushed_is_heard_only_beside_a_defect(error, expected):
+@pytest.mark.parametrize("error", ["pass", "1 / 0"])
+def test_what_is_hushed_is_not_heard_and_what_follows_is(error):
     code = (
         "import contextlib, os, sys\n"
-        "from ragline.components.contract.errors import UsageError\n"
         "from ragline.pipeline.runs import terminal\n"
-        "with contextlib.suppress(Exception), terminal.hushed():\n"
-        f"    os.write(2, b'greeting\\n')\n    {error or 'pass'}\n"
+        "with contextlib.suppress(ZeroDivisionError), terminal.hushed():\n"
+        f"    os.write(2, b'greeting\\n')\n    print('dear', file=sys.stderr)\n    {error}\n"
         "print('after', file=sys.stderr)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr == expected
+    assert done.stderr == "after\n"

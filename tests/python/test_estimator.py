@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import reports
 import sklearn
 from python.drawn import BLESSED, Drawn, summary
 from sklearn.base import clone
@@ -292,7 +293,17 @@ def test_the_report_shows_itself(fitted):
         verdict=REFUSED | {"reasons": ["a < b"]},
         baselines={"model": {"eval": {"masked_mse": 0.5, "normalised_mse": None}}},
     )
-    report = estimators.Report(summary=summarised, samples=None)
+    report = estimators.Report(summary=summarised, samples=None, config=None)
     assert repr(report) == "<Report of run r: not blessed>"
     shown = report._repr_html_()
     assert "<li>a &lt; b</li>" in shown and "<td>0.5</td><td>-</td>" in shown
+
+
+def test_the_report_of_a_run_is_saved_as_a_page(tmp_path):
+    summarised = reports.summary()
+    (tmp_path / "config.toml").write_text('name = "walks"\n')
+    report = estimators.Report.read(summarised, tmp_path)
+    report.save(tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>") and "walks" in page
+    assert pickle.loads(pickle.dumps(report)) == report

@@ -1,7 +1,8 @@
 """Name the operations that an encoder or a term may be made of beside those of ops.txt.
 
-They compute tensors of tensors and nothing else: none has a state, draws a number, or reaches out
-of the model. An encoder of another package that needs a further one cannot be pushed.
+They compute tensors of tensors and nothing else, or choose and repeat functions, whose operations
+are looked at, too: none has a state, draws a number, or reaches out of the model. An encoder of
+another package that needs a further one cannot be pushed.
 """
 
 OPERATIONS = frozenset(
@@ -98,6 +99,8 @@ OPERATIONS = frozenset(
         "Softsign",
         "SpaceToBatchND",
         "SquaredDifference",
+        "StatelessIf",
+        "StatelessWhile",
         "StopGradient",
         "Tan",
         "TensorScatterAdd",
