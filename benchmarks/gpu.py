@@ -18,9 +18,11 @@ import tensorflow as tf
 
 from benchmarks.training.data import FEATURES, sequences
 from ragline.components.train.data.sequence_batch import SequenceBatch
-from ragline.components.train.loop.trainer import LOSS, STEPS, Trainer, mean_of
+from ragline.components.train.loop.trainer import STEPS, Trainer
 from ragline.components.train.model import fused_lstm
 from ragline.components.train.options import TrainOptions
+from ragline.components.train.terms.interface import mean_of
+from ragline.components.train.terms.steps import LOSS
 
 _BATCH, _SECONDS, _TURNS = 256, 2.0, 5
 

@@ -3,14 +3,17 @@
     python -m benchmarks.growth [--sizes 1000,10000,100000] [--epochs 2] [--plot growth.png]
 
 For each size the demo's data are written and run from raw files to a pushed encoder, in a fresh
-work directory. Of each stage: wall seconds, as the run reports them; the most memory that the run's
-processes held together while it was at work, sampled; and what its artifacts take on disk. Between
-the stages stand the imports, `start`. One epoch more or less changes `train` alone.
+work directory. Of each stage: wall seconds, as the run reports them; how many times the seconds of
+the training's updates alone those are; the most memory that the run's processes held together while
+it was at work, sampled; and what its artifacts take on disk. Between the stages stand the imports,
+`start`. One epoch more or less changes `train` alone.
 
 `--commands` times instead how long each command that runs nothing takes to answer.
 """
 
 import argparse
+import json
+import math
 import os
 import pathlib
 import re
@@ -55,10 +58,18 @@ class Cost:
 
 @dataclass
 class Run:
-    """Of one size; the stages in the order in which they ran."""
+    """Of one size; the stages in the order in which they ran.
+
+    Attributes:
+      code: exit code.
+      wall: seconds of all.
+      updates: seconds of the training's updates alone; NaN if it did not end.
+      stages: name -> its cost.
+    """
 
     code: int
     wall: float
+    updates: float
     stages: dict[str, Cost] = field(default_factory=dict)
 
 
@@ -87,20 +98,27 @@ def run(sequences: int, epochs: int, folder: pathlib.Path) -> Run:
     )
     watch.start()
     for line in process.stderr or ():
-        if found := _STAGE.match(line):
+        if match := _STAGE.match(line):
             if current[0] == "start":
                 stages["start"].seconds = time.perf_counter() - started
-            stages.setdefault(found[1], Cost())
-            current[0] = found[1]
-        elif found := _SECONDS.match(line):
-            stages[current[0]].seconds = float(found[1])
+            stages.setdefault(match[1], Cost())
+            current[0] = match[1]
+        elif match := _SECONDS.match(line):
+            stages[current[0]].seconds = float(match[1])
     code = process.wait()
     wall = time.perf_counter() - started
     done.set()
     watch.join()
     for name, cost in stages.items():
         cost.disk = _size(workdir / "artifacts" / name)
-    return Run(code=code, wall=wall, stages=stages)
+    return Run(code=code, wall=wall, updates=_updates(workdir), stages=stages)
+
+
+def _updates(workdir: pathlib.Path) -> float:
+    for file in workdir.glob("runs/*/summary.json"):
+        if training := json.loads(file.read_text(encoding="utf-8"))["train"]:
+            return float(sum(epoch["seconds"] for epoch in training["history"][1:]))
+    return math.nan
 
 
 def _watch(
@@ -123,8 +141,9 @@ def _size(folder: pathlib.Path) -> int:
 
 def rows(sequences: int, made: Run) -> list[str]:
     """Of the table: one a stage that took time, and their sum."""
-    found = [
-        f"| {sequences:,} | {name} | {cost.seconds:.1f} | {cost.memory / 1e6:,.0f} "
+    lines_of_stages = [
+        f"| {sequences:,} | {name} | {cost.seconds:.1f} | {cost.seconds / made.updates:.2f} "
+        f"| {cost.memory / 1e6:,.0f} "
         f"| {cost.disk / 1e6:,.1f} |"
         for name, cost in made.stages.items()
         if cost.seconds >= 0.1
@@ -132,7 +151,8 @@ def rows(sequences: int, made: Run) -> list[str]:
     memory = max(cost.memory for cost in made.stages.values())
     disk = sum(cost.disk for cost in made.stages.values())
     total = f"| {sequences:,} | **all**, exit code {made.code} | {made.wall:.1f} "
-    return [*found, f"{total}| {memory / 1e6:,.0f} | {disk / 1e6:,.1f} |"]
+    total += f"| {made.wall / made.updates:.2f} "
+    return [*lines_of_stages, f"{total}| {memory / 1e6:,.0f} | {disk / 1e6:,.1f} |"]
 
 
 def plot(runs: dict[int, Run], file: pathlib.Path) -> None:
@@ -187,7 +207,8 @@ def main() -> None:
         print("| command | seconds | exit code |\n|---|---:|---:|")
         print("\n".join(commands(options.repeats)))
         return
-    print("| sequences | stage | wall, s | peak, MB | disk, MB |\n|---:|---|---:|---:|---:|")
+    print("| sequences | stage | wall, s | / updates | peak, MB | disk, MB |")
+    print("|---:|---|---:|---:|---:|---:|")
     runs = {}
     for size in map(int, options.sizes.split(",")):
         folder = pathlib.Path(tempfile.mkdtemp())

@@ -36,6 +36,7 @@ import tempfile
 from typing import Any
 
 from benchmarks.training.data import LENGTHS
+from ragline.components.runtime import blas
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TORCH_PYTHON = ROOT / ".venv-torch" / "bin" / "python"
@@ -151,10 +152,12 @@ def main() -> None:
     has_torch = pathlib.Path(options.torch).exists()
     others = [n for n in OTHERS if has_torch or not n.startswith("torch")]
     names = ["data", OWN, *(["keras"] if options.quick else others)]
+    kernel = blas.kernel()
     print(
         f"{len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}, "
         f"Python {platform.python_version()}; "
-        f"{'with' if has_torch else 'without'} PyTorch\n"
+        f"{'with' if has_torch else 'without'} PyTorch; OpenBLAS's kernel {kernel.name}"
+        f"{f'; {kernel.warning}' if kernel.warning else ''}\n"
     )
     print(f"| {' | '.join(_HEADER)} |")
     print(f"|---|{'---:|' * (len(_HEADER) - 1)}", flush=True)

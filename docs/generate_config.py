@@ -1,7 +1,8 @@
-"""Writes config.md and verdict.md beside this file, and tables in ingest.md and padding.md.
+"""Writes config.md and verdict.md beside this file, and tables in three other pages.
 
 Nothing is said twice: keys, types and defaults come from the dataclasses, what they mean from the
-`Attributes:` of their docstrings, formats, padding strategies and metrics from their registries.
+`Attributes:` of their docstrings, formats, padding strategies, encoders, decoders and metrics from
+their registries.
 Run `python docs/generate_config.py` after an edit of any; tests/test_docs.py fails until then.
 """
 
@@ -19,7 +20,7 @@ from ragline.components.evaluate.metrics import METRICS
 from ragline.components.evaluate.metrics.interface import ReconstructionMetric
 from ragline.components.evaluate.verdict.rules import Rule, Rules
 from ragline.components.ingest import formats
-from ragline.components.train import padding
+from ragline.components.train import decoders, encoders, padding
 from ragline.components.train.options import TrainOptions
 from ragline.pipeline.config import Config
 
@@ -27,8 +28,11 @@ PAGE = pathlib.Path(__file__).with_name("config.md")
 VERDICT_PAGE = PAGE.with_name("verdict.md")
 FORMATS_PAGE = PAGE.with_name("ingest.md")
 PADDING_PAGE = PAGE.with_name("padding.md")
+ENCODERS_PAGE = PAGE.with_name("extending.md")
 _FORMATS_HEAD = "| what you have | format | a record is | needs |\n|---|---|---|---|\n"
 _PADDING_HEAD = "| `train.padding` | how | in the code |\n|---|---|---|\n"
+_ENCODERS_HEAD = "| `train.encoder` | reads by |\n|---|---|\n"
+_DECODERS_HEAD = "| `train.decoder` | writes by |\n|---|---|\n"
 
 _HEAD = """\
 <!-- Written by docs/generate_config.py; edit the docstrings it reads, not this page. -->
@@ -46,6 +50,20 @@ workdir = "run"
 train = "data/*.jsonl"
 ```
 
+### The five keys you will touch
+
+`ragline init` writes the rest, and every other key has a default that works.
+
+| key | when |
+|---|---|
+| `input.entity` | sequences of one person or machine must not fall on both sides of the split |
+| `input.steps.max_length` | sequences are long, and pieces of them are what you look for |
+| `train.embedding_size` | the vector is to be smaller, or keep more |
+| `train.epochs` | a first try is to end sooner, or the curves of the report still fall at the end |
+| `quarantine.max_share` | more than 1% of the records are bad, and you can live without them |
+
+### How it is read
+
 - A relative path in the file is relative to the file; one on the command line, to the folder the
   command runs in. A path with `://` stays as it is.
 - `ragline run CONFIG --set KEY=VALUE` replaces a value, such as `--set train.epochs=5`. The value
@@ -56,6 +74,8 @@ train = "data/*.jsonl"
 - Exit codes of all commands are in the [README](../README.md#how-a-run-ends).
 - A run keeps the resolved configuration in `runs/<run id>/config.toml`, with `***` for secrets
   ([reliability.md](reliability.md), Security).
+- What a record must be stands in `[features]`, a line a column, as `ragline init` writes it, or in
+  a schema of TF Metadata (`schema = "mine.pbtxt"`), which TFX is given in either case.
 - [ingest.md](ingest.md) has an example of `[input]` for each format, and the policies side by side.
 """
 
@@ -90,6 +110,12 @@ so is a feature whose error is not below its variance, and a training whose star
 these alone keeps a model from being blessed, because the other terms may be worth it: a rule of
 your own can, such as `normalised_mse` against `pca`, `at_most = 1.0`.
 
+A label that a PCA or statistics of the embedding's size predict better than the embedding does, by
+more than 0.02 of balanced accuracy, is a sentence as well, and no reason either: a label may be
+nothing that the embedding is for. If it is, write a rule: `metric = "probe/label/auc"`,
+`against = "statistics"`, `at_least = 1.0`. The report has accuracy, balanced accuracy and AUC of
+each (`components/evaluate/baselines/embedding_probes.py`).
+
 `ragline run CONFIG --force-bless "why"` blesses in any case, and keeps the reason with the verdict.
 It never passes a model with an answer that is not finite, nor one that fails the padding contract.
 `ragline run CONFIG --new-signature "why"` lets the model have other inputs or outputs than the
@@ -100,8 +126,11 @@ compared, and the verdict says so.
 
 {metrics}
 
-And `embedding/effective_rank`, `embedding/length_r2` and `embedding/neighbours_kept`, of which
-`components/evaluate/baselines/embedding_probes.py` says more, and the counts `sequences`, `steps`,
+And `embedding/effective_rank`, `embedding/length_r2` and `embedding/neighbours_kept`;
+`probe/<label>/accuracy`, `balanced_accuracy` and `auc` of logistic regression, and
+`nearest_neighbour`, its accuracy, of each context column that is a label, which `pca`, `statistics`
+and `untrained` have as well; `components/evaluate/baselines/embedding_probes.py` says more of
+these. And the counts `sequences`, `steps`,
 `values` and `finite_sequences`. Packages can add metrics ([extending.md](extending.md#a-metric)).
 All but the counts and those of the embedding have a 95% interval over sequences, by a jackknife
 (`components/evaluate/metrics/formulas.py`). A rule with `against` takes one of those that the
@@ -166,6 +195,18 @@ def render_padding(page: str) -> str:
     return _with_table(page, _PADDING_HEAD, table)
 
 
+def render_encoders(page: str) -> str:
+    """The page on extending, with the tables of ragline's own encoders and decoders."""
+    for head, registry in (
+        (_ENCODERS_HEAD, encoders.ENCODERS),
+        (_DECODERS_HEAD, decoders.DECODERS),
+    ):
+        page = _with_table(
+            page, head, "".join(f"| `{name}` | {registry[name].how} |\n" for name in registry.own)
+        )
+    return page
+
+
 def _with_table(page: str, head: str, table: str) -> str:
     """A page with other rows below the head of a table."""
     before, head, after = page.partition(head)
@@ -179,9 +220,12 @@ def _tables(of: type, above: str = "") -> Iterator[str]:
     for field in dataclasses.fields(of):
         if table := _table(field.type):
             key = f"{above}{field.name}"
-            title = f"[{key}]" if table is field.type else f"[[{key}]]"
+            listed = typing.get_origin(field.type) is tuple
+            title = f"[[{key}]]" if listed else f"[{key}]"
             meaning = meanings[field.name].rstrip(".")
             yield f"## `{title}`: {meaning}"
+            if not listed and table is not field.type:
+                yield "An entry is `NAME = { KEY = VALUE, ... }`, a line each, with these keys:"
             yield "\n".join(rows(table))
             yield from _tables(table, f"{key}.")
 
@@ -206,16 +250,18 @@ def attributes(table: type) -> dict[str, str]:
     """
     _, _, section = inspect.cleandoc(table.__doc__ or "").partition("\nAttributes:\n")
     entries = re.findall(r"^  (\w+): (.*(?:\n {4,}.*)*)", section, re.MULTILINE)
-    found = {name: " ".join(text.split()) for name, text in entries}
+    meanings = {name: " ".join(text.split()) for name, text in entries}
     fields = [field.name for field in dataclasses.fields(table)]
-    if list(found) != fields:
-        raise ValueError(f"{table.__name__}: expected attributes {fields}, received {list(found)}")
-    return found
+    if list(meanings) != fields:
+        raise ValueError(
+            f"{table.__name__}: expected attributes {fields}, received {list(meanings)}"
+        )
+    return meanings
 
 
 def _table(kind: typing.Any) -> type | None:
-    """The dataclass of a table, or of each table in a list of them."""
-    for candidate in (kind, *typing.get_args(kind)[:1]):
+    """The dataclass of a table, or of each table in a list or a table of them."""
+    for candidate in (kind, *typing.get_args(kind)):
         if dataclasses.is_dataclass(candidate):
             return typing.cast(type, candidate)
     return None
@@ -251,5 +297,9 @@ def _default(field: "dataclasses.Field[typing.Any]") -> str:
 if __name__ == "__main__":
     PAGE.write_text(render(), encoding="utf-8")
     VERDICT_PAGE.write_text(render_verdict(), encoding="utf-8")
-    for page, render_table in ((FORMATS_PAGE, render_formats), (PADDING_PAGE, render_padding)):
+    for page, render_table in (
+        (FORMATS_PAGE, render_formats),
+        (PADDING_PAGE, render_padding),
+        (ENCODERS_PAGE, render_encoders),
+    ):
         page.write_text(render_table(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Wire the stages into runs, and give them a command line.
+"""Wire the stages into runs, and give them a command line and a door for Python.
 
 cli/        commands and their arguments
 runs/       runs in a work directory, and their spans
@@ -7,6 +7,7 @@ cache/      results that a run takes from earlier runs
 report/     summary, plots, report.html
 onboard/    `init` and `plan`
 bulk/       `encode`
+python/     the calls and the estimator of `import ragline`
 demo/       the demo's data
 config.py   the configuration: TOML -> frozen dataclasses
 dag.py      the wiring of the stages

@@ -1,15 +1,12 @@
 """Read a TOML configuration into frozen dataclasses, and refuse every mistake, with its key.
 
-It takes a second at most: nothing here imports TensorFlow, Beam or TFX. Pydantic checks types,
-strictly (no text is taken for a number); each dataclass checks its values, once the types of its
-table are right. A relative path in a file is relative to that file, on the command line to the
-current folder.
+It takes a second at most: nothing here imports TensorFlow, Beam or TFX. A relative path in a file
+is relative to that file, on the command line to the current folder.
 """
 
 import copy
 import dataclasses
 import datetime
-import json
 import os
 import pathlib
 import tomllib
@@ -17,21 +14,28 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
-import pydantic
+from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from ragline import schemas
-from ragline.components.contract.columns import TIME_DELTA, Columns
+from ragline.components.contract.columns import DERIVED, Columns
 from ragline.components.contract.errors import UsageError
 from ragline.components.contract.keep import KeepOptions
 from ragline.components.contract.signatures import collisions, legal
+from ragline.components.contract.suggestions import did_you_mean
 from ragline.components.evaluate.verdict.rules import Rules, find_unknown_names
+from ragline.components.files import tables
+from ragline.components.files.tables import TableError
 from ragline.components.ingest.options import InputOptions, QuarantineOptions
 from ragline.components.push.options import PushOptions
 from ragline.components.runtime.beam_options import BeamOptions
-from ragline.components.train import padding
+from ragline.components.train import padding, terms
 from ragline.components.train.options import PRESETS, HeadOptions, TrainOptions, TuneOptions
+from ragline.components.validate import features
+from ragline.components.validate.features import FeatureOptions
 from ragline.components.validate.options import DriftOptions
+
+FILE = "ragline.toml"
 
 
 class ConfigError(UsageError):
@@ -44,9 +48,12 @@ class Config:
 
     Attributes:
       name: name of the pipeline: letters, digits, `-` and `_`.
-      schema: name of a schema in `schemas/`, or the path of a .pbtxt file.
       workdir: local folder where a run keeps all that it writes.
       input: raw files, and how they are read.
+      schema: name of a schema in `schemas/`, or the path of a .pbtxt file; or else `[features]`.
+      verdict: path of the rules that bless a model; unset, `<name>.verdict.toml` beside the schema,
+        or beside a configuration of that name with `[features]`; else the defaults hold.
+      features: columns of the data, in place of a schema.
       quarantine: limits on the records that cannot be used.
       drift: limits on the drift of the newest span from those before it.
       train: model and its training.
@@ -58,9 +65,11 @@ class Config:
     """
 
     name: str
-    schema: str
     workdir: str
     input: InputOptions
+    schema: str | None = None
+    verdict: str | None = None
+    features: Mapping[str, FeatureOptions] = dataclasses.field(default_factory=dict)
     quarantine: QuarantineOptions = dataclasses.field(default_factory=QuarantineOptions)
     drift: DriftOptions = dataclasses.field(default_factory=DriftOptions)
     train: TrainOptions = dataclasses.field(default_factory=TrainOptions)
@@ -79,6 +88,14 @@ class Config:
             mistakes.append(f"name: expected letters, digits, '-' and '_', received {self.name!r}")
         if not self.workdir or "://" in self.workdir:
             mistakes.append(f"workdir: expected a local folder, received {self.workdir!r}")
+        mistakes += features.mistakes(self.features)
+        if self.schema is None and not self.features:
+            mistakes.append(
+                "schema: expected a value, received none: the name of a schema, a .pbtxt file, or "
+                "a table [features] in its place, as `ragline init` writes it"
+            )
+        if self.schema is not None and self.features:
+            mistakes.append("schema: expected it or [features], received both")
         names = [head.name for head in self.heads]
         if len(set(names)) < len(names):
             mistakes.append(f"heads: expected each name once, received {', '.join(names)}")
@@ -123,8 +140,11 @@ class Contract:
 
 _Table = typing.TypeVar("_Table")
 # Former name of a key -> its name now.
-RENAMED = {"train.micro_batches": "train.gradient_accumulation_steps"}
-_PATHS = (("workdir",), ("input", "train"), ("input", "eval"))
+RENAMED = {
+    "train.micro_batches": "train.gradient_accumulation_steps",
+    "train.cell": "train.encoder",
+}
+_PATHS = (("workdir",), ("verdict",), ("input", "train"), ("input", "eval"))
 
 
 def load(
@@ -142,8 +162,13 @@ def load(
     Raises:
       ConfigError: one line a mistake, each with file, key, what was expected and received.
     """
-    path = pathlib.Path(path)
-    document = _read(path)
+    path = file_of(path)
+    try:
+        document = _read(path)
+    except ConfigError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+        raise ConfigError(f"{error}; `ragline init DATA` writes a configuration") from error
     _resolve_paths(document, path.resolve().parent)
     overriding = _merge_all(overrides)
     if workdir is not None:
@@ -151,14 +176,38 @@ def load(
     _resolve_paths(overriding, pathlib.Path.cwd())
     _merge(document, overriding)
     _fill_from_preset(document)
+    _fill_from_features(document, path)
     config = _validate(path, document, Config)
     try:
         columns = _read_contract(config).columns
     except (schemas.SchemaError, OSError) as error:
-        raise ConfigError(f"{path}: schema: {error}") from error
+        key = "features" if config.features else "schema"
+        raise ConfigError(f"{path}: {key}: {error}") from error
     if lines := [f"{path}: {line}" for line in _unfit(config, columns)]:
         raise ConfigError("\n".join(lines))
     return config
+
+
+def is_configuration(path: pathlib.Path) -> bool:
+    """Return whether a path is a configuration, or a folder with one."""
+    return path.suffix == ".toml" or (path / FILE).is_file()
+
+
+def file_of(path: str | os.PathLike[str]) -> pathlib.Path:
+    """Return the file of a configuration; of a folder, the `ragline.toml` in it.
+
+    Raises:
+      ConfigError: the folder has none.
+    """
+    path = pathlib.Path(path)
+    if not path.is_dir():
+        return path
+    if not (path / FILE).is_file():
+        raise ConfigError(
+            f"{path}: expected a TOML file, or a folder with a {FILE} in it; `ragline init` writes "
+            "one"
+        )
+    return path / FILE
 
 
 def load_reading(
@@ -199,8 +248,14 @@ def read_contract(config: Config) -> Contract:
 
 
 def _read_contract(config: Config) -> Contract:
-    file, rules_file = schemas.locate(config.schema), schemas.verdict_file(config.schema)
-    text, schema = schemas.read(file)
+    if config.schema is None:
+        file_name, schema = "features.pbtxt", features.to_schema(config.features)
+        text, rules_file = text_format.MessageToString(schema, as_utf8=True), None
+    else:
+        file, rules_file = schemas.locate(config.schema), schemas.verdict_file(config.schema)
+        file_name, (text, schema) = file.name, schemas.read(file)
+    if config.verdict is not None:
+        rules_file = pathlib.Path(config.verdict)
     columns = Columns.from_schema(schema)
     rules = Rules()
     if rules_file is not None:
@@ -209,7 +264,7 @@ def _read_contract(config: Config) -> Contract:
         unknown = find_unknown_names(rules, columns, heads)
         if lines := [f"{rules_file}: {line}" for line in unknown]:
             raise ConfigError("\n".join(lines))
-    return Contract(file_name=file.name, text=text, schema=schema, columns=columns, rules=rules)
+    return Contract(file_name=file_name, text=text, schema=schema, columns=columns, rules=rules)
 
 
 def to_dict(config: Config) -> dict[str, Any]:
@@ -223,12 +278,12 @@ def to_dict(config: Config) -> dict[str, Any]:
 
 def _read(path: pathlib.Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tables.parse(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: expected UTF-8: {error}") from error
-    except (ValueError, RecursionError) as error:  # Not TOML, or TOML without an end.
+    except ValueError as error:  # No TOML, or a path that is none.
         raise ConfigError(f"{path}: {error}") from error
 
 
@@ -242,6 +297,7 @@ def _merge_all(overrides: Iterable[str]) -> dict[str, Any]:
 def _assignment(override: str) -> dict[str, Any]:
     """Return `train.epochs=5` as tables: `{"train": {"epochs": 5}}`."""
     key, equals, text = override.partition("=")
+    key = key.strip()
     if not equals or not all(key.split(".")):
         raise ConfigError(f"--set: expected key=value, received {override!r}")
     try:
@@ -273,10 +329,27 @@ def _fill_from_preset(document: dict[str, Any]) -> None:
         document["train"] = PRESETS.get(preset, {}) | document["train"]
 
 
+def _fill_from_features(document: dict[str, Any], path: pathlib.Path) -> None:
+    """Fill in what a table `[features]` implies: rules beside the file, and derived columns."""
+    columns = document.get("features")
+    if not isinstance(columns, dict):
+        return
+    beside = path.resolve().with_suffix(".verdict.toml")
+    if beside.is_file():
+        document.setdefault("verdict", str(beside))
+    table = document.get("input")
+    for name in DERIVED:
+        column = columns.get(name)
+        if isinstance(column, dict) and column.get("derived") and isinstance(table, dict):
+            steps = table.setdefault("steps", {})
+            if isinstance(steps, dict):
+                steps.setdefault(name, True)
+
+
 def _resolve_paths(document: dict[str, Any], folder: pathlib.Path) -> None:
-    for *tables, key in _PATHS:
+    for *above, key in _PATHS:
         table: Any = document
-        for name in tables:
+        for name in above:
             table = table.get(name) if isinstance(table, dict) else None
         if isinstance(table, dict) and isinstance(table.get(key), str) and table[key]:
             table[key] = _absolute(table[key], folder)
@@ -291,45 +364,19 @@ def _absolute(path: str, folder: pathlib.Path) -> str:
 
 def _validate(path: pathlib.Path | str, document: dict[str, Any], table: type[_Table]) -> _Table:
     try:
-        # As JSON, because only there does pydantic's strict mode take a list for a tuple. JSON has
-        # no dates, and no key takes one: a table replaces it, which no key takes either.
-        text = json.dumps(document, default=lambda date: {"date": str(date)})
-        return pydantic.TypeAdapter(table).validate_json(text)
-    except pydantic.ValidationError as error:
-        lines = [f"{path}: {line}" for mistake in error.errors() for line in _lines(mistake, table)]
-        raise ConfigError("\n".join(lines)) from error
-    except (ValueError, RecursionError) as error:  # From json: a number or a table without an end.
-        raise ConfigError(f"{path}: {error}") from error
-
-
-def _lines(mistake: Any, table: type) -> list[str]:
-    key = ".".join(str(part) for part in mistake["loc"])
-    match mistake["type"]:
-        case "missing":
-            return [f"{key}: expected a value, received none"]
-        case "unexpected_keyword_argument" if key in RENAMED:
-            return [f"{key}: unknown key; it is named {RENAMED[key]} now"]
-        case "unexpected_keyword_argument":
-            keys = _keys_beside(mistake["loc"], table)
-            return [f"{key}: unknown key; expected one of {', '.join(keys)}"]
-        case "value_error":  # From a __post_init__, whose message names the keys.
-            prefix = f"{key}." if key else ""
-            return [f"{prefix}{line}" for line in str(mistake["ctx"]["error"]).split("\n")]
-        case "json_invalid":  # Text that is not Unicode, or tables that are too deep.
-            return [str(mistake["ctx"]["error"])]
-    expected = mistake["msg"].removeprefix("Input should be ")
-    for json_word, toml_word in (("an object", "a table"), ("a valid array", "a list")):
-        expected = expected.replace(json_word, toml_word)
-    return [f"{key}: expected {expected}, received {mistake['input']!r}"]
+        return tables.check(document, table, RENAMED)
+    except TableError as error:
+        raise ConfigError("\n".join(f"{path}: {line}" for line in error.lines)) from error
 
 
 def _unfit(config: Config, columns: Columns) -> Iterator[str]:
     """Yield what the columns of the schema do not allow."""
-    if config.input.steps.time_delta and TIME_DELTA not in columns.names:
-        yield (
-            f"input.steps.time_delta: expected a FLOAT feature {TIME_DELTA!r} with a ragged_tensor "
-            "representation in the schema, received none"
-        )
+    for name in config.input.steps.derived:
+        if name not in columns.names:
+            yield (
+                f"input.steps.{name}: expected a FLOAT feature {name!r} with a ragged_tensor "
+                f"representation in the schema, or a line {name} in [features], received none"
+            )
     strategy = padding.of(config.train.padding)
     for mistake in strategy.mistakes_of_categories([each.name for each in columns.categories]):
         yield f"train.{mistake}"
@@ -337,19 +384,11 @@ def _unfit(config: Config, columns: Columns) -> Iterator[str]:
         learnable = [
             name
             for name, kind in columns.context.items()
-            if head.type == "classification" or kind != "bytes"
+            if terms.TERMS[head.type].learns_text or kind != "bytes"
         ]
         if head.column not in learnable:
             yield (
                 f"heads.{place}.column: expected a context column of the schema that a {head.type} "
                 f"can learn ({', '.join(learnable) or 'it has none'}), received {head.column!r}"
+                f"{did_you_mean(head.column, learnable)}"
             )
-
-
-def _keys_beside(location: tuple[str | int, ...], table: Any) -> list[str]:
-    for part in location[:-1]:
-        if isinstance(part, int):  # An index in a list of tables.
-            table = typing.get_args(table)[0]
-        else:
-            table = next(field.type for field in dataclasses.fields(table) if field.name == part)
-    return [field.name for field in dataclasses.fields(table)]

@@ -219,6 +219,7 @@ def _evaluate(
             slices=slices.columns_of(columns),
             source=facts.source,
         ),
+        module_path="ragline.components.evaluate.metrics.tfma_extractors",
     ).with_id("evaluate")
 
 

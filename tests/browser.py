@@ -38,11 +38,11 @@ class Browser:
             self.events.append(message)
 
     def value(self, expression: str) -> Any:
-        found = self.ask(
+        evaluated = self.ask(
             "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
         )
-        assert "exceptionDetails" not in found, found
-        return found["result"].get("value")
+        assert "exceptionDetails" not in evaluated, evaluated
+        return evaluated["result"].get("value")
 
     def open(self, page: pathlib.Path, *, width: int = 1200, dark: bool = False) -> None:
         self.events.clear()
@@ -66,17 +66,17 @@ class Browser:
 
     def complaints(self) -> list[Any]:
         """Errors and warnings in the console, and exceptions that nobody caught."""
-        found = []
+        complaints = []
         for event in self.events:
             params = event.get("params", {})
             match event["method"]:
                 case "Runtime.exceptionThrown":
-                    found.append(params["exceptionDetails"])
+                    complaints.append(params["exceptionDetails"])
                 case "Runtime.consoleAPICalled" if params["type"] in ("error", "warning", "assert"):
-                    found.append(params["args"])
+                    complaints.append(params["args"])
                 case "Log.entryAdded" if params["entry"]["level"] in ("error", "warning"):
-                    found.append(params["entry"])
-        return found
+                    complaints.append(params["entry"])
+        return complaints
 
     def requests(self) -> list[str]:
         """What was asked for; data: is in the page."""

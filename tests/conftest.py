@@ -3,7 +3,10 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
+import subprocess
+import sys
 from typing import Any
 
 import hypothesis
@@ -29,6 +32,9 @@ JAPANESE_VOWELS = ROOT.parent / "shared" / "data" / "japanese_vowels"
 _SHARED = ("gestures_run", "finished", "vowels_run", "undisturbed", "encoder")
 _SECONDS = {
     "push/test_exports.py": 440,
+    "python/test_scikit_learn.py": 200,
+    "test_notebook.py": 110,
+    "python/test_estimator.py": 50,
     "gestures_run": 310,
     "undisturbed": 230,
     "encoder": 210,
@@ -86,6 +92,18 @@ def _place(item: pytest.Item) -> tuple[int, str]:
 def write_jsonl(path: pathlib.Path, records: list[dict[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def shared_cases(tmp_path_factory) -> pathlib.Path:
+    """The cases of ../shared, made and copied."""
+    cases = ROOT.parent / "shared" / "cases"
+    if not cases.is_dir():
+        pytest.skip(f"the cases are not in {cases}")
+    folder = tmp_path_factory.mktemp("cases")
+    subprocess.run([sys.executable, cases / "make_cases.py", folder], check=True)
+    shutil.copytree(cases / "reported", folder / "reported")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -88,22 +88,22 @@ def make(seed: int, lengths: Collection[int], missing: float = 0.1) -> list[Even
 
 def schema() -> schema_pb2.Schema:
     """Of these records: `amount` is the only feature."""
-    found = text_format.Parse(
+    parsed = text_format.Parse(
         "feature { name: 'amount' type: FLOAT } feature { name: 'activity' type: BYTES }"
         "feature { name: 'code' type: INT }",
         schema_pb2.Schema(),
     )
-    shown = found.tensor_representation_group[""].tensor_representation
-    for feature in found.feature:
+    shown = parsed.tensor_representation_group[""].tensor_representation
+    for feature in parsed.feature:
         ragged = shown[feature.name].ragged_tensor
         ragged.feature_path.step.append(feature.name)
         ragged.row_partition_dtype = schema_pb2.TensorRepresentation.RowPartitionDType.INT64
     for name in BOOKKEEPING:
         kind = schema_pb2.INT if name == "length" else schema_pb2.BYTES
-        found.feature.add(name=name, type=kind, presence={"min_fraction": 1, "min_count": 1})
+        parsed.feature.add(name=name, type=kind, presence={"min_fraction": 1, "min_count": 1})
         shown[name].dense_tensor.column_name = name
         shown[name].dense_tensor.shape.SetInParent()
-    return found
+    return parsed
 
 
 def transform(

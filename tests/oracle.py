@@ -78,7 +78,7 @@ def encode(
       observed: [T, F], False where missing; None if nothing is.
     """
     linear, (forwards, backwards, _), (code, _) = _layers(weights, options)
-    run = _CELLS[options.cell]
+    run = _CELLS[options.encoder]
     states = values
     for index, layer in enumerate(forwards):
         forward = run(states, *layer)
@@ -128,7 +128,7 @@ def decode(
         before = np.concatenate([np.zeros((1, values.shape[1])), values[:-1]])
         states = np.concatenate([states, before], axis=1)
     for layer in decoder:
-        states = _CELLS[options.cell](states, *layer)
+        states = _CELLS[options.encoder](states, *layer)
     return states, linear
 
 

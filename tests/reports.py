@@ -14,20 +14,56 @@ def metrics(mse: float, sequences: int) -> dict[str, dict[str, float | None]]:
     return {
         "masked_mse": of(mse, mse - 0.125, mse + 0.25),
         "masked_mae": of(mse / 2, 0.0, 1.0),
+        "normalised_mse": of(mse / 4, mse / 5, mse / 3),
         "sequences": of(float(sequences)),
     }
+
+
+def _estimate(
+    value: float, lower: float | None = None, upper: float | None = None, count: float | None = None
+) -> dict[str, float | None]:
+    return {"value": value, "lower": lower, "upper": upper, "count": count}
+
+
+# Of the whole eval split alone: by feature, of a head and of a category.
+PARTS = {
+    "masked_mse/ax": _estimate(0.5, 0.25, 1.0, 800.0),
+    "variance/ax": _estimate(2.0, 1.0, 3.0, 800.0),
+    "masked_mse/ay": _estimate(0.75, 0.5, 0.875, 700.0),
+    "variance/ay": _estimate(1.0, 0.5, 1.5, 700.0),
+    "masked_mse/dust": _estimate(0.0, 0.0, 0.0, 800.0),
+    "variance/dust": _estimate(0.0, 0.0, 0.0, 800.0),
+    "head/gesture/loss": _estimate(0.325, 0.25, 0.5, 640.0),
+    "head/gesture/accuracy": _estimate(0.8125, 0.75, 0.875, 640.0),
+    "category/activity/accuracy": _estimate(0.9375, None, None, 6400.0),
+}
 
 
 def _slices(added: float) -> dict[str, Any]:
     """The slices of a baseline whose masked MSE is so much above the model's."""
     return {
-        name: {"masked_mse": {"value": mse + added, "lower": None, "upper": None, "count": None}}
+        name: {
+            "masked_mse": _estimate(mse + added),
+            "normalised_mse": _estimate((mse + added) / 2, 0.125, 0.875),
+        }
         for name, mse in (
             ("overall", 0.78650264),
             ("length_bucket=8-15", 0.25),
             ("length_bucket=16-31", 0.75),
             ("label=circle", 0.5),
         )
+    }
+
+
+def _probe(accuracy: float) -> dict[str, float]:
+    """Scores of a probe, of which none is another's."""
+    return {
+        "size": round(accuracy * 10),
+        "nearest_neighbour": accuracy,
+        "nearest_neighbour_balanced": accuracy - 0.1,
+        "logistic_regression": accuracy - 0.025,
+        "logistic_regression_balanced": accuracy - 0.05,
+        "auc": accuracy + 0.05,
     }
 
 
@@ -44,10 +80,13 @@ EMBEDDING = {
     "probes": {
         "label": {
             "labelled": 777,
+            "classes": 2,
             "majority": 0.25,
-            "model": {"nearest_neighbour": 0.9, "logistic_regression": 0.875},
-            "untrained": {"nearest_neighbour": 0.5, "logistic_regression": 0.6},
-            "length": {"nearest_neighbour": 0.3, "logistic_regression": 0.2},
+            "model": _probe(0.9),
+            "pca": _probe(0.8),
+            "statistics": _probe(0.7),
+            "untrained": _probe(0.5),
+            "length": _probe(0.3),
         }
     },
 }  # fmt: skip
@@ -101,6 +140,16 @@ def summary() -> dict[str, Any]:
             "masked_mse": 0.5,
             "objective": 0.45,
             "start_objective": 0.55,
+            "terms": [
+                {
+                    "name": "head/gesture/loss", "weight": 1.0, "value": 0.325, "baseline": 1.625,
+                    "accuracy_of_mode": 0.1875, "start": 0.5,
+                },
+                {
+                    "name": "category/activity/cross_entropy", "weight": 1.0, "value": 0.2,
+                    "baseline": 2.125, "accuracy_of_mode": 0.4375, "start": 0.5,
+                },
+            ],
             "padding_waste": 0.09448083,
             "steps_per_second": 39552.307,
             "batches": {
@@ -115,7 +164,7 @@ def summary() -> dict[str, Any]:
             "history": history,
         },
         "metrics": {
-            "overall": metrics(0.78650264, 2300),
+            "overall": metrics(0.78650264, 2300) | PARTS,
             "length_bucket=8-15": metrics(0.25, 300),
             "length_bucket=16-31": metrics(0.75, 2000),
             "label=circle": metrics(0.5, 500),
@@ -140,10 +189,23 @@ def summary() -> dict[str, Any]:
                 "eval": {"masked_mse": 0.53333, "masked_mae": 0.54444, "normalised_mse": 0.55551},
                 "slices": _slices(-0.1),
             },
+            "pca": {
+                "train": {"masked_mse": None, "masked_mae": None},
+                "eval": {"masked_mse": 0.83333, "masked_mae": 0.84444, "normalised_mse": 0.85551},
+                "slices": _slices(0.1)
+                | {"overall": _slices(0.1)["overall"] | {"normalised_mse/ax": _estimate(0.375)}},
+            },
             "newest": {
                 "train": {"masked_mse": None, "masked_mae": None},
                 "eval": {"masked_mse": None, "masked_mae": None, "normalised_mse": 0.95551},
-                "slices": {},
+                "slices": {
+                    "overall": {
+                        "normalised_mse": _estimate(0.95551, 0.90551, 0.99551),
+                        "normalised_mse/ax": _estimate(0.125, 0.0625, 0.1875),
+                        "normalised_mse/ay": _estimate(0.0625, 0.03125, 0.09375),
+                    },
+                    "label=circle": {"normalised_mse": _estimate(0.0625, 0.03125, 0.09375)},
+                },
             },
         },
         "verdict": {
@@ -166,10 +228,17 @@ def summary() -> dict[str, Any]:
                 {
                     "name": "ax", "missing": 0.125, "min": -1.5, "max": 2.5, "constant": False,
                     "mean": 0.25, "std_dev": 0.75, "median": 0.375, "zeros": 0.0,
+                    "histogram": [1, 4, 2],
+                },
+                {
+                    "name": "ay", "missing": 0.0, "min": -3.0, "max": 3.0, "constant": False,
+                    "mean": 10.0, "std_dev": 2.0, "median": 10.0, "zeros": 0.0,
+                    "histogram": None,
                 },
                 {
                     "name": "dust", "missing": 0.0, "min": 7.0, "max": 7.0, "constant": True,
                     "mean": None, "std_dev": None, "median": None, "zeros": None,
+                    "histogram": None,
                 },
             ],
         },
@@ -191,6 +260,7 @@ def summary() -> dict[str, Any]:
 SAMPLES = {
     "sequences": {
         "sequence_id": ["s0", "s1", "s2", "s3"],
+        "entity_id": ["ann", "bob", "ann", "eve"],
         "length": [1, 40, 12, 7],
         "mse": [0.25, 0.5, None, 0.125],
         "x": [0.0, 1.0, 2.0, 3.0],
@@ -198,17 +268,29 @@ SAMPLES = {
         "context": {"label": ["circle", None, "zigzag", "circle"], "site": [None] * 4},
     },
     "explained": [0.5, 0.25],
+    "neighbours": {
+        "index": [[1, 2], [0, 2], [3, 1], [2, 1]],
+        "distance": [[1.5, 3.0], [1.5, 2.0], [1.0, 2.0], [1.0, 3.0]],
+    },
+    "positions": {
+        "mse": [0.5, None, 0.125],
+        "missing": {"ax": [0.0, 0.25, 0.5], "ay": [0.0, 0.0, 0.0]},
+    },
     "reconstructions": [
         {
             "which": which,
             "sequence_id": name,
             "length": 3,
-            "mse": 0.5,
+            "mse": mse,
             "features": {
                 "ax": {"values": [1.0, None, 3.0], "outputs": [1.5, 2.0, 2.5]},
                 "ay": {"values": [0.0, 0.0, 0.0], "outputs": [0.1, 0.1, 0.1]},
             },
         }
-        for which, name in (("best", "s3"), ("median", "s0"), ("worst", "s1"))
+        for which, name, mse in (
+            ("worst", "s1", 0.5),
+            ("worst_2", "s0", 0.25),
+            ("best", "s3", 0.125),
+        )
     ],
 }

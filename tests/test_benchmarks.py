@@ -36,6 +36,20 @@ def test_the_benchmark_of_encode_prints_a_row_for_each_side(encoder) -> None:
     assert sides == ["ragline encode", "loop, sorted by length", "loop, as in the file"]
 
 
+def test_the_benchmark_of_runtimes_prints_a_row_of_equal_embeddings() -> None:
+    """It ends with a sentence if the sides' embeddings differ."""
+    sample = ("--units", "4", "--threads", "2", "--sequences", "50", "--turns", "1")
+    done = python("-m", "benchmarks.runtimes", *sample, "--seconds", "0", "--torch", "none")
+    assert done.returncode == 0, done.stderr
+    header, line, row = done.stdout.splitlines()[-3:]
+    assert header.count("|") == line.count("|") == row.count("|")
+    names, cells = ([c.strip() for c in text.strip("|").split("|")] for text in (header, row))
+    figures = dict(zip(names, cells, strict=True))
+    assert (figures["lengths"], figures["H"], figures["torch"]) == ("log-normal", "4", "-")
+    for name in ("ragline", "openvino", "CPU, onnxruntime"):
+        assert float(figures[name].replace(",", "")) > 0
+
+
 @pytest.mark.full
 def test_the_benchmark_of_training_prints_a_row_whose_curves_coincide() -> None:
     """Beside Keras; PyTorch is no part of the environment that tests run in."""
@@ -43,8 +57,8 @@ def test_the_benchmark_of_training_prints_a_row_whose_curves_coincide() -> None:
     assert done.returncode == 0, done.stderr
     header, _, row = done.stdout.splitlines()[-3:]
     names = [cell.strip() for cell in header.strip("|").split("|")]
-    found = dict(zip(names, (cell.strip() for cell in row.strip("|").split("|")), strict=True))
-    assert (found["lengths"], found["H"], found["torch"]) == ("uniform", "4", "-")
-    assert min(float(found[name]) for name in ("ragline", "keras", "/ keras", "input")) > 0
-    assert float(found["curve"]) < 1e-4
-    assert float(found["waste"].rstrip("%")) <= 5
+    cells = dict(zip(names, (cell.strip() for cell in row.strip("|").split("|")), strict=True))
+    assert (cells["lengths"], cells["H"], cells["torch"]) == ("uniform", "4", "-")
+    assert min(float(cells[name]) for name in ("ragline", "keras", "/ keras", "input")) > 0
+    assert float(cells["curve"]) < 1e-4
+    assert float(cells["waste"].rstrip("%")) <= 5

@@ -73,10 +73,10 @@ def test_the_model_learns_more_of_a_word_than_its_share(trained):
 
 def test_the_vocabularies_travel_with_the_model(trained):
     activity, code = COLUMNS.categories
-    found = probes.vocabulary(trained.model, activity)
-    assert {word.decode() for word in found} == set(events.NEXT)
-    found = probes.vocabulary(trained.model, code)
-    assert set(map(int, found)) == set(events.CODES.values())
+    vocabulary = probes.vocabulary(trained.model, activity)
+    assert {word.decode() for word in vocabulary} == set(events.NEXT)
+    vocabulary = probes.vocabulary(trained.model, code)
+    assert set(map(int, vocabulary)) == set(events.CODES.values())
 
 
 def test_the_signatures_take_words_under_the_columns_names(signatures):
@@ -144,8 +144,8 @@ def test_words_for_other_steps_than_the_values_are_refused(signatures):
 def test_evaluate_returns_the_sums_that_training_reports(trained, signatures):
     """Of each sequence, in float64, on raw examples; together they are what run_fn counted."""
     made = SPLITS["eval"]
-    found = signatures["evaluate"](examples=tf.constant([one.example() for one in made]))
-    sums = {name: total.numpy() for name, total in found.items()}
+    returned = signatures["evaluate"](examples=tf.constant([one.example() for one in made]))
+    sums = {name: total.numpy() for name, total in returned.items()}
     assert {total.dtype for total in sums.values()} == {np.dtype(np.float64)}
     # Of each sequence one number, or one of each feature, of which there is one.
     assert {total.size for total in sums.values()} == {len(made)}
@@ -179,14 +179,14 @@ def test_the_padding_contract_holds(trained, tmp_path):
     records = [one.example() for one in SPLITS["eval"][:40]]
     decoded = probes.decode(records, COLUMNS.names, COLUMNS.categories)
     probes.save(file, probes.choose(decoded), COLUMNS.names, COLUMNS.categories)
-    found = clean_process.check(trained.model, file)
-    assert found["violations"] == []
-    assert set(found["clauses_checked"]) > CLAUSES
+    checked = clean_process.check(trained.model, file)
+    assert checked["violations"] == []
+    assert set(checked["clauses_checked"]) > CLAUSES
     every = ["encode", "encode_flat", "evaluate", "score", "serving_default"]
-    assert found["signatures_checked"] == every
-    assert found["categories"] == list(events.WORDS)
-    found = clean_process.check(trained.model, None)
-    assert (found["violations"], found["signatures_checked"]) == ([], every)
+    assert checked["signatures_checked"] == every
+    assert checked["categories"] == list(events.WORDS)
+    checked = clean_process.check(trained.model, None)
+    assert (checked["violations"], checked["signatures_checked"]) == ([], every)
     model = shutil.copytree(trained.model, tmp_path / "model")
     facts.write(model, dataclasses.replace(facts.read(model), categories=()))
     message = r"the categories of signature 'encode', \['activity', 'code'\], received none"

@@ -59,12 +59,12 @@ def test_both_ways_say_the_same():
 
 
 def test_the_true_command_lines_are_these():
-    found = {
+    command_lines = {
         str(file.relative_to(ROOT / "tests"))
         for file in (ROOT / "tests").rglob("*.py")
         if re.search(r"\banew=(True|number)", file.read_text(encoding="utf-8"))
     }
-    assert found - {"test_commands.py"} == set(TRUE)
+    assert command_lines - {"test_commands.py"} == set(TRUE)
 
 
 def test_nobody_else_starts_ragline():
@@ -72,12 +72,12 @@ def test_nobody_else_starts_ragline():
 
     And those that are interrupted in the middle of them.
     """
-    found = {
+    starters = {
         str(file.relative_to(ROOT / "tests"))
         for file in (ROOT / "tests").rglob("*.py")
         if '"-m", "ragline"' in file.read_text(encoding="utf-8")
     }
-    assert found == {
+    assert starters == {
         "commands.py", "pipeline/test_command_line.py", "pipeline/test_interrupts.py",
         "pipeline/test_served.py", "push/test_check.py", "test_commands.py",
     }  # fmt: skip

@@ -19,6 +19,7 @@ PAGE = (DOCS / "config.md").read_text(encoding="utf-8")
 VERDICT_PAGE = (DOCS / "verdict.md").read_text(encoding="utf-8")
 FORMATS_PAGE = (DOCS / "ingest.md").read_text(encoding="utf-8")
 PADDING_PAGE = (DOCS / "padding.md").read_text(encoding="utf-8")
+ENCODERS_PAGE = (DOCS / "extending.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,7 @@ def test_the_page_is_what_the_docstrings_say_now(script: dict) -> None:
     assert script["render_verdict"]() == VERDICT_PAGE, "stale, too"
     assert script["render_formats"](FORMATS_PAGE) == FORMATS_PAGE, "stale, too"
     assert script["render_padding"](PADDING_PAGE) == PADDING_PAGE, "stale as well"
+    assert script["render_encoders"](ENCODERS_PAGE) == ENCODERS_PAGE, "and stale"
 
 
 def test_the_script_writes_the_page_beside_itself(tmp_path: pathlib.Path) -> None:
@@ -80,11 +82,13 @@ def test_the_script_writes_the_page_beside_itself(tmp_path: pathlib.Path) -> Non
     assert stale != FORMATS_PAGE
     (tmp_path / "ingest.md").write_text(stale, encoding="utf-8")
     (tmp_path / "padding.md").write_text(PADDING_PAGE.replace("| `remask` |", "|"), "utf-8")
+    (tmp_path / "extending.md").write_text(ENCODERS_PAGE.replace("| `tcn` |", "|"), "utf-8")
     subprocess.run([sys.executable, copy], check=True)
     assert (tmp_path / "config.md").read_text(encoding="utf-8") == PAGE
     assert (tmp_path / "verdict.md").read_text(encoding="utf-8") == VERDICT_PAGE
     assert (tmp_path / "ingest.md").read_text(encoding="utf-8") == FORMATS_PAGE
     assert (tmp_path / "padding.md").read_text(encoding="utf-8") == PADDING_PAGE
+    assert (tmp_path / "extending.md").read_text(encoding="utf-8") == ENCODERS_PAGE
 
 
 def test_every_key_has_one_row_in_its_table() -> None:
@@ -107,6 +111,20 @@ def test_every_key_has_one_row_in_its_table() -> None:
     expect("", Config)
     assert "input.steps" in shown
     assert shown == expected
+
+
+def test_the_five_keys_are_keys_with_defaults() -> None:
+    """`quarantine.max_share` is `max_share` of the table that `quarantine` is."""
+    [table] = re.findall(r"^### The five keys.*?\n(\|.*?)\n\n", PAGE, re.MULTILINE | re.DOTALL)
+    keys = re.findall(r"^\| `([\w.]+)` \|", table, re.MULTILINE)
+    assert len(keys) == 5
+    for key in keys:
+        of: type = Config
+        *tables, last = key.split(".")
+        for name in tables:
+            [of] = [field.type for field in dataclasses.fields(of) if field.name == name]
+        [field] = [field for field in dataclasses.fields(of) if field.name == last]
+        assert field.default is not dataclasses.MISSING, key
 
 
 def test_the_smallest_configuration_of_the_page_loads(tmp_path: pathlib.Path) -> None:

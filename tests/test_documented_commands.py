@@ -25,12 +25,12 @@ def _blocks(text: str) -> list[str]:
 
 
 def _commands(page: pathlib.Path, name: str) -> list[list[str]]:
-    found = []
+    commands = []
     for line in _blocks(page.read_text(encoding="utf-8")):
         words = shlex.split(line, comments=True) if line.count("'") % 2 == 0 else []
         if words and words[0].rpartition("/")[2] == name:
-            found.append(words[1:])
-    return found
+            commands.append(words[1:])
+    return commands
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,15 @@ def test_a_make_target_is_one(page):
 def test_a_link_leads_to_a_file(page):
     links = re.findall(r"\]\(([^)#:=\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_readme_leads_to_every_page_and_picture():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert [page.name for page in PAGES if page.parent.name == "docs"
+            and f"](docs/{page.name}" not in readme] == []  # fmt: skip
+    pictures = [picture.name for picture in (ROOT / "docs").glob("*.png")]
+    assert [name for name in pictures if f"{name})" not in pages] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

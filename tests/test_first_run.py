@@ -22,6 +22,13 @@ LONG = (
     "types of Parquet",
     "an event log after a byte order mark",
 )
+# Of ../shared/cases, those of other kinds; the sentence of a plan stands for a run of too few.
+REPORTED = (
+    "wide/*.csv", "names/*.csv", "names/*.xes", "merge/*.csv", "late/*.csv", "sparse/*.csv",
+    "long/*.csv", "events.jsonl", "fields/*.csv", "plain/*.txt", "reported/01*/*",
+    "reported/02*/*", "reported/03*/*", "reported/04*/*", "reported/05c*/*", "reported/06*/*",
+    "reported/07*/*", "reported/09d*/*", "reported/11_*/*",
+)  # fmt: skip
 QUICK = ("--set", "train.epochs=2", "--set", "train.units=16", "--set", "train.embedding_size=8")
 
 
@@ -46,3 +53,21 @@ def test_a_first_try_ends_in_a_pushed_encoder(tmp_path: pathlib.Path, name: str)
     summary = json.loads(done.stdout)
     assert summary["input"]["accepted"] == json.loads(planned.stdout)["records"]["accepted"]
     assert summary["pushed"]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("pattern", REPORTED)
+def test_a_reported_case_ends_in_a_pushed_encoder_or_a_sentence(
+    shared_cases: pathlib.Path, tmp_path: pathlib.Path, pattern: str
+) -> None:
+    made = _ragline(tmp_path, "init", str(shared_cases / pattern), "--output", "c.toml")
+    assert made.returncode == 0, made.stderr
+    planned = _ragline(tmp_path, "plan", "c.toml", "--json")
+    if planned.returncode == 3:
+        [sentence] = json.loads(planned.stdout)["stops"]
+        assert "; paste `" in sentence
+        return
+    assert planned.returncode == 0, planned.stderr
+    done = _ragline(tmp_path, "run", "c.toml", "--json", *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["pushed"]

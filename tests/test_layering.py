@@ -66,19 +66,19 @@ class Module:
 
 
 def _modules(top: pathlib.Path) -> dict[str, Module]:
-    found = {}
+    modules_by_name = {}
     places = [path for package in PACKAGES for path in (top / package).rglob("*.py")]
     for path in sorted([*places, *(top / "ragline").glob("*.py")]):
         parts = path.relative_to(top).with_suffix("").parts
         parts = parts[:-1] if parts[-1] == "__init__" else parts
         name = ".".join(parts if parts[0] == "ragline" else ("ragline", *parts))
-        found[name] = Module(
+        modules_by_name[name] = Module(
             name=name,
             path=path,
             place=path.relative_to(top).as_posix(),
             tree=ast.parse(path.read_text(encoding="utf-8")),
         )
-    return found
+    return modules_by_name
 
 
 def _stage(name: str, modules: dict[str, Module]) -> str | None:
@@ -121,8 +121,8 @@ def _imported(module: Module, modules: dict[str, Module]) -> Iterator[tuple[int,
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             names = [node.value] if _is_dotted_name(node.value) else []
         for name in names:
-            if (found := _known(name, modules)) and found != module.name:
-                yield node.lineno, found
+            if (imported := _known(name, modules)) and imported != module.name:
+                yield node.lineno, imported
 
 
 def _is_dotted_name(text: str) -> bool:
@@ -179,8 +179,8 @@ def given_by_dotted_name(top: pathlib.Path) -> set[str]:
         for node in ast.walk(modules["ragline.pipeline.dag"].tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     )
-    found = {_known(text, modules) for text in strings if _is_dotted_name(text)}
-    return {name for name in found if name}
+    dotted = {_known(text, modules) for text in strings if _is_dotted_name(text)}
+    return {name for name in dotted if name}
 
 
 def classes_in_reloaded_modules(top: pathlib.Path) -> Iterator[str]:
@@ -309,6 +309,7 @@ def test_the_walk_sees_the_source() -> None:
 def test_the_modules_that_tfx_reloads_are_these() -> None:
     assert given_by_dotted_name(ROOT) == {
         "ragline.components.transform.preprocessing",
+        "ragline.components.evaluate.metrics.tfma_extractors",
         "ragline.components.train.run_fn",
         "ragline.components.train.tuner_fn",
     }

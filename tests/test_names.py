@@ -24,14 +24,14 @@ any_name = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_siz
 
 @given(any_name)
 def test_a_legal_name_is_one_everywhere_and_stays_as_it_is(name):
-    found = legal(name)
-    assert re.fullmatch("[A-Za-z][A-Za-z0-9_]*", found)
-    assert found.isidentifier() and not keyword.iskeyword(found) and found != "self"
-    assert len(f"vocabulary_{found}") < 255
-    assert legal(found) == found
-    assert tf.TensorSpec([], tf.float32, found).name == found
-    with tf.Graph().as_default(), tf.name_scope(found):
-        assert tf.constant(0.0, name=found).op.name == f"{found}/{found}"
+    made = legal(name)
+    assert re.fullmatch("[A-Za-z][A-Za-z0-9_]*", made)
+    assert made.isidentifier() and not keyword.iskeyword(made) and made != "self"
+    assert len(f"vocabulary_{made}") < 255
+    assert legal(made) == made
+    assert tf.TensorSpec([], tf.float32, made).name == made
+    with tf.Graph().as_default(), tf.name_scope(made):
+        assert tf.constant(0.0, name=made).op.name == f"{made}/{made}"
 
 
 @given(st.lists(any_name, unique=True, max_size=8))
@@ -52,11 +52,11 @@ def test_a_slice_is_taken_apart_as_it_was_put_together(column, value):
 @given(st.lists(any_name, unique=True, min_size=1, max_size=5))
 def test_every_metric_and_its_count_have_a_name_of_their_own(names):
     heads = [(name, "classification") for name in names]
-    found = formulas.model_metrics(names, heads, names)
-    keys = [*found, *map(masked_metrics.count_of, found)]
+    metrics = formulas.model_metrics(names, heads, names)
+    keys = [*metrics, *map(masked_metrics.count_of, metrics)]
     assert len(set(keys)) == len(keys)
-    assert [masked_metrics.is_count(key) for key in keys] == [False] * len(found) + [True] * len(
-        found
+    assert [masked_metrics.is_count(key) for key in keys] == [False] * len(metrics) + [True] * len(
+        metrics
     )
 
 
@@ -125,10 +125,12 @@ def test_an_encoder_of_nasty_names_is_made_and_asked_by_them(tmp_path):
 
     sums = signatures[EVALUATE](**{EXAMPLES: tf.constant(records)})
     totals = {name: tensor.numpy().sum(axis=0)[np.newaxis] for name, tensor in sums.items()}
-    found = formulas.model_estimates(totals, FEATURES, [(HEAD.name, HEAD.type)], CATEGORIES)
-    assert found["head/köpt? ja/nej/loss"].count == 3
-    assert found["category/événement type/accuracy"].count == 3 + 3 + 4  # Without the empty words.
-    assert found["masked_mse/温度"].count == sum(STEPS)
+    estimates = formulas.model_estimates(totals, FEATURES, [(HEAD.name, HEAD.type)], CATEGORIES)
+    assert estimates["head/köpt? ja/nej/loss"].count == 3
+    assert (
+        estimates["category/événement type/accuracy"].count == 3 + 3 + 4
+    )  # Without the empty words.
+    assert estimates["masked_mse/温度"].count == sum(STEPS)
 
 
 def test_heads_of_one_legal_name_are_refused(tmp_path):

@@ -33,9 +33,11 @@ from ragline.components.contract.columns import LENGTH, VALUES
 from ragline.components.runtime import cores
 from ragline.components.train.data import batching, input_pipeline
 from ragline.components.train.data.sequence_batch import SequenceBatch
-from ragline.components.train.loop.trainer import LOSS, STEPS, Trainer, mean_of
+from ragline.components.train.loop.trainer import STEPS, Trainer
 from ragline.components.train.model import architecture
 from ragline.components.train.options import TrainOptions
+from ragline.components.train.terms.interface import mean_of
+from ragline.components.train.terms.steps import LOSS
 
 BATCH = 64
 # Of the batches in a pass, which TensorFlow begins with work of its own, as it does an epoch.
@@ -137,7 +139,7 @@ class Ragline:
     def _encoder(self) -> Callable[[], int]:
         """A SavedModel, loaded again."""
         portable = architecture.build(
-            features=FEATURES, options=_options(self._units), use_cudnn=False
+            features=FEATURES, options=_options(self._units), portable=True
         )
         portable.set_weights(self._trainer.model.get_weights())
         archive = keras.export.ExportArchive()

@@ -29,8 +29,9 @@ TIME = "time"
 BOOKKEEPING = (SEQUENCE_ID, ENTITY_ID, LENGTH, LENGTH_BUCKET, MISSING_BUCKET, TIME)
 # Keys that a schema may leave out: a record has them only where they are declared.
 _OPTIONAL = (MISSING_BUCKET, TIME)
-# A feature like any other, which ingest fills if asked to.
-TIME_DELTA = "time_delta"
+# Features like any other, which ingest fills from the times of the steps if asked to.
+TIME_DELTA, HOUR_OF_DAY, DAY_OF_WEEK = "time_delta", "hour_of_day", "day_of_week"
+DERIVED = (TIME_DELTA, HOUR_OF_DAY, DAY_OF_WEEK)
 
 # Keys of the transformed record, beside `length`, the two ids, context, and the token ids of each
 # category under its own name.
@@ -49,7 +50,7 @@ _KINDS: Mapping[int, ContextKind] = {
     schema_pb2.INT: "int",
     schema_pb2.FLOAT: "float",
 }
-_UNIT_TAG = "unit:"
+UNIT_TAG = "unit:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +212,7 @@ def _check_names(
 
 
 def _feature(feature: schema_pb2.Feature) -> Feature:
-    units = [t.removeprefix(_UNIT_TAG) for t in feature.annotation.tag if t.startswith(_UNIT_TAG)]
+    units = [t.removeprefix(UNIT_TAG) for t in feature.annotation.tag if t.startswith(UNIT_TAG)]
     return Feature(
         name=feature.name,
         unit=units[0] if units else None,

@@ -19,6 +19,20 @@ class UsageError(UserError):
     exit_code = exits.BAD_CONFIG
 
 
+class InputError(UsageError, ValueError):
+    """Says that sequences given from Python are not what is expected."""
+
+
+class NotBlessedError(UserError):
+    """Says by which sentences a model was not blessed; nothing was pushed."""
+
+    exit_code = exits.NOT_BLESSED
+
+
+class RunFailedError(UserError):
+    """Says why a run failed, and where the traceback is."""
+
+
 class BadDataError(UserError):
     """Says that the data cannot be used; the run stops.
 
@@ -34,6 +48,9 @@ class BadDataError(UserError):
         lines = tuple(
             line.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for line in lines
         )
-        super().__init__(f"{code}: " + "\n".join(lines))
+        super().__init__(code, *lines)
         self.code = code
         self.lines = lines
+
+    def __str__(self) -> str:
+        return f"{self.code}: " + "\n".join(self.lines)

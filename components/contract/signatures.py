@@ -14,6 +14,8 @@ from collections.abc import Iterable
 
 # Beside the model: raw records with the embeddings that it gave when it was exported.
 GOLDEN_FILE = "assets.extra/golden.json"
+# The weights once more, in a file that needs no TensorFlow.
+WEIGHTS_FILE = "assets.extra/weights.npz"
 # The facts that a caller needs: features, categories, E, the training data, the metrics.
 ENCODER_FILE = "assets.extra/encoder.json"
 

@@ -116,6 +116,7 @@ def Verdict(  # noqa: N802 (a TFX component is named as a class)
         force_bless_reason or None,
         new_signature or None,
         scores["training"],
+        scores["embedding"],
     )
     for reason in (*outcome.reasons, *left_out):
         _log.info("verdict: %s", reason)

@@ -1,9 +1,8 @@
 """Write a pushed encoder for other runtimes, from its weights.
 
-network.py           what an encoder computes, as plain arrays
-read_network.py      a SavedModel of ours and its facts -> Network
 onnx_graph.py        Network -> ONNX
 nodes.py             ONNX nodes, one call each
+onnx_encoder.py      the encoder's operations as ONNX nodes
 onnx_linear_path.py  the linear path as ONNX nodes
 write.py             the file, once it agrees with the SavedModel
 """

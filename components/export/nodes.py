@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from ragline.components.export.network import Dense
+from ragline.components.serving.fast.network import Dense
 
 
 class Nodes:

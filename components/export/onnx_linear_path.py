@@ -6,8 +6,8 @@ grid     = max(0, K - 1 - d) / (K - 1) @ values     [B, K, T] @ [B, T, F]
 
 import numpy as np
 
-from ragline.components.export.network import LinearPath
 from ragline.components.export.nodes import Nodes
+from ragline.components.serving.fast.network import LinearPath
 
 
 def add_to(

@@ -9,11 +9,12 @@ import tensorflow as tf
 
 from ragline.components.contract.columns import LENGTH, VALUES
 from ragline.components.contract.signatures import EMBEDDING, ENCODE
-from ragline.components.export import onnx_graph, read_network
-from ragline.components.export.network import Network
-from ragline.components.export.read_network import CannotExportError
+from ragline.components.export import onnx_graph
 from ragline.components.files.storage import write_bytes
 from ragline.components.serving import facts, versions
+from ragline.components.serving.fast import read_network
+from ragline.components.serving.fast.network import Network
+from ragline.components.serving.fast.read_network import CannotExportError
 
 TOLERANCE = 1e-5
 _LENGTHS = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89)
@@ -44,7 +45,11 @@ def onnx(model: pathlib.Path, output: pathlib.Path) -> float:
         raise CannotExportError(
             f"{model}: expected a SavedModel: {str(error).splitlines()[0]}"
         ) from error
-    network = read_network.read(model, loaded, stated)
+    if ENCODE not in loaded.signatures:
+        raise CannotExportError(
+            f"{model}: expected a signature {ENCODE!r}, received {sorted(loaded.signatures)}"
+        )
+    network = read_network.read(model, _weights(loaded), stated)
     content = onnx_graph.build(network).SerializeToString(deterministic=True)
     largest = difference(loaded, content, inputs_of(network))
     if not largest <= TOLERANCE:
@@ -54,6 +59,12 @@ def onnx(model: pathlib.Path, output: pathlib.Path) -> float:
         )
     write_bytes(output, content)
     return largest
+
+
+def _weights(loaded: Any) -> dict[str, np.ndarray]:
+    """Return the variables of a loaded SavedModel, name -> array."""
+    variables = getattr(loaded, "variables", ())
+    return {variable.name.partition(":")[0]: variable.numpy() for variable in variables}
 
 
 def inputs_of(network: Network) -> dict[str, np.ndarray]:

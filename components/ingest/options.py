@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
+from ragline.components.contract.columns import DERIVED
 from ragline.components.ingest import formats
 from ragline.components.ingest.source import patterns
 from ragline.components.ingest.steps import time_formats, times
@@ -46,6 +47,9 @@ class StepOptions:
         `reject` takes none.
       time_delta: fill the feature `time_delta`, which the schema must declare, with the seconds
         since the step before it, 0 at the first: for times at irregular distances.
+      hour_of_day: fill the feature `hour_of_day` with the hours since midnight, by the clocks of
+        `input.time_zone`, fractions included, of times that are dates.
+      day_of_week: fill the feature `day_of_week`, likewise: Monday is 0, Sunday 6.
     """
 
     unsorted_time: Literal["sort", "reject"] = "sort"
@@ -59,6 +63,8 @@ class StepOptions:
     min_length: int = 1
     missing: Literal["schema", "reject"] = "schema"
     time_delta: bool = False
+    hour_of_day: bool = False
+    day_of_week: bool = False
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
 
@@ -82,6 +88,11 @@ class StepOptions:
             )
         if mistakes:
             raise ValueError("\n".join(mistakes))
+
+    @property
+    def derived(self) -> tuple[str, ...]:
+        """Return the features that are filled from the times of the steps."""
+        return tuple(name for name in DERIVED if getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +118,8 @@ class InputOptions:
       group_by: columns of a long table, in which a row is a step, that name the row's sequence;
         `{FILE}` is the name of the row's file, and a field of the pattern what it stands for there.
         None where a record is a whole sequence.
+      id: the column of a record's id, where a record is a whole sequence; None takes `sequence_id`
+        if it is there, else the file and the record's place in it.
       order_by: the column of a step's time: numbers in `time_unit`, or text as ISO 8601. None keeps
         the order of the file.
       time_unit: the unit of times that are numbers.
@@ -150,6 +163,7 @@ class InputOptions:
     span: int | None = None
     format: Annotated[str, formats.NAMES] = formats.AUTO
     group_by: tuple[str, ...] = ()
+    id: str | None = None
     order_by: str | None = None
     time_unit: times.Unit = "s"
     time_format: str | None = None
@@ -197,6 +211,11 @@ class InputOptions:
                 f"group_by: a record of {self.format} is a whole sequence; expected no columns, "
                 f"received {', '.join(self.group_by)}"
             )
+        if self.id is not None and self.group_by:
+            mistakes.append(
+                f"id: expected it of records that are whole sequences; group_by, "
+                f"{', '.join(self.group_by)}, makes the ids of rows; received {self.id!r}"
+            )
         if twice := [name for name in self.columns if self.columns.count(name) > 1]:
             mistakes.append(f"columns: expected each name once, received {twice[0]!r} twice")
         if self.eval is not None and set(patterns.fields(self.eval)) != set(self.fields):
@@ -242,8 +261,10 @@ class InputOptions:
         if self.order_by is None:
             if self.steps.session_gap is not None:
                 mistakes.append("steps.session_gap: expected order_by with it, received none")
-            if self.steps.time_delta:
-                mistakes.append("steps.time_delta: expected order_by with it, received none")
+            mistakes += [
+                f"steps.{name}: expected order_by with it, received none"
+                for name in self.steps.derived
+            ]
             if self.eval_from is not None:
                 mistakes.append("eval_from: expected order_by with it, received none")
             if self.date is not None:

@@ -1,6 +1,8 @@
 """Adapt to the machine and to Beam: cores, progress, runners, workers, shims.
 
 cores.py            how the cores of a CPU share a training step
+blas.py             the kernel of OpenBLAS that runs
+quiet.py            TensorFlow without its lines in a terminal
 progress.py         the progress of a stage, for listeners in this process
 local_runner.py     Beam's in-process engine, without a download
 cluster_runners.py  Flink and Spark, by a job server that ends with the job

@@ -17,10 +17,21 @@ _M_TRIM_THRESHOLD, _KEPT = -1, 2**31 - 1
 _M_MMAP_THRESHOLD, _LARGEST = -3, 2**25
 
 
-def batch_shards() -> int:
-    """Return the number of shards a batch is computed in: 1 on a single core, and on a GPU."""
-    alone = len(os.sched_getaffinity(0)) < _BATCH_SHARDS or tf.config.list_physical_devices("GPU")
-    return 1 if alone else _BATCH_SHARDS
+def device_of(variable: tf.Variable) -> str:
+    """Return the type of the device that holds a variable, `CPU`, `GPU` or `TPU`.
+
+    A strategy places it, or `tf.device`: what else the machine has does not matter.
+    """
+    return str(tf.DeviceSpec.from_string(variable.device).device_type)
+
+
+def batch_shards(device: str) -> int:
+    """Return the number of shards a batch is computed in: 1 on a single core, or beside a CPU.
+
+    Args:
+      device: the type of the device that holds the weights; see `device_of`.
+    """
+    return 1 if len(os.sched_getaffinity(0)) < _BATCH_SHARDS or device != "CPU" else _BATCH_SHARDS
 
 
 def prepare() -> None:
@@ -30,7 +41,7 @@ def prepare() -> None:
     is freed stays with the process: otherwise a step's arrays are new pages each time, which the
     kernel clears with a lock that both shards wait for.
     """
-    cores_per_shard = len(os.sched_getaffinity(0)) // batch_shards()
+    cores_per_shard = len(os.sched_getaffinity(0)) // _BATCH_SHARDS
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, cores_per_shard)))
     # Only glibc has it.
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pydantic
@@ -23,6 +23,7 @@ from ragline.components.files import places
 from ragline.components.files.places import Place
 from ragline.components.files.storage import digest_of, write_json
 from ragline.components.serving import versions
+from ragline.components.serving.portable import Operation
 
 SCHEMA, FORMAT = "ragline.encoder", 1
 _STRICT: dict[str, object] = {"strict": True}
@@ -81,13 +82,13 @@ class HeadFacts:
     Attributes:
       name: the name of the head.
       column: the context column that holds the label.
-      type: `classification` or `regression`.
+      type: the type of its term, such as `classification`.
       classes: the classes of a classification, in the order of the outputs.
     """
 
     name: str
     column: str
-    type: Literal["classification", "regression"]
+    type: str
     classes: tuple[str, ...]
 
     __pydantic_config__: ClassVar[dict[str, object]] = _STRICT
@@ -99,24 +100,29 @@ class NetworkFacts:
 
     Attributes:
       padding: the strategy of `train.padding`.
-      cell: the kind of the recurrent layers.
-      units: the size of a recurrent layer's state.
-      layers: the number of recurrent layers of the encoder.
+      encoder: the encoder of `train.encoder`; older facts name it `cell`.
+      units: the numbers of a step that a layer puts out.
+      layers: the number of layers of the encoder.
       bidirectional: whether the encoder also reads backwards.
       decoder: the kind of the decoder.
       linear_steps: K, the steps of the linear path's grid; 0 of a network without one.
       mask: what the encoder takes for padding: the steps after the `length`, or those whose
         `values` are all 0.
+      operations: what the encoder computes, for other runtimes (serving/portable.py); empty if it
+        cannot be exported to them.
     """
 
     padding: str
-    cell: Literal["lstm", "gru"]
+    encoder: Annotated[
+        str, pydantic.Field(validation_alias=pydantic.AliasChoices("encoder", "cell"))
+    ]
     units: int
     layers: int
     bidirectional: bool
     decoder: str
     linear_steps: int
     mask: Literal["length", "values"] = "length"
+    operations: tuple[Operation, ...] = ()
 
     __pydantic_config__: ClassVar[dict[str, object]] = _STRICT
 

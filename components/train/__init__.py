@@ -1,7 +1,10 @@
-"""Stage 4: train and export the masked LSTM autoencoder.
+"""Stage 4: train and export the masked autoencoder.
 
 data/          transformed records -> padded batches
-model/         encoder, decoder, the fast LSTM, the linear path
+encoders/      what reads a sequence: `lstm`, `gru`, `tcn`, `transformer`
+decoders/      what writes one from its embedding
+model/         both together, the fast LSTM, the linear path
+terms/         the objective: the reconstruction, each head, each category
 objective/     the loss, and every error sum
 padding/       the strategies, and what padding did to a training
 loop/          updates, epochs, checkpoints, several processes

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
+from ragline.components.train import decoders, encoders, terms
 from ragline.components.train import padding as padding_strategies
 
 # The values of a preset, for the keys that are not set; `base` has the defaults.
@@ -29,17 +30,20 @@ class TrainOptions:
       error: error of a value in the loss: `squared`, `absolute`, `huber` (quadratic up to 1, linear
         beyond) or `log_cosh`; metrics are of squared errors with each of them.
       average: what counts alike in the loss: each `value`, each `step`, or each `sequence`.
-      cell: `lstm` or `gru`.
-      layers: recurrent layers in the encoder, and as many in the decoder.
-      bidirectional: whether the encoder also reads backwards, from the last valid step.
+      encoder: what reads the sequences: `lstm` or `gru`, recurrent layers; `tcn`, dilated causal
+        convolutions; `transformer`, attention. docs/quality.md compares them, and docs/extending.md
+        says how to add another.
+      layers: layers of the encoder, and as many in the decoder.
+      bidirectional: whether a recurrent encoder also reads backwards, from the last valid step.
       decoder: `repeat` reconstructs from the embedding alone; `teacher` also reads the true step
         before the one it reconstructs (teacher forcing), so that its embedding has less to hold.
+        Its layers are those of a recurrent encoder; LSTM beside any other.
       linear_steps: steps of the linear path around the recurrence, which starts as a PCA of
         sequences resampled to so many steps (fewer where steps times features would exceed 2,048);
         0 for a model without it. docs/quality.md measures its worth.
-      dropout: share of each recurrent layer's outputs that is dropped in training, the same units
+      dropout: share of each layer's outputs that is dropped in training, the same units
         at all steps of a sequence (Gal and Ghahramani 2016), so that padding changes no draw.
-      units: size of the hidden state of each recurrent layer; 64 is the usual start.
+      units: numbers of a step that a layer puts out; 64 is the usual start.
       embedding_size: E, the size of the embedding.
       batch_size: sequences of mean length in one update, over all replicas. It sets a batch's
         budget of padded steps: a batch holds fewer sequences if they are longer, and more if they
@@ -75,10 +79,10 @@ class TrainOptions:
     padding: Annotated[str, padding_strategies.NAMES] = "crop"
     error: Literal["squared", "absolute", "huber", "log_cosh"] = "squared"
     average: Literal["value", "step", "sequence"] = "value"
-    cell: Literal["lstm", "gru"] = "lstm"
+    encoder: Annotated[str, encoders.NAMES] = "lstm"
     layers: int = 1
     bidirectional: bool = False
-    decoder: Literal["repeat", "teacher"] = "repeat"
+    decoder: Annotated[str, decoders.NAMES] = "repeat"
     linear_steps: int = 32
     dropout: float = 0.0
     units: int = 64
@@ -130,10 +134,22 @@ class TrainOptions:
         ]
         if not 0 <= self.seed < 2**31:
             mistakes.append(f"seed: expected 0 to 2**31 - 1, received {self.seed}")
-        unknown = padding_strategies.NAMES.mistakes("padding", self.padding)
-        mistakes += unknown or padding_strategies.of(self.padding).mistakes(self)
+        unknown = [
+            *padding_strategies.NAMES.mistakes("padding", self.padding),
+            *encoders.NAMES.mistakes("encoder", self.encoder),
+            *decoders.NAMES.mistakes("decoder", self.decoder),
+        ]
+        mistakes += unknown
+        if not unknown:
+            mistakes += padding_strategies.of(self.padding).mistakes(self)
+            mistakes += encoders.of(self.encoder).mistakes(self)
         if mistakes:
             raise ValueError("\n".join(mistakes))
+
+    @property
+    def policy(self) -> str:
+        """Return Keras's policy of the precision."""
+        return {"float32": "float32", "bfloat16": "mixed_bfloat16"}[self.precision]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +197,7 @@ class HeadOptions:
 
     name: str
     column: str
-    type: Literal["classification", "regression"]
+    type: Annotated[str, terms.NAMES]
     classes: tuple[str, ...] = ()
     weight: float = 1.0
 
@@ -191,14 +207,8 @@ class HeadOptions:
         mistakes = []
         if not self.name.strip():
             mistakes.append(f"name: expected one, received {self.name!r}")
-        if self.type == "classification" and len(set(self.classes)) < 2:
-            mistakes.append(
-                f"classes: expected at least 2 different ones, received {list(self.classes)}"
-            )
-        if self.type == "classification" and len(set(self.classes)) < len(self.classes):
-            mistakes.append(f"classes: expected each once, received {list(self.classes)}")
-        if self.type == "regression" and self.classes:
-            mistakes.append(f"classes: a regression has none, received {list(self.classes)}")
+        unknown = terms.NAMES.mistakes("type", self.type)
+        mistakes += unknown or terms.TERMS[self.type].mistakes(self)
         if not 0.0 < self.weight < float("inf"):
             mistakes.append(f"weight: expected a positive number, received {self.weight}")
         if mistakes:
@@ -207,4 +217,4 @@ class HeadOptions:
     @property
     def outputs(self) -> int:
         """Return the number of the head's outputs."""
-        return len(self.classes) if self.type == "classification" else 1
+        return terms.of(self).outputs

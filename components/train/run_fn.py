@@ -21,6 +21,7 @@ from ragline.components.contract.columns import SPLITS
 from ragline.components.contract.masking import masked_mean_of
 from ragline.components.contract.signatures import ABSOLUTE, MODEL, N_VALUES, SQUARED, error_sum
 from ragline.components.files.storage import standard, write_json, write_text
+from ragline.components.runtime import blas
 from ragline.components.serving import facts
 from ragline.components.train.data import batching, input_pipeline
 from ragline.components.train.data.records import Task, training_job
@@ -56,6 +57,10 @@ def run_fn(fn_args: Any) -> None:
     options, train, evaluation = task.options, *(task.splits[split] for split in SPLITS)
     model_run = pathlib.Path(fn_args.model_run_dir)
     curves = training.curves_of(job)
+    kernel = blas.kernel()
+    _log.info("OpenBLAS runs its kernel %s", kernel.name)
+    if kernel.warning:
+        _log.warning(kernel.warning)
     trainer, history, replicas = _fit(task, job, curves)
     model_inputs = {
         "transform_output": task.transform_output,
@@ -139,7 +144,7 @@ def _portable(options: TrainOptions, **build: Any) -> architecture.MaskedAutoenc
     """Build the model with its initial weights, in float32 and without cuDNN, for any machine."""
     keras.utils.set_random_seed(options.seed)
     return architecture.build(
-        options=dataclasses.replace(options, precision="float32"), use_cudnn=False, **build
+        options=dataclasses.replace(options, precision="float32"), portable=True, **build
     )
 
 
@@ -192,5 +197,6 @@ def _summary(
         "batches": dataclasses.asdict(plan),
         "replicas": replicas,
         "devices": [device.name for device in tf.config.list_logical_devices()],
+        "openblas": dataclasses.asdict(blas.kernel()),
         "history": [dataclasses.asdict(epoch) for epoch in history],
     }

@@ -7,6 +7,7 @@ ExampleValidator writes anomalies and stops nothing; the gate does.
     schema.py      the curated schema, imported
     gate.py        anomalies -> one line each (pure)
     drift.py       statistics of spans -> drift of the newest, and one line each (pure)
+    features.py    the table `[features]`, and the schema that it stands for (pure)
     options.py     how far the newest span may drift
     component.py   the TFX component
 """

@@ -15,7 +15,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ragline import schemas
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.contract.redaction import redacted_data
@@ -24,7 +23,6 @@ from ragline.components.files.places import Place
 from ragline.components.files.storage import digest_of, manifest, read_json, write_json
 from ragline.components.ingest.options import SEQUENCE, InputOptions
 from ragline.components.ingest.source.patterns import fields
-from ragline.components.push.release import ledger
 from ragline.components.runtime import progress
 from ragline.components.runtime.beam_options import BeamOptions
 from ragline.components.serving import versions
@@ -40,9 +38,10 @@ from ragline.pipeline.bulk.encode_output import (
     Output,
 )
 from ragline.pipeline.cache import cache_key
-from ragline.pipeline.config import Config, ConfigError
+from ragline.pipeline.config import ConfigError
 from ragline.pipeline.runs import machine_errors, workdir
 from ragline.pipeline.runs.machine_errors import MachineError
+from ragline.pipeline.served import encoders
 
 _DIGEST = "digest"
 NO_DRIFT: dict[str, Any] = {"features": {}, "categories": {}}
@@ -59,6 +58,7 @@ class Request:
       columns: the features and categories that raw files must hold.
       facts: the encoder's facts.
       max_drift: the most that a feature may drift from the training data; None does not stop.
+      errors: whether to compute reconstruction errors, by the decoder.
     """
 
     input: InputOptions
@@ -67,6 +67,7 @@ class Request:
     columns: Columns
     facts: Facts
     max_drift: float | None = None
+    errors: bool = False
 
 
 def read_request(
@@ -75,6 +76,7 @@ def read_request(
     overrides: Sequence[str] = (),
     folder: str | None = None,
     max_drift: float | None = None,
+    errors: bool = False,
 ) -> Request:
     """Read the request of a command or a call.
 
@@ -86,6 +88,7 @@ def read_request(
         in place of the options of `input` that the encoder states.
       folder: a work directory in place of the configuration's `workdir`.
       max_drift: see `Request`.
+      errors: see `Request`.
 
     Raises:
       ConfigError: one line a mistake.
@@ -93,7 +96,10 @@ def read_request(
       DamagedModelError: a file of the encoder is not what was pushed.
       LedgerError: the ledger of pushed encoders cannot be read.
     """
-    if not places.is_local(source) or pathlib.Path(source).is_dir():
+    local = places.is_local(source)
+    if not local or (
+        os.path.isdir(source) and not configuration.is_configuration(pathlib.Path(source))
+    ):
         if folder is not None:
             raise ConfigError("--workdir: expected it with a configuration, not an encoder")
         if places.is_pattern(source):
@@ -105,8 +111,8 @@ def read_request(
         columns = facts.columns
     else:
         config = configuration.load(source, overrides, folder)
-        facts = Facts.read(_newest(config))
-        columns = Columns.from_schema(schemas.load(config.schema))
+        facts = Facts.read(encoders.newest(config))
+        columns = configuration.read_contract(config).columns
         columns = dataclasses.replace(columns, context={}, has_missing_bucket=False)
         _check_same(columns, facts)
         reading = configuration.Reading(
@@ -121,15 +127,8 @@ def read_request(
         columns=columns,
         facts=facts,
         max_drift=max_drift,
+        errors=errors,
     )
-
-
-def _newest(config: Config) -> pathlib.Path:
-    serving = pathlib.Path(config.workdir, workdir.SERVING)
-    version = ledger.newest(serving)
-    if version is None:
-        raise ConfigError(f"{serving}: expected an encoder that `ragline run` pushed, found none")
-    return version.path
 
 
 def _check_same(columns: Columns, facts: Facts) -> None:
@@ -182,8 +181,8 @@ def encode(request: Request, output: Place) -> dict[str, Any]:
 
     Returns:
       The content of `_summary.json`: what `reconcile` returns, `parts` [{name, rows, bytes}],
-      `model` {path, version, embedding_size}, `formats`, `drift`, what `drift.measure` returns,
-      `warnings`, sentences on the drift; and `digest`, of all that decides the result.
+      `model` {path, version, embedding_size, runtime}, `formats`, `drift`, what `drift.measure`
+      returns, `warnings`, sentences on the drift; and `digest`, of all that decides the result.
 
     Raises:
       BadDataError: the input as a whole cannot be used, or drifted too far; `output` is as it was.
@@ -212,12 +211,16 @@ def encode(request: Request, output: Place) -> dict[str, Any]:
                 write_json(f"{job.folder}/{SUMMARY_FILE}", summary)
                 display.end("ran", time.monotonic() - started)
             except Exception as error:
+                left = (
+                    f"{place.work} holds what was done so far: the same command goes on with it, "
+                    "another one into the same folder removes it"
+                )
                 if isinstance(error, BadDataError):
-                    raise
+                    raise BadDataError(error.code, *error.lines, left) from error
                 logging.getLogger(__name__).exception("encode failed")
                 sentence = machine_errors.sentence(error, job.log.parent)
                 raise MachineError(
-                    sentence or f"failed: {error}; see {job.folder}/{LOG_FILE}"
+                    f"{sentence or f'failed: {error}; see {job.folder}/{LOG_FILE}'}\n{left}"
                 ) from error
         place.publish(job)
     return summary
@@ -234,6 +237,7 @@ def _digest(request: Request) -> str:
             json.dumps(options, sort_keys=True),
             repr(request.columns),
             facts.version,
+            f"errors {request.errors}",
             *(f"{name} {model[name]['sha256']}" for name in sorted(model)),
             cache_key.source(),
         ]
@@ -277,6 +281,7 @@ def _run(request: Request, job: EncodeJob, place: Output) -> dict[str, Any]:
         shards=packed_rows.shard_count(plan.units, units.UNIT_BYTES) if grouped else None,
         facts=request.facts,
         folder=job.folder,
+        errors=request.errors,
     )
     unit_reports = ingest_report.reports(job.staging, plan.units, grouped=grouped)
     rejected = [process.quarantine_file(job.staging, report["unit"]) for report in unit_reports]
@@ -302,6 +307,7 @@ def _run(request: Request, job: EncodeJob, place: Output) -> dict[str, Any]:
             "path": request.facts.path,
             "version": request.facts.version,
             "embedding_size": request.facts.embedding_size,
+            "runtime": " and ".join(sorted({report["runtime"] for report in unit_reports})),
         },
         "formats": plan.formats,
         "drift": measured,

@@ -29,8 +29,9 @@ from ragline.components.ingest.beam.transforms import IngestSequences
 from ragline.components.ingest.records.chunk import Chunk
 from ragline.components.ingest.source.units import Unit
 from ragline.components.serving.batches import Sequences
-from ragline.components.serving.encoder import Encoder, Facts
-from ragline.pipeline.bulk import drift, parts
+from ragline.components.serving.encoder import Facts
+from ragline.pipeline.bulk import drift, embedder, parts
+from ragline.pipeline.bulk.embedder import Embedder
 
 # Sequences are sorted by length within a group: large enough for full batches of each length, and
 # in memory some 20 MB of six features, of which there are three at a time.
@@ -66,6 +67,7 @@ def run(
     shards: int | None,
     facts: Facts,
     folder: Place,
+    errors: bool,
 ) -> None:
     """Run the job; units that are finished are skipped.
 
@@ -76,11 +78,12 @@ def run(
       shards: the number of shards that rows of long tables are assigned to; None without rows.
       facts: the encoder's facts.
       folder: the folder of the parts.
+      errors: whether to compute reconstruction errors.
     """
     (
         pipeline
         | "Units" >> beam.Create([(unit.index, unit) for unit in units])
-        | IngestSequences(context, shards, EncodeUnit(facts, folder))
+        | IngestSequences(context, shards, EncodeUnit(facts, folder, errors))
     )
     pipeline.run().wait_until_finish()
 
@@ -88,10 +91,11 @@ def run(
 class EncodeUnit:
     """Encodes a unit; the model is loaded once a worker, at its first unit."""
 
-    def __init__(self, facts: Facts, folder: Place) -> None:
-        """Args: the encoder's facts, and the folder of the parts."""
+    def __init__(self, facts: Facts, folder: Place, errors: bool) -> None:
+        """Args: the encoder's facts, the folder of the parts, and whether to compute errors."""
         self._facts = facts
         self._folder = folder
+        self._errors = errors
         self._shared = shared.Shared()
 
     def __call__(
@@ -111,9 +115,9 @@ class EncodeUnit:
         )
         if rejections and places.exists(again_file) and places.read(again_file).decode() == digest:
             return _read_keys(keys_file)
-        encoder = self._shared.acquire(self._loaded)
+        loaded = self._shared.acquire(self._loaded)
         writer = parts.PartWriter(part_file(self._folder, unit), self._facts.embedding_size)
-        sink = EmbeddingSink(encoder, writer)
+        sink = EmbeddingSink(self._facts, loaded, writer)
         keys = process.process_unit(unit, file_parts, context, rejections, sink)
         if rejections:
             write_text(again_file, digest)
@@ -123,27 +127,25 @@ class EncodeUnit:
             write_bytes(keys_file, packed.getvalue())
         return keys
 
-    def _loaded(self) -> Encoder:
-        from ragline.components.runtime import cores  # Late: it imports TensorFlow.
-
-        cores.prepare()
-        return Encoder(self._facts.path)
+    def _loaded(self) -> Embedder:
+        return embedder.load(self._facts.path, errors=self._errors, threads=_THREADS)
 
 
 class EmbeddingSink:
     """Encodes the sequences of a unit, group by group, in threads beside the one that reads."""
 
-    def __init__(self, encoder: Encoder, writer: parts.PartWriter) -> None:
+    def __init__(self, facts: Facts, embedder: Embedder, writer: parts.PartWriter) -> None:
         """Begin without sequences."""
-        self._encoder = encoder
+        self._version = facts.version
+        self._embedder = embedder
         self._writer = writer
-        self._columns = encoder.facts.columns
+        self._columns = facts.columns
         width = max(1, len(self._columns.features))
         self._most = min(_GROUP_STEPS, max(1, _GROUP_VALUES // width))
         self._waiting: list[tuple[Chunk, np.ndarray]] = []
         self._steps = 0
         self._written = collections.Counter[str]()
-        self._known = drift.known_words(encoder.facts.path, self._columns)
+        self._known = drift.known_words(facts.path, self._columns)
         self._compared: list[dict[str, Any]] = []
         self._threads = concurrent.futures.ThreadPoolExecutor(_THREADS)
         self._groups: collections.deque[concurrent.futures.Future[pa.Table]] = collections.deque()
@@ -181,10 +183,16 @@ class EmbeddingSink:
     def report(self) -> dict[str, Any]:
         """Return the number of sequences, of steps, and of the part's rows as read back.
 
-        And `compared`, what `drift` compares with the training data, in a list of at most one.
+        And `compared`, what `drift` compares with the training data, in a list of at most one, and
+        `runtime`, what computed.
         """
         counts = {"sequences": 0, "steps": 0, **self._written}
-        return {**counts, "rows_written": self._writer.rows, "compared": self._compared}
+        return {
+            **counts,
+            "rows_written": self._writer.rows,
+            "compared": self._compared,
+            "runtime": self._embedder.runtime,
+        }
 
     def _start(self) -> None:
         if self._waiting:
@@ -198,14 +206,14 @@ class EmbeddingSink:
 
     def _encoded(self, group: Sequence[tuple[Chunk, np.ndarray]]) -> pa.Table:
         chunks = [chunk for chunk, _ in group]
-        embedding, error = self._encoder.score_flat(_sequences(chunks, self._columns))
+        embedding, error = self._embedder.embed(_sequences(chunks, self._columns))
         return parts.table(
             sequence_id=[name for chunk in chunks for name in chunk.sequence_id],
             entity_id=[name for chunk in chunks for name in chunk.entity_id],
             window=np.concatenate([window for _, window in group]),
             embedding=embedding,
             error=error,
-            version=self._encoder.facts.version,
+            version=self._version,
         )
 
 

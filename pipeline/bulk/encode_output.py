@@ -79,6 +79,10 @@ class Output(Protocol):
     def folder(self) -> str:
         """Return the folder of the finished result."""
 
+    @property
+    def work(self) -> str:
+        """Return the folder of what a job that did not end leaves."""
+
     def check(self) -> None:
         """Finish a move that a kill interrupted; raise ConfigError if the folder is somebody's."""
 
@@ -151,6 +155,10 @@ class _Disk:
     @property
     def folder(self) -> str:
         return str(self._output)
+
+    @property
+    def work(self) -> str:
+        return str(self._partial)
 
     def check(self) -> None:
         record = self._kept_job() if os.path.lexists(self._partial) else None
@@ -270,7 +278,8 @@ class _Disk:
 class _Store:
     def __init__(self, place: Place) -> None:
         self.folder = os.fspath(place).rstrip("/")
-        self._state = f"{self.folder}/{_WORK}/{_JOB_FILE}"
+        self.work = f"{self.folder}/{_WORK}"
+        self._state = f"{self.work}/{_JOB_FILE}"
 
     def check(self) -> None:
         record = self._kept_job()

@@ -6,7 +6,8 @@
     window_end            int64    end of its steps in the session, exclusive
     length                int64    window_end - window_start
     embedding             fixed-size list of E float32
-    reconstruction_error  float32  the masked mean squared error, standardised units
+    reconstruction_error  float32  the masked mean squared error, standardised units; null where it
+                                   was not wanted
     model_version         string   number of the encoder, as in serving/
 
 `window_start` and `window_end` are the numbers of an id such as `id[64:128]`.
@@ -51,10 +52,10 @@ def table(
     entity_id: Collection[str | None],
     window: np.ndarray,
     embedding: np.ndarray,
-    error: np.ndarray,
+    error: np.ndarray | None,
     version: str,
 ) -> pa.Table:
-    """Build N rows from window int64 [N, 2], embedding float32 [N, E], error float32 [N]."""
+    """Build N rows from window int64 [N, 2], embedding float32 [N, E], error [N], if any."""
     size = embedding.shape[1]
     columns = [
         pa.array(sequence_id, pa.string()),
@@ -63,8 +64,8 @@ def table(
         pa.array(window[:, 1]),
         pa.array(window[:, 1] - window[:, 0]),
         pa.FixedSizeListArray.from_arrays(pa.array(embedding.reshape(-1)), size),
-        pa.array(error),
-        pa.array([version] * len(error), pa.string()),
+        pa.nulls(len(window), pa.float32()) if error is None else pa.array(error),
+        pa.array([version] * len(window), pa.string()),
     ]
     return pa.Table.from_arrays(columns, schema=schema(size))
 

@@ -16,8 +16,11 @@ from ragline.components.ingest.options import FILE, SEQUENCE
 from ragline.pipeline.onboard.guessing import cells, clocks, groups, measurements, names, placing
 from ragline.pipeline.onboard.guessing.cells import Column
 from ragline.pipeline.onboard.guessing.meaning import Context, Guess, GuessError
+from ragline.pipeline.onboard.guessing.wishes import Wishes
 
 __all__ = ["Context", "Guess", "GuessError", "guess_records", "guess_table", "missing_texts"]
+
+NO_WISHES = Wishes()
 
 
 def guess_table(
@@ -26,6 +29,7 @@ def guess_table(
     *,
     seen: str = "in every row",
     complete: bool = True,
+    wishes: Wishes = NO_WISHES,
 ) -> Guess:
     """Guess the meaning of a long table's columns.
 
@@ -34,20 +38,30 @@ def guess_table(
       files: number of these cells in each file, in order.
       seen: how much of the data was read, in words, as the end of a sentence.
       complete: whether all data was read.
+      wishes: what a person says of columns.
 
     Raises:
-      GuessError: nothing names a row's sequence, or no column is a feature.
+      GuessError: nothing names a row's sequence, or no column is a feature; or a wish cannot be.
     """
     guess = Guess(seen=seen, complete=complete)
-    columns = _without_index(guess, columns)
+    wishes = wishes.resolved(columns)
+    columns = _without_index(guess, _without_dropped(guess, columns, wishes))
     keys = groups.keys_of(columns)
     if len(files) > 1:
         keys[FILE] = np.repeat(np.arange(len(files)), files)
-    _guess_group(guess, keys, columns)
+    if wishes.group_by:
+        guess.group_by = wishes.group_by
+        keys |= {name: columns[name].codes for name in guess.group_by if name in columns}
+        keys.setdefault(FILE, np.zeros(sum(files), np.int64))
+        guess.why.append(f"group_by {', '.join(map(repr, guess.group_by))}: --group-by says so")
+    else:
+        candidates = {n: c for n, c in columns.items() if n not in _placed(wishes)}
+        _guess_group(guess, {n: k for n, k in keys.items() if n not in _placed(wishes)}, candidates)
+    _take_entity(guess, wishes)
     group = groups.joint([keys[name] for name in guess.group_by])
     guess.sequences = groups.count(group)
     remaining = {n: c for n, c in columns.items() if n not in (*guess.group_by, guess.entity)}
-    _guess_time(guess, remaining, group)
+    _guess_time(guess, remaining, group, wishes)
     taken = (guess.order_by, guess.options.get("date"))
     remaining = {name: column for name, column in remaining.items() if name not in taken}
     pair = None
@@ -58,6 +72,8 @@ def guess_table(
         remaining = {name: column for name, column in remaining.items() if name not in pair}
     placing.agree_on_decimal(guess, remaining)
     for name, column in remaining.items():
+        if placing.place_stated(guess, name, column, group, wishes):
+            continue
         if not (guess.options.get("variable") and not groups.is_constant_within(column, group)):
             placing.place(guess, name, column, group)
         else:
@@ -77,6 +93,7 @@ def guess_records(
     by_place: bool = False,
     seen: str = "in every record",
     complete: bool = True,
+    wishes: Wishes = NO_WISHES,
 ) -> Guess:
     """Guess the meaning of the columns of records that are sequences.
 
@@ -87,20 +104,28 @@ def guess_records(
       by_place: whether the columns of the steps have no names but their order; each is a feature.
       seen: how much of the data was read, in words, as the end of a sentence.
       complete: whether all data was read.
+      wishes: what a person says of columns.
 
     Raises:
-      GuessError: no column is a feature.
+      GuessError: no column is a feature; or a wish cannot be.
     """
     guess = Guess(seen=seen, complete=complete, why=["a record is a sequence"])
+    wishes = wishes.resolved([*steps, *records])
+    _take_id(guess, records, len(lengths), wishes)
+    steps = _without_dropped(guess, steps, wishes)
+    records = _without_dropped(guess, records, wishes)
+    _take_entity(guess, wishes)
     guess.sequences = len(lengths)
     group = np.repeat(np.arange(len(lengths)), np.maximum(lengths, 0))
     if by_place:
         for name, column in steps.items():
             guess.features[name] = column.has_missing or not complete
     else:
-        _guess_time(guess, steps, group)
+        _guess_time(guess, steps, group, wishes)
     for name, column in steps.items():
-        if name not in (guess.order_by, *guess.features):
+        if name not in (guess.order_by, *guess.features) and not placing.place_stated(
+            guess, name, column, group, wishes
+        ):
             placing.place(guess, name, column, group, within=True)
     entities = [
         name
@@ -110,17 +135,50 @@ def guess_records(
         and column.kind in ("text", "int")
         and len(column.words) < len(lengths)
     ]
-    if entities and ENTITY_ID not in records:
+    if entities and ENTITY_ID not in records and not guess.entity:
         guess.entity = entities[0]
         guess.why.append(f"entity {guess.entity!r}: its name says so")
     one_each = np.arange(len(lengths))
     for name, column in records.items():
-        if name not in (*BOOKKEEPING, guess.entity):
+        if name not in (
+            *BOOKKEEPING,
+            guess.entity,
+            guess.options.get("id"),
+        ) and not placing.place_stated(guess, name, column, one_each, wishes):
             placing.place(guess, name, column, one_each, within=False)
     return _checked(guess)
 
 
+def _take_id(guess: Guess, records: Mapping[str, Column], number: int, wishes: Wishes) -> None:
+    """Find the column that names each record."""
+    if wishes.group_by:
+        name = wishes.group_by[0]
+        if len(wishes.group_by) > 1 or name not in records:
+            raise GuessError(
+                "--group-by: expected one column of ids, since here a record is a sequence; "
+                f"received {', '.join(wishes.group_by)}"
+            )
+        guess.options["id"] = name
+        guess.why.append(f"id {name!r}: --group-by says so")
+        return
+    others = {*_placed(wishes), *wishes.entity}
+    candidates = [
+        name
+        for name, column in records.items()
+        if names.words(name) & names.ID
+        and name not in others
+        and column.kind in ("text", "int")
+        and not column.has_missing
+        and len(column.words) == number > 1
+    ]
+    if candidates and SEQUENCE_ID not in records:
+        name = max(candidates, key=names.is_sequence_id)
+        guess.options["id"] = name
+        guess.why.append(f"id {name!r}: its name says so, and no two records have the same")
+
+
 def _checked(guess: Guess) -> Guess:
+    placing.leave_out_names(guess)
     if guess.features:
         return guess
     if guess.categories and guess.order_by:
@@ -131,11 +189,33 @@ def _checked(guess: Guess) -> Guess:
             f"{guess.order_by!r}, as no column is a number that changes within a sequence"
         )
         return guess
-    left_out = "; ".join(sentence for sentence in guess.why if "left out" in sentence)
+    left_out = "; ".join(f"{n!r} is left out: {why}" for n, why in guess.unused.items())
     raise GuessError(
         "expected at least one column of numbers that change within a sequence, or one of words "
         f"and one of times; received none{f': {left_out}' if left_out else ''}"
     )
+
+
+def _placed(wishes: Wishes) -> set[str]:
+    """Return the columns that a person says are no keys."""
+    return {*wishes.order_by, *wishes.label, *wishes.category, *wishes.numeric}
+
+
+def _without_dropped(
+    guess: Guess, columns: Mapping[str, Column], wishes: Wishes
+) -> dict[str, Column]:
+    for name in (name for name in columns if name in wishes.drop):
+        guess.leave_out(name, "--drop says so")
+    return {name: column for name, column in columns.items() if name not in wishes.drop}
+
+
+def _take_entity(guess: Guess, wishes: Wishes) -> None:
+    if wishes.entity:
+        guess.entity = wishes.entity[0]
+        guess.why = [sentence for sentence in guess.why if not sentence.startswith("entity ")]
+        guess.why.append(
+            f"entity {guess.entity!r}: --entity says so; all its sequences fall in one split"
+        )
 
 
 def _without_index(guess: Guess, columns: Mapping[str, Column]) -> dict[str, Column]:
@@ -210,8 +290,7 @@ def _guess_group(
         raise GuessError(
             "expected a column that names each row's sequence, such as 'sequence_id' or "
             "'recording', or several files with a sequence each; received one file with "
-            f"{', '.join(map(repr, list(columns)[:20]))}. To name one that is there, rename it so, "
-            "or write input.group_by into a configuration by hand (docs/ingest.md)"
+            f"{', '.join(map(repr, list(columns)[:20]))}. --group-by COLUMN names one that is there"
         )
     guess.group_by = (chosen,)
     guess.why.append(f"group_by {chosen!r}: {why}")
@@ -265,8 +344,14 @@ def _group_by_file(guess: Guess, entity: str | None) -> None:
         )
 
 
-def _guess_time(guess: Guess, columns: Mapping[str, Column], group: np.ndarray) -> None:
-    clock = clocks.of(columns, group)
+def _guess_time(
+    guess: Guess, columns: Mapping[str, Column], group: np.ndarray, wishes: Wishes
+) -> None:
+    if wishes.order_by:
+        clock: clocks.Clock | None = clocks.stated(wishes.order_by[0], columns, group)
+    else:
+        others = _placed(wishes)
+        clock = clocks.of({n: c for n, c in columns.items() if n not in others}, group)
     if clock is None:
         guess.why.append("no order_by: no column looks like a time; rows stay in their order")
         return

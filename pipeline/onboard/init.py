@@ -1,4 +1,4 @@
-"""Write a configuration and a schema for a folder of files, for `ragline init`."""
+"""Write a configuration for a folder of files, for `ragline init`."""
 
 import os
 import pathlib
@@ -15,6 +15,7 @@ from ragline.components.ingest.source import patterns
 from ragline.pipeline.onboard import draft, guess, plan
 from ragline.pipeline.onboard.guess import Guess, GuessError
 from ragline.pipeline.onboard.guessing import files as names_of_files
+from ragline.pipeline.onboard.guessing.wishes import Wishes
 
 _SUFFIX = ".toml"
 _SHARE = InputOptions(train="x").eval_share
@@ -26,11 +27,10 @@ class ExistsError(UsageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """The files that `write` wrote, and the guess in them.
+    """The file that `write` wrote, and the guess in it.
 
     Attributes:
       config: path of the TOML file.
-      schema: path of the .pbtxt file beside it.
       format: format of the raw files.
       files: number of raw files.
       sampled: how much of them was read, in words.
@@ -38,7 +38,6 @@ class Written:
     """
 
     config: pathlib.Path
-    schema: pathlib.Path
     format: str
     files: int
     sampled: str
@@ -50,6 +49,7 @@ class Written:
             "features": [*self.guess.features],
             "categories": [*self.guess.categories],
             "context": [context.name for context in self.guess.context],
+            "not used": [*self.guess.unused],
         }
         return "\n".join(
             [
@@ -57,64 +57,71 @@ class Written:
                 f"looked at {self.sampled}",
                 *(f"  {kind}: {', '.join(names)}" for kind, names in lists.items() if names),
                 *(f"  {sentence}" for sentence in self.guess.why),
+                *(f"  {name!r} is left out: {why}" for name, why in self.guess.unused.items()),
                 "",
                 f"config  {self.config}",
-                f"schema  {self.schema}",
                 f"next    ragline plan {self.config}",
             ]
         )
 
 
-def write(pattern: str, output: pathlib.Path, format_name: str = formats.AUTO) -> Written:
-    """Guess what the columns of the files mean, and write both files.
+def write(
+    pattern: str,
+    output: pathlib.Path,
+    format_name: str = formats.AUTO,
+    *,
+    name: str | None = None,
+    wishes: Wishes = guess.NO_WISHES,
+) -> Written:
+    """Guess what the columns of the files mean, and write the configuration.
 
     Args:
       pattern: pattern of the raw files, relative to the current folder.
-      output: the TOML file; the schema stands beside it, with the suffix .pbtxt.
+      output: the TOML file; its work directory is called after it.
       format_name: how the files are read; `auto` goes by their names and first bytes.
+      name: name of the pipeline; None takes that of the files' folder.
+      wishes: what a person says of columns.
 
     Raises:
-      ExistsError: one of the files is there already; nothing was written.
+      ExistsError: the file is there already; nothing was written.
       BadDataError: no file, or one that cannot be read.
       GuessError: the files do not say enough.
       OSError: the folder cannot be written to.
     """
+    if name is not None and name != name_of(name):
+        raise UsageError(
+            f"--name: expected letters, digits, '-' and '_', received {name!r}; such as "
+            f"{name_of(name)!r}"
+        )
     output = output if output.suffix == _SUFFIX else output.with_name(output.name + _SUFFIX)
-    schema = output.with_suffix(".pbtxt")
     if os.path.lexists(output):
         raise _exists(output)
     matched = patterns.match(pattern)
     sample = samples.take(matched.paths, format_name)
     sampled = describe_sample(sample)
     try:
-        meaning, missing_text = _meaning(sample, sampled)
+        meaning, missing_text = _meaning(sample, sampled, wishes)
     except GuessError as error:
-        lost = [f"{name!r} is left out: {why}" for name, why in sample.left_out.items()]
+        lost = [f"{column!r} is left out: {why}" for column, why in sample.left_out.items()]
         raise GuessError("; ".join([str(error), *lost])) from error
     meaning.options |= sample.options
     if format_name != formats.AUTO:
         meaning.options["format"] = format_name
     pattern = _with_entity(meaning, pattern, matched.paths)
-    for name, why in sample.left_out.items():
-        meaning.leave_out(name, why)
+    for column, why in sample.left_out.items():
+        meaning.leave_out(column, why)
     _suggest_share(meaning)
     text = draft.config_text(
         meaning,
-        name=name_of(matched.folder),
+        name=name_of(matched.folder) if name is None else name,
+        workdir=f"{output.stem}-run",
         pattern=_relative(pattern, output.parent),
-        schema=schema.name,
         missing_text=missing_text,
     )
-    schema_text = draft.schema_text(meaning, complete=sample.complete)
-    if not os.path.lexists(schema):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        write_text(schema, schema_text)
-    elif schema.read_bytes() != schema_text.encode():
-        raise _exists(schema)  # The same is of an `init` that was cut off before the other file.
+    output.parent.mkdir(parents=True, exist_ok=True)
     write_text(output, text)
     return Written(
         config=output,
-        schema=schema,
         format=sample.format,
         files=len(matched.paths),
         sampled=sampled,
@@ -137,14 +144,16 @@ def describe_sample(sample: Sample) -> str:
     return f"{sample.rows:,} {what} from all over {where}, not at all of them"
 
 
-def _meaning(sample: Sample, sampled: str) -> tuple[Guess, tuple[str, ...]]:
+def _meaning(sample: Sample, sampled: str, wishes: Wishes) -> tuple[Guess, tuple[str, ...]]:
     is_text = sample.is_text
     steps = guess.columns_of(sample.steps, is_text=is_text)
     within = f"in {sampled.removesuffix(', not at all of them')}"
     if not sample.complete:
         within += " that were looked at"
     if sample.lengths is None:
-        meaning = guess.guess_table(steps, sample.files, seen=within, complete=sample.complete)
+        meaning = guess.guess_table(
+            steps, sample.files, seen=within, complete=sample.complete, wishes=wishes
+        )
         return meaning, guess.missing_texts(meaning, steps) if is_text else ()
     records = guess.columns_of(sample.records, is_text=False)
     meaning = guess.guess_records(
@@ -154,6 +163,7 @@ def _meaning(sample: Sample, sampled: str) -> tuple[Guess, tuple[str, ...]]:
         by_place=sample.by_place,
         seen=within,
         complete=sample.complete,
+        wishes=wishes,
     )
     return meaning, ()
 
@@ -172,7 +182,7 @@ def _suggest_share(meaning: Guess) -> None:
     else:
         meaning.why.append(
             f"{meaning.sequences} sequences are few: no model is blessed by fewer than {least} to "
-            "evaluate by, unless a .verdict.toml beside the schema says so (docs/verdict.md)"
+            "evaluate by, unless a .verdict.toml beside the configuration says so (docs/verdict.md)"
         )
 
 

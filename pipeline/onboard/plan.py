@@ -16,7 +16,9 @@ from ragline.components.evaluate.verdict.rules import Rules
 from ragline.components.files import places
 from ragline.components.ingest.preview import sampling
 from ragline.components.ingest.preview.preview_result import Preview
+from ragline.components.ingest.records import checks
 from ragline.components.ingest.source.read_plan import find_files, list_files
+from ragline.components.train import decoders, encoders, terms
 from ragline.components.train.data import batching, budget
 from ragline.components.train.options import HeadOptions, TrainOptions
 from ragline.pipeline.config import Config, Contract, read_contract
@@ -138,21 +140,14 @@ def parameters(columns: Columns, options: TrainOptions, heads: Iterable[HeadOpti
     The linear path is left out, because it costs next to nothing a step, and so are the tokens of
     categories, whose number is known only once all data has been read.
     """
-    gates = {"lstm": 4, "gru": 3}[options.cell]
-    units, features, size = options.units, len(columns.features), options.embedding_size
-
-    def recurrent(inputs: int) -> int:
-        return gates * units * (inputs + units + 1)
-
-    directions = 2 if options.bidirectional else 1
-    encoder = directions * (
-        recurrent(features) + (options.layers - 1) * recurrent(directions * units)
-    )
-    decoder_inputs = size + (features if options.decoder == "teacher" else 0)
-    decoder = recurrent(decoder_inputs) + (options.layers - 1) * recurrent(units)
-    embedding = (directions * units + 1) * size
-    outputs = (units + 1) * features + sum((size + 1) * head.outputs for head in heads)
-    return encoder + decoder + embedding + outputs
+    features, size = len(columns.features), options.embedding_size
+    encoder, decoder = encoders.of(options.encoder), decoders.of(options.decoder)
+    inputs = size + (features if decoder.reads_steps else 0)
+    embedding = (encoder.outputs(options) + 1) * size
+    outputs = (decoder.outputs(options) + 1) * features
+    outputs += sum((size + 1) * head.outputs for head in heads)
+    read = encoder.parameters(features, options)
+    return read + decoder.parameters(inputs, options, encoder) + embedding + outputs
 
 
 def _stops(preview: Preview, config: Config, contract: Contract) -> Iterator[str]:
@@ -166,6 +161,7 @@ def _stops(preview: Preview, config: Config, contract: Contract) -> Iterator[str
             f"({rejected / preview.read:.1%}), more than quarantine.max_share = "
             f"{config.quarantine.max_share:.1%}"
         )
+        yield from checks.remedies(dict.fromkeys(bad.detail for bad in preview.bad))
     counts = {name: int((preview.split == name).sum()) for name in SPLITS}
     for name, count in counts.items():
         if not count and preview.share == 1.0:
@@ -219,7 +215,7 @@ def _unlearnable_head(key: str, head: HeadOptions, preview: Preview) -> Iterator
     if not values:
         yield f"{key}: no sequence has a {head.column!r}, which it is to learn"
         return
-    if head.type == "classification" and (unknown := sorted(values - {*head.classes})):
+    if unknown := terms.of(head).unknown(values):
         yield f"{key}.classes: expected all classes of {head.column!r}, lacks {_named(unknown)}"
     elif len(values) == 1:
         yield (
@@ -242,8 +238,13 @@ def too_few(count: int, sequences: int, least: int, config: Config) -> str:
     share = share_for(sequences, least)
     if share and config.input.eval is None and config.input.eval_from is None:
         return f"{reason}`eval_share = {share:g}` below [input]"
-    verdict = os.path.basename(config.schema).removesuffix(".pbtxt") + ".verdict.toml"
-    return f"{reason}`min_eval = {max(1, count)}` into {verdict} beside the schema, or add data"
+    place = "the .verdict.toml of the configuration's name, beside it"
+    if config.verdict is not None:
+        place = config.verdict
+    elif config.schema is not None:
+        name = os.path.basename(config.schema).removesuffix(".pbtxt")
+        place = f"{name}.verdict.toml beside the schema"
+    return f"{reason}`min_eval = {max(1, count)}` into {place}, or add data"
 
 
 def share_for(sequences: int, least: int) -> float | None:

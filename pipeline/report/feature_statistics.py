@@ -26,9 +26,11 @@ def read(folder: pathlib.Path) -> list[dict[str, Any]] | None:
 def describe_features(
     statistics: statistics_pb2.DatasetFeatureStatisticsList,
 ) -> Iterator[dict[str, Any]]:
-    """Return name, mean, standard deviation, median and share of zeros of each numeric feature.
+    """Describe each numeric feature; TFDV leaves missing values (NaN) out.
 
-    TFDV leaves missing values (NaN) out of all of these.
+    Yields:
+      `name`, `mean`, `std_dev`, `median`, `zeros`, the share of values that are 0, and `histogram`,
+      the number of values in each of some ranges of equal width.
     """
     for feature in (feature for dataset in statistics.datasets for feature in dataset.features):
         if feature.HasField("num_stats"):
@@ -40,6 +42,7 @@ def describe_features(
                 "std_dev": _finite(num_stats.std_dev),
                 "median": _finite(num_stats.median),
                 "zeros": num_stats.num_zeros / values if values else None,
+                "histogram": _histogram(num_stats),
             }
 
 
@@ -64,11 +67,19 @@ def merge_ranges(
                 "min": value_range["min"],
                 "max": value_range["max"],
                 "constant": value_range["min"] == value_range["max"],
-                **dict.fromkeys(("mean", "std_dev", "median", "zeros")),
+                **dict.fromkeys(("mean", "std_dev", "median", "zeros", "histogram")),
                 **described,
             }
         )
     return rows
+
+
+def _histogram(num_stats: statistics_pb2.NumericStatistics) -> list[int] | None:
+    standard = statistics_pb2.Histogram.STANDARD
+    for histogram in num_stats.histograms:
+        if histogram.type == standard and histogram.buckets:
+            return [round(bucket.sample_count) for bucket in histogram.buckets]
+    return None
 
 
 def _finite(value: float) -> float | None:

@@ -5,13 +5,13 @@ a plot follows the page into the dark. Text of the data goes through `plain`: Pl
 in text for markup. A value that is missing or not finite is None, which is not drawn.
 """
 
-import math
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeGuard
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from ragline.components.contract.signatures import MODEL, TRAINING_MEAN
+from ragline.components.contract.signatures import LAST_VALUE, MODEL, TRAINING_MEAN
 from ragline.components.evaluate.metrics.formulas import MASKED_MSE
-from ragline.components.evaluate.verdict.rules import NEWEST
+from ragline.components.evaluate.verdict.rules import NEWEST, PCA
+from ragline.pipeline.report.page_formats import is_number, words
 
 Figure = dict[str, Any]
 
@@ -20,11 +20,7 @@ CURVES = {
     "loss": ("training loss, during it", "--other", "dash"),
 }
 _ROW = 26
-
-
-def is_number(value: float | None) -> TypeGuard[float]:
-    """Tell whether a value is a finite number, which can be written or drawn."""
-    return isinstance(value, int | float) and math.isfinite(value)
+_MOST_FEATURES = 40
 
 
 def plain(text: object) -> str:
@@ -32,23 +28,53 @@ def plain(text: object) -> str:
     return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def bars(table: Mapping[str, Any] | None, names: Mapping[str, str]) -> Figure | None:
-    """Plot the eval masked MSE of the model and of each baseline.
+def kept(rivals: Mapping[str, Any]) -> Figure | None:
+    """Plot the share of variance that the model and each rival keep.
+
+    The last value, which is no rival, is left out, and so is what keeps less than nothing by far.
 
     Args:
-      table: predictor -> split -> metric -> value, as in the summary.
-      names: predictor -> its name on the page.
+      rivals: see `page_tables.rivals`.
     """
-    # Without the newest blessed model, whose standardised units are others.
-    errors = {
-        name: row["eval"][MASKED_MSE]
-        for name, row in (table or {}).items()
-        if name != NEWEST and is_number(row["eval"][MASKED_MSE])
+    shares = {
+        name: row["kept"]["value"]
+        for name, row in rivals.items()
+        if name != LAST_VALUE and is_number(row["kept"]["value"]) and row["kept"]["value"] >= -1
     }
-    if not errors:
+    if not shares:
         return None
-    colours = ["--model" if name == MODEL else "--other" for name in errors]
-    return _horizontal([names[name] for name in errors], [*errors.values()], colours, ".4g")
+    colours = ["--model" if name == MODEL else "--other" for name in shares]
+    figure = _horizontal([*map(words, shares)], [*shares.values()], colours, ".1%")
+    # Room beyond the bars for what is written there, on the left as well where one is negative.
+    low, high = min(0.0, *shares.values()), max(0.0, *shares.values())
+    room = 0.2 * (high - low)
+    span = [low - room if low < 0 else 0.0, high + room]
+    figure["layout"]["xaxis"] |= {"tickformat": ".0%", "range": span}
+    return figure
+
+
+def features(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
+    """Plot the normalised MSE of each feature that varies, beside the PCA's and the served model's.
+
+    Args:
+      rows: see `page_tables.features`.
+    """
+    rows = [row for row in rows if is_number(row["value"])][:_MOST_FEATURES]
+    if not rows:
+        return None
+    names = [plain(row["name"]) for row in rows]
+    data = [_estimates(rows, names, "model, 95% interval", "normalised MSE")]
+    for other, symbol in ((PCA, "line-ns-open"), (NEWEST, "diamond-open")):
+        values = [row[other]["value"] for row in rows]
+        if any(map(is_number, values)):
+            data.append(_marks(words(other), values, names, symbol))
+    layout = {
+        "height": len(rows) * _ROW + 92,
+        "xaxis": {"rangemode": "tozero", "title": {"text": "1 is the feature's own mean"}},
+        "yaxis": _categories(names),
+        **legend(),
+    }
+    return {"data": data, "layout": layout}
 
 
 def seconds(stages: Mapping[str, Any] | None) -> Figure | None:
@@ -101,27 +127,43 @@ def intervals(slices: Mapping[str, Any]) -> Figure | None:
     Args:
       slices: slice -> metrics, with `baselines`.
     """
-    rows = [plain(name) for name in slices]
-    values = [metrics[MASKED_MSE]["value"] for metrics in slices.values()]
-    if not any(map(is_number, values)):
+    names = [plain(name) for name in slices]
+    rows = [metrics[MASKED_MSE] for metrics in slices.values()]
+    if not any(is_number(row["value"]) for row in rows):
         return None
+    means = [metrics["baselines"][TRAINING_MEAN] for metrics in slices.values()]
+    layout = {
+        "height": len(names) * _ROW + 76,
+        "margin": {"b": 28},
+        "xaxis": {"rangemode": "tozero"},
+        "yaxis": _categories(names),
+        **legend(),
+    }
+    model = _estimates(rows, names, "model, 95% interval", "masked MSE")
+    return {
+        "data": [model, _marks("training mean", means, names, "line-ns-open")],
+        "layout": layout,
+    }
+
+
+def _estimates(
+    rows: Sequence[Mapping[str, Any]], names: list[str], label: str, metric: str
+) -> dict[str, Any]:
+    """Make a trace of values with their intervals."""
 
     def reach(bound: str, sign: int) -> list[float]:
-        pairs = (
-            (metrics[MASKED_MSE][bound], metrics[MASKED_MSE]["value"])
-            for metrics in slices.values()
-        )
+        pairs = ((row[bound], row["value"]) for row in rows)
         return [
             max(0.0, sign * (end - value)) if is_number(end) and is_number(value) else 0.0
             for end, value in pairs
         ]
 
-    model = {
+    return {
         "type": "scatter",
         "mode": "markers",
-        "name": "model, 95% interval",
-        "x": [value if is_number(value) else None for value in values],
-        "y": rows,
+        "name": label,
+        "x": [row["value"] if is_number(row["value"]) else None for row in rows],
+        "y": names,
         "marker": {"color": "--model", "size": 8},
         "error_x": {
             "type": "data",
@@ -132,25 +174,23 @@ def intervals(slices: Mapping[str, Any]) -> Figure | None:
             "thickness": 2,
             "width": 0,
         },
-        "hovertemplate": "%{y}: %{x:.4g}<extra></extra>",
+        "hovertemplate": f"%{{y}}, {metric}: %{{x:.3g}}<extra></extra>",
     }
-    mean = {
+
+
+def _marks(
+    label: str, values: Sequence[float | None], names: list[str], symbol: str
+) -> dict[str, Any]:
+    """Make a trace of what the model is compared with."""
+    return {
         "type": "scatter",
         "mode": "markers",
-        "name": "training mean",
-        "x": [metrics["baselines"][TRAINING_MEAN] for metrics in slices.values()],
-        "y": rows,
-        "marker": {"color": "--other", "symbol": "line-ns-open", "size": 12, "line": {"width": 2}},
-        "hovertemplate": "%{y}, training mean: %{x:.4g}<extra></extra>",
+        "name": label,
+        "x": [value if is_number(value) else None for value in values],
+        "y": names,
+        "marker": {"color": "--other", "symbol": symbol, "size": 12, "line": {"width": 2}},
+        "hovertemplate": f"%{{y}}, {label}: %{{x:.3g}}<extra></extra>",
     }
-    layout = {
-        "height": len(rows) * _ROW + 76,
-        "margin": {"b": 28},
-        "xaxis": {"rangemode": "tozero"},
-        "yaxis": _categories(rows),
-        **legend(),
-    }
-    return {"data": [model, mean], "layout": layout}
 
 
 def curves(train: Mapping[str, Any] | None) -> Figure | None:
@@ -169,7 +209,7 @@ def curves(train: Mapping[str, Any] | None) -> Figure | None:
             "connectgaps": False,
             "line": {"color": colour, "dash": dash, "width": 2},
             "marker": {"color": colour, "size": 5},
-            "hovertemplate": "epoch %{x}: %{y:.4g}<extra></extra>",
+            "hovertemplate": "epoch %{x}: %{y:.3g}<extra></extra>",
         }
         for kind, (name, colour, dash) in CURVES.items()
     ]

@@ -5,33 +5,36 @@
 
 `ragline report DIR --output FILE` writes a page with the library inside, to be sent.
 
-`render` is pure. The page shows the summary's numbers unchanged, and formats them.
-`figures.py` has the plots, `report.js` draws them. Every text goes through the template, which
-escapes it. A value that is missing or not finite (null in the summary) is shown as a dash and not
-drawn.
+`render` is pure. The page shows the summary's numbers unchanged, and formats them:
+`page_answers.py` has its head, `page_tables.py` its tables, `figures.py` and `sample_figures.py`
+its plots, which `page/report.js` draws. Every text goes through the templates, which escape it. A
+value that is missing or not finite (null in the summary) is shown as a dash and not drawn.
 """
 
 import functools
 import hashlib
 import json
-import math
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jinja2
 import plotly.offline
 
-from ragline.components.contract.columns import LENGTH_BUCKET, SEQUENCE_ID
+from ragline.components.contract.columns import LENGTH_BUCKET
 from ragline.components.contract.errors import UsageError
-from ragline.components.contract.signatures import BASELINES, MODEL
-from ragline.components.evaluate.metrics.formulas import MASKED_MSE, NORMALISED_MSE
-from ragline.components.evaluate.metrics.slices import OVERALL, parts_of
-from ragline.components.evaluate.verdict.rules import NEWEST, PCA, UNTRAINED
+from ragline.components.contract.signatures import LAST_VALUE
 from ragline.components.files.storage import read_json, standard, write_bytes, write_text
-from ragline.pipeline.report import comparison, figures, sample_figures
-from ragline.pipeline.report.figures import is_number
+from ragline.pipeline.report import (
+    comparison,
+    figures,
+    page_answers,
+    page_formats,
+    page_tables,
+    run_files,
+    sample_figures,
+)
 from ragline.pipeline.runs.workdir import (
     REPORT_FILE,
     RUNS,
@@ -39,18 +42,13 @@ from ragline.pipeline.runs.workdir import (
     SUMMARY_FILE,
 )
 
-DASH = "—"
 _HEADLINES = {
     "not_blessed": "Not blessed: nothing pushed",
     "bad_data": "Stopped: bad data",
     "failed": "Failed",
 }
-_WRITTEN = {PCA: "PCA", NEWEST: "Newest blessed"}
 # Key of the summary that was renamed -> its name now.
 RENAMED = {"newest": "baseline_model"}
-_NOTHING: Mapping[str, float | None] = {"value": None}
-_DIGITS = 4
-_MILLISECONDS = 3
 
 
 class NoRunError(UsageError):
@@ -61,6 +59,8 @@ def render(
     summary: Mapping[str, Any],
     samples: Mapping[str, Any] | None = None,
     *,
+    config: str | None = None,
+    rejected: Sequence[Mapping[str, Any]] = (),
     library: str | None = None,
     source: str | None = None,
 ) -> str:
@@ -70,23 +70,40 @@ def render(
       summary: content of summary.json; None for what a stopped run did not reach.
       samples: the training's samples of the eval split (train/export/reconstruction_samples.py);
         None if the training was not reached.
+      config: the run's config.toml; None if the run left none.
+      rejected: some lines of the run's quarantine; see `run_files.read_rejected`.
       library: script that draws; None for Plotly's own, of 5 MB.
       source: where the page finds that script, in place of having it inside.
     """
-    tables = by_column(summary["metrics"], summary["baselines"])
-    plots = _plots(summary, samples, tables)
-    slices = tables.pop(LENGTH_BUCKET, {})
+    tables = page_tables.by_column(summary)
+    rivals = page_tables.rivals(summary)
+    by_feature = page_tables.features(summary)
+    plots = {
+        "plot-kept": figures.kept(rivals),
+        "plot-features": figures.features(by_feature),
+        **_plots(summary, tables),
+        **(_sample_plots(samples, page_tables.scales(summary)) if samples else {}),
+    }
+    buckets = tables.pop(LENGTH_BUCKET, {})
     return _ENVIRONMENT.get_template("report.html.j2").render(
         summary=summary,
         headline=headline(summary),
-        baselines=BASELINES,
-        buckets=slices,
+        answers=page_answers.answers(summary, samples),
+        rivals={name: row for name, row in rivals.items() if name != LAST_VALUE},
+        last_value=rivals.get(LAST_VALUE),
+        supervised=page_tables.supervised(summary),
+        probed=page_tables.PROBED,
+        against_served=page_tables.against_served(summary),
+        features=by_feature,
+        buckets=buckets,
         columns=tables,
-        normalised=NORMALISED_MSE,
-        embedding=describe_embedding(summary["embedding"]),
+        drawn=page_tables.drawn_sequences(samples),
+        sampled=len(samples["sequences"]["length"]) if samples else 0,
+        embedding=page_tables.describe_embedding(summary["embedding"]),
         comparison=summary["comparison"] and comparison.cells(summary["comparison"]),
-        reconstructions=samples["reconstructions"] if samples else [],
-        figures=plots,
+        figures={name: figure for name, figure in plots.items() if figure is not None},
+        config=config,
+        rejected=rejected,
         library=_library() if library is None and source is None else library,
         source=source,
     )
@@ -108,8 +125,16 @@ def write(
     if samples is not None:
         write_text(folder / SAMPLES_FILE, json.dumps(standard(samples), allow_nan=False))
     page = folder / REPORT_FILE
-    write_text(page, render(summary, samples, source=_source(folder)))
+    write_text(page, render(summary, samples, **_beside(folder), source=_source(folder)))
     return page
+
+
+def _beside(folder: pathlib.Path) -> dict[str, Any]:
+    """Return what else a page shows of a run, as arguments of `render`."""
+    return {
+        "config": run_files.read_config(folder),
+        "rejected": run_files.read_rejected(folder),
+    }
 
 
 def _source(folder: pathlib.Path) -> str | None:
@@ -153,7 +178,7 @@ def write_again(folder: pathlib.Path, output: pathlib.Path | None = None) -> pat
         samples = read_json(samples_file) if samples_file.is_file() else None
         if output is None:
             return write(summary_file.parent, summary, samples)
-        write_text(output, render(summary, samples))
+        write_text(output, render(summary, samples, **_beside(summary_file.parent)))
         return output
     except (KeyError, TypeError, ValueError) as error:  # Edited by hand, or of another version.
         raise NoRunError(
@@ -168,14 +193,10 @@ def _library() -> str:
 
 
 def _plots(
-    summary: Mapping[str, Any],
-    samples: Mapping[str, Any] | None,
-    tables: Mapping[str, Mapping[str, Any]],
-) -> dict[str, figures.Figure]:
-    """Return id -> figure, without those that have nothing to draw."""
-    names = {name: words(name) for name in summary["baselines"] or ()}
+    summary: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]]
+) -> dict[str, figures.Figure | None]:
+    """Return id -> figure of the summary; None where there is nothing to draw."""
     plots = {
-        "plot-baselines": figures.bars(summary["baselines"], names),
         "plot-curves": figures.curves(summary["train"]),
         "plot-stages": figures.seconds(summary["stages"]),
     }
@@ -184,129 +205,38 @@ def _plots(
     for column, rows in tables.items():
         key = "plot-lengths" if column == LENGTH_BUCKET else f"plot-slice-{column}"
         plots[key] = figures.intervals(rows)
-    if samples:
-        ids = samples["sequences"][SEQUENCE_ID]
-        plots["plot-errors"] = sample_figures.error_by_length(samples["sequences"], ids)
-        plots["plot-embedding"] = sample_figures.embedding(samples, ids)
-        for sample in samples["reconstructions"]:
-            plots[f"plot-{sample['which']}"] = sample_figures.reconstruction(sample)
-    return {name: figure for name, figure in plots.items() if figure is not None}
+    return plots
+
+
+def _sample_plots(
+    samples: Mapping[str, Any], scales: sample_figures.Scales
+) -> dict[str, figures.Figure | None]:
+    """Return id -> figure of the samples; None where there is nothing to draw."""
+    return {
+        "plot-reconstructions": sample_figures.reconstructions(samples, scales),
+        "plot-positions": sample_figures.error_by_position(samples["positions"]),
+        "plot-errors": sample_figures.error_by_length(samples["sequences"]),
+        "plot-missing": sample_figures.missing(samples["positions"]),
+        "plot-embedding": sample_figures.embedding(samples),
+    }
 
 
 def headline(summary: Mapping[str, Any]) -> str:
     """Return the verdict in a few words."""
     if summary["status"] == "done" and summary["pushed"]:
         return f"Pushed as version {summary['pushed']['version']}"
-    return _HEADLINES.get(summary["status"], words(summary["status"]))
-
-
-# Formats of values.
-
-
-def present(value: Any) -> Any:
-    """Return a value that has no format of its own; a dash for None and for what is not finite."""
-    missing = value is None or (isinstance(value, float) and not math.isfinite(value))
-    return DASH if missing else value
-
-
-def number(value: float | None, most_decimals: int = 8) -> str:
-    """Format to 4 significant digits, thousands separated: 0.7865, 39,550, 1.234e-12."""
-    if not is_number(value):
-        return DASH
-    # The exponent of the rounded number: 9.99996 has one more digit when rounded.
-    exponent = int(f"{value:.{_DIGITS - 1}e}".partition("e")[2])
-    if value and not -5 <= exponent <= 11:
-        return f"{value:.{_DIGITS - 1}e}"
-    decimals = _DIGITS - 1 - exponent if value else 0
-    return f"{round(value, decimals):,.{min(max(decimals, 0), most_decimals)}f}"
-
-
-def interval(metric: Mapping[str, float | None]) -> str:
-    """Format a metric's lower and upper bound."""
-    bounds = metric["lower"], metric["upper"]
-    return " to ".join(map(number, bounds)) if any(map(is_number, bounds)) else DASH
-
-
-def count(value: float | None) -> str:
-    """Format a whole number in full, thousands separated; sums arrive as floats."""
-    return f"{value:,.0f}" if is_number(value) else DASH
-
-
-def percent(share: float | None) -> str:
-    """Format a share of 1 as a percentage."""
-    return f"{number(100 * share)} %" if is_number(share) else DASH
-
-
-def seconds(value: float | None) -> str:
-    """Format seconds, to the millisecond that ML Metadata measures."""
-    return number(value, most_decimals=_MILLISECONDS)
-
-
-def size(number_of_bytes: float | None) -> str:
-    """Format bytes as megabytes: 1,234 MB."""
-    return f"{number_of_bytes / 1e6:,.0f} MB" if is_number(number_of_bytes) else DASH
-
-
-def words(name: str) -> str:
-    """Return a key as text: `training_mean` -> Training mean."""
-    return _WRITTEN.get(name, name.replace("_", " ").capitalize())
-
-
-def by_column(
-    metrics: Mapping[str, Any] | None, baselines: Mapping[str, Any] | None
-) -> dict[str, dict[str, Any]]:
-    """Return column -> value, such as `8-15` steps -> the slice's metrics; `All` is last.
-
-    Each slice also has `baselines`, baseline -> its masked MSE there.
-    """
-    tables: dict[str, dict[str, Any]] = {}
-    if not metrics or not baselines:
-        return tables
-
-    def row(name: str) -> dict[str, Any]:
-        baseline_errors = {
-            baseline: baselines[baseline]["slices"].get(name, {}).get(MASKED_MSE, _NOTHING)["value"]
-            for baseline in BASELINES
-        }
-        return {**metrics[name], "baselines": baseline_errors}
-
-    for name in metrics:
-        column, value = parts_of(name)
-        if name != OVERALL:
-            tables.setdefault(column, {})[value] = row(name)
-    return {column: rows | {"All": row("overall")} for column, rows in tables.items()}
-
-
-def describe_embedding(embedding: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """Return the metrics of the embedding; None if it was not measured, as one that is not finite.
-
-    Those of the model and of the untrained model also have `least` and `most` of the variances.
-    """
-    if not embedding or not embedding["finite"]:
-        return None
-    description = dict(embedding)
-    for name in (MODEL, UNTRAINED):
-        variances = [value for value in embedding[name]["variance"] if is_number(value)]
-        bounds = {"least": min(variances, default=None), "most": max(variances, default=None)}
-        description[name] = {**embedding[name], **bounds}
-    return description
+    return _HEADLINES.get(summary["status"], page_formats.words(summary["status"]))
 
 
 _ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.PackageLoader("ragline.pipeline.report", ""),
+    loader=jinja2.PackageLoader("ragline.pipeline.report", "page"),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
-    finalize=present,
+    finalize=page_formats.present,
     trim_blocks=True,
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
-_ENVIRONMENT.filters.update(
-    number=number,
-    interval=interval,
-    count=count,
-    percent=percent,
-    seconds=seconds,
-    size=size,
-    words=words,
-)
+# Buttons stand in the order of the figures.
+_ENVIRONMENT.policies["json.dumps_kwargs"] = {"sort_keys": False}
+_ENVIRONMENT.filters.update(page_formats.FILTERS)

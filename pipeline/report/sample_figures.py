@@ -4,25 +4,41 @@ Pure, as `figures.py` is: colours are CSS variables, text of the data goes throu
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from ragline.pipeline.report.figures import Figure, is_number, legend, plain
+from ragline.components.contract.columns import SEQUENCE_ID
+from ragline.pipeline.report.figures import Figure, legend, plain
+from ragline.pipeline.report.page_formats import is_number, number
 
 _PALETTE = tuple(f"--c{place}" for place in range(10))
 _MOST_CLASSES = len(_PALETTE)
 _BAND = 92
 
 
-def reconstruction(sample: Mapping[str, Any]) -> Figure:
-    """Plot one sequence over time, a band a feature: measured values, and the reconstruction.
+# Feature -> its mean and standard deviation in the training split, in raw units.
+Scales = Mapping[str, tuple[float, float]]
+
+
+def reconstruction(sample: Mapping[str, Any], scales: Scales) -> Figure:
+    """Plot one sequence over time in raw units, a band a feature: measured, and reconstructed.
 
     There is nothing beyond the sequence's length to draw: samples hold no padding.
 
     Args:
-      sample: an item of the samples' `reconstructions`.
+      sample: an item of the samples' `reconstructions`, whose values are standardised.
+      scales: of each feature that varies; others are not drawn, since nothing of them can be
+        reconstructed better or worse.
     """
-    features = sample["features"]
+    features = {
+        name: {
+            key: [None if value is None else scales[name][0] + scales[name][1] * value
+                  for value in columns[key]]
+            for key in ("values", "outputs")
+        }
+        for name, columns in sample["features"].items()
+        if name in scales
+    }  # fmt: skip
     number = max(1, len(features))
     data: list[dict[str, Any]] = []
     layout: dict[str, Any] = {
@@ -56,17 +72,29 @@ def reconstruction(sample: Mapping[str, Any]) -> Figure:
                     "connectgaps": False,
                     "line": {"color": colour, "dash": dash, "width": 1.5},
                     "marker": {"color": colour, "size": 3},
-                    "hovertemplate": f"step %{{x}}, {label}: %{{y:.4g}}<extra></extra>",
+                    "hovertemplate": f"step %{{x}}, {label}: %{{y:.3g}}<extra></extra>",
                 }
             )
     return {"data": data, "layout": layout}
 
 
-def error_by_length(sequences: Mapping[str, Any], ids: Collection[Any]) -> Figure | None:
+def reconstructions(samples: Mapping[str, Any], scales: Scales) -> Figure | None:
+    """Plot the first of the drawn sequences; `choices` has each of them, under its `which`."""
+    choices = {
+        sample["which"]: reconstruction(sample, scales)
+        for sample in samples["reconstructions"]
+        if scales.keys() & sample["features"].keys()
+    }
+    return {**next(iter(choices.values())), "choices": choices} if choices else None
+
+
+def error_by_length(sequences: Mapping[str, Any]) -> Figure | None:
     """Plot each sequence of the samples by length and masked MSE, both logarithmic."""
     points = [
         (length, mse, plain(name))
-        for length, mse, name in zip(sequences["length"], sequences["mse"], ids, strict=True)
+        for length, mse, name in zip(
+            *(sequences[key] for key in ("length", "mse", SEQUENCE_ID)), strict=True
+        )
         if is_number(mse) and mse > 0
     ]
     if not points:
@@ -79,7 +107,7 @@ def error_by_length(sequences: Mapping[str, Any], ids: Collection[Any]) -> Figur
         "y": list(mse),
         "text": list(names),
         "marker": {"color": "--model", "size": 5, "opacity": 0.55},
-        "hovertemplate": "%{text}<br>%{x} steps, MSE %{y:.4g}<extra></extra>",
+        "hovertemplate": "%{text}<br>%{x} steps, MSE %{y:.3g}<extra></extra>",
     }
     layout = {
         "height": 360,
@@ -97,39 +125,98 @@ def _powers(lengths: Collection[int]) -> dict[str, Any]:
     return {"tickvals": shown, "ticktext": [f"{power:,}" for power in shown]}
 
 
-def embedding(samples: Mapping[str, Any], ids: Collection[Any]) -> Figure | None:
-    """Plot the embeddings in their principal plane, coloured by a label or by the length.
+def error_by_position(positions: Mapping[str, Any]) -> Figure | None:
+    """Plot the masked MSE over the positions of the sample's sequences.
 
-    Beside `data` and `layout` there is `ways`: text of a button -> the traces that it shows.
+    Args:
+      positions: `mse` of each bin, from the first step to the last.
+    """
+    errors = positions["mse"]
+    if not any(map(is_number, errors)):
+        return None
+    trace = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "x": _middles(len(errors)),
+        "y": errors,
+        "line": {"color": "--model", "width": 2},
+        "marker": {"color": "--model", "size": 5},
+        "connectgaps": False,
+        "hovertemplate": "at %{x:.0%}: %{y:.3g}<extra></extra>",
+    }
+    layout = {
+        "height": 260,
+        "margin": {"t": 12},
+        "xaxis": {"title": {"text": "share of the sequence"}, "tickformat": ".0%", "range": [0, 1]},
+        "yaxis": {"title": {"text": "masked MSE"}, "rangemode": "tozero"},
+    }
+    return {"data": [trace], "layout": layout}
+
+
+def missing(positions: Mapping[str, Any]) -> Figure | None:
+    """Plot the share of missing values of each feature that has some, over the positions."""
+    shares = {
+        name: values
+        for name, values in positions["missing"].items()
+        if any(is_number(value) and value > 0 for value in values)
+    }
+    if not shares:
+        return None
+    trace = {
+        "type": "heatmap",
+        "x": _middles(len(next(iter(shares.values())))),
+        "y": [plain(name) for name in shares],
+        "z": [*shares.values()],
+        "zmin": 0,
+        "colorscale": "Viridis",
+        "colorbar": {"tickformat": ".1%", "thickness": 12, "nticks": 3},
+        "hovertemplate": "%{y} at %{x:.0%}: %{z:.1%} missing<extra></extra>",
+    }
+    layout = {
+        "height": len(shares) * 26 + 90,
+        "margin": {"t": 12},
+        "xaxis": {"title": {"text": "share of the sequence"}, "tickformat": ".0%", "range": [0, 1]},
+        "yaxis": {"type": "category", "automargin": True, "ticksuffix": " "},
+    }
+    return {"data": [trace], "layout": layout}
+
+
+def _middles(bins: int) -> list[float]:
+    return [(place + 0.5) / bins for place in range(bins)]
+
+
+def embedding(samples: Mapping[str, Any]) -> Figure | None:
+    """Plot the embeddings in their principal plane, coloured by a label, the length or the error.
+
+    Beside `data` and `layout` there are `ways`: text of a button -> the traces that it shows; and
+    `points`: of each sequence `id`, `about`, `x`, `y`, `index` and `distance` of its neighbours,
+    which are drawn in the last trace.
     """
     sequences = samples["sequences"]
     if not sequences["length"]:
         return None
-    names = [plain(name) for name in ids]
-    lengths = sequences["length"]
+    about = [*map(plain, _about(sequences))]
     colourings: list[tuple[str, list[dict[str, Any]]]] = []
     for column, labels in sequences["context"].items():
         classes = sorted({label for label in labels if label is not None})
         if 2 <= len(classes) <= _MOST_CLASSES:
-            colourings.append((column, _by_class(sequences, labels, classes, names)))
+            colourings.append((column, _by_class(sequences, labels, classes, about)))
+    lengths = sequences["length"]
     ticks = _powers(lengths)
-    by_length = {
-        **_points(sequences, range(len(lengths)), names),
-        "name": "length",
-        "showlegend": False,
-        "marker": {
-            "size": 6,
-            "color": [math.log2(length) for length in lengths],
-            "colorscale": "Viridis",
-            "colorbar": {
-                "tickvals": [math.log2(power) for power in ticks["tickvals"]],
-                "ticktext": ticks["ticktext"],
-                "title": {"text": "steps"},
-                "thickness": 12,
-            },
-        },
-    }
-    colourings.append(("length", [by_length]))
+    colourings.append(
+        (
+            "length",
+            [_by_scale(sequences, about, lengths, ticks["tickvals"], ticks["ticktext"], "steps")],
+        )
+    )
+    errors = [mse for mse in sequences["mse"] if is_number(mse) and mse > 0]
+    if errors:
+        powers = range(math.floor(math.log10(min(errors))), math.ceil(math.log10(max(errors))) + 1)
+        values = [10.0**power for power in powers]
+        texts = [f"{value:g}" for value in values]
+        scale = _by_scale(sequences, about, sequences["mse"], values, texts, "MSE")
+        colourings.append(("error", [scale]))
+    owners = [place for place, (_, traces) in enumerate(colourings) for _ in traces]
     data = [
         trace | {"visible": place == 0}
         for place, (_, traces) in enumerate(colourings)
@@ -143,16 +230,77 @@ def embedding(samples: Mapping[str, Any], ids: Collection[Any]) -> Figure | None
         "yaxis": {"title": {"text": f"second, {share[1]:.0%}"}},
         **legend(),
     }
-    owners = [place for place, (_, traces) in enumerate(colourings) for _ in traces]
-    visible_traces = {
-        f"by {name}": [owner == place for owner in owners]
-        for place, (name, _) in enumerate(colourings)
+    return {
+        "data": [*data, _NEIGHBOURS],
+        "layout": layout,
+        "ways": {
+            f"by {name}": [*(owner == place for owner in owners), True]
+            for place, (name, _) in enumerate(colourings)
+        },
+        "points": {
+            "id": sequences[SEQUENCE_ID],
+            "about": [*_about(sequences)],
+            "x": sequences["x"],
+            "y": sequences["y"],
+            **samples["neighbours"],
+        },
     }
-    return {"data": data, "layout": layout, "ways": visible_traces if len(colourings) > 1 else {}}
+
+
+_NEIGHBOURS: Figure = {
+    "type": "scatter",
+    "mode": "lines+markers",
+    "x": [],
+    "y": [],
+    "showlegend": False,
+    "hoverinfo": "skip",
+    "line": {"color": "--text", "width": 1},
+    "marker": {
+        "color": "rgba(0,0,0,0)",
+        "size": 11,
+        "line": {"color": "--text", "width": 1.5},
+    },
+}
+
+
+def _about(sequences: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what stands beside each point: labels, length and error."""
+    for place, length in enumerate(sequences["length"]):
+        labels = (values[place] for values in sequences["context"].values())
+        steps = f"{length:,} step{'' if length == 1 else 's'}"
+        parts = [*(label for label in labels if label is not None), steps]
+        yield ", ".join([*parts, f"MSE {number(sequences['mse'][place])}"])
+
+
+def _by_scale(
+    sequences: Mapping[str, Any],
+    about: list[str],
+    values: Collection[float | None],
+    ticks: Collection[float],
+    texts: Collection[str],
+    title: str,
+) -> dict[str, Any]:
+    """Make a trace whose colours are the logarithms of numbers."""
+    return {
+        **_points(sequences, range(len(about)), about),
+        "name": title,
+        "showlegend": False,
+        "marker": {
+            "size": 6,
+            "color": [math.log2(v) if is_number(v) and v > 0 else None for v in values],
+            "colorscale": "Viridis",
+            "colorbar": {
+                "tickvals": [math.log2(tick) for tick in ticks],
+                "ticktext": list(texts),
+                "title": {"text": title},
+                "thickness": 12,
+            },
+        },
+    }
 
 
 def _by_class(
-    sequences: Mapping[str, Any], labels: list[str | None], classes: list[str], names: list[str]
+    sequences: Mapping[str, Any], labels: list[str | None], classes: list[str], about: list[str]
 ) -> list[dict[str, Any]]:
     """Make a trace for each class, those without a label first, so that they lie below."""
     colours = dict(zip(classes, _PALETTE, strict=False))
@@ -163,7 +311,7 @@ def _by_class(
             marker = {"size": 6, "color": "--faint" if label is None else colours[label]}
             traces.append(
                 {
-                    **_points(sequences, places, names),
+                    **_points(sequences, places, about),
                     "name": "none" if label is None else plain(label),
                     "marker": marker,
                 }
@@ -172,14 +320,16 @@ def _by_class(
 
 
 def _points(
-    sequences: Mapping[str, Any], places: Iterable[int], names: list[str]
+    sequences: Mapping[str, Any], places: Iterable[int], about: list[str]
 ) -> dict[str, Any]:
     places = list(places)
+    names = sequences[SEQUENCE_ID]
     return {
         "type": "scatter",
         "mode": "markers",
         "x": [sequences["x"][place] for place in places],
         "y": [sequences["y"][place] for place in places],
-        "text": [f"{names[place]}<br>{sequences['length'][place]} steps" for place in places],
+        "customdata": places,
+        "text": [f"{plain(names[place])}<br>{about[place]}" for place in places],
         "hovertemplate": "%{text}<extra></extra>",
     }

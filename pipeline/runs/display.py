@@ -6,8 +6,10 @@ The plain lines are for logs and for programs:
             ran, 3.0 s
 """
 
+import contextlib
 import datetime
 import logging
+from collections.abc import Iterator
 from typing import TextIO
 
 from rich.console import Console
@@ -51,8 +53,23 @@ class Display:
         """Show nothing more."""
 
 
+_elsewhere: list[Display] = []
+
+
+@contextlib.contextmanager
+def elsewhere(display: Display) -> Iterator[None]:
+    """Show the progress of this process by a display of its caller's, whatever its streams are."""
+    _elsewhere.append(display)
+    try:
+        yield
+    finally:
+        _elsewhere.remove(display)
+
+
 def for_stream(terminal: TextIO, *, plain: bool = False) -> Display:
     """Return the display for a stream: live in a terminal, unless plain lines are wanted."""
+    if _elsewhere:
+        return _elsewhere[-1]
     if plain or not terminal.isatty():
         return Plain(terminal)
     return Live(Console(file=terminal, highlight=False))

@@ -1,18 +1,26 @@
 """Write to standard streams that may be closed, full, or a pipe that nobody reads.
 
 `say` prints a message on stderr; that nobody reads it is no error. `show` prints the result of a
-command on stdout: a reader that stops early, as `head` does, is no error, a full disk is.
+command on stdout: a reader that stops early, as `head` does, is no error, a full disk is. In a
+terminal, sentences are broken at its width; letters that a stream cannot encode are replaced.
 """
 
 import contextlib
 import io
 import os
+import shutil
 import sys
+import textwrap
 import typing
+from collections.abc import Iterator
 from typing import TextIO
 
 from ragline.components.contract.errors import UserError
 from ragline.components.contract.redaction import redacted
+
+_NARROWEST = 20
+# Letters of our own, for terminals that have ASCII alone.
+_PLAIN = str.maketrans({"█": "#", "—": "-"})
 
 
 class StdoutError(UserError):
@@ -58,22 +66,74 @@ def open_streams() -> None:
 def say(text: str) -> None:
     """Print a message on stderr, without secrets, if that can be written."""
     with contextlib.suppress(OSError):
-        print(redacted(text), file=sys.stderr, flush=True)
+        print(_printable(redacted(text), sys.stderr, fit=True), file=sys.stderr, flush=True)
 
 
-def show(text: str) -> None:
+def show(text: str, *, fit: bool = False) -> None:
     """Print a result on stdout.
+
+    Args:
+      text: the result.
+      fit: whether a terminal's width may break it, as it may break sentences.
 
     Raises:
       StdoutError: it could not be written, though somebody reads.
     """
     try:
-        print(text, flush=True)
+        print(_printable(text, sys.stdout, fit=fit), flush=True)
     except BrokenPipeError:
         flush_or_drop()
     except OSError as error:
         flush_or_drop()
         raise StdoutError(f"stdout: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Keep what C++ code writes on stderr, TensorFlow's greetings say, from the terminal.
+
+    It is for commands, which are a process of their own: the file descriptor itself is replaced.
+    """
+    flush_or_drop()
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        flush_or_drop()
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
+def fitted(text: str, width: int) -> str:
+    """Break lines that are wider than a terminal at blanks, further lines indented."""
+    lines = []
+    for line in text.split("\n"):
+        indent = " " * (len(line) - len(line.lstrip(" ")))
+        if len(line) <= width:
+            lines.append(line)
+        else:
+            lines += textwrap.wrap(
+                line.strip(),
+                max(width, len(indent) + _NARROWEST),
+                initial_indent=indent,
+                subsequent_indent=f"{indent}  ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+    return "\n".join(lines)
+
+
+def _printable(text: str, stream: TextIO, *, fit: bool) -> str:
+    if fit and stream.isatty():
+        text = fitted(text, shutil.get_terminal_size().columns)
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_PLAIN).encode(encoding, "backslashreplace").decode(encoding)
+    return text
 
 
 def flush_or_drop() -> None:

@@ -32,6 +32,7 @@ from ragline.pipeline.runs.terminal import flush_or_drop, lossy
 SUMMARY_FILE, REPORT_FILE, LOG_FILE = "summary.json", "report.html", "log.txt"
 RUNS = "runs"
 SAMPLES_FILE = "reconstruction_samples.json"
+CONFIG_FILE = "config.toml"
 SERVING = "serving"
 _PAUSE = 0.2
 
@@ -72,7 +73,7 @@ def opened(config: Config, *, verbose: bool = False) -> Iterator[Session]:
             run_id = _new_run_id()
             folder = workdir / RUNS / run_id
             folder.mkdir(parents=True)
-            write_text(folder / "config.toml", tomli_w.dumps(redacted_data(to_dict(config))))
+            write_text(folder / CONFIG_FILE, tomli_w.dumps(redacted_data(to_dict(config))))
         except OSError as error:
             raise _refused(error, workdir) from error
         display = stack.enter_context(quiet(folder / LOG_FILE, verbose=verbose))

@@ -143,10 +143,10 @@ def _compare(folder: pathlib.Path, days: list[datetime.date]) -> None:
 
 
 def _journal(folder: pathlib.Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((folder / "work" / "spans.json").read_text())[
+    spans: list[dict[str, Any]] = json.loads((folder / "work" / "spans.json").read_text())[
         "content"
     ]
-    return found
+    return spans
 
 
 @contextlib.contextmanager

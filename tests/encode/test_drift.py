@@ -8,14 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import write_jsonl
 
-import ragline
 from ragline.components.contract import exits
 from ragline.components.contract.columns import Category, Columns, Feature
 from ragline.components.contract.errors import BadDataError
 from ragline.components.contract.signatures import ENCODER_FILE
 from ragline.components.ingest.records.chunk import Chunk
 from ragline.components.serving.facts import FeatureFacts
-from ragline.pipeline.bulk import drift
+from ragline.pipeline.bulk import drift, encode_files
 from ragline.pipeline.cli.main import main
 from ragline.pipeline.demo.synth import FEATURES
 
@@ -137,5 +136,7 @@ def test_other_units_are_said_and_stop_a_job_that_bounds_them(encoder, gestures,
     # Done already, it is judged all the same.
     assert main([*arguments, unlike, "--max-drift", "8"]) == exits.BAD_DATA
     with pytest.raises(BadDataError, match="'ax': its mean of"):
-        ragline.encode(folder, input=unlike, output=tmp_path / "new", max_drift=8.0)
+        encode_files.encode(
+            encode_files.read_request(str(folder), str(unlike), max_drift=8.0), tmp_path / "new"
+        )
     assert not (tmp_path / "new").exists()

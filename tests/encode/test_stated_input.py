@@ -80,7 +80,7 @@ def table(gestures, tmp_path) -> pathlib.Path:
 
 
 def _rows(source: pathlib.Path, table: pathlib.Path, output: pathlib.Path, *more: str) -> pa.Table:
-    ragline.encode(source, input=str(table), output=output, overrides=more)
+    encode_files.encode(encode_files.read_request(str(source), str(table), more), output)
     return pq.read_table(output)
 
 

@@ -160,14 +160,29 @@ def test_labels_and_baselines_are_sliced_too(gestures_run, gestures):
 
 
 def test_what_the_embedding_is_like(gestures_run):
-    found = gestures_run.summary["embedding"]
-    assert found["sequences"] == gestures_run.summary["splits"]["eval"]
+    measured = gestures_run.summary["embedding"]
+    assert measured["sequences"] == gestures_run.summary["splits"]["eval"]
     for name in ("model", "untrained"):
-        assert found[name]["size"] == len(found[name]["variance"]) == 32
-        assert 1.0 < found[name]["effective_rank"] < 32.0
-    assert found["probes"]["label"].keys() >= {"majority", "model", "untrained", "length"}
+        assert measured[name]["size"] == len(measured[name]["variance"]) == 32
+        assert 1.0 < measured[name]["effective_rank"] < 32.0
     rank = looks.metric(gestures_run, "embedding/effective_rank")
-    assert rank == found["model"]["effective_rank"]
+    assert rank == measured["model"]["effective_rank"]
+
+
+def test_a_label_is_predicted_from_rivals_of_the_embeddings_size(gestures_run):
+    probe = gestures_run.summary["embedding"]["probes"]["label"]
+    sizes = {name: probe[name]["size"] for name in probe if isinstance(probe[name], dict)}
+    assert sizes == {"model": 32, "pca": 32, "statistics": 32, "untrained": 32, "length": 2}
+    for name in sizes:
+        assert 0.0 <= probe[name]["logistic_regression_balanced"] <= probe[name]["auc"] <= 1.0
+    assert probe["length"]["auc"] < 0.7 < probe["statistics"]["auc"]
+
+
+def test_features_of_the_pca_average_to_its_normalised_mse(gestures_run):
+    pca = gestures_run.summary["baselines"]["pca"]["slices"]["overall"]
+    shares = [n["value"] for name, n in pca.items() if name.startswith("normalised_mse/")]
+    assert len(shares) == 5, "a constant feature has none"
+    assert np.mean(shares) == pytest.approx(pca["normalised_mse"]["value"], rel=1e-9)
 
 
 def test_the_first_model_is_said_to_be_the_first(gestures_run):
@@ -283,7 +298,7 @@ def test_what_was_pushed_encodes_files_and_is_exported(gestures_run, tmp_path):
     assert (found["read"], found["encoded"], found["quarantined"]) == (401, 400, 1)
     assert found["model"]["version"] == gestures_run.serving[0].name
     rows = pq.read_table(tmp_path / "embeddings")
-    assert np.isfinite(rows["reconstruction_error"].to_numpy()).all()
+    assert found["model"]["runtime"] == "OpenVINO"
     assert rows["embedding"].combine_chunks().flatten().to_numpy().shape == (400 * 32,)
     assert write.onnx(gestures_run.serving[0], tmp_path / "encoder.onnx") <= 1e-5
     with pytest.raises(ConfigError, match=r"expected the columns that .* was trained on, ax, ay"):

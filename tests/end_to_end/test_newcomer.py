@@ -72,7 +72,7 @@ def summary(run) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def run_folder(folder, summary) -> pathlib.Path:
-    return folder / "data-run" / "runs" / summary["run_id"]
+    return folder / "ragline-run" / "runs" / summary["run_id"]
 
 
 def test_init_says_what_it_guessed_and_why(folder, init):
@@ -80,25 +80,27 @@ def test_init_says_what_it_guessed_and_why(folder, init):
     assert "features: ax, ay, temperature" in init.stderr
     assert "feature 'ax': 1 of " in init.stderr and "such as 'oops'" in init.stderr
     assert "'recording' starts again in each 'wearer'" in init.stderr
-    assert {path.name for path in folder.glob("ragline.*")} == {"ragline.toml", "ragline.pbtxt"}
+    assert {path.name for path in folder.glob("ragline.*")} == {"ragline.toml"}
 
 
 def test_plan_foresees_the_run(folder, init, summary):
     done = _ragline(folder, "plan", "ragline.toml", "--json")
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["records"]["read"] == summary["input"]["sequences"] == WEARERS * RECORDINGS + 1
-    assert found["records"]["reasons"] == summary["input"]["reasons"] == {"number_format": 1}
-    assert found["sequences"] == summary["splits"]
-    assert found["training"]["steps"] == summary["input"]["steps"]
-    assert found["training"]["batches"] == summary["train"]["batches"]
+    planned_run = json.loads(done.stdout)
+    assert (
+        planned_run["records"]["read"] == summary["input"]["sequences"] == WEARERS * RECORDINGS + 1
+    )
+    assert planned_run["records"]["reasons"] == summary["input"]["reasons"] == {"number_format": 1}
+    assert planned_run["sequences"] == summary["splits"]
+    assert planned_run["training"]["steps"] == summary["input"]["steps"]
+    assert planned_run["training"]["batches"] == summary["train"]["batches"]
     by_length = {split: 0 for split in summary["splits"]}
     for split, counted in summary["data"]["lengths"].items():
         by_length[split] = sum(counted.values())
     assert by_length == summary["splits"]
     missing, planned = (
         {row["name"]: row["missing"] for row in rows}
-        for rows in (summary["data"]["features"], found["features"])
+        for rows in (summary["data"]["features"], planned_run["features"])
     )
     assert missing == pytest.approx(planned)
 
@@ -111,7 +113,7 @@ def test_the_terminal_shows_stages_the_verdict_and_a_table(run, summary, run_fol
     assert any(line.split()[:2] == ["eval", f"{summary['splits']['eval']:,}"] for line in lines)
     assert f"report   {run_folder}/report.html" in lines
     assert f"curves   {summary['tensorboard']['command']}" in lines
-    progress = [line for line in lines if "data-run" not in line]
+    progress = [line for line in lines if "ragline-run" not in line]
     assert not [line for line in progress if any(word in line.lower() for word in CHATTER)]
 
 
@@ -139,16 +141,21 @@ def test_the_samples_agree_with_the_evaluation(summary, run_folder):
         if name.startswith("length_bucket=")
     )
     assert counted == len(samples["sequences"]["length"])
-    worst = samples["reconstructions"][-1]
-    assert worst["which"] == "worst"
+    drawn = {sample["which"]: sample for sample in samples["reconstructions"]}
+    assert [*drawn][:2] == ["worst", "worst_2"] and {"median", "best"} < drawn.keys()
+    worst = drawn["worst"]
+    assert worst["mse"] == max(error for error in samples["sequences"]["mse"] if error is not None)
     assert all(len(c["values"]) == worst["length"] for c in worst["features"].values())
+    missing = samples["positions"]["missing"]
+    assert missing.keys() == {feature["name"] for feature in summary["data"]["features"]}
+    assert len(samples["neighbours"]["index"]) == counted
 
 
 def test_report_writes_the_same_page_anew(folder, run_folder):
     page = run_folder / "report.html"
     before = page.read_text()
     page.unlink()
-    done = _ragline(folder, "report", "data-run")
+    done = _ragline(folder, "report", "ragline-run")
     assert (done.returncode, done.stderr) == (0, "")
     assert pathlib.Path(folder, done.stdout.strip()).read_text() == before
 
@@ -160,11 +167,11 @@ def test_the_encoder_encodes_files_and_is_exported(folder, summary):
     done = _ragline(folder, "encode", "ragline.toml", *asked, *loose, anew=True)
     assert done.returncode == 0, done.stderr
     assert "[ 1/1] encode" in done.stderr.splitlines()
-    found = json.loads(done.stdout)
-    assert found["sequences"] == sum(summary["splits"].values())
-    assert (found["read"], found["quarantined"]) == (WEARERS * RECORDINGS + 1, 1)
+    report = json.loads(done.stdout)
+    assert report["sequences"] == sum(summary["splits"].values())
+    assert (report["read"], report["quarantined"]) == (WEARERS * RECORDINGS + 1, 1)
     rows = pq.read_table(folder / "embeddings")
-    assert rows.num_rows == len(set(rows["sequence_id"].to_pylist())) == found["sequences"]
+    assert rows.num_rows == len(set(rows["sequence_id"].to_pylist())) == report["sequences"]
     assert set(rows["model_version"].to_pylist()) == {"1"}
     pushed = pathlib.Path(summary["pushed"]["path"])
     file = folder / "encoder.onnx"

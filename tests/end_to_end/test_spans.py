@@ -59,15 +59,15 @@ class Series:
 
     def split(self, window: tuple[int, int]) -> dict[str, list[np.ndarray]]:
         """Raw values [T, F] of a window, read by a plain loop: eval of the newest span alone."""
-        found: dict[str, list[np.ndarray]] = {"train": [], "eval": []}
+        by_split: dict[str, list[np.ndarray]] = {"train": [], "eval": []}
         for span in window:
             for line in self.file(span).read_text().splitlines():
                 record = json.loads(line)
                 split = split_of(record["entity_id"], 0.2)
                 if split == "train" or span == window[-1]:
                     columns = [record["features"][name] for name in synth.FEATURES]
-                    found[split].append(np.array(columns, np.float32).T)
-        return found
+                    by_split[split].append(np.array(columns, np.float32).T)
+        return by_split
 
 
 @pytest.fixture(scope="module")

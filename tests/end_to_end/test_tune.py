@@ -24,18 +24,18 @@ def test_a_run_searches_once_and_trains_with_what_was_best(gestures, tmp_path):
     run = run_pipeline(tmp_path / "work", *arguments)
     assert run.exit_code == 0, run.stderr
     assert [*run.summary["stages"]][5:8] == ["transform", "tune", "train"]
-    found = run.summary["tune"]
-    assert [tried["trial"] for tried in found["tried"]] == [2, 1]
+    search = run.summary["tune"]
+    assert [tried["trial"] for tried in search["tried"]] == [2, 1]
     configured = {"learning_rate": 50.0, "units": 24, "layers": 1, "dropout": 0.0}
-    assert found["tried"][1]["setting"] == configured
-    assert found["best"] == found["tried"][0]["setting"] != configured
-    assert found["tried"][0]["error"] < found["tried"][1]["error"]
+    assert search["tried"][1]["setting"] == configured
+    assert search["best"] == search["tried"][0]["setting"] != configured
+    assert search["tried"][0]["error"] < search["tried"][1]["error"]
     assert "trial 2/2  error " in run.stderr
-    assert _units(run.serving[0]) == found["best"]["units"]
+    assert _units(run.serving[0]) == search["best"]["units"]
     again = run_pipeline(tmp_path / "work", *arguments)
     assert again.exit_code == 0, again.stderr
     assert {again.summary["stages"][name]["state"] for name in ("tune", "train")} == {"cached"}
-    assert again.summary["tune"] == found
+    assert again.summary["tune"] == search
     assert "trial 2/2" not in again.stderr
 
 

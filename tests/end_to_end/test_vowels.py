@@ -16,12 +16,12 @@ def test_the_padding_contract_holds_on_that_of_japanese_vowels(vowels_run, tmp_p
 
 def test_the_official_split_of_japanese_vowels(vowels_run):
     assert vowels_run.exit_code == 0, vowels_run.stderr
-    found = vowels_run.summary["input"]
-    assert found["by_split"] == {
+    ingested = vowels_run.summary["input"]
+    assert ingested["by_split"] == {
         "train": {"sequences": 270, "steps": 4274},
         "eval": {"sequences": 370, "steps": 5687},
     }
-    assert found["quarantined"] == 0
+    assert ingested["quarantined"] == 0
     baselines = vowels_run.summary["baselines"]
     # 0.5458 and 0.5364 would mean that padding was counted.
     assert baselines["training_mean"]["train"]["masked_mse"] == pytest.approx(1.0, abs=1e-6)

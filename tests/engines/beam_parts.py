@@ -54,19 +54,19 @@ def run(
     left_out = [*_OTHERS, *(part for part in PARTS[1:] if part not in parts)]
     stages = _stages(folder, data, engine, left_out)
     examples = stages["ingest"].outputs["examples"]
-    found: dict[str, Any] = {"ingest": _shards(examples)}
+    results: dict[str, Any] = {"ingest": _shards(examples)}
     if "statistics" in parts:
         statistics = stages["statistics"].outputs["statistics"]
-        found["statistics"] = {
+        results["statistics"] = {
             split: _statistics(pathlib.Path(statistics, f"Split-{split}")) for split in SPLITS
         }
     if "transform" in parts:
-        found["transform"] = by_id(stages["transform"].outputs["transformed_examples"])
+        results["transform"] = by_id(stages["transform"].outputs["transformed_examples"])
     if "evaluate" in parts:
-        found["evaluate"] = evaluation(folder, examples, encoder, engine)
+        results["evaluate"] = evaluation(folder, examples, encoder, engine)
     if "encode" in parts:
-        found["encode"] = embeddings(folder, data, encoder, engine)
-    return found
+        results["encode"] = embeddings(folder, data, encoder, engine)
+    return results
 
 
 def _stages(
@@ -129,8 +129,8 @@ def _statistics(folder: pathlib.Path) -> dict[str, Any]:
     """What TFDV says of a split; its features stand in any order."""
     [file] = folder.iterdir()
     [dataset] = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes()).datasets
-    found = json_format.MessageToDict(dataset)
-    return found | {"features": {one["path"]["step"][0]: one for one in found["features"]}}
+    as_data = json_format.MessageToDict(dataset)
+    return as_data | {"features": {one["path"]["step"][0]: one for one in as_data["features"]}}
 
 
 def evaluation(folder: pathlib.Path, examples: str, encoder: pathlib.Path, engine: Engine) -> Any:

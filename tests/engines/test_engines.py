@@ -122,9 +122,9 @@ def test_a_part_gives_the_same_records(
     encoder: pathlib.Path,
     tmp_path: pathlib.Path,
 ) -> None:
-    found = beam_parts.run(tmp_path, data, encoder, _engine(name, request), parts)
-    assert found.keys() == {"ingest", *parts}
-    for part, records in found.items():
+    results = beam_parts.run(tmp_path, data, encoder, _engine(name, request), parts)
+    assert results.keys() == {"ingest", *parts}
+    for part, records in results.items():
         # Sums of float64, added up in another order.
         same = (
             pytest.approx(expected[part], rel=1e-12, nan_ok=True)

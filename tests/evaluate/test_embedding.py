@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from ragline.components.evaluate.baselines import embedding_probes
 from ragline.components.evaluate.baselines.embedding_probes import Sequences
@@ -13,6 +14,10 @@ def _sequences(number: int, *, labels=None, entities=None, is_train=None, seed=0
         labels={} if labels is None else {"label": labels},
         is_train=np.zeros(number, bool) if is_train is None else is_train,
     )
+
+
+def _measures(scores: dict) -> list[float]:
+    return [value for name, value in scores.items() if name != "size"]
 
 
 def test_the_effective_rank_of_a_line_is_1_and_of_a_ball_is_its_dimensions():
@@ -67,9 +72,43 @@ def test_a_probe_tells_what_the_code_knows():
     scores = embedding_probes.probes(inputs, known, given_split=False)["label"]
     assert scores["labelled"] == 270
     assert scores["majority"] == pytest.approx(np.bincount(classes[30:]).max() / 270)
-    assert min(scores["model"].values()) > 0.98
+    assert scores["classes"] == 3
+    assert min(_measures(scores["model"])) > 0.98
     for name in ("untrained", "length"):
-        assert max(scores[name].values()) < 0.5
+        assert max(_measures(scores[name])) < 0.6
+    assert (scores["model"]["size"], scores["length"]["size"]) == (3, 2)
+
+
+def test_where_one_class_is_common_accuracy_hides_what_the_balanced_one_and_the_auc_say():
+    """97 of 100 have one label; noise is right about them, and about nothing else."""
+    rng = np.random.default_rng(9)
+    rare = np.arange(1000) % 100 < 3
+    known = _sequences(
+        1000, labels=["rare" if each else "common" for each in rare],
+        entities=[str(row) for row in range(1000)],
+    )  # fmt: skip
+    inputs = {"noise": rng.normal(size=(1000, 4)), "exact": rare[:, None] + 0.0}
+    scores = embedding_probes.probes(inputs, known, given_split=False)["label"]
+    assert scores["noise"]["logistic_regression"] == pytest.approx(0.97, abs=0.01)
+    assert scores["noise"]["logistic_regression_balanced"] == pytest.approx(0.5, abs=0.01)
+    assert scores["noise"]["auc"] == pytest.approx(0.5, abs=0.12)
+    assert _measures(scores["exact"]) == [1.0] * 5
+
+
+def test_measures_are_those_of_scikit_learn():
+    rng = np.random.default_rng(10)
+    known = np.array(["a", "b", "c"])
+    actual = known[rng.integers(0, 3, 200)]
+    shares = rng.dirichlet(np.ones(3), 200)
+    predicted = known[shares.argmax(axis=1)]
+    assert embedding_probes.balanced_accuracy(predicted == actual, actual) == pytest.approx(
+        balanced_accuracy_score(actual, predicted)
+    )
+    assert embedding_probes.area_under_curves(shares, actual, known) == pytest.approx(
+        roc_auc_score(actual, shares, multi_class="ovr")
+    )
+    one_class = np.full(200, "a")
+    assert embedding_probes.area_under_curves(shares, one_class, known) is None
 
 
 def test_no_entity_stands_on_both_sides():
@@ -90,7 +129,7 @@ def test_with_a_given_split_train_is_fitted_on_and_eval_is_scored():
     embedding = classes[:, None] + 0.01 * rng.normal(size=(100, 1))
     scores = embedding_probes.probes({"model": embedding}, known, given_split=True)["label"]
     assert scores["labelled"] == 40
-    assert scores["model"] == {"nearest_neighbour": 1.0, "logistic_regression": 1.0}
+    assert _measures(scores["model"]) == [1.0] * 5
     assert (
         embedding_probes.probes({"model": embedding}, known, given_split=False)["label"]["labelled"]
         == 40

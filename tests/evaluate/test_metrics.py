@@ -10,13 +10,17 @@ from ragline.components.evaluate.metrics.masked_metrics import AddTotals, Masked
 
 
 def _element(name: bytes, squares, count: float) -> SimpleNamespace:
-    """As TFMA hands a sequence over: a scalar is an array of one."""
+    return _batch([name], [squares], [count])
+
+
+def _batch(names: list[bytes], squares, counts) -> SimpleNamespace:
+    """As TFMA hands a batch over: a scalar is an array of one."""
     return SimpleNamespace(
         prediction={
             "model_squared_error": np.array(squares, np.float64),
-            "values": np.array([count]),
+            "values": np.array(counts)[:, np.newaxis],
         },
-        features={"sequence_id": np.array([name], object)},
+        features={"sequence_id": np.array(names, object)},
     )
 
 
@@ -25,19 +29,24 @@ def _totals(combiner: AddTotals, accumulator) -> dict[str, np.ndarray]:
     return extracted
 
 
-ELEMENTS = [
-    _element(str(number).encode(), [number * 0.1, 1.0 / number], number) for number in range(1, 8)
-]
+def _numbered(*numbers: int) -> SimpleNamespace:
+    squares = [[number * 0.1, 1.0 / number] for number in numbers]
+    return _batch([str(number).encode() for number in numbers], squares, numbers)
 
 
-@pytest.mark.parametrize("cuts", [[], [3], [1, 2, 5], [0, 7]])
-def test_any_cut_and_any_order_of_merging_gives_the_same_totals(cuts):
+ELEMENTS = [_numbered(number) for number in range(1, 8)]
+BATCHES = [_numbered(1, 2, 3), _numbered(4), _numbered(5, 6), _numbered(7)]
+
+
+@pytest.mark.parametrize("elements", [ELEMENTS, BATCHES])
+@pytest.mark.parametrize("cuts", [[], [3], [1, 2, 5], [0, 4]])
+def test_any_cut_and_any_order_of_merging_gives_the_same_totals(cuts, elements):
     combiner = pickle.loads(pickle.dumps(AddTotals()))
-    bounds = [0, *cuts, len(ELEMENTS)]
+    bounds = [0, *cuts, len(elements)]
     accumulators = []
     for start, stop in itertools.pairwise(bounds):
         accumulator = combiner.create_accumulator()
-        for element in ELEMENTS[start:stop]:
+        for element in elements[start:stop]:
             accumulator = combiner.add_input(accumulator, element)
         accumulators.append(pickle.loads(pickle.dumps(accumulator)))
     expected = totals.sum_by_group(

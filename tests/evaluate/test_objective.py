@@ -110,20 +110,13 @@ def test_what_ends_badly_is_said_blessed_or_not(overall, training, sentence, seq
 def test_terms_are_called_what_their_metrics_are_called():
     heads = [("g", "classification"), ("s", "regression")]
     metrics = formulas.model_metrics(["a"], heads, ["c"])
-    from ragline.components.train.objective import trivial_baselines
-    from ragline.components.train.options import HeadOptions
+    from ragline.components.train.options import HeadOptions, TrainOptions
+    from ragline.components.train.terms import steps
 
-    terms = [
-        NUMBERS,
-        trivial_baselines.term_of_category("c"),
-        *(
-            trivial_baselines.term_of_head(
-                HeadOptions(name=name, column="x", type=kind, classes=classes)
-            )
-            for name, kind, classes in (
-                ("g", "classification", ("1", "2")),
-                ("s", "regression", ()),
-            )
-        ),
+    options = [
+        HeadOptions(name="g", column="x", type="classification", classes=("1", "2")),
+        HeadOptions(name="s", column="x", type="regression"),
     ]
+    terms = [term.metric for term in steps.of_model(TrainOptions(), options, ["c"])]
+    assert len(terms) == 4
     assert set(terms) < set(metrics)

@@ -23,6 +23,7 @@ from ragline.components.evaluate.metrics import (
     eval_config,
     formulas,
     named,
+    tfma_extractors,
     tfma_results,
     totals,
 )
@@ -79,12 +80,10 @@ def _evaluate(made: Made, output: pathlib.Path) -> tfma_results.Table:
     )
     extracts = [
         {
-            "features": {"sequence_id": np.array([[name]], object)},
-            "labels": None,
-            "example_weights": None,
-            "predictions": {key: value[row : row + 1] for key, value in sums.items()},
+            "features": {"sequence_id": np.array(made.ids, object)[rows]},
+            "predictions": {key: value[rows] for key, value in sums.items()},
         }
-        for row, name in enumerate(made.ids)
+        for rows in (slice(25), slice(25, None))
     ]
     writers = tfma.default_writers(str(output), eval_shared_model=None, eval_config=config)
     with beam.Pipeline() as pipeline:
@@ -92,7 +91,7 @@ def _evaluate(made: Made, output: pathlib.Path) -> tfma_results.Table:
             pipeline
             | beam.Create(extracts, reshuffle=False)
             | tfma.ExtractAndEvaluate(
-                extractors=[tfma.extractors.SliceKeyExtractor(eval_config=config)],
+                extractors=[tfma_extractors.slice_extractor([])],
                 evaluators=tfma.default_evaluators(eval_config=config),
             )
             | tfma.WriteResults(writers=writers)

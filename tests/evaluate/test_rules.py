@@ -37,6 +37,31 @@ def read(tmp_path):
     return read
 
 
+def test_a_rule_on_the_probe_of_a_label_is_read(read):
+    text = '[[rules]]\nmetric = "probe/label/auc"\nagainst = "statistics"\nat_least = 1.0'
+    assert read(text).rules == (Rule(metric="probe/label/auc", against="statistics", at_least=1.0),)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('metric = "probe/nothing/auc"', "rules.0.metric: expected one of"),
+        ('metric = "probe/label/auc"\nslice = "length_bucket=8-15"', "the only slice of probe/"),
+        (
+            'metric = "probe/label/auc"\nagainst = "last_value"',
+            "against: expected one of pca, statistics, untrained with probe/label/auc, received",
+        ),
+        (
+            'metric = "masked_mse"\nagainst = "statistics"',
+            "expected probe/<label>/<measure> against statistics, which reconstruct nothing",
+        ),
+    ],
+)
+def test_a_mistake_in_a_rule_on_a_label_is_refused(read, text, message):
+    with pytest.raises(ConfigError, match=message):
+        read(f"[[rules]]\nat_least = 1.0\n{text}")
+
+
 def test_without_a_file_the_defaults_hold(read):
     assert read(None) == Rules(min_eval=30, most_worse_than_newest=0.05, rules=())
 

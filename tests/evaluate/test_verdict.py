@@ -265,6 +265,51 @@ def test_baselines_and_the_embedding_join_the_table():
     assert judged.reasons[0] == "embedding/effective_rank 7.5 is below 8"
 
 
+def _probe(balanced, auc=0.5):
+    return {
+        "logistic_regression": 0.97, "logistic_regression_balanced": balanced, "auc": auc,
+        "nearest_neighbour": 0.95,
+    }  # fmt: skip
+
+
+PROBES = {
+    "label": {
+        "labelled": 80,
+        "model": _probe(0.5, auc=0.75),
+        "pca": _probe(0.51, auc=0.5),
+        "statistics": _probe(0.75, auc=1.0),
+        "untrained": _probe(0.5),
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("against", "limit", "blessed", "sentence"),
+    [
+        (None, 0.7, True, "probe/label/auc 0.75 is not below 0.7"),
+        ("pca", 1.25, True, "probe/label/auc 0.75 is not below the pca's 0.5 times 1.25"),
+        ("statistics", 1.0, False, "probe/label/auc 0.75 is below the statistics's 1 times 1"),
+    ],
+)
+def test_a_rule_holds_the_probe_of_a_label_against_a_baseline(against, limit, blessed, sentence):
+    beside = BESIDE | {"embedding": BESIDE["embedding"] | {"probes": PROBES}}
+    table = join_scores(_table(), beside)
+    rule = Rule(metric="probe/label/auc", against=against, at_least=limit)
+    judged = judge(table, FIRST, Rules(rules=(rule,)))
+    assert judged.blessed is blessed
+    assert sentence in judged.reasons
+
+
+def test_a_label_that_statistics_predict_better_is_said_and_decides_nothing():
+    said = (
+        "label is predicted from the embedding with a balanced accuracy of 0.5, from statistics of "
+        "as many numbers with 0.75"
+    )
+    judged = judge(_table(), FIRST, Rules(), new_signature="changed", embedding={"probes": PROBES})
+    assert judged.blessed
+    assert judged.reasons[-2:] == (said, "changed")
+
+
 def test_an_embedding_that_was_not_looked_at_cannot_keep_a_rule():
     beside = BESIDE | {"embedding": {"sequences": 90, "finite": False}}
     rule = Rule(metric="embedding/effective_rank", at_least=1.0)

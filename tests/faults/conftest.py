@@ -51,22 +51,22 @@ def undisturbed(tmp_path_factory) -> Undisturbed:
     assert done.returncode == 0, done.stderr
     [run] = (workdir / "runs").iterdir()
     stages = lineage.stages(workdir / "metadata.sqlite", "gestures", run.name)
-    found = Undisturbed(
+    whole_run = Undisturbed(
         workdir=workdir,
         seconds={name: stage.seconds for name, stage in stages.items()},
         raw=runs.raw_data(workdir),
         transformed=runs.transformed_data(workdir),
         embeddings=runs.embeddings(workdir),
     )
-    found.before["end"] = folder / "end"
-    shutil.copytree(workdir, found.before["end"])
+    whole_run.before["end"] = folder / "end"
+    shutil.copytree(workdir, whole_run.before["end"])
     shutil.rmtree(workdir / "serving")
     (workdir / "ledger.json").unlink()  # It counts versions, also those that are gone.
     for stage in _STAGES_WITH_COPIES:
         _forget(workdir, stages, stage)
-        found.before[stage] = folder / f"before-{stage}"
-        shutil.copytree(workdir, found.before[stage])
-    return found
+        whole_run.before[stage] = folder / f"before-{stage}"
+        shutil.copytree(workdir, whole_run.before[stage])
+    return whole_run
 
 
 def _forget(workdir: pathlib.Path, stages: dict[str, lineage.Stage], first: str) -> None:
@@ -74,7 +74,9 @@ def _forget(workdir: pathlib.Path, stages: dict[str, lineage.Stage], first: str)
     names = list(stages)
     uris = {uri for name in names[names.index(first) :] for uri in stages[name].outputs.values()}
     store = lineage.connect(workdir / "metadata.sqlite")
-    lineage.delete(store, [found.id for found in store.get_artifacts() if found.uri in uris])
+    lineage.delete(
+        store, [artifact.id for artifact in store.get_artifacts() if artifact.uri in uris]
+    )
     for uri in uris:
         shutil.rmtree(uri, ignore_errors=True)
     if first == "train":

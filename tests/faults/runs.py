@@ -63,11 +63,11 @@ def disturb(
     said, later = [], threading.Timer(after, do, [process])
     for line in process.stderr:
         said.append(line)
-        if not (found := _STARTED.match(line)):
+        if not (started := _STARTED.match(line)):
             continue
-        if found.group(1) == stage and after:
+        if started.group(1) == stage and after:
             later.start()
-        elif found.group(1) == stage:
+        elif started.group(1) == stage:
             do(process)
         elif later.is_alive():  # The stage was faster than the one that was timed.
             later.cancel()
@@ -89,13 +89,13 @@ def kill_group(process: commands.Process) -> None:
 
 def states(said: str) -> dict[str, str]:
     """Stage -> `ran` or `cached`, of the stages that a run said to have ended."""
-    found, stage = {}, ""
+    stage_states, stage = {}, ""
     for line in said.splitlines():
         if match := _STARTED.match(line):
             stage = match.group(1)
         elif match := re.match(r" +(ran|cached), [\d.]+ s", line):
-            found[stage] = match.group(1)
-    return found
+            stage_states[stage] = match.group(1)
+    return stage_states
 
 
 def epochs(said: str) -> list[int]:

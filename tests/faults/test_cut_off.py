@@ -25,8 +25,7 @@ from profiles import FULL
 from reports import SAMPLES, summary
 
 from ragline.components.files.storage import write_json
-from ragline.components.serving.encoder import Encoder
-from ragline.pipeline.bulk import encode_job
+from ragline.pipeline.bulk import embedder, encode_job
 from ragline.pipeline.cli.main import main
 
 Files = dict[str, bytes]
@@ -133,7 +132,8 @@ def test_export(before, tmp_path, encoder, monkeypatch):
     monkeypatch.setattr(tf.saved_model, "load", functools.cache(tf.saved_model.load))
 
     def export(folder: pathlib.Path) -> None:
-        _ragline("export", encoder, "--format", "onnx", "--output", folder / "encoder.onnx")
+        output = folder / "encoder.onnx"
+        _ragline("export", encoder, "--format", "onnx", "--output", output, "--force")
 
     _each(export, before, tmp_path)
 
@@ -141,7 +141,7 @@ def test_export(before, tmp_path, encoder, monkeypatch):
 @pytest.mark.parametrize("is_new", [True, False])
 def test_encode(before, tmp_path, encoder, gestures, monkeypatch, is_new):
     """By the real Beam job, whose workers are threads of this process."""
-    loaded = Encoder(str(encoder))
+    loaded = embedder.load(str(encoder), errors=False, threads=2)
     monkeypatch.setattr(encode_job.EncodeUnit, "_loaded", lambda self: loaded)
     data = tmp_path / "data"
     write_jsonl(data / "a.jsonl", gestures[:5])

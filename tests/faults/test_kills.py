@@ -61,8 +61,8 @@ def _assert_in_order(workdir: pathlib.Path) -> None:
     assert not [e for e in store.get_executions() if _is_open(e)]
     live = metadata_store_pb2.Artifact.LIVE
     owned = {artifact.uri for artifact in store.get_artifacts() if artifact.state == live}
-    found = {str(path) for path in (workdir / "artifacts").glob("*/*/*")}
-    assert {path for path in found if "/.system/" not in path} == owned
+    on_disk = {str(path) for path in (workdir / "artifacts").glob("*/*/*")}
+    assert {path for path in on_disk if "/.system/" not in path} == owned
     assert not [path for path in (workdir / "artifacts").glob("*/.system/**/*") if path.is_file()]
     assert not list(workdir.rglob("*.tmp"))
     assert not [path for path in (workdir / "serving").iterdir() if path.name.startswith(".")]

@@ -48,12 +48,12 @@ def test_our_source_unpickles_evaluates_and_shells_nothing():
     tops = ("components", "pipeline", "schemas", "ragline", "docs")
     files = [file for top in tops for file in (ROOT / top).rglob("*.py")]
     assert len(files) > 50
-    found = {
+    calls = {
         str(file.relative_to(ROOT)): lines
         for file in files
         if (lines := list(breaches(file.read_text(encoding="utf-8"))))
     }
-    assert found == {}
+    assert calls == {}
 
 
 @pytest.mark.parametrize(

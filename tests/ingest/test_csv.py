@@ -409,7 +409,7 @@ NUMBER = st.one_of(
 @given(cells=st.lists(NUMBER, min_size=1, max_size=3))
 def test_numbers_are_those_of_the_strict_grammar(cells):
     faults = Faults(records=len(cells))
-    found = texts.numbers(
+    parsed = texts.numbers(
         "ax", pa.array(cells, pa.string()), pa.array(["?", "NaN"], pa.string()), faults
     )
     for place, cell in enumerate(cells):
@@ -419,14 +419,14 @@ def test_numbers_are_those_of_the_strict_grammar(cells):
             assert faults.rejects[place].code == "number_format"
         else:
             assert place not in faults.rejects
-            assert found[place] == expected or (math.isnan(expected) and math.isnan(found[place]))
+            assert parsed[place] == expected or (math.isnan(expected) and math.isnan(parsed[place]))
 
 
 @settings(max_examples=sampled(300), deadline=None)
 @given(cells=st.lists(NUMBER, min_size=1, max_size=3))
 def test_integers_are_decimal_and_fit(cells):
     faults = Faults(records=len(cells))
-    found = texts.integers("code", pa.array(cells, pa.string()), faults).to_pylist()
+    parsed = texts.integers("code", pa.array(cells, pa.string()), faults).to_pylist()
     for place, cell in enumerate(cells):
         digits = cell[1:] if cell[:1] in ("+", "-") else cell
         if not (digits.isascii() and digits.isdigit()):
@@ -434,4 +434,4 @@ def test_integers_are_decimal_and_fit(cells):
         elif not -(2**63) <= int(cell) < 2**63:
             assert faults.rejects[place].code == "int_overflow"
         else:
-            assert found[place] == int(cell)
+            assert parsed[place] == int(cell)

@@ -86,10 +86,10 @@ FORMATS: dict[str, tuple[Callable[[pathlib.Path], Any], dict[str, Any]]] = {
 }
 
 
-def _expected(found: list[Sample], columns: Columns) -> dict[str, dict[str, bytes]]:
+def _expected(preview: list[Sample], columns: Columns) -> dict[str, dict[str, bytes]]:
     """Split -> sequence_id -> its record, of what the contract says of it."""
     expected: dict[str, dict[str, bytes]] = {split: {} for split in SPLITS}
-    for sample in found:
+    for sample in preview:
         steps = written.message_steps(sample)
         steps["time"] = (sample.time - sample.time[0]).tolist()
         every = written.message_record(sample) | steps

@@ -36,15 +36,15 @@ PLAIN = InputOptions(train="x")
 def _parse(text: bytes | str, columns: Columns = COLUMNS, options: InputOptions = PLAIN) -> Chunk:
     """The only sequence of a Chunk, checked; or why it is rejected."""
     data = text.encode() if isinstance(text, str) else text
-    found = jsonl.parse(data, 7, columns, options)
-    if isinstance(found, Record):
-        assert found.number == 7
-        part = checks.check(of_records([found], columns), columns, options.steps)
+    parsed = jsonl.parse(data, 7, columns, options)
+    if isinstance(parsed, Record):
+        assert parsed.number == 7
+        part = checks.check(of_records([parsed], columns), columns, options.steps)
         if not part.rejected:
             return part.chunk
-        [found] = part.rejected
-    assert found.number == 7
-    raise RejectedRecord(found.code, found.detail)
+        [parsed] = part.rejected
+    assert parsed.number == 7
+    raise RejectedRecord(parsed.code, parsed.detail)
 
 
 def _one_step(**more: str) -> str:
@@ -339,12 +339,12 @@ def test_pieces_read_what_the_file_has(tmp_path: pathlib.Path, piece_bytes: int,
     pieces = jsonl.JsonLines().pieces(file, COLUMNS, PLAIN, piece_bytes)
     assert (len(pieces) > 1) == (piece_bytes < 1000)
     parts = [part for piece in pieces for part in jsonl.JsonLines().read(piece, COLUMNS, PLAIN)]
-    found = {
+    by_number = {
         number: name
         for part in parts
         for number, name in zip(part.chunk.number.tolist(), part.chunk.sequence_id, strict=True)
     }
-    assert found == {i + 1: f"s{i}" for i in range(20) if i not in (3, 7, 8)}
+    assert by_number == {i + 1: f"s{i}" for i in range(20) if i not in (3, 7, 8)}
     assert [(r.number, r.code) for part in parts for r in part.rejected] == [(8, "json")]
 
 

@@ -51,15 +51,15 @@ def _chunk(records: list[list[tuple[int, float, float, str]]]) -> Chunk:
 
 def _by_hand(record):
     """Time -> the last value observed of each column, of times at which any was."""
-    found = {}
+    merged = {}
     for time, *values in record:
-        step = found.setdefault(time, [np.nan, np.nan, ""])
+        step = merged.setdefault(time, [np.nan, np.nan, ""])
         for place, value in enumerate(values):
             if value == value and value != "":
                 step[place] = value
     return [
         (time, *step)
-        for time, step in sorted(found.items())
+        for time, step in sorted(merged.items())
         if any(value == value and value != "" for value in step)
     ]
 

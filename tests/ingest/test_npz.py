@@ -22,11 +22,15 @@ from ingest.random_records import (
 from ingest.written import flat_arrays
 from profiles import sampled
 
+from ragline.components.contract import exits
 from ragline.components.contract.columns import Category, Columns, Feature
 from ragline.components.contract.errors import BadDataError
 from ragline.components.ingest.formats import npz
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records.chunk import Chunk, Piece, QuarantineLine
+from ragline.pipeline import config
+from ragline.pipeline.cli.main import main
+from ragline.pipeline.onboard import plan
 
 PLAIN = InputOptions(train="x")
 TIMED = InputOptions(train="x", order_by="time", time_unit="ns")
@@ -251,8 +255,8 @@ def test_an_array_that_is_no_sequence_is_rejected(
         ({"values": np.zeros((2, 2)), "length": [2], "lengths": [2]}, "length_mismatch: .*one"),
         ({"a": [1.0], "b": [1.0, 2.0], "length": [1]}, "length_mismatch: .*'b': expected 1"),
         (
-            {"values": np.zeros((2, 2)), "length": [2], "sequence_id": ["a", "b"]},
-            "length_mismatch: .*'sequence_id': expected 1 values",
+            {"values": np.zeros((2, 2)), "length": [2], "sequence_id": ["a", "b", "c"]},
+            "length_mismatch: .*'sequence_id': expected 1 or 2 values",
         ),
         ({"x": np.array([[1, 2], [3]], object)}, r"pickled: .*f.npz: array 'x' holds .*savez"),
         ({"values": np.zeros((2, 2)), "length": np.array([2], object)}, "pickled: .*'length'"),
@@ -403,3 +407,32 @@ def test_a_mutant_is_refused_or_read(
     else:
         assert len(chunk) <= 5
         assert not len(chunk) or numbers >= set(chunk.values["a"].tolist())
+
+
+def test_an_id_may_have_a_value_a_step(tmp_path):
+    """As a table has it: each sequence takes its first, and one in which it changes is rejected."""
+    lengths = [1 + i % 4 for i in range(60)]
+    ids = np.repeat([f"s{i}" for i in range(60)], lengths)
+    ids[np.cumsum(lengths)[2] - 1] = "other"  # The last of three steps.
+    steps = {"x": np.arange(sum(lengths)) / 7, "sequence_id": ids}
+    steps["entity_id"] = np.repeat([i % 9 for i in range(60)], lengths)
+    np.savez(tmp_path / "a.npz", length=lengths, **steps)
+    assert main(["init", str(tmp_path / "a.npz"), "--output", str(tmp_path / "c")]) == exits.DONE
+    preview = plan.plan_run(config.load(tmp_path / "c.toml")).preview
+    assert (preview.read, preview.accepted, preview.reasons) == (60, 59, {"type": 1})
+    assert "sequence_id: expected the same at every step" in preview.bad[0].detail
+    assert preview.encoded["columns"]["sequence_id"]["values"] == ["s0"]
+    assert sum(preview.entities.values()) == 9
+
+
+def test_the_first_of_each_is_that_of_a_loop():
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        length = random.integers(0, 4, 20)
+        values = random.integers(0, 2, length.sum())
+        parts = np.split(values, np.cumsum(length)[:-1])
+        first, changes = npz.first_of_each(values, length)
+        assert [*changes] == [len({*part.tolist()}) > 1 for part in parts]
+        assert [int(f) for f, p in zip(first, parts, strict=True) if len(p)] == [
+            int(part[0]) for part in parts if len(part)
+        ]

@@ -396,8 +396,8 @@ def test_nested_long_and_csv_agree(tmp_path_factory, sequences):
     [piece] = csv.Csv().pieces(file, COLUMNS, LONG, 1 << 25)
     [of_csv] = csv.Csv().rows(piece, COLUMNS, LONG)
     assert not (part.rejected or rows.rejected or of_csv.rejected)
-    for found in (rows, of_csv):
-        [grouped] = grouping.to_chunks([found], COLUMNS)
+    for table in (rows, of_csv):
+        [grouped] = grouping.to_chunks([table], COLUMNS)
         chunk = grouped.part.chunk
         assert list(chunk.sequence_id) == part.chunk.sequence_id
         assert chunk.length.tolist() == part.chunk.length.tolist()

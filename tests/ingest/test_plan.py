@@ -359,8 +359,8 @@ def test_a_window_tells_what_is_missing_and_has_a_largest_gap(
     for name in names:
         _write(tmp_path, f"{name}.jsonl")
     wanted = f"{tmp_path}/{pattern}.jsonl"
-    found = patterns.match(wanted, spans=len(names), max_gap=gap)
-    assert list(found.missing) == missing
+    matched = patterns.match(wanted, spans=len(names), max_gap=gap)
+    assert list(matched.missing) == missing
     if gap:
         with pytest.raises(BadDataError, match="span_gap: ") as raised:
             patterns.match(wanted, spans=len(names), max_gap=gap - 1)
@@ -374,8 +374,8 @@ def test_a_window_that_would_reach_back_by_months_stops_a_run(tmp_path: pathlib.
     for day in ("2026-03-01", "2026-11-13", "2026-11-20"):
         _write(tmp_path, f"{day}.jsonl")
     pattern = f"{tmp_path}/{{YYYY}}-{{MM}}-{{DD}}.jsonl"
-    [found] = read_plan.find_files(InputOptions(train=pattern, spans=2)).values()
-    assert found.missing == ("2026-11-14..2026-11-19",)
+    [matched] = read_plan.find_files(InputOptions(train=pattern, spans=2)).values()
+    assert matched.missing == ("2026-11-14..2026-11-19",)
     with pytest.raises(BadDataError, match=r"span_gap: .* at most 7 missing spans"):
         read_plan.find_files(InputOptions(train=pattern, spans=3))
 

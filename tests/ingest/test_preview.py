@@ -33,25 +33,25 @@ def _lines(samples: list[Sample]) -> bytes:
 def test_the_whole_of_a_small_input_is_the_sample(tmp_path, name):
     write, options = FORMATS[name]
     write(tmp_path / name)
-    found = _take(tmp_path, **options)
-    assert (found.files, found.share, found.reasons) == (1, 1.0, {})
-    assert found.bytes == (tmp_path / name).stat().st_size
-    assert found.read == found.accepted == len(SAMPLES)
-    assert sorted(found.lengths) == sorted(sample.length for sample in SAMPLES)
+    preview = _take(tmp_path, **options)
+    assert (preview.files, preview.share, preview.reasons) == (1, 1.0, {})
+    assert preview.bytes == (tmp_path / name).stat().st_size
+    assert preview.read == preview.accepted == len(SAMPLES)
+    assert sorted(preview.lengths) == sorted(sample.length for sample in SAMPLES)
     entities = {sample.entity_id for sample in SAMPLES}
     expected = collections.Counter(split_of(entity, 0.2) for entity in entities)
-    assert found.entities == {split: expected[split] for split in SPLITS}
+    assert preview.entities == {split: expected[split] for split in SPLITS}
     values = np.concatenate([sample.values for sample in SAMPLES])
-    for place, column in enumerate(found.columns):
+    for place, column in enumerate(preview.columns):
         own = values[:, place]
         assert (column.steps, column.missing) == (len(own), np.isnan(own).sum())
         assert column.low == np.nanmin(own)
         assert column.high == np.nanmax(own)
         assert column.mean == pytest.approx(np.nanmean(own), rel=1e-12)
-    assert found.categories["word"] == collections.Counter(
+    assert preview.categories["word"] == collections.Counter(
         word for sample in SAMPLES for word in sample.words
     )
-    assert found.context["label"] == collections.Counter(sample.label for sample in SAMPLES)
+    assert preview.context["label"] == collections.Counter(sample.label for sample in SAMPLES)
 
 
 @pytest.mark.parametrize(
@@ -63,33 +63,33 @@ def test_the_whole_of_a_small_input_is_the_sample(tmp_path, name):
 )
 def test_of_a_large_file_the_beginning_is_read(tmp_path, name, content, options):
     (tmp_path / name).write_bytes(content)
-    found = _take(tmp_path, sample_bytes=len(content) // 3, **options)
-    assert found.share == pytest.approx(1 / 3, abs=0.01)
-    assert not found.reasons
-    assert 0.25 * len(SAMPLES) < len(found.lengths) < 0.4 * len(SAMPLES)
+    preview = _take(tmp_path, sample_bytes=len(content) // 3, **options)
+    assert preview.share == pytest.approx(1 / 3, abs=0.01)
+    assert not preview.reasons
+    assert 0.25 * len(SAMPLES) < len(preview.lengths) < 0.4 * len(SAMPLES)
     # Whole sequences, and none that goes on behind the sample.
-    assert found.lengths.tolist() == [sample.length for sample in SAMPLES[: len(found.lengths)]]
+    assert preview.lengths.tolist() == [sample.length for sample in SAMPLES[: len(preview.lengths)]]
 
 
 def test_files_are_taken_from_all_over_the_pattern(tmp_path):
     for place in range(10):
         (tmp_path / f"{place}.jsonl").write_bytes(_lines(SAMPLES[3 * place : 3 * place + 3]))
-    found = _take(tmp_path, most_files=3, **TIMED)
-    assert (found.files, found.read) == (10, 9)
-    assert found.share == pytest.approx(0.3, abs=0.1)
+    preview = _take(tmp_path, most_files=3, **TIMED)
+    assert (preview.files, preview.read) == (10, 9)
+    assert preview.share == pytest.approx(0.3, abs=0.1)
     chosen = [sample for place in (0, 4, 9) for sample in SAMPLES[3 * place : 3 * place + 3]]
-    assert found.lengths.tolist() == [sample.length for sample in chosen]
+    assert preview.lengths.tolist() == [sample.length for sample in chosen]
 
 
 def test_a_bad_record_has_its_file_and_its_line(tmp_path):
     bad = written.json_record(SAMPLES[2]) | {"length": 99}
     lines = [*map(written.json_record, SAMPLES[:2]), b"{", bad, written.json_record(SAMPLES[0])]
     (tmp_path / "a.jsonl").write_bytes(written.jsonl(lines))
-    found = _take(tmp_path, **TIMED)
-    assert found.reasons == {"json": 1, "length_mismatch": 1, "duplicate_id": 1}
-    assert (found.read, found.accepted) == (5, 2)
+    preview = _take(tmp_path, **TIMED)
+    assert preview.reasons == {"json": 1, "length_mismatch": 1, "duplicate_id": 1}
+    assert (preview.read, preview.accepted) == (5, 2)
     file = str(tmp_path / "a.jsonl")
-    assert [(one.file, one.line, one.code) for one in found.bad] == [
+    assert [(one.file, one.line, one.code) for one in preview.bad] == [
         (file, 3, "json"),
         (file, 4, "length_mismatch"),
         (file, 5, "duplicate_id"),
@@ -98,10 +98,10 @@ def test_a_bad_record_has_its_file_and_its_line(tmp_path):
 
 def test_policies_apply(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(_lines(SAMPLES))
-    found = _take(tmp_path, steps=StepOptions(max_length=4), **TIMED)
-    assert found.policies["windows"] == sum(-(-s.length // 4) for s in SAMPLES if s.length > 4)
-    assert found.lengths.max() == 4
-    assert found.lengths.sum() == sum(sample.length for sample in SAMPLES)
+    preview = _take(tmp_path, steps=StepOptions(max_length=4), **TIMED)
+    assert preview.policies["windows"] == sum(-(-s.length // 4) for s in SAMPLES if s.length > 4)
+    assert preview.lengths.max() == 4
+    assert preview.lengths.sum() == sum(sample.length for sample in SAMPLES)
 
 
 def test_the_record_is_the_one_that_is_written(tmp_path):
@@ -130,7 +130,7 @@ def test_what_stops_a_run_at_once_is_raised(tmp_path):
 
 def test_no_record_at_all_is_no_crash(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(b"{}\n")
-    found = _take(tmp_path, **TIMED)
-    assert (found.read, found.accepted, found.encoded) == (1, 0, None)
-    assert [column.is_constant for column in found.columns] == [True, True]
-    assert dataclasses.asdict(found)["lengths"].tolist() == []
+    preview = _take(tmp_path, **TIMED)
+    assert (preview.read, preview.accepted, preview.encoded) == (1, 0, None)
+    assert [column.is_constant for column in preview.columns] == [True, True]
+    assert dataclasses.asdict(preview)["lengths"].tolist() == []

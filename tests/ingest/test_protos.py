@@ -258,9 +258,9 @@ def test_a_record_is_judged_alike_alone_and_among_others(
     payloads = [message(name, steps, record) for steps, record in records]
     _write(path, payloads)
     chunk, rejected = _read(name, path, TWO, PLAIN)
-    found = dict.fromkeys(chunk.number.tolist(), "") | {r.number: r.code for r in rejected}
-    assert len(chunk) + len(rejected) == len(found) == len(payloads)
+    codes = dict.fromkeys(chunk.number.tolist(), "") | {r.number: r.code for r in rejected}
+    assert len(chunk) + len(rejected) == len(codes) == len(payloads)
     for number, payload in enumerate(payloads, start=1):
         _write(path, [payload])
         _, alone = _read(name, path, TWO, PLAIN)
-        assert found[number] == (alone[0].code if alone else "")
+        assert codes[number] == (alone[0].code if alone else "")

@@ -50,12 +50,12 @@ def test_a_large_file_is_sampled_from_its_beginning_to_its_end(
     monkeypatch.setattr(module, *limit)
     monkeypatch.setattr(parquet_samples, "_BATCH", 1000)
     sample = samples.take([str(path)])
-    found = np.sort(np.asarray(sample.steps["t"].cast(pa.int64())))
+    sampled = np.sort(np.asarray(sample.steps["t"].cast(pa.int64())))
     assert not sample.complete
-    assert 500 < len(found) < ROWS / 2
-    assert found[0] == 0 and found[-1] >= ROWS - 1
-    assert np.diff(found).max() < ROWS / 4
-    assert len(np.unique(found)) >= 0.99 * len(found) or name == "a.jsonl"
+    assert 500 < len(sampled) < ROWS / 2
+    assert sampled[0] == 0 and sampled[-1] >= ROWS - 1
+    assert np.diff(sampled).max() < ROWS / 4
+    assert len(np.unique(sampled)) >= 0.99 * len(sampled) or name == "a.jsonl"
 
 
 def test_every_file_is_looked_at_and_its_rows_are_counted(tmp_path):
@@ -72,8 +72,8 @@ def test_places_and_ranges_are_spread_evenly():
     assert spread(5, 10) == [0, 1, 2, 3, 4]
     assert spread(101, 3) == [0, 50, 100]
     assert ranges(10, 10) == [(0, 10)]
-    found = ranges(1000, 80)
-    assert found[0] == (0, 10) and found[-1] == (990, 1000) and len(found) == 8
+    places = ranges(1000, 80)
+    assert places[0] == (0, 10) and places[-1] == (990, 1000) and len(places) == 8
 
 
 def test_columns_that_not_all_files_have_are_named(tmp_path):
@@ -109,8 +109,8 @@ def test_the_fields_of_a_pattern_are_what_stands_in_the_names(tmp_path):
     names = ("pump_01_7.csv", "pump_02_11.csv", "readme.csv")
     for name in names:
         (tmp_path / name).write_text("x\n1\n")
-    found = patterns.match(f"{tmp_path}/{{machine}}_{{n}}.csv")
-    assert {p.rsplit("/", 1)[1]: dict(f) for p, f in found.fields.items()} == {
+    matched = patterns.match(f"{tmp_path}/{{machine}}_{{n}}.csv")
+    assert {p.rsplit("/", 1)[1]: dict(f) for p, f in matched.fields.items()} == {
         "pump_01_7.csv": {"machine": "pump_01", "n": "7"},
         "pump_02_11.csv": {"machine": "pump_02", "n": "11"},
     }

@@ -29,9 +29,9 @@ def _nanoseconds(moment: datetime.datetime) -> int:
 def test_a_format_reads_what_pythons_own_reads(moment, time_format):
     text = moment.strftime(time_format)
     expected = datetime.datetime.strptime(text, time_format)
-    found, bad = times.from_text([text], Spelling(format=time_format))
+    instants, bad = times.from_text([text], Spelling(format=time_format))
     assert not bad[0]
-    assert found[0] == _nanoseconds(expected)
+    assert instants[0] == _nanoseconds(expected)
 
 
 @settings(deadline=None)
@@ -44,9 +44,9 @@ def test_a_time_without_an_offset_is_of_the_zone(moment, name):
         (aware.strftime("%d.%m.%Y %H:%M:%S"), "%d.%m.%Y %H:%M:%S"),
         (aware.strftime("%Y-%m-%d %H:%M:%S"), None),
     ):
-        found, bad = times.from_text([text], Spelling(format=time_format, zone=name))
+        instants, bad = times.from_text([text], Spelling(format=time_format, zone=name))
         assert not bad[0]
-        assert found[0] == _nanoseconds(aware.astimezone(datetime.UTC))
+        assert instants[0] == _nanoseconds(aware.astimezone(datetime.UTC))
 
 
 @pytest.mark.parametrize("text", ["2026-07-01T10:00:00Z", "2026-07-01 10:00:00 UTC"])
@@ -65,9 +65,9 @@ def test_a_time_with_an_offset_is_not_moved(text):
     ],
 )
 def test_a_format_without_a_day_counts_from_zero(text, time_format, seconds):
-    found, bad = times.from_text([text], Spelling(format=time_format))
+    instants, bad = times.from_text([text], Spelling(format=time_format))
     assert not bad[0]
-    assert found[0] == seconds * 10**9
+    assert instants[0] == seconds * 10**9
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_a_format_without_a_day_counts_from_zero(text, time_format, seconds):
     ],
 )
 def test_what_is_no_time_is_bad(text, time_format):
-    found, bad = times.from_text([text], Spelling(format=time_format))
-    assert (found[0], bad[0]) == (0, True)
+    instants, bad = times.from_text([text], Spelling(format=time_format))
+    assert (instants[0], bad[0]) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -107,5 +107,5 @@ def test_a_format_that_says_no_time_is_refused(time_format, told):
 
 def test_units_above_a_second():
     for unit, seconds in {"min": 60, "h": 3600, "d": 86_400}.items():
-        found, bad = times.from_numbers(np.array([1.5]), unit)
-        assert (found[0], bad[0]) == (1.5 * seconds * 10**9, False)
+        instants, bad = times.from_numbers(np.array([1.5]), unit)
+        assert (instants[0], bad[0]) == (1.5 * seconds * 10**9, False)

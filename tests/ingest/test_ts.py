@@ -230,8 +230,8 @@ def test_lines_at_once_are_what_each_is_by_itself(
             place = places[number]
             start = part.chunk.starts[place]
             for row, name in zip(values, "ab", strict=True):
-                found = part.chunk.values[name][start : start + part.chunk.length[place]]
-                np.testing.assert_array_equal(found, row)
+                column = part.chunk.values[name][start : start + part.chunk.length[place]]
+                np.testing.assert_array_equal(column, row)
             assert part.chunk.context["target"][place] == said.get("target")
     assert len(rejected) + len(places) == sum(bool(line.strip(b"\r\n \t")) for line in lines)
 

@@ -181,10 +181,10 @@ def test_an_artifact_that_is_not_what_its_stage_wrote_is_left_and_told(made, tmp
             file.unlink()
             file.symlink_to(tmp_path / "elsewhere")
     before = made.files()
-    found = clean.clean(made.config(artifacts=1), dry=False)
-    assert found.items == ()
-    assert len(found.left) == 1
-    assert str(path) in found.left[0]
+    cleaned = clean.clean(made.config(artifacts=1), dry=False)
+    assert cleaned.items == ()
+    assert len(cleaned.left) == 1
+    assert str(path) in cleaned.left[0]
     assert made.files() == before
     assert all(made.states().values())
 

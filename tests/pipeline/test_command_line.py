@@ -83,9 +83,8 @@ def test_help_of_run_lists_its_options(command: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "the following arguments are required: COMMAND"),
         (["nope"], "invalid choice: 'nope'"),
-        (["--nope"], "the following arguments are required: COMMAND"),
+        (["--nope"], "unrecognized arguments: --nope"),
         (["run"], "the following arguments are required: CONFIG"),
         (["run", "a.toml", "b.toml"], "unrecognized arguments: b.toml"),
         (["run", "a.toml", "--set"], "argument --set: expected one argument"),
@@ -136,7 +135,7 @@ def test_a_bad_configuration_ends_with_2_and_names_each_key(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--set", "epochs"], "--set: expected key=value, received 'epochs'\n"),
+        (["--set", "epochs"], "argument --set: expected KEY=VALUE, received 'epochs'\n"),
         (["--set", "schema=nope"], "schema: no schema 'nope': expected a .pbtxt file or one of: "),
         (["--workdir", ""], "workdir: expected a local folder, received ''\n"),
         (["--set", "beam.runner=DaskRunner"], "beam.runner: 'DaskRunner' is refused: "),
@@ -183,7 +182,8 @@ def test_workers_without_a_cluster_end_with_2(
 def test_a_configuration_that_is_not_there_or_no_toml_ends_with_2(config: pathlib.Path) -> None:
     absent = config.with_name("absent.toml")
     done = _ragline("run", absent)
-    assert (done.exit_code, done.stderr) == (2, f"{absent}: No such file or directory\n")
+    hint = "; `ragline init DATA` writes a configuration\n"
+    assert (done.exit_code, done.stderr) == (2, f"{absent}: No such file or directory{hint}")
     config.write_text('name = "n"\nschema gestures\n', encoding="utf-8")
     done = _ragline("run", config, "--json")
     assert (done.exit_code, done.stdout) == (2, "")

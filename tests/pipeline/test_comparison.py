@@ -21,7 +21,7 @@ def test_the_table_is_markdown_with_columns_that_line_up():
     lines = comparison.markdown([ROW, ROW | {"padding": "equal_length"}]).splitlines()
     assert len(lines) == 4
     bars = [[place for place, character in enumerate(line) if character == "|"] for line in lines]
-    assert all(found == bars[0] for found in bars)
+    assert all(places == bars[0] for places in bars)
     assert [cell.strip() for cell in lines[2].strip("|").split("|")] == [
         "crop", "0.1235", "1.0000", "2.0000", "0.0%", "50.0%", "-0.2500", "9.5%", "1.23",
     ]  # fmt: skip

@@ -3,12 +3,14 @@
 import copy
 import dataclasses
 import datetime
+import importlib.metadata
 import math
 import os
 import pathlib
 import re
 import shutil
 import string
+from collections.abc import Mapping
 from typing import Annotated, Literal, get_args, get_origin
 
 import pytest
@@ -25,6 +27,7 @@ from ragline.components.contract.keep import KeepOptions
 from ragline.components.ingest.options import InputOptions, QuarantineOptions, StepOptions
 from ragline.components.push.options import PushOptions
 from ragline.components.train.options import HeadOptions, TrainOptions, TuneOptions
+from ragline.components.validate.features import FeatureOptions
 from ragline.components.validate.options import DriftOptions
 from ragline.pipeline.config import RENAMED, BeamOptions, Config, ConfigError, load, to_dict
 
@@ -48,9 +51,19 @@ FIELDS = {
 KEYS = {
     table: ", ".join(field.name for field in dataclasses.fields(of)) for table, of in TABLES.items()
 }
+UNKNOWN = f"; this is ragline {importlib.metadata.version('ragline')}, which knows no such key"
+EPOCHS = "; did you mean 'train.epochs'?"
 SMALLEST = {"name": "n", "schema": "gestures", "workdir": "w", "input": {"train": "x"}}
-# These exclude another key, or need a schema of their own.
-SHOWN_APART = {"input.eval_from", "input.steps.time_delta"}
+# These exclude another key, or need a schema or a file of their own.
+SHOWN_APART = {
+    "input.eval_from",
+    "input.steps.time_delta",
+    "input.steps.hour_of_day",
+    "input.steps.day_of_week",
+    "features",
+    "verdict",
+    "input.id",
+}
 FULL = {
     "name": "every-key_2",
     "schema": "japanese_vowels",
@@ -99,7 +112,7 @@ FULL = {
         "padding": "equal_length",
         "error": "huber",
         "average": "sequence",
-        "cell": "gru",
+        "encoder": "gru",
         "layers": 2,
         "bidirectional": True,
         "decoder": "teacher",
@@ -262,7 +275,7 @@ def test_the_feature_that_ingest_fills_must_be_in_the_schema(tmp_path: pathlib.P
     document = _with("input.order_by", "at", _with("input.steps.time_delta", True))
     assert _mistakes(_write(tmp_path, document)) == [
         "input.steps.time_delta: expected a FLOAT feature 'time_delta' with a ragged_tensor "
-        "representation in the schema, received none"
+        "representation in the schema, or a line time_delta in [features], received none"
     ]
     text = schemas.locate("gestures").read_text().replace('"gz"', '"time_delta"')
     (tmp_path / "s.pbtxt").write_text(text)
@@ -360,7 +373,10 @@ def test_an_unknown_key_is_named_with_its_file_and_the_known_ones(
 ) -> None:
     key = f"{table}.epoch".lstrip(".")
     path = _write(tmp_path, _with(key, 3))
-    assert _mistakes(path) == [f"{key}: unknown key; expected one of {KEYS[table]}"]
+    [line] = _mistakes(path)
+    known, *hint = line.rpartition("; ")
+    assert known == f"{key}: unknown key; expected one of {KEYS[table]}"
+    assert "; " + hint[1] == UNKNOWN or hint[1].startswith("did you mean '")
 
 
 @pytest.mark.parametrize(("old", "new"), RENAMED.items())
@@ -375,13 +391,13 @@ def test_a_key_that_was_renamed_is_refused_with_its_new_name(
 
 def test_an_unknown_table_is_named_once_whatever_is_in_it(tmp_path: pathlib.Path) -> None:
     path = _write(tmp_path, SMALLEST | {"trian": {"epochs": 3, "units": "x"}})
-    assert _mistakes(path) == [f"trian: unknown key; expected one of {KEYS['']}"]
+    assert _mistakes(path) == [
+        f"trian: unknown key; expected one of {KEYS['']}; did you mean 'train'?"
+    ]
 
 
 def test_every_missing_key_is_named(tmp_path: pathlib.Path) -> None:
-    missing = [
-        f"{key}: expected a value, received none" for key in ("name", "schema", "workdir", "input")
-    ]
+    missing = [f"{key}: expected a value, received none" for key in ("name", "workdir", "input")]
     assert _mistakes(_write(tmp_path, "")) == missing
     path = _write(tmp_path, SMALLEST | {"input": {}})
     assert _mistakes(path) == ["input.train: expected a value, received none"]
@@ -406,6 +422,7 @@ OTHER_TYPES = {
     str | None: ("a valid string", [5, False, ["a"]]),
     tuple[str, ...]: ("a list", ["--a=b", 5, {"a": "b"}]),
     tuple[HeadOptions, ...]: ("a list", [5, {"name": "h", "type": "regression"}]),
+    Mapping[str, FeatureOptions]: ("a table", ["x", 5]),
     InputOptions: ("a table", ["x", 5, [{"train": "x"}]]),
     StepOptions: ("a table", ["x", 5, [{"stride": 1}]]),
     DriftOptions: ("a table", ["x", 5]),
@@ -601,7 +618,7 @@ HEAD_KEYS = ", ".join(field.name for field in dataclasses.fields(HeadOptions))
 @pytest.mark.parametrize(
     ("key", "value", "line"),
     [
-        ("nam", "x", f"unknown key; expected one of {HEAD_KEYS}"),
+        ("nam", "x", f"unknown key; expected one of {HEAD_KEYS}; did you mean 'heads.1.name'?"),
         ("name", 3, "expected a valid string, received 3"),
         ("column", ["label"], "expected a valid string, received ['label']"),
         ("type", "ranking", "expected 'classification' or 'regression', received 'ranking'"),
@@ -759,10 +776,10 @@ def test_the_last_set_of_a_key_counts(smallest: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ("override", "line"),
     [
-        ("nope=1", f"nope: unknown key; expected one of {KEYS['']}"),
-        ("nope.epochs=1", f"nope: unknown key; expected one of {KEYS['']}"),
-        ("train.epoch=1", f"train.epoch: unknown key; expected one of {KEYS['train']}"),
-        ("train.epochs =1", f"train.epochs : unknown key; expected one of {KEYS['train']}"),
+        ("nope=1", f"nope: unknown key; expected one of {KEYS['']}{UNKNOWN}"),
+        ("nope.epochs=1", f"nope: unknown key; expected one of {KEYS['']}{UNKNOWN}"),
+        ("epochs=1", f"epochs: unknown key; expected one of {KEYS['']}{EPOCHS}"),
+        ("train.epoch=1", f"train.epoch: unknown key; expected one of {KEYS['train']}{EPOCHS}"),
         ('train.epochs="5"', "train.epochs: expected a valid integer, received '5'"),
         ("train.epochs=5.0", "train.epochs: expected a valid integer, received 5.0"),
         ("train.epochs=five", "train.epochs: expected a valid integer, received 'five'"),
@@ -897,9 +914,9 @@ def test_a_file_that_is_no_toml_is_refused_with_the_place(
 
 def test_a_path_that_is_no_file_is_refused(tmp_path: pathlib.Path) -> None:
     absent = tmp_path / "absent.toml"
-    with pytest.raises(ConfigError, match=f"^{absent}: No such file or directory$"):
+    with pytest.raises(ConfigError, match=f"^{absent}: No such file or directory; `ragline init"):
         load(absent)
-    with pytest.raises(ConfigError, match=f"^{tmp_path}: Is a directory$"):
+    with pytest.raises(ConfigError, match=f"^{tmp_path}: expected .*a folder with a ragline.toml"):
         load(tmp_path)
     with pytest.raises(ConfigError, match="null byte"):
         load("a\0b")

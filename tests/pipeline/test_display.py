@@ -85,6 +85,14 @@ def test_in_a_terminal_a_line_a_stage_stays():
     ]
 
 
+@pytest.mark.parametrize("width", [10, 40])
+def test_a_narrow_terminal_gets_no_line_that_is_wider(width):
+    file = Terminal()
+    _run(display.Live(Console(file=file, force_terminal=True, width=width)))
+    moving = [line for line in re.split(r"[\r\n]", file.getvalue()) if "━" in line]
+    assert all(len(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line)) <= width for line in moving)
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_live_line_says_share_rate_and_time_left(width):
     file = Terminal()

@@ -6,12 +6,8 @@ they are there.
 """
 
 import pathlib
-import shutil
-import subprocess
-import sys
 
 import pytest
-from conftest import ROOT
 from situations import CASES, Reads, Says
 
 from ragline.components.contract import exits
@@ -69,7 +65,6 @@ def test_what_cannot_be_read_ends_in_one_sentence(tmp_path, capsys, name):
     assert not output.exists()
 
 
-SHARED = ROOT.parent / "shared" / "cases"
 # Pattern -> sequences, or the words of the sentence; as README.md there has it.
 SHARED_CASES: dict[str, int | str] = {
     "wide/*.csv": 160,
@@ -84,6 +79,7 @@ SHARED_CASES: dict[str, int | str] = {
     "german/*.csv": 40,
     "fields/*.csv": 240,
     "objects/*.npz": "np.savez(",
+    "reported/01*/*": 180,
     "reported/02*/*": 180,
     "reported/03*/*": 180,
     "reported/04*/*": 200,
@@ -91,6 +87,7 @@ SHARED_CASES: dict[str, int | str] = {
     "reported/05b*/*": 40,
     "reported/05c*/*": 40,
     "reported/06*/*": 180,
+    "reported/07*/*": 200,
     "reported/08_init_crash/a.csv.zip": "unzip",
     "reported/08_init_crash/doctype.xes": "document type",
     "reported/08_init_crash/duplicate.parquet": "twice",
@@ -110,17 +107,6 @@ SHARED_CASES: dict[str, int | str] = {
     "reported/12_*/*": 2,
     "reported/12c*/*": 2,
 }
-
-
-@pytest.fixture(scope="module")
-def shared_cases(tmp_path_factory) -> pathlib.Path:
-    """The cases of ../shared, made and copied."""
-    if not SHARED.is_dir():
-        pytest.skip(f"the cases are not in {SHARED}")
-    folder = tmp_path_factory.mktemp("cases")
-    subprocess.run([sys.executable, SHARED / "make_cases.py", folder], check=True)
-    shutil.copytree(SHARED / "reported", folder / "reported")
-    return folder
 
 
 @pytest.mark.parametrize("pattern", SHARED_CASES)

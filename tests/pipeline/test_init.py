@@ -10,9 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ragline import schemas
 from ragline.components.contract import exits
-from ragline.components.contract.columns import Columns
 from ragline.pipeline import config
 from ragline.pipeline.cli.main import main
 from ragline.pipeline.onboard import guess, init, plan
@@ -65,7 +63,7 @@ def test_a_folder_of_csvs_works_with_no_edit(tmp_path, monkeypatch, capsys):
     assert loaded.input.group_by == ("wearer", "recording")
     assert (loaded.input.order_by, loaded.input.entity) == ("t", "wearer")
     assert loaded.input.missing_text == ("",)
-    columns = Columns.from_schema(schemas.load(loaded.schema))
+    columns = config.read_contract(loaded).columns
     assert columns.names == ("ax", "temp")
     assert [feature.allow_missing for feature in columns.features] == [False, True]
     assert columns.context == {"label": "bytes"}
@@ -113,11 +111,11 @@ def test_the_rows_of_a_sequence_may_stand_in_two_files(tmp_path):
 def test_nothing_is_overwritten(tmp_path, capsys):
     (tmp_path / "a.csv").write_text(_csv(_walks()))
     arguments = ["init", "--input", f"{tmp_path}/*.csv", "--output", str(tmp_path / "c.toml")]
-    (tmp_path / "c.pbtxt").write_text("mine")
+    (tmp_path / "c.toml").write_text("mine")
     assert main(arguments) == exits.BAD_CONFIG
-    assert "c.pbtxt: is there already" in capsys.readouterr().err
-    assert not (tmp_path / "c.toml").exists()
-    (tmp_path / "c.pbtxt").unlink()
+    assert "c.toml: is there already" in capsys.readouterr().err
+    assert (tmp_path / "c.toml").read_text() == "mine"
+    (tmp_path / "c.toml").unlink()
     assert main(arguments) == exits.DONE
     assert main(arguments) == exits.BAD_CONFIG
 
@@ -221,8 +219,7 @@ def test_what_a_column_is(tmp_path):
     assert {context.name: context.kind for context in guess.context} == {
         "label": "bytes", "age": "int", "weight": "float",
     }  # fmt: skip
-    left_out = [sentence for sentence in guess.why if "left out" in sentence]
-    assert [sentence.split("'")[1] for sentence in left_out] == ["note", "ok", "site", "gap"]
+    assert [*guess.unused] == ["note", "ok", "site", "gap"]
 
 
 def test_a_mistake_in_a_column_of_numbers_makes_no_text_of_it(tmp_path):
@@ -240,7 +237,7 @@ def test_any_name_of_a_column_can_be_written(tmp_path, name):
     written = _init(tmp_path, "*.csv")
     loaded = config.load(written.config)
     expected = ("ax",) if name == "length" else ("ax", name)
-    assert Columns.from_schema(schemas.load(loaded.schema)).names == expected
+    assert config.read_contract(loaded).columns.names == expected
     assert plan.plan_run(loaded).preview.accepted == 40
 
 
@@ -301,7 +298,7 @@ def test_every_format_works_with_no_edit(tmp_path, name):
     loaded = config.load(written.config)
     assert loaded.input.entity == "wearer"
     assert loaded.input.order_by == ("time:timestamp" if name == "log.xes" else "t")
-    columns = Columns.from_schema(schemas.load(loaded.schema))
+    columns = config.read_contract(loaded).columns
     assert (columns.names, columns.context) == (("ax",), {"label": "bytes"})
     preview = plan.plan_run(loaded).preview
     assert (preview.read, preview.accepted) == (40, 40)
@@ -325,7 +322,7 @@ def test_the_archives_format_has_no_names(tmp_path, header, last, name):
     text = "\n".join(["@problemName x", "@dimensions 2", header, "@data", *lines, ""])
     (tmp_path / "a.ts").write_text(text.replace(".0\n", "\n") if name == "label" else text)
     loaded = config.load(_init(tmp_path, "a.ts").config)
-    columns = Columns.from_schema(schemas.load(loaded.schema))
+    columns = config.read_contract(loaded).columns
     assert columns.names == ("feature_0", "feature_1")
     assert [feature.allow_missing for feature in columns.features] == [True, False]
     assert [*columns.context] == ([] if name is None else [name])
@@ -346,3 +343,36 @@ def test_times_that_float64_cannot_hold_exactly_order_steps(kind):
     column = cells.of(pa.array([1_700_000_319_037_680_029, 1_700_000_320_037_680_029], kind))
     [apart] = np.diff(column.nanoseconds())
     assert apart == pytest.approx(1e9 if kind == pa.int64() else 1, rel=1e-6)
+
+
+def test_what_is_constant_in_a_sample_alone_is_kept():
+    """What was not looked at may be other; a run says so if it is constant after all."""
+    columns = {
+        name: cells.of(pa.array(values))
+        for name, values in {
+            "run": [i // 5 for i in range(100)],
+            "x": [i / 7 for i in range(100)],
+            "valve": [0.0] * 100,
+        }.items()
+    }
+    sampled = guess.guess_table(columns, complete=False)
+    assert sampled.features == {"x": True, "valve": True}
+    assert "feature 'valve': it is 0.0 in every row, not in all" in sampled.why
+    whole = guess.guess_table(columns)
+    assert (whole.features, [*whole.unused]) == ({"x": False}, ["valve"])
+
+
+def test_a_name_that_a_run_would_refuse_is_left_out_with_the_reason(tmp_path):
+    rows = _walks(
+        values=lambda w, r, t: "ab"[r % 2],
+        observed=lambda w, r, t: ("go", "stop")[t % 2],
+        **{
+            "a b": lambda w, r, t: ("go", "stop")[t % 2],
+            "a-b": lambda w, r, t: ("stop", "go")[t % 2],
+        },
+    )
+    guess = _of(tmp_path, rows)
+    assert [*guess.unused] == ["observed", "values", "a-b"]
+    assert guess.categories == {"a b": "bytes"}
+    assert [context.name for context in guess.context] == ["label"]
+    assert plan.plan_run(config.load(tmp_path / "ragline.toml")).preview.accepted == 40

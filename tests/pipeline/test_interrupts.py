@@ -63,14 +63,14 @@ _GRACE = {work: 30.0 if work == "tidies up for a while" else 0.5 for work in _WO
 
 def _below(folder: pathlib.Path) -> list[psutil.Process]:
     """The processes whose temporary folder is in a folder."""
-    found = []
+    processes = []
     for process in psutil.process_iter():
         try:
             if process.environ().get("TMPDIR", "").startswith(str(folder)):
-                found.append(process)
+                processes.append(process)
         except psutil.Error:
             pass
-    return found
+    return processes
 
 
 @contextlib.contextmanager

@@ -34,14 +34,14 @@ def _database_of(folder: pathlib.Path, pipeline: str) -> None:
 
 def _content(folder: pathlib.Path) -> dict[str, bytes | str | None]:
     """Everything below a folder, by its path: content, target of a link, None of a folder."""
-    found: dict[str, bytes | str | None] = {}
+    contents: dict[str, bytes | str | None] = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
         if path.is_symlink():
-            found[name] = os.readlink(path)
+            contents[name] = os.readlink(path)
         else:
-            found[name] = path.read_bytes() if path.is_file() else None
-    return found
+            contents[name] = path.read_bytes() if path.is_file() else None
+    return contents
 
 
 def _open(folder: pathlib.Path, name: str = "n") -> str:

@@ -85,12 +85,12 @@ class Run:
         return self.guard.damaged("stage", {str(self.file(artifact).parent): artifact})
 
     def file(self, artifact: int):
-        [found] = self.store.get_artifacts_by_id([artifact])
-        return self.workdir.joinpath(found.uri, "file")
+        [stored] = self.store.get_artifacts_by_id([artifact])
+        return self.workdir.joinpath(stored.uri, "file")
 
     def is_live(self, artifact: int) -> bool:
-        [found] = self.store.get_artifacts_by_id([artifact])
-        return found.state == mlmd.Artifact.LIVE
+        [stored] = self.store.get_artifacts_by_id([artifact])
+        return stored.state == mlmd.Artifact.LIVE
 
 
 @pytest.fixture

@@ -12,15 +12,21 @@ import pytest
 from reports import BEST, EPOCHS, NASTY, SAMPLES, metrics, summary
 
 from ragline.components.files.storage import write_json
-from ragline.pipeline.report import html_page
+from ragline.pipeline.report import html_page, page_formats, page_tables
 
+QUESTIONS = ["good", "served", "bad", "data", "space", "made"]
 SECTIONS = [
-    "verdict", "baselines", "lengths", "slices", "reconstructions", "embedding", "training", "data",
-    "drift", "stages", "lineage", "versions",
+    "verdict",
+    "good", "baselines", "heads", "probes",
+    "served",
+    "bad", "reconstructions", "features", "lengths", "positions", "slices",
+    "data", "drift",
+    "space",
+    "made", "training", "stages", "lineage", "versions", "options",
 ]  # fmt: skip
-# Shown where there is something to show.
-NOT_ALWAYS = ["slices", "reconstructions", "embedding", "drift"]
-VOID = {"meta", "br"}
+# Shown whatever the run has reached.
+ALWAYS = [*QUESTIONS, "verdict", "lengths", "training", "stages", "lineage", "versions"]
+VOID = {"meta", "br", "input", "rect"}
 
 
 class Page(html.parser.HTMLParser):
@@ -107,7 +113,7 @@ def _stopped(status: str, **reached: Any) -> dict[str, Any]:
 
 def _source(summary: dict[str, Any], samples: dict[str, Any] | None = None) -> str:
     """Without the 5 MB that draw, which tests/test_browser.py has."""
-    return html_page.render(summary, samples, library="")
+    return html_page.render(summary, samples, config="[train]", library="")
 
 
 def _page(summary: dict[str, Any], samples: dict[str, Any] | None = None) -> Page:
@@ -119,6 +125,27 @@ def test_sections_in_order() -> None:
     content = [a["id"] for tag, a, *_ in page.elements if tag in ("header", "section")]
     assert content == SECTIONS
     assert "Not reached" not in page.text
+
+
+def test_the_page_begins_with_an_answer_to_each_question() -> None:
+    """Each leads to the section that says more; what a run did not reach is a dash."""
+    page = _page(summary(), SAMPLES)
+    links = [a["href"] for tag, a, *_ in page.elements if tag == "a"]
+    assert links == [f"#{name}" for name in QUESTIONS]
+    answers = {a["href"]: " ".join("".join(x).split()) for t, a, _, x in page.elements if t == "a"}
+    assert answers == {
+        "#good": "Is it good? 34.4 % of the variance is kept 14.4 % by a PCA of its size, 24.4 % "
+        "by the mean of each sequence label: balanced accuracy 0.850; PCA 0.750, statistics 0.650",
+        "#served": "Is it better than what is served? 0.206 times the error of version 41 slices "
+        "and features: 0 better, 1 alike, 2 worse",
+        "#bad": "What is bad? 25.0 % of ay is kept the worst sequence, s1, has 2.00 times the "
+        "median's error",
+        "#data": "What are the data? 12,345 records 7,654,321 steps; 45 records rejected",
+        "#space": "What is the space? 3 numbers a sequence they vary in 2.50 directions",
+        "#made": "How was it made? in 1,230 seconds 7 epochs",
+    }
+    stopped = _page(_stopped("failed", stages={}))
+    assert [x for x in stopped.texts("strong", "verdict") if x] == ["—"] * 6
 
 
 def test_pushed() -> None:
@@ -141,13 +168,10 @@ def test_stopped_runs(status: str, headline: str) -> None:
     assert page.texts("h1", "verdict") == [headline]
     assert page.texts("li", "verdict") == [f"why it is {status}"]
     assert page.texts("code", "verdict") == []
-    reached = [
-        section
-        for section in SECTIONS
-        if section not in NOT_ALWAYS and "Not reached" not in "".join(page.texts("p", section))
-    ]
-    assert not {section for _, _, section, _ in page.elements} & set(NOT_ALWAYS)
-    assert reached == ["verdict", "stages", "lineage", "versions"]
+    shown = {section for _, _, section, _ in page.elements} - {""}
+    assert shown == {*ALWAYS, "options"}
+    without = {name for name in shown if "Not reached" in "".join(page.texts("p", name))}
+    assert shown - without == {"verdict", "bad", "made", "stages", "lineage", "versions", "options"}
     assert page.rows("stages") == {"ingest": ["failed", "0.250", "—"]}
     assert [*page.figures] == ["plot-stages"]
 
@@ -155,8 +179,8 @@ def test_stopped_runs(status: str, headline: str) -> None:
 def test_the_settings_that_a_search_tried() -> None:
     page = _page(summary())
     assert page.rows("training") == {
-        "2": ["0.5432", "0.001230", "128"],
-        "1": ["0.6543", "0.003000", "64"],
+        "2": ["0.543", "0.00123", "128"],
+        "1": ["0.654", "0.00300", "64"],
     }
     assert page.texts("th", "training")[:4] == ["Trial", "Held-out error", "learning_rate", "units"]
     assert "Held-out error" not in _page(summary() | {"tune": None}).text
@@ -182,63 +206,152 @@ def test_not_blessed_shows_its_numbers() -> None:
     assert page.rows("baselines") == _page(summary()).rows("baselines")
 
 
-def test_baselines() -> None:
+def test_the_model_stands_beside_its_rivals_and_the_last_value_apart() -> None:
     page = _page(summary())
     assert page.rows("baselines") == {
-        "Model": ["0.6111", "0.6222", "0.6333", "0.6444", "0.6555"],
-        "Training mean": ["0.8111", "0.8222", "1.267", "0.8444", "0.8555"],
-        "Sequence mean": ["0.7111", "0.7222", "0.7333", "0.7444", "0.7555"],
-        "Last value": ["0.5111", "0.5222", "0.5333", "0.5444", "0.5555"],
-        "Newest blessed": ["—", "—", "—", "—", "0.9555"],
+        "Model": ["34.4 %", "73.8 % to 84.3 %", "0.633", "0.644", "0.611", "0.622"],
+        "PCA": ["14.4 %", "12.5 % to 87.5 %", "0.833", "0.844", "—", "—"],
+        "Sequence mean": ["24.4 %", "12.5 % to 87.5 %", "0.733", "0.744", "0.711", "0.722"],
+        "Training mean": ["14.4 %", "12.5 % to 87.5 %", "1.27", "0.844", "0.811", "0.822"],
+        "Served": ["4.45 %", "0.45 % to 9.45 %", "—", "—", "—", "—"],
     }
-    assert "left out of the normalised MSE: dust." in page.text
-    [bars] = page.figures["plot-baselines"]["data"]
-    # Not the newest model's, whose standardised units are others.
-    assert dict(zip(bars["y"], bars["x"], strict=True)) == {
-        "Model": 0.63333, "Training mean": 1.26666, "Sequence mean": 0.73333, "Last value": 0.53333,
+    assert "the last value keeps\n  44.4 % (MSE 0.533)" in page.text
+    assert "Constant on eval, with no variance to keep: dust." in page.text
+    figure = page.figures["plot-kept"]
+    [bars] = figure["data"]
+    assert figure["layout"]["xaxis"]["range"] == pytest.approx([0.0, 1.2 * 0.34449])
+    assert dict(zip(bars["y"], bars["x"], strict=True)) == pytest.approx(
+        {
+            "Model": 0.34449, "PCA": 0.14449, "Sequence mean": 0.24449, "Training mean": 0.14449,
+            "Served": 0.04449,
+        }
+    )  # fmt: skip
+
+
+def test_heads_and_categories_stand_beside_the_same_answer_for_all() -> None:
+    page = _page(summary())
+    rows = [
+        [cell for tag, _, where, x in page.elements if where == "heads" and tag in ("th", "td")
+         for cell in ["".join(x)]]
+    ]  # fmt: skip
+    assert rows[0][6:] == [
+        "head gesture", "Loss", "0.325", "0.250 to 0.500", "1.62", "640",
+        "head gesture", "Accuracy", "0.812", "0.750 to 0.875", "0.188", "640",
+        "category activity", "Accuracy", "0.938", "—", "0.438", "6,400",
+    ]  # fmt: skip
+
+
+def test_labels_are_predicted_from_the_embedding_and_from_rivals_of_its_size() -> None:
+    page = _page(summary())
+    assert page.rows("probes") == {
+        "Model": ["9", "0.875", "0.850", "0.950", "0.900", "0.800"],
+        "PCA": ["8", "0.775", "0.750", "0.850", "0.800", "0.700"],
+        "Statistics": ["7", "0.675", "0.650", "0.750", "0.700", "0.600"],
+        "Untrained": ["5", "0.475", "0.450", "0.550", "0.500", "0.400"],
+        "Length": ["3", "0.275", "0.250", "0.350", "0.300", "0.200"],
+    }
+    [message] = page.texts("p", "probes")[1:]
+    assert "777 labelled sequences of 2 classes" in message and "25.0 %" in message
+
+
+def test_the_model_is_compared_with_the_served_one_by_slice_and_feature() -> None:
+    page = _page(summary())
+    assert page.rows("served") == {
+        "all": [
+            "2,300", "0.197", "0.157 to 0.262", "0.956", "0.906 to 0.996", "0.206", "better",
+        ],
+        "Label circle": [
+            "500", "0.125", "0.100 to 0.167", "0.0625", "0.0312 to 0.0938", "2.00", "worse",
+        ],
+        "Feature ay": [
+            "—", "0.750", "0.500 to 0.875", "0.0625", "0.0312 to 0.0938", "12.0", "worse",
+        ],
+        "Feature ax": [
+            "—", "0.250", "0.125 to 0.500", "0.125", "0.0625 to 0.188", "2.00", "alike",
+        ],
     }  # fmt: skip
+    kept = page.texts("p", "served")[-1]
+    assert kept.startswith("62.5 % of each sequence's 10 nearest neighbours")
+    assert "version 41" in kept
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"state": "first", "version": None, "why": None}, "This is the first model"),
+        ({"state": "same", "version": 3, "why": None}, "This is version 3 itself"),
+        ({"state": "not_compared", "version": 3, "why": "it lacks <b>"}, "version 3: it lacks <b>"),
+    ],
+    ids=lambda value: value["state"] if isinstance(value, dict) else "",
+)
+def test_a_model_that_is_not_compared_says_why(state: dict[str, Any], message: str) -> None:
+    content = summary() | {"baseline_model": state}
+    content["baselines"].pop("newest")
+    [paragraph] = _page(content).texts("p", "served")
+    assert message in paragraph
+
+
+def test_errors_by_feature_leave_a_constant_one_out() -> None:
+    page = _page(summary())
+    assert page.rows("features") == {
+        "ay": ["0.750", "0.500 to 0.875", "—"],
+        "ax": ["0.250", "0.125 to 0.500", "0.375"],
+    }
+    model, pca, served = page.figures["plot-features"]["data"]
+    assert model["y"] == pca["y"] == served["y"] == ["ay", "ax"]
+    assert (model["x"], pca["x"], served["x"]) == ([0.75, 0.25], [None, 0.375], [0.0625, 0.125])
+    assert model["error_x"]["array"] == pytest.approx([0.125, 0.25])
+
+
+def test_the_worst_sequences_are_named_with_where_they_come_from() -> None:
+    page = _page(summary(), SAMPLES)
+    assert page.rows("reconstructions") == {
+        "s1": ["Worst", "0.500", "2.00", "3", "bob", "—", "—"],
+        "s0": ["Worst 2", "0.250", "1.00", "3", "ann", "circle", "—"],
+        "s3": ["Best", "0.125", "0.500", "3", "eve", "circle", "—"],
+    }
+    buttons = [a for a, _ in page.find("button", "reconstructions")]
+    assert [button["data-choice"] for button in buttons] == ["worst", "worst_2", "best"]
+    assert [button["aria-pressed"] for button in buttons] == ["true", "false", "false"]
+    assert [*page.figures["plot-reconstructions"]["choices"]] == ["worst", "worst_2", "best"]
+
+
+def test_errors_and_missing_values_by_position() -> None:
+    figures = _page(summary(), SAMPLES).figures
+    [errors] = figures["plot-positions"]["data"]
+    assert errors["y"] == [0.5, None, 0.125]
+    assert errors["x"] == pytest.approx([1 / 6, 1 / 2, 5 / 6])
+    [missing] = figures["plot-missing"]["data"]
+    assert (missing["y"], missing["z"]) == (["ax"], [[0.0, 0.25, 0.5]]), "ay lacks nothing"
 
 
 def test_lengths() -> None:
     page = _page(summary())
     assert page.rows("lengths") == {
-        "8-15": ["300", "0.2500", "0.1250 to 0.5000", "0.1250", "0.4500", "0.2400", "0.1500"],
-        "16-31": ["2,000", "0.7500", "0.6250 to 1.000", "0.3750", "0.9500", "0.7400", "0.6500"],
-        "All": ["2,300", "0.7865", "0.6615 to 1.037", "0.3933", "0.9865", "0.7765", "0.6865"],
+        "8-15": ["300", "0.250", "0.125 to 0.500", "0.125", "0.450", "0.240", "0.350"],
+        "16-31": ["2,000", "0.750", "0.625 to 1.00", "0.375", "0.950", "0.740", "0.850"],
+        "All": ["2,300", "0.787", "0.662 to 1.04", "0.393", "0.987", "0.777", "0.887"],
     }
 
 
 def test_slices_by_context() -> None:
     page = _page(summary())
-    row = ["500", "0.5000", "0.3750 to 0.7500", "0.2500", "0.7000", "0.4900", "0.4000"]
+    row = ["500", "0.500", "0.375 to 0.750", "0.250", "0.700", "0.490", "0.600"]
     assert page.rows("slices")["circle"] == row
     assert page.texts("th", "slices")[0] == "Label"
 
 
 def test_the_embedding() -> None:
-    page = _page(summary())
-    rows = {"Model": [], "Untrained": [], "Length": []}
-    for name, cells in page.rows("embedding").items():
-        rows[name] = cells
-    # Of the same name in both tables, the last one stands.
-    assert rows == {
-        "Model": ["90.00 %", "87.50 %"],
-        "Untrained": ["50.00 %", "60.00 %"],
-        "Length": ["30.00 %", "20.00 %"],
+    assert _page(summary()).rows("space") == {
+        "Model": ["3", "2.50", "0.125", "0.500", "0.375"],
+        "Untrained": ["3", "1.50", "0.0100", "0.0300", "0.438"],
     }
-    cells = page.texts("td", "embedding")
-    assert cells[:10] == [
-        "3", "2.500", "0.1250", "0.5000", "0.3750", "3", "1.500", "0.01000", "0.03000", "0.4375",
-    ]  # fmt: skip
-    kept, message = page.texts("p", "embedding")[1:]
-    assert kept.startswith("62.50 % of each sequence's 10 nearest neighbours")
-    assert "version 41" in kept
-    assert "777 labelled sequences" in message and "25.00 %" in message
 
 
 def test_an_embedding_that_is_not_finite_is_not_shown() -> None:
     page = _page(summary() | {"embedding": {"sequences": 9, "finite": False}})
-    assert page.texts("h2", "embedding") == []
+    assert "Not reached" in "".join(page.texts("p", "space"))
+    assert page.rows("probes") == {}
 
 
 def test_a_forced_blessing_is_seen_with_its_reason() -> None:
@@ -270,12 +383,21 @@ def test_curves_have_a_point_an_epoch_and_the_best_one_is_marked() -> None:
 
 
 def test_reconstructions_are_drawn_with_their_gaps_and_to_their_end() -> None:
-    page = _page(summary(), SAMPLES)
-    assert page.texts("code", "reconstructions") == ["s3", "s0", "s1"]
-    traces = page.figures["plot-worst"]["data"]
-    assert [trace["y"] for trace in traces[:2]] == [[1.0, None, 3.0], [1.5, 2.0, 2.5]]
+    figure = _page(summary(), SAMPLES).figures["plot-reconstructions"]
+    traces = figure["choices"]["best"]["data"]
+    raw = [[0.25 + 0.75 * 1.0, None, 0.25 + 0.75 * 3.0], [1.375, 1.75, 2.125]]
+    assert [trace["y"] for trace in traces[:2]] == raw, "in raw units"
     assert {trace["connectgaps"] for trace in traces} == {False}
     assert [trace["yaxis"] for trace in traces] == ["y", "y", "y2", "y2"]
+    assert figure["data"] == figure["choices"]["worst"]["data"], "the worst is shown first"
+
+
+def test_a_constant_feature_is_not_drawn_as_a_failure() -> None:
+    content = summary() | {"constant_features": ["ay"]}
+    figure = _page(content, SAMPLES).figures["plot-reconstructions"]
+    titles = [a["title"]["text"] for name, a in figure["layout"].items() if name[0] == "y"]
+    assert titles == ["ax"]
+    assert len(figure["data"]) == 2
 
 
 def test_errors_by_length() -> None:
@@ -285,16 +407,27 @@ def test_errors_by_length() -> None:
     ]  # fmt: skip
 
 
-def test_the_embedding_is_coloured_by_label_and_by_length() -> None:
+def test_the_embedding_is_coloured_by_label_length_and_error() -> None:
     figure = _page(summary(), SAMPLES).figures["plot-embedding"]
-    by_name = {trace["name"]: trace for trace in figure["data"]}
-    assert [*by_name] == ["none", "circle", "zigzag", "length"]
+    by_name = {trace["name"]: trace for trace in figure["data"][:-1]}
+    assert [*by_name] == ["none", "circle", "zigzag", "steps", "MSE"]
     assert by_name["circle"]["x"] == [0.0, 3.0]
-    assert by_name["length"]["marker"]["color"] == [math.log2(n) for n in (1, 40, 12, 7)]
+    assert by_name["circle"]["customdata"] == [0, 3]
+    assert by_name["circle"]["text"][0] == "s0<br>circle, 1 step, MSE 0.250"
+    assert by_name["steps"]["marker"]["color"] == [math.log2(n) for n in (1, 40, 12, 7)]
+    assert by_name["MSE"]["marker"]["color"] == [-2, -1, None, -3]
     assert figure["ways"] == {
-        "by label": [True, True, True, False], "by length": [False, False, False, True],
-    }  # fmt: skip
+        "by label": [True, True, True, False, False, True],
+        "by length": [False, False, False, True, False, True],
+        "by error": [False, False, False, False, True, True],
+    }
     assert "50% of the variance" in figure["layout"]["xaxis"]["title"]["text"]
+    points = figure["points"]
+    assert points["id"] == ["s0", "s1", "s2", "s3"]
+    assert points["about"][1] == "40 steps, MSE 0.500"
+    assert (points["index"], points["distance"]) == (
+        SAMPLES["neighbours"]["index"], SAMPLES["neighbours"]["distance"],
+    )  # fmt: skip
 
 
 def test_lengths_of_the_data() -> None:
@@ -306,9 +439,16 @@ def test_lengths_of_the_data() -> None:
 def test_the_data_page() -> None:
     page = _page(summary())
     rows = page.rows("data")
-    assert rows["ax"] == ["12.50 %", "-1.500", "0.3750", "0.2500", "0.7500", "2.500", ""]
-    assert rows["dust"] == ["0 %", "7.000", "—", "—", "—", "7.000", "constant"]
-    assert page.rows("drift") == {"ax": ["-0.4375", "1.219", "6.250 %"]}
+    assert [cell.strip() for cell in rows["ax"]] == [
+        "", "12.5 %", "-1.50", "0.375", "0.250", "0.750", "2.50", "",
+    ]  # fmt: skip
+    assert rows["ay"][0].strip() == ""
+    assert rows["dust"] == ["", "0 %", "7.00", "—", "—", "—", "7.00", "constant"]
+    [histogram] = [a for tag, a, *_ in page.elements if tag == "svg"]
+    assert histogram["aria-label"] == "Histogram: 1, 4, 2"
+    bars = [float(a["height"]) for tag, a, *_ in page.elements if tag == "rect"]
+    assert bars == [6.0, 24.0, 12.0], "a constant feature has none"
+    assert page.rows("drift") == {"ax": ["-0.438", "1.22", "6.25 %"]}
     assert rows["length_mismatch"] == ["44", "a.jsonl, line 7: expected 3"]
     assert page.facts("data") == {"Short windows": "3"}
 
@@ -325,8 +465,8 @@ def test_training_and_data_and_stages_and_versions() -> None:
     facts = page.facts("training")
     assert facts["Epochs"] == "7"
     assert facts["Best epoch, the one kept"] == "5"
-    assert facts["Padding waste"] == "9.448 %"
-    assert facts["Valid steps per second"] == "39,550"
+    assert facts["Padding waste"] == "9.45 %"
+    assert facts["Valid steps per second"] == "39,600"
     assert facts["Devices"] == "/device:CPU:0, /device:GPU:0"
     assert "tensorboard --logdir /w/logs" in page.texts("code", "training")
     expected = {
@@ -340,9 +480,11 @@ def test_training_and_data_and_stages_and_versions() -> None:
     }
     assert expected.items() <= page.rows("data").items()
     assert page.rows("stages") == {
-        "ingest": ["cached", "0.006", "512 MB"], "train": ["ran", "1,234", "2,048 MB"],
+        "ingest": ["cached", "0.006", "512 MB"], "train": ["ran", "1,230", "2,048 MB"],
     }  # fmt: skip
     assert page.facts("versions") == {"ragline": "0.1.0", "tensorflow": "2.21.0"}
+    assert page.texts("pre", "options") == ["[train]"]
+    assert "2026-01-02 03:04:05 UTC" in page.text
 
 
 def test_the_comparison_of_strategies_is_shown_where_there_is_one() -> None:
@@ -367,7 +509,7 @@ def test_the_comparison_of_strategies_is_shown_where_there_is_one() -> None:
 
 def test_units_are_named_where_errors_are_shown() -> None:
     page = _page(summary())
-    for section in ("baselines", "lengths", "training"):
+    for section in ("lengths", "training"):
         captions = page.texts("figcaption", section)
         assert captions and all("standardised units" in caption for caption in captions)
 
@@ -400,11 +542,14 @@ def test_markup_in_the_data_stays_text(change: dict[str, Any]) -> None:
 def test_markup_in_ids_and_labels_stays_text() -> None:
     """In the page, in the JSON that the script reads, and in Plotly, which takes some tags."""
     samples = copy.deepcopy(SAMPLES)
-    samples["sequences"]["sequence_id"][0] = NASTY
+    samples["sequences"]["sequence_id"][0] = samples["sequences"]["entity_id"][0] = NASTY
     samples["sequences"]["context"] = {NASTY: [NASTY, "<b>x</b>", None, None]}
-    samples["reconstructions"][0]["sequence_id"] = NASTY
-    samples["reconstructions"][0]["features"] = {NASTY: {"values": [1.0], "outputs": [2.0]}}
-    source = _source(summary(), samples)
+    samples["reconstructions"][1]["sequence_id"] = NASTY
+    samples["positions"]["missing"] = {NASTY: [0.5]}
+    samples["reconstructions"][1]["features"] = {NASTY: {"values": [1.0], "outputs": [2.0]}}
+    content = summary()
+    content["data"]["features"][0]["name"] = NASTY
+    source = _source(content, samples)
     page = Page(source)
     assert NASTY in page.texts("code", "reconstructions")
     assert [tag for tag, *_ in page.elements].count("script") == 3
@@ -413,6 +558,7 @@ def test_markup_in_ids_and_labels_stays_text() -> None:
     assert "&lt;script&gt;" in texts and "&lt;b&gt;" in texts
     figures = page.figures
     figures["plot-embedding"].pop("ways")  # On buttons, as text.
+    figures["plot-embedding"].pop("points")  # In a list, as text.
     assert "<b>" not in json.dumps(figures) and "<script" not in json.dumps(figures)
 
 
@@ -428,13 +574,38 @@ def test_a_report_is_written_anew(tmp_path: pathlib.Path) -> None:
     (tmp_path / "runs" / "20260101").mkdir(parents=True)
     folder.mkdir()
     write_json(folder / "summary.json", summary())
+    (folder / "config.toml").write_text('name = "mine"')
     page = html_page.write(folder, summary(), SAMPLES)
     first = page.read_text()
-    assert Page(first).texts("code", "reconstructions") == ["s3", "s0", "s1"]
+    assert Page(first).texts("code", "reconstructions") == ["s1", "s0", "s3"]
     for place in (folder, tmp_path):
         page.unlink()
         assert html_page.write_again(place) == page
         assert page.read_text() == first
+
+
+def test_a_sample_of_the_quarantine_is_shown(tmp_path: pathlib.Path) -> None:
+    """Three records of each reason, cut short, as text, without secrets."""
+    run = tmp_path / "runs" / "20260102"
+    run.mkdir(parents=True)
+    quarantine = tmp_path / "quarantine" / "20260102" / "rejected.jsonl"
+    quarantine.parent.mkdir(parents=True)
+    lines = [
+        {
+            "code": code, "detail": f"expected {NASTY}", "sequence_id": None, "line": number,
+            "file": "https://me:secret@host/a.csv", "text": "x" * 300,
+        }
+        for number in range(1, 6) for code in ("no_steps", "number_format")
+    ]  # fmt: skip
+    quarantine.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    source = html_page.write(run, summary(), SAMPLES).read_text(encoding="utf-8")
+    assert "secret" not in source and "<script>alert" not in source
+    rows = {name: cells for name, cells in Page(source).rows("data").items() if "host" in name}
+    assert [*rows] == [f"https://***@host/a.csv:{number}" for number in (1, 2, 3)]
+    assert {cells[0] for cells in rows.values()} == {"number_format"}, "the last of each line"
+    for _, why, text in rows.values():
+        assert why == f"expected {NASTY}"
+        assert text == "x" * 200 + "…"
 
 
 def test_what_stands_where_the_script_would_is_left(tmp_path: pathlib.Path) -> None:
@@ -484,7 +655,7 @@ def _holes(value: Any, hole: float | None) -> Any:
 def test_missing_values_are_dashes(hole: float | None) -> None:
     page = _page(_holes(summary(), hole))
     assert not re.search(r"\b(None|nan|inf)\b", page.text, re.IGNORECASE)
-    assert page.rows("baselines")["Model"] == ["—"] * 5
+    assert page.rows("baselines")["Model"] == ["—"] * 6
     assert page.rows("lengths")["All"] == ["—"] * 7
     assert page.facts("training")["Padding waste"] == "—"
     assert page.figures.keys() <= {"plot-data-lengths"}
@@ -523,18 +694,38 @@ def test_summary_read_back_gives_the_same_page() -> None:
 @pytest.mark.parametrize(
     ("value", "written"),
     [
-        (0.78650264, "0.7865"),
-        (39552.307, "39,550"),
-        (9.99996, "10.00"),
-        (0.7, "0.7000"),
-        (-0.1269876, "-0.1270"),
+        (0.78650264, "0.787"),
+        (39552.307, "39,600"),
+        (9.9996, "10.0"),
+        (0.7, "0.700"),
+        (-0.1269876, "-0.127"),
         (0, "0"),
-        (0.00001234, "0.00001234"),
-        (1.23456e-12, "1.235e-12"),
-        (3.4e38, "3.400e+38"),
+        (0.00001234, "0.0000123"),
+        (1.23456e-12, "1.23e-12"),
+        (3.4e38, "3.40e+38"),
         (None, "—"),
         (math.nan, "—"),
     ],
 )
 def test_number(value: float | None, written: str) -> None:
-    assert html_page.number(value) == written
+    assert page_formats.number(value) == written
+
+
+@pytest.mark.parametrize("run_id", ["mine", "20261399-000000-aaaa"])
+def test_a_run_whose_id_is_no_time_has_a_dash(run_id: str) -> None:
+    assert page_formats.started(run_id) == "—"
+
+
+def test_intervals_that_touch_are_alike() -> None:
+    ours = {"value": 0.2, "lower": 0.1, "upper": 0.3}
+    for theirs, outcome in (
+        ({"value": 0.4, "lower": 0.31, "upper": 0.5}, "better"),
+        ({"value": 0.4, "lower": 0.3, "upper": 0.5}, "alike"),
+        ({"value": 0.05, "lower": 0.01, "upper": 0.09}, "worse"),
+        ({"value": 0.4, "lower": None, "upper": None}, None),
+    ):
+        content = summary()
+        content["metrics"]["overall"]["normalised_mse"] = ours
+        content["baselines"]["newest"]["slices"] = {"overall": {"normalised_mse": theirs}}
+        row, *_ = page_tables.against_served(content)
+        assert row["outcome"] == outcome

@@ -80,8 +80,9 @@ def test_as_json(work):
 
 
 def test_before_the_first_push_there_are_none(tmp_path):
-    done = _versions(tmp_path / "none")
+    done = _versions(tmp_path)
     assert (done.exit_code, len(done.stdout.splitlines())) == (0, 2)
+    assert _versions(tmp_path / "none").exit_code == 2
     assert not (tmp_path / "none").exists()
 
 

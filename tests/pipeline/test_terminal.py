@@ -106,3 +106,52 @@ def test_a_log_on_a_full_disk_stops_nothing(capfd):
         print("chatter")
         shown.line("said")
     assert capfd.readouterr().err == "said\n"
+
+
+def test_sentences_are_broken_at_the_width_and_columns_stay():
+    text = "  a: one two three four five six\nb  1\n\n    /a/path/that/is/longer/than/the/width"
+    assert terminal.fitted(text, 24).split("\n") == [
+        "  a: one two three four",
+        "    five six",
+        "b  1",
+        "",
+        "    /a/path/that/is/longer/than/the/width",
+    ]
+    assert terminal.fitted(text, 80) == text
+    for width in (1, 10, 40):
+        assert terminal.fitted(text, width).split() == text.split()
+
+
+@pytest.mark.parametrize("width", [40, 80])
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_a_plan_fits_a_narrow_terminal_and_one_of_ascii(config, width, encoding):
+    """In a pseudo-terminal of `script`, which passes on what the command writes."""
+    command = (
+        f"stty cols {width}; COLUMNS={width} PYTHONIOENCODING={encoding} {RAGLINE} plan {config}"
+    )
+    done = subprocess.run(
+        ["script", "-qec", command, os.devnull],
+        capture_output=True,
+        check=False,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+    )
+    shown = done.stdout.decode(encoding)  # ASCII alone, where it is said to be so.
+    assert done.returncode == 0, shown
+    assert ("#####" if encoding == "ascii" else "█████") in shown
+    if width == 80:
+        assert max(map(len, shown.replace("\r", "").split("\n"))) <= width
+
+
+@pytest.mark.parametrize("error", ["pass", "1 / 0"])
+def test_what_is_hushed_is_not_heard_and_what_follows_is(error):
+    code = (
+        "import contextlib, os, sys\n"
+        "from ragline.pipeline.runs import terminal\n"
+        "with contextlib.suppress(ZeroDivisionError), terminal.hushed():\n"
+        f"    os.write(2, b'greeting\\n')\n    print('dear', file=sys.stderr)\n    {error}\n"
+        "print('after', file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "after\n"

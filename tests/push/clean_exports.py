@@ -37,7 +37,7 @@ HEAD = HeadOptions(name="a", column="label", type="classification", classes=("1"
 OPTIONS = {
     "gestures": (
         {},
-        {"cell": "gru", "layers": 2, "bidirectional": True, "decoder": "teacher"},
+        {"encoder": "gru", "layers": 2, "bidirectional": True, "decoder": "teacher"},
         {"padding": "remask", "dropout": 0.5},
         {"padding": "keras"},
     ),
@@ -147,7 +147,7 @@ def write(
         heads=heads,
         vocabularies=vocabularies,
         steps=40,
-        use_cudnn=False,
+        portable=True,
     )
     exported = {"transform_output": transform, "columns": columns}
     weights = {folder: built.get_weights()}

@@ -66,7 +66,7 @@ def _state(folder: pathlib.Path, names: Collection[str], std: float = 1.0) -> No
         for name, mean in zip(names, MEAN, strict=False)
     ]
     network = facts.NetworkFacts(
-        padding="crop", cell="lstm", units=8, layers=1, bidirectional=False, decoder="repeat",
+        padding="crop", encoder="lstm", units=8, layers=1, bidirectional=False, decoder="repeat",
         linear_steps=0,
     )  # fmt: skip
     stated = facts.ModelFacts(
@@ -99,13 +99,13 @@ def _standardised(encode: Encode) -> Encode:
 @pytest.fixture(scope="module")
 def masked() -> MaskedAutoencoder:
     keras.utils.set_random_seed(0)
-    return MaskedAutoencoder(features=F, options=OPTIONS, use_cudnn=False)
+    return MaskedAutoencoder(features=F, options=OPTIONS, portable=True)
 
 
 @pytest.fixture(scope="module")
 def textbook() -> TextbookAutoencoder:
     keras.utils.set_random_seed(0)
-    return TextbookAutoencoder(steps=100, features=F, options=OPTIONS, use_cudnn=False)
+    return TextbookAutoencoder(steps=100, features=F, options=OPTIONS, portable=True)
 
 
 def _violations(model: pathlib.Path) -> list[padding_contract.Violation]:
@@ -365,13 +365,15 @@ def test_what_is_no_saved_model_is_refused_without_tensorflow(tmp_path):
 
 
 def test_the_check_needs_tensorflow_alone():
-    """No training code and no Transform, as a server has neither."""
+    """No training code, no Keras and no Transform, as a server has none of them."""
     done = profiled(sys.executable, "-m", "ragline.components.push.contract.clean_process", "none")
     assert done.exit_code == 0, done.stderr
     assert "error" in json.loads(done.stdout)
     assert "tensorflow" in done.imports
     assert not done.imports & {
         "ragline.components.train",
+        "keras",
+        "pandas",
         "tfx",
         "tensorflow_transform",
         "apache_beam",

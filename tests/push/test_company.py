@@ -28,7 +28,7 @@ MODELS = {
     "500 features": (500, SIZE),
     "60 features, gru": (
         60,
-        SIZE | {"cell": "gru", "layers": 2, "bidirectional": True, "decoder": "teacher"},
+        SIZE | {"encoder": "gru", "layers": 2, "bidirectional": True, "decoder": "teacher"},
     ),
     "60 features, remask": (60, SIZE | {"padding": "remask"}),
     "60 features, wide layers": (60, SIZE | {"units": 400, "linear_steps": 0}),

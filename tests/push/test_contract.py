@@ -70,8 +70,8 @@ def _signatures(encode=None, flat=None, serving=None, error=None, evaluate=None)
 
 
 def _clauses(signatures) -> set[str]:
-    found = padding_contract.violations(signatures, SEQUENCES, _encode_examples)
-    return {violation.clause for violation in found}
+    violations = padding_contract.violations(signatures, SEQUENCES, _encode_examples)
+    return {violation.clause for violation in violations}
 
 
 def test_a_sound_encoder_violates_nothing():
@@ -363,17 +363,17 @@ def test_an_encoder_that_reads_words_is_held_to_the_same_rules():
 
 def test_a_code_of_0_that_is_taken_for_padding_is_found():
     """Of the words tried, the one that has it is named."""
-    found = _violations_of_words(keep=lambda codes: codes != 0)
-    [violation] = [each for each in found if each.clause == "word"]
+    violations = _violations_of_words(keep=lambda codes: codes != 0)
+    [violation] = [each for each in violations if each.clause == "word"]
     assert violation.signature == "encode.embedding, one more step of concept_name b'a'"
     assert violation.figure == 0.0
 
 
 def test_words_read_from_the_padding_are_found():
-    found = _violations_of_words(padding=True)
-    assert {violation.clause for violation in found} == {"content", "extra", "alone"}
+    violations = _violations_of_words(padding=True)
+    assert {violation.clause for violation in violations} == {"content", "extra", "alone"}
     told = "encode.embedding, padding of 1e+30, concept_name b'a', code 0"
-    assert (found[0].clause, found[0].signature) == ("content", told)
+    assert (violations[0].clause, violations[0].signature) == ("content", told)
 
 
 def test_probes_with_words_survive_the_way_through_examples_and_files(tmp_path):
@@ -404,10 +404,10 @@ def test_words_are_drawn_from_what_is_known():
 @pytest.mark.parametrize("lengths", [[5], [5, 5, 5], [1, 1], list(range(1, 60))])
 def test_probes_always_give_a_batch_with_padding(lengths):
     chosen = probes.choose([Probe(values=np.ones((length, F), np.float32)) for length in lengths])
-    found = [len(sequence) for sequence in chosen]
-    assert 2 <= len(found) <= 16
-    assert min(found) < max(found)
-    assert {min(lengths), max(lengths)} <= set(found)
+    lengths_of_probes = [len(sequence) for sequence in chosen]
+    assert 2 <= len(lengths_of_probes) <= 16
+    assert min(lengths_of_probes) < max(lengths_of_probes)
+    assert {min(lengths), max(lengths)} <= set(lengths_of_probes)
 
 
 def test_probes_survive_the_way_through_examples():

@@ -15,7 +15,6 @@ from push import clean_exports, hostile, runtimes
 from tensorflow.core.protobuf import saved_model_pb2
 
 from ragline.components.contract.signatures import ENCODER_FILE
-from ragline.components.export import read_network
 from ragline.components.files.storage import sha256
 from ragline.components.push.contract import (
     check,
@@ -27,6 +26,7 @@ from ragline.components.push.contract import (
 )
 from ragline.components.push.release import ledger, release_version, rollback
 from ragline.components.serving import facts
+from ragline.components.serving.fast import read_network, weights
 from ragline.pipeline.cli.main import main
 
 NAMES = ("ax", "ay", "az", "gz", "heart_rate", "saturation")
@@ -143,8 +143,9 @@ sys.path[:0] = [{str(clean_exports.ROOT)!r}, {str(clean_exports.ROOT / "tests")!
 import tensorflow_transform as tft
 from push import clean_exports
 from ragline.components.serving import facts
+from ragline.components.serving.fast import read_network, weights
 transform = tft.TFTransformOutput({str(model.parent / "transform")!r})
-for name, options in ("other", {{"cell": "gru"}}), ("same", {{}}):
+for name, options in ("other", {{"encoder": "gru"}}), ("same", {{}}):
     print(facts.read(clean_exports.write(
         "gestures", transform, pathlib.Path({str(tmp_path)!r}, name), **options)).fingerprint)
 """
@@ -377,7 +378,7 @@ def test_openvino_reads_the_saved_model_itself(exports, name, place):
 def test_the_standardisation_is_read_in_float64(exports):
     """In float32, a feature at 1e6 times its spread would lose all its digits."""
     model = exports["gestures"][0]
-    network = read_network.read(model, tf.saved_model.load(str(model)), facts.read(model))
+    network = read_network.read(model, weights.read(model), facts.read(model))
     rng = np.random.default_rng(0)
     drawn = [rng.normal(size=12) for _ in NAMES]  # As clean_exports draws them.
     values = np.float64(np.float32(drawn))
@@ -385,10 +386,14 @@ def test_the_standardisation_is_read_in_float64(exports):
     np.testing.assert_allclose(network.mean, values.mean(axis=1), rtol=0, atol=1e-12)
     np.testing.assert_allclose(network.scale, values.std(axis=1), rtol=0, atol=1e-12)
     assert network.varies.all()
-    assert [(layer.forward.units, layer.backward) for layer in network.layers] == [(4, None)]
+    assert {name: array.shape for name, array in network.weights.items()} == {
+        "encoder_0/lstm_cell/kernel": (len(NAMES), 16),
+        "encoder_0/lstm_cell/recurrent_kernel": (4, 16),
+        "encoder_0/lstm_cell/bias": (16,),
+    }
     assert (network.linear.steps, network.linear.fills) == (32, True)
     vowels = exports["japanese_vowels"][0]
-    network = read_network.read(vowels, tf.saved_model.load(str(vowels)), facts.read(vowels))
+    network = read_network.read(vowels, weights.read(vowels), facts.read(vowels))
     assert (network.linear.steps, network.linear.fills) == (32, False)
 
 

@@ -15,9 +15,11 @@ from train.samples import FILLS, F, Sample
 from ragline.components.contract.masking import masked_mean
 from ragline.components.train.data import batching
 from ragline.components.train.data.sequence_batch import SequenceBatch
-from ragline.components.train.loop.trainer import LOSS, Trainer, mean_of
+from ragline.components.train.loop.trainer import Trainer
 from ragline.components.train.objective import loss
 from ragline.components.train.options import TrainOptions
+from ragline.components.train.terms.interface import mean_of
+from ragline.components.train.terms.steps import LOSS
 
 ERRORS = ("squared", "absolute", "huber", "log_cosh")
 AVERAGES = ("value", "step", "sequence")

@@ -9,8 +9,10 @@ from train import samples
 
 from ragline.components.train.loop import fit_loop
 from ragline.components.train.loop.checkpoint import Checkpoints
-from ragline.components.train.loop.trainer import LOSS, Trainer, mean_of
+from ragline.components.train.loop.trainer import Trainer
 from ragline.components.train.options import TrainOptions
+from ragline.components.train.terms.interface import mean_of
+from ragline.components.train.terms.steps import LOSS
 
 OPTIONS = TrainOptions(units=4, embedding_size=3, linear_steps=4, epochs=3, learning_rate=0.05)
 

@@ -18,11 +18,13 @@ from ragline.components.contract.columns import Category
 from ragline.components.train.data import batching
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.loop import fit_loop
-from ragline.components.train.loop.trainer import Trainer, category_term, mean_of
+from ragline.components.train.loop.trainer import Trainer
 from ragline.components.train.model import architecture
 from ragline.components.train.objective import categories
 from ragline.components.train.objective.categories import Vocabulary
 from ragline.components.train.options import TrainOptions
+from ragline.components.train.terms.interface import mean_of
+from ragline.components.train.terms.steps import CategoryTerm
 
 ACTIVITY, CODE = (word.name for word in VOCABULARIES)
 LENGTHS = (9, 1, 4, 17, 2, 12, 3, 5, 30, 1, 8)
@@ -121,7 +123,7 @@ class Weights:
 SHAPES = {
     "lstm": {},
     "teacher, two layers": {"decoder": "teacher", "layers": 2},
-    "gru, both ways": {"cell": "gru", "bidirectional": True},
+    "gru, both ways": {"encoder": "gru", "bidirectional": True},
 }
 
 
@@ -170,7 +172,7 @@ def test_what_is_reported_equals_the_oracle(folder, strategy, average, seed, len
         entropies = [weights.entropies(sample, name, options) for sample in made]
         actual = [entropy for entropy in entropies if len(entropy)]
         expected = np.concatenate([*actual, []]).mean() if actual else 0.0
-        term = category_term(name)
+        term = CategoryTerm(name).key
         assert mean_of(evaluated, term) == pytest.approx(expected, rel=1e-6, abs=1e-6)
         assert evaluated[f"{term}_count"] == sum(map(len, entropies))
         if average == "sequence" and actual:

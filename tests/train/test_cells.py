@@ -26,7 +26,7 @@ from ragline.components.train.padding import padding_diagnostics
 LENGTHS = (3, 1, 5, 4, 2)  # As many as there are fills.
 STRATEGIES = ("crop", "equal_length", "remask")
 SHAPES = tuple(
-    {"cell": cell, "layers": layers, "bidirectional": both, "decoder": decoder}
+    {"encoder": cell, "layers": layers, "bidirectional": both, "decoder": decoder}
     for cell, layers, both, decoder in itertools.product(
         ("lstm", "gru"), (1, 2), (False, True), ("repeat", "teacher")
     )

@@ -15,8 +15,10 @@ from train import samples
 from train.samples import KIND, SCORE, F
 
 from ragline.components.train.data import batching
-from ragline.components.train.loop.trainer import LOSS, STEPS, Trainer, mean_of
+from ragline.components.train.loop.trainer import STEPS, Trainer
 from ragline.components.train.options import TrainOptions
+from ragline.components.train.terms.interface import mean_of
+from ragline.components.train.terms.steps import LOSS
 
 AVERAGES = ("value", "step", "sequence")
 HEADS = (KIND, SCORE)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles import sampled
 
+from ragline.components.runtime import cores
 from ragline.components.train.model import fused_lstm
 
 F, E, H = 3, 2, 5
@@ -175,3 +176,41 @@ def test_a_mask_is_left_to_keras():
     actual = fused_lstm.run(layer, sequences, mask=mask)
     np.testing.assert_array_equal(actual, layer(sequences, mask=mask))
     np.testing.assert_array_equal(actual[1, 2:], np.repeat(actual[1:, 1], 3, axis=0))
+
+
+def _machine_has(monkeypatch, devices: list[str]) -> None:
+    """The lists of devices say so, of physical ones and of logical ones."""
+    for name in ("list_logical_devices", "list_physical_devices"):
+        monkeypatch.setattr(tf.config, name, lambda kind=None: devices if kind == "GPU" else [])
+
+
+def test_a_gpu_beside_the_cpu_that_holds_the_weights_changes_nothing(monkeypatch):
+    """Neither who runs a layer, nor in how many parts a batch is computed."""
+    layer = _layer(F)
+    _machine_has(monkeypatch, ["/physical_device:GPU:0"])
+    assert cores.device_of(layer.cell.kernel.value) == "CPU"
+    assert fused_lstm.serves(layer)
+    [sequences] = _tensors(5, np.array([4, 2]), 0, F, constant=False).values()
+    np.testing.assert_allclose(fused_lstm.run(layer, sequences), layer(sequences), **TOLERANCE)
+    with tf.device("CPU:0"):
+        assert fused_lstm.serves(_layer(F))
+
+
+@pytest.mark.parametrize("device", ["GPU", "TPU"])
+def test_weights_on_another_device_are_left_to_keras(monkeypatch, device):
+    """Also where the machine says that it has none; an exported graph is for any."""
+    layer, exported = _layer(F), _layer(F, use_cudnn=False)
+    _machine_has(monkeypatch, [])
+    place = f"/job:localhost/replica:0/task:0/device:{device}:0"
+    variable = type("Variable", (), {"device": place})
+    assert cores.device_of(variable) == device
+    monkeypatch.setattr(cores, "device_of", lambda variable: device)
+    assert not fused_lstm.serves(layer)
+    assert fused_lstm.serves(exported)
+    assert cores.batch_shards(device) == 1
+
+
+def test_a_batch_is_computed_in_two_parts_on_several_cores(monkeypatch):
+    for number, shards in ((1, 1), (2, 2), (8, 2)):
+        monkeypatch.setattr(cores.os, "sched_getaffinity", lambda _, n=number: set(range(n)))
+        assert cores.batch_shards("CPU") == shards

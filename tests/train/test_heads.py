@@ -15,10 +15,12 @@ from train import samples
 from train.samples import GRADE, KIND, SCORE, F, Sample
 
 from ragline.components.contract.masking import masked_mean
+from ragline.components.train import terms
 from ragline.components.train.loop import fit_loop
-from ragline.components.train.loop.trainer import LOSS, Trainer, mean_of
-from ragline.components.train.objective import loss
+from ragline.components.train.loop.trainer import Trainer
 from ragline.components.train.options import HeadOptions, TrainOptions
+from ragline.components.train.terms.interface import mean_of
+from ragline.components.train.terms.steps import LOSS
 
 HEADS = (KIND, GRADE, SCORE)
 LENGTHS = (4, 1, 7, 2, 5, 3, 1, 6, 2)
@@ -170,7 +172,7 @@ def test_an_unlabelled_sequence_has_no_part_in_the_loss_and_a_gradient_of_0(head
         errors = [oracle.cross_entropy(outputs.numpy()[row], labels[row]) for row in (0, 2)]
         errors = np.insert(errors, 1, np.nan)
     with tf.GradientTape() as tape:
-        total, count = loss.head_sums(head, tf.constant(labels), outputs, tf.constant(weight))
+        total, count = terms.of(head).sums(tf.constant(labels), outputs, tf.constant(weight))
         mean = masked_mean(total, count)
     assert float(mean) == pytest.approx((errors[0] + errors[2]) / 2, rel=1e-6)
     gradient = tape.gradient(mean, outputs).numpy()
@@ -184,7 +186,7 @@ def test_a_batch_without_a_label_gives_0_and_no_gradient(head):
     outputs = tf.Variable(tf.ones([3, head.outputs]))
     label = tf.zeros([3], tf.float32 if head.type == "regression" else tf.int64)
     with tf.GradientTape() as tape:
-        total, count = loss.head_sums(head, label, outputs, tf.zeros([3]))
+        total, count = terms.of(head).sums(label, outputs, tf.zeros([3]))
         mean = masked_mean(total, count)
     assert (float(total), float(count), float(mean)) == (0.0, 0.0, 0.0)
     assert (tape.gradient(mean, outputs).numpy() == 0.0).all()

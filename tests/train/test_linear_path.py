@@ -11,10 +11,12 @@ from train.samples import F
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.loop import fit_loop
 from ragline.components.train.loop.checkpoint import Checkpoints
-from ragline.components.train.loop.trainer import LOSS, Trainer, mean_of
+from ragline.components.train.loop.trainer import Trainer
 from ragline.components.train.model import architecture, linear_path, shrinkage_pca
 from ragline.components.train.model.linear_path import LinearPath
 from ragline.components.train.options import TrainOptions
+from ragline.components.train.terms.interface import mean_of
+from ragline.components.train.terms.steps import LOSS
 
 SIZE = 3
 STEPS = 5
@@ -51,7 +53,9 @@ def _principal(made: list[samples.Sample]) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("strategy", ["crop", "remask", "equal_length"])
-@pytest.mark.parametrize("shape", [{}, {"cell": "gru", "decoder": "teacher", "layers": 2}], ids=str)
+@pytest.mark.parametrize(
+    "shape", [{}, {"encoder": "gru", "decoder": "teacher", "layers": 2}], ids=str
+)
 def test_training_starts_at_the_error_of_the_components(made, missing, path, strategy, shape):
     options = _options(padding=strategy, **shape)
     trainer = Trainer(features=F, options=options, strategy=tf.distribute.get_strategy())

@@ -19,7 +19,7 @@ def _model(**options) -> architecture.MaskedAutoencoder:
         features=F,
         options=TrainOptions(units=8, embedding_size=5, **options),
         steps=STEPS,
-        use_cudnn=False,
+        portable=True,
     )
 
 
@@ -38,7 +38,7 @@ def _request() -> SequenceBatch:
     [
         {},
         {"layers": 3, "linear_steps": 0},
-        {"cell": "gru", "layers": 2},
+        {"encoder": "gru", "layers": 2},
         {"padding": "remask", "dropout": 0.5},
         {"bidirectional": True},
         {"padding": "keras"},
@@ -61,7 +61,7 @@ def test_parts_have_the_embedding_of_the_whole(monkeypatch, options, steps):
     np.testing.assert_allclose(in_parts().numpy(), whole, rtol=0, atol=2.0**-22)
 
 
-@pytest.mark.parametrize("options", [{}, {"cell": "gru", "layers": 2}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"encoder": "gru", "layers": 2}], ids=str)
 def test_what_can_be_cut_is_cut(monkeypatch, options):
     """Or the test above would compare a model with itself."""
     monkeypatch.setattr(long_sequences, "PART_STEPS", 7)

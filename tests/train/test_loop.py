@@ -12,8 +12,10 @@ from ragline.components.runtime import cores
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.loop import fit_loop
 from ragline.components.train.loop.checkpoint import Checkpoints
-from ragline.components.train.loop.trainer import LOSS, STEPS, Trainer, mean_of
+from ragline.components.train.loop.trainer import STEPS, Trainer
 from ragline.components.train.options import TrainOptions
+from ragline.components.train.terms.interface import mean_of
+from ragline.components.train.terms.steps import LOSS
 
 F = 2
 OPTIONS = TrainOptions(units=6, embedding_size=4, batch_size=8, epochs=4, patience=4)

@@ -15,6 +15,7 @@ from ragline.components.contract.signatures import (
     TRAINING_MEAN,
     error_sum,
 )
+from ragline.components.train import terms
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.objective import loss
 from ragline.components.train.options import HeadOptions
@@ -198,7 +199,7 @@ def test_what_a_sequence_adds_to_a_head_s_metrics_is_what_the_head_s_loss_is_mad
     weight = tf.constant([1.0, 0.0, 1.0, 1.0, 0.0])
     label = tf.constant([0, 1, 2, 1, 0], tf.int64)
     logits = rng.normal(size=(5, 3)).astype(np.float32)
-    sums = loss.head_sums_by_sequence(kind, label, tf.constant(logits), weight)
+    sums = terms.of(kind).sums_by_sequence(label, tf.constant(logits), weight)
     expected = [oracle.cross_entropy(logits[row], int(label[row])) for row in (0, 2, 3)]
     actual = sums["head_kind_loss"].numpy()
     np.testing.assert_allclose(actual[[0, 2, 3]], expected, rtol=1e-12)
@@ -208,8 +209,8 @@ def test_what_a_sequence_adds_to_a_head_s_metrics_is_what_the_head_s_loss_is_mad
     assert sums["head_kind_labelled"].numpy().tolist() == weight.numpy().tolist()
     target, output = rng.normal(size=5).astype(np.float32), rng.normal(size=(5, 1))
     output = output.astype(np.float32)
-    sums = loss.head_sums_by_sequence(
-        grade, tf.where(weight > 0, target, np.nan), tf.constant(output), weight
+    sums = terms.of(grade).sums_by_sequence(
+        tf.where(weight > 0, target, np.nan), tf.constant(output), weight
     )
     errors = np.square(output[:, 0].astype(np.float64) - target) * weight.numpy()
     np.testing.assert_allclose(sums["head_grade_loss"].numpy(), errors, rtol=1e-12)

@@ -107,7 +107,7 @@ def test_a_zero_step_counts_like_any_other(model):
 
 
 def test_the_portable_model_takes_the_weights_and_gives_the_same(model):
-    portable = MaskedAutoencoder(features=F, options=OPTIONS, use_cudnn=False)
+    portable = MaskedAutoencoder(features=F, options=OPTIONS, portable=True)
     portable.set_weights(model.get_weights())
     batch = _pad(_sequences(7, [3, 9]))
     np.testing.assert_allclose(portable(batch).numpy(), model(batch).numpy(), atol=5e-7)

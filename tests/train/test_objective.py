@@ -17,6 +17,7 @@ from ragline.components.train.loop.checkpoint import Checkpoints
 from ragline.components.train.loop.trainer import Trainer
 from ragline.components.train.objective import trivial_baselines
 from ragline.components.train.options import TrainOptions
+from ragline.components.train.terms import steps as step_terms
 
 HEADS = (KIND, GRADE, SCORE)
 CATEGORIES = tuple(vocabulary.name for vocabulary in VOCABULARIES)
@@ -59,12 +60,11 @@ def test_the_trivial_baselines_are_the_oracles(tmp_path):
         size: trivial_baselines.measure(
             _read(tmp_path / "train", train, size),
             lambda size=size: _read(tmp_path / "eval", evaluation, size),
-            heads=HEADS,
-            categories=CATEGORIES,
+            step_terms.of_model(TrainOptions(), HEADS, CATEGORIES),
         )
         for size in (1, 4, 256)
     }
-    errors, accuracies = {}, {}
+    errors, accuracies = {"normalised_mse": 1.0}, {}
     for head in (KIND, GRADE):
         known = [str(label) for label in _labels(train, head)]
         there = [str(label) for label in _labels(evaluation, head)]
@@ -130,7 +130,10 @@ def test_an_epoch_is_judged_by_all_terms_relative_to_their_baselines(tmp_path):
     assert len(terms) == len(ratios)
     assert epoch.objective == pytest.approx(np.average(ratios, weights=weights), rel=1e-12)
     line = training.describe(epoch, 1)
-    assert line.startswith("epoch 1/1  loss ")
+    assert line.startswith(f"epoch 1/1  objective {epoch.objective:.4f}  loss ")
+    assert f"objective {epoch.objective:.4f}, began at 0.7500  " in training.describe(
+        epoch, 1, 0.75
+    )
     for name, term in terms.items():
         assert f"{name} {term['value']:.4g} of {term['baseline']:.4g}" in line
 

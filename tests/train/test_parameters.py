@@ -13,7 +13,7 @@ from ragline.pipeline.onboard import plan
     "options",
     [
         {},
-        {"cell": "gru", "layers": 2},
+        {"encoder": "gru", "layers": 2},
         {"bidirectional": True, "decoder": "teacher", "units": 5, "embedding_size": 3},
         {"bidirectional": True, "layers": 2},
     ],

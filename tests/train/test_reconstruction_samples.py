@@ -13,7 +13,7 @@ from train.samples import OBSERVED, SPEC, F
 
 from ragline.components.contract.columns import Columns, Feature
 from ragline.components.train.data.sequence_batch import SequenceBatch
-from ragline.components.train.export import reconstruction_samples
+from ragline.components.train.export import reconstruction_samples, sample_profiles
 from ragline.components.train.model import architecture
 from ragline.components.train.options import TrainOptions
 
@@ -77,10 +77,9 @@ def test_errors_are_those_of_each_sequence_alone(made, autoencoder, shown):
 
 def test_a_reconstruction_has_the_steps_of_its_sequence_and_no_padding(made, autoencoder, shown):
     actual = {one["which"]: one for one in shown[0]["reconstructions"]}
-    assert [*actual] == ["best", "median", "worst"]
-    errors = [e for e in shown[0]["sequences"]["mse"] if e is not None]
-    assert actual["best"]["mse"] == min(errors)
-    assert actual["worst"]["mse"] == max(errors)
+    errors = sorted(e for e in shown[0]["sequences"]["mse"] if e is not None)
+    assert [*actual] == ["worst", *(f"worst_{place}" for place in range(2, len(errors) + 1))]
+    assert [one["mse"] for one in actual.values()] == errors[::-1], "all, the worst first"
     for one in actual.values():
         sample = made[int(one["sequence_id"][1:])]
         outputs = _alone(autoencoder, sample)
@@ -106,16 +105,16 @@ def test_a_plane_of_nothing_is_nothing(points):
     assert (actual == 0).all() and shares == [0.0, 0.0]
 
 
-@given(st.lists(st.one_of(st.none(), st.floats(0, 10)), max_size=12))
-def test_best_median_and_worst(errors):
+@given(st.lists(st.one_of(st.none(), st.floats(0, 10)), max_size=40))
+def test_the_worst_come_first_and_none_twice(errors):
     actual = reconstruction_samples.choose_samples(errors, [1] * len(errors))
-    there = sorted(error for error in errors if error is not None)
-    assert len(set(actual.values())) == len(actual) == min(3, len(there))
-    if there:
-        assert errors[actual["worst"]] == there[-1]
-    if len(there) > 2:
-        assert errors[actual["best"]] == there[0]
-        assert errors[actual["median"]] == there[len(there) // 2]
+    there = sorted((error for error in errors if error is not None), reverse=True)
+    assert len(set(actual.values())) == len(actual)
+    worst = [errors[row] for label, row in actual.items() if label.startswith("worst")]
+    assert worst == there[:10]
+    if len(there) > 20 and len(set(there)) == len(there):
+        assert errors[actual["best"]] == there[-1]
+        assert errors[actual["median"]] == there[::-1][len(there) // 2]
 
 
 def test_the_projector_has_a_line_a_sequence(shown, tmp_path):
@@ -130,15 +129,43 @@ def test_the_projector_has_a_line_a_sequence(shown, tmp_path):
     assert len(rest) == len(embeddings) - 1
 
 
-def test_long_sequences_are_drawn_where_there_are_three():
-    errors, lengths = [0.1, 0.4, 0.3, 0.2, 0.9], [1, 10, 20, 30, 9]
-    assert reconstruction_samples.choose_samples(errors, lengths) == {
-        "best": 3,
-        "median": 2,
-        "worst": 1,
-    }
-    assert reconstruction_samples.choose_samples(errors, [1, 1, 20, 30, 9]) == {
-        "best": 0,
-        "median": 2,
-        "worst": 4,
-    }
+def test_median_and_best_are_long_sequences_where_there_are_three():
+    errors, lengths = [0.1 * place for place in range(30)], [1] * 30
+    actual = reconstruction_samples.choose_samples(errors, lengths)
+    assert (actual["best"], actual["median"]) == (0, 15)
+    lengths[1:4] = [10, 20, 30]
+    actual = reconstruction_samples.choose_samples(errors, lengths)
+    assert (actual["best"], actual["median"]) == (1, 2)
+
+
+def test_errors_and_missing_values_by_position_are_counted_by_hand():
+    """20 bins: of 40 steps two fall in each; a single step lies in the middle."""
+    values = np.zeros((40, 2))
+    outputs = np.zeros((40, 2))
+    outputs[:2, 0], outputs[38, 1] = 2.0, 3.0
+    values[:1, 0] = np.nan
+    single = np.array([[1.0, np.nan]]), np.array([[0.0, 5.0]])
+    profile = sample_profiles.by_position([(values, outputs), single], ["a", "b"])
+    assert profile["mse"][0] == pytest.approx(4.0 / 3)
+    assert profile["mse"][10] == pytest.approx(1.0 / 5)
+    assert profile["mse"][19] == pytest.approx(9.0 / 4)
+    assert profile["missing"]["a"] == [0.5, *[0.0] * 19]
+    assert profile["missing"]["b"][10] == pytest.approx(1 / 3, abs=1e-6)
+    assert sample_profiles.by_position([], ["a"])["mse"] == [None] * 20
+
+
+def test_neighbours_are_the_nearest_others():
+    points = np.random.default_rng(2).normal(size=(30, 4))
+    nearest = sample_profiles.nearest(points)
+    distances = np.linalg.norm(points[:, None] - points[None], axis=2)
+    np.fill_diagonal(distances, np.inf)
+    expected = np.argsort(distances, axis=1)[:, : sample_profiles.NEIGHBOURS]
+    assert nearest["index"] == expected.tolist()
+    np.testing.assert_allclose(
+        nearest["distance"], np.take_along_axis(distances, expected, axis=1), rtol=1e-3
+    )
+
+
+@pytest.mark.parametrize("points", [np.zeros((5, 2)), np.full((30, 2), np.nan)])
+def test_there_are_no_neighbours_of_few_or_of_nan(points):
+    assert sample_profiles.nearest(points) == {"index": [], "distance": []}

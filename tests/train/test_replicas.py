@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from commands import python
 
-from ragline.components.train.loop.trainer import LOSS, category_term, mean_of
+from ragline.components.train.terms.interface import mean_of
+from ragline.components.train.terms.steps import LOSS, CategoryTerm
 
 SCRIPT = pathlib.Path(__file__).with_name("train_on_replicas.py")
 
@@ -23,7 +24,7 @@ def results() -> dict:
     ("case", "terms"),
     [
         ("heads", (LOSS, "kind_loss", "score_loss")),
-        ("categories", (LOSS, category_term("activity"), category_term("code"))),
+        ("categories", (LOSS, CategoryTerm("activity").key, CategoryTerm("code").key)),
     ],
 )
 def test_two_replicas_in_two_parts_make_the_update_of_one(results, case, terms):

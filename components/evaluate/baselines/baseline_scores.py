@@ -2,33 +2,46 @@
 
 The training mean, the sequence mean and the last value are among the sums of the candidate's own
 `evaluate` signature, and TFMA's Evaluator scores them beside it. Scored here are those that need a
-model of their own: a PCA, the model before training, and the newest blessed model.
+model of their own: a PCA, the model before training, and the newest blessed model. Statistics of
+each feature reconstruct nothing; labels are predicted from them, beside the embedding.
 """
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import sklearn.decomposition
 
+from ragline.components.contract import relative
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.signatures import (
     ABSOLUTE,
     ENCODER_FILE,
+    FEATURE_SUM,
     FEATURE_VALUES,
     MODEL,
     SQUARED,
     TRAINING_MEAN,
     error_sum,
 )
-from ragline.components.evaluate.baselines import embedding_probes, pca_baseline
-from ragline.components.evaluate.baselines.raw_records import RawRecords, batches
+from ragline.components.evaluate.baselines import (
+    embedding_probes,
+    pca_baseline,
+    statistics_baseline,
+)
+from ragline.components.evaluate.baselines.raw_records import (
+    RawRecords,
+    Standardise,
+    batches,
+    standardised,
+)
 from ragline.components.evaluate.baselines.served_model import ServedModel
 from ragline.components.evaluate.metrics import formulas, named, slices, totals
-from ragline.components.evaluate.metrics.formulas import Estimate
+from ragline.components.evaluate.metrics.formulas import NORMALISED_MSE, Estimate
 from ragline.components.evaluate.verdict.baseline_model import BaselineModel, digest
-from ragline.components.evaluate.verdict.rules import NEWEST, PCA, UNTRAINED
+from ragline.components.evaluate.verdict.rules import NEWEST, PCA, STATISTICS, UNTRAINED
 from ragline.components.files.storage import read_json
 from ragline.components.serving import facts
 
@@ -37,7 +50,7 @@ MOST_FITTED = 5_000
 # Limits the cost of neighbours and probes, which compare all sequences with all.
 MOST_EMBEDDED = 2_000
 
-Standardise = Callable[[Any], list[np.ndarray]]
+Embed = Callable[[RawRecords], np.ndarray]
 
 
 class Inputs(NamedTuple):
@@ -75,11 +88,15 @@ def compute(inputs: Inputs) -> dict[str, Any]:
     candidate, untrained = ServedModel(inputs.candidate), ServedModel(inputs.untrained)
     sums = untrained.sums(inputs.evaluation)
     sample = inputs.evaluation.take(_sample_rows(inputs.evaluation))
-    sums |= _pca_sums(inputs, facts.read(inputs.candidate).embedding_size)
+    size = facts.read(inputs.candidate).embedding_size
+    train = standardised(inputs.train, inputs.standardise)
+    pca, statistics = pca_baseline.fit(train, size), statistics_baseline.fit(train, size)
+    sums |= _pca_sums(inputs, pca)
     scores = {
         PCA: reconstruction_by_slice(inputs.evaluation, sums, PCA),
         UNTRAINED: reconstruction_by_slice(inputs.evaluation, sums, MODEL),
     }
+    scores[PCA][slices.OVERALL] |= _by_feature(sums, PCA, inputs.columns.names)
     state, blessed_scores = score_baseline_model(
         inputs.baseline_model, inputs.candidate, inputs.evaluation, sample
     )
@@ -89,7 +106,19 @@ def compute(inputs: Inputs) -> dict[str, Any]:
         "baselines": scores,
         "baseline_model": state,
         "embedding": _embeddings(
-            inputs, sample, candidate, untrained, blessed_scores and blessed_scores.embedding
+            inputs,
+            sample,
+            {
+                MODEL: candidate.embed,
+                PCA: lambda records: pca_baseline.describe(
+                    pca, standardised(records, inputs.standardise)
+                ),
+                STATISTICS: lambda records: statistics.transform(
+                    statistics_baseline.describe(standardised(records, inputs.standardise))
+                ),
+                UNTRAINED: untrained.embed,
+            },
+            blessed_scores and blessed_scores.embedding,
         ),
     }
 
@@ -168,18 +197,33 @@ def _by_slice(
     }
 
 
-def _pca_sums(inputs: Inputs, components: int) -> dict[str, np.ndarray]:
-    """Return the PCA's sums of errors by sequence of the eval split, as `evaluate` has them."""
-    fitted = pca_baseline.fit(
-        [values for _, batch in batches(inputs.train) for values in inputs.standardise(batch)],
-        components,
+def _by_feature(
+    sums: Mapping[str, np.ndarray], predictor: str, features: Sequence[str]
+) -> dict[str, dict[str, float | None]]:
+    """Return the normalised MSE of each feature that varies: metric -> {value, ...}."""
+    squares = error_sum(TRAINING_MEAN, SQUARED)
+    number, total, squared_values, squared_errors = (
+        sums[name].sum(axis=0)
+        for name in (FEATURE_VALUES, FEATURE_SUM, squares, error_sum(predictor, SQUARED))
     )
+    variance = relative.variance(number, total, squared_values)
+    return {
+        relative.of_feature(NORMALISED_MSE, feature): dataclasses.asdict(
+            Estimate(float(squared_errors[place] / number[place] / variance[place]))
+        )
+        for place, feature in enumerate(features)
+        if variance[place] > 0
+    }
+
+
+def _pca_sums(inputs: Inputs, pca: sklearn.decomposition.PCA) -> dict[str, np.ndarray]:
+    """Return the PCA's sums of errors by sequence of the eval split, as `evaluate` has them."""
     sequences = len(inputs.evaluation.serialised)
     squared = np.zeros((sequences, len(inputs.columns.features)))
     absolute = np.zeros(sequences)
     for rows, batch in batches(inputs.evaluation):
         values = inputs.standardise(batch)
-        outputs = pca_baseline.reconstruct(fitted, values)
+        outputs = pca_baseline.reconstruct(pca, values)
         for row, x, y in zip(rows, values, outputs, strict=True):
             squared[row] = np.nansum(np.square(y - x), axis=0)
             absolute[row] = np.nansum(np.abs(y - x))
@@ -195,20 +239,22 @@ def _sample_rows(records: RawRecords) -> list[int]:
 
 
 def _embeddings(
-    inputs: Inputs,
-    sample: RawRecords,
-    candidate: ServedModel,
-    untrained: ServedModel,
-    other: np.ndarray | None,
+    inputs: Inputs, sample: RawRecords, embed: Mapping[str, Embed], other: np.ndarray | None
 ) -> dict[str, Any]:
     """Measure the candidate's embedding, and the untrained model's.
+
+    Args:
+      inputs: see `compute`.
+      sample: records to measure.
+      embed: what describes a sequence by numbers: the candidate, and what it is compared with.
+      other: embeddings of the sample by the newest blessed model.
 
     Returns:
       `sequences`, the number of measured sequences of eval; `model` and `untrained`, each with
       `size`, `effective_rank`, `variance` of each dimension and `length_r2`; `neighbours_kept`,
       between the candidate and the newest blessed model; `probes`, see `embedding_probes.probes`.
     """
-    embeddings = {MODEL: candidate.embed(sample), UNTRAINED: untrained.embed(sample)}
+    embeddings = {name: embed_with(sample) for name, embed_with in embed.items()}
     if not all(np.isfinite(values).all() for values in embeddings.values()):
         return {"sequences": len(sample.serialised), "finite": False}
     sequences = _sequences(sample, inputs, train=False)
@@ -220,13 +266,13 @@ def _embeddings(
             "length_r2": embedding_probes.length_r2(values, sequences),
         }
         for name, values in embeddings.items()
+        if name in (MODEL, UNTRAINED)
     }
     if inputs.given_split:
         train = inputs.train.take(range(min(MOST_EMBEDDED, len(inputs.train.serialised))))
-        models = {MODEL: candidate, UNTRAINED: untrained}
         embeddings = {
-            name: np.concatenate([model.embed(train), embeddings[name]])
-            for name, model in models.items()
+            name: np.concatenate([embed_with(train), embeddings[name]])
+            for name, embed_with in embed.items()
         }
         sequences = embedding_probes.join(_sequences(train, inputs, train=True), sequences)
     is_comparable = other is not None and np.isfinite(other).all()

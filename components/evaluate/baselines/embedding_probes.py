@@ -8,8 +8,10 @@ Leakage: how well a linear model predicts the length from the embedding (R^2 of 
 on sequences of entities that it was not fitted on).
 
 Use: how well a label is predicted from the embedding, by its nearest neighbour and by logistic
-regression, beside the same for the untrained model and for the length alone: training has added
-only what those do not predict.
+regression, beside the same for a PCA and statistics of as many numbers, for the untrained model and
+for the length alone: training has added only what those do not predict. Where one class is common,
+accuracy hides the rest: the balanced accuracy is the mean over classes of the share of each that is
+right, and the AUC the mean over classes of the area under the ROC curve of each against the rest.
 """
 
 import warnings
@@ -19,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import r2_score
+from sklearn.metrics import r2_score, roc_auc_score
 from sklearn.model_selection import GroupKFold
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.pipeline import make_pipeline
@@ -117,9 +119,8 @@ def probes(
 
     Returns:
       column -> `labelled`, the number of scored sequences; `majority`, the share of their most
-      common class; and input -> `nearest_neighbour` and `logistic_regression`, the accuracy.
-      A column with fewer than 20 labelled sequences, with one class or with more than 20 is left
-      out.
+      common class; `classes`, their number; and input -> see `_scores`. with fewer than 20 labelled
+      sequences, with one class or with more than 20 is left out.
     """
     length = np.stack([sequences.lengths, np.log(sequences.lengths)], axis=1)
     inputs = {**inputs, "length": length}
@@ -141,29 +142,76 @@ def probes(
         _, counts = np.unique(classes[scored], return_counts=True)
         accuracies[column] = {
             "labelled": len(scored),
+            "classes": len(counts),
             "majority": float(counts.max() / len(scored)),
-            **{name: _accuracies(values[rows], classes, folds) for name, values in inputs.items()},
+            **{name: _scores(values[rows], classes, folds) for name, values in inputs.items()},
         }
     return accuracies
 
 
-def _accuracies(inputs: np.ndarray, classes: np.ndarray, folds: Sequence[Fold]) -> dict[str, float]:
+def _scores(values: np.ndarray, classes: np.ndarray, folds: Sequence[Fold]) -> dict[str, Any]:
+    """Score what predicts the classes from one input.
+
+    Returns:
+      `size`, of the input; `nearest_neighbour` and `logistic_regression`, the accuracies;
+      `nearest_neighbour_balanced`, `logistic_regression_balanced` and, of logistic regression,
+      `auc`, None where no class can be told from the rest.
+    """
+    scored = np.concatenate([score for _, score in folds])
+    actual, known = classes[scored], np.unique(classes)
     models = {
         "nearest_neighbour": KNeighborsClassifier(1),
         "logistic_regression": LogisticRegression(max_iter=1000),
     }
-    accuracies = {}
+    scores: dict[str, Any] = {"size": values.shape[1]}
     for name, model in models.items():
-        right = total = 0
-        for fit, score in folds:
-            chain = make_pipeline(StandardScaler(), model)
-            with warnings.catch_warnings():
-                # A probe that is still improving after 1,000 rounds is good enough.
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                predicted = chain.fit(inputs[fit], classes[fit]).predict(inputs[score])
-            right, total = right + int((predicted == classes[score]).sum()), total + len(score)
-        accuracies[name] = right / total
-    return accuracies
+        shares = np.concatenate([_predict(model, values, classes, fold, known) for fold in folds])
+        right = known[shares.argmax(axis=1)] == actual
+        scores[name] = float(right.mean())
+        scores[f"{name}_balanced"] = balanced_accuracy(right, actual)
+    scores["auc"] = area_under_curves(shares, actual, known)
+    return scores
+
+
+def _predict(
+    model: Any, values: np.ndarray, classes: np.ndarray, fold: Fold, known: np.ndarray
+) -> np.ndarray:
+    """Return the share of each known class for each scored row, [N, K]."""
+    fit, score = fold
+    chain = make_pipeline(StandardScaler(), model)
+    with warnings.catch_warnings():
+        # A probe that is still improving after 1,000 rounds is good enough.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        chain.fit(values[fit], classes[fit])
+    shares = np.zeros((len(score), len(known)))
+    shares[:, np.searchsorted(known, chain.classes_)] = chain.predict_proba(values[score])
+    return shares
+
+
+def balanced_accuracy(right: np.ndarray, actual: np.ndarray) -> float:
+    """Return the mean over the classes of the share of each that is right.
+
+    Args:
+      right: bool [N], whether each row is predicted rightly.
+      actual: class of each row, [N].
+    """
+    return float(np.mean([right[actual == name].mean() for name in np.unique(actual)]))
+
+
+def area_under_curves(shares: np.ndarray, actual: np.ndarray, known: np.ndarray) -> float | None:
+    """Return the mean over the classes of the area under the ROC curve of each against the rest.
+
+    Args:
+      shares: the share of each of the K classes, [N, K].
+      actual: class of each row, [N].
+      known: the K classes, sorted.
+    """
+    areas = [
+        roc_auc_score(actual == name, shares[:, place])
+        for place, name in enumerate(known)
+        if 0 < (actual == name).sum() < len(actual)
+    ]
+    return float(np.mean(areas)) if areas else None
 
 
 def _folds(entities: Sequence[str]) -> Iterator[Fold]:

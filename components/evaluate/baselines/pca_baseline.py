@@ -34,6 +34,12 @@ def reconstruct(pca: PCA, sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
     return [resample(grid, len(sequence)) for grid, sequence in zip(grids, sequences, strict=True)]
 
 
+def describe(pca: PCA, sequences: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the numbers that the PCA makes of sequences [T, F], float64 [N, E]."""
+    numbers: np.ndarray = pca.transform(_flat(sequences))
+    return numbers
+
+
 def resample(values: np.ndarray, steps: int) -> np.ndarray:
     """Resample [T, F] to [steps, F] by linear interpolation over each feature's observed values."""
     places = np.linspace(0.0, 1.0, len(values)) if len(values) > 1 else np.array([0.5])

@@ -20,6 +20,8 @@ from ragline.components.contract.columns import (
 )
 from ragline.components.evaluate.metrics import slices, totals
 
+# Serialised raw records [B] -> standardised values [T, F] of each; see `make_standardiser`.
+Standardise = Callable[[tf.Tensor], list[np.ndarray]]
 _BATCH = 256
 
 
@@ -105,9 +107,17 @@ def batches(records: RawRecords) -> Iterator[tuple[np.ndarray, tf.Tensor]]:
         yield rows, tf.constant([records.serialised[row] for row in rows], tf.string)
 
 
+def standardised(records: RawRecords, standardise: Standardise) -> list[np.ndarray]:
+    """Return the standardised values [T, F] of each record, NaN where missing."""
+    values: dict[int, np.ndarray] = {}
+    for rows, batch in batches(records):
+        values.update(zip(rows.tolist(), standardise(batch), strict=True))
+    return [values[row] for row in range(len(records.serialised))]
+
+
 def make_standardiser(
     transform_graph: str, schema: schema_pb2.Schema, columns: Columns
-) -> Callable[[tf.Tensor], list[np.ndarray]]:
+) -> Standardise:
     """Return a function from serialised raw records [B] to standardised values.
 
     The values are float64 [T, F] each, NaN where missing.

@@ -1,15 +1,16 @@
 """Compute masked metrics from sums, through TFMA.
 
-interface.py       what a metric is
-reconstruction.py  errors of the values, and shares of them
-supervised.py      heads and categories
-named.py           the metrics of a model by their names, and what they add up
-totals.py          sums of many sequences, by group (pure)
-formulas.py        totals -> metrics with their intervals (pure)
-slices.py          by which columns, and which of their values (pure)
-masked_metrics.py  all of them as one TFMA metric
-eval_config.py     the EvalConfig of TFX's Evaluator
-tfma_results.py    TFMA's evaluation -> plain tables
+interface.py        what a metric is
+reconstruction.py   errors of the values, and shares of them
+supervised.py       heads and categories
+named.py            the metrics of a model by their names, and what they add up
+totals.py           sums of many sequences, by group (pure)
+formulas.py         totals -> metrics with their intervals (pure)
+slices.py           by which columns, and which of their values (pure)
+masked_metrics.py   all of them as one TFMA metric
+tfma_extractors.py  batches of sequences and their slices, for TFMA
+eval_config.py      the EvalConfig of TFX's Evaluator
+tfma_results.py     TFMA's evaluation -> plain tables
 """
 
 from typing import TYPE_CHECKING

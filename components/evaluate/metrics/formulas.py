@@ -96,10 +96,21 @@ def comparable_estimates(totals: Totals, features: Sequence[str]) -> dict[str, E
     kept = (NormalisedMse, FeatureMse, FeatureVariance)
     every = named.of_model(Parts(features=features))
     own = estimates(totals, [each for each in every if type(each.metric) in kept])
-    shares = normalised_by_feature({name: estimate.value for name, estimate in own.items()})
     return {NORMALISED_MSE: own[NORMALISED_MSE]} | {
-        of_feature(NORMALISED_MSE, feature): Estimate(share) for feature, share in shares.items()
+        of_feature(NORMALISED_MSE, feature): _over_variance(
+            own[of_feature(MASKED_MSE, feature)], own[of_feature(VARIANCE, feature)].value
+        )
+        for feature in features
+        if own[of_feature(VARIANCE, feature)].value > 0
     }
+
+
+def _over_variance(error: Estimate, variance: float) -> Estimate:
+    """Divide an error and its interval by a variance, taken as known."""
+    lower, upper = (
+        None if bound is None else bound / variance for bound in (error.lower, error.upper)
+    )
+    return Estimate(error.value / variance, lower, upper)
 
 
 def normalised_by_feature(values: Mapping[str, float]) -> dict[str, float]:

@@ -125,7 +125,14 @@ class Metric(abc.ABC):
 
 
 class ReconstructionMetric(Metric):
-    """Makes a metric of errors, which the model and each baseline have; rules compare them."""
+    """Makes a metric of errors, which the model and each baseline have; rules compare them.
+
+    Attributes:
+      between_models: whether those of two models can be compared, whose standardised units are of
+        different training data.
+    """
+
+    between_models: ClassVar[bool] = False
 
 
 class ModelMetric(Metric):

@@ -143,24 +143,23 @@ class AddTotals(beam.CombineFn):
         return {}
 
     def add_input(self, accumulator: Totals, element: Any) -> Totals:
-        """Add the sums of one sequence.
+        """Add the sums of a batch of sequences; the inputs are not changed.
 
         Args:
           accumulator: name -> total so far, float64 [GROUPS, ...].
-          element: TFMA's StandardMetricInputs; its prediction is name -> float64 scalar or [F], its
-            features hold the sequence's id.
+          element: TFMA's StandardMetricInputs of N sequences (see `tfma_extractors.py`); its
+            prediction is name -> [N, ...], its features hold the sequences' ids, [N].
         """
-        [sequence_id] = np.ravel(element.features[SEQUENCE_ID])
+        ids = element.features[SEQUENCE_ID]
         sums = {
             # TFMA passes a scalar as an array of one value.
-            name: np.reshape(value, -1 if is_of_each_feature(name) else ()).astype(np.float64)
+            name: np.reshape(
+                value, (len(ids), -1) if is_of_each_feature(name) else len(ids)
+            ).astype(np.float64)
             for name, value in element.prediction.items()
         }
-        for each in self._measured:
-            further = each.each_sequence({name: total[np.newaxis] for name, total in sums.items()})
-            sums |= {name: value[0] for name, value in further.items()}
-        totals.add(accumulator, totals.group_of(sequence_id), sums)
-        return accumulator
+        sums = named.with_each_sequence(sums, self._measured)
+        return totals.merge([accumulator, totals.sum_by_group(sums, ids, range(len(ids)))])
 
     def merge_accumulators(self, accumulators: Iterable[Totals]) -> Totals:
         """Merge totals; the inputs are not changed."""

@@ -14,7 +14,10 @@ from ragline.components.contract.errors import UsageError
 from ragline.components.contract.signatures import (
     BASELINES,
     COUNTS,
+    HEAD_LOSS,
+    LABELLED,
     MODEL,
+    head_sum,
     is_of_each_feature,
 )
 from ragline.components.evaluate.metrics import METRICS
@@ -127,6 +130,15 @@ def reconstruction() -> tuple[str, ...]:
     return tuple(each.name for each in of_baseline(MODEL))
 
 
+def between_models() -> tuple[str, ...]:
+    """Return the names of the metrics of which those of two models can be compared."""
+    return tuple(
+        each.name
+        for each in of_baseline(MODEL)
+        if isinstance(each.metric, ReconstructionMetric) and each.metric.between_models
+    )
+
+
 def may_be_negative(name: str) -> bool:
     """Return whether a metric of the reconstruction may be below 0, which makes no ratios."""
     return any(each.bounds[0] < 0 for each in of_baseline(MODEL) if each.name == name)
@@ -150,9 +162,11 @@ def check(parts: Parts) -> None:
     """
     own = {METRICS[name] for name in METRICS.own}
     measured = of_evaluation(parts)
-    # Ragline's own metrics use every sum, save some counts.
+    # Ragline's own metrics use every sum, save some counts, and a loss of a head of another type.
+    of_heads = [head_sum(name, what) for name, _ in parts.heads for what in (LABELLED, HEAD_LOSS)]
     returned = {
         *COUNTS,
+        *of_heads,
         *(name for each in measured if type(each.metric) in own for name in each.sums),
     }
     for each in measured:

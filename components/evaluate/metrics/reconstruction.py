@@ -79,6 +79,7 @@ class NormalisedMse(ReconstructionMetric):
 
     label = relative.NUMBERS
     meaning = "mean over the features of error / variance; a constant feature is left out"
+    between_models = True
 
     def sums(self, of: Subject) -> tuple[str, ...]:
         """Return squared errors, and the number, the sum and the squares of each feature."""

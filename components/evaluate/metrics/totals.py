@@ -27,14 +27,6 @@ def hash_rank(sequence_id: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(sequence_id, digest_size=8).digest(), "big")
 
 
-def add(totals: Totals, group: int, sums: Mapping[str, np.ndarray]) -> None:
-    """Add the sums of one sequence to its group, in place."""
-    for name, value in sums.items():
-        if name not in totals:
-            totals[name] = np.zeros((GROUPS, *np.shape(value)))
-        totals[name][group] += value
-
-
 def merge(parts: Iterable[Totals]) -> Totals:
     """Merge totals; the parts are not changed."""
     merged: Totals = {}

@@ -13,7 +13,8 @@ Always on, whatever is configured:
    with; the newest blessed model is not compared with itself.
 
 Then come the rules of `rules.py`. Terms that ended no better than they started, or than a
-baseline, are named in any case, without being a reason not to bless. A person may force a blessing
+baseline, and labels that a baseline predicts better (`label_probes.py`), are named in any case,
+without being a reason not to bless. A person may force a blessing
 over all rules but the first: a model that answers NaN is of no use to anybody. The padding
 contract, which the push checks, cannot be forced either.
 """
@@ -28,7 +29,7 @@ from ragline.components.contract import relative
 from ragline.components.contract.signatures import MODEL, N_FINITE, N_SEQUENCES, TRAINING_MEAN
 from ragline.components.evaluate.metrics import formulas, slices
 from ragline.components.evaluate.metrics.formulas import FINITE_SHARE, MASKED_MSE, NORMALISED_MSE
-from ragline.components.evaluate.verdict import objective
+from ragline.components.evaluate.verdict import label_probes, objective
 from ragline.components.evaluate.verdict.rules import EMBEDDING_METRICS, NEWEST, PCA, Rule, Rules
 
 Numbers = Mapping[str, float | None]
@@ -70,6 +71,7 @@ def judge(
     force_bless_reason: str | None = None,
     new_signature: str | None = None,
     training: objective.Training | None = None,
+    embedding: Mapping[str, Any] | None = None,
 ) -> Judgement:
     """Apply the rules that are always on, and those that are configured.
 
@@ -80,12 +82,15 @@ def judge(
       force_bless_reason: why to bless the candidate in any case; None to judge by the rules.
       new_signature: the sentence on a changed signature; None if it is that of what is served.
       training: see `objective.training_facts`; None leaves the objective unjudged.
+      embedding: metrics of the embedding; see `baseline_scores.compute`.
     """
     judgement = _judge(table, baseline_model, rules, force_bless_reason, training)
     if training is not None:
         overall, pca = (table[name][slices.OVERALL] for name in (MODEL, PCA))
         badly_ended = objective.sentences(overall, pca, training)
         judgement = dataclasses.replace(judgement, reasons=(*judgement.reasons, *badly_ended))
+    weak_labels = label_probes.sentences(embedding or {})
+    judgement = dataclasses.replace(judgement, reasons=(*judgement.reasons, *weak_labels))
     if new_signature is None:
         return judgement
     reasons = (*judgement.reasons, new_signature)
@@ -276,7 +281,7 @@ def _format_pair(value: float, other: float) -> tuple[str, str]:
 
 
 def join_scores(table: Table, scores: Mapping[str, Any]) -> Table:
-    """Add the other baselines, and the metrics of the embedding, to the Evaluator's table.
+    """Add the other baselines, the metrics of the embedding and the probes of labels to the table.
 
     Args:
       table: metrics of the model and of the baselines that its own sums hold.
@@ -293,8 +298,14 @@ def join_scores(table: Table, scores: Mapping[str, Any]) -> Table:
         metric: {"value": values.get(metric.partition("/")[2]), "count": measured["sequences"]}
         for metric in EMBEDDING_METRICS
     }
-    overall = {slices.OVERALL: {**table[MODEL][slices.OVERALL], **embedding}}
-    return {**table, MODEL: {**table[MODEL], **overall}, **others}
+    joined: dict[str, dict[str, Mapping[str, Numbers]]] = {
+        name: dict(by_slice) for name, by_slice in {**table, **others}.items()
+    }
+    for predictor, probes in label_probes.metrics(measured).items():
+        added = {**probes, **(embedding if predictor == MODEL else {})}
+        by_slice = joined.setdefault(predictor, {})
+        by_slice[slices.OVERALL] = {**by_slice.get(slices.OVERALL, {}), **added}
+    return joined
 
 
 def to_dict(

@@ -15,6 +15,11 @@
     against = "pca"                 # a baseline, or `newest`, the newest blessed model
     at_most = 1.0                   # of their ratio or, with `by = "difference"`, difference
 
+    [[rules]]
+    metric = "probe/label/auc"      # how well `label` is predicted from the embedding
+    against = "statistics"
+    at_least = 1.0
+
 The rules that are always on are in `judgement.py`.
 """
 
@@ -25,11 +30,21 @@ from typing import ClassVar, Literal
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.signatures import BASELINES
 from ragline.components.evaluate.metrics import formulas, named, slices
-from ragline.components.evaluate.metrics.formulas import FEWEST, NORMALISED_MSE
+from ragline.components.evaluate.metrics.formulas import FEWEST
 from ragline.components.evaluate.metrics.interface import Head
 
 PCA, UNTRAINED, NEWEST = "pca", "untrained", "newest"
-OTHERS = (*BASELINES, PCA, UNTRAINED, NEWEST)
+STATISTICS = "statistics"  # Reconstructs nothing: labels are predicted from it.
+OTHERS = (*BASELINES, PCA, STATISTICS, UNTRAINED, NEWEST)
+# What labels are predicted from, beside the embedding; and how well, by which score of a probe.
+PROBED = (PCA, STATISTICS, UNTRAINED)
+PROBE_MEASURES = {
+    "accuracy": "logistic_regression",
+    "balanced_accuracy": "logistic_regression_balanced",
+    "auc": "auc",
+    "nearest_neighbour": "nearest_neighbour",
+}
+_PROBE = "probe/"
 EMBEDDING_METRICS = ("embedding/effective_rank", "embedding/length_r2", "embedding/neighbours_kept")
 
 
@@ -43,7 +58,8 @@ class Rule:
       at_most: upper bound of the metric.
       at_least: lower bound of the metric.
       against: another predictor to compare with: `training_mean`, `sequence_mean`, `last_value`,
-        `pca`, `untrained` or `newest` (the newest blessed model); the bounds are then on `by`.
+        `pca`, `untrained` or `newest` (the newest blessed model), of a label's probe `pca`,
+        `statistics` or `untrained`; the bounds are then on `by`.
       by: `ratio` of the model's metric to the other's, or `difference`, the model's less the
         other's.
       bound: number of the model that is compared: the `value`, or the `lower` or `upper` bound of
@@ -72,11 +88,23 @@ class Rule:
             )
         if self.against is None and self.by != "ratio":
             mistakes.append("by: expected against with it, received none")
-        if self.against == NEWEST and self.metric != NORMALISED_MSE:
+        comparable = named.between_models()
+        if self.against == NEWEST and self.metric not in comparable:
             mistakes.append(
-                f"metric: expected {NORMALISED_MSE!r} against the newest blessed model, received "
-                f"{self.metric!r}: its standardised units are those of its own training data, so "
-                "that other metrics of two models cannot be compared"
+                f"metric: expected {' or '.join(map(repr, comparable))} against the newest blessed "
+                f"model, received {self.metric!r}: its standardised units are those of its own "
+                "training data, so that other metrics of two models cannot be compared"
+            )
+        elif self.metric.startswith(_PROBE):
+            if self.against is not None and self.against not in PROBED:
+                mistakes.append(
+                    f"against: expected one of {', '.join(PROBED)} with {self.metric}, received "
+                    f"{self.against!r}"
+                )
+        elif self.against == STATISTICS:
+            mistakes.append(
+                f"metric: expected probe/<label>/<measure> against {STATISTICS}, which reconstruct "
+                f"nothing, received {self.metric!r}"
             )
         elif self.against is not None and self.metric not in named.reconstruction():
             mistakes.append(
@@ -124,6 +152,11 @@ class Rules:
             raise ValueError("\n".join(mistakes))
 
 
+def probe_metric(column: str, measure: str) -> str:
+    """Return the name of a measure of a label's probe, such as `probe/label/auc`."""
+    return f"{_PROBE}{column}/{measure}"
+
+
 def find_unknown_names(rules: Rules, columns: Columns, heads: Collection[Head]) -> Iterator[str]:
     """Return a sentence for each metric and slice of the rules that a run does not have.
 
@@ -131,7 +164,12 @@ def find_unknown_names(rules: Rules, columns: Columns, heads: Collection[Head]) 
     """
     categories = [category.name for category in columns.categories]
     known_metrics = formulas.model_metrics(columns.names, tuple(heads), categories)
-    metrics = (*known_metrics, *EMBEDDING_METRICS)
+    labels = [name for name, kind in columns.context.items() if kind != "float"]
+    of_embedding = (
+        *EMBEDDING_METRICS,
+        *(probe_metric(label, measure) for label in labels for measure in PROBE_MEASURES),
+    )
+    metrics = (*known_metrics, *of_embedding)
     slice_columns = slices.columns_of(columns)
     for index, rule in enumerate(rules.rules):
         if rule.metric not in metrics:
@@ -146,7 +184,7 @@ def find_unknown_names(rules: Rules, columns: Columns, heads: Collection[Head]) 
                 f"rules.{index}.slice: expected {slices.OVERALL} or one of {expected}, "
                 f"received {rule.slice!r}"
             )
-        elif rule.metric in EMBEDDING_METRICS and rule.slice != slices.OVERALL:
+        elif rule.metric in of_embedding and rule.slice != slices.OVERALL:
             yield (
                 f"rules.{index}.slice: expected {slices.OVERALL}, the only slice of "
                 f"{rule.metric}, received {rule.slice!r}"

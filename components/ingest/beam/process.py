@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ragline.components.contract.columns import SEQUENCE_ID, SPLITS, TIME_DELTA, Columns
+from ragline.components.contract.columns import SEQUENCE_ID, SPLITS, Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
 from ragline.components.files.places import Place
@@ -52,10 +52,9 @@ class IngestContext:
 
     @property
     def raw_columns(self) -> Columns:
-        """Return the columns that raw files must hold: all but `time_delta`, if ingest fills it."""
-        if not self.options.steps.time_delta:
-            return self.columns
-        read = tuple(f for f in self.columns.features if f.name != TIME_DELTA)
+        """Return the columns that raw files must hold: all but those that ingest fills."""
+        derived = self.options.steps.derived
+        read = tuple(f for f in self.columns.features if f.name not in derived)
         return dataclasses.replace(self.columns, features=read)
 
     @property
@@ -187,7 +186,9 @@ class UnitProcessor:
         yield from kept.rejected
         checked = checks.check(kept.chunk, self._raw_columns, context.options.steps)
         yield from checked.rejected
-        applied = policies.apply(checked.chunk, context.columns, context.options.steps)
+        applied = policies.apply(
+            checked.chunk, context.columns, context.options.steps, context.options.time_zone
+        )
         yield from applied.rejected
         if not len(applied.record):
             return

@@ -8,8 +8,9 @@ Flat: the steps of all sequences one after another, and how many each one has.
 instead; `values` is then of the others, or is not there. A column of `values` may also be named by
 its place, `feature_0` the first, as `ragline init` does; others are then not read. Categories and
 the time are arrays [sum T] too. `length` may be called `lengths` or `row_lengths`. Ids and context
-are arrays [N] and may be absent; NaN and "" are absent context. A sequence of negative length is
-rejected; of lengths that do not add up, none can be trusted.
+are arrays [N] and may be absent; NaN and "" are absent context. An id may also be [sum T], the same
+at each step of a sequence. A sequence of negative length is rejected; of lengths that do not add
+up, none can be trusted.
 
 One array a sequence: [T, F], or [T] of a single feature. Its name is its id, save for the names
 `arr_0`, `arr_1` and so on, which numpy.savez gives to arrays that have none.
@@ -72,6 +73,7 @@ class _Form:
       of_matrix: column -> its place in the matrix.
       steps: column -> [sum T].
       records: column -> [N].
+      repeated: column of ids -> [sum T], the same at each step of a sequence.
     """
 
     read: Layout
@@ -80,6 +82,7 @@ class _Form:
     of_matrix: Mapping[str, int]
     steps: Mapping[str, Array]
     records: Mapping[str, Array]
+    repeated: Mapping[str, Array]
 
     @property
     def total(self) -> int:
@@ -161,7 +164,7 @@ def _padded(
 ) -> padded.Padded | None:
     named = {array.name: array for array in arrays}
     stated = next((name for name in LENGTHS if name in named), None)
-    kinds = dict.fromkeys((SEQUENCE_ID, options.entity or ENTITY_ID), NAMES)
+    kinds = dict.fromkeys((options.id or SEQUENCE_ID, options.entity or ENTITY_ID), NAMES)
     kinds |= {name: _CONTEXT[kind] for name, kind in columns.context.items()}
     return padded.of(named, stated, kinds, columns, options, path)
 
@@ -208,20 +211,27 @@ def _form(
         of_steps[read.time] = TIMES
     of_records = {name: NAMES for name in (read.sequence, read.entity) if name}
     of_records |= {name: _CONTEXT[columns.context[name]] for name in read.context}
+    lengths = take(stated[0], INTEGERS)
+    # An id has a value a sequence, or, as a table has it, a value a step.
+    number = lengths.shape[0]
+    repeated = [n for n in (read.sequence, read.entity) if n and named[n].shape[0] != number]
     form = _Form(
         read=read,
-        lengths=take(stated[0], INTEGERS),
+        lengths=lengths,
         matrix=take(VALUES, NUMBERS, dims=2) if is_matrix else None,
         of_matrix=places,
         steps={name: take(name, kinds) for name, kinds in of_steps.items() if name not in places},
-        records={name: take(name, kinds) for name, kinds in of_records.items()},
+        records={n: take(n, kinds) for n, kinds in of_records.items() if n not in repeated},
+        repeated={name: take(name, NAMES) for name in repeated},
     )
-    for expected, group in ((form.total, form.steps), (form.lengths.shape[0], form.records)):
+    of_a_step = {**form.steps, **form.repeated}
+    for expected, group in ((form.total, of_a_step), (number, form.records)):
         for array in group.values():
             if array.shape[0] != expected:
+                either = f"{number} or {expected}" if array.name in repeated else expected
                 raise BadDataError(
                     "length_mismatch",
-                    f"{path}: array {array.name!r}: expected {expected} values, received {array}",
+                    f"{path}: array {array.name!r}: expected {either} values, received {array}",
                 )
     return form
 
@@ -267,6 +277,7 @@ def _read_flat(archive: zipfile.ZipFile, form: _Form, path: str) -> Iterator[Par
     lengths = Rows(archive, form.lengths, path)
     records = {name: Rows(archive, array, path) for name, array in form.records.items()}
     steps = {name: Rows(archive, array, path) for name, array in form.steps.items()}
+    repeated = {name: Rows(archive, array, path) for name, array in form.repeated.items()}
     matrix = Rows(archive, form.matrix, path) if form.matrix else None
     for first in range(0, form.lengths.shape[0], _RECORDS):
         size = min(_RECORDS, form.lengths.shape[0] - first)
@@ -280,28 +291,53 @@ def _read_flat(archive: zipfile.ZipFile, form: _Form, path: str) -> Iterator[Par
             if matrix:
                 values = matrix.take(total)
                 cells |= {name: arrow(values[:, i]) for name, i in form.of_matrix.items()}
+            rejects = {
+                place: RejectedRecord(
+                    "length_mismatch",
+                    f"{form.lengths.name}: expected at least 0, received {stated[start + place]}",
+                )
+                for place in np.flatnonzero(stated[start:stop] < 0).tolist()
+            }
+            ids = {}
+            for name, rows in repeated.items():
+                ids[name], changes = first_of_each(rows.take(total), length[start:stop])
+                for place in np.flatnonzero(changes).tolist():
+                    what = f"{name}: expected the same at every step of a sequence"
+                    rejects.setdefault(place, RejectedRecord("type", what))
             yield part(
                 Flat(
                     number=np.arange(first + start + 1, first + stop + 1),
                     length=length[start:stop],
                     steps=cells,
                     records={
-                        name: arrow(column[start:stop], absent=name in form.read.context)
-                        for name, column in block.items()
+                        **{
+                            name: arrow(column[start:stop], absent=name in form.read.context)
+                            for name, column in block.items()
+                        },
+                        **{name: arrow(column) for name, column in ids.items()},
                     },
                 ),
                 form.read,
-                {
-                    place: RejectedRecord(
-                        "length_mismatch",
-                        f"{form.lengths.name}: expected at least 0, "
-                        f"received {stated[start + place]}",
-                    )
-                    for place in np.flatnonzero(stated[start:stop] < 0).tolist()
-                },
+                rejects,
             )
-    for rows in (lengths, *records.values(), *steps.values(), *([matrix] if matrix else [])):
+    every = (lengths, *records.values(), *steps.values(), *repeated.values())
+    for rows in (*every, *([matrix] if matrix else [])):
         rows.finish()
+
+
+def first_of_each(values: np.ndarray, length: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first value of each sequence, and whether one of its others differs.
+
+    Args:
+      values: [sum T].
+      length: int64 [N]; of a sequence without steps, the value is of no meaning.
+    """
+    if not len(values):
+        return np.zeros(len(length), values.dtype), np.zeros(len(length), bool)
+    starts = np.minimum(np.cumsum(length) - length, len(values) - 1)
+    differs = values != np.repeat(values[starts], length)
+    group = np.repeat(np.arange(len(length)), length)
+    return values[starts], np.bincount(group[differs], minlength=len(length)) > 0
 
 
 def _read_each(

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ragline.components.contract.columns import LENGTH, SEQUENCE_ID, Columns
+from ragline.components.contract.columns import LENGTH, Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.ingest.formats import beginnings
 from ragline.components.ingest.formats.interface import Format, Use
@@ -234,7 +234,7 @@ def _rejected(
         stated = batch.column(layout.sequence).take(pa.array(places))
         # An id that is no text is not told; why the record is refused was found before.
         unread = Faults(records=len(places))
-        ids = cells.identifiers(SEQUENCE_ID, stated, unread, required=False).cells
+        ids = cells.identifiers(layout.sequence, stated, unread, required=False).cells
     texts = _texts_of(batch)(places)
     for place, sequence_id, text in zip(places.tolist(), ids, texts, strict=True):
         reject = faults.rejects[place]

@@ -278,7 +278,8 @@ class _Traces(Walk):
             category.name: category.kind for category in self._read.columns.categories
         }
         records: dict[str, pa.Array] = {
-            SEQUENCE_ID: _texts(trace.get(NAME) for trace in self._traces)
+            name: _texts(trace.get(NAME if name == SEQUENCE_ID else name) for trace in self._traces)
+            for name in (self._read.sequence or SEQUENCE_ID,)
         }
         if self._read.entity:
             records[self._read.entity] = _texts(t.get(self._read.entity) for t in self._traces)

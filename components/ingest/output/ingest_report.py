@@ -18,7 +18,7 @@ from ragline.components.files.storage import Staged, read_json
 from ragline.components.ingest.beam import process
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.output import statistics
-from ragline.components.ingest.records import duplicates
+from ragline.components.ingest.records import checks, duplicates
 from ragline.components.ingest.source.units import Unit
 
 Report = Mapping[str, Any]
@@ -227,5 +227,6 @@ def check_rejected(
             f"{rejected} of {read} records were rejected ({rejected / read:.1%}), more than "
             f"quarantine.max_share = {max_share:.1%}",
             *lines,
+            *checks.remedies(examples.values()),
             f"all of them: {quarantine}",
         )

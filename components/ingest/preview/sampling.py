@@ -175,7 +175,9 @@ class _Sample:
         )
         self._refuse(file, checked.rejected)
         self._equal_times += _equal_times(checked.chunk, job.options.steps)
-        applied = policies.apply(checked.chunk, job.columns, job.options.steps)
+        applied = policies.apply(
+            checked.chunk, job.columns, job.options.steps, job.options.time_zone
+        )
         self._refuse(file, applied.rejected)
         if not len(applied.record):
             return

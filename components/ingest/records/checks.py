@@ -28,7 +28,7 @@ A rejected record goes to the quarantine; the codes are API:
 import functools
 import re
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as Collection
 from typing import Any
 
@@ -44,6 +44,7 @@ _NUMBER = rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _MISSING = rb"\?|NaN"
 _NUMBERS = re.compile(rb"(?:%s|%s)(?:,(?:%s|%s))*" % (_NUMBER, _MISSING, _NUMBER, _MISSING))
 _INT64 = np.iinfo(np.int64)
+_LACKING = re.compile(r"(feature '.*'), step [0-9]+: expected .*, received (?:nan|null)")
 # Below it, float64 holds every integer.
 _EXACT = 2**53
 
@@ -202,6 +203,17 @@ def check_nulls(columns: Columns, features: Mapping[str, Collection[Any]]) -> No
                 f"feature {feature.name!r}, step {column.index(None)}: "
                 "expected a number, received null",
             )
+
+
+def remedies(details: Iterable[str]) -> Iterator[str]:
+    """Yield what would take records that lack a number."""
+    lacking = (matched[1] for matched in map(_LACKING.search, details) if matched)
+    for feature in dict.fromkeys(lacking):
+        yield (
+            f"{feature} may not be missing: `missing = true` in its line of [features], or "
+            "a schema without disallow_nan, takes such records; `ragline init` writes so where "
+            "it sees a cell without a value"
+        )
 
 
 def check_length(stated: Any, steps: int) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
+from ragline.components.contract.columns import ENTITY_ID, SEQUENCE_ID
 from ragline.components.contract.errors import BadDataError
-from ragline.components.ingest.formats.npz import LENGTHS
+from ragline.components.ingest.formats.npz import LENGTHS, first_of_each
 from ragline.components.ingest.formats.parsing.arrays import (
     NUMBERS,
     Array,
@@ -20,6 +21,7 @@ from ragline.components.ingest.formats.parsing.padded import VALUES, lengths_of
 from ragline.components.ingest.samples.sample import MOST_ROWS, Sample, joined
 
 _MOST_ARRAYS = 10_000
+_IDS = (SEQUENCE_ID, ENTITY_ID)
 
 
 def take(paths: Sequence[str]) -> Sample:
@@ -82,6 +84,9 @@ def _flat(archive: zipfile.ZipFile, named: Mapping[str, Array], stated: Array, p
                 )
             for place, column in enumerate(values.T):
                 steps[f"feature_{place}"] = arrow(np.ascontiguousarray(column), absent=True)
+        elif name in _IDS and array.shape == (total,) != (number,) and not padded:
+            ids, _ = first_of_each(_cells(archive, array, path), np.maximum(lengths, 0))
+            records[name] = arrow(ids, absent=True)
         elif len(array.shape) == 1 and array.shape[0] == total and not padded:
             steps[name] = arrow(_cells(archive, array, path), absent=True)
         elif len(array.shape) == 1 and array.shape[0] == number:

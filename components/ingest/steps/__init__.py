@@ -1,5 +1,6 @@
 """Order the steps of each record and cut them into sequences.
 
+calendar.py      hour of the day and day of the week, by a zone's clocks
 times.py         times of steps -> int64 nanoseconds, or rejected
 time_formats.py  times as people write them, by a stated format
 merging.py       steps of one time made one

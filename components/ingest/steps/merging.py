@@ -1,10 +1,10 @@
 """Steps of one time made one, as where each row of a table is one measurement."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ragline.components.contract.columns import TIME_DELTA
 from ragline.components.ingest.records.chunk import Chunk
 
 
@@ -25,12 +25,13 @@ class Merged:
     replaced: np.ndarray
 
 
-def merge(chunk: Chunk, *, sort: bool) -> Merged:
+def merge(chunk: Chunk, *, sort: bool, derived: Collection[str] = ()) -> Merged:
     """Merge the steps of equal times: of each column the last value that was observed is kept.
 
     Args:
       chunk: N records with times.
       sort: whether steps are sorted by time before; else only neighbours are merged.
+      derived: columns that are filled from the times later, and hold nothing yet.
     """
     number = len(chunk)
     owner = np.repeat(np.arange(number), chunk.length)
@@ -50,7 +51,7 @@ def merge(chunk: Chunk, *, sort: bool) -> Merged:
         observed = _observed(column)
         last = np.maximum.reduceat(np.where(observed, np.arange(len(column)), -1), starts)
         values[name] = column[np.where(last < 0, starts, last)]
-        if name == TIME_DELTA:  # Filled in later.
+        if name in derived:  # Filled in later.
             continue
         observed_at_all |= last >= 0
         spare = np.add.reduceat(observed.astype(np.int64), starts) - (last >= 0)

@@ -31,6 +31,7 @@ from ragline.components.contract.columns import TIME_DELTA, Columns
 from ragline.components.ingest.options import StepOptions
 from ragline.components.ingest.records.chunk import Chunk, QuarantineLine, runs
 from ragline.components.ingest.records.refusals import Refusals
+from ragline.components.ingest.steps.calendar import CALENDAR
 from ragline.components.ingest.steps.merging import merge
 from ragline.components.ingest.steps.time_order import SECOND, after_pause, elapsed, sort_steps
 from ragline.components.ingest.steps.windowing import Pieces, cut
@@ -71,17 +72,18 @@ class Applied:
     counts: Mapping[str, int]
 
 
-def apply(chunk: Chunk, columns: Columns, options: StepOptions) -> Applied:
+def apply(chunk: Chunk, columns: Columns, options: StepOptions, zone: str | None = None) -> Applied:
     """Apply all policies but that on missing values, which `checks` applies.
 
     Args:
       chunk: N records, each with an id; one without steps passes, for a check to refuse.
       columns: the columns of the schema.
       options: the policies.
+      zone: the zone of the clocks by which hours and days are told; None is UTC.
     """
     merged = None
     if options.duplicate_time == "merge":
-        merged = merge(chunk, sort=options.unsorted_time == "sort")
+        merged = merge(chunk, sort=options.unsorted_time == "sort", derived=options.derived)
         chunk = merged.chunk
     refusals = Refusals(chunk)
     if merged and (empty := np.flatnonzero((chunk.length == 0) & (merged.empty > 0))).size:
@@ -111,7 +113,7 @@ def apply(chunk: Chunk, columns: Columns, options: StepOptions) -> Applied:
         start = _first_times(time, length)[written.record]
     ids = _ids(chunk, written)
     return Applied(
-        chunks=_sequences(chunk, kept, written, ids, columns, options),
+        chunks=_sequences(chunk, kept, written, ids, columns, options, zone),
         sequence_id=ids,
         record=written.record,
         start=start,
@@ -197,11 +199,12 @@ def _sequences(
     ids: list[str | None],
     columns: Columns,
     options: StepOptions,
+    zone: str | None,
 ) -> Iterator[Chunk]:
     """Yield the pieces as sequences; a piece counts its steps among the kept steps."""
     for sequences in _gathered(chunk, kept, pieces, ids):
         time = sequences.time
-        yield sequences if time is None else _rebased(sequences, time, columns, options)
+        yield sequences if time is None else _rebased(sequences, time, columns, options, zone)
 
 
 def _gathered(
@@ -248,11 +251,14 @@ def _ids(chunk: Chunk, pieces: Pieces) -> list[str | None]:
     return ids
 
 
-def _rebased(chunk: Chunk, time: np.ndarray, columns: Columns, options: StepOptions) -> Chunk:
-    """Count times from each sequence's first step, and add `time_delta` if the options want it."""
+def _rebased(
+    chunk: Chunk, time: np.ndarray, columns: Columns, options: StepOptions, zone: str | None
+) -> Chunk:
+    """Count times from each sequence's first step, and add what the options derive from them."""
     begin = chunk.starts[chunk.length > 0]
-    time = time - np.repeat(time[begin], chunk.length[chunk.length > 0])
     values = dict(chunk.values)
+    values |= {n: CALENDAR[n](time, zone) for n in options.derived if n in CALENDAR}
+    time = time - np.repeat(time[begin], chunk.length[chunk.length > 0])
     if options.time_delta:
         delta = np.diff(time, prepend=0)
         delta[begin] = 0

@@ -78,15 +78,15 @@ def pattern(time_format: str) -> str:
     parts = re.split(r"%(.)", time_format, flags=re.DOTALL)
     if len(parts) == 1 or (time_format.endswith("%") and not time_format.endswith("%%")):
         raise ValueError(f"expected directives such as %d.%m.%Y %H:%M:%S, received {time_format!r}")
-    found = re.escape(parts[0])
+    expression = re.escape(parts[0])
     for directive, text in zip(parts[1::2], parts[2::2], strict=True):
         if directive not in _DIRECTIVES:
             raise ValueError(
                 f"expected one of {', '.join(f'%{known}' for known in _DIRECTIVES)}, received "
                 f"%{directive} in {time_format!r}"
             )
-        found += _DIRECTIVES[directive] + re.escape(text).replace(r"\ ", " +")
-    names = re.findall(r"\?P<(\w+)>", found)
+        expression += _DIRECTIVES[directive] + re.escape(text).replace(r"\ ", " +")
+    names = re.findall(r"\?P<(\w+)>", expression)
     if len(set(names)) < len(names):
         raise ValueError(f"expected each part of a time once, received {time_format!r}")
     days = _DAYS.intersection(names)
@@ -96,8 +96,8 @@ def pattern(time_format: str) -> str:
     if "hour" not in names and not days:
         raise ValueError(f"expected a day or an hour in it, received {time_format!r}")
     if not days:
-        found = found.replace(_DIRECTIVES["H"], _ELAPSED)
-    return rf"^\s*{found}\s*$"
+        expression = expression.replace(_DIRECTIVES["H"], _ELAPSED)
+    return rf"^\s*{expression}\s*$"
 
 
 def take_apart(column: pa.Array, time_format: str) -> Parts:

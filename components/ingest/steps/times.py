@@ -104,15 +104,15 @@ def from_text(
     column = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.string())
     if spelling.format is not None:
         parts = time_formats.take_apart(column, spelling.format)
-        found, bad = _whole(parts.seconds, parts.nanoseconds, parts.bad)
-        return (found, bad) if parts.zoned else in_zone(found, bad, spelling.zone)
+        instants, bad = _whole(parts.seconds, parts.nanoseconds, parts.bad)
+        return (instants, bad) if parts.zoned else in_zone(instants, bad, spelling.zone)
     usual = _from_usual_text(column)
-    found, bad = _from_any_text(column) if usual is None else usual
+    instants, bad = _from_any_text(column) if usual is None else usual
     if spelling.zone is None:
-        return found, bad
+        return instants, bad
     local = ~np.asarray(pc.fill_null(pc.match_substring_regex(column, _OFFSET), False))
-    moved, wrong = in_zone(found, bad, spelling.zone)
-    return np.where(local, moved, found), np.where(local, wrong, bad)
+    moved, wrong = in_zone(instants, bad, spelling.zone)
+    return np.where(local, moved, instants), np.where(local, wrong, bad)
 
 
 def is_zone(name: str) -> bool:

@@ -1,11 +1,12 @@
 """Read the operations of a SavedModel from its file; nothing of it is loaded or run.
 
-A SavedModel is a program. What one of ours may be made of stands in ops.txt: the operations of
-clean exports. None of them calls Python or opens a file, but for the saver's, by which the weights
-are kept and restored, and the loader's, by which tables of words are filled from the model's assets
-when it is loaded. No signature may reach either, nor the loader the saver's; nor may anything but
-the saver itself, so that no resource's initialiser, nor another function of the object graph, which
-Python's loader runs, can write a file.
+A SavedModel is a program. What one of ours may be made of stands in ops.txt, the operations of
+clean exports, and in arithmetic.py, what encoders and terms may compute with besides. None of them
+calls Python or opens a file, but for the saver's, by which the weights are kept and restored, and
+the loader's, by which tables of words are filled from the model's assets when it is loaded. No
+signature may reach either, nor the loader the saver's; nor may anything but the saver itself, so
+that no resource's initialiser, nor another function of the object graph, which Python's loader
+runs, can write a file.
 """
 
 import collections
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from tensorflow.core.framework import node_def_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
+from ragline.components.push.contract import arithmetic
 from ragline.components.push.contract.padding_contract import Violation
 
 OPS_FILE = pathlib.Path(__file__).with_name("ops.txt")
@@ -47,8 +49,8 @@ def foreign_ops(model: pathlib.Path) -> list[Violation]:
             (
                 _EVERYWHERE.rstrip(", "),
                 everywhere,
-                everywhere.keys() - (models | loaders | savers),
-                "operations of clean exports alone (ops.txt)",
+                everywhere.keys() - (models | loaders | savers | arithmetic.OPERATIONS),
+                "operations of clean exports (ops.txt) or arithmetic (arithmetic.py)",
             ),
             ("signatures", in_signatures, savers, "no operation of the saver"),
             ("signatures", in_signatures, loaders, "no operation of the loader"),

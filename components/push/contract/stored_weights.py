@@ -1,23 +1,27 @@
 """Hold the weights and vocabularies of a SavedModel against the digests that the model states."""
 
 import pathlib
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
-from ragline.components.contract.signatures import ENCODER_FILE
+from ragline.components.contract.signatures import ENCODER_FILE, WEIGHTS_FILE
 from ragline.components.files.storage import sha256
 from ragline.components.push.contract.padding_contract import Violation
 from ragline.components.serving.facts import ModelFacts, digest_of_weights
+from ragline.components.serving.fast import weights
 
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
 def violations(model: pathlib.Path, facts: ModelFacts) -> list[Violation]:
     """Return a violation for the variables, and for each vocabulary, that are not as stated."""
-    expected = {"variables": facts.weights_sha256}
-    received = {"variables": _digest_of_variables(model)}
+    expected = dict.fromkeys(("variables", WEIGHTS_FILE), facts.weights_sha256)
+    received = {"variables": _digest_of(read, model), WEIGHTS_FILE: _digest_of(weights.read, model)}
+    if not (model / WEIGHTS_FILE).exists():  # An older ragline exported it.
+        del expected[WEIGHTS_FILE]
     for category, stated in zip(facts.columns.categories, facts.categories, strict=True):
         file = model / "assets" / category.vocabulary
         expected[file.name] = stated.vocabulary_sha256
@@ -34,10 +38,12 @@ def violations(model: pathlib.Path, facts: ModelFacts) -> list[Violation]:
     ]
 
 
-def _digest_of_variables(model: pathlib.Path) -> str:
+def _digest_of(
+    reader: Callable[[pathlib.Path], Mapping[str, np.ndarray]], model: pathlib.Path
+) -> str:
     try:
-        return digest_of_weights(read(model))
-    except ValueError as error:
+        return digest_of_weights(reader(model))
+    except (OSError, ValueError) as error:
         return str(error)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from ragline.components.contract.columns import LENGTH, OBSERVED, VALUES
+from ragline.components.train import terms
 from ragline.components.train.data import batching
 from ragline.components.train.data.batching import BatchPlan
 from ragline.components.train.data.sequence_batch import SequenceBatch
@@ -244,20 +245,18 @@ def _label(column: tf.SparseTensor, head: HeadOptions) -> tuple[tf.Tensor, tf.Te
     rows = tf.RaggedTensor.from_sparse(column)
     there = rows.row_lengths() > 0
     values = rows.to_tensor(shape=[None, 1])[:, 0]
-    if head.type == "regression":
-        label = tf.cast(values, tf.float32)
-        finite = there & tf.math.is_finite(label)
-        return tf.where(finite, label, 0.0), tf.cast(finite, tf.float32)
-    text = values if values.dtype == tf.string else tf.strings.as_string(values)
-    matches = tf.equal(text[:, tf.newaxis], tf.constant(head.classes)) & there[:, tf.newaxis]
-    known = tf.reduce_any(matches, axis=1) | ~there
+    term = terms.of(head)
+    label, usable = term.label(values)
+    usable &= there
+    if term.expected is None:
+        return tf.where(usable, label, 0), tf.cast(usable, tf.float32)
+    known = usable | ~there
     all_known = tf.debugging.Assert(
         tf.reduce_all(known),
         [
-            f"{head.column}: head {head.name} expected one of {', '.join(head.classes)}; received",
-            tf.boolean_mask(text, ~known),
+            f"{head.column}: head {head.name} expected {term.expected}; received",
+            tf.boolean_mask(values, ~known),
         ],
     )
     with tf.control_dependencies([all_known]):
-        label = tf.argmax(tf.cast(matches, tf.int32), axis=1, output_type=tf.int64)
-        return label, tf.cast(there, tf.float32)
+        return tf.where(usable, label, 0), tf.cast(there, tf.float32)

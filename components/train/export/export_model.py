@@ -35,6 +35,8 @@ from ragline.components.contract.signatures import (
     SQUARED,
     error_sum,
 )
+from ragline.components.serving.fast import weights as weights_file
+from ragline.components.train import terms
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.export import length_groups, long_sequences
 from ragline.components.train.model.architecture import MaskedAutoencoder
@@ -63,7 +65,7 @@ def export(
     be loaded by a session, which is how TF Serving loads (keras#19274).
 
     Args:
-      model: for any device (`use_cudnn=False`).
+      model: for any device (`portable=True`).
       transform_output: Transform's graph.
       schema: of the raw records.
       columns: the schema's features and categories.
@@ -125,6 +127,9 @@ def export(
     for directory, values in weights.items():
         model.set_weights(values)
         archive.write_out(str(directory), verbose=False)
+        weights_file.write(
+            directory, {variable.path: np.asarray(variable.value) for variable in model.variables}
+        )
 
 
 class _Flat(NamedTuple):
@@ -202,10 +207,10 @@ class _Encoder:
         """`embedding` [B, E], of sequences of any lengths: see `groups.py`."""
         flat = self._transformed(raw)
         model = self._model
-        most = length_groups.most_steps([*model.encoder, *model.backward])
+        numbers = model.reader.numbers_a_step(model.inputs_of_step, model.options)
         embedding = length_groups.by_length(
             flat.length,
-            most,
+            length_groups.most_steps(numbers),
             model.code.units,
             lambda rows: long_sequences.encode(model, self._padded(flat, rows)),
         )
@@ -244,7 +249,7 @@ class _Encoder:
         embedding, sums = self._evaluate(raw)
         for head, layer in zip(heads, self._model.heads, strict=True):
             target, weight = _labels(labels[head.column], head)
-            sums |= loss.head_sums_by_sequence(head, target, layer(embedding), weight)
+            sums |= terms.of(head).sums_by_sequence(target, layer(embedding), weight)
         return sums
 
     def _evaluate(self, raw: dict[str, tf.RaggedTensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
@@ -357,15 +362,7 @@ def _labels(column: tf.SparseTensor, head: HeadOptions) -> tuple[tf.Tensor, tf.T
     """
     there = column.indices[:, :1]
     rows = column.dense_shape[:1]
-    if head.type == "regression":
-        values = tf.cast(column.values, tf.float32)
-        usable = tf.math.is_finite(values)
-    else:
-        text = column.values
-        text = text if text.dtype == tf.string else tf.strings.as_string(text)
-        matches = tf.equal(text[:, tf.newaxis], tf.constant(head.classes))
-        values = tf.argmax(tf.cast(matches, tf.int32), axis=1, output_type=tf.int64)
-        usable = tf.reduce_any(matches, axis=1)
+    values, usable = terms.of(head).label(column.values)
     label = tf.scatter_nd(there, masking.select(usable, values), rows)
     return label, tf.scatter_nd(there, tf.cast(usable, tf.float32), rows)
 

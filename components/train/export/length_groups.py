@@ -5,22 +5,22 @@ states. Sorted by length, and cut into groups of so many padded steps as `most_s
 take as much as one group. A single sequence of more steps is read part by part (long_sequences.py).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-import keras
 import tensorflow as tf
 
 # Of a group's states. What a graph takes beside them grows with the request.
 _BYTES = 1 << 25
-# What a layer holds of a step: gates, states and their copies in both shards, and its inputs.
-_STATES, _INPUTS = 10, 4
 _FEWEST_STEPS = 1_024
 
 
-def most_steps(layers: Iterable[keras.layers.Layer]) -> int:
-    """Padded steps of a group, so that the layers' states take some 32 MiB."""
-    numbers = sum(_STATES * one.units + _INPUTS * one.cell.kernel.shape[0] for one in layers)
-    return max(_FEWEST_STEPS, _BYTES // (4 * int(numbers)))
+def most_steps(numbers: int) -> int:
+    """Return the padded steps of a group whose states take some 32 MiB.
+
+    Args:
+      numbers: numbers of a step that are held at once; see `Encoder.numbers_a_step`.
+    """
+    return max(_FEWEST_STEPS, _BYTES // (4 * numbers))
 
 
 def by_length(

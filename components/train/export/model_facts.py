@@ -20,6 +20,7 @@ from ragline.components.serving.facts import (
     NetworkFacts,
     digest_of_weights,
 )
+from ragline.components.serving.portable import Operation, Recorder
 from ragline.components.train import padding
 from ragline.components.train.model.architecture import MaskedAutoencoder
 from ragline.components.train.options import HeadOptions, TrainOptions
@@ -44,6 +45,7 @@ def state(
       heads: the heads of the model, in its order.
       input_facts: the way in which raw files were read: `options` and `fields`.
     """
+    strategy = padding.of(options.padding)
     statistics = feature_statistics.read(transform_output.transform_savedmodel_dir)
     return ModelFacts(
         features=tuple(
@@ -58,19 +60,30 @@ def state(
         embedding_size=options.embedding_size,
         network=NetworkFacts(
             padding=options.padding,
-            cell=options.cell,
+            encoder=options.encoder,
             units=options.units,
             layers=options.layers,
             bidirectional=options.bidirectional,
             decoder=options.decoder,
             linear_steps=model.linear.steps if model.linear else 0,
-            mask=padding.of(options.padding).mask,
+            mask=strategy.mask,
+            operations=_operations(model) if strategy.mask == "length" else (),
         ),
         input=InputFacts(options=dict(input_facts["options"]), fields=tuple(input_facts["fields"])),
         weights_sha256=digest_of_weights(
             {variable.path: np.asarray(variable.value) for variable in model.variables}
         ),
     )
+
+
+def _operations(model: MaskedAutoencoder) -> tuple[Operation, ...]:
+    """Return what the encoder computes; nothing of one that does not say it."""
+    recorder = Recorder()
+    result = model.reader.record(recorder, model.encoder, model.options)
+    if result is None:
+        return ()
+    recorder.call("Identity", result)
+    return tuple(recorder.operations)
 
 
 def _feature(feature: Feature, mean: float, std: float) -> FeatureFacts:

@@ -1,7 +1,7 @@
 """Sample sequences of the eval split with their errors and embeddings, for the report.
 
 The sample is the same in every run: the sequences whose hashed ids are the lowest. The values of
-three of them are kept, the best, the median and the worst reconstructed; padding never is.
+twelve of them are kept, the ten worst reconstructed, the median and the best; padding never is.
 """
 
 import hashlib
@@ -14,19 +14,21 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ragline.components.contract.columns import SEQUENCE_ID, Columns
+from ragline.components.contract.columns import ENTITY_ID, SEQUENCE_ID, Columns
 from ragline.components.contract.masking import masked_mean_of
 from ragline.components.contract.signatures import FEATURE_VALUES, MODEL, SQUARED, error_sum
 from ragline.components.files.storage import write_text
 from ragline.components.train.data import input_pipeline
 from ragline.components.train.data.sequence_batch import SequenceBatch
+from ragline.components.train.export import sample_profiles
 from ragline.components.train.model.architecture import MaskedAutoencoder
 from ragline.components.train.objective import loss
 
 MOST_SEQUENCES = 2_000
-# Limits of the three sequences that are drawn; a screen has no more pixels than MOST_STEPS.
-MOST_STEPS = 1_000
+# Limits of the sequences that are drawn; a screen has hardly more pixels than MOST_STEPS.
+MOST_STEPS = 500
 MOST_FEATURES = 8
+MOST_WORST = 10
 FEWEST_STEPS = 10
 _BATCH = 64
 _ERROR = error_sum(MODEL, SQUARED)
@@ -48,11 +50,12 @@ def sample_reconstructions(
       parsing: arguments of `input_pipeline.parse`.
 
     Returns:
-      `sequences`, the sample's columns `sequence_id`, `length`, `mse` (masked, standardised units;
-      None if nothing was observed) and `x`, `y`, the first two principal components of the
-      embeddings, and `context`, column -> values as text, None where absent; `explained`, the share
-      of the embeddings' variance in x and in y; `reconstructions`, see `_to_drawing`. And the
-      embeddings, float32 [N, E].
+      `sequences`, the sample's columns `sequence_id`, `entity_id`, `length`, `mse` (masked,
+      standardised units; None if nothing was observed) and `x`, `y`, the first two principal
+      components of the embeddings, and `context`, column -> values as text, None where absent;
+      `explained`, the share of the embeddings' variance in x and in y; `neighbours` and
+      `positions`, see `sample_profiles`; `reconstructions`, see `_to_drawing`. And the embeddings,
+      float32 [N, E].
     """
     records = _sample(files)
     names = [_first(feature[SEQUENCE_ID]) for feature, _ in records]
@@ -76,6 +79,7 @@ def sample_reconstructions(
     return {
         "sequences": {
             SEQUENCE_ID: names,
+            ENTITY_ID: [_first(feature[ENTITY_ID]) for feature, _ in records],
             **scores,
             "x": places[:, 0].tolist(),
             "y": places[:, 1].tolist(),
@@ -85,6 +89,8 @@ def sample_reconstructions(
             },
         },
         "explained": explained,
+        "neighbours": sample_profiles.nearest(embedded),
+        "positions": sample_profiles.by_position(values, columns.names),
         "reconstructions": [
             _to_drawing(label, place, names[place], scores, *values[place], columns.names)
             for label, place in choose_samples(scores["mse"], scores["length"]).items()
@@ -93,19 +99,28 @@ def sample_reconstructions(
 
 
 def choose_samples(errors: Collected[float | None], lengths: Collected[int]) -> dict[str, int]:
-    """Return `best`, `median`, `worst` -> index of the sequence; a single sequence is `worst`.
+    """Return `worst`, `worst_2` to `worst_10`, `median` and `best` -> index of the sequence.
 
-    Sequences of a few steps show little: longer ones are taken, if there are three.
+    Of median and best, sequences of a few steps show little: longer ones are taken, if there are
+    three. No sequence is there twice.
     """
     numbers = np.array([np.nan if error is None else error for error in errors], np.float64)
     finite = np.isfinite(numbers)
     long = finite & (np.array(lengths, np.int64) >= FEWEST_STEPS)
-    places = np.flatnonzero(long if long.sum() >= 3 else finite)
-    if not len(places):
-        return {}
-    ordered = places[np.argsort(numbers[places], kind="stable")].tolist()
-    labels = {ordered[0]: "best", ordered[len(ordered) // 2]: "median", ordered[-1]: "worst"}
-    return {label: place for place, label in labels.items()}
+
+    def ordered(rows: np.ndarray) -> list[int]:
+        places = np.flatnonzero(rows)
+        in_order: list[int] = places[np.argsort(numbers[places], kind="stable")].tolist()
+        return in_order
+
+    worst = ordered(finite)[: -MOST_WORST - 1 : -1]
+    labels = {f"worst_{place}" if place > 1 else "worst": row for place, row in enumerate(worst, 1)}
+    shown = ordered(long if long.sum() >= 3 else finite)
+    if shown:
+        for label, row in (("median", shown[len(shown) // 2]), ("best", shown[0])):
+            if row not in labels.values():
+                labels[label] = row
+    return labels
 
 
 def project_to_plane(points: np.ndarray) -> tuple[np.ndarray, list[float]]:
@@ -200,7 +215,7 @@ def _to_drawing(
     """Describe one sequence for a drawing.
 
     Returns:
-      `label`, `sequence_id`, `length`, `mse`, and `features`, name -> `values` and `outputs` of its
+      `which`, `sequence_id`, `length`, `mse`, and `features`, name -> `values` and `outputs` of its
       first MOST_STEPS steps, standardised, None where missing; of the features that vary most.
     """
     varied = np.argsort(-np.nan_to_num(np.nanvar(_some(values), axis=0)), kind="stable")

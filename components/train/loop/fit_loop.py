@@ -17,27 +17,17 @@ import numpy as np
 import tensorflow as tf
 
 from ragline.components.contract import relative
-from ragline.components.contract.masking import masked_mean_of
 from ragline.components.contract.relative import Term
 from ragline.components.runtime import progress
 from ragline.components.train.data import budget
 from ragline.components.train.data.records import Records
 from ragline.components.train.loop.checkpoint import Checkpoint, Checkpoints
-from ragline.components.train.loop.trainer import (
-    FEATURE_ERRORS,
-    LOSS,
-    PADDED_STEPS,
-    STEPS,
-    Sums,
-    Trainer,
-    category_term,
-    head_right,
-    head_term,
-    mean_of,
-)
+from ragline.components.train.loop.trainer import PADDED_STEPS, STEPS, Trainer
 from ragline.components.train.objective import trivial_baselines
 from ragline.components.train.objective.trivial_baselines import TrivialBaselines
-from ragline.components.train.options import HeadOptions, TrainOptions
+from ragline.components.train.options import TrainOptions
+from ragline.components.train.terms.interface import HeadTerm, Sums, mean_of
+from ragline.components.train.terms.steps import LOSS, CategoryTerm
 
 _log = logging.getLogger("ragline.train")
 
@@ -147,9 +137,7 @@ def fit(
         progress.expect(epochs * batches_an_epoch, "batches", done)
     if not history:
         trainer.restart_averages()
-    baselines = trivial_baselines.measure(
-        train_batches(0), eval_batches, heads=trainer.heads, categories=trainer.categories
-    )
+    baselines = trivial_baselines.measure(train_batches(0), eval_batches, trainer.terms)
     while len(history) <= options.epochs and not _is_over(history, options.patience):
         epoch, weights = _run_epoch(trainer, len(history), train_batches, eval_batches, baselines)
         history.append(epoch)
@@ -199,64 +187,40 @@ def _run_epoch(
         epoch=number,
         loss=mean_of(train, LOSS),
         masked_mse=mean_of(evaluated, LOSS),
-        heads={head.name: _head_metrics(head, train, evaluated) for head in trainer.heads},
+        heads={
+            term.head.name: term.results(train, evaluated)
+            for term in trainer.terms
+            if isinstance(term, HeadTerm)
+        },
         seconds=seconds,
         steps=int(train[STEPS]),
         padded_steps=int(train[PADDED_STEPS]),
         categories={
-            name: _category_metrics(category_term(name), train, evaluated)
-            for name in trainer.categories
+            term.name: term.results(train, evaluated)
+            for term in trainer.terms
+            if isinstance(term, CategoryTerm)
         },
+        terms=_terms(trainer, evaluated, baselines),
     )
-    return dataclasses.replace(epoch, terms=_terms(trainer, epoch, evaluated, baselines)), weights
+    return epoch, weights
 
 
 def _terms(
-    trainer: Trainer, epoch: Epoch, evaluated: Sums, baselines: TrivialBaselines
+    trainer: Trainer, evaluated: Sums, baselines: TrivialBaselines
 ) -> tuple[dict[str, Any], ...]:
     """Return the terms of the objective that vary, as dictionaries."""
-    numbers = relative.normalised_mse(
-        evaluated[FEATURE_ERRORS], baselines.number, baselines.variance
-    )
-    weights = {trivial_baselines.term_of_head(head): head.weight for head in trainer.heads}
-    values = {
-        trivial_baselines.term_of_head(head): epoch.heads[head.name]["eval_loss"]
-        for head in trainer.heads
-    }
-    values |= {
-        trivial_baselines.term_of_category(name): metrics["eval_cross_entropy"]
-        for name, metrics in epoch.categories.items()
-    }
-    terms = [Term(name=relative.NUMBERS, weight=1.0, value=numbers, baseline=1.0)]
-    terms = terms if baselines.variance.any() else []
-    terms += [
+    measured = [
         Term(
-            name=name,
-            weight=weights.get(name, 1.0),
-            value=values[name],
-            baseline=error,
-            accuracy_of_mode=baselines.accuracies.get(name),
+            name=term.metric,
+            weight=term.weight,
+            value=term.value(evaluated, baselines),
+            baseline=baselines.errors[term.metric],
+            accuracy_of_mode=baselines.accuracies.get(term.metric),
         )
-        for name, error in baselines.errors.items()
+        for term in trainer.terms
+        if term.metric in baselines.errors
     ]
-    return tuple(dataclasses.asdict(term) for term in terms)
-
-
-def _head_metrics(head: HeadOptions, train: Sums, evaluated: Sums) -> dict[str, float]:
-    name = head_term(head.name)
-    metrics = {"loss": mean_of(train, name), "eval_loss": mean_of(evaluated, name)}
-    if head.type == "classification":
-        right, count = evaluated[head_right(head.name)], evaluated[f"{name}_count"]
-        metrics["eval_accuracy"] = masked_mean_of(right, count)
-    return metrics
-
-
-def _category_metrics(term: str, train: Sums, evaluated: Sums) -> dict[str, float]:
-    return {
-        "cross_entropy": mean_of(train, term),
-        "eval_cross_entropy": mean_of(evaluated, term),
-        "eval_accuracy": masked_mean_of(evaluated[f"{term}_right"], evaluated[f"{term}_count"]),
-    }
+    return tuple(dataclasses.asdict(term) for term in measured)
 
 
 def _snapshot(trainer: Trainer, best_weights: list[np.ndarray], history: list[Epoch]) -> Checkpoint:

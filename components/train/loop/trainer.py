@@ -17,27 +17,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ragline.components.contract.masking import masked_mean, masked_mean_of, total_weight
-from ragline.components.contract.signatures import legal
+from ragline.components.contract.masking import masked_mean
 from ragline.components.files.storage import digest_of
 from ragline.components.runtime import cores, progress
-from ragline.components.train import padding
 from ragline.components.train.data.input_pipeline import sums_over
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.loop import row_parts
 from ragline.components.train.loop.decay import FinalDecay
 from ragline.components.train.model import architecture
-from ragline.components.train.objective import categories, loss
 from ragline.components.train.objective.categories import Vocabulary
 from ragline.components.train.options import HeadOptions, TrainOptions
+from ragline.components.train.terms import steps as step_terms
+from ragline.components.train.terms.interface import Outputs, Sums
 
 _SUM = tf.distribute.ReduceOp.SUM
 
-# name -> float64: sums over batches, divided only when an epoch ends.
-Sums = dict[str, Any]
-LOSS, STEPS, PADDED_STEPS = "loss", "steps", "padded_steps"
-# The squared errors of each feature, [F]; all others are scalars.
-FEATURE_ERRORS = "feature_errors"
+STEPS, PADDED_STEPS = "steps", "padded_steps"
 
 
 @functools.cache
@@ -63,26 +58,6 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return cluster is None or cluster.task_id == 0
 
 
-def category_term(name: str) -> str:
-    """Return the key of a category's cross-entropy among the sums."""
-    return f"category:{name}:entropy"
-
-
-def head_term(name: str) -> str:
-    """Return the key of a head's loss among the sums; its colons keep it apart from categories."""
-    return f"{legal(name)}_loss"
-
-
-def head_right(name: str) -> str:
-    """Return the key of how many labels a head has right, likewise."""
-    return f"{legal(name)}_right"
-
-
-def mean_of(sums: Sums, name: str) -> float:
-    """Return a masked mean of an epoch: its sum divided by its count, once."""
-    return masked_mean_of(sums[name], sums[f"{name}_count"])
-
-
 class DisagreeError(Exception):
     """Says that the workers of a training differ in data, source or checkpoints."""
 
@@ -96,7 +71,7 @@ class Trainer:
       rate: learning rate of each update.
       averages: of the trainable weights, in the model's order; see `TrainOptions.averaging`.
       heads: supervised outputs on the embedding.
-      categories: names of the categorical columns.
+      terms: the terms of the objective; the first is the reconstruction.
     """
 
     def __init__(
@@ -121,9 +96,9 @@ class Trainer:
         """
         self._strategy = strategy
         self._options = options
-        self._padding = padding.of(options.padding)
         self.heads = tuple(heads)
-        self.categories = tuple(vocabulary.name for vocabulary in vocabularies)
+        names = [vocabulary.name for vocabulary in vocabularies]
+        self.terms = step_terms.of_model(options, self.heads, names)
         keras.utils.set_random_seed(options.seed)
         with strategy.scope():
             self.model = architecture.build(
@@ -142,7 +117,8 @@ class Trainer:
                 tf.Variable(variable.value, trainable=False)
                 for variable in self._averaged_variables
             ]
-        self._batch_shards = cores.batch_shards()
+        device = cores.device_of(self.model.trainable_variables[0].value)
+        self._batch_shards = cores.batch_shards(device)
         self._functions: dict[tuple[str, Any], Callable[[Any], dict[str, tf.Tensor]]] = {}
 
     def update(self, batches: tf.data.Dataset) -> Sums:
@@ -248,7 +224,7 @@ class Trainer:
         counts = self._counts(batch)
         # The count that each mean is divided by, of the global batch, before any part is computed.
         global_counts = replicas.all_reduce(_SUM, counts)
-        weights = (1.0, *(head.weight for head in self.heads), *(1.0 for _ in self.categories))
+        weights = [term.weight for term in self.terms]
         parts = self._options.gradient_accumulation_steps
 
         def add_part(
@@ -293,61 +269,30 @@ class Trainer:
 
     def _report(self, batch: SequenceBatch, totals: list[tf.Tensor]) -> dict[str, tf.Tensor]:
         sums = _count_steps(batch)
-        for name, total, count in zip(self._term_names(), totals, self._counts(batch), strict=True):
-            sums |= {name: total, f"{name}_count": count}
+        for term, total, count in zip(self.terms, totals, self._counts(batch), strict=True):
+            sums |= {term.key: total, f"{term.key}_count": count}
         return _as_float64(sums)
 
     def _evaluate_replica(self, batch: SequenceBatch) -> dict[str, tf.Tensor]:
         return self._sum_shards(self._evaluate_shard, batch)
 
     def _evaluate_shard(self, batch: SequenceBatch) -> dict[str, tf.Tensor]:
-        outputs, head_outputs = self._forward(batch, training=False)
-        counted = tf.cast(batch.sample_weight > 0, tf.float32)
-        total, count = loss.error_sums("squared", batch.values, outputs.values, counted)
-        sums = _count_steps(batch) | {LOSS: total, f"{LOSS}_count": count}
-        sums[FEATURE_ERRORS] = loss.squared_errors(batch.values, outputs.values, counted)
-        for head, head_output in zip(self.heads, head_outputs, strict=True):
-            label, weight = batch.labels[head.name], batch.label_weight[head.name]
-            total, count = loss.head_sums(head, label, head_output, weight)
-            term = head_term(head.name)
-            sums |= {term: total, f"{term}_count": count}
-            if head.type == "classification":
-                right = tf.cast(tf.equal(tf.argmax(head_output, axis=1), label), tf.float32)
-                sums[head_right(head.name)] = tf.reduce_sum(weight * right)
-        for name, logits in outputs.logits.items():
-            term, token_ids = category_term(name), batch.token_ids[name]
-            weight = tf.cast(batch.token_weight[name] > 0, tf.float32)
-            sums |= {
-                term: tf.reduce_sum(categories.cross_entropy(token_ids, logits, weight)),
-                f"{term}_count": tf.reduce_sum(weight),
-                f"{term}_right": tf.reduce_sum(categories.right(token_ids, logits, weight)),
-            }
+        outputs, sums = self._forward(batch, training=False), _count_steps(batch)
+        for term in self.terms:
+            sums |= term.evaluated(batch, outputs)
         return _as_float64(sums)
 
-    def _forward(
-        self, batch: SequenceBatch, training: bool
-    ) -> tuple[architecture.Reconstruction, list[tf.Tensor]]:
-        """Return the reconstruction, and each head's outputs."""
+    def _forward(self, batch: SequenceBatch, training: bool) -> Outputs:
+        """Return what the model puts out."""
         embedding = self.model.encode(batch, training)
         outputs = self.model.decode(embedding, batch, training)
-        return outputs, [head(embedding) for head in self.model.heads]
-
-    def _term_names(self) -> tuple[str, ...]:
-        """Name the terms of the objective: the reconstruction, each head and each category."""
-        return (
-            LOSS,
-            *(head_term(head.name) for head in self.heads),
-            *(category_term(name) for name in self.categories),
-        )
+        layers = zip(self.heads, self.model.heads, strict=True)
+        heads = {head.name: layer(embedding) for head, layer in layers}
+        return Outputs(outputs.values, outputs.logits, heads)
 
     def _counts(self, batch: SequenceBatch) -> list[tf.Tensor]:
         """Return the sum of weights of each term, which needs no forward pass."""
-        to_count = self._padding.for_loss(batch)
-        return [
-            total_weight(to_count.sample_weight, to_count.values),
-            *(tf.reduce_sum(batch.label_weight[head.name]) for head in self.heads),
-            *(tf.reduce_sum(batch.token_weight[name]) for name in self.categories),
-        ]
+        return [term.count(batch) for term in self.terms]
 
     def _totals(self, batch: SequenceBatch) -> list[tf.Tensor]:
         """Return the weighted sum of errors of each term."""
@@ -360,20 +305,8 @@ class Trainer:
         return tf.nest.map_structure(lambda *sums: tf.add_n(sums), *shard_sums)
 
     def _shard_totals(self, batch: SequenceBatch) -> list[tf.Tensor]:
-        outputs, head_outputs = self._forward(batch, training=True)
-        to_count = self._padding.for_loss(batch)
-        total, _ = loss.error_sums(
-            self._options.error, to_count.values, outputs.values, to_count.sample_weight
-        )
-        totals = [total]
-        for head, head_output in zip(self.heads, head_outputs, strict=True):
-            label, labelled = batch.labels[head.name], batch.label_weight[head.name]
-            totals.append(loss.head_sums(head, label, head_output, labelled)[0])
-        for name in self.categories:
-            weight = batch.token_weight[name]
-            entropy = categories.cross_entropy(batch.token_ids[name], outputs.logits[name], weight)
-            totals.append(tf.reduce_sum(weight * entropy))
-        return totals
+        outputs = self._forward(batch, training=True)
+        return [term.total(batch, outputs) for term in self.terms]
 
 
 def _add(first: list[tf.Tensor], second: list[tf.Tensor]) -> list[tf.Tensor]:

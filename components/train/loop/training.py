@@ -53,15 +53,22 @@ def fit(
     return trainer, history
 
 
-def describe(epoch: fit_loop.Epoch, epochs: int) -> str:
-    """Return an epoch as a line: every term of the objective beside its trivial baseline."""
+def describe(epoch: fit_loop.Epoch, epochs: int, start: float | None = None) -> str:
+    """Return an epoch as a line: every term of the objective beside its trivial baseline.
+
+    Args:
+      epoch: the epoch.
+      epochs: the number of epochs, at most.
+      start: the objective before the first one, by which and below which the epoch is chosen.
+    """
+    began = "" if start is None else f", began at {start:.4f}"
     terms = (
         f"{term['name']} {term['value']:.4g} of {term['baseline']:.4g}" for term in epoch.terms
     )
     return "  ".join(
         [
-            f"epoch {epoch.epoch}/{epochs}  loss {epoch.loss:.4f}",
-            f"objective {epoch.objective:.4f}",
+            f"epoch {epoch.epoch}/{epochs}  objective {epoch.objective:.4f}{began}",
+            f"loss {epoch.loss:.4f}",
             *terms,
             f"{epoch.seconds:.1f} s",
         ]
@@ -72,9 +79,12 @@ def _epoch_reporter(
     curves: tf.summary.SummaryWriter, epochs: int
 ) -> Callable[[fit_loop.Epoch], None]:
     """Return what reports an epoch: a line in the terminal, and a point of each curve."""
+    start: list[float] = []
 
     def report(epoch: fit_loop.Epoch) -> None:
-        _log.info("%s", describe(epoch, epochs))
+        _log.info("%s", describe(epoch, epochs, *start))
+        if not epoch.epoch:
+            start.append(epoch.objective)
         with curves.as_default(step=epoch.epoch):
             tf.summary.scalar("loss/train", epoch.loss)
             tf.summary.scalar("masked_mse/eval", epoch.masked_mse)

@@ -1,10 +1,12 @@
-"""Build the masked LSTM autoencoder.
+"""Build the masked autoencoder.
 
-architecture.py   encoder -> embedding -> decoder -> Dense, cropped
-dense.py          a product whose rows do not depend on their company
-fused_lstm.py     Keras's LSTM, fast on a CPU
-recurrence.py     its loops over steps, as machine code
-linear_path.py    the linear path around the recurrence, started at a PCA
-grid_resample.py  sequences of any length <-> a grid of K steps
-shrinkage_pca.py  principal components of a covariance that is shrunk
+architecture.py      encoder -> embedding -> decoder -> Dense, cropped
+dense.py             a product whose rows do not depend on their company
+cells.py             the kinds of recurrent layers
+recurrent_layers.py  stacks of them
+fused_lstm.py        Keras's LSTM, fast on a CPU
+recurrence.py        its loops over steps, as machine code
+linear_path.py       the linear path around the recurrence, started at a PCA
+grid_resample.py     sequences of any length <-> a grid of K steps
+shrinkage_pca.py     principal components of a covariance that is shrunk
 """

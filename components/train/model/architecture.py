@@ -1,24 +1,17 @@
-"""The masked LSTM autoencoder: encoder -> code -> decoder -> Dense, cropped.
+"""The masked autoencoder: encoder -> embedding -> decoder -> Dense, cropped.
 
-Around the recurrence goes a linear path, which adds to the code and to the reconstruction: see
-`linear_path.py`.
+The encoder and the decoder are those of `train.encoder` and `train.decoder` (`encoders/`,
+`decoders/`). Around both goes a linear path, which adds to the embedding and to the reconstruction:
+see `linear_path.py`.
 
-A step's inputs are its F values and, of each category, the embedding of its code; what is missing
-is exactly 0 in both. A step's outputs are F values and, of each category, the logits of its codes.
+A step's inputs are its F values and, of each category, the embedding of its token; what is missing
+is exactly 0 in both. A step's outputs are F values and, of each category, the logits of its tokens.
 
-No layer of `MaskedAutoencoder` gets a mask, because none needs one. Padding stands on the right,
-and a recurrent layer is causal: the state after the last valid step does not know what follows. The
-encoder runs over the batch as it is, and the last valid state is gathered at length - 1; the
-decoder's outputs after it are cropped to 0. That is equal to masking every step, spares the selects
-at each, and is what cuDNN can do. Padded inputs are set to 0 first, so that no content of theirs
-reaches an arithmetic operation. A layer that reads backwards is given each sequence reversed within
-its own length, so that it, too, starts at the last valid step.
-
-LSTM: Hochreiter and Schmidhuber 1997; GRU: Cho et al. 2014; as autoencoder: Srivastava, Mansimov
-and Salakhutdinov 2015, "Unsupervised Learning of Video Representations using LSTMs", whose
-unconditioned decoder `decoder = "repeat"` is.
+Padding stands on the right. What stands in it is set to 0 before the encoder reads it, so that no
+content of it reaches an arithmetic operation, and the decoder's outputs in it are cropped to 0.
 """
 
+import functools
 from collections.abc import Sequence as Collection
 from typing import NamedTuple
 
@@ -28,15 +21,13 @@ import tensorflow as tf
 
 from ragline.components.contract import masking
 from ragline.components.contract.signatures import legal
-from ragline.components.train import padding
+from ragline.components.train import decoders, encoders, padding
 from ragline.components.train.data.sequence_batch import SequenceBatch
-from ragline.components.train.model import fused_lstm
+from ragline.components.train.encoders.interface import Drop
 from ragline.components.train.model.dense import Dense
 from ragline.components.train.model.linear_path import LinearPath, grid_steps
 from ragline.components.train.objective.categories import Vocabulary
 from ragline.components.train.options import HeadOptions, TrainOptions
-
-_CELLS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 
 
 class Reconstruction(NamedTuple):
@@ -64,45 +55,40 @@ class MaskedAutoencoder(keras.Model):
         options: TrainOptions,
         heads: Collection[HeadOptions] = (),
         vocabularies: Collection[Vocabulary] = (),
-        use_cudnn: bool | str = "auto",
+        portable: bool = False,
     ) -> None:
         """Build the layers.
 
         Args:
           features: F.
-          options: shape and precision.
-          heads: supervised outputs on the code.
+          options: encoder, decoder, shape and precision.
+          heads: supervised outputs on the embedding.
           vocabularies: of the categories.
-          use_cudnn: False for a graph that must run where no GPU is: the choice is made when a
-            function is traced, so a model exported on a GPU machine would hold CudnnRNN for ever.
-            Its dense layers are exact (`dense.py`), so that a row does not depend on its company.
+          portable: whether it is for an exported graph, which runs where no GPU is. Its dense
+            layers are exact (`dense.py`), so that a row does not depend on its company.
         """
         super().__init__()
-        self._teacher = options.decoder == "teacher"
+        self.reader, self.writer = encoders.of(options.encoder), decoders.of(options.decoder)
+        self.inputs_of_step = features + sum(each.embedding_size for each in vocabularies)
+        self.options = options
         self._names = [vocabulary.name for vocabulary in vocabularies]
-        inputs = features + sum(vocabulary.embedding_size for vocabulary in vocabularies)
-        read = options.units * (2 if options.bidirectional else 1)
-        exact = use_cudnn is False
-        self.linear = _linear(features, options, exact)
+        self.linear = _linear(features, options, exact=portable)
+        self.encoder = self.reader.built(self.inputs_of_step, options, portable)
+        read = self.reader.outputs(options)
+        self.code = Dense(read, options.embedding_size, exact=portable, name="code")
         written = options.embedding_size + (features if self.linear else 0)
-        written += inputs if self._teacher else 0
-        sizes = [inputs] + [read] * (options.layers - 1)
-        self.encoder = _stack("encoder", options, sizes, use_cudnn)
-        self.backward = (
-            _stack("backward", options, sizes, use_cudnn) if options.bidirectional else []
-        )
-        self.code = Dense(read, options.embedding_size, exact=exact, name="code")
-        sizes = [written] + [options.units] * (options.layers - 1)
-        self.decoder = _stack("decoder", options, sizes, use_cudnn)
-        self.reconstruction = Dense(options.units, features, exact=exact, name="reconstruction")
+        written += self.inputs_of_step if self.writer.reads_steps else 0
+        self.decoder = self.writer.layers(written, options, portable, self.reader)
+        states = self.writer.outputs(options)
+        self.reconstruction = Dense(states, features, exact=portable, name="reconstruction")
         self.tables = [_table(index, one) for index, one in enumerate(vocabularies)]
         self.words = [
-            Dense(options.units, vocabulary.size, exact=False, name=f"words_{index}")
+            Dense(states, vocabulary.size, exact=False, name=f"words_{index}")
             for index, vocabulary in enumerate(vocabularies)
         ]
         size = options.embedding_size
         self.heads = [
-            Dense(size, head.outputs, exact=exact, name=f"head_{legal(head.name)}")
+            Dense(size, head.outputs, exact=portable, name=f"head_{legal(head.name)}")
             for head in heads
         ]
         # Of a whole sequence, not of a step: its draw has no T in its shape, which padding would
@@ -141,22 +127,12 @@ class MaskedAutoencoder(keras.Model):
         Returns:
           float32 [B, E].
         """
-        states, length = self.to_read(batch), batch.length
-        for index, layer in enumerate(self.encoder):
-            forward = fused_lstm.run(layer, states, training=training)
-            forward = self.dropout(forward, training=training)
-            last = tf.gather(forward, length - 1, batch_dims=1)
-            if not self.backward:
-                states = forward
-                continue
-            backward = tf.reverse_sequence(states, length, seq_axis=1)
-            backward = fused_lstm.run(self.backward[index], backward, training=training)
-            backward = tf.reverse_sequence(
-                self.dropout(backward, training=training), length, seq_axis=1
-            )
-            states = tf.concat([forward, backward], axis=2)
-            last = tf.concat([last, backward[:, 0]], axis=1)
-        code = self.code(last)
+        read = self.reader.read(self.encoder, self.to_read(batch), batch, self._drop(training))
+        return self.to_embedding(read, batch)
+
+    def to_embedding(self, read: tf.Tensor, batch: SequenceBatch) -> tf.Tensor:
+        """Return the embedding, float32 [B, E], of what the encoder has read, [B, R]."""
+        code = self.code(read)
         return code if self.linear is None else code + self.linear.encode(batch)
 
     def decode(
@@ -169,7 +145,7 @@ class MaskedAutoencoder(keras.Model):
 
         Args:
           code: float32 [B, E].
-          batch: the sequences; `decoder = "teacher"` alone reads more than length and T.
+          batch: the sequences; only a decoder that `reads_steps` reads more than length and T.
           training: whether to drop out.
         """
         mask = batch.valid
@@ -212,21 +188,20 @@ class MaskedAutoencoder(keras.Model):
         training: bool,
         mask: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """Return the last decoder layer's states, [B, T, units].
+        """Return what the decoder writes, [B, T, H].
 
-        At each step the first layer reads the code, and the linear part, which it mends.
+        At each step it reads the embedding, and the linear part, which it mends.
         """
-        changing = list(linear)
-        if self._teacher:
+        changing = [batch.values[..., :0], *linear]
+        if self.writer.reads_steps:
             # The step before: 0 before the first.
             inputs = self.to_read(batch)
             changing.append(tf.pad(inputs[:, :-1], [[0, 0], [1, 0], [0, 0]]))
-        states = tf.concat([batch.values[..., :0], *changing], axis=2)
-        constant = code
-        for layer in self.decoder:
-            states = fused_lstm.run(layer, states, constant=constant, mask=mask, training=training)
-            states, constant = self.dropout(states, training=training), None
-        return states
+        given = tf.concat(changing, axis=2)
+        return self.writer.write(self.decoder, code, given, batch, self._drop(training), mask)
+
+    def _drop(self, training: bool) -> Drop:
+        return functools.partial(self.dropout, training=training)
 
 
 def build(
@@ -236,17 +211,17 @@ def build(
     heads: Collection[HeadOptions] = (),
     vocabularies: Collection[Vocabulary] = (),
     steps: int = 1,
-    use_cudnn: bool | str = "auto",
+    portable: bool = False,
 ) -> MaskedAutoencoder:
     """Build the model of `options.padding`.
 
     Args:
       features: F.
       options: shape, precision and padding strategy.
-      heads: supervised outputs on the code.
+      heads: supervised outputs on the embedding.
       vocabularies: of the categories.
       steps: number of steps of the longest sequence.
-      use_cudnn: see `MaskedAutoencoder`.
+      portable: see `MaskedAutoencoder`.
 
     Raises:
       ValueError: the padding strategy does not go with these categories.
@@ -257,27 +232,8 @@ def build(
         options=options,
         heads=heads,
         vocabularies=vocabularies,
-        use_cudnn=use_cudnn,
+        portable=portable,
     )
-
-
-def _stack(
-    name: str, options: TrainOptions, sizes: Collection[int], use_cudnn: bool | str
-) -> list[keras.Layer]:
-    """Recurrent layers on inputs of the given sizes."""
-    policy = "mixed_bfloat16" if options.precision == "bfloat16" else "float32"
-    layers = []
-    for index, size in enumerate(sizes):
-        layer = _CELLS[options.cell](
-            options.units,
-            return_sequences=True,
-            use_cudnn=use_cudnn,
-            dtype=policy,
-            name=f"{name}_{index}",
-        )
-        layer.build((None, None, size))
-        layers.append(layer)
-    return layers
 
 
 def _linear(features: int, options: TrainOptions, exact: bool) -> LinearPath | None:

@@ -21,9 +21,15 @@ ROWS = 4
 
 
 class Dense(keras.layers.Dense):
-    """`keras.layers.Dense` without an activation; exact: summed in float64, given in float32."""
+    """`keras.layers.Dense` without an activation; exact: summed in float64, given in float32.
 
-    def __init__(self, inputs: int, units: int, *, exact: bool, name: str) -> None:
+    Attributes:
+      exact: whether it sums in float64.
+    """
+
+    def __init__(
+        self, inputs: int, units: int, *, exact: bool, name: str, dtype: str = "float32"
+    ) -> None:
         """Build the layer.
 
         Args:
@@ -31,14 +37,15 @@ class Dense(keras.layers.Dense):
           units: outputs of a row.
           exact: whether to sum in float64; of a model that is exported.
           name: of the layer.
+          dtype: the policy of its precision, if it is not exact.
         """
-        super().__init__(units, dtype="float32", name=name)
-        self._exact = exact
+        super().__init__(units, dtype=dtype, name=name)
+        self.exact = exact
         self.build((None, inputs))
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Return the affine map of `inputs`, [..., inputs] -> float32 [..., units]."""
-        if not self._exact:
+        """Return the affine map of `inputs`, [..., inputs] -> [..., units]."""
+        if not self.exact:
             return super().call(inputs, training=training)
         kernel, bias = (
             tf.cast(tf.convert_to_tensor(one), tf.float64) for one in (self.kernel, self.bias)

@@ -34,17 +34,19 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from ragline.components.runtime import cores
 from ragline.components.train.model import dense, recurrence
 
 State = tuple[tf.Tensor, ...]
 
 
 def serves(layer: keras.layers.Layer) -> bool:
-    """Tell whether `run` runs a layer itself: a plain LSTM in float32, where Keras has no GPU.
+    """Tell whether `run` runs a layer itself: a plain LSTM in float32, whose weights a CPU holds.
 
-    On a GPU, Keras runs cuDNN. A layer with `use_cudnn=False` is for an exported graph, which must
-    be fast without a GPU and can hold only TensorFlow's own operations; any other layer runs as
-    machine code, see `recurrence`.
+    On a GPU, Keras runs cuDNN. Where the weights are decides, as a strategy or `tf.device` has
+    placed them, not what else the machine has. A layer with `use_cudnn=False` is for an exported
+    graph, which must be fast without a GPU and can hold only TensorFlow's own operations; any other
+    layer runs as machine code, see `recurrence`.
     """
     return (
         type(layer) is keras.layers.LSTM
@@ -55,7 +57,7 @@ def serves(layer: keras.layers.Layer) -> bool:
         and not (layer.return_state or layer.stateful or layer.go_backwards or layer.unroll)
         and not (layer.dropout or layer.recurrent_dropout)
         and layer.compute_dtype == "float32"
-        and not (layer.use_cudnn and tf.config.list_logical_devices("GPU"))
+        and (not layer.use_cudnn or cores.device_of(layer.cell.kernel.value) == "CPU")
     )
 
 
@@ -65,7 +67,6 @@ def run(
     *,
     constant: tf.Tensor | None = None,
     mask: tf.Tensor | None = None,
-    training: bool = False,
 ) -> tf.Tensor:
     """Return the outputs of a recurrent layer: `layer([constant at each step, sequences])`.
 
@@ -74,7 +75,6 @@ def run(
       sequences: [B, T, F], finite in the padding; F may be 0 beside a constant.
       constant: [B, E], the same at every step; it is read by the first E rows of the kernel.
       mask: bool [B, T]; with one, Keras runs the layer.
-      training: for Keras, where Keras runs the layer.
 
     Returns:
       [B, T, H].
@@ -86,7 +86,7 @@ def run(
         sequences = tf.pad(sequences, [[0, lacking], [0, 0], [0, 0]])
         constant = None if constant is None else tf.pad(constant, [[0, lacking], [0, 0]])
         mask = None if mask is None else tf.pad(mask, [[0, lacking], [0, 0]], constant_values=True)
-    return _run(layer, sequences, constant, mask, training)[:rows]
+    return _run(layer, sequences, constant, mask)[:rows]
 
 
 def resumes(layer: keras.layers.Layer) -> bool:
@@ -134,13 +134,12 @@ def _run(
     sequences: tf.Tensor,
     constant: tf.Tensor | None,
     mask: tf.Tensor | None,
-    training: bool,
 ) -> tf.Tensor:
     if mask is not None or not serves(layer):
         if constant is not None:
             repeated = tf.repeat(constant[:, tf.newaxis], tf.shape(sequences)[1], axis=1)
             sequences = tf.concat([tf.cast(repeated, sequences.dtype), sequences], axis=2)
-        return layer(sequences, mask=mask, training=training)
+        return layer(sequences, mask=mask)
     weights = [layer.cell.kernel, layer.cell.recurrent_kernel, layer.cell.bias]
     outputs_of = _native_outputs if layer.use_cudnn else _portable_outputs
     by_time = tf.transpose(sequences, [1, 0, 2])

@@ -18,9 +18,6 @@ from ragline.components.contract.signatures import (
     ABSOLUTE,
     FEATURE_SUM,
     FEATURE_VALUES,
-    HEAD_LOSS,
-    HEAD_RIGHT,
-    LABELLED,
     LAST_VALUE,
     MODEL,
     N_FINITE,
@@ -31,10 +28,8 @@ from ragline.components.contract.signatures import (
     SQUARED,
     TRAINING_MEAN,
     error_sum,
-    head_sum,
 )
 from ragline.components.train.data.sequence_batch import SequenceBatch
-from ragline.components.train.options import HeadOptions
 
 
 def _log_cosh(difference: tf.Tensor) -> tf.Tensor:
@@ -84,65 +79,6 @@ def squared_errors(targets: tf.Tensor, outputs: tf.Tensor, sample_weight: tf.Ten
     """Return the sum of squared errors of each feature, float64 [F]; arguments of `error_sums`."""
     difference = _difference(targets, outputs, masking.counts(sample_weight, targets))
     return tf.reduce_sum(tf.square(tf.cast(difference, tf.float64)), axis=[0, 1])
-
-
-def head_sums(
-    head: HeadOptions, target: tf.Tensor, outputs: tf.Tensor, sample_weight: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the two halves of a head's loss: over the labelled sequences only.
-
-    Args:
-      head: its type.
-      target: int64 [B], the class, or float32 [B]; anything where the label is missing.
-      outputs: float32 [B, classes], logits, or [B, 1].
-      sample_weight: float32 [B]; 0 where the label is missing.
-
-    Returns:
-      (sum of weighted errors, sum of weights), float32 scalars; (0, 0) if no label is there.
-    """
-    errors = _head_errors(head, target, outputs, sample_weight > 0)
-    return tf.reduce_sum(sample_weight * errors), tf.reduce_sum(sample_weight)
-
-
-def head_sums_by_sequence(
-    head: HeadOptions, target: tf.Tensor, outputs: tf.Tensor, sample_weight: tf.Tensor
-) -> dict[str, tf.Tensor]:
-    """Return what one sequence adds to a head's metrics, in float64; 0 where its label is missing.
-
-    Args:
-      head: its type.
-      target: int64 [B], the class, or float32 [B].
-      outputs: float32 [B, classes], logits, or [B, 1].
-      sample_weight: float32 [B]; 1, or 0 where the label is missing.
-
-    Returns:
-      name (see contract/signatures.py) -> float64 [B].
-    """
-    labelled = sample_weight > 0
-    # Before the loss, so that its exponentials and logarithms are of float64, too.
-    outputs = tf.cast(outputs, tf.float64)
-    if head.type == "regression":
-        target = tf.cast(target, tf.float64)
-    sums = {
-        head_sum(head.name, LABELLED): tf.cast(labelled, tf.float64),
-        head_sum(head.name, HEAD_LOSS): _head_errors(head, target, outputs, labelled),
-    }
-    if head.type == "classification":
-        right = tf.equal(tf.argmax(outputs, axis=1), target) & labelled
-        sums[head_sum(head.name, HEAD_RIGHT)] = tf.cast(right, tf.float64)
-    return sums
-
-
-def _head_errors(
-    head: HeadOptions, target: tf.Tensor, outputs: tf.Tensor, labelled: tf.Tensor
-) -> tf.Tensor:
-    """Return the error of each labelled sequence, 0 of the others, [B]."""
-    if head.type == "classification":
-        errors = tf.nn.sparse_softmax_cross_entropy_with_logits(
-            masking.select(labelled, target), outputs
-        )
-        return masking.select(labelled, errors)
-    return tf.square(masking.select(labelled, outputs[:, 0] - target))
 
 
 def sums_by_sequence(

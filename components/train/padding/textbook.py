@@ -35,11 +35,14 @@ class Textbook(PaddingStrategy):
 
     def mistakes(self, options: "TrainOptions") -> list[str]:
         """Return the sentence that the textbook model reads forwards, and repeats; or nothing."""
-        if not options.bidirectional and options.decoder == "repeat":
+        from ragline.components.train import decoders, encoders
+
+        is_plain = encoders.of(options.encoder).takes_masks and not options.bidirectional
+        if is_plain and not decoders.of(options.decoder).reads_steps:
             return []
         return [
-            f"padding: {self.name!r} is the textbook model; expected bidirectional = false and "
-            "decoder = 'repeat' with it"
+            f"padding: {self.name!r} is the textbook model; expected a recurrent encoder, "
+            "bidirectional = false and decoder = 'repeat' with it"
         ]
 
     def mistakes_of_categories(self, categories: Collection[str]) -> list[str]:

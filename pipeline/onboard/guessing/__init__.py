@@ -1,6 +1,7 @@
 """Guess parts of what columns mean: `ragline.pipeline.onboard.guess` puts them together.
 
 meaning.py  what is known so far
+wishes.py   what a person says of columns
 placing.py  what a column is that names nothing
 cells.py    a column as it was read: its kind, its cells, and what spells them
 numbers.py  texts of numbers: the decimal mark, what stands for a missing value

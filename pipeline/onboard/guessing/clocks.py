@@ -1,5 +1,6 @@
 """Guess which column orders the steps, in what unit or format, and which one is its day."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import pyarrow.compute as pc
 from ragline.components.ingest.steps.times import Unit
 from ragline.pipeline.onboard.guessing import dates, groups, names
 from ragline.pipeline.onboard.guessing.cells import MOST_STRANGE, Column
+from ragline.pipeline.onboard.guessing.meaning import GuessError
 
 # Above it, numbers of a time are an epoch of our days in this unit.
 _EPOCHS: tuple[tuple[float, Unit], ...] = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"))
@@ -73,6 +75,27 @@ def of(columns: Mapping[str, Column], group: np.ndarray) -> Clock | None:
                 why=(f"order_by {chosen!r}: dates, time_format {compact!r}",),
             )
     return _of_numbers(chosen, column)
+
+
+def stated(name: str, columns: Mapping[str, Column], group: np.ndarray) -> Clock:
+    """Return the time of steps in a column that a person names.
+
+    Raises:
+      GuessError: its cells are neither times nor numbers.
+    """
+    column = columns[name]
+    if column.kind not in ("time", "int", "float"):
+        example = f", such as {str(column.words[0])[:40]!r}" if column.words else ""
+        raise GuessError(
+            f"--order-by: expected times or numbers, received {name!r} of words{example}; "
+            "input.time_format in a configuration says how times are written"
+        )
+    clock = of({n: c for n, c in columns.items() if n == name or c.kind == "time"}, group)
+    if clock is None or clock.column != name:
+        clock = of({name: column}, group) or _of_numbers(name, column)
+    rest = [sentence for sentence in clock.why if not sentence.startswith("order_by")]
+    how = f"taken as {clock.unit}" if column.kind != "time" else "times"
+    return dataclasses.replace(clock, why=(f"order_by {name!r}: --order-by says so; {how}", *rest))
 
 
 def _of_numbers(chosen: str, column: Column) -> Clock:

@@ -35,9 +35,11 @@ class Guess:
       features: name -> whether a value may be missing.
       categories: name -> `bytes` or `int`.
       context: one value a sequence.
+      label: the column of `context` that a head would learn; None takes the first that it can.
       options: further keys of `[input]`.
       steps: the keys of `[input.steps]`.
       why: a sentence a decision.
+      unused: column -> why it is not taken.
     """
 
     sequences: int = 0
@@ -50,10 +52,14 @@ class Guess:
     features: dict[str, bool] = field(default_factory=dict)
     categories: dict[str, Literal["bytes", "int"]] = field(default_factory=dict)
     context: list[Context] = field(default_factory=list)
+    label: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     steps: dict[str, Any] = field(default_factory=dict)
     why: list[str] = field(default_factory=list)
+    unused: dict[str, str] = field(default_factory=dict)
 
     def leave_out(self, name: str, why: str) -> None:
         """Say that a column is not taken."""
-        self.why.append(f"{name!r} is left out: {why}")
+        self.unused[name] = why
+        placed = tuple(f"{kind} {name!r}: " for kind in ("feature", "category", "context"))
+        self.why = [sentence for sentence in self.why if not sentence.startswith(placed)]

@@ -6,10 +6,19 @@ from typing import Literal
 import numpy as np
 import pyarrow.compute as pc
 
-from ragline.components.contract.columns import BOOKKEEPING, ENTITY_ID, LENGTH, SEQUENCE_ID
+from ragline.components.contract.columns import (
+    BOOKKEEPING,
+    ENTITY_ID,
+    LENGTH,
+    OBSERVED,
+    SEQUENCE_ID,
+    VALUES,
+)
+from ragline.components.contract.signatures import ROW_LENGTHS, collisions
 from ragline.pipeline.onboard.guessing import groups, measurements
 from ragline.pipeline.onboard.guessing.cells import Column
-from ragline.pipeline.onboard.guessing.meaning import Context, Guess
+from ragline.pipeline.onboard.guessing.meaning import Context, Guess, GuessError
+from ragline.pipeline.onboard.guessing.wishes import Wishes
 
 _MOST_CLASSES = 50
 _MOST_WORDS = 1000
@@ -104,7 +113,11 @@ def place(
             (is_number or not short) and groups.is_partly_missing(column, group)
         )
         within |= short and is_number and len(column.words) > 1
-    if column.kind == "flag":
+    if is_number and not guess.complete and len(column.words) == 1:
+        # What was not looked at may be other: the run says so if it is not.
+        guess.features[name] = True
+        guess.why.append(f"feature {name!r}: it is {column.words[0]!r} {guess.seen}, not in all")
+    elif column.kind == "flag":
         guess.leave_out(name, "true and false are neither numbers nor words here")
     elif not within:
         _place_constant(guess, name, column, groups.count(group))
@@ -123,6 +136,43 @@ def place(
             )
     else:
         _place_words(guess, name, column)
+
+
+def place_stated(
+    guess: Guess, name: str, column: Column, group: np.ndarray, wishes: Wishes
+) -> bool:
+    """Take a column for what a person says that it is; return whether one did.
+
+    Raises:
+      GuessError: its cells are nothing of that kind.
+    """
+    if name in wishes.label:
+        if not groups.is_constant_within(column, group):
+            raise GuessError(
+                f"--label: expected one value a sequence, received {name!r} with several in one; "
+                "--category takes it as a word a step"
+            )
+        _take_context(guess, name, column)
+        guess.label = name
+    elif name in wishes.category:
+        is_id = column.is_typed and column.kind == "int" and not column.has_missing
+        guess.categories[name] = "int" if is_id else "bytes"
+        guess.why.append(f"category {name!r}: --category says so, {len(column.words)} words")
+    elif name in wishes.numeric:
+        if column.kind not in ("int", "float"):
+            example = f", such as {str(column.words[0])[:40]!r}" if column.words else ""
+            raise GuessError(
+                f"--numeric: expected numbers, received {name!r} of {_KINDS[column.kind]}{example};"
+                " input.missing_text, input.decimal in a configuration say how numbers are written"
+            )
+        guess.features[name] = column.has_missing or not guess.complete
+        guess.why.append(f"feature {name!r}: --numeric says so")
+    else:
+        return False
+    return True
+
+
+_KINDS = {"text": "words", "time": "times", "flag": "true and false", "empty": "no values"}
 
 
 def _place_words(guess: Guess, name: str, column: Column) -> None:
@@ -151,13 +201,32 @@ def _place_constant(guess: Guess, name: str, column: Column, sequences: int) -> 
     elif column.kind == "text" and (len(words) > _MOST_CLASSES or len(words) == sequences > 2):
         guess.leave_out(name, "it names each sequence rather than its kind")
     else:
-        kind: Literal["bytes", "int", "float"] = (
-            "bytes" if column.kind == "text" else "int" if column.kind == "int" else "float"
-        )
-        few = kind != "float" and len(words) <= _MOST_CLASSES
-        guess.context.append(
-            Context(name=name, kind=kind, classes=tuple(map(str, words)) if few else ())
-        )
-        guess.why.append(
-            f"context {name!r}: one value a sequence {guess.seen}, {len(words)} different ones"
-        )
+        _take_context(guess, name, column)
+
+
+def _take_context(guess: Guess, name: str, column: Column) -> None:
+    words = column.words
+    kind: Literal["bytes", "int", "float"] = "bytes"
+    if column.kind in ("int", "float"):
+        kind = "int" if column.kind == "int" else "float"
+    few = kind != "float" and len(words) <= _MOST_CLASSES
+    guess.context.append(
+        Context(name=name, kind=kind, classes=tuple(map(str, words)) if few else ())
+    )
+    guess.why.append(
+        f"context {name!r}: one value a sequence {guess.seen}, {len(words)} different ones"
+    )
+
+
+def leave_out_names(guess: Guess) -> None:
+    """Leave out columns whose names a run would refuse: ragline's own, and two that are alike."""
+    own = (VALUES, OBSERVED)
+    for name in [*guess.categories, *(context.name for context in guess.context)]:
+        if name.partition("$")[0] in own:
+            guess.leave_out(name, "ragline's own records have a column of that name; rename it")
+    reserved = (*own, LENGTH, ROW_LENGTHS)
+    for name, other in collisions([*reserved, *guess.categories]):
+        if name in guess.categories and name not in guess.unused:
+            guess.leave_out(name, f"the encoder's input for it would be called like {other!r}'s")
+    guess.categories = {n: k for n, k in guess.categories.items() if n not in guess.unused}
+    guess.context = [each for each in guess.context if each.name not in guess.unused]

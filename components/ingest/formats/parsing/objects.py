@@ -1,8 +1,7 @@
 """Convert decoded objects, of JSON or of a format like it, to sequences.
 
 A column of the steps is a list in `features`, a value in each of the `steps` (or of another list of
-objects), or a list in the object itself. What is nested has its path as its name: `bp.sys` of
-`{"bp": {"sys": 120}}`.
+objects), or a list in the object itself. What is nested has its path as its name, as in `flat`.
 """
 
 import array
@@ -174,7 +173,7 @@ def record_of(
         raise RejectedRecord("null", "expected a JSON object, received null")
     if not isinstance(value, dict):
         raise RejectedRecord("json", f"expected a JSON object, received {type(value).__name__}")
-    stated[0] = checks.identifier(SEQUENCE_ID, value.get(SEQUENCE_ID))
+    stated[0] = checks.identifier(options.id or SEQUENCE_ID, at(value, options.id or SEQUENCE_ID))
     lists = _lists_of(value, columns, options)
     values = dict(_columns_of(lists, columns, typed))
     length = checks.steps_of(columns, {name: len(column) for name, column in values.items()})

@@ -291,7 +291,8 @@ class _Reader:
 
     def _sequence_id(self, message: Any) -> str | None:
         columns = self._message.records(message)
-        ids = list(columns[SEQUENCE_ID].bytes_list.value) if SEQUENCE_ID in columns else []
+        name = self._read.sequence or SEQUENCE_ID
+        ids = list(columns[name].bytes_list.value) if name in columns else []
         try:
             return ids[0].decode() if ids else None
         except UnicodeDecodeError:

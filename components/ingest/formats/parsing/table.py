@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ragline.components.contract.columns import ENTITY_ID, LENGTH, SEQUENCE_ID, TIME_DELTA, Columns
+from ragline.components.contract.columns import ENTITY_ID, LENGTH, SEQUENCE_ID, Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.ingest.formats.parsing import cells
 from ragline.components.ingest.formats.parsing.faults import Faults
@@ -94,7 +94,7 @@ def wanted(columns: Columns, options: InputOptions) -> tuple[str, ...]:
     measured: tuple[str | None, ...] = (*_features(columns, options), *_categories(columns))
     if options.variable:
         measured = (options.variable, options.value)
-    stated = (*options.group_by, options.date, options.order_by, options.entity)
+    stated = (*options.group_by, options.date, options.order_by, options.entity, options.id)
     named = dict.fromkeys((*measured, *stated))
     elsewhere = (FILE, SEQUENCE, *options.fields)
     return tuple(name for name in named if name and name not in elsewhere)
@@ -136,7 +136,7 @@ def layout(names: Collection[str], columns: Columns, options: InputOptions, file
         features=_features(columns, options),
         categories=_categories(columns),
         group_by=options.group_by,
-        sequence=SEQUENCE_ID if nested and SEQUENCE_ID in names else None,
+        sequence=options.id or (SEQUENCE_ID if nested and SEQUENCE_ID in names else None),
         entity=entity,
         must_have_entity=bool(entity and (options.entity or options.group_by)),
         time=options.order_by,
@@ -340,7 +340,7 @@ def rows_of(
 
 def _features(columns: Columns, options: InputOptions) -> tuple[str, ...]:
     # The feature that a policy fills in from the times is in no file.
-    filled = (TIME_DELTA,) if options.steps.time_delta else ()
+    filled = options.steps.derived
     return tuple(name for name in columns.names if name not in filled)
 
 

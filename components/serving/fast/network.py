@@ -3,18 +3,18 @@
 z          = (value - mean) / scale in float64, at most FARTHEST from 0, then float32; 0 where the
              value is not finite, where the feature never varied, and in the padding
 x          = z and, for each category, the row of its table; zeros where the token is missing
-h          = the last valid states of the recurrent layers, forwards, then backwards if there are
-             backward layers
+h          = what the encoder reads of x, by the operations that the model states
 embedding  = h @ kernel + bias, plus grid(z) @ kernel + bias where there is a linear path
 """
 
+from collections.abc import Mapping
 from collections.abc import Sequence as Collection
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from ragline.components.contract.columns import Category
+from ragline.components.serving.portable import Operation
 
 # As in train/export/export_model.py: float32 ends at 3.4e38; sums of such values would be infinite.
 FARTHEST = 1e30
@@ -31,41 +31,6 @@ class Dense:
 
     kernel: np.ndarray
     bias: np.ndarray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """One recurrent layer in one direction, as Keras keeps it.
-
-    Attributes:
-      kernel: float32 [inputs, gates * units]; the gates are i, f, c, o of an LSTM, z, r, h of a
-        GRU.
-      recurrent: float32 [units, gates * units].
-      bias: float32 [gates * units] of an LSTM; [2, gates * units] of a GRU, whose second row is
-        added to the state's product before the reset gate (Keras's `reset_after`).
-    """
-
-    kernel: np.ndarray
-    recurrent: np.ndarray
-    bias: np.ndarray
-
-    @property
-    def units(self) -> int:
-        """Return the size of the state."""
-        return len(self.recurrent)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
-    """One recurrent layer.
-
-    Attributes:
-      forward: the cell that reads from the first step on.
-      backward: the cell that reads from the last valid step back; None if there is none.
-    """
-
-    forward: Cell
-    backward: Cell | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +73,9 @@ class Network:
       scale: float64 [F].
       varies: bool [F]; False for a feature that is always 0 once standardised.
       tables: the tables of the categories, in the order in which they follow the features.
-      cell: the kind of the recurrent layers.
-      layers: the recurrent layers.
-      to_embedding: the map of the last layer's last states, forwards, then backwards.
+      operations: what the encoder computes; see serving/portable.py.
+      weights: name -> the weights that they read.
+      to_embedding: the map of the result.
       linear: the linear path; None if the model has none.
     """
 
@@ -119,7 +84,7 @@ class Network:
     scale: np.ndarray
     varies: np.ndarray
     tables: tuple[CategoryTable, ...]
-    cell: Literal["lstm", "gru"]
-    layers: tuple[Layer, ...]
+    operations: tuple[Operation, ...]
+    weights: Mapping[str, np.ndarray]
     to_embedding: Dense
     linear: LinearPath | None

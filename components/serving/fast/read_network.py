@@ -1,46 +1,43 @@
-"""Read a SavedModel of ours as a Network, from its facts and its variables."""
+"""Read an encoder as a Network, from its facts and its weights."""
 
 import pathlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from ragline.components.contract.columns import Category
 from ragline.components.contract.errors import UsageError
-from ragline.components.contract.signatures import ENCODE
-from ragline.components.export.network import CategoryTable, Cell, Dense, Layer, LinearPath, Network
 from ragline.components.serving.facts import ModelFacts
+from ragline.components.serving.fast.network import CategoryTable, Dense, LinearPath, Network
+from ragline.components.serving.portable import Operation
 
 
 class CannotExportError(UsageError):
     """The model is not ours, or of a kind that the format cannot hold; one line says why."""
 
 
-def read(model: pathlib.Path, loaded: Any, facts: ModelFacts) -> Network:
+def read(model: pathlib.Path, weights: Mapping[str, np.ndarray], facts: ModelFacts) -> Network:
     """Read the network of an encoder.
 
     Args:
       model: the folder of a SavedModel that ragline exported.
-      loaded: the model, loaded by `tf.saved_model.load`.
+      weights: its weights, name -> array.
       facts: the facts that the model states.
 
     Raises:
       CannotExportError: see the class.
     """
-    if ENCODE not in loaded.signatures:
-        raise CannotExportError(
-            f"{model}: expected a signature {ENCODE!r}, received {sorted(loaded.signatures)}"
-        )
     if facts.network.mask == "values":
         raise CannotExportError(
             f"{model}: train.padding = {facts.network.padding!r} cannot be exported: it takes "
             "steps of zeros for padding; expected another strategy"
         )
-    weights = {
-        variable.name.partition(":")[0]: variable.numpy()
-        for variable in getattr(loaded, "variables", ())
-    }
+    if not facts.network.operations:
+        raise CannotExportError(
+            f"{model}: train.encoder = {facts.network.encoder!r} cannot be exported: expected an "
+            "encoder that records its operations (docs/extending.md), of a model that this ragline "
+            "or a later one has pushed"
+        )
     std = np.array([feature.std for feature in facts.features], np.float64)
     try:
         return Network(
@@ -52,8 +49,8 @@ def read(model: pathlib.Path, loaded: Any, facts: ModelFacts) -> Network:
                 _table(model, category, weights[f"table_{place}/embeddings"])
                 for place, category in enumerate(facts.columns.categories)
             ),
-            cell=facts.network.cell,
-            layers=tuple(_layer(weights, facts, place) for place in range(facts.network.layers)),
+            operations=facts.network.operations,
+            weights={name: weights[name] for name in _names(facts.network.operations)},
             to_embedding=_dense(weights, "code"),
             linear=_linear(weights, facts) if facts.network.linear_steps else None,
         )
@@ -64,17 +61,11 @@ def read(model: pathlib.Path, loaded: Any, facts: ModelFacts) -> Network:
         ) from error
 
 
-def _layer(weights: Mapping[str, np.ndarray], facts: ModelFacts, place: int) -> Layer:
-    def cell(stack: str) -> Cell:
-        name = f"{stack}_{place}/{facts.network.cell}_cell"
-        return Cell(
-            kernel=weights[f"{name}/kernel"],
-            recurrent=weights[f"{name}/recurrent_kernel"],
-            bias=weights[f"{name}/bias"],
-        )
-
-    backward = cell("backward") if facts.network.bidirectional else None
-    return Layer(forward=cell("encoder"), backward=backward)
+def _names(operations: Iterable[Operation]) -> set[str]:
+    """Return the names of the weights that operations read."""
+    names = {name for each in operations for cell in each.get("cells", ()) for name in cell}
+    inputs = (value for each in operations for value in each["inputs"] if isinstance(value, dict))
+    return names | {value["weights"] for value in inputs if "weights" in value}
 
 
 def _dense(weights: Mapping[str, np.ndarray], name: str) -> Dense:

@@ -77,6 +77,73 @@
     document.getElementById(id).before(row);
   }
 
+  // A button in a table, which draws one of the figures that a plot has to choose from.
+  for (const button of document.querySelectorAll("button[data-choice]")) {
+    button.addEventListener("click", () => {
+      const id = button.dataset.plot;
+      const { data, layout } = figures[id].choices[button.dataset.choice];
+      Object.assign(figures[id], { data, layout });
+      document.getElementById(id).style.height = `${layout.height}px`;
+      for (const other of document.querySelectorAll(`button[data-plot=${id}]`)) {
+        other.setAttribute("aria-pressed", String(other === button));
+      }
+      draw();
+    });
+  }
+
+  // The neighbours of a point: lines in the plot, and a list below it.
+  function showNeighbours(id, place) {
+    const points = figures[id].points;
+    const rows = points.index[place] ?? [];
+    const trace = figures[id].data[figures[id].data.length - 1];
+    trace.x = [points.x[place], ...rows.flatMap((row) => [points.x[row], points.x[place]])];
+    trace.y = [points.y[place], ...rows.flatMap((row) => [points.y[row], points.y[place]])];
+    const list = document.createElement("ol");
+    rows.forEach((row, rank) => {
+      const item = document.createElement("li");
+      const name = document.createElement("code");
+      name.textContent = points.id[row];
+      item.append(name, ` at ${points.distance[place][rank]}: ${points.about[row]}`);
+      list.append(item);
+    });
+    const heading = document.createElement("p");
+    const name = document.createElement("code");
+    name.textContent = points.id[place];
+    heading.append("Nearest to ", name, ` (${points.about[place]}):`);
+    document.getElementById("neighbours").replaceChildren(heading, list);
+    draw();
+  }
+
+  function addNeighbours(id, points) {
+    document.getElementById(id).on("plotly_click", (event) => {
+      showNeighbours(id, event.points[0].customdata);
+    });
+    const form = document.getElementById("find");
+    document.getElementById("ids").append(...points.id.map((name) => new Option("", name)));
+    const find = () => {
+      const place = points.id.indexOf(form.elements.id.value);
+      if (place >= 0) showNeighbours(id, place);
+    };
+    form.addEventListener("input", find);
+    form.addEventListener("submit", (event) => { event.preventDefault(); find(); });
+  }
+
+  // Words above a table that is wider than the page, and a shade at its edge.
+  function tellThatItScrolls(box) {
+    const hint = document.createElement("p");
+    hint.className = "hint";
+    hint.textContent = "scrolls to the right \u2192";
+    box.prepend(hint);
+    const look = () => {
+      box.classList.toggle("more", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
+      hint.classList.toggle("shown", box.clientWidth < box.scrollWidth);
+    };
+    box.addEventListener("scroll", look, { passive: true });
+    new ResizeObserver(look).observe(box);
+    look();
+  }
+  document.querySelectorAll(".scroll").forEach(tellThatItScrolls);
+
   // Numbers as numbers, without their thousands' commas; a dash behind all.
   function valueOf(row, column) {
     const text = row.cells[column].textContent.trim();
@@ -114,6 +181,10 @@
   for (const [id, figure] of Object.entries(figures)) {
     if (Object.keys(figure.ways ?? {}).length) addButtons(id, figure.ways);
   }
-  draw();
+  draw().then(() => {
+    for (const [id, figure] of Object.entries(figures)) {
+      if (figure.points && typeof Plotly !== "undefined") addNeighbours(id, figure.points);
+    }
+  });
   dark.addEventListener("change", draw);
 })();

@@ -1,0 +1,71 @@
+"""Tell which kernel of OpenBLAS runs; one for less than the processor has halves training's speed.
+
+Numba's products are SciPy's OpenBLAS, which takes the best kernel that it knows for the processor,
+unless `OPENBLAS_CORETYPE` in the environment names another, as some machines have it for older
+builds. docs/performance.md has what that costs.
+"""
+
+import os
+from dataclasses import dataclass
+
+# Bits of a vector in the kernels for x86; any other name is of an older or another processor.
+_BITS = {
+    **dict.fromkeys(("SkylakeX", "Cooperlake", "SapphireRapids"), 512),
+    **dict.fromkeys(("Haswell", "Zen", "Excavator"), 256),
+}
+_FEATURES = {512: "AVX512_SKX", 256: "AVX2"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel:
+    """A kernel of OpenBLAS.
+
+    Attributes:
+      name: OpenBLAS's name of it; None if SciPy has another library.
+      warning: a sentence, if the processor has more than it uses.
+    """
+
+    name: str | None
+    warning: str | None
+
+
+def kernel() -> Kernel:
+    """Return the kernel that runs in this process."""
+    import scipy.linalg  # noqa: F401 (loads the library)
+    import threadpoolctl
+
+    names = [
+        library["architecture"]
+        for library in threadpoolctl.threadpool_info()
+        if library["internal_api"] == "openblas" and "scipy.libs" in library["filepath"]
+    ]
+    return judge(names[0], _most_bits()) if names else Kernel(name=None, warning=None)
+
+
+def judge(name: str, most_bits: int) -> Kernel:
+    """Return a kernel, with a warning if the processor's vectors have more bits.
+
+    Args:
+      name: OpenBLAS's name of the kernel.
+      most_bits: the bits of a vector of the processor; 0 if it is none of x86.
+    """
+    if _BITS.get(name, 0) >= most_bits:
+        return Kernel(name=name, warning=None)
+    set_by_hand = os.environ.get("OPENBLAS_CORETYPE")
+    why = (
+        f"OPENBLAS_CORETYPE={set_by_hand} in the environment asks for it: unset it"
+        if set_by_hand
+        else ""
+    )
+    return Kernel(
+        name=name,
+        warning=f"OpenBLAS runs its kernel {name}, and the processor has {_FEATURES[most_bits]}: "
+        f"training takes up to twice the time; {why or 'a newer SciPy may know the processor'}",
+    )
+
+
+def _most_bits() -> int:
+    from numpy._core import _multiarray_umath  # type: ignore[attr-defined]  # There alone.
+
+    has = _multiarray_umath.__cpu_features__
+    return max((bits for bits, feature in _FEATURES.items() if has.get(feature)), default=0)

@@ -1,0 +1,115 @@
+"""Embed sequences in NumPy and OpenVINO, as a SavedModel of ours does.
+
+A sequence alone and in any batch gets the same embedding to 1e-6, since what is summed over many
+numbers is summed in float64, or over at least `_ROWS` rows; see components/train/model/dense.py.
+"""
+
+import importlib.util
+import logging
+import pathlib
+import threading
+
+import numpy as np
+
+from ragline.components.contract.errors import UsageError
+from ragline.components.serving.batches import Sequences, batches
+from ragline.components.serving.facts import ModelFacts, digest_of_weights
+from ragline.components.serving.fast import golden, grid, read_network, weights
+from ragline.components.serving.fast.network import Dense, Network
+from ragline.components.serving.fast.rows import TokenTable, standardise
+
+TOLERANCE = 1e-5
+
+_log = logging.getLogger(__name__)
+# No kernel computes one row as it does several.
+_ROWS = 4
+_SMALL_PRODUCT = 1 << 18  # Multiplications.
+# Padded steps and sequences of a batch: states of a layer of 64 units take 4 MB.
+_BATCH_STEPS, _BATCH_SEQUENCES = 1 << 14, 1 << 7
+
+
+def fast_form(model: pathlib.Path, stated: ModelFacts, threads: int) -> "FastEncoder | None":
+    """Return the fast form of an encoder; None if it has none, which the log explains.
+
+    Args:
+      model: the folder of the encoder.
+      stated: its facts.
+      threads: the number of threads that call it at a time.
+    """
+    try:
+        read = weights.read(model)
+        if digest_of_weights(read) != stated.weights_sha256:
+            raise ValueError("its file of weights does not hold those of its SavedModel")
+        encoder = FastEncoder(read_network.read(model, read, stated), threads)
+        # What decodes golden inputs is not in an installation for embeddings alone.
+        comparable = importlib.util.find_spec("tfx_bsl") is not None
+        difference = golden.difference(model, stated, encoder) if comparable else 0.0
+        if not difference <= TOLERANCE:
+            raise ValueError(f"golden inputs: expected at most {TOLERANCE}, received {difference}")
+    # OpenVINO raises RuntimeError for what a processor or it cannot do.
+    except (OSError, RuntimeError, UsageError, ValueError) as error:
+        _log.warning("encoded by TensorFlow, in several times the time: %s", error)
+        return None
+    _log.info("encoded by OpenVINO; golden inputs differ by %.1e", difference)
+    return encoder
+
+
+class FastEncoder:
+    """Embeds sequences; several threads may call it at once."""
+
+    def __init__(self, network: Network, threads: int) -> None:
+        """Compile the network for so many threads."""
+        from ragline.components.serving.fast import recurrence  # Late: it imports OpenVINO.
+
+        self._network = network
+        self._tables = [TokenTable(table) for table in network.tables]
+        self._compiled = recurrence.compiled(network, threads)
+        self._of_thread = threading.local()
+
+    def encode_flat(self, sequences: Sequences) -> np.ndarray:
+        """Return the embeddings, float32 [N, E], of N sequences in flat columns."""
+        network = self._network
+        z, observed = standardise(network, sequences.values)
+        tokens = [sequences.tokens[table.category.key] for table in network.tables]
+        embedded = [t.embed(column) for t, column in zip(self._tables, tokens, strict=True)]
+        rows = np.concatenate([z, *embedded], axis=1) if embedded else z
+        if network.linear and network.linear.fills:
+            z = grid.fill(z, observed, sequences.length)
+        first = np.cumsum(sequences.length) - sequences.length
+        size = len(network.to_embedding.bias)
+        embedding = np.zeros((len(sequences), size), np.float32)
+        of_rows = Sequences(values=rows, length=sequences.length, tokens={})
+        for batch in batches(of_rows, _BATCH_STEPS, _BATCH_SEQUENCES):
+            last = self._last_states(batch.values, batch.length)
+            code = _affine(last, network.to_embedding)
+            if linear := network.linear:
+                on_grid = grid.resample(z, first[batch.places], batch.length, linear.steps)
+                code += _affine(on_grid.reshape(len(code), -1), linear.to_embedding)
+            embedding[batch.places] = code
+        return embedding
+
+    def _last_states(self, rows: np.ndarray, length: np.ndarray) -> np.ndarray:
+        """Return the last valid states of the last layer, float32 [B, units * directions]."""
+        number = len(rows)
+        if number < _ROWS:
+            rows = np.resize(rows, (_ROWS, *rows.shape[1:]))
+            length = np.resize(length, _ROWS)
+        if not hasattr(self._of_thread, "request"):
+            self._of_thread.request = self._compiled.create_infer_request()
+        inputs = [rows, length][: len(self._compiled.inputs)]
+        outputs = self._of_thread.request.infer(inputs, share_inputs=True, share_outputs=True)
+        places = np.arange(number), 0, length[:number] - 1
+        last: np.ndarray = np.concatenate([states[places] for states in outputs.values()], axis=1)
+        return last
+
+
+def _affine(rows: np.ndarray, dense: Dense) -> np.ndarray:
+    """Return the affine map of rows, float32 [B, outputs], summed in float64."""
+    kernel = dense.kernel.astype(np.float64)
+    result = np.empty((len(rows), len(dense.bias)), np.float32)
+    # Products that OpenBLAS does in one thread: its threads would wait for each other's.
+    block = max(_ROWS, _SMALL_PRODUCT // kernel.size)
+    for start in range(0, len(rows), block):
+        part = slice(start, start + block)
+        result[part] = rows[part].astype(np.float64) @ kernel + dense.bias
+    return result

@@ -1,0 +1,59 @@
+"""Turn raw values and words into what the recurrent layers read at each step.
+
+A step's row is its F standardised values, then the embedded token of each category; what is missing
+is exactly 0 (`network.py` has the formulas).
+"""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ragline.components.serving.fast.network import FARTHEST, CategoryTable, Network
+
+# Steps whose float64 arithmetic stays in a core's own memory.
+_BLOCK = 2_048
+
+
+def standardise(network: Network, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Standardise raw values, in float64.
+
+    Args:
+      network: the encoder.
+      values: float32 [N, F]; what is not finite is missing.
+
+    Returns:
+      float32 [N, F], 0 where missing or of a feature that never varied; and bool [N, F], whether a
+      value was observed.
+    """
+    observed = np.isfinite(values)
+    z = np.empty(values.shape, np.float32)
+    with np.errstate(invalid="ignore", over="ignore"):  # What is missing, and what is far.
+        for start in range(0, len(values), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            z[part] = (values[part] - network.mean) / network.scale
+        np.clip(z, -FARTHEST, FARTHEST, out=z)
+    np.copyto(z, 0.0, where=~(observed & network.varies))
+    return z, observed
+
+
+class TokenTable:
+    """Looks up the tokens of a category, in Arrow."""
+
+    def __init__(self, table: CategoryTable) -> None:
+        """Take the table; a row of zeros, for missing tokens, is put behind it."""
+        is_text = table.category.kind == "bytes"
+        self._type = pa.string() if is_text else pa.int64()
+        tokens = table.tokens if is_text else [int(token) for token in table.tokens]
+        self._tokens = pa.array(tokens, self._type)
+        self._missing = pa.array([""], self._type) if is_text else None
+        self._rows = np.concatenate([table.table, np.zeros_like(table.table[:1])])
+
+    def embed(self, tokens: np.ndarray) -> np.ndarray:
+        """Return the row of each token, float32 [N, size], of object [N] of str, or int64 [N]."""
+        column = pa.array(tokens, self._type)
+        ids = pc.index_in(column, self._tokens).fill_null(len(self._tokens)).to_numpy()
+        if self._missing is not None:
+            missing = pc.is_in(column, self._missing).to_numpy(zero_copy_only=False)
+            ids = np.where(missing, len(self._tokens) + 1, ids)
+        rows: np.ndarray = self._rows[ids]
+        return rows
