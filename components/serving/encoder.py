@@ -203,15 +203,18 @@ class Encoder:
         Raises:
           NoEncoderError, UsageError: see `score_flat`; of an encoder that OpenVINO does not serve.
         """
+        fast = self.fast_form()
+        return fast.encode_flat(sequences) if fast else self._call(ENCODE, sequences)[EMBEDDING]
+
+    def fast_form(self) -> FastEncoder | None:
+        """Return its form in OpenVINO, loaded at the first call; None if it has none."""
         with self._loading:
             if self._fast is None and self._has_fast:
                 with places.fetched(self.facts.path) as folder:
                     stated, threads = facts.read(folder), len(os.sched_getaffinity(0))
                     self._fast = fast_form(pathlib.Path(folder), stated, threads)
                 self._has_fast = self._fast is not None
-        if self._fast is not None:
-            return self._fast.encode_flat(sequences)
-        return self._call(ENCODE, sequences)[EMBEDDING]
+        return self._fast
 
     def _call(self, signature: str, sequences: Sequences) -> dict[str, np.ndarray]:
         """Return the outputs of a signature, [N, ...]."""

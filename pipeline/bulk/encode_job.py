@@ -128,7 +128,7 @@ class EncodeUnit:
         return keys
 
     def _loaded(self) -> Embedder:
-        return embedder.load(self._facts.path, errors=self._errors, threads=_THREADS)
+        return embedder.load(self._facts.path, errors=self._errors)
 
 
 class EmbeddingSink:

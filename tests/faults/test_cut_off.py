@@ -141,7 +141,7 @@ def test_export(before, tmp_path, encoder, monkeypatch):
 @pytest.mark.parametrize("is_new", [True, False])
 def test_encode(before, tmp_path, encoder, gestures, monkeypatch, is_new):
     """By the real Beam job, whose workers are threads of this process."""
-    loaded = embedder.load(str(encoder), errors=False, threads=2)
+    loaded = embedder.load(str(encoder), errors=False)
     monkeypatch.setattr(encode_job.EncodeUnit, "_loaded", lambda self: loaded)
     data = tmp_path / "data"
     write_jsonl(data / "a.jsonl", gestures[:5])
