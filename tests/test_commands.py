@@ -70,7 +70,7 @@ def test_the_true_command_lines_are_these():
 def test_nobody_else_starts_ragline():
     """A process of `-m ragline` that is started past commands.py; those that profile imports.
 
-    And those that are interrupted in the middle of them.
+    And those that are interrupted in the middle of them, and that of an installed wheel.
     """
     starters = {
         str(file.relative_to(ROOT / "tests"))
@@ -79,5 +79,5 @@ def test_nobody_else_starts_ragline():
     }
     assert starters == {
         "commands.py", "pipeline/test_command_line.py", "pipeline/test_interrupts.py",
-        "pipeline/test_served.py", "push/test_check.py", "test_commands.py",
+        "pipeline/test_served.py", "push/test_check.py", "test_commands.py", "test_wheel.py",
     }  # fmt: skip

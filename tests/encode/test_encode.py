@@ -365,7 +365,8 @@ def test_a_store_holds_what_a_disk_does(encoder, data, store, tmp_path, small_un
     assert summary["parts"] == expected["parts"] and summary["reasons"] == expected["reasons"]
     assert summary["model"]["version"] == "1"
     names = sorted(place.removeprefix(f"{output}/") for place in places.inside(output))
-    assert names == sorted(path.name for path in (tmp_path / "out").iterdir())
+    # A store has no empty object, such as a log of nothing.
+    assert names == sorted(p.name for p in (tmp_path / "out").iterdir() if p.stat().st_size)
     last = memory_store.WRITTEN.index(f"{output}/_summary.json")
     assert all(memory_store.WRITTEN.index(f"{output}/{part['name']}") < last
                for part in summary["parts"])  # fmt: skip

@@ -21,7 +21,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import numpy as np  # noqa: E402
 from flink import fetch  # noqa: E402
-from flink.cluster import Cluster  # noqa: E402
+from flink.cluster import Cluster, workers  # noqa: E402
 
 UNAVAILABLE = 69
 WORKER = pathlib.Path(sys.executable).with_name("ragline-worker")
@@ -103,21 +103,20 @@ def _whole(folder: pathlib.Path, cluster: Cluster, flink: tuple[str, ...]) -> It
     _expect(expected.exit_code == 0, "a run in this process", expected.said)
     yield "whole: a run in this process"
 
-    workers: set[int] = set()
+    orphans: set[int] = set()
 
     def kill_task_manager(made: str = "") -> None:
-        workers.update(runs.busy(cluster, folder, made))
+        runs.busy(cluster, folder, made)
+        orphans.update(workers(cluster.task_managers[-1]))
         cluster.kill(cluster.task_managers[-1])
         cluster.start_task_manager()
 
     def kill_job_manager() -> None:
-        workers.update(runs.busy(cluster, folder))
+        runs.busy(cluster, folder)
         cluster.kill(cluster.job_manager)
 
     def kill_worker() -> None:
-        found = runs.busy(cluster, folder)
-        workers.update(found)
-        os.kill(found[0], signal.SIGKILL)
+        os.kill(runs.busy(cluster, folder)[0], signal.SIGKILL)
 
     def in_ingest() -> None:
         kill_task_manager("rows-*.json")
@@ -154,7 +153,8 @@ def _whole(folder: pathlib.Path, cluster: Cluster, flink: tuple[str, ...]) -> It
     ).max()
     _expect(apart <= 1e-6, "embeddings within 1e-6", str(apart))
     yield f"encode: a task manager killed: goes on; {len(same)} embeddings, {apart:.0e} apart"
-    _expect(not runs.alive(workers), "no worker left of a killed task manager", str(workers))
+    cluster.wait_until(lambda: not runs.alive(orphans), "workers of a killed task manager end")
+    yield f"whole: no worker is left of a killed task manager, of {len(orphans)}"
 
 
 def _expect(holds: object, what: str, said: str) -> None:

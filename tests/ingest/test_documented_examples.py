@@ -126,7 +126,7 @@ def _ingested(folder: pathlib.Path, config: Config) -> tuple[dict[str, Any], lis
     context = dataclasses.replace(context, files=planned.files)
     process.write_shards(0, _parts(context, planned), context)
     quarantine = pathlib.Path(process.quarantine_file(folder, 0))
-    lines = quarantine.read_text(encoding="utf-8").splitlines()
+    lines = quarantine.read_text("utf-8").splitlines() if quarantine.exists() else []
     return read_json(process.report_file(folder, 0)), [json.loads(line) for line in lines]
 
 
