@@ -178,6 +178,8 @@ def load(
     _fill_from_preset(document)
     _fill_from_features(document, path)
     config = _validate(path, document, Config)
+    if config.verdict is not None and not os.path.isfile(config.verdict):
+        raise ConfigError(f"{path}: verdict: expected a file, received {config.verdict!r}")
     try:
         columns = _read_contract(config).columns
     except (schemas.SchemaError, OSError) as error:
