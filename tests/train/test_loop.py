@@ -83,7 +83,7 @@ def test_two_shards_of_a_batch_make_the_update_of_one(sequences, monkeypatch, nu
     """Of a batch of one row, the first shard is empty."""
     updates = {}
     for shards in (1, 2):
-        monkeypatch.setattr(cores, "batch_shards", lambda shards=shards: shards)
+        monkeypatch.setattr(cores, "batch_shards", lambda device, shards=shards: shards)
         updates[shards] = _one_update(_dataset(sequences[:number], number))
     for one, two in zip(updates[1], updates[2], strict=True):
         assert np.abs(one).max() > 0
