@@ -162,19 +162,30 @@ def _take_id(guess: Guess, records: Mapping[str, Column], number: int, wishes: W
         guess.why.append(f"id {name!r}: --group-by says so")
         return
     others = {*_placed(wishes), *wishes.entity}
-    candidates = [
+    unique = [
         name
         for name, column in records.items()
-        if names.words(name) & names.ID
-        and name not in others
+        if name not in others
         and column.kind in ("text", "int")
         and not column.has_missing
         and len(column.words) == number > 1
     ]
-    if candidates and SEQUENCE_ID not in records:
+    if SEQUENCE_ID in records:
+        return
+    if candidates := [name for name in unique if names.words(name) & names.ID]:
         name = max(candidates, key=names.is_sequence_id)
-        guess.options["id"] = name
-        guess.why.append(f"id {name!r}: its name says so, and no two records have the same")
+        why = "its name says so, and no two records have the same"
+    elif len(texts := [name for name in unique if _is_code(records[name])]) == 1 and number > 2:
+        [name], why = texts, "no two records have the same"
+    else:
+        return
+    guess.options["id"] = name
+    guess.why.append(f"id {name!r}: {why}")
+
+
+def _is_code(column: Column) -> bool:
+    """Return whether a column has text without blanks, as ids are and remarks are not."""
+    return column.kind == "text" and all(len(str(word).split()) == 1 for word in column.words)
 
 
 def _checked(guess: Guess) -> Guess:

@@ -1,5 +1,6 @@
 """`ragline init`: its arguments, and a person's word in place of a guess."""
 
+import json
 import pathlib
 
 import pytest
@@ -198,3 +199,20 @@ def test_columns_of_records_can_be_said(folder, capsys):
     )
     assert main(["init", "a.jsonl", *options, "--group-by", "id"]) == exits.DONE
     assert config.load("d.toml").input.id == "id"
+
+
+@pytest.mark.parametrize(
+    ("stays", "expected"),
+    [
+        ([f"s{i}" for i in range(30)], "stay"),
+        (["s1", *(f"s{i}" for i in range(29))], None),  # One of them twice.
+        ([f"a remark on {i}" for i in range(30)], None),
+    ],
+)
+def test_text_that_no_two_records_share_is_their_id_under_any_name(folder, capsys, stays, expected):
+    records = [{"stay": stay, "x": [1, n + 0.5]} for n, stay in enumerate(stays)]
+    (folder / "a.jsonl").write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    assert main(["init", "a.jsonl", "--output", "c.toml"]) == exits.DONE
+    assert config.load("c.toml").input.id == expected
+    said = capsys.readouterr().err
+    assert ("id 'stay': no two records have the same" in said) == (expected == "stay")
