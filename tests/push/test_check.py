@@ -373,6 +373,7 @@ def test_the_check_needs_tensorflow_alone():
     assert not done.imports & {
         "ragline.components.train",
         "keras",
+        "tf_keras",
         "pandas",
         "tfx",
         "tensorflow_transform",
