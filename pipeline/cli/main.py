@@ -61,7 +61,7 @@ def _help(options: argparse.Namespace) -> int:
 def _completion(options: argparse.Namespace) -> int:
     from argcomplete.shell_integration import shellcode
 
-    show(shellcode(["ragline"], shell=options.shell).strip())
+    show(shellcode(["ragline"], True, options.shell).strip())
     return exits.DONE
 
 
