@@ -16,6 +16,7 @@ TRUE = {
     "end_to_end/test_newcomer.py": "an encode, and an init",
     "push/test_check.py": "a check",
     "ingest/test_plug_in.py": "a run beside a package that adds a format",
+    "end_to_end/test_plug_ins.py": "a run beside packages that add a part each",
 }
 
 
