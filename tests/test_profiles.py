@@ -8,6 +8,7 @@ from profiles import COLLECTED
 
 # Whole functions; of those with a `[...]`, these cases alone.
 FULL_ALONE = {
+    "end_to_end/test_plug_ins.py": {"test_a_run_takes_them_all": 1},
     "end_to_end/test_tune.py": {"test_a_run_searches_once_and_trains_with_what_was_best": 1},
     "engines/test_engines.py": {
         "test_a_part_gives_the_same_records": 2,
@@ -36,7 +37,11 @@ FULL_ALONE = {
         "test_cut_off_after_every_call_the_same_command_ends_as_if_nothing_had_been": 6,
         "test_cut_off_twice_the_recovery_itself_is_finished": 2,
     },
-    "test_first_run.py": {"test_a_first_try_ends_in_a_pushed_encoder": 10},
+    "python/test_threads.py": {"test_two_fits_at_a_time_do_not_touch_each_other": 1},
+    "test_first_run.py": {
+        "test_a_first_try_ends_in_a_pushed_encoder": 10,
+        "test_a_reported_case_ends_in_a_pushed_encoder_or_a_sentence": 19,
+    },
 }
 
 
