@@ -120,7 +120,7 @@ def test_the_rules_stand_beside_the_configuration_or_where_it_says(tmp_path):
     loaded = _load(tmp_path, {"x": {}}, verdict="mine.toml")
     assert config.read_contract(loaded).rules.min_eval == 8
     (tmp_path / "c.verdict.toml").unlink()
-    with pytest.raises(config.ConfigError, match=r"verdict: expected a file, received .*none\.toml"):
+    with pytest.raises(config.ConfigError, match=r"c\.toml: verdict: expected a file, received"):
         _load(tmp_path, {"x": {}}, verdict="none.toml")
 
 
