@@ -1,4 +1,4 @@
-"""A kernel of OpenBLAS for less than the processor has is told, and so is who asked for it."""
+"""A kernel of OpenBLAS for less than the processor has is warned of, with whoever asked for it."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from ragline.components.runtime import blas
 
 
 @pytest.mark.parametrize(
-    ("name", "bits", "told"),
+    ("name", "bits", "warned"),
     [
         ("SkylakeX", 512, None),
         ("Zen", 256, None),
@@ -19,15 +19,15 @@ from ragline.components.runtime import blas
         ("NEOVERSEN1", 0, None),
     ],
 )
-def test_a_kernel_for_less_than_the_processor_has_is_told(name, bits, told, monkeypatch):
+def test_a_kernel_for_less_than_the_processor_has_is_told(name, bits, warned, monkeypatch):
     monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
     kernel = blas.judge(name, bits)
     assert kernel.name == name
-    assert (kernel.warning is None) == (told is None)
-    assert told is None or told in kernel.warning
+    assert (kernel.warning is None) == (warned is None)
+    assert warned is None or warned in kernel.warning
     monkeypatch.setenv("OPENBLAS_CORETYPE", name)
     warning = blas.judge(name, bits).warning
-    assert told is None or f"OPENBLAS_CORETYPE={name} in the environment asks for it" in warning
+    assert warned is None or f"OPENBLAS_CORETYPE={name} in the environment asks for it" in warning
 
 
 @pytest.mark.skipif(blas._most_bits() < 256, reason="the kernel needs AVX2")

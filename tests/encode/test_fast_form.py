@@ -262,8 +262,8 @@ def test_without_a_fast_form_files_are_encoded_by_tensorflow(encoder, copied, ge
             model, input=str(tmp_path / "x.jsonl"), output=output, errors=errors
         )
         assert summary["model"]["runtime"] == runtime
-        told = (output / "_log.txt").read_text().count("encoded by TensorFlow, in several times")
-        assert told == (1 if model == copied else 0), "the encoder is loaded once"
+        lines = (output / "_log.txt").read_text().count("encoded by TensorFlow, in several times")
+        assert lines == (1 if model == copied else 0), "the encoder is loaded once"
         tables.append(pq.read_table(output).to_pydict())
     fast, slow, with_errors = tables
     np.testing.assert_allclose(fast["embedding"], slow["embedding"], rtol=1e-6, atol=1e-6)

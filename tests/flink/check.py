@@ -27,7 +27,7 @@ UNAVAILABLE = 69
 WORKER = pathlib.Path(sys.executable).with_name("ragline-worker")
 
 
-def main(asked: Sequence[str]) -> int:
+def main(chosen: Sequence[str]) -> int:
     try:
         flink = fetch.fetch()
     except fetch.UnavailableError as error:
@@ -43,7 +43,7 @@ def main(asked: Sequence[str]) -> int:
         beam = importlib.metadata.version("apache-beam")
         print(f"Flink {said}, {cluster.slots()} slots; Beam {beam} for Python", flush=True)
         for name, check in {"parts": _parts, "whole": _whole}.items():
-            if not asked or name in asked:
+            if not chosen or name in chosen:
                 start = time.monotonic()
                 for line in check(pathlib.Path(folder), cluster, options(cluster, flink)):
                     print(f"{line} ({time.monotonic() - start:.0f} s)", flush=True)
@@ -79,11 +79,11 @@ def _parts(folder: pathlib.Path, _: Cluster, flink: tuple[str, ...]) -> Iterator
     expected = beam_parts.run(folder / "direct", data, encoder, direct)
     yield "parts: all in this process"
     engine = beam_parts.Engine(runner="FlinkRunner", options=flink)
-    found = beam_parts.run(folder / "parts", data, encoder, engine)
+    received = beam_parts.run(folder / "parts", data, encoder, engine)
     for part, records in expected.items():
         # Sums of float64 may be added up in another order.
         same = pytest.approx(records, rel=1e-12, nan_ok=True) if part == "evaluate" else records
-        if found[part] != same:
+        if received[part] != same:
             raise SystemExit(f"{part}: other records on Flink than in this process")
         yield f"parts: {part}: the same records on Flink"
 
@@ -130,10 +130,14 @@ def _whole(folder: pathlib.Path, cluster: Cluster, flink: tuple[str, ...]) -> It
     yield f"whole: a task manager killed in ingest: goes on; the job manager in transform: {said}"
     cluster.start_job_manager()
     cluster.wait_until(lambda: cluster.slots() == 4, "task managers register")
-    found = runs.ragline(*words, on_stage={"transform": kill_task_manager, "evaluate": kill_worker})
-    _expect(found.exit_code == 0 and found.summary["pushed"], "a pushed encoder", found.said)
+    received = runs.ragline(
+        *words, on_stage={"transform": kill_task_manager, "evaluate": kill_worker}
+    )
+    _expect(
+        received.exit_code == 0 and received.summary["pushed"], "a pushed encoder", received.said
+    )
     yield "whole: a task manager killed in transform, a worker in evaluate: goes on"
-    for line in runs.compare(expected, here, found, there):
+    for line in runs.compare(expected, here, received, there):
         yield f"whole: {line}"
     [encoder] = (there / "serving").iterdir()
     words = [str(encoder), "--input", f"{data}/*", "--set", "quarantine.max_share=0.1"]
@@ -142,10 +146,12 @@ def _whole(folder: pathlib.Path, cluster: Cluster, flink: tuple[str, ...]) -> It
     expected = runs.ragline(*words, "--output", str(encoded), name="encode")
     shutil.rmtree(there / "artifacts")  # No file of an earlier job is taken for one of this.
     shutil.rmtree(here / "artifacts")
-    found = runs.ragline(
+    received = runs.ragline(
         *(*words, "--output", str(other), *beam), on_stage={"encode": in_ingest}, name="encode"
     )
-    _expect(expected.exit_code == found.exit_code == 0, "an encoding", expected.said + found.said)
+    _expect(
+        expected.exit_code == received.exit_code == 0, "an encoding", expected.said + received.said
+    )
     same, received = runs.embeddings(encoded), runs.embeddings(other)
     _expect(same.drop("embedding").equals(received.drop("embedding")), "the same rows", "others")
     apart = np.abs(

@@ -103,8 +103,8 @@ class Cluster:
 
     def jobs(self) -> list[dict[str, Any]]:
         """Return all jobs, the oldest first."""
-        found: list[dict[str, Any]] = self.get("/jobs/overview")["jobs"]
-        return sorted(found, key=lambda job: job["start-time"])
+        jobs: list[dict[str, Any]] = self.get("/jobs/overview")["jobs"]
+        return sorted(jobs, key=lambda job: job["start-time"])
 
     def restarts(self, job: str) -> int:
         """Return how often Flink tried a job or a part of it again."""
@@ -197,6 +197,6 @@ def _free_ports(count: int) -> list[int]:
 def workers(of: subprocess.Popen[bytes]) -> Iterator[int]:
     """Yield the Python workers that a task manager has started, by their process ids."""
     children = pathlib.Path(f"/proc/{of.pid}/task").glob("*/children")
-    for found in children:
+    for file in children:
         with contextlib.suppress(OSError):
-            yield from map(int, found.read_text().split())
+            yield from map(int, file.read_text().split())

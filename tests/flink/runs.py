@@ -77,8 +77,8 @@ def ragline(
         said = []
         for line in process.stderr:
             said.append(line)
-            if found := _STARTED.match(line):
-                (on_stage or {}).get(found.group(1), lambda: None)()
+            if begun := _STARTED.match(line):
+                (on_stage or {}).get(begun.group(1), lambda: None)()
         code = process.wait()
         out.seek(0)
         summary = json.load(out) if code == 0 else {}
@@ -96,29 +96,29 @@ def of_tables(data: pathlib.Path, workdir: pathlib.Path, *options: str) -> list[
         "train.units=16",
         "train.embedding_size=8",
     )
-    asked = [word for setting in (*settings, *options) for word in ("--set", setting)]
+    words = [word for setting in (*settings, *options) for word in ("--set", setting)]
     where = ("--workdir", str(workdir), "--force-bless", "a test")
-    return ["examples/gestures.toml", *asked, *where]
+    return ["examples/gestures.toml", *words, *where]
 
 
 def busy(cluster: Cluster, folder: pathlib.Path, made: str = "") -> list[int]:
     """Wait until the next job runs in Python workers, and has made a file; return the workers."""
     before = len(cluster.jobs())
 
-    def found() -> list[int]:
+    def pids() -> list[int]:
         return [worker for process in cluster.task_managers for worker in workers(process)]
 
     def runs() -> bool:
         jobs = cluster.jobs()
-        if len(jobs) <= before or not jobs[-1]["tasks"]["running"] or not found():
+        if len(jobs) <= before or not jobs[-1]["tasks"]["running"] or not pids():
             return False
         return not made or any(folder.rglob(made))
 
     cluster.wait_until(runs, "a job runs")
-    return found()
+    return pids()
 
 
-def compare(expected: Run, here: pathlib.Path, found: Run, there: pathlib.Path) -> Iterator[str]:
+def compare(expected: Run, here: pathlib.Path, received: Run, there: pathlib.Path) -> Iterator[str]:
     """Compare two runs on the same data, and say what is the same.
 
     Raises:
@@ -133,9 +133,9 @@ def compare(expected: Run, here: pathlib.Path, found: Run, there: pathlib.Path) 
         raise SystemExit("transformed records: others on Flink than in this process")
     yield "transformed records: the same"
     for key in ("input", "splits", "constant_features"):
-        if expected.summary[key] != found.summary[key]:
-            raise SystemExit(f"{key}: {found.summary[key]}, expected {expected.summary[key]}")
-    yield f"account: the same, {found.summary['input']}"
+        if expected.summary[key] != received.summary[key]:
+            raise SystemExit(f"{key}: {received.summary[key]}, expected {expected.summary[key]}")
+    yield f"account: the same, {received.summary['input']}"
 
 
 def alive(workers: Iterable[int]) -> list[int]:
@@ -144,8 +144,8 @@ def alive(workers: Iterable[int]) -> list[int]:
 
 
 def _newest(workdir: pathlib.Path, stage: str, output: str) -> pathlib.Path:
-    found = (workdir / "artifacts" / stage / output).iterdir()
-    return max(found, key=lambda path: int(path.name))
+    folders = (workdir / "artifacts" / stage / output).iterdir()
+    return max(folders, key=lambda path: int(path.name))
 
 
 def _raw(workdir: pathlib.Path) -> dict[str, bytes]:

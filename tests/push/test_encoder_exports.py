@@ -45,9 +45,9 @@ def test_it_passes_the_check_of_a_push_and_is_the_same_in_onnx(transform, name, 
         "gestures", transform, tmp_path / "model", encoder=name, units=8
     )
     assert graph.foreign_ops(model) == []
-    found = check.check(model, strict=True)
-    assert found.violations == ()
-    assert {"alone", "golden", "memory", "ops"} <= set(found.clauses_checked)
+    checked = check.check(model, strict=True)
+    assert checked.violations == ()
+    assert {"alone", "golden", "memory", "ops"} <= set(checked.clauses_checked)
     loaded = tf.saved_model.load(str(model))
     inputs = runtimes.every_length(loaded, {})
     expected = runtimes.savedmodel(loaded, inputs)

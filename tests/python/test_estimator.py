@@ -198,33 +198,33 @@ def test_a_model_that_is_not_blessed_is_an_error_with_the_sentences(folder, fitt
 
 def _asked(monkeypatch, tmp_path, **parameters) -> dict:
     """What a fit asks of `ragline.run`."""
-    asked: dict = {}
+    requested: dict = {}
 
     def run(config, **arguments):
-        asked.update(arguments, config=config.read_text())
+        requested.update(arguments, config=config.read_text())
         raise ragline.RunFailedError("enough")
 
     monkeypatch.setattr(estimators.calls, "run", run)
     with pytest.raises(ragline.RunFailedError, match="enough"):
         ragline.SequenceEncoder(**ROLES, workdir=tmp_path / "new", **parameters).fit(FRAME)
-    return asked
+    return requested
 
 
 def test_parameters_are_keys_of_the_configuration(monkeypatch, tmp_path):
-    asked = _asked(monkeypatch, tmp_path, embedding_size=8, options={"train.encoder": "gru"})
-    assert asked["overrides"] == [
+    requested = _asked(monkeypatch, tmp_path, embedding_size=8, options={"train.encoder": "gru"})
+    assert requested["overrides"] == [
         "input.missing_text=[]",
         "quarantine.max_share=0.0",
         "train.embedding_size=8",
         "train.seed=0",
         'train.encoder="gru"',
     ]
-    assert (asked["force_bless"], asked["progress"]) == ("", True)
-    assert 'entity = "person"' in asked["config"] and 'order_by = "t"' in asked["config"]
-    assert "eval_share = 0.7" not in asked["config"]
-    asked = _asked(monkeypatch, tmp_path, require_blessed=False, progress=False)
-    assert asked["force_bless"] == "SequenceEncoder(require_blessed=False)"
-    assert not asked["progress"]
+    assert (requested["force_bless"], requested["progress"]) == ("", True)
+    assert 'entity = "person"' in requested["config"] and 'order_by = "t"' in requested["config"]
+    assert "eval_share = 0.7" not in requested["config"]
+    requested = _asked(monkeypatch, tmp_path, require_blessed=False, progress=False)
+    assert requested["force_bless"] == "SequenceEncoder(require_blessed=False)"
+    assert not requested["progress"]
 
 
 @pytest.mark.parametrize(

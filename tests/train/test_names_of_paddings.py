@@ -1,6 +1,5 @@
 """A padding strategy is known by its class alone: nothing outside its folder compares its name."""
 
-import ast
 import importlib.metadata
 import pathlib
 import sys
@@ -9,36 +8,19 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from ingest.test_plug_in import BLOCKS, install
+from train.compared_names import breaches, named
 
 from ragline.components.train import padding
 from ragline.components.train.data import batching
 from ragline.components.train.model import architecture
 from ragline.components.train.options import TrainOptions
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-OWN = "components/train/padding/"
-
-
-def named(source: str) -> Iterator[str]:
-    """Each comparison with a strategy's name, and each table of several names, by its line."""
-    for node in ast.walk(ast.parse(source)):
-        is_comparison = isinstance(node, ast.Compare | ast.MatchValue)
-        if is_comparison or isinstance(node, ast.Tuple | ast.List | ast.Set | ast.Dict):
-            words = {part.value for part in ast.walk(node) if isinstance(part, ast.Constant)}
-            names = sorted({*padding.STRATEGIES.own} & words)
-            if len(names) > 1 or (is_comparison and names):
-                yield f"line {node.lineno}: {', '.join(names)}"
+OWN = ("components/train/padding/",)
+NAMES = {*padding.STRATEGIES.own}
 
 
 def test_no_module_compares_the_name_of_a_strategy() -> None:
-    breaches = [
-        f"{place}: {line}"
-        for folder in ("components", "pipeline", "schemas", "ragline")
-        for path in sorted((ROOT / folder).rglob("*.py"))
-        if not (place := path.relative_to(ROOT).as_posix()).startswith(OWN)
-        for line in named(path.read_text(encoding="utf-8"))
-    ]
-    assert breaches == []
+    assert breaches(NAMES, OWN) == []
 
 
 @pytest.mark.parametrize(
@@ -53,11 +35,11 @@ def test_no_module_compares_the_name_of_a_strategy() -> None:
     ],
 )
 def test_a_comparison_is_seen(breach: str) -> None:
-    assert len(list(named(breach))) >= 1
+    assert len(list(named(breach, NAMES))) >= 1
 
 
 def test_a_word_alone_is_no_comparison() -> None:
-    assert list(named("x: str = 'crop'\nPACKAGES = ('ragline', 'keras')\nx == 'auto'")) == []
+    assert list(named("x: str = 'crop'\nPACKAGES = ('ragline', 'keras')\nx == 'auto'", NAMES)) == []
 
 
 @pytest.mark.parametrize("name", [*padding.STRATEGIES.own])

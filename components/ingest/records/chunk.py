@@ -11,7 +11,7 @@ a TFRecord file. (file, number) orders records; of two with the same id the earl
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -246,20 +246,6 @@ def of_records(records: Collection[Record], columns: Columns) -> Chunk:
 def shown(text: bytes) -> str:
     """Return a record's first characters; what is not UTF-8 becomes U+FFFD, so no report breaks."""
     return text[: 4 * SHOWN_CHARACTERS].decode("utf-8", "replace")[:SHOWN_CHARACTERS]
-
-
-def batched(records: Iterable[Record], columns: Columns, steps: int) -> Iterable[Chunk]:
-    """Join records into Chunks of about `steps` steps."""
-    waiting: list[Record] = []
-    total = 0
-    for record in records:
-        waiting.append(record)
-        total += record.length + 1
-        if total >= steps:
-            yield of_records(waiting, columns)
-            waiting, total = [], 0
-    if waiting:
-        yield of_records(waiting, columns)
 
 
 def runs(length: np.ndarray, steps: int) -> Iterator[tuple[int, int]]:
