@@ -97,6 +97,7 @@ def run_fn(fn_args: Any) -> None:
         "padding_diagnostics": padding_diagnostics.measure_padding(
             portable, options, train.for_training(options)
         ),
+        "openblas": dataclasses.asdict(kernel),
         "vocabularies": {vocabulary.name: vocabulary.size for vocabulary in task.vocabularies},
         "sums": {
             split: _sums(portable, task.vocabularies, records.for_metrics(options))
@@ -197,6 +198,5 @@ def _summary(
         "batches": dataclasses.asdict(plan),
         "replicas": replicas,
         "devices": [device.name for device in tf.config.list_logical_devices()],
-        "openblas": dataclasses.asdict(blas.kernel()),
         "history": [dataclasses.asdict(epoch) for epoch in history],
     }
