@@ -20,8 +20,9 @@ demo: install
 	$(BIN)/ragline synth --output demo/data
 	$(BIN)/ragline run examples/gestures.toml
 
-# Two workers; tests/conftest.py says what each does in a row.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+# Two workers; tests/conftest.py says what each does in a row. A worker that is lost ends the tests:
+# with another in its place, pytest-xdist waits for the group of the lost one for ever.
+PYTEST := $(BIN)/python -m pytest -n 2 --max-worker-restart 0 --dist loadgroup --no-loadscope-reorder
 
 test: install
 	$(PYTEST)

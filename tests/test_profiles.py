@@ -78,7 +78,7 @@ def test_no_profile_filters_by_itself():
     """Both run what there is; the marker is taken out by conftest.py alone."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     [shared] = re.findall(r"^PYTEST := .* pytest (.*)$", makefile, re.MULTILINE)
-    assert shared == "-n 2 --dist loadgroup --no-loadscope-reorder"
+    assert shared == "-n 2 --max-worker-restart 0 --dist loadgroup --no-loadscope-reorder"
     recipes = re.findall(r"^(test|test-full): install\n\t(.*)$", makefile, re.MULTILINE)
     assert recipes == [
         ("test", "$(PYTEST)"),
