@@ -288,7 +288,9 @@ class Trainer:
         outputs = self.model.decode(embedding, batch, training)
         layers = zip(self.heads, self.model.heads, strict=True)
         heads = {head.name: layer(embedding) for head, layer in layers}
-        return Outputs(outputs.values, outputs.logits, heads)
+        head = self.model.statistics
+        statistics = None if head is None else head.errors(embedding, batch)
+        return Outputs(outputs.values, outputs.logits, heads, statistics)
 
     def _counts(self, batch: SequenceBatch) -> list[tf.Tensor]:
         """Return the sum of weights of each term, which needs no forward pass."""

@@ -2,5 +2,6 @@
 
 loss.py               the loss and every error sum, each a masked sum
 categories.py         embeddings and cross-entropies of categorical steps
+statistics.py         statistics of a sequence, which its embedding is trained to tell
 trivial_baselines.py  what each term of the objective is compared with
 """

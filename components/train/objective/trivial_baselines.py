@@ -52,7 +52,7 @@ def measure(
     errors, accuracies = {}, {}
     if variance.any():
         errors[terms[0].metric] = 1.0  # Its error is relative to the variance already.
-    others = terms[1:]
+    others = [term for term in terms[1:] if term.is_judged]
     in_train, in_eval = _tallies(train, others), _tallies(evaluation(), others)
     for term, of_train, of_eval in zip(others, in_train, in_eval, strict=True):
         baseline = term.baseline(of_train, of_eval)

@@ -40,11 +40,13 @@ class Outputs(NamedTuple):
       values: float32 [B, T, F], the reconstruction.
       logits: category -> float32 [B, T, size of its vocabulary].
       heads: head -> float32 [B, outputs].
+      statistics: float32 [B], the errors of `StatisticsHead`; None of a model without one.
     """
 
     values: "tf.Tensor"
     logits: "dict[str, tf.Tensor]"
     heads: "dict[str, tf.Tensor]"
+    statistics: "tf.Tensor | None" = None
 
 
 class Baseline(NamedTuple):
@@ -66,11 +68,13 @@ class Term(abc.ABC):
       key: the key of its sum among those of an epoch; that of its count is `<key>_count`.
       weight: its weight in the objective.
       metric: the name of its metric in a run's summary.
+      is_judged: whether it has a part in the objective that chooses an epoch.
     """
 
     key: str
     weight: float = 1.0
     metric: str
+    is_judged: ClassVar[bool] = True
 
     @abc.abstractmethod
     def count(self, batch: "SequenceBatch") -> "tf.Tensor":

@@ -14,6 +14,7 @@ from ragline.components.train.objective import categories, loss
 from ragline.components.train.options import HeadOptions, TrainOptions
 from ragline.components.train.terms.heads import frequencies
 from ragline.components.train.terms.interface import Baseline, Outputs, Sums, Term, mean, mean_of
+from ragline.components.train.terms.statistics import StatisticsTerm
 
 LOSS = "loss"
 # The squared errors of each feature, [F]; all others are scalars.
@@ -23,11 +24,12 @@ FEATURE_ERRORS = "feature_errors"
 def of_model(
     options: TrainOptions, heads: Collection[HeadOptions], category_names: Collection[str]
 ) -> tuple[Term, ...]:
-    """Return the terms of a model: the reconstruction, each head, each category."""
+    """Return the terms of a model: the reconstruction, each head, each category, statistics."""
     return (
         Reconstruction(options),
         *(terms.of(head) for head in heads),
         *(CategoryTerm(name) for name in category_names),
+        *([StatisticsTerm(options.statistics)] if options.statistics else []),
     )
 
 
