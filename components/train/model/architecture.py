@@ -26,7 +26,6 @@ from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.encoders.interface import Drop
 from ragline.components.train.model.dense import Dense
 from ragline.components.train.model.linear_path import LinearPath, grid_steps
-from ragline.components.train.model.statistics_head import StatisticsHead
 from ragline.components.train.objective.categories import Vocabulary
 from ragline.components.train.options import HeadOptions, TrainOptions
 
@@ -92,10 +91,6 @@ class MaskedAutoencoder(keras.Model):
             Dense(size, head.outputs, exact=portable, name=f"head_{legal(head.name)}")
             for head in heads
         ]
-        # Last, so that the draws of all other weights are the same without it.
-        self.statistics = (
-            StatisticsHead(features=features, size=size) if options.statistics else None
-        )
         # Of a whole sequence, not of a step: its draw has no T in its shape, which padding would
         # change.
         self.dropout = keras.layers.Dropout(
@@ -106,19 +101,17 @@ class MaskedAutoencoder(keras.Model):
     def start(self, batches: tf.data.Dataset, seed: int) -> None:
         """Set what training starts at: the linear path alone, at the data's principal components.
 
-        Without a linear path the weights stay as they were drawn, but for those that tell
-        statistics (`statistics_head.py`).
+        Without a linear path nothing is changed: the weights are as they were drawn.
 
         Args:
           batches: of the training split; see `LinearPath.start_at`.
           seed: of the code's rotation.
         """
-        if self.linear is not None:
-            self.linear.start_at(batches, seed)
-            for layer in (self.code, self.reconstruction):
-                layer.set_weights([np.zeros(weight.shape) for weight in layer.get_weights()])
-        if self.statistics is not None:
-            self.statistics.start_at(batches, self.linear)
+        if self.linear is None:
+            return
+        self.linear.start_at(batches, seed)
+        for layer in (self.code, self.reconstruction):
+            layer.set_weights([np.zeros(weight.shape) for weight in layer.get_weights()])
 
     def encode(
         self,

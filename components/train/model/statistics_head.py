@@ -1,8 +1,9 @@
 """Tell statistics of a sequence from its embedding: one linear map, which training alone uses.
 
-    error = mean over the statistics of (embedding @ kernel + bias - (statistic - mean) / scale)^2
+    z     = (statistic - mean) / scale, at most FARTHEST from 0
+    error = mean over the statistics of (embedding @ kernel + bias - z)^2
 
-Mean and scale are those of the training split. The map starts at the least squares of what the
+Mean and scale are those of the training split; no outlier makes a large error. The map starts at the least squares of what the
 linear path encodes, so that the first updates do not turn the embedding to a map that was drawn.
 """
 
@@ -18,6 +19,9 @@ from ragline.components.train.model import shrinkage_pca
 from ragline.components.train.model.dense import Dense
 from ragline.components.train.model.linear_path import LinearPath
 from ragline.components.train.objective import statistics
+
+
+FARTHEST = 5.0
 
 
 class StatisticsHead(keras.Layer):
@@ -44,8 +48,8 @@ class StatisticsHead(keras.Layer):
     def errors(self, embedding: tf.Tensor, batch: SequenceBatch) -> tf.Tensor:
         """Return the error of each sequence, float32 [B]; a statistic that never varies has 0."""
         expected = tf.stop_gradient(statistics.describe(batch)) - self.mean
-        scaled = tf.math.divide_no_nan(expected, self.scale)
-        return tf.reduce_mean(tf.square(self.to_statistics(embedding) - scaled), axis=1)
+        z = tf.clip_by_value(tf.math.divide_no_nan(expected, self.scale), -FARTHEST, FARTHEST)
+        return tf.reduce_mean(tf.square(self.to_statistics(embedding) - z), axis=1)
 
     def start_at(self, batches: tf.data.Dataset, linear: LinearPath | None) -> None:
         """Set mean and scale to those of sequences, and the map to its least squares.

@@ -1,10 +1,7 @@
 """Describe sequences by statistics of each feature, which an embedding is trained to tell.
 
-    mean, deviation, least, most   of the observed values, each [F]; 0 of a feature never observed
-    length
-
-Each as sign(x) log(1 + |x|), which leaves small numbers as they are, and of which no outlier makes
-a large error: values are standardised, but may be far from 0.
+mean, deviation, least, most   of the observed values, each [F]; 0 of a feature never observed
+log(length)
 """
 
 import tensorflow as tf
@@ -33,9 +30,7 @@ def describe(batch: SequenceBatch) -> tf.Tensor:
     least = tf.reduce_min(tf.where(counted, values, _END), axis=1)
     most = tf.reduce_max(tf.where(counted, values, -_END), axis=1)
     seen = number > 0.0
-    length = tf.cast(batch.length, tf.float64)[:, tf.newaxis]
-    statistics = tf.concat(
-        [mean, tf.sqrt(variance), *(masking.select(seen, end) for end in (least, most)), length],
-        axis=1,
-    )
-    return tf.cast(tf.sign(statistics) * tf.math.log1p(tf.abs(statistics)), tf.float32)
+    ends = (masking.select(seen, end) for end in (least, most))
+    length = tf.math.log(tf.cast(batch.length, tf.float64))[:, tf.newaxis]
+    statistics = tf.concat([mean, tf.sqrt(variance), *ends, length], axis=1)
+    return tf.cast(statistics, tf.float32)

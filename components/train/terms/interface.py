@@ -40,7 +40,7 @@ class Outputs(NamedTuple):
       values: float32 [B, T, F], the reconstruction.
       logits: category -> float32 [B, T, size of its vocabulary].
       heads: head -> float32 [B, outputs].
-      statistics: float32 [B], the errors of `StatisticsHead`; None of a model without one.
+      statistics: float32 [B], the errors of `StatisticsHead`; None of a training without it.
     """
 
     values: "tf.Tensor"
