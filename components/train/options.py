@@ -88,7 +88,7 @@ class TrainOptions:
     bidirectional: bool = False
     decoder: Annotated[str, decoders.NAMES] = "repeat"
     linear_steps: int = 32
-    statistics: float = 0.3
+    statistics: float = 1.0
     dropout: float = 0.0
     units: int = 64
     embedding_size: int = 32

@@ -1,4 +1,4 @@
-"""The statistics that an embedding is trained to tell: exact, blind to padding, judged by nobody."""
+"""The statistics that an embedding is trained to tell: exact, blind to padding, not judged."""
 
 import numpy as np
 import pytest

@@ -3,8 +3,9 @@
     z     = (statistic - mean) / scale, at most FARTHEST from 0
     error = mean over the statistics of (embedding @ kernel + bias - z)^2
 
-Mean and scale are those of the training split; no outlier makes a large error. The map starts at the least squares of what the
-linear path encodes, so that the first updates do not turn the embedding to a map that was drawn.
+Mean and scale are those of the training split; no outlier makes a large error. The map starts at
+the least squares of what the linear path encodes, so that the first updates do not turn the
+embedding to a map that was drawn.
 """
 
 from collections.abc import Iterable
@@ -19,7 +20,6 @@ from ragline.components.train.model import shrinkage_pca
 from ragline.components.train.model.dense import Dense
 from ragline.components.train.model.linear_path import LinearPath
 from ragline.components.train.objective import statistics
-
 
 FARTHEST = 5.0
 
