@@ -2,7 +2,7 @@
 
 interface.py        what a metric is
 reconstruction.py   errors of the values, and shares of them
-supervised.py       heads and categories
+supervised.py       heads, categories and further terms
 named.py            the metrics of a model by their names, and what they add up
 totals.py           sums of many sequences, by group (pure)
 formulas.py         totals -> metrics with their intervals (pure)
@@ -38,5 +38,6 @@ METRICS: "Registry[type[Metric]]" = Registry(
         "head_mse": "supervised:HeadMse",
         "category_cross_entropy": "supervised:CategoryCrossEntropy",
         "category_accuracy": "supervised:CategoryAccuracy",
+        "term_error": "supervised:TermError",
     },
 )

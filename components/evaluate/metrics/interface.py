@@ -19,6 +19,7 @@ What has a metric, and so under which names it stands in a run's summary, is its
     FeatureMetric         each feature                  masked_mse/<feature>
     HeadMetric            each head of some types       head/<head>/loss
     CategoryMetric        each category                 category/<category>/accuracy
+    TermMetric            each of `[[terms]]`           term/<term>/error
 """
 
 import abc
@@ -28,7 +29,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ragline.components.contract.relative import of_category, of_feature, of_head
+from ragline.components.contract.relative import of_category, of_feature, of_head, of_term
 from ragline.components.contract.signatures import MODEL
 
 Arrays = tuple[np.ndarray, ...]  # Those of the sums that a metric names, in that order.
@@ -44,11 +45,13 @@ class Parts:
       features: names of the F features, in order.
       heads: the heads.
       categories: names of the categories.
+      terms: names of the `[[terms]]`.
     """
 
     features: Sequence[str] = ()
     heads: Sequence[Head] = ()
     categories: Sequence[str] = ()
+    terms: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +60,7 @@ class Subject:
 
     Attributes:
       predictor: the model, or a baseline.
-      part: name of the feature, head or category; "" for a whole predictor.
+      part: name of the feature, head, category or term; "" for a whole predictor.
       place: the feature's place among the F features; None for anything else.
     """
 
@@ -70,7 +73,7 @@ class Metric(abc.ABC):
     """Makes a number, and a count, of sums.
 
     Attributes:
-      label: name, or the part of it that is not its feature's, head's or category's.
+      label: name, or the part of it that is not its feature's, head's, category's or term's.
       meaning: what it is, a phrase for the table in docs/verdict.md.
       lower_is_better: whether a lower value is better; None if neither is.
       bounds: the least and the greatest value it can have, at which its interval is cut off.
@@ -191,6 +194,22 @@ class CategoryMetric(Metric):
     def name_of(cls, part: str) -> str:
         """Return the name of a category's metric, such as `category/activity/accuracy`."""
         return of_category(part, cls.label)
+
+
+class TermMetric(Metric):
+    """Makes a metric of each of `[[terms]]`."""
+
+    part = "term"
+
+    @classmethod
+    def subjects(cls, parts: Parts) -> Iterator[Subject]:
+        """Yield each term."""
+        yield from (Subject(part=name) for name in parts.terms)
+
+    @classmethod
+    def name_of(cls, part: str) -> str:
+        """Return the name of a term's metric, such as `term/changes/error`."""
+        return of_term(part, cls.label)
 
 
 def ratio(total: np.ndarray, count: np.ndarray) -> Fraction:

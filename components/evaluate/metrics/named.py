@@ -31,10 +31,18 @@ from ragline.components.evaluate.metrics.interface import (
     Parts,
     ReconstructionMetric,
     Subject,
+    TermMetric,
 )
 
 Sums = Mapping[str, np.ndarray]
-_KINDS = (ReconstructionMetric, ModelMetric, FeatureMetric, HeadMetric, CategoryMetric)
+_KINDS = (
+    ReconstructionMetric,
+    ModelMetric,
+    FeatureMetric,
+    HeadMetric,
+    CategoryMetric,
+    TermMetric,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -157,13 +157,15 @@ def probe_metric(column: str, measure: str) -> str:
     return f"{_PROBE}{column}/{measure}"
 
 
-def find_unknown_names(rules: Rules, columns: Columns, heads: Collection[Head]) -> Iterator[str]:
+def find_unknown_names(
+    rules: Rules, columns: Columns, heads: Collection[Head], terms: Collection[str] = ()
+) -> Iterator[str]:
     """Return a sentence for each metric and slice of the rules that a run does not have.
 
     TFMA drops a slicing column that it does not know, silently, and its threshold with it.
     """
     categories = [category.name for category in columns.categories]
-    known_metrics = formulas.model_metrics(columns.names, tuple(heads), categories)
+    known_metrics = formulas.model_metrics(columns.names, tuple(heads), categories, tuple(terms))
     labels = [name for name, kind in columns.context.items() if kind != "float"]
     of_embedding = (
         *EMBEDDING_METRICS,

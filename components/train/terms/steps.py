@@ -11,7 +11,7 @@ from ragline.components.contract.masking import total_weight
 from ragline.components.train import padding, terms
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.objective import categories, loss
-from ragline.components.train.options import HeadOptions, TrainOptions
+from ragline.components.train.options import HeadOptions, TermOptions, TrainOptions
 from ragline.components.train.terms.heads import frequencies
 from ragline.components.train.terms.interface import Baseline, Outputs, Sums, Term, mean, mean_of
 
@@ -21,13 +21,17 @@ FEATURE_ERRORS = "feature_errors"
 
 
 def of_model(
-    options: TrainOptions, heads: Collection[HeadOptions], category_names: Collection[str]
+    options: TrainOptions,
+    heads: Collection[HeadOptions],
+    category_names: Collection[str],
+    further: Collection[TermOptions] = (),
 ) -> tuple[Term, ...]:
-    """Return the terms of a model: the reconstruction, each head, each category."""
+    """Return the terms of a model: the reconstruction, each head, each category, `[[terms]]`."""
     return (
         Reconstruction(options),
         *(terms.of(head) for head in heads),
         *(CategoryTerm(name) for name in category_names),
+        *(terms.of_sequences(term) for term in further),
     )
 
 
