@@ -139,7 +139,7 @@ class Choice(Collection[str]):
         return iter((*self.words, *filter(self._accepts, self.registry)))
 
     def __len__(self) -> int:
-        return len([*self])
+        return sum(1 for _ in self)
 
     def __str__(self) -> str:
         *others, last = map(repr, self) if len(self) else ("one of an installed package",)

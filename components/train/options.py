@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 from ragline.components.contract.signatures import collisions, legal
-from ragline.components.train import decoders, encoders, terms
+from ragline.components.train import decoders, encoders, errors, terms
 from ragline.components.train import padding as padding_strategies
 
 # The values of a preset, for the keys that are not set; `base` has the defaults.
@@ -79,7 +79,7 @@ class TrainOptions:
 
     preset: Literal["small", "base", "large"] = "base"
     padding: Annotated[str, padding_strategies.NAMES] = "crop"
-    error: Literal["squared", "absolute", "huber", "log_cosh"] = "squared"
+    error: Annotated[str, errors.NAMES] = "squared"
     average: Literal["value", "step", "sequence"] = "value"
     encoder: Annotated[str, encoders.NAMES] = "lstm"
     layers: int = 1
@@ -138,6 +138,7 @@ class TrainOptions:
             mistakes.append(f"seed: expected 0 to 2**31 - 1, received {self.seed}")
         unknown = [
             *padding_strategies.NAMES.mistakes("padding", self.padding),
+            *errors.NAMES.mistakes("error", self.error),
             *encoders.NAMES.mistakes("encoder", self.encoder),
             *decoders.NAMES.mistakes("decoder", self.decoder),
         ]

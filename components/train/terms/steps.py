@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from ragline.components.contract import relative
 from ragline.components.contract.masking import total_weight
-from ragline.components.train import padding, terms
+from ragline.components.train import errors, padding, terms
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.objective import categories, loss
 from ragline.components.train.options import HeadOptions, TermOptions, TrainOptions
@@ -59,7 +59,7 @@ class Reconstruction(Term):
     def evaluated(self, batch: SequenceBatch, outputs: Outputs) -> dict[str, tf.Tensor]:
         """Return the squared errors of all values, and of each feature."""
         counted = tf.cast(batch.sample_weight > 0, tf.float32)
-        total, count = loss.error_sums("squared", batch.values, outputs.values, counted)
+        total, count = loss.error_sums(errors.SQUARED, batch.values, outputs.values, counted)
         by_feature = loss.squared_errors(batch.values, outputs.values, counted)
         return {self.key: total, f"{self.key}_count": count, FEATURE_ERRORS: by_feature}
 
