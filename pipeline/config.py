@@ -18,6 +18,7 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from ragline import schemas
+from ragline.components.contract import kinds
 from ragline.components.contract.columns import DERIVED, Columns
 from ragline.components.contract.errors import UsageError
 from ragline.components.contract.keep import KeepOptions
@@ -388,7 +389,7 @@ def _unfit(config: Config, columns: Columns) -> Iterator[str]:
         learnable = [
             name
             for name, kind in columns.context.items()
-            if terms.head_type(head.type).learns_text or kind != "bytes"
+            if terms.head_type(head.type).learns_text or not kinds.is_text(kind)
         ]
         if head.column not in learnable:
             yield (

@@ -166,10 +166,9 @@ def find_unknown_names(
     """
     categories = [category.name for category in columns.categories]
     known_metrics = formulas.model_metrics(columns.names, tuple(heads), categories, tuple(terms))
-    labels = [name for name, kind in columns.context.items() if kind != "float"]
     of_embedding = (
         *EMBEDDING_METRICS,
-        *(probe_metric(label, measure) for label in labels for measure in PROBE_MEASURES),
+        *(probe_metric(label, measure) for label in columns.labels for measure in PROBE_MEASURES),
     )
     metrics = (*known_metrics, *of_embedding)
     slice_columns = slices.columns_of(columns)

@@ -202,7 +202,11 @@ class Task:
 
     def fingerprint(self, *further: str) -> str:
         """Return a digest of everything that decides the weights, and of `further` texts."""
-        tables = [dataclasses.asdict(each) for each in (self.options, *self.heads, *self.terms)]
+        tables = [
+            dataclasses.asdict(self.options),
+            *map(dataclasses.asdict, self.heads),
+            *map(dataclasses.asdict, self.terms),
+        ]
         return digest_of(
             [
                 json.dumps(tables, sort_keys=True),

@@ -47,7 +47,6 @@ from ragline.components.train.terms.interface import Outputs
 
 # Standardised values end there: float32 ends at 3.4e38, and sums of them would be infinite.
 FARTHEST = 1e30
-_WORDS = {"bytes": tf.string, "int": tf.int64}
 
 
 def export(
@@ -115,7 +114,10 @@ def export(
         return [
             tf.TensorSpec([*steps, features], tf.float32, VALUES),
             tf.TensorSpec([None], tf.int64, length),
-            *(tf.TensorSpec(steps, _WORDS[one.kind], one.key) for one in columns.categories),
+            *(
+                tf.TensorSpec(steps, one.pick(words=tf.string, ids=tf.int64), one.key)
+                for one in columns.categories
+            ),
         ]
 
     for name, function, spec in (
