@@ -128,8 +128,7 @@ compared, and the verdict says so.
 
 {metrics}
 
-And `embedding/effective_rank`, `embedding/length_r2` and `embedding/neighbours_kept`;
-`probe/<label>/accuracy`, `balanced_accuracy` and `auc` of logistic regression, and
+And `probe/<label>/accuracy`, `balanced_accuracy` and `auc` of logistic regression, and
 `nearest_neighbour`, its accuracy, of each context column that is a label, which `pca`, `statistics`
 and `untrained` have as well; `components/evaluate/baselines/embedding_probes.py` says more of
 these. And the counts `sequences`, `steps`,

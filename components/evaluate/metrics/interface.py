@@ -20,6 +20,9 @@ What has a metric, and so under which names it stands in a run's summary, is its
     HeadMetric            each head of some types       head/<head>/loss
     CategoryMetric        each category                 category/<category>/accuracy
     TermMetric            each of `[[terms]]`           term/<term>/error
+
+An EmbeddingMetric is made of no sums, but of the embeddings of many sequences at once; it is named
+embedding/<label>.
 """
 
 import abc
@@ -69,22 +72,72 @@ class Subject:
     place: int | None = None
 
 
-class Metric(abc.ABC):
-    """Makes a number, and a count, of sums.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedded:
+    """Holds the embeddings of N sequences of the eval split.
+
+    Attributes:
+      values: [N, E].
+      lengths: int [N].
+      entities: entity of each, [N].
+      newest: [N, E'], those of the newest blessed model; None without one.
+    """
+
+    values: np.ndarray
+    lengths: np.ndarray
+    entities: Sequence[str]
+    newest: np.ndarray | None = None
+
+
+class NamedMetric(abc.ABC):
+    """Says how a metric is called, and what it is.
 
     Attributes:
       label: name, or the part of it that is not its feature's, head's, category's or term's.
       meaning: what it is, a phrase for the table in docs/verdict.md.
       lower_is_better: whether a lower value is better; None if neither is.
-      bounds: the least and the greatest value it can have, at which its interval is cut off.
       part: what of a model has it, such as `feature`; "" of the whole.
     """
 
     label: ClassVar[str]
     meaning: ClassVar[str]
     lower_is_better: ClassVar[bool | None] = True
-    bounds: ClassVar[tuple[float, float]] = (0.0, np.inf)
     part: ClassVar[str] = ""
+
+    @classmethod
+    def name_of(cls, part: str) -> str:
+        """Return its name in a run's summary: the label, if not replaced."""
+        return cls.label
+
+
+class EmbeddingMetric(NamedMetric):
+    """Makes a number of the embeddings of many sequences at once; it has no slices or interval.
+
+    Attributes:
+      between_models: whether it compares with the newest blessed model, so that the untrained model
+        has none.
+    """
+
+    between_models: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def of(self, embedded: Embedded) -> float | None:
+        """Return its value; None if these embeddings have none."""
+
+    @classmethod
+    def name_of(cls, part: str) -> str:
+        """Return its name, such as `embedding/effective_rank`."""
+        return f"embedding/{cls.label}"
+
+
+class Metric(NamedMetric):
+    """Makes a number, and a count, of sums.
+
+    Attributes:
+      bounds: the least and the greatest value it can have, at which its interval is cut off.
+    """
+
+    bounds: ClassVar[tuple[float, float]] = (0.0, np.inf)
 
     @abc.abstractmethod
     def sums(self, of: Subject) -> tuple[str, ...]:
@@ -115,11 +168,6 @@ class Metric(abc.ABC):
     def subjects(cls, parts: Parts) -> Iterator[Subject]:
         """Yield what has the metric: the model, if not replaced."""
         yield Subject()
-
-    @classmethod
-    def name_of(cls, part: str) -> str:
-        """Return its name in a run's summary: the label, if not replaced."""
-        return cls.label
 
     @property
     def is_of_sums(self) -> bool:

@@ -45,7 +45,6 @@ PROBE_MEASURES = {
     "nearest_neighbour": "nearest_neighbour",
 }
 _PROBE = "probe/"
-EMBEDDING_METRICS = ("embedding/effective_rank", "embedding/length_r2", "embedding/neighbours_kept")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +166,7 @@ def find_unknown_names(
     categories = [category.name for category in columns.categories]
     known_metrics = formulas.model_metrics(columns.names, tuple(heads), categories, tuple(terms))
     of_embedding = (
-        *EMBEDDING_METRICS,
+        *named.of_embedding(),
         *(probe_metric(label, measure) for label in columns.labels for measure in PROBE_MEASURES),
     )
     metrics = (*known_metrics, *of_embedding)
