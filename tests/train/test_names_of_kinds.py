@@ -7,10 +7,10 @@ from ragline.components.contract import kinds
 from ragline.components.contract.columns import Category
 
 NAMES = {kinds.TEXT, kinds.INTEGER, kinds.NUMBER}
-# Beside the module: the tags of XES, which have two of the names; numbers of bytes; and the guesses
+# Beside its folder: the tags of XES, which have two of the names; numbers of bytes; and the guesses
 # of `init`, whose cells have kinds of their own before there is a column.
 OWN = (
-    "components/contract/kinds.py",
+    "components/contract/kinds/",
     "components/ingest/formats/xes.py",
     "components/ingest/samples/xes.py",
     "components/files/shard_manifest.py",
