@@ -282,6 +282,8 @@ SAMPLES = {
             "sequence_id": name,
             "length": 3,
             "mse": mse,
+            "file": "data/b.csv" if name == "s1" else None,
+            "line": 4711 if name == "s1" else None,
             "features": {
                 "ax": {"values": [1.0, None, 3.0], "outputs": [1.5, 2.0, 2.5]},
                 "ay": {"values": [0.0, 0.0, 0.0], "outputs": [0.1, 0.1, 0.1]},

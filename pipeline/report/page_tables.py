@@ -221,7 +221,8 @@ def drawn_sequences(samples: Mapping[str, Any] | None) -> list[Row]:
     """Return a row for each sequence that is drawn, the worst first.
 
     A row has `which`, `sequence_id`, `entity_id`, `length`, `mse`, `times`, the error as a multiple
-    of the sample's median, and `context`, column -> value.
+    of the sample's median, `context`, column -> value, and the `file` and `line` that it came from,
+    None where they are not known.
     """
     if not samples:
         return []
@@ -244,6 +245,13 @@ def drawn_sequences(samples: Mapping[str, Any] | None) -> list[Row]:
                 "context": {
                     column: values[place] for column, values in sequences["context"].items()
                 },
+                "file": sample.get("file"),
+                "line": sample.get("line"),
             }
         )
     return rows
+
+
+def worst(samples: Mapping[str, Any] | None) -> list[Row]:
+    """Return the rows of `drawn_sequences` that were reconstructed worst, the worst first."""
+    return [row for row in drawn_sequences(samples) if row["which"].startswith("worst")]

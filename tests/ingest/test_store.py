@@ -38,6 +38,7 @@ def _ingest(top: str, options: InputOptions, runner: str = "FnApiRunner") -> dic
         columns=Columns.from_schema(schemas.load("gestures")),
         folders={split: f"{top}/out/{split}" for split in SPLITS},
         quarantine=f"{top}/out/rejected.jsonl",
+        source_file=f"{top}/out/sources.parquet",
         staging=f"{top}/staging",
     )
 
