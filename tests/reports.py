@@ -148,6 +148,7 @@ def summary() -> dict[str, Any]:
                 {
                     "name": "category/activity/cross_entropy", "weight": 1.0, "value": 0.2,
                     "baseline": 2.125, "accuracy_of_mode": 0.4375, "start": 0.5,
+                    "bigram": 1.0625, "accuracy_of_bigram": 0.5625,
                 },
             ],
             "padding_waste": 0.09448083,

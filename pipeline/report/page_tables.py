@@ -63,7 +63,8 @@ def kept(error: Numbers) -> Numbers:
 def supervised(summary: Summary) -> list[Row]:
     """Return a row for each metric of a head or a category, beside the trivial answer's.
 
-    A row has `part`, `metric`, the metric's `value`, `lower`, `upper` and `count`, and `trivial`.
+    A row has `part`, `metric`, the metric's `value`, `lower`, `upper` and `count`, `trivial`, and,
+    of a category, `bigram`, which tells a token from the one before it.
     """
     overall = (summary["metrics"] or {}).get(OVERALL, {})
     terms: list[Row] = (summary["train"] or {}).get("terms", [])
@@ -74,11 +75,14 @@ def supervised(summary: Summary) -> list[Row]:
             continue
         part, _, metric = rest.rpartition("/")
         of_part = [t for t in terms if t["name"].startswith(f"{kind}/{part}/")]
-        own = [term["baseline"] for term in of_part if term["name"] == name]
+        keys = ("baseline", "bigram")
         if metric == "accuracy":
-            own = [term["accuracy_of_mode"] for term in of_part]
-        trivial = own[0] if own else None
-        rows.append({"part": f"{kind} {part}", "metric": metric, "trivial": trivial, **numbers})
+            keys = ("accuracy_of_mode", "accuracy_of_bigram")
+        else:
+            of_part = [term for term in of_part if term["name"] == name]
+        trivial, bigram = (of_part[0].get(key) if of_part else None for key in keys)
+        row = {"part": f"{kind} {part}", "metric": metric, "trivial": trivial, "bigram": bigram}
+        rows.append(row | numbers)
     return rows
 
 

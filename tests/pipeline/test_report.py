@@ -234,11 +234,12 @@ def test_heads_and_categories_stand_beside_the_same_answer_for_all() -> None:
         [cell for tag, _, where, x in page.elements if where == "heads" and tag in ("th", "td")
          for cell in ["".join(x)]]
     ]  # fmt: skip
-    assert rows[0][6:] == [
-        "head gesture", "Loss", "0.325", "0.250 to 0.500", "1.62", "640",
-        "head gesture", "Accuracy", "0.812", "0.750 to 0.875", "0.188", "640",
-        "category activity", "Accuracy", "0.938", "—", "0.438", "6,400",
+    assert rows[0][7:] == [
+        "head gesture", "Loss", "0.325", "0.250 to 0.500", "1.62", "—", "640",
+        "head gesture", "Accuracy", "0.812", "0.750 to 0.875", "0.188", "—", "640",
+        "category activity", "Accuracy", "0.938", "—", "0.438", "0.562", "6,400",
     ]  # fmt: skip
+    assert "tells a word from the one before it" in page.text
 
 
 def test_labels_are_predicted_from_the_embedding_and_from_rivals_of_its_size() -> None:
