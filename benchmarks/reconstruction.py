@@ -220,8 +220,7 @@ def trained(
     every = [
         input_pipeline.batches(
             records.serialised,
-            spec=records.spec,
-            features=records.features,
+            input_pipeline.parser(spec=records.spec, features=records.features),
             plan=batching.plan_unsorted(256),
         )
         for records in (train, test)

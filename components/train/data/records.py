@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Collection
 from importlib import metadata
 from typing import Any
@@ -18,6 +18,7 @@ from ragline.components.contract.columns import SPLITS, Columns
 from ragline.components.files import places
 from ragline.components.files.storage import digest_of, sha256
 from ragline.components.train.data import batching, budget, input_pipeline
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.objective import categories
 from ragline.components.train.objective.categories import Vocabulary
 from ragline.components.train.options import HeadOptions, TrainOptions
@@ -39,6 +40,7 @@ class Records:
       categories: names of the categories whose token ids are read.
       serialised: the records, serialised; kept in memory where they are few enough to be planned
         at once.
+      parsers: what counts alike, and T of every batch -> the parser of such batches.
     """
 
     files: tuple[str, ...]
@@ -48,6 +50,9 @@ class Records:
     heads: tuple[HeadOptions, ...] = ()
     categories: tuple[str, ...] = ()
     serialised: tf.data.Dataset = dataclasses.field(init=False)
+    parsers: dict[tuple[str, int | None], Callable[[tf.Tensor], SequenceBatch]] = dataclasses.field(
+        init=False, default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         keep = batching.is_one_pool(self.lengths, self.features)
@@ -61,16 +66,14 @@ class Records:
         self, options: TrainOptions, shuffle_seed: int | None = None
     ) -> tf.data.Dataset:
         """Read batches for training; without a seed, in the order of the files."""
-        return self._batches(
-            plan=self.plan(options),
-            average=options.average,
-            fixed_steps=batching.fixed_steps(options, self.lengths),
-            shuffle_seed=shuffle_seed,
+        parse = self._parser(options.average, batching.fixed_steps(options, self.lengths))
+        return input_pipeline.batches(
+            self.serialised, parse, plan=self.plan(options), shuffle_seed=shuffle_seed
         )
 
     def for_metrics(self, options: TrainOptions) -> tf.data.Dataset:
         """Read batches for metrics, the same for every padding strategy."""
-        return self._batches(plan=self._similar(options))
+        return input_pipeline.batches(self.serialised, self._parser(), plan=self._similar(options))
 
     def batches_to_train(self, options: TrainOptions) -> int:
         """Count the batches of an epoch's updates."""
@@ -83,15 +86,20 @@ class Records:
     def _similar(self, options: TrainOptions) -> batching.BatchPlan:
         return batching.plan_similar_length(self.lengths, options.batch_size, self.features)
 
-    def _batches(self, **arguments: Any) -> tf.data.Dataset:
-        return input_pipeline.batches(
-            self.serialised,
-            spec=self.spec,
-            features=self.features,
-            heads=self.heads,
-            categories=self.categories,
-            **arguments,
-        )
+    def _parser(
+        self, average: str = "value", fixed_steps: int | None = None
+    ) -> Callable[[tf.Tensor], SequenceBatch]:
+        key = (average, fixed_steps)
+        if key not in self.parsers:
+            self.parsers[key] = input_pipeline.parser(
+                spec=self.spec,
+                features=self.features,
+                average=average,
+                heads=self.heads,
+                categories=self.categories,
+                fixed_steps=fixed_steps,
+            )
+        return self.parsers[key]
 
 
 def training_job(fn_args: Any) -> dict[str, Any]:
