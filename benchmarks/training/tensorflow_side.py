@@ -65,7 +65,8 @@ def _read(folder: pathlib.Path) -> tf.data.Dataset:
     lengths = input_pipeline.read_lengths(files)
     plan = batching.plan_similar_length(lengths, BATCH, FEATURES)
     records = input_pipeline.read(files, keep=batching.is_one_pool(lengths, FEATURES))
-    return input_pipeline.batches(records, spec=_SPEC, features=FEATURES, plan=plan, shuffle_seed=1)
+    parse = input_pipeline.parser(spec=_SPEC, features=FEATURES)
+    return input_pipeline.batches(records, parse, plan=plan, shuffle_seed=1)
 
 
 def _trainer(units: int) -> Trainer:

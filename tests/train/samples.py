@@ -123,11 +123,23 @@ def write(path, records: Collection[bytes]) -> str:
     return str(path)
 
 
-def read(path: str, *, missing: bool = False, batch_size: int = 256, **options) -> tf.data.Dataset:
-    """Read the batches of one shard, in order unless the options have another plan."""
+def read(
+    path: str,
+    *,
+    missing: bool = False,
+    batch_size: int = 256,
+    plan: batching.BatchPlan | None = None,
+    shuffle_seed: int | None = None,
+    **options,
+) -> tf.data.Dataset:
+    """Read the batches of one shard, in order unless there is another plan."""
     spec = SPEC | LABELS | TOKEN_ID_SPEC | (OBSERVED if missing else {})
-    options = {"plan": batching.plan_unsorted(batch_size)} | options
-    return input_pipeline.batches(input_pipeline.read([path]), spec=spec, features=F, **options)
+    return input_pipeline.batches(
+        input_pipeline.read([path]),
+        input_pipeline.parser(spec=spec, features=F, **options),
+        plan=plan or batching.plan_unsorted(batch_size),
+        shuffle_seed=shuffle_seed,
+    )
 
 
 def filled(

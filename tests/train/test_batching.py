@@ -110,11 +110,10 @@ def test_the_epoch_is_the_one_that_the_input_pipeline_makes(tmp_path, padding):
     options = TrainOptions(padding=padding, batch_size=4)
     plan = batching.plan_training(options, lengths, F)
     fixed = batching.fixed_steps(options, lengths)
+    parse = input_pipeline.parser(spec=SPEC, features=F, fixed_steps=fixed)
     shapes = [
         batch.values.shape[:2]
-        for batch in input_pipeline.batches(
-            input_pipeline.read([path]), spec=SPEC, features=F, plan=plan, fixed_steps=fixed
-        )
+        for batch in input_pipeline.batches(input_pipeline.read([path]), parse, plan=plan)
     ]
     expected = batching.epoch_size(plan, lengths, fixed)
     assert expected.batches == len(shapes)

@@ -39,9 +39,8 @@ def files(sequences, tmp_path_factory) -> list[str]:
 
 def _batches(files, **options):
     plan = batching.plan_similar_length(input_pipeline.read_lengths(files), 8, F)
-    return input_pipeline.batches(
-        input_pipeline.read(files), spec=SPEC, features=F, **{"plan": plan} | options
-    )
+    parse = input_pipeline.parser(spec=SPEC, features=F)
+    return input_pipeline.batches(input_pipeline.read(files), parse, **{"plan": plan} | options)
 
 
 def test_lengths_are_read_in_file_order(files, sequences):
@@ -103,8 +102,9 @@ def test_a_missing_value_has_a_weight_of_its_own(tmp_path):
     file = samples.write(
         tmp_path / "missing.gz", [_record(long, observed), _record(short, np.array([[0, 1]]))]
     )
+    parse = input_pipeline.parser(spec=SPEC_MISSING, features=F)
     [batch] = input_pipeline.batches(
-        input_pipeline.read([file]), spec=SPEC_MISSING, features=F, plan=batching.plan_unsorted(8)
+        input_pipeline.read([file]), parse, plan=batching.plan_unsorted(8)
     )
     expected = np.zeros((2, 3, F))
     expected[0], expected[1, 0] = observed, [0, 1]
@@ -113,8 +113,9 @@ def test_a_missing_value_has_a_weight_of_its_own(tmp_path):
 
 def test_a_record_whose_length_is_not_that_of_its_values_stops_training(tmp_path):
     file = samples.write(tmp_path / "wrong.gz", [_record(np.ones((3, F), np.float32), length=4)])
+    parse = input_pipeline.parser(spec=SPEC, features=F)
     wrong = input_pipeline.batches(
-        input_pipeline.read([file]), spec=SPEC, features=F, plan=batching.plan_unsorted(1)
+        input_pipeline.read([file]), parse, plan=batching.plan_unsorted(1)
     )
     with pytest.raises(tf.errors.InvalidArgumentError, match="the steps of values are not as many"):
         list(wrong)

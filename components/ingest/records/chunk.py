@@ -45,6 +45,11 @@ class File:
     span: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def shown_path(self) -> str:
+        """Return the path as text; what is not UTF-8 in it becomes U+FFFD."""
+        return self.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
@@ -215,9 +220,8 @@ class Record:
 
 def dtypes(columns: Columns) -> dict[str, Any]:
     """Return the dtype of each column's flat values: features first, then categories."""
-    kinds = {"bytes": object, "int": np.int64}
     return {name: np.float64 for name in columns.names} | {
-        category.name: kinds[category.kind] for category in columns.categories
+        category.name: category.pick(words=object, ids=np.int64) for category in columns.categories
     }
 
 

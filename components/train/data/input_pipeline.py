@@ -7,7 +7,7 @@ a time: a record at a time took longer than a small model's step.
 import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as Collection
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -48,28 +48,17 @@ def _lengths(records: tf.Tensor) -> tf.Tensor:
 
 def batches(
     records: tf.data.Dataset,
+    parse: Callable[[tf.Tensor], SequenceBatch],
     *,
-    spec: Mapping[str, Any],
-    features: int,
     plan: BatchPlan,
-    average: str = "value",
-    heads: Collection[HeadOptions] = (),
-    categories: Collection[str] = (),
-    fixed_steps: int | None = None,
     shuffle_seed: int | None = None,
 ) -> tf.data.Dataset:
     """Read every record once, in padded batches.
 
     Args:
       records: serialised, transformed records; see `read`.
-      spec: feature spec of the transformed records, as Transform states it (it names the column of
-        a ragged output in its own way); `observed` is in it where values can be missing.
-      features: F.
+      parse: serialised records of a batch -> the batch; see `parser`.
       plan: which sequences share a batch.
-      average: what counts alike by the weights: each `value`, each `step` or each `sequence`.
-      heads: heads whose labels the batches carry.
-      categories: names of the categories whose token ids the batches carry.
-      fixed_steps: T of every batch; None pads each batch to its own longest sequence.
       shuffle_seed: None keeps the order of the records; the same seed gives the same batches.
 
     Returns:
@@ -88,18 +77,7 @@ def batches(
         )
         order.set_shape([None])
         bounds.set_shape([None])
-        return tf.RaggedTensor.from_row_splits(tf.gather(records, order), bounds)
-
-    def parsed(records: tf.Tensor) -> SequenceBatch:
-        return parse(
-            records,
-            spec=spec,
-            features=features,
-            average=average,
-            heads=heads,
-            categories=categories,
-            fixed_steps=fixed_steps,
-        )
+        return tf.RaggedTensor.from_row_splits(tf.gather(records, order), bounds, validate=False)
 
     # Without tf.data's own tuning: to end a pass, it waits for its next turn, up to twice as long.
     untuned = tf.data.Options()
@@ -110,7 +88,7 @@ def batches(
         .map(planned)
         .prefetch(1)
         .flat_map(tf.data.Dataset.from_tensor_slices)
-        .map(parsed, num_parallel_calls=_AHEAD)
+        .map(parse, num_parallel_calls=_AHEAD)
         .prefetch(_AHEAD)
         .with_options(untuned)
     )
@@ -154,8 +132,7 @@ def sums_over(
     }
 
 
-def parse(
-    records: tf.Tensor,
+def parser(
     *,
     spec: Mapping[str, Any],
     features: int,
@@ -163,18 +140,38 @@ def parse(
     heads: Collection[HeadOptions] = (),
     categories: Collection[str] = (),
     fixed_steps: int | None = None,
-) -> SequenceBatch:
-    """Parse serialised records into one padded batch.
+) -> Callable[[tf.Tensor], SequenceBatch]:
+    """Return a function that parses serialised records, string [B], into one padded batch.
+
+    It is traced at its first call, for all passes over the records: a trace takes as long as a pass
+    over a thousand of them.
 
     Args:
-      records: string [B], serialised.
-      spec: feature spec of the records; see `batches`.
+      spec: feature spec of the transformed records, as Transform states it (it names the column of
+        a ragged output in its own way); `observed` is in it where values can be missing.
       features: F.
-      average: what counts alike by the weights; see `batches`.
-      heads: heads whose labels are read.
-      categories: names of the categories whose token ids are read.
-      fixed_steps: T of the batch; None for its longest sequence.
+      average: what counts alike by the weights: each `value`, each `step` or each `sequence`.
+      heads: heads whose labels the batches carry.
+      categories: names of the categories whose token ids the batches carry.
+      fixed_steps: T of every batch; None pads each batch to its own longest sequence.
     """
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+    def parse(records: tf.Tensor) -> SequenceBatch:
+        return _parse(records, spec, features, average, heads, categories, fixed_steps)
+
+    return cast(Callable[[tf.Tensor], SequenceBatch], parse)
+
+
+def _parse(
+    records: tf.Tensor,
+    spec: Mapping[str, Any],
+    features: int,
+    average: str,
+    heads: Collection[HeadOptions],
+    categories: Collection[str],
+    fixed_steps: int | None,
+) -> SequenceBatch:
     columns = (VALUES, LENGTH, OBSERVED, *(head.column for head in heads), *categories)
     parse_spec = {name: spec[name] for name in columns if name in spec}
     parsed = tf.io.parse_example(records, parse_spec)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Collection
 from importlib import metadata
 from typing import Any
@@ -18,9 +18,10 @@ from ragline.components.contract.columns import SPLITS, Columns
 from ragline.components.files import places
 from ragline.components.files.storage import digest_of, sha256
 from ragline.components.train.data import batching, budget, input_pipeline
+from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.objective import categories
 from ragline.components.train.objective.categories import Vocabulary
-from ragline.components.train.options import HeadOptions, TrainOptions
+from ragline.components.train.options import HeadOptions, TermOptions, TrainOptions
 
 # Keys of a custom_config that name folders which outlive an execution.
 FOLDERS = ("checkpoints", "trials")
@@ -39,6 +40,7 @@ class Records:
       categories: names of the categories whose token ids are read.
       serialised: the records, serialised; kept in memory where they are few enough to be planned
         at once.
+      parsers: what counts alike, and T of every batch -> the parser of such batches.
     """
 
     files: tuple[str, ...]
@@ -48,6 +50,9 @@ class Records:
     heads: tuple[HeadOptions, ...] = ()
     categories: tuple[str, ...] = ()
     serialised: tf.data.Dataset = dataclasses.field(init=False)
+    parsers: dict[tuple[str, int | None], Callable[[tf.Tensor], SequenceBatch]] = dataclasses.field(
+        init=False, default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         keep = batching.is_one_pool(self.lengths, self.features)
@@ -61,16 +66,14 @@ class Records:
         self, options: TrainOptions, shuffle_seed: int | None = None
     ) -> tf.data.Dataset:
         """Read batches for training; without a seed, in the order of the files."""
-        return self._batches(
-            plan=self.plan(options),
-            average=options.average,
-            fixed_steps=batching.fixed_steps(options, self.lengths),
-            shuffle_seed=shuffle_seed,
+        parse = self._parser(options.average, batching.fixed_steps(options, self.lengths))
+        return input_pipeline.batches(
+            self.serialised, parse, plan=self.plan(options), shuffle_seed=shuffle_seed
         )
 
     def for_metrics(self, options: TrainOptions) -> tf.data.Dataset:
         """Read batches for metrics, the same for every padding strategy."""
-        return self._batches(plan=self._similar(options))
+        return input_pipeline.batches(self.serialised, self._parser(), plan=self._similar(options))
 
     def batches_to_train(self, options: TrainOptions) -> int:
         """Count the batches of an epoch's updates."""
@@ -83,23 +86,28 @@ class Records:
     def _similar(self, options: TrainOptions) -> batching.BatchPlan:
         return batching.plan_similar_length(self.lengths, options.batch_size, self.features)
 
-    def _batches(self, **arguments: Any) -> tf.data.Dataset:
-        return input_pipeline.batches(
-            self.serialised,
-            spec=self.spec,
-            features=self.features,
-            heads=self.heads,
-            categories=self.categories,
-            **arguments,
-        )
+    def _parser(
+        self, average: str = "value", fixed_steps: int | None = None
+    ) -> Callable[[tf.Tensor], SequenceBatch]:
+        key = (average, fixed_steps)
+        if key not in self.parsers:
+            self.parsers[key] = input_pipeline.parser(
+                spec=self.spec,
+                features=self.features,
+                average=average,
+                heads=self.heads,
+                categories=self.categories,
+                fixed_steps=fixed_steps,
+            )
+        return self.parsers[key]
 
 
 def training_job(fn_args: Any) -> dict[str, Any]:
     """Return what a training needs of the arguments of a Trainer or a Tuner, as plain data.
 
     Args:
-      fn_args: TFX's arguments: `custom_config` holds `options` and `heads` (TrainOptions and
-        HeadOptions as dictionaries) and `source`, a digest of ragline's source;
+      fn_args: TFX's arguments: `custom_config` holds `options`, `heads` and `terms` (TrainOptions,
+        HeadOptions and TermOptions as dictionaries) and `source`, a digest of ragline's source;
         `hyperparameters` are a Tuner's best ones, or None.
 
     Returns:
@@ -133,6 +141,7 @@ class Task:
       options: options of the training, with the best hyperparameters of a search, if there was one,
         and with what `budget.resolve` takes from the data.
       heads: supervised outputs on the embedding.
+      terms: terms of the objective beside the values, categories and heads.
       source: digest of ragline's source.
       schema: schema of the raw records.
       columns: the columns of the schema.
@@ -143,6 +152,7 @@ class Task:
 
     options: TrainOptions
     heads: tuple[HeadOptions, ...]
+    terms: tuple[TermOptions, ...]
     source: str
     schema: schema_pb2.Schema
     columns: Columns
@@ -179,6 +189,7 @@ class Task:
                 TrainOptions(**config["options"]), len(splits[SPLITS[0]].lengths)
             ),
             heads=heads,
+            terms=tuple(TermOptions(**term) for term in config["terms"]),
             source=config["source"],
             schema=schema,
             columns=columns,
@@ -199,10 +210,14 @@ class Task:
 
     def fingerprint(self, *further: str) -> str:
         """Return a digest of everything that decides the weights, and of `further` texts."""
-        options, heads = dataclasses.asdict(self.options), map(dataclasses.asdict, self.heads)
+        tables = [
+            dataclasses.asdict(self.options),
+            *map(dataclasses.asdict, self.heads),
+            *map(dataclasses.asdict, self.terms),
+        ]
         return digest_of(
             [
-                json.dumps([options, list(heads)], sort_keys=True),
+                json.dumps(tables, sort_keys=True),
                 self.source,
                 tf.__version__,
                 keras.__version__,

@@ -47,7 +47,7 @@ def sample_reconstructions(
       model: with the weights that are exported.
       files: the split's shards of transformed records.
       columns: the schema's features and context.
-      parsing: arguments of `input_pipeline.parse`.
+      parsing: arguments of `input_pipeline.parser`.
 
     Returns:
       `sequences`, the sample's columns `sequence_id`, `entity_id`, `length`, `mse` (masked,
@@ -61,10 +61,9 @@ def sample_reconstructions(
     names = [_first(feature[SEQUENCE_ID]) for feature, _ in records]
     scores: dict[str, list[Any]] = {"length": [], "mse": []}
     parts, values = [], []
+    parse = input_pipeline.parser(**parsing)
     for start in range(0, len(records), _BATCH):
-        batch = input_pipeline.parse(
-            tf.constant([record for _, record in records[start : start + _BATCH]]), **parsing
-        )
+        batch = parse(tf.constant([record for _, record in records[start : start + _BATCH]]))
         embedding, outputs, sums = _reconstruct(model, batch)
         squared, counted = sums[_ERROR].numpy(), sums[FEATURE_VALUES].numpy()
         parts.append(embedding.numpy())
