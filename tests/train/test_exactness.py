@@ -55,7 +55,8 @@ def _update(batches: tf.data.Dataset, parts: int = 1) -> tuple[list[np.ndarray],
     for variable, value in zip(trainer.variables, start, strict=True):
         variable.assign(value)
     sums = trainer.update(batches)
-    return [v.numpy() - b for v, b in zip(trainer.variables, start, strict=True)], sums
+    pairs = zip(trainer.variables, start, strict=True)
+    return [after.numpy() - before for after, before in pairs if after.trainable], sums
 
 
 def _assert_same(actual: tuple[list[np.ndarray], dict], expected: tuple[list[np.ndarray], dict]):
