@@ -105,12 +105,13 @@ is as good as answering the same for every sequence, 0 is perfect.
 | a regression | the head's | squared error | mean of its labels in training |
 | one of `[[terms]]` | its own | its own | what it says; without one, it has no part in the choice |
 
-Frequencies are counts plus 1. What does not vary is no term. A term that ended above its start
-(epoch 0, the linear path alone), above its trivial baseline, above the PCA or, in accuracy, below
-the most frequent answer is a sentence of the verdict, in the terminal, the summary and the report;
-so is a feature whose error is not below its variance, and a training whose start was kept. None of
-these alone keeps a model from being blessed, because the other terms may be worth it: a rule of
-your own can, such as `normalised_mse` against `pca`, `at_most = 1.0`.
+Frequencies are counts plus 1. What does not vary is no term. The report shows a bigram beside each
+category as well, which reads the true word of the step before: no rule knows it. A term that ended
+above its start (epoch 0, the linear path alone), above its trivial baseline, above the PCA or, in
+accuracy, below the most frequent answer is a sentence of the verdict, in the terminal, the summary
+and the report; so is a feature whose error is not below its variance, and a training whose start
+was kept. None of these alone keeps a model from being blessed, because the other terms may be worth
+it: a rule of your own can, such as `normalised_mse` against `pca`, `at_most = 1.0`.
 
 A label that a PCA or statistics of the embedding's size predict better than the embedding does, by
 more than 0.02 of balanced accuracy, is a sentence as well, and no reason either: a label may be

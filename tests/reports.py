@@ -148,6 +148,7 @@ def summary() -> dict[str, Any]:
                 {
                     "name": "category/activity/cross_entropy", "weight": 1.0, "value": 0.2,
                     "baseline": 2.125, "accuracy_of_mode": 0.4375, "start": 0.5,
+                    "bigram": 1.0625, "accuracy_of_bigram": 0.5625,
                 },
             ],
             "padding_waste": 0.09448083,
@@ -282,6 +283,8 @@ SAMPLES = {
             "sequence_id": name,
             "length": 3,
             "mse": mse,
+            "file": "data/b.csv" if name == "s1" else None,
+            "line": 4711 if name == "s1" else None,
             "features": {
                 "ax": {"values": [1.0, None, 3.0], "outputs": [1.5, 2.0, 2.5]},
                 "ay": {"values": [0.0, 0.0, 0.0], "outputs": [0.1, 0.1, 0.1]},

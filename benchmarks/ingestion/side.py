@@ -54,6 +54,7 @@ def ingest(format_name: str, options: list[str]) -> Run:
             columns=columns,
             folders={split: target / split for split in SPLITS},
             quarantine=target / "rejected.jsonl",
+            source_file=target / "sources.parquet",
             staging=target / "staging",
         )
         if report["quarantined"]:

@@ -7,7 +7,10 @@ from tfx.types.artifact import Artifact
 
 
 class IngestAccount(Artifact):
-    """Holds `account.json`: records read, accepted, quarantined; each shard's manifest."""
+    """Holds `account.json`: records read, accepted, quarantined; each shard's manifest.
+
+    And `sources.parquet`: the file and the line that each sequence came from.
+    """
 
     TYPE_NAME = "ragline.IngestAccount"
 
@@ -37,6 +40,7 @@ class PushReport(Artifact):
 
 
 ACCOUNT_FILE = "account.json"
+SOURCES_FILE = "sources.parquet"
 GATE_FILE = "gate.json"
 VERDICT_FILE = "verdict.json"
 PUSH_FILE = "push.json"

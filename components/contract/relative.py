@@ -40,6 +40,9 @@ class Term:
       value: error of the model.
       baseline: error of the trivial baseline; above 0.
       accuracy_of_mode: share that the most frequent answer has right; None of squared errors.
+      bigram: error of the bigrams of training, of a category; they read the step before, which no
+        embedding holds, so that the term is not relative to it.
+      accuracy_of_bigram: share that these have right.
     """
 
     name: str
@@ -47,6 +50,8 @@ class Term:
     value: float
     baseline: float
     accuracy_of_mode: float | None = None
+    bigram: float | None = None
+    accuracy_of_bigram: float | None = None
 
     @property
     def relative(self) -> float:

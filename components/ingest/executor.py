@@ -11,7 +11,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from ragline import schemas
-from ragline.components.contract.artifacts import ACCOUNT_FILE
+from ragline.components.contract.artifacts import ACCOUNT_FILE, SOURCES_FILE
 from ragline.components.contract.columns import SPLITS, Columns
 from ragline.components.files import places
 from ragline.components.files.storage import write_json
@@ -31,7 +31,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[Any]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Ingest, and write the ingest report to account.json."""
+        """Ingest; write the ingest report to account.json, and each sequence's source beside it."""
         [schema] = input_dict["schema"]
         [examples] = output_dict["examples"]
         [report_artifact] = output_dict["account"]
@@ -55,6 +55,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                     _QUARANTINE_FILE,
                 ]
             ),
+            source_file=f"{report_artifact.uri}/{SOURCES_FILE}",
             staging=os.path.join(self._get_tmp_dir(), "staging"),
         )
         watched.check(report["formats"])

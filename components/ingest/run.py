@@ -15,7 +15,7 @@ from ragline.components.ingest.beam import packed_rows, process
 from ragline.components.ingest.beam.process import IngestContext
 from ragline.components.ingest.beam.transforms import IngestSequences
 from ragline.components.ingest.options import InputOptions, QuarantineOptions
-from ragline.components.ingest.output import ingest_report, span_stats
+from ragline.components.ingest.output import ingest_report, sources, span_stats
 from ragline.components.ingest.source import read_plan, units
 from ragline.components.runtime import progress
 
@@ -28,6 +28,7 @@ def run(
     columns: Columns,
     folders: Mapping[str, Place],
     quarantine: Place,
+    source_file: Place,
     staging: Place,
 ) -> dict[str, Any]:
     """Run ingest as one Beam job, then add up what it wrote.
@@ -39,11 +40,13 @@ def run(
       columns: the columns of the schema.
       folders: split -> the folder of its shards.
       quarantine: the file for the rejected records, which is made if there are any.
+      source_file: the file that says where each sequence came from; see `sources`.
       staging: a folder for what is not yet the run's output; gone afterwards.
 
     Returns:
-      The ingest report, see `ingest_report.reconcile`, with `formats` {format: number of
-      files}, `spans` {span, oldest first: its SpanStats}, and `missing_spans` between those.
+      The ingest report, see `ingest_report.reconcile`, with `rejected`, some lines of the
+      quarantine, `formats` {format: number of files}, `spans` {span, oldest first: its
+      SpanStats}, and `missing_spans` between those.
 
     Raises:
       BadDataError: the input as a whole cannot be used; `empty_span`, one of its spans is.
@@ -71,10 +74,13 @@ def run(
 
     unit_reports = ingest_report.reports(staging, plan.units, grouped=grouped)
     parts = [process.quarantine_file(staging, unit["unit"]) for unit in unit_reports]
-    reasons = ingest_report.gather_quarantine(parts, quarantine)
+    reasons, sample = ingest_report.gather_quarantine(parts, quarantine)
     report = ingest_report.reconcile(unit_reports, reasons, columns)
     ingest_report.check(
         report, options=options, max_share=quarantine_options.max_share, quarantine=quarantine
+    )
+    sources.gather(
+        [process.source_file(staging, unit["unit"]) for unit in unit_reports], source_file
     )
     places.remove_folder(staging)
     spans = span_stats.by_span((unit["span_stats"] for unit in unit_reports), plan.spans)
@@ -83,6 +89,7 @@ def run(
             "empty_span", f"expected a sequence of each span, received none of {', '.join(empty)}"
         )
     return report | {
+        "rejected": sample,
         "formats": plan.formats,
         "spans": spans,
         "missing_spans": list(plan.missing),

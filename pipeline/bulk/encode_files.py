@@ -286,7 +286,7 @@ def _run(request: Request, job: EncodeJob, place: Output) -> dict[str, Any]:
     unit_reports = ingest_report.reports(job.staging, plan.units, grouped=grouped)
     rejected = [process.quarantine_file(job.staging, report["unit"]) for report in unit_reports]
     quarantine = f"{job.folder}/{REJECTED_FILE}"
-    reasons = ingest_report.gather_quarantine(rejected, quarantine)
+    reasons, _ = ingest_report.gather_quarantine(rejected, quarantine)
     summary = reconcile(unit_reports, reasons)
     ingest_report.check_rejected(
         summary, options=request.input, max_share=request.max_share, quarantine=quarantine

@@ -26,7 +26,7 @@ from ragline.components.files.storage import digest_of, read_json, write_bytes, 
 from ragline.components.ingest.beam import process
 from ragline.components.ingest.beam.process import FilePart, IngestContext, Rejections
 from ragline.components.ingest.beam.transforms import IngestSequences
-from ragline.components.ingest.records.chunk import Chunk
+from ragline.components.ingest.records.chunk import Chunk, File
 from ragline.components.ingest.source.units import Unit
 from ragline.components.serving.batches import Sequences
 from ragline.components.serving.encoder import Facts
@@ -167,10 +167,8 @@ class EmbeddingSink:
         finally:
             self._threads.shutdown(cancel_futures=True)
 
-    def write(
-        self, sequences: Chunk, split: np.ndarray, window: np.ndarray, span: str | None
-    ) -> None:
-        """Take sequences, of any split and span."""
+    def write(self, sequences: Chunk, split: np.ndarray, window: np.ndarray, file: File) -> None:
+        """Take sequences, of any split and file."""
         self._written.update(sequences=len(sequences), steps=int(sequences.length.sum()))
         compared = [*self._compared, drift.of_chunk(sequences, self._columns, self._known)]
         self._compared = [drift.merged(compared)]

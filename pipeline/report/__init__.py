@@ -3,7 +3,7 @@
 summary.py             artifacts of a run -> summary.json
 feature_statistics.py  StatisticsGen's statistics of each feature
 html_page.py           summary and samples -> report.html
-run_files.py           what a run left beside its summary: options, rejected records
+run_files.py           what a run left beside its summary: options, samples of its training
 page_answers.py        the head of the page: a line for each question (pure)
 page_tables.py         its tables (pure)
 page_formats.py        its numbers, as text (pure)

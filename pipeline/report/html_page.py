@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import jinja2
@@ -60,7 +60,6 @@ def render(
     samples: Mapping[str, Any] | None = None,
     *,
     config: str | None = None,
-    rejected: Sequence[Mapping[str, Any]] = (),
     library: str | None = None,
     source: str | None = None,
 ) -> str:
@@ -71,7 +70,6 @@ def render(
       samples: the training's samples of the eval split (train/export/reconstruction_samples.py);
         None if the training was not reached.
       config: the run's config.toml; None if the run left none.
-      rejected: some lines of the run's quarantine; see `run_files.read_rejected`.
       library: script that draws; None for Plotly's own, of 5 MB.
       source: where the page finds that script, in place of having it inside.
     """
@@ -103,7 +101,6 @@ def render(
         comparison=summary["comparison"] and comparison.cells(summary["comparison"]),
         figures={name: figure for name, figure in plots.items() if figure is not None},
         config=config,
-        rejected=rejected,
         library=_library() if library is None and source is None else library,
         source=source,
     )
@@ -125,16 +122,9 @@ def write(
     if samples is not None:
         write_text(folder / SAMPLES_FILE, json.dumps(standard(samples), allow_nan=False))
     page = folder / REPORT_FILE
-    write_text(page, render(summary, samples, **_beside(folder), source=_source(folder)))
+    config = run_files.read_config(folder)
+    write_text(page, render(summary, samples, config=config, source=_source(folder)))
     return page
-
-
-def _beside(folder: pathlib.Path) -> dict[str, Any]:
-    """Return what else a page shows of a run, as arguments of `render`."""
-    return {
-        "config": run_files.read_config(folder),
-        "rejected": run_files.read_rejected(folder),
-    }
 
 
 def _source(folder: pathlib.Path) -> str | None:
@@ -178,7 +168,8 @@ def write_again(folder: pathlib.Path, output: pathlib.Path | None = None) -> pat
         samples = read_json(samples_file) if samples_file.is_file() else None
         if output is None:
             return write(summary_file.parent, summary, samples)
-        write_text(output, render(summary, samples, **_beside(summary_file.parent)))
+        config = run_files.read_config(summary_file.parent)
+        write_text(output, render(summary, samples, config=config))
         return output
     except (KeyError, TypeError, ValueError) as error:  # Edited by hand, or of another version.
         raise NoRunError(

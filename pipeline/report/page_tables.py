@@ -63,7 +63,8 @@ def kept(error: Numbers) -> Numbers:
 def supervised(summary: Summary) -> list[Row]:
     """Return a row for each metric of a head, category or term, beside the trivial answer's.
 
-    A row has `part`, `metric`, the metric's `value`, `lower`, `upper` and `count`, and `trivial`.
+    A row has `part`, `metric`, the metric's `value`, `lower`, `upper` and `count`, `trivial`, and,
+    of a category, `bigram`, which tells a token from the one before it.
     """
     overall = (summary["metrics"] or {}).get(OVERALL, {})
     terms: list[Row] = (summary["train"] or {}).get("terms", [])
@@ -74,11 +75,14 @@ def supervised(summary: Summary) -> list[Row]:
             continue
         part, _, metric = rest.rpartition("/")
         of_part = [t for t in terms if t["name"].startswith(f"{kind}/{part}/")]
-        own = [term["baseline"] for term in of_part if term["name"] == name]
+        keys = ("baseline", "bigram")
         if metric == "accuracy":
-            own = [term["accuracy_of_mode"] for term in of_part]
-        trivial = own[0] if own else None
-        rows.append({"part": f"{kind} {part}", "metric": metric, "trivial": trivial, **numbers})
+            keys = ("accuracy_of_mode", "accuracy_of_bigram")
+        else:
+            of_part = [term for term in of_part if term["name"] == name]
+        trivial, bigram = (of_part[0].get(key) if of_part else None for key in keys)
+        row = {"part": f"{kind} {part}", "metric": metric, "trivial": trivial, "bigram": bigram}
+        rows.append(row | numbers)
     return rows
 
 
@@ -221,7 +225,8 @@ def drawn_sequences(samples: Mapping[str, Any] | None) -> list[Row]:
     """Return a row for each sequence that is drawn, the worst first.
 
     A row has `which`, `sequence_id`, `entity_id`, `length`, `mse`, `times`, the error as a multiple
-    of the sample's median, and `context`, column -> value.
+    of the sample's median, `context`, column -> value, and the `file` and `line` that it came from,
+    None where they are not known.
     """
     if not samples:
         return []
@@ -244,6 +249,13 @@ def drawn_sequences(samples: Mapping[str, Any] | None) -> list[Row]:
                 "context": {
                     column: values[place] for column, values in sequences["context"].items()
                 },
+                "file": sample.get("file"),
+                "line": sample.get("line"),
             }
         )
     return rows
+
+
+def worst(samples: Mapping[str, Any] | None) -> list[Row]:
+    """Return the rows of `drawn_sequences` that were reconstructed worst, the worst first."""
+    return [row for row in drawn_sequences(samples) if row["which"].startswith("worst")]

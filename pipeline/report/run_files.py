@@ -1,16 +1,15 @@
-"""Read what a run left beside its summary: its configuration, and the first rejected records."""
+"""Read what a run left beside its summary: its configuration, and the samples of its training."""
 
-import json
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
-from ragline.components.contract.redaction import redacted_data
+from ragline.components.contract.artifacts import SAMPLES_FILE, SOURCES_FILE
+from ragline.components.contract.columns import SEQUENCE_ID
+from ragline.components.contract.redaction import redacted
+from ragline.components.ingest.output import sources
+from ragline.pipeline.cache.lineage import Stage
 from ragline.pipeline.runs.workdir import CONFIG_FILE
-
-# Rejected records that are shown: of each reason, and of how many lines of the file at most.
-MOST_OF_A_REASON = 3
-_MOST_LINES = 20_000
-_SHOWN_CHARACTERS = 200
 
 
 def read_config(folder: pathlib.Path) -> str | None:
@@ -23,24 +22,22 @@ def read_config(folder: pathlib.Path) -> str | None:
     return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
-def read_rejected(folder: pathlib.Path) -> list[dict[str, Any]]:
-    """Return the first rejected records of each reason, as the quarantine has them.
+def read_samples(stages: Mapping[str, Stage]) -> dict[str, Any] | None:
+    """Return the training's samples, each reconstruction with its `file` and `line`.
 
-    A run that took its data from the cache has none of its own: the quarantine names the run that
-    read them.
+    They are None where ingest did not say. The samples are None if the training was not reached.
 
     Args:
-      folder: runs/<run id> of a work directory.
+      stages: stages of the run that were started.
     """
-    shown: dict[str, list[dict[str, Any]]] = {}
-    for file in sorted((folder.parent.parent / "quarantine" / folder.name).glob("*.jsonl")):
-        with file.open(encoding="utf-8") as lines:
-            for line, _ in zip(lines, range(_MOST_LINES), strict=False):
-                record = json.loads(line)
-                of_reason = shown.setdefault(record["code"], [])
-                if len(of_reason) < MOST_OF_A_REASON:
-                    text = str(record["text"])
-                    cut = "…" if len(text) > _SHOWN_CHARACTERS else ""
-                    of_reason.append(record | {"text": text[:_SHOWN_CHARACTERS] + cut})
-    records: list[dict[str, Any]] = redacted_data([r for each in shown.values() for r in each])
-    return records
+    samples = stages["train"].read("model_run", SAMPLES_FILE) if "train" in stages else None
+    if samples is None:
+        return None
+    drawn = samples["reconstructions"]
+    place = pathlib.Path(stages["ingest"].outputs["account"], SOURCES_FILE)
+    ids = [each[SEQUENCE_ID] for each in drawn]
+    source_of = sources.read(place, ids) if place.is_file() else {}
+    for each in drawn:
+        path, line = source_of.get(each[SEQUENCE_ID], (None, None))
+        each |= {"file": path and redacted(path), "line": line}
+    return dict(samples)

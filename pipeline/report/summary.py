@@ -185,7 +185,7 @@ def _input(account: dict[str, Any]) -> dict[str, Any]:
 
 
 def _data(account: dict[str, Any], stages: Mapping[str, Stage]) -> dict[str, Any]:
-    """Describe the data: lengths by split, features, effects of the policies, rejected examples."""
+    """Describe the data: lengths by split, features, effects of policies, some rejected records."""
     uri = stages["statistics"].outputs.get("statistics") if "statistics" in stages else None
     train = (
         None if uri is None else feature_statistics.read(pathlib.Path(uri, f"Split-{SPLITS[0]}"))
@@ -195,6 +195,7 @@ def _data(account: dict[str, Any], stages: Mapping[str, Stage]) -> dict[str, Any
         "spans": account["spans"],
         "policies": account["policies"],
         "examples": account["examples"],
+        "rejected": account["rejected"],
         "lengths": {name: split["lengths"] for name, split in account["splits"].items()},
         "features": feature_statistics.merge_ranges(account["features"], train),
     }

@@ -74,8 +74,7 @@ def run(
         config = dataclasses.replace(config, workdir=str(session.workdir))
         _prepare(config, session)
         stamps, key = spans.stamps(config.input), spans.key_before(config, contract)
-        from ragline.components.contract.artifacts import SAMPLES_FILE
-        from ragline.pipeline.report import html_page
+        from ragline.pipeline.report import html_page, page_tables, run_files
         from ragline.pipeline.report.summary import collect
 
         memory = MemoryWatch()
@@ -94,11 +93,12 @@ def run(
             failure = failure or _unserved(stages)
         summary = collect(stages, session.run_id, failure, memory.peaks)
         summary["comparison"] = comparison.read(session.workdir)
+        samples = run_files.read_samples(stages)
+        summary["worst"] = page_tables.worst(samples)
         # Now, so that the printed, the kept and the shown summary are the same.
         summary = redacted_data(standard(summary))
         try:
             write_json(session.folder / SUMMARY_FILE, summary)
-            samples = stages["train"].read("model_run", SAMPLES_FILE) if "train" in stages else None
             html_page.write(session.folder, summary, samples)
             # If files were touched meanwhile, the key may be that of another content.
             spans.record(config, summary, key if spans.stamps(config.input) == stamps else "")

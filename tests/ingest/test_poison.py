@@ -535,6 +535,7 @@ account = run(
     columns=COLUMNS,
     folders={"train": folder / "train", "eval": folder / "eval"},
     quarantine=folder / "rejected.jsonl",
+    source_file=folder / "sources.parquet",
     staging=folder / "staging",
 )
 print(account["policies"]["windows"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -17,6 +17,7 @@ from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
 from ragline.components.files.storage import Staged, manifest, write_json
 from ragline.components.ingest.options import InputOptions, QuarantineOptions
+from ragline.components.ingest.output import sources
 from ragline.components.ingest.run import run
 from ragline.components.ingest.source import units
 from ragline.pipeline.demo.synth import FEATURES
@@ -38,6 +39,7 @@ def _ingest(top: str, options: InputOptions, runner: str = "FnApiRunner") -> dic
         columns=Columns.from_schema(schemas.load("gestures")),
         folders={split: f"{top}/out/{split}" for split in SPLITS},
         quarantine=f"{top}/out/rejected.jsonl",
+        source_file=f"{top}/sources.parquet",
         staging=f"{top}/staging",
     )
 
@@ -87,12 +89,22 @@ def test_a_store_holds_what_a_disk_does(
     for shards in (in_store, on_disk):
         shards.pop(rejected, None)
     assert in_store == on_disk, "shard by shard, the same bytes"
+    on_disk, in_store = (_sources(top) for top in both)
+    assert in_store == on_disk and len(in_store) >= 10
     assert not places.inside(f"{store}/staging"), "the staging is gone"
     assert not list(pathlib.Path.cwd().glob("mem:*")), "a URI was taken for a path"
     assert not list(places.inside(f"{store}/out", "**.tmp"))
     if received["quarantined"]:
         lines = places.read(f"{store}/out/{rejected}").decode().splitlines()
         assert {json.loads(line)["code"] for line in lines} == {"empty", "duplicate_id"}
+
+
+def _sources(top: str) -> dict[str, tuple[str, int]]:
+    """Sequence id -> its file, without the top, and its line."""
+    lines = places.read(f"{top}/in/a.jsonl").splitlines()
+    ids = [json.loads(line)["sequence_id"] for line in lines]
+    source_of = sources.read(f"{top}/sources.parquet", ids)
+    return {name: (path.replace(top, ""), line) for name, (path, line) in source_of.items()}
 
 
 def _without_places(account: Mapping[str, Any], top: str) -> Any:

@@ -234,11 +234,12 @@ def test_heads_and_categories_stand_beside_the_same_answer_for_all() -> None:
         [cell for tag, _, where, x in page.elements if where == "heads" and tag in ("th", "td")
          for cell in ["".join(x)]]
     ]  # fmt: skip
-    assert rows[0][6:] == [
-        "head gesture", "Loss", "0.325", "0.250 to 0.500", "1.62", "640",
-        "head gesture", "Accuracy", "0.812", "0.750 to 0.875", "0.188", "640",
-        "category activity", "Accuracy", "0.938", "—", "0.438", "6,400",
+    assert rows[0][7:] == [
+        "head gesture", "Loss", "0.325", "0.250 to 0.500", "1.62", "—", "640",
+        "head gesture", "Accuracy", "0.812", "0.750 to 0.875", "0.188", "—", "640",
+        "category activity", "Accuracy", "0.938", "—", "0.438", "0.562", "6,400",
     ]  # fmt: skip
+    assert "tells a word from the one before it" in page.text
 
 
 def test_labels_are_predicted_from_the_embedding_and_from_rivals_of_its_size() -> None:
@@ -306,9 +307,9 @@ def test_errors_by_feature_leave_a_constant_one_out() -> None:
 def test_the_worst_sequences_are_named_with_where_they_come_from() -> None:
     page = _page(summary(), SAMPLES)
     assert page.rows("reconstructions") == {
-        "s1": ["Worst", "0.500", "2.00", "3", "bob", "—", "—"],
-        "s0": ["Worst 2", "0.250", "1.00", "3", "ann", "circle", "—"],
-        "s3": ["Best", "0.125", "0.500", "3", "eve", "circle", "—"],
+        "s1": ["Worst", "0.500", "2.00", "3", "bob", "data/b.csv:4711", "—", "—"],
+        "s0": ["Worst 2", "0.250", "1.00", "3", "ann", "—", "circle", "—"],
+        "s3": ["Best", "0.125", "0.500", "3", "eve", "—", "circle", "—"],
     }
     buttons = [a for a, _ in page.find("button", "reconstructions")]
     assert [button["data-choice"] for button in buttons] == ["worst", "worst_2", "best"]
@@ -584,28 +585,37 @@ def test_a_report_is_written_anew(tmp_path: pathlib.Path) -> None:
         assert page.read_text() == first
 
 
-def test_a_sample_of_the_quarantine_is_shown(tmp_path: pathlib.Path) -> None:
-    """Three records of each reason, cut short, as text, without secrets."""
-    run = tmp_path / "runs" / "20260102"
-    run.mkdir(parents=True)
-    quarantine = tmp_path / "quarantine" / "20260102" / "rejected.jsonl"
-    quarantine.parent.mkdir(parents=True)
+def test_a_sample_of_the_quarantine_is_shown() -> None:
+    """Of the summary, which a cached run has as one that is not; as text."""
     lines = [
         {
-            "code": code, "detail": f"expected {NASTY}", "sequence_id": None, "line": number,
-            "file": "https://me:secret@host/a.csv", "text": "x" * 300,
+            "code": "number_format", "detail": f"expected {NASTY}", "sequence_id": None,
+            "line": number, "file": "data/a.csv", "text": f"{NASTY}…",
         }
-        for number in range(1, 6) for code in ("no_steps", "number_format")
+        for number in (1, 2, 3)
     ]  # fmt: skip
-    quarantine.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    source = html_page.write(run, summary(), SAMPLES).read_text(encoding="utf-8")
-    assert "secret" not in source and "<script>alert" not in source
-    rows = {name: cells for name, cells in Page(source).rows("data").items() if "host" in name}
-    assert [*rows] == [f"https://***@host/a.csv:{number}" for number in (1, 2, 3)]
-    assert {cells[0] for cells in rows.values()} == {"number_format"}, "the last of each line"
-    for _, why, text in rows.values():
-        assert why == f"expected {NASTY}"
-        assert text == "x" * 200 + "…"
+    run = summary()
+    run["data"]["rejected"] = lines
+    source = _source(run, SAMPLES)
+    assert "<script>alert" not in source
+    rows = {name: cells for name, cells in Page(source).rows("data").items() if "a.csv:" in name}
+    assert rows == {
+        f"data/a.csv:{number}": ["number_format", f"expected {NASTY}", f"{NASTY}…"]
+        for number in (1, 2, 3)
+    }
+
+
+def test_the_worst_sequences_of_an_earlier_version_have_no_file() -> None:
+    older = copy.deepcopy(SAMPLES)
+    for drawn in older["reconstructions"]:
+        del drawn["file"], drawn["line"]
+    rows = Page(_source(summary(), older)).rows("reconstructions")
+    assert rows["s1"] == ["Worst", "0.500", "2.00", "3", "bob", "—", "—", "—"]
+
+
+def test_the_worst_sequences_for_the_summary() -> None:
+    assert [row["sequence_id"] for row in page_tables.worst(SAMPLES)] == ["s1", "s0"]
+    assert page_tables.worst(SAMPLES)[0]["file"] == "data/b.csv"
 
 
 def test_what_stands_where_the_script_would_is_left(tmp_path: pathlib.Path) -> None:

@@ -86,6 +86,7 @@ def _ingest(top: str, options: InputOptions, runner: str) -> dict[str, Any]:
         columns=Columns.from_schema(schemas.load("gestures")),
         folders={split: f"{top}/out/{split}" for split in SPLITS},
         quarantine=f"{top}/out/rejected.jsonl",
+        source_file=f"{top}/sources.parquet",
         staging=f"{top}/staging",
     )
     return json.loads(json.dumps(report).replace(top, ""))

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from train import samples
 from train.samples import GRADE, KIND, SCORE, VOCABULARIES, F, Sample
+from train.test_bigram import oracle as bigram_oracle
 
 from ragline.components.contract import relative
 from ragline.components.contract.relative import Term
@@ -64,7 +65,7 @@ def test_the_trivial_baselines_are_the_oracles(tmp_path):
         )
         for size in (1, 4, 256)
     }
-    errors, accuracies = {"normalised_mse": 1.0}, {}
+    errors, accuracies, bigrams = {"normalised_mse": 1.0}, {}, {}
     for head in (KIND, GRADE):
         known = [str(label) for label in _labels(train, head)]
         there = [str(label) for label in _labels(evaluation, head)]
@@ -80,6 +81,10 @@ def test_the_trivial_baselines_are_the_oracles(tmp_path):
         errors[name] = _cross_entropy(known, there, vocabulary.size)
         mode = max(range(vocabulary.size), key=known.count)
         accuracies[name] = there.count(mode) / len(there)
+        sequences = (
+            [s.token_ids[vocabulary.name].tolist() for s in m] for m in (train, evaluation)
+        )
+        bigrams[name] = bigram_oracle(*sequences)
     values = [
         np.concatenate([s.values[s.observed[:, f], f] for s in evaluation]).astype(np.float64)
         for f in range(F)
@@ -87,6 +92,9 @@ def test_the_trivial_baselines_are_the_oracles(tmp_path):
     for baselines in measured.values():
         assert baselines.errors == pytest.approx(errors, rel=1e-9)
         assert baselines.accuracies == pytest.approx(accuracies, rel=1e-12)
+        assert baselines.bigrams.keys() == bigrams.keys()
+        for name, scored in baselines.bigrams.items():
+            assert scored == pytest.approx(bigrams[name], rel=1e-12)
         assert baselines.number.tolist() == [len(column) for column in values]
         assert baselines.variance == pytest.approx([v.var() for v in values], rel=1e-9)
 

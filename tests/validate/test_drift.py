@@ -51,6 +51,15 @@ def _sequences(seed: int, mean: float, std: float, share: float) -> list[dict[st
     return drifted
 
 
+def test_the_values_stay_as_they_are() -> None:
+    """They are what is written next, of float64 and, as lengths, of int64."""
+    [values, *_] = _sequences(1, 3.0, 2.0, 0.2)
+    for column in (values["x"], values["y"], np.array([3, 4, 5])):
+        before = column.copy()
+        span_stats._column_stats(column)
+        np.testing.assert_array_equal(column, before)
+
+
 @pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (1e6, 0.1), (-3.0, 1e-3)])
 def test_the_figures_are_those_of_the_values(mean: float, std: float) -> None:
     spans = {

@@ -84,6 +84,11 @@ def quarantine_file(staging: Place, unit: int) -> str:
     return f"{staging}/rejected-{unit:05d}.jsonl"
 
 
+def source_file(staging: Place, unit: int) -> str:
+    """Return the path of the file that says where a unit's sequences came from."""
+    return f"{staging}/sources-{unit:05d}.parquet"
+
+
 def shard_name(unit: int) -> str:
     """Return the name of a unit's shard, in each split's folder."""
     return f"examples-{unit:05d}.tfrecord.gz"
@@ -96,7 +101,8 @@ def write_shards(
     rejections: Rejections | None = None,
 ) -> np.ndarray:
     """Process a unit into shards; arguments and result are those of `process_unit`."""
-    sink = ShardSink(context.folders, shard_name(unit), context.columns)
+    sources = source_file(context.staging, unit)
+    sink = ShardSink(context.folders, shard_name(unit), context.columns, sources)
     return process_unit(unit, parts, context, rejections, sink)
 
 
@@ -214,7 +220,7 @@ class UnitProcessor:
             of_split, window = split[of_chunk], applied.window[of_chunk]
             done += len(chunk)
             kept = of_split != splits.LEFT_OUT
-            self._sink.write(chunk.select(kept), of_split[kept], window[kept], file.span)
+            self._sink.write(chunk.select(kept), of_split[kept], window[kept], file)
 
     def _rejected_elsewhere(self, file: File, chunk: Chunk) -> dict[int, tuple[str, str]]:
         """Return place in the Chunk -> (code, detail), of what stands in `rejections`."""
@@ -259,13 +265,13 @@ class UnitProcessor:
     def _line(self, file: File, rejected: QuarantineLine) -> dict[str, Any]:
         """Make a line of the quarantine, and count it."""
         self._reasons[rejected.code] += 1
-        place = f"{shown_path(file)}, line {rejected.number}"
+        place = f"{file.shown_path}, line {rejected.number}"
         self.report["first"].setdefault(rejected.code, f"{place}: {rejected.detail}")
         return {
             "code": rejected.code,
             "detail": rejected.detail,
             SEQUENCE_ID: rejected.sequence_id,
-            "file": shown_path(file),
+            "file": file.shown_path,
             "line": rejected.number,
             "text": rejected.text,
         }
@@ -277,7 +283,7 @@ def rejections_of(
     """Return why each record is rejected, from the refusals of a unit; a duplicate comes first."""
     rejections: dict[tuple[int, int], RejectedRecord] = {}
     for refusal in refusals[np.argsort(refusals["entity"], kind="stable")]:
-        place = f"{shown_path(files[refusal['first_file']])}, line {refusal['first_number']}"
+        place = f"{files[refusal['first_file']].shown_path}, line {refusal['first_number']}"
         reject = (
             RejectedRecord(
                 duplicates.ENTITY_IN_TWO_SPLITS, f"its entity is in {SPLITS[0]} at {place}"
@@ -287,11 +293,6 @@ def rejections_of(
         )
         rejections.setdefault((int(refusal["file"]), int(refusal["number"])), reject)
     return rejections
-
-
-def shown_path(file: File) -> str:
-    """Return a path as text; what is not UTF-8 in it becomes U+FFFD."""
-    return file.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def with_ids(chunk: Chunk, file: File, context: IngestContext) -> Chunk:

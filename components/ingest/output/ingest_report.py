@@ -22,6 +22,9 @@ from ragline.components.ingest.records import checks, duplicates
 from ragline.components.ingest.source.units import Unit
 
 Report = Mapping[str, Any]
+# Rejected records of each reason that the ingest report shows, and how much of their text.
+MOST_OF_A_REASON = 3
+_SHOWN_CHARACTERS = 200
 
 
 def reports(staging: Place, units: Collection[Unit], *, grouped: bool) -> list[Report]:
@@ -53,19 +56,37 @@ def _raise_failure(unit_reports: Iterable[Report]) -> None:
             raise BadDataError(failure["code"], *failure["lines"])
 
 
-def gather_quarantine(parts: Iterable[Place], quarantine: Place) -> dict[str, int]:
-    """Put the units' rejected records into one file, if there are any; return code -> number."""
+def gather_quarantine(
+    parts: Iterable[Place], quarantine: Place
+) -> tuple[dict[str, int], list[dict[str, Any]]]:
+    """Put the units' rejected records into one file, if there are any.
+
+    Returns:
+      code -> number of its records; and the first MOST_OF_A_REASON records of each code, as the
+      quarantine has them, with less of their text.
+    """
     parts = [part for part in parts if places.exists(part)]
     if not parts:
-        return {}
+        return {}, []
     counted: Counter[str] = Counter()
+    sample: dict[str, list[dict[str, Any]]] = {}
     with Staged(quarantine) as staged, staged.open("wb") as whole:
         for part in parts:
             with places.open(part) as lines:
                 for line in lines:
-                    counted[json.loads(line)["code"]] += 1
+                    record = json.loads(line)
+                    code, text = record["code"], record["text"]
+                    counted[code] += 1
+                    if counted[code] <= MOST_OF_A_REASON:
+                        cut = "…" if len(text) > _SHOWN_CHARACTERS else ""
+                        shown = record | {"text": text[:_SHOWN_CHARACTERS] + cut}
+                        sample.setdefault(code, []).append(shown)
                     whole.write(line)
-    return dict(sorted(counted.items()))
+    in_order = sorted(sample)
+    return (
+        {code: counted[code] for code in in_order},
+        [record for code in in_order for record in sample[code]],
+    )
 
 
 def reconcile_records(unit_reports: Iterable[Report], reasons: Mapping[str, int]) -> dict[str, Any]:

@@ -7,12 +7,13 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 import numpy as np
+import pyarrow as pa
 
 from ragline.components.contract.columns import SPLITS, Columns, length_bucket
 from ragline.components.files.places import Place
-from ragline.components.ingest.output import examples, span_stats, statistics
+from ragline.components.ingest.output import examples, sources, span_stats, statistics
 from ragline.components.ingest.output.shards import ShardSet
-from ragline.components.ingest.records.chunk import Chunk
+from ragline.components.ingest.records.chunk import Chunk, File
 
 
 class Sink(Protocol):
@@ -29,16 +30,14 @@ class Sink(Protocol):
     ) -> None:
         """Complete what was written, or discard it."""
 
-    def write(
-        self, sequences: Chunk, split: np.ndarray, window: np.ndarray, span: str | None
-    ) -> None:
+    def write(self, sequences: Chunk, split: np.ndarray, window: np.ndarray, file: File) -> None:
         """Take sequences that are checked and cut.
 
         Args:
           sequences: N sequences, maybe 0, each with its ids and at least one step.
           split: object [N], the split of each sequence.
           window: int64 [N, 2], see `policies.Applied`.
-          span: the span of all of them, if their file has one.
+          file: the file that all of them came from.
         """
 
     def report(self) -> dict[str, Any]:
@@ -48,16 +47,21 @@ class Sink(Protocol):
 class ShardSink:
     """Writes shards of serialised Examples, one a split that gets a sequence."""
 
-    def __init__(self, folders: Mapping[str, Place], name: str, columns: Columns) -> None:
+    def __init__(
+        self, folders: Mapping[str, Place], name: str, columns: Columns, source_file: Place
+    ) -> None:
         """Begin with nothing.
 
         Args:
           folders: split -> the folder of its shards.
           name: the name of the shard in each folder.
           columns: the columns of the schema.
+          source_file: the file that says where each sequence came from.
         """
         self._shards = ShardSet(folders, name)
         self._columns = columns
+        self._source_file = source_file
+        self._sources: list[pa.Table] = []
         self._written: Counter[str] = Counter()
         self._lengths: dict[str, Counter[str]] = {name: Counter() for name in SPLITS}
         self._ranges = [statistics.empty(columns)]
@@ -73,15 +77,16 @@ class ShardSink:
         trace: TracebackType | None,
     ) -> None:
         self._shards.__exit__(kind, error, trace)
+        if error is None:
+            sources.write(self._sources, self._source_file)
 
-    def write(
-        self, sequences: Chunk, split: np.ndarray, window: np.ndarray, span: str | None
-    ) -> None:
+    def write(self, sequences: Chunk, split: np.ndarray, window: np.ndarray, file: File) -> None:
         """Encode sequences as Examples, each into its split's shard."""
-        if span is not None and len(sequences):
-            known = self._span_stats.get(span)
+        if file.span is not None and len(sequences):
+            known = self._span_stats.get(file.span)
             stats = span_stats.of_chunk(sequences, self._columns)
-            self._span_stats[span] = span_stats.merged([known, stats]) if known else stats
+            self._span_stats[file.span] = span_stats.merged([known, stats]) if known else stats
+        self._sources.append(sources.table_of(sequences, file.shown_path))
         ranges = [*self._ranges, statistics.of_chunk(sequences, self._columns)]
         self._ranges = [statistics.merged(ranges, self._columns)]
         for name in SPLITS:

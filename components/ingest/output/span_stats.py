@@ -48,13 +48,17 @@ def by_span(units: Iterable[Mapping[str, SpanStats]], spans: Iterable[str]) -> d
 
 
 def _column_stats(values: np.ndarray) -> ColumnStats:
-    observed = values[~np.isnan(values)].astype(np.float64)
+    missing = np.isnan(values)
+    number = int(np.count_nonzero(missing))
+    observed = (values[~missing] if number else values).astype(np.float64)
     mean = float(observed.mean()) if observed.size else 0.0
+    # In place: of a column that a core's memory holds, new arrays are half of the time.
+    observed -= mean
     return {
         "count": int(observed.size),
-        "missing": int(values.size - observed.size),
+        "missing": number,
         "mean": mean,
-        "m2": float(np.square(observed - mean).sum()),
+        "m2": float(np.square(observed, out=observed).sum()),
     }
 
 

@@ -278,4 +278,4 @@ class _Sample:
 
     def _note(self, file: File, number: int, code: str, detail: str) -> None:
         self._reasons[code] += 1
-        self._bad.append(Bad(file=process.shown_path(file), line=number, code=code, detail=detail))
+        self._bad.append(Bad(file=file.shown_path, line=number, code=code, detail=detail))

@@ -45,6 +45,11 @@ class File:
     span: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def shown_path(self) -> str:
+        """Return the path as text; what is not UTF-8 in it becomes U+FFFD."""
+        return self.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:

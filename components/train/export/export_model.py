@@ -79,7 +79,6 @@ def export(
     encoder = _Encoder(model, transform_output.transform_features_layer(), columns, vocabularies)
     archive = keras.export.ExportArchive()
     archive.track(model)
-    archive.track(encoder.transform)
     raw_spec = schema_utils.schema_as_feature_spec(schema).feature_spec
     feature_spec = {name: raw_spec[name] for name in encoder.names}
     feature_spec[LENGTH] = tf.io.RaggedFeature(tf.int64)  # It may be left out.
@@ -129,6 +128,10 @@ def export(
     ):
         # As in the trainer: nothing of it is Python's control flow over tensors.
         archive.add_endpoint(name, tf.autograph.experimental.do_not_convert(function), spec)
+    # The tables of Transform's graph alone; its layer would be traced once more to be tracked.
+    for trackable in tf.train.TrackableView(encoder.transform).descendants():
+        if isinstance(trackable, tf.saved_model.experimental.TrackableResource):
+            archive.track(trackable)
     for directory, values in weights.items():
         model.set_weights(values)
         archive.write_out(str(directory), verbose=False)

@@ -216,6 +216,7 @@ def _terms(
     trainer: Trainer, evaluated: Sums, baselines: TrivialBaselines
 ) -> tuple[dict[str, Any], ...]:
     """Return the terms of the objective that vary, as dictionaries."""
+    bigrams = baselines.bigrams
     measured = [
         Term(
             name=term.metric,
@@ -223,6 +224,8 @@ def _terms(
             value=term.value(evaluated, baselines),
             baseline=baselines.errors[term.metric],
             accuracy_of_mode=baselines.accuracies.get(term.metric),
+            bigram=bigrams[term.metric].cross_entropy if term.metric in bigrams else None,
+            accuracy_of_bigram=bigrams[term.metric].accuracy if term.metric in bigrams else None,
         )
         for term in trainer.terms
         if term.metric in baselines.errors

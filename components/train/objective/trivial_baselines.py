@@ -6,7 +6,7 @@ tokens and classes, means of the labels, variances of the features.
 
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ import tensorflow as tf
 from ragline.components.contract import masking, relative
 from ragline.components.train.data.input_pipeline import one_pass, sums_over
 from ragline.components.train.data.sequence_batch import SequenceBatch
+from ragline.components.train.objective import bigram
+from ragline.components.train.objective.bigram import Bigram, PairCounter, Pairs
 from ragline.components.train.terms.interface import Term
 
 
@@ -28,12 +30,14 @@ class TrivialBaselines:
       errors: metric of a term -> error; a term whose labels do not vary is left out.
       accuracies: metric of a term that counts right answers -> share that the most frequent answer
         of the training split has right.
+      bigrams: metric of a category -> what the bigrams of the training split reach.
     """
 
     number: np.ndarray
     variance: np.ndarray
     errors: Mapping[str, float]
     accuracies: Mapping[str, float]
+    bigrams: Mapping[str, Bigram] = field(default_factory=dict)
 
 
 def measure(
@@ -49,26 +53,42 @@ def measure(
       terms: the terms of the objective, the reconstruction first.
     """
     number, variance = _spread(evaluation())
-    errors, accuracies = {}, {}
+    errors, accuracies, bigrams = {}, {}, {}
     if variance.any():
         errors[terms[0].metric] = 1.0  # Its error is relative to the variance already.
     others = terms[1:]
-    in_train, in_eval = _tallies(train, others), _tallies(evaluation(), others)
+    in_train, pairs_in_train = _tallies(train, others)
+    in_eval, pairs_in_eval = _tallies(evaluation(), others)
     for term, of_train, of_eval in zip(others, in_train, in_eval, strict=True):
         baseline = term.baseline(of_train, of_eval)
         if baseline.error > 0:
             errors[term.metric] = baseline.error
             if baseline.accuracy is not None:
                 accuracies[term.metric] = baseline.accuracy
-    return TrivialBaselines(number=number, variance=variance, errors=errors, accuracies=accuracies)
+    for category, pairs in pairs_in_eval.items():
+        metric = relative.of_category(category, "cross_entropy")
+        if metric in errors:
+            bigrams[metric] = bigram.score(pairs_in_train[category], pairs)
+    return TrivialBaselines(
+        number=number, variance=variance, errors=errors, accuracies=accuracies, bigrams=bigrams
+    )
 
 
-def _tallies(batches: tf.data.Dataset, terms: Collection[Term]) -> list[Any]:
-    """Return what each term needs of a split, in one pass; none without a term."""
+def _tallies(
+    batches: tf.data.Dataset, terms: Collection[Term]
+) -> tuple[list[Any], dict[str, Pairs]]:
+    """Return what each term needs of a split, and each category's pairs, in one pass.
+
+    Without a term, there is none of them.
+    """
     tallies: list[Any] = [None for _ in terms]
+    counters: dict[str, PairCounter] = {}
     for batch in one_pass(batches) if terms else ():
         tallies = [term.tally(before, batch) for term, before in zip(terms, tallies, strict=True)]
-    return tallies
+        for category, token_ids in batch.token_ids.items():
+            counted = batch.token_weight[category].numpy() > 0
+            counters.setdefault(category, PairCounter()).add(token_ids.numpy(), counted)
+    return tallies, {category: counter.pairs() for category, counter in counters.items()}
 
 
 def _spread(batches: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
