@@ -26,10 +26,14 @@ eval split that is; `last` is the error of the last epoch, which nothing was cho
 `1-nn` are accuracies on the test split of logistic regression and of the nearest neighbour, on
 standardised embeddings, fitted on the training split.
 
+`--cpu-seconds 60` compares at equal time: each training makes as many passes as fit into so many
+CPU seconds of this process (all its threads, evaluations included), by what two passes cost.
+
 Each finished training is a line of JSON in the file --output, and is not done again.
 """
 
 import argparse
+import dataclasses
 import json
 import pathlib
 import platform
@@ -75,7 +79,8 @@ _OPTIONS = {
 # These have no draw.
 _ONCE = ("mean", "pca")
 _COLUMNS = (
-    "train", "test", "last", "lr", "1-nn", "epochs", "seconds", "an epoch", "parameters",
+    "train", "test", "last", "lr", "1-nn",
+    "epochs", "passes", "seconds", "cpu seconds", "an epoch", "parameters",
 )  # fmt: skip
 _PACKAGES = ("tensorflow", "keras", "scikit-learn", "numpy")
 
@@ -187,8 +192,31 @@ def plain(model: str, size: int, splits: tuple[Split, Split]) -> Row:
     return {"train": errors[0], "test": errors[1], "last": errors[1], **use, "seconds": seconds}
 
 
+def passes_in(cpu_seconds: float, options: TrainOptions, records: list[Records]) -> int:
+    """How many passes of a training fit into so many CPU seconds, by the second and the third."""
+    ends = []
+    with tempfile.TemporaryDirectory() as temporary:
+        fit_loop.train(
+            Trainer(
+                features=records[0].features,
+                options=options,
+                strategy=tf.distribute.get_strategy(),
+            ),
+            *records,
+            options=dataclasses.replace(options, epochs=3, patience=3),
+            checkpoints=Checkpoints(pathlib.Path(temporary), "x"),
+            on_epoch=lambda epoch: ends.append(time.process_time()),
+        )
+    return max(1, round(cpu_seconds / ((ends[3] - ends[1]) / 2)))
+
+
 def trained(
-    model: str, size: int, seed: int, splits: tuple[Split, Split], folder: pathlib.Path
+    model: str,
+    size: int,
+    seed: int,
+    splits: tuple[Split, Split],
+    folder: pathlib.Path,
+    cpu_seconds: float,
 ) -> Row:
     """The row of a model of ours."""
     options = TrainOptions(
@@ -197,6 +225,10 @@ def trained(
     train, test = (
         stored(folder / name, each.values) for name, each in zip(SPLITS, splits, strict=True)
     )
+    if cpu_seconds:
+        passes = passes_in(cpu_seconds, options, [train, test])
+        options = dataclasses.replace(options, epochs=passes, patience=passes)
+    ends: list[float] = []
     started = time.perf_counter()
     trainer = Trainer(
         features=train.features, options=options, strategy=tf.distribute.get_strategy()
@@ -214,6 +246,7 @@ def trained(
             test,
             options=options,
             checkpoints=Checkpoints(folder / "checkpoints", "x"),
+            on_epoch=lambda epoch: ends.append(time.process_time()),
         )
     seconds = time.perf_counter() - started
     # In the order of the records.
@@ -235,7 +268,9 @@ def trained(
         "last": history[-1].masked_mse if history else errors[1],
         **_use((embeddings[0], embeddings[1]), splits),
         "epochs": fit_loop.best_epoch(history).epoch if history else 0,
+        "passes": len(history) - 1 if history else 0,
         "seconds": seconds,
+        "cpu seconds": ends[-1] - ends[0] if ends else None,
         "an epoch": statistics.median(epoch.seconds for epoch in history[1:]) if history else None,
         "parameters": trainer.model.count_params(),
     }
@@ -261,7 +296,8 @@ def _cell(column: str, values: list[float | None]) -> str:
     if not there:
         return ""
     digits = {
-        "epochs": 1, "seconds": 0, "lr": 3, "1-nn": 3, "an epoch": 2, "parameters": 0,
+        "epochs": 1, "passes": 0, "seconds": 0, "cpu seconds": 0,
+        "lr": 3, "1-nn": 3, "an epoch": 2, "parameters": 0,
     }.get(column, 4)  # fmt: skip
     cell = f"{statistics.mean(there):.{digits}f}"
     if column == "test" and len(there) > 1:
@@ -276,12 +312,14 @@ def main() -> None:
     parser.add_argument("--sizes", default="8,16,32,64")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--cpu-seconds", type=float, default=0.0)
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("reconstruction.jsonl"))
     arguments = parser.parse_args()
     cores.prepare()
     rows: list[Row] = []
     if arguments.output.exists():
         rows = [json.loads(line) for line in arguments.output.read_text().splitlines()]
+    rows = [row for row in rows if row.get("limit", 0.0) == arguments.cpu_seconds]
     done = {(row["data"], row["size"], row["seed"], row["model"]) for row in rows}
     for data in arguments.data.split(","):
         splits = standardised(*DATA[data]())
@@ -296,9 +334,17 @@ def main() -> None:
                         scores = (
                             plain(model, size, splits)
                             if model in _ONCE
-                            else trained(model, size, seed, splits, pathlib.Path(temporary))
+                            else trained(
+                                model,
+                                size,
+                                seed,
+                                splits,
+                                pathlib.Path(temporary),
+                                arguments.cpu_seconds,
+                            )
                         )
-                    rows.append({"data": data, "size": size, "seed": seed, "model": model} | scores)
+                    row = {"data": data, "size": size, "seed": seed, "model": model}
+                    rows.append(row | {"limit": arguments.cpu_seconds} | scores)
                     with arguments.output.open("a") as file:
                         file.write(json.dumps(rows[-1]) + "\n")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in _PACKAGES)

@@ -6,6 +6,7 @@ their registries.
 Run `python docs/generate_config.py` after an edit of any; tests/test_docs.py fails until then.
 """
 
+import collections.abc
 import dataclasses
 import inspect
 import json
@@ -102,6 +103,7 @@ is as good as answering the same for every sequence, 0 is perfect.
 | a category | 1 | cross-entropy | frequencies of its words in training |
 | a classification | the head's | cross-entropy | frequencies of its classes in training |
 | a regression | the head's | squared error | mean of its labels in training |
+| one of `[[terms]]` | its own | its own | what it says; without one, it has no part in the choice |
 
 Frequencies are counts plus 1. What does not vary is no term. The report shows a bigram beside each
 category as well, which reads the true word of the step before: no rule knows it. A term that ended
@@ -127,8 +129,7 @@ compared, and the verdict says so.
 
 {metrics}
 
-And `embedding/effective_rank`, `embedding/length_r2` and `embedding/neighbours_kept`;
-`probe/<label>/accuracy`, `balanced_accuracy` and `auc` of logistic regression, and
+And `probe/<label>/accuracy`, `balanced_accuracy` and `auc` of logistic regression, and
 `nearest_neighbour`, its accuracy, of each context column that is a label, which `pca`, `statistics`
 and `untrained` have as well; `components/evaluate/baselines/embedding_probes.py` says more of
 these. And the counts `sequences`, `steps`,
@@ -275,12 +276,13 @@ def _kind(kind: typing.Any) -> str:
     of = typing.get_args(kind)
     match typing.get_origin(kind):
         case typing.Annotated if isinstance(of[1], Choice):
-            own = (*of[1].words, *of[1].registry.own)
-            return " or ".join(f"`{json.dumps(name)}`" for name in own)
+            return " or ".join(f"`{json.dumps(name)}`" for name in of[1].own) or _WORDS[str]
         case typing.Literal:
             return " or ".join(f"`{json.dumps(word)}`" for word in of)
         case types.UnionType if of[1:] == (type(None),):
             return _kind(of[0])
+        case collections.abc.Mapping:
+            return "table"
         case origin if origin is tuple and of[1:] == (...,):
             return f"list of {_kind(of[0])}"
     raise TypeError(f"expected a type that TOML has, received {kind}")

@@ -18,10 +18,10 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from ragline import schemas
+from ragline.components.contract import kinds
 from ragline.components.contract.columns import DERIVED, Columns
 from ragline.components.contract.errors import UsageError
 from ragline.components.contract.keep import KeepOptions
-from ragline.components.contract.signatures import collisions, legal
 from ragline.components.contract.suggestions import did_you_mean
 from ragline.components.evaluate.verdict.rules import Rules, find_unknown_names
 from ragline.components.files import tables
@@ -30,7 +30,14 @@ from ragline.components.ingest.options import InputOptions, QuarantineOptions
 from ragline.components.push.options import PushOptions
 from ragline.components.runtime.beam_options import BeamOptions
 from ragline.components.train import padding, terms
-from ragline.components.train.options import PRESETS, HeadOptions, TrainOptions, TuneOptions
+from ragline.components.train.options import (
+    PRESETS,
+    HeadOptions,
+    TermOptions,
+    TrainOptions,
+    TuneOptions,
+    mistakes_of_names,
+)
 from ragline.components.validate import features
 from ragline.components.validate.features import FeatureOptions
 from ragline.components.validate.options import DriftOptions
@@ -59,6 +66,7 @@ class Config:
       train: model and its training.
       tune: search for better options of training, before it.
       heads: supervised outputs on the embedding, for sequences that have a label; none are needed.
+      terms: terms of the objective that other packages add, for what they learn without a label.
       push: versions that are served.
       keep: how much of earlier runs is kept.
       beam: engine that runs the Beam parts.
@@ -75,6 +83,7 @@ class Config:
     train: TrainOptions = dataclasses.field(default_factory=TrainOptions)
     tune: TuneOptions = dataclasses.field(default_factory=TuneOptions)
     heads: tuple[HeadOptions, ...] = ()
+    terms: tuple[TermOptions, ...] = ()
     push: PushOptions = dataclasses.field(default_factory=PushOptions)
     keep: KeepOptions = dataclasses.field(default_factory=KeepOptions)
     beam: BeamOptions = dataclasses.field(default_factory=BeamOptions)
@@ -96,14 +105,8 @@ class Config:
             )
         if self.schema is not None and self.features:
             mistakes.append("schema: expected it or [features], received both")
-        names = [head.name for head in self.heads]
-        if len(set(names)) < len(names):
-            mistakes.append(f"heads: expected each name once, received {', '.join(names)}")
-        mistakes += [
-            f"heads: the encoder would have two outputs {legal(name)!r}, of {earlier!r} and of "
-            f"{name!r}; expected names that differ in their letters and digits"
-            for name, earlier in collisions(names)
-        ]
+        mistakes += mistakes_of_names("heads", self.heads)
+        mistakes += mistakes_of_names("terms", self.terms)
         if mistakes:
             raise ValueError("\n".join(mistakes))
 
@@ -263,7 +266,7 @@ def _read_contract(config: Config) -> Contract:
     if rules_file is not None:
         rules = _validate(rules_file, _read(rules_file), Rules)
         heads = [(head.name, head.type) for head in config.heads]
-        unknown = find_unknown_names(rules, columns, heads)
+        unknown = find_unknown_names(rules, columns, heads, [term.name for term in config.terms])
         if lines := [f"{rules_file}: {line}" for line in unknown]:
             raise ConfigError("\n".join(lines))
     return Contract(file_name=file_name, text=text, schema=schema, columns=columns, rules=rules)
@@ -386,7 +389,7 @@ def _unfit(config: Config, columns: Columns) -> Iterator[str]:
         learnable = [
             name
             for name, kind in columns.context.items()
-            if terms.TERMS[head.type].learns_text or kind != "bytes"
+            if terms.head_type(head.type).learns_text or not kinds.is_text(kind)
         ]
         if head.column not in learnable:
             yield (

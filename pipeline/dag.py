@@ -181,6 +181,7 @@ def _train(
     options = {
         "options": dataclasses.asdict(config.train),
         "heads": [dataclasses.asdict(head) for head in config.heads],
+        "terms": [dataclasses.asdict(term) for term in config.terms],
         "source": facts.source,
     }
     searches = []
@@ -216,6 +217,7 @@ def _evaluate(
             features=columns.names,
             heads=[(head.name, head.type) for head in config.heads],
             categories=[category.name for category in columns.categories],
+            terms=[term.name for term in config.terms],
             slices=slices.columns_of(columns),
             source=facts.source,
         ),

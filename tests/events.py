@@ -180,6 +180,7 @@ def train(
             custom_config={
                 "options": dataclasses.asdict(options),
                 "heads": [],
+                "terms": [],
                 "checkpoints": str(folder / "checkpoints"),
                 "source": "",
                 "input": {"options": {}, "fields": []},

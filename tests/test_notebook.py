@@ -1,12 +1,14 @@
-"""examples/notebook.ipynb runs from its first cell to its last; its six lines are the README's."""
+"""examples/notebook.ipynb runs, with the README's six lines; a fit can be interrupted."""
 
 import itertools
 import re
 
 import nbclient
 import nbformat
+import psutil
 import pytest
 from commands import ROOT
+from jupyter_client.manager import start_new_kernel
 
 FILE = ROOT / "examples" / "notebook.ipynb"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -64,3 +66,44 @@ def test_a_fit_shows_one_line(executed):
     shown = [output for output in cell.outputs if output.output_type == "display_data"]
     assert len(shown) == 1
     assert re.fullmatch(r"\[\d+/\d+\] push, \d+ s", shown[0]["data"]["text/plain"])
+
+
+FIT = """
+import numpy as np, ragline
+walks = [np.random.default_rng(n).normal(size=(20, 2)).cumsum(axis=0) for n in range(80)]
+encoder = ragline.SequenceEncoder(epochs=500)
+encoder.fit(walks)
+"""
+
+
+@pytest.fixture
+def kernel(tmp_path):
+    manager, client = start_new_kernel(kernel_name="python3", cwd=str(tmp_path))
+    yield manager, client
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def _reply(client, request: str) -> dict:
+    while (message := client.get_shell_msg(timeout=60))["parent_header"]["msg_id"] != request:
+        pass
+    return message["content"]
+
+
+def test_an_interrupt_ends_a_fit_and_leaves_the_kernel_usable(kernel):
+    """As by the button: the kernel gets the signal, while it trains."""
+    manager, client = kernel
+    request = client.execute(FIT)
+    while "train" not in str(client.get_iopub_msg(timeout=120)["content"].get("data")):
+        pass
+    children = psutil.Process(manager.provisioner.pid).children()
+    manager.interrupt_kernel()
+    assert _reply(client, request)["ename"] == "KeyboardInterrupt"
+    assert len(children) == 1 and not children[0].is_running()
+    expressions = {"fitted": "hasattr(encoder, 'encoder_')", "walks": "len(walks)"}
+    request = client.execute("", user_expressions=expressions)
+    shown = _reply(client, request)["user_expressions"]
+    assert {name: shown[name]["data"]["text/plain"] for name in shown} == {
+        "fitted": "False",
+        "walks": "80",
+    }

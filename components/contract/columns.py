@@ -12,10 +12,11 @@ import collections
 from collections.abc import Mapping
 from collections.abc import Sequence as Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import TypeVar
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from ragline.components.contract import kinds
 from ragline.components.contract.signatures import ROW_LENGTHS, collisions, legal
 from ragline.schemas import SchemaError
 
@@ -43,14 +44,15 @@ MISSING_TOKEN_ID = -1
 
 SPLITS = ("train", "eval")
 
-ContextKind = Literal["bytes", "int", "float"]
+ContextKind = kinds.Kind
 ContextValue = str | int | float
 _KINDS: Mapping[int, ContextKind] = {
-    schema_pb2.BYTES: "bytes",
-    schema_pb2.INT: "int",
-    schema_pb2.FLOAT: "float",
+    schema_pb2.BYTES: kinds.TEXT,
+    schema_pb2.INT: kinds.INTEGER,
+    schema_pb2.FLOAT: kinds.NUMBER,
 }
 UNIT_TAG = "unit:"
+_Choice = TypeVar("_Choice")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,7 @@ class Feature:
     allow_missing: bool
 
 
-CategoryKind = Literal["bytes", "int"]
+CategoryKind = kinds.TokenKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +86,18 @@ class Category:
     kind: CategoryKind
 
     @property
+    def is_text(self) -> bool:
+        """Return whether its tokens are words, and not ids."""
+        return kinds.is_text(self.kind)
+
+    @property
     def allow_missing(self) -> bool:
         """Return whether a step may lack its token."""
-        return self.kind == "bytes"
+        return self.is_text
+
+    def pick(self, *, words: _Choice, ids: _Choice) -> _Choice:
+        """Return what is given for its kind of tokens."""
+        return words if self.is_text else ids
 
     @property
     def key(self) -> str:
@@ -121,6 +132,11 @@ class Columns:
     def names(self) -> tuple[str, ...]:
         """Return the F feature names, in order."""
         return tuple(feature.name for feature in self.features)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Return the context columns of texts or integers, in order."""
+        return tuple(name for name, kind in self.context.items() if not kinds.is_number(kind))
 
     @property
     def allow_missing(self) -> bool:
@@ -167,10 +183,11 @@ class Columns:
                 )
             if feature.name not in ragged:
                 context[feature.name] = kind
-            elif kind == "float":
+            elif kinds.is_number(kind):
                 features.append(_feature(feature))
             else:
-                categories.append(Category(name=feature.name, kind=kind))
+                tokens = kinds.TEXT if kinds.is_text(kind) else kinds.INTEGER
+                categories.append(Category(name=feature.name, kind=tokens))
         if not features:
             raise SchemaError(
                 "the schema has no feature: expected at least one FLOAT feature with a "

@@ -16,7 +16,7 @@ for all names.
 import functools
 import importlib
 import importlib.metadata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from ragline.components.contract.errors import UsageError
@@ -103,28 +103,46 @@ class Registry(Mapping[str, Implementation], Generic[Implementation]):
 
 
 class Choice(Collection[str]):
-    """Lists what a key takes: some words of its own, and every name of a registry.
+    """Lists what a key takes: some words of its own, and names of a registry.
 
     Attributes:
       registry: the registry.
       words: the words that are no implementation, such as `auto`.
     """
 
-    def __init__(self, registry: Registry[Implementation], words: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        registry: Registry[Implementation],
+        words: tuple[str, ...] = (),
+        accepts: Callable[[str], bool] = lambda name: True,
+    ) -> None:
+        """Take the registry.
+
+        Args:
+          registry: the registry.
+          words: the words that are no implementation.
+          accepts: a name of the registry -> whether the key takes it.
+        """
         self.registry = registry
         self.words = words
+        self._accepts = accepts
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Return what it lists without another distribution."""
+        return (*self.words, *filter(self._accepts, self.registry.own))
 
     def __contains__(self, name: object) -> bool:
-        return name in self.words or name in self.registry
+        return name in self.words or (name in self.registry and self._accepts(str(name)))
 
     def __iter__(self) -> Iterator[str]:
-        return iter((*self.words, *self.registry))
+        return iter((*self.words, *filter(self._accepts, self.registry)))
 
     def __len__(self) -> int:
-        return len(self.words) + len(self.registry)
+        return sum(1 for _ in self)
 
     def __str__(self) -> str:
-        *others, last = map(repr, self)
+        *others, last = map(repr, self) if len(self) else ("one of an installed package",)
         return f"{', '.join(others)} or {last}" if others else last
 
     def mistakes(self, key: str, value: str) -> list[str]:

@@ -11,6 +11,7 @@ sequence is:
     category        the training split's frequencies of its tokens, by cross-entropy
     classification  the training split's frequencies of its classes, by cross-entropy
     regression      the mean of the training split's labels, by squared error
+    [[terms]]       what the term says of both splits
 
 Frequencies are (count + 1) / (all counts + number of tokens), so that a token of eval that training
 never saw has a finite cross-entropy (Laplace's rule of succession). A term is called what its
@@ -35,7 +36,7 @@ class Term:
 
     Attributes:
       name: name of its metric, such as `head/gesture/loss`.
-      weight: weight in the objective; 1, or that of a head.
+      weight: weight in the objective; 1, or that of a head or of one of `[[terms]]`.
       value: error of the model.
       baseline: error of the trivial baseline; above 0.
       accuracy_of_mode: share that the most frequent answer has right; None of squared errors.
@@ -77,6 +78,11 @@ def of_head(head: str, metric: str) -> str:
 def of_category(category: str, metric: str) -> str:
     """Return the name of a category's metric, such as `category/activity/accuracy`."""
     return f"category/{category}/{metric}"
+
+
+def of_term(term: str, metric: str) -> str:
+    """Return the name of a metric of one of `[[terms]]`, such as `term/changes/error`."""
+    return f"term/{term}/{metric}"
 
 
 def variance(number: np.ndarray, total: np.ndarray, squares: np.ndarray) -> np.ndarray:

@@ -66,6 +66,11 @@ N_OBSERVED = "observed"
 CROSS_ENTROPY = "cross_entropy"
 N_RIGHT = "right"
 
+# ... and of each term of `[[terms]]`, [B]: its sum of errors, and what that is divided by. No key
+# ends as that of squared errors of each feature does, whatever a term is called.
+TERM_TOTAL = "total"
+TERM_COUNT = "count"
+
 
 # Length of a legal name; that of a file may have 255 bytes, and contains more than the name.
 _LONGEST = 100
@@ -118,3 +123,8 @@ def head_sum(head: str, what: str) -> str:
 def category_sum(category: str, name: str) -> str:
     """Return the key of a category's sum, such as `category_activity_cross_entropy`."""
     return f"category_{legal(category)}_{name}"
+
+
+def term_sum(term: str, name: str) -> str:
+    """Return the key of a sum of a term of `[[terms]]`, such as `term_changes_total`."""
+    return f"term_{legal(term)}_{name}"

@@ -58,13 +58,16 @@ def build(network: Network) -> onnx.ModelProto:
 
 def _graph(network: Network, nodes: Nodes) -> onnx.GraphProto:
     features, size = len(network.mean), len(network.to_embedding.bias)
-    kinds = {"bytes": TensorProto.STRING, "int": TensorProto.INT64}
     inputs = [
         helper.make_tensor_value_info(VALUES, TensorProto.FLOAT, ["B", "T", features]),
         helper.make_tensor_value_info(LENGTH, TensorProto.INT64, ["B"]),
     ]
     inputs += [
-        helper.make_tensor_value_info(table.category.key, kinds[table.category.kind], ["B", "T"])
+        helper.make_tensor_value_info(
+            table.category.key,
+            table.category.pick(words=TensorProto.STRING, ids=TensorProto.INT64),
+            ["B", "T"],
+        )
         for table in network.tables
     ]
     return helper.make_graph(
@@ -93,7 +96,7 @@ def _embed(nodes: Nodes, table: CategoryTable, mask: str) -> Any:
     category, tokens = table.category, table.tokens
     ids = list(range(len(tokens)))
     lookup: dict[str, Any] = {"default_int64": len(tokens), "values_int64s": ids}
-    if category.kind == "bytes":
+    if category.is_text:
         missing = len(tokens) + 1
         lookup |= {"keys_strings": [*tokens, ""], "values_int64s": [*ids, missing]}
         token_id = nodes.call("LabelEncoder", category.key, domain=_ML, **lookup)

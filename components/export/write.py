@@ -81,7 +81,7 @@ def inputs_of(network: Network) -> dict[str, np.ndarray]:
     values[padding] = rng.choice(_GARBAGE, size=(int(padding.sum()), shape[2]))
     inputs: dict[str, np.ndarray] = {VALUES: values.astype(np.float32), LENGTH: length}
     for table in network.tables:
-        if table.category.kind == "bytes":
+        if table.category.is_text:
             tokens = np.array([*table.tokens, "", "in no vocabulary"], object)
         else:
             tokens = np.array([*map(int, table.tokens), -(2**62)], np.int64)

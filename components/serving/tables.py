@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ragline.components.contract import kinds
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import InputError
 from ragline.components.serving.batches import Sequences
@@ -69,11 +70,12 @@ class Steps:
           InputError: it holds something else.
         """
         column = self.columns[name]
-        expected = "text" if kind == "bytes" else "integers"
-        fits = is_text(column.type) if kind == "bytes" else pa.types.is_integer(column.type)
-        if not (fits or (kind == "bytes" and pa.types.is_null(column.type))):
+        of_words = kinds.is_text(kind)
+        expected = "text" if of_words else "integers"
+        fits = is_text(column.type) if of_words else pa.types.is_integer(column.type)
+        if not (fits or (of_words and pa.types.is_null(column.type))):
             raise InputError(f"column {name!r}: expected {expected}, received {column.type}")
-        if kind == "bytes":
+        if of_words:
             return np.array(column.cast(pa.string()).fill_null(""), object)
         if column.null_count:
             raise InputError(f"column {name!r}: expected integers, received missing ones, too")

@@ -1,9 +1,11 @@
-"""Define the options of training: the `[train]` and `[tune]` tables, and the `[[heads]]`."""
+"""Define the options of training: `[train]`, `[tune]`, the `[[heads]]` and the `[[terms]]`."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
-from ragline.components.train import decoders, encoders, terms
+from ragline.components.contract.signatures import collisions, legal
+from ragline.components.train import decoders, encoders, errors, terms
 from ragline.components.train import padding as padding_strategies
 
 # The values of a preset, for the keys that are not set; `base` has the defaults.
@@ -77,7 +79,7 @@ class TrainOptions:
 
     preset: Literal["small", "base", "large"] = "base"
     padding: Annotated[str, padding_strategies.NAMES] = "crop"
-    error: Literal["squared", "absolute", "huber", "log_cosh"] = "squared"
+    error: Annotated[str, errors.NAMES] = "squared"
     average: Literal["value", "step", "sequence"] = "value"
     encoder: Annotated[str, encoders.NAMES] = "lstm"
     layers: int = 1
@@ -136,6 +138,7 @@ class TrainOptions:
             mistakes.append(f"seed: expected 0 to 2**31 - 1, received {self.seed}")
         unknown = [
             *padding_strategies.NAMES.mistakes("padding", self.padding),
+            *errors.NAMES.mistakes("error", self.error),
             *encoders.NAMES.mistakes("encoder", self.encoder),
             *decoders.NAMES.mistakes("decoder", self.decoder),
         ]
@@ -208,9 +211,8 @@ class HeadOptions:
         if not self.name.strip():
             mistakes.append(f"name: expected one, received {self.name!r}")
         unknown = terms.NAMES.mistakes("type", self.type)
-        mistakes += unknown or terms.TERMS[self.type].mistakes(self)
-        if not 0.0 < self.weight < float("inf"):
-            mistakes.append(f"weight: expected a positive number, received {self.weight}")
+        mistakes += unknown or terms.head_type(self.type).mistakes(self)
+        mistakes += _mistakes_of_weight(self.weight)
         if mistakes:
             raise ValueError("\n".join(mistakes))
 
@@ -218,3 +220,52 @@ class HeadOptions:
     def outputs(self) -> int:
         """Return the number of the head's outputs."""
         return terms.of(self).outputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermOptions:
+    """One of the `[[terms]]`: a term of the objective beside the values, categories and heads.
+
+    Attributes:
+      name: name of the term, and of its metric, `term/<name>/error`.
+      type: what it is: a class of an installed package; docs/extending.md says how to write one.
+      options: options of the type, `KEY = VALUE` each.
+      weight: weight of its error; that of the reconstruction is 1.
+    """
+
+    name: str
+    type: Annotated[str, terms.OF_SEQUENCES]
+    options: Mapping[str, bool | int | float | str] = field(default_factory=dict)
+    weight: float = 1.0
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
+
+    def __post_init__(self) -> None:
+        mistakes = []
+        if not self.name.strip():
+            mistakes.append(f"name: expected one, received {self.name!r}")
+        unknown = terms.OF_SEQUENCES.mistakes("type", self.type)
+        mistakes += unknown or terms.sequence_type(self.type).mistakes(self)
+        mistakes += _mistakes_of_weight(self.weight)
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
+
+
+def mistakes_of_names(
+    key: str, of: Collection[HeadOptions] | Collection[TermOptions]
+) -> Iterator[str]:
+    """Yield a sentence on names that two have, or that become the same one in the encoder."""
+    names = [each.name for each in of]
+    if len(set(names)) < len(names):
+        yield f"{key}: expected each name once, received {', '.join(names)}"
+    for name, earlier in collisions(names):
+        yield (
+            f"{key}: the encoder would have two outputs {legal(name)!r}, of {earlier!r} and of "
+            f"{name!r}; expected names that differ in their letters and digits"
+        )
+
+
+def _mistakes_of_weight(weight: float) -> list[str]:
+    if 0.0 < weight < float("inf"):
+        return []
+    return [f"weight: expected a positive number, received {weight}"]

@@ -68,6 +68,7 @@ def run_fn(fn_args: Any) -> None:
         "columns": task.columns,
         "heads": task.heads,
         "vocabularies": task.vocabularies,
+        "further": task.terms,
     }
     portable = _portable(options, **task.model)
     directory = pathlib.Path(fn_args.serving_model_dir)
@@ -193,6 +194,7 @@ def _summary(
         ],
         "heads": best.heads,
         "categories": best.categories,
+        "further": best.further,
         "padding_waste": 1.0 - steps / padded,
         "steps_per_second": steps / sum(epoch.seconds for epoch in updates),
         "batches": dataclasses.asdict(plan),

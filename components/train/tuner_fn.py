@@ -42,7 +42,7 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     def error_of(number: int, values: Values) -> float:
         progress.expect(tune.trials * batches_a_trial, "batches", number * batches_a_trial)
         options = dataclasses.replace(task.options, **values)
-        trainer = Trainer(options=options, strategy=strategy, **task.model)
+        trainer = Trainer(options=options, strategy=strategy, terms=task.terms, **task.model)
         history = fit_loop.train(
             trainer,
             records,

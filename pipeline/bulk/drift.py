@@ -32,7 +32,7 @@ def known_words(encoder: str, columns: Columns) -> Words:
     files = {c: f"{encoder}/assets/{c.vocabulary}" for c in columns.categories}
     return {
         category.name: frozenset(
-            int(word) if category.kind == "int" else word
+            word if category.is_text else int(word)
             for word in places.read(file).decode().splitlines()
         )
         for category, file in files.items()

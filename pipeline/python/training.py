@@ -10,12 +10,13 @@ import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ragline.components.contract import kinds
 from ragline.components.contract.columns import BOOKKEEPING, CategoryKind
 from ragline.components.contract.errors import InputError, UsageError
 from ragline.components.evaluate.verdict.rules import Rules
@@ -111,9 +112,9 @@ def roles(
 def _kind(name: str, kind: pa.DataType, categories: Sequence[str]) -> CategoryKind | None:
     """Return the kind of a category; None of a feature."""
     if name in categories and pa.types.is_integer(kind):
-        return "int"
+        return kinds.INTEGER
     if is_text(kind):
-        return "bytes"
+        return kinds.TEXT
     if name not in categories and (
         is_number(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)
     ):
@@ -135,7 +136,7 @@ def write(folder: pathlib.Path, steps: Steps, roles: Roles) -> pathlib.Path:
         columns[roles.time] = steps.time
     columns |= {name: steps.number_column(name) for name in roles.features}
     for name, kind in roles.categories.items():
-        arrow = pa.string() if kind == "bytes" else pa.int64()
+        arrow = pa.string() if kinds.is_text(kind) else pa.int64()
         columns[name] = pa.array(steps.word_column(name, kind), arrow)
     for name in filter(None, (roles.entity, roles.label)):
         columns[name] = _one_each(steps, name)
@@ -188,14 +189,14 @@ def _one_each(steps: Steps, name: str) -> pa.ChunkedArray:
 
 
 def _context(name: str, column: pa.ChunkedArray) -> Context:
-    kind: Literal["bytes", "int", "float"] = "float"
+    kind: kinds.Kind = kinds.NUMBER
     if is_text(column.type):
-        kind = "bytes"
+        kind = kinds.TEXT
     elif pa.types.is_integer(column.type):
-        kind = "int"
+        kind = kinds.INTEGER
     elif not is_number(column.type):
         raise InputError(f"label: expected text or numbers, received {column.type}")
-    words = column.unique().drop_null() if kind != "float" else pa.array([])
+    words = column.unique().drop_null() if not kinds.is_number(kind) else pa.array([])
     few = 1 < len(words) <= _MOST_CLASSES
     classes = tuple(sorted(map(str, words.to_pylist()))) if few else ()
     return Context(name=name, kind=kind, classes=classes)

@@ -61,7 +61,7 @@ def kept(error: Numbers) -> Numbers:
 
 
 def supervised(summary: Summary) -> list[Row]:
-    """Return a row for each metric of a head or a category, beside the trivial answer's.
+    """Return a row for each metric of a head, category or term, beside the trivial answer's.
 
     A row has `part`, `metric`, the metric's `value`, `lower`, `upper` and `count`, `trivial`, and,
     of a category, `bigram`, which tells a token from the one before it.
@@ -71,7 +71,7 @@ def supervised(summary: Summary) -> list[Row]:
     rows = []
     for name, numbers in overall.items():
         kind, _, rest = name.partition("/")
-        if kind not in ("head", "category"):
+        if kind not in ("head", "category", "term"):
             continue
         part, _, metric = rest.rpartition("/")
         of_part = [t for t in terms if t["name"].startswith(f"{kind}/{part}/")]

@@ -5,10 +5,14 @@ kind of input against the SavedModel itself.
 """
 
 import dataclasses
+import gc
 import logging
 import pathlib
 import shutil
+import signal
+import threading
 
+import commands
 import events
 import numpy as np
 import pyarrow.parquet as pq
@@ -270,3 +274,25 @@ def test_without_a_fast_form_files_are_encoded_by_tensorflow(encoder, copied, ge
     np.testing.assert_allclose(fast["embedding"], with_errors["embedding"], rtol=1e-6, atol=1e-6)
     assert {*fast["reconstruction_error"], *slow["reconstruction_error"]} == {None}
     assert all(error > 0 for error in with_errors["reconstruction_error"])
+
+
+def _interrupt_after_an_encoder_of_another_thread() -> None:
+    """Each encoder is made in one thread and dropped in the next."""
+    encoders = [FastEncoder(_network("lstm", 1, False), 1)]
+    for _ in range(2):
+        thread = threading.Thread(target=encoders.clear)
+        thread.start()
+        thread.join()
+        gc.collect()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        thread = threading.Thread(
+            target=lambda: encoders.append(FastEncoder(_network("gru", 1, False), 1))
+        )
+        thread.start()
+        thread.join()
+
+
+def test_an_interrupt_after_encoding_is_one_of_python_s():
+    done = commands.finish(commands.Started(_interrupt_after_an_encoder_of_another_thread))
+    assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""A format, an encoder, a term and a metric of others in one run, by configuration alone."""
+"""A format, an encoder, two terms and a metric of others in one run, by configuration alone."""
 
 import json
 import os
@@ -34,6 +34,7 @@ def _scored(line):
 ENTRIES = {
     "averages": "[ragline.encoders]\naverages = averages:Averages\n",
     "medians": entry_points_of(TERM),
+    "changes": "[ragline.terms]\nchanges = changes:Changes\n",
     "even": "[ragline.metrics]\nsequence_mse = even:SequenceMse\n",
     "scored": "[ragline.formats]\nwalks = scored:Scored\n",
 }
@@ -53,7 +54,8 @@ def _walks(number: int) -> str:
 def test_a_run_takes_them_all(tmp_path: pathlib.Path) -> None:
     site = tmp_path / "site"
     site.mkdir()
-    modules = {"scored": SCORED, **{name: BLOCKS[name] for name in ("averages", "medians", "even")}}
+    names = [name for name in ENTRIES if name != "scored"]
+    modules = {"scored": SCORED, **{name: BLOCKS[name] for name in names}}
     for name, source in modules.items():
         install(site, name, {f"{name}.py": source}, ENTRIES[name])
     (site / "walks.py").write_text(BLOCKS["walks"], encoding="utf-8")
@@ -67,7 +69,8 @@ def test_a_run_takes_them_all(tmp_path: pathlib.Path) -> None:
 
     ask("init", "--input", tmp_path / "all.walk", "--output", "ragline.toml")
     head = 'heads=[{name="score", column="score", type="median"}]'
-    settings = ("train.encoder=averages", "train.updates=40", head)
+    term = 'terms=[{name="pace", type="changes", weight=0.5, options={lag=2}}]'
+    settings = ("train.encoder=averages", "train.updates=40", head, term)
     ask(
         *("run", "ragline.toml", "--workdir", "run", "--force-bless", "a test"),
         *(part for setting in settings for part in ("--set", setting)),
@@ -75,7 +78,10 @@ def test_a_run_takes_them_all(tmp_path: pathlib.Path) -> None:
     [file] = (tmp_path / "run" / "runs").glob("*/summary.json")
     summary = json.loads(file.read_text(encoding="utf-8"))
     overall = summary["metrics"]["overall"]
-    assert {"sequence_mse", "head/score/mae"} <= {*overall}
+    assert {"sequence_mse", "head/score/mae", "term/pace/error"} <= {*overall}
+    [pace] = [term for term in summary["train"]["terms"] if term["name"] == "term/pace/error"]
+    assert pace["weight"] == 0.5
+    assert overall["term/pace/error"]["value"] == pytest.approx(pace["value"], rel=1e-4)
     assert overall["head/score/mae"]["value"] > 0
     pushed = pathlib.Path(summary["pushed"]["path"])
     stated = json.loads((pushed / "assets.extra" / "encoder.json").read_text(encoding="utf-8"))

@@ -45,9 +45,9 @@ def test_length_that_is_in_the_code_is_read_off_it_and_noise_is_not():
     known = _sequences(400)
     noise = np.random.default_rng(2).normal(size=(400, 3))
     with_length = np.concatenate([noise, known.lengths[:, None] / 10], axis=1)
-    assert embedding_probes.length_r2(with_length, known) > 0.999
-    assert embedding_probes.length_r2(noise, known) < 0.02
-    assert embedding_probes.length_r2(noise, _sequences(400, entities=["one"] * 400)) is None
+    assert embedding_probes.length_r2(with_length, known.lengths, known.entities) > 0.999
+    assert embedding_probes.length_r2(noise, known.lengths, known.entities) < 0.02
+    assert embedding_probes.length_r2(noise, known.lengths, ["one"] * 400) is None
 
 
 def test_neighbours_are_kept_by_a_rotation_and_lost_by_chance():

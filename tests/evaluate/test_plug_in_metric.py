@@ -27,7 +27,7 @@ from ragline.components.evaluate.metrics import (
     tfma_results,
     totals,
 )
-from ragline.components.evaluate.metrics.interface import Parts
+from ragline.components.evaluate.metrics.interface import Embedded, Parts
 from ragline.components.evaluate.verdict import judgement
 from ragline.components.evaluate.verdict.rules import Rules
 from ragline.pipeline.config import ConfigError, load, read_contract
@@ -232,3 +232,51 @@ def test_each_part_of_a_model_can_have_one(site: pathlib.Path) -> None:
     right, count = values["category/c/accuracy"]
     assert values["category/c/wrong"] == (pytest.approx(1 - right, rel=1e-12), count)
     assert [*values] == [*formulas.model_metrics(FEATURES, parts.heads, ["c"])]
+
+
+SPREAD = """
+from ragline.components.evaluate.metrics.interface import EmbeddingMetric
+
+
+class Spread(EmbeddingMetric):
+    label = "spread"
+    meaning = "mean distance from the centre"
+
+    def of(self, embedded):
+        return float(abs(embedded.values - embedded.values.mean(axis=0)).mean())
+"""
+
+
+def test_the_embedding_can_have_one(site: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    install(site, "even", {"even.py": SPREAD}, "[ragline.metrics]\nspread = even:Spread\n")
+    rules = _rules(tmp_path, '[[rules]]\nmetric = "embedding/spread"\nat_most = 1.0\n')
+    [metric] = [one for name, one in named.of_embedding().items() if name == "embedding/spread"]
+    points = np.array([[3.0, 0.0], [-3.0, 0.0]])
+    values = Embedded(values=points, lengths=np.array([1, 2]), entities=["a", "b"])
+    assert metric.of(values) == 1.5
+    measured = {"sequences": 2, "model": {metric.label: metric.of(values)}}
+    model = {"finite_share": {"value": 1.0}, "masked_mse": {"value": 0.5}}
+    table: Any = {"model": {"overall": model}}
+    table = judgement.join_scores(table, {"baselines": {}, "embedding": measured})
+    assert table["model"]["overall"]["embedding/spread"] == {"value": 1.5, "count": 2}
+    judged = judgement.judge(_evaluated(table), {"state": "first"}, rules)
+    assert "embedding/spread 1.5 is above 1" in judged.reasons
+
+
+def _evaluated(table: Any) -> Any:
+    """A table with what the rules that always hold need."""
+    numbers = {"value": 0.5, "lower": 0.4, "upper": 0.6, "count": 90}
+    names = (*formulas.model_metrics(FEATURES, (), ()), "sequence_mse")
+    own = dict.fromkeys(names, numbers) | {"sequences": {"value": 90.0}}
+    own |= table["model"]["overall"]
+    return {name: {"overall": own} for name in ("model", "training_mean", "pca", "untrained")}
+
+
+@pytest.mark.parametrize("label", ["size", "length_r2"])
+def test_one_of_the_embedding_has_a_name_of_its_own(site: pathlib.Path, label: str) -> None:
+    source = SPREAD.replace('"spread"', repr(label))
+    install(site, "even", {"even.py": source}, "[ragline.metrics]\nspread = even:Spread\n")
+    with pytest.raises(
+        UsageError, match=f"'spread': expected a label of its own, received '{label}"
+    ):
+        named.check(Parts(features=FEATURES))

@@ -54,9 +54,6 @@ def arguments(tmp_path, gestures) -> dict:
 
 @pytest.fixture
 def at_first_line(monkeypatch):
-    # Polars puts a handler of its own before Python's, in C; a test before may have imported it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
     def watch(function) -> Watching:
         display = Watching(function)
         monkeypatch.setattr(one_line, "of_caller", lambda wanted: display)

@@ -1,12 +1,17 @@
-"""Encoders, decoders and types of heads are known by their classes alone: no name is compared."""
+"""Encoders, decoders, errors and types of heads are known by their classes: no name is compared."""
 
 import pytest
 from train.compared_names import breaches, named
 
-from ragline.components.train import decoders, encoders, terms
+from ragline.components.train import decoders, encoders, errors, terms
 
-OWN = tuple(f"components/train/{name}/" for name in ("encoders", "decoders", "terms"))
-NAMES = {*encoders.ENCODERS.own, *decoders.DECODERS.own, *terms.TERMS.own}
+OWN = tuple(f"components/train/{name}/" for name in ("encoders", "decoders", "terms", "errors"))
+NAMES = {
+    *encoders.ENCODERS.own,
+    *decoders.DECODERS.own,
+    *terms.TERMS.own,
+    *errors.ERRORS.own,
+}
 
 
 def test_no_module_compares_a_name() -> None:
@@ -19,6 +24,7 @@ def test_no_module_compares_a_name() -> None:
         "if options.encoder == 'gru': pass",
         "x = 'teacher' != name",
         "if head.type in ('classification', 'regression'): pass",
+        "Error = Literal['squared', 'huber']",
         "Encoder = Literal['lstm', 'tcn']",
         "gates = {'lstm': 4, 'gru': 3}[name]",
         "match name:\n    case 'regression': pass",

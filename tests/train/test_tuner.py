@@ -38,6 +38,7 @@ def fn_args(tmp_path_factory) -> SimpleNamespace:
         custom_config={
             "options": dataclasses.asdict(OPTIONS),
             "heads": [],
+            "terms": [],
             "source": "",
             "tune": dataclasses.asdict(TuneOptions(trials=2, held_out=0.25)),
         },

@@ -40,6 +40,7 @@ from ragline.components.evaluate.baselines.raw_records import (
 from ragline.components.evaluate.baselines.served_model import ServedModel
 from ragline.components.evaluate.metrics import formulas, named, slices, totals
 from ragline.components.evaluate.metrics.formulas import NORMALISED_MSE, Estimate
+from ragline.components.evaluate.metrics.interface import Embedded
 from ragline.components.evaluate.verdict.baseline_model import BaselineModel, digest
 from ragline.components.evaluate.verdict.rules import NEWEST, PCA, STATISTICS, UNTRAINED
 from ragline.components.files.storage import read_json
@@ -251,23 +252,33 @@ def _embeddings(
 
     Returns:
       `sequences`, the number of measured sequences of eval; `model` and `untrained`, each with
-      `size`, `effective_rank`, `variance` of each dimension and `length_r2`; `neighbours_kept`,
-      between the candidate and the newest blessed model; `probes`, see `embedding_probes.probes`.
+      `size`, `variance` of each dimension and the metrics of embeddings; beside them those between
+      the candidate and the newest blessed model; `probes`, see `embedding_probes.probes`.
     """
     embeddings = {name: embed_with(sample) for name, embed_with in embed.items()}
     if not all(np.isfinite(values).all() for values in embeddings.values()):
         return {"sequences": len(sample.serialised), "finite": False}
     sequences = _sequences(sample, inputs, train=False)
+    newest = other if other is not None and np.isfinite(other).all() else None
+    embedded = {
+        name: Embedded(
+            values=embeddings[name],
+            lengths=sequences.lengths,
+            entities=sequences.entities,
+            newest=newest,
+        )
+        for name in (MODEL, UNTRAINED)
+    }
+    measures = named.of_embedding().values()
     metrics = {
         name: {
-            "size": values.shape[1],
-            "effective_rank": embedding_probes.effective_rank(values),
-            "variance": np.var(values.astype(np.float64), axis=0).tolist(),
-            "length_r2": embedding_probes.length_r2(values, sequences),
+            "size": each.values.shape[1],
+            "variance": np.var(each.values.astype(np.float64), axis=0).tolist(),
+            **{one.label: one.of(each) for one in measures if not one.between_models},
         }
-        for name, values in embeddings.items()
-        if name in (MODEL, UNTRAINED)
+        for name, each in embedded.items()
     }
+    compared = {one.label: one.of(embedded[MODEL]) for one in measures if one.between_models}
     if inputs.given_split:
         train = inputs.train.take(range(min(MOST_EMBEDDED, len(inputs.train.serialised))))
         embeddings = {
@@ -275,16 +286,11 @@ def _embeddings(
             for name, embed_with in embed.items()
         }
         sequences = embedding_probes.join(_sequences(train, inputs, train=True), sequences)
-    is_comparable = other is not None and np.isfinite(other).all()
     return {
         "sequences": len(sample.serialised),
         "finite": True,
         **metrics,
-        "neighbours_kept": embedding_probes.neighbours_kept(
-            embeddings[MODEL][-len(sample.serialised) :], other
-        )
-        if is_comparable
-        else None,
+        **compared,
         "probes": embedding_probes.probes(embeddings, sequences, given_split=inputs.given_split),
     }
 

@@ -75,17 +75,15 @@ def effective_rank(embedding: np.ndarray) -> float:
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
-def length_r2(embedding: np.ndarray, sequences: Sequences) -> float | None:
+def length_r2(embedding: np.ndarray, lengths: np.ndarray, entities: Sequence[str]) -> float | None:
     """Return R^2 of a linear model of the length, out of fold; None of fewer than two entities."""
     predicted = np.full(len(embedding), np.nan)
-    for fit, score in _folds(sequences.entities):
+    for fit, score in _folds(entities):
         model = make_pipeline(StandardScaler(), Ridge(1.0))
-        predicted[score] = model.fit(embedding[fit], sequences.lengths[fit]).predict(
-            embedding[score]
-        )
-    if np.isnan(predicted).any() or len(set(sequences.lengths)) < 2:
+        predicted[score] = model.fit(embedding[fit], lengths[fit]).predict(embedding[score])
+    if np.isnan(predicted).any() or len(set(lengths)) < 2:
         return None
-    return float(r2_score(sequences.lengths, predicted))
+    return float(r2_score(lengths, predicted))
 
 
 def neighbours_kept(embedding: np.ndarray, other: np.ndarray) -> float | None:

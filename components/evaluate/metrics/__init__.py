@@ -2,7 +2,8 @@
 
 interface.py        what a metric is
 reconstruction.py   errors of the values, and shares of them
-supervised.py       heads and categories
+supervised.py       heads, categories and further terms
+embeddings.py       the embedding itself
 named.py            the metrics of a model by their names, and what they add up
 totals.py           sums of many sequences, by group (pure)
 formulas.py         totals -> metrics with their intervals (pure)
@@ -18,9 +19,9 @@ from typing import TYPE_CHECKING
 from ragline.components.contract.registry import Registry
 
 if TYPE_CHECKING:
-    from ragline.components.evaluate.metrics.interface import Metric
+    from ragline.components.evaluate.metrics.interface import NamedMetric
 
-METRICS: "Registry[type[Metric]]" = Registry(
+METRICS: "Registry[type[NamedMetric]]" = Registry(
     "metric",
     "ragline.metrics",
     __name__,
@@ -38,5 +39,9 @@ METRICS: "Registry[type[Metric]]" = Registry(
         "head_mse": "supervised:HeadMse",
         "category_cross_entropy": "supervised:CategoryCrossEntropy",
         "category_accuracy": "supervised:CategoryAccuracy",
+        "term_error": "supervised:TermError",
+        "effective_rank": "embeddings:EffectiveRank",
+        "length_r2": "embeddings:LengthR2",
+        "neighbours_kept": "embeddings:NeighboursKept",
     },
 )

@@ -15,6 +15,7 @@ def eval_config(
     features: Sequence[str],
     heads: Sequence[Head],
     categories: Sequence[str],
+    terms: Sequence[str] = (),
     slices: Sequence[str],
     source: str,
 ) -> config_pb2.EvalConfig:
@@ -27,6 +28,7 @@ def eval_config(
       features: names of the F features, in order.
       heads: heads of the model, each its name and type.
       categories: names of the categories.
+      terms: names of the `[[terms]]`.
       slices: columns to slice by; see `slices.columns_of`.
       source: digest of ragline's source, for the Evaluator's cache.
 
@@ -34,7 +36,7 @@ def eval_config(
       UsageError: a metric of another distribution cannot be imported, needs a sum that `evaluate`
         does not return, or has the name of another.
     """
-    named.check(Parts(features=features, heads=heads, categories=categories))
+    named.check(Parts(features=features, heads=heads, categories=categories, terms=terms))
     return config_pb2.EvalConfig(
         model_specs=[config_pb2.ModelSpec(signature_name=EVALUATE)],
         slicing_specs=[
@@ -52,6 +54,7 @@ def eval_config(
                                 "features": list(features),
                                 "heads": list(heads),
                                 "categories": list(categories),
+                                "terms": list(terms),
                                 "source": source,
                             }
                         ),

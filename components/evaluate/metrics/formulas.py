@@ -60,15 +60,22 @@ class Estimate:
 
 
 def model_metrics(
-    features: Sequence[str], heads: Sequence[Head], categories: Sequence[str]
+    features: Sequence[str],
+    heads: Sequence[Head],
+    categories: Sequence[str],
+    terms: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Return the names of all metrics of a model, counts included."""
-    parts = Parts(features=features, heads=heads, categories=categories)
+    parts = Parts(features=features, heads=heads, categories=categories, terms=terms)
     return (*(each.name for each in named.of_model(parts)), *COUNTS)
 
 
 def model_estimates(
-    totals: Totals, features: Sequence[str], heads: Sequence[Head], categories: Sequence[str]
+    totals: Totals,
+    features: Sequence[str],
+    heads: Sequence[Head],
+    categories: Sequence[str],
+    terms: Sequence[str] = (),
 ) -> dict[str, Estimate]:
     """Every metric of the model, with intervals where the slice is large enough for them.
 
@@ -77,8 +84,9 @@ def model_estimates(
       features: the F names, in order.
       heads: of the model.
       categories: their names.
+      terms: names of the `[[terms]]`.
     """
-    parts = Parts(features=features, heads=heads, categories=categories)
+    parts = Parts(features=features, heads=heads, categories=categories, terms=terms)
     counts = {name: Estimate(float(totals[name].sum())) for name in COUNTS}
     return estimates(totals, named.of_model(parts)) | counts
 

@@ -19,6 +19,10 @@ What has a metric, and so under which names it stands in a run's summary, is its
     FeatureMetric         each feature                  masked_mse/<feature>
     HeadMetric            each head of some types       head/<head>/loss
     CategoryMetric        each category                 category/<category>/accuracy
+    TermMetric            each of `[[terms]]`           term/<term>/error
+
+An EmbeddingMetric is made of no sums, but of the embeddings of many sequences at once; it is named
+embedding/<label>.
 """
 
 import abc
@@ -28,7 +32,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ragline.components.contract.relative import of_category, of_feature, of_head
+from ragline.components.contract.relative import of_category, of_feature, of_head, of_term
 from ragline.components.contract.signatures import MODEL
 
 Arrays = tuple[np.ndarray, ...]  # Those of the sums that a metric names, in that order.
@@ -44,11 +48,13 @@ class Parts:
       features: names of the F features, in order.
       heads: the heads.
       categories: names of the categories.
+      terms: names of the `[[terms]]`.
     """
 
     features: Sequence[str] = ()
     heads: Sequence[Head] = ()
     categories: Sequence[str] = ()
+    terms: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +63,7 @@ class Subject:
 
     Attributes:
       predictor: the model, or a baseline.
-      part: name of the feature, head or category; "" for a whole predictor.
+      part: name of the feature, head, category or term; "" for a whole predictor.
       place: the feature's place among the F features; None for anything else.
     """
 
@@ -66,22 +72,72 @@ class Subject:
     place: int | None = None
 
 
-class Metric(abc.ABC):
-    """Makes a number, and a count, of sums.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedded:
+    """Holds the embeddings of N sequences of the eval split.
 
     Attributes:
-      label: name, or the part of it that is not its feature's, head's or category's.
+      values: [N, E].
+      lengths: int [N].
+      entities: entity of each, [N].
+      newest: [N, E'], those of the newest blessed model; None without one.
+    """
+
+    values: np.ndarray
+    lengths: np.ndarray
+    entities: Sequence[str]
+    newest: np.ndarray | None = None
+
+
+class NamedMetric(abc.ABC):
+    """Says how a metric is called, and what it is.
+
+    Attributes:
+      label: name, or the part of it that is not its feature's, head's, category's or term's.
       meaning: what it is, a phrase for the table in docs/verdict.md.
       lower_is_better: whether a lower value is better; None if neither is.
-      bounds: the least and the greatest value it can have, at which its interval is cut off.
       part: what of a model has it, such as `feature`; "" of the whole.
     """
 
     label: ClassVar[str]
     meaning: ClassVar[str]
     lower_is_better: ClassVar[bool | None] = True
-    bounds: ClassVar[tuple[float, float]] = (0.0, np.inf)
     part: ClassVar[str] = ""
+
+    @classmethod
+    def name_of(cls, part: str) -> str:
+        """Return its name in a run's summary: the label, if not replaced."""
+        return cls.label
+
+
+class EmbeddingMetric(NamedMetric):
+    """Makes a number of the embeddings of many sequences at once; it has no slices or interval.
+
+    Attributes:
+      between_models: whether it compares with the newest blessed model, so that the untrained model
+        has none.
+    """
+
+    between_models: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def of(self, embedded: Embedded) -> float | None:
+        """Return its value; None if these embeddings have none."""
+
+    @classmethod
+    def name_of(cls, part: str) -> str:
+        """Return its name, such as `embedding/effective_rank`."""
+        return f"embedding/{cls.label}"
+
+
+class Metric(NamedMetric):
+    """Makes a number, and a count, of sums.
+
+    Attributes:
+      bounds: the least and the greatest value it can have, at which its interval is cut off.
+    """
+
+    bounds: ClassVar[tuple[float, float]] = (0.0, np.inf)
 
     @abc.abstractmethod
     def sums(self, of: Subject) -> tuple[str, ...]:
@@ -112,11 +168,6 @@ class Metric(abc.ABC):
     def subjects(cls, parts: Parts) -> Iterator[Subject]:
         """Yield what has the metric: the model, if not replaced."""
         yield Subject()
-
-    @classmethod
-    def name_of(cls, part: str) -> str:
-        """Return its name in a run's summary: the label, if not replaced."""
-        return cls.label
 
     @property
     def is_of_sums(self) -> bool:
@@ -191,6 +242,22 @@ class CategoryMetric(Metric):
     def name_of(cls, part: str) -> str:
         """Return the name of a category's metric, such as `category/activity/accuracy`."""
         return of_category(part, cls.label)
+
+
+class TermMetric(Metric):
+    """Makes a metric of each of `[[terms]]`."""
+
+    part = "term"
+
+    @classmethod
+    def subjects(cls, parts: Parts) -> Iterator[Subject]:
+        """Yield each term."""
+        yield from (Subject(part=name) for name in parts.terms)
+
+    @classmethod
+    def name_of(cls, part: str) -> str:
+        """Return the name of a term's metric, such as `term/changes/error`."""
+        return of_term(part, cls.label)
 
 
 def ratio(total: np.ndarray, count: np.ndarray) -> Fraction:

@@ -36,18 +36,25 @@ class MaskedMetrics(metric_types.Metric):
         features: Sequence[str],
         heads: Sequence[Head],
         categories: Sequence[str],
+        terms: Sequence[str] = (),
         source: str = "",
     ) -> None:
-        """Set the names of the model's features, heads and categories.
+        """Set the names of the model's features, heads, categories and further terms.
 
         Args:
           features: names of the F features, in order.
           heads: heads of the model, each its name and type.
           categories: names of the categories.
+          terms: names of the `[[terms]]`.
           source: digest of ragline's source, so that the Evaluator's cache sees an edited module.
         """
         super().__init__(
-            _computations, features=features, heads=heads, categories=categories, source=source
+            _computations,
+            features=features,
+            heads=heads,
+            categories=categories,
+            terms=terms,
+            source=source,
         )
 
 
@@ -70,6 +77,7 @@ def _computations(
     features: Sequence[str],
     heads: Sequence[Head],
     categories: Sequence[str],
+    terms: Sequence[str],
     source: str,
 ) -> metric_types.MetricComputations:
     del source
@@ -82,7 +90,7 @@ def _computations(
             for name, value in _write_metrics(metrics[_TOTALS], parts).items()
         }
 
-    parts = Parts(features=features, heads=heads, categories=categories)
+    parts = Parts(features=features, heads=heads, categories=categories, terms=terms)
     measured = named.of_evaluation(parts)
     keys = [name for each in measured for key in (_key(each),) for name in (key, count_of(key))]
     return [
@@ -109,7 +117,7 @@ def _write_metrics(group_totals: Totals, parts: Parts) -> dict[str, Any]:
     """Return every metric and its count, as TFMA writes them."""
     metrics: dict[str, Any] = {}
     estimates = formulas.model_estimates(
-        group_totals, parts.features, parts.heads, parts.categories
+        group_totals, parts.features, parts.heads, parts.categories, parts.terms
     )
     for name, estimate in estimates.items():
         metrics |= _write_metric(name, estimate)

@@ -23,6 +23,7 @@ from ragline.components.contract.signatures import (
 from ragline.components.evaluate.metrics import METRICS
 from ragline.components.evaluate.metrics.interface import (
     CategoryMetric,
+    EmbeddingMetric,
     FeatureMetric,
     Fraction,
     HeadMetric,
@@ -31,10 +32,20 @@ from ragline.components.evaluate.metrics.interface import (
     Parts,
     ReconstructionMetric,
     Subject,
+    TermMetric,
 )
 
 Sums = Mapping[str, np.ndarray]
-_KINDS = (ReconstructionMetric, ModelMetric, FeatureMetric, HeadMetric, CategoryMetric)
+# What a summary says of an embedding beside its metrics.
+_TAKEN = ("sequences", "finite", "probes", "model", "untrained", "size", "variance")
+_KINDS = (
+    ReconstructionMetric,
+    ModelMetric,
+    FeatureMetric,
+    HeadMetric,
+    CategoryMetric,
+    TermMetric,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +131,25 @@ def of_baseline(predictor: str) -> list[Measured]:
     ]
 
 
+def of_embedding() -> dict[str, EmbeddingMetric]:
+    """Return every metric of the embedding itself, by its name.
+
+    Raises:
+      UsageError: two have one name, or one has a name that the summary has for something else.
+    """
+    named: dict[str, EmbeddingMetric] = {}
+    for key, metric in METRICS.items():
+        if issubclass(metric, EmbeddingMetric):
+            name = metric.name_of("")
+            if name in named or metric.label in _TAKEN:
+                raise UsageError(
+                    f"metric {key!r}: expected a label of its own, received {metric.label!r}, "
+                    f"which is taken"
+                )
+            named[name] = metric()
+    return named
+
+
 def of_evaluation(parts: Parts) -> list[Measured]:
     """Return every metric whose sums `evaluate` returns: the model's, and those of BASELINES."""
     return [*of_model(parts), *(each for name in BASELINES for each in of_baseline(name))]
@@ -162,6 +192,7 @@ def check(parts: Parts) -> None:
     """
     own = {METRICS[name] for name in METRICS.own}
     measured = of_evaluation(parts)
+    of_embedding()
     # Ragline's own metrics use every sum, save some counts, and a loss of a head of another type.
     of_heads = [head_sum(name, what) for name, _ in parts.heads for what in (LABELLED, HEAD_LOSS)]
     returned = {

@@ -19,11 +19,10 @@ MOST = 20  # Slices of a column; a person hardly reads more.
 
 def columns_of(columns: Columns) -> tuple[str, ...]:
     """Return the columns that metrics are sliced by."""
-    context = (name for name, kind in columns.context.items() if kind != "float")
     return (
         LENGTH_BUCKET,
         *([MISSING_BUCKET] if columns.has_missing_bucket else []),
-        *context,
+        *columns.labels,
     )
 
 

@@ -1,4 +1,4 @@
-"""Metrics of heads, over their labelled sequences, and of categories, over their observed words."""
+"""Metrics of heads (labelled sequences), categories (observed words) and further terms."""
 
 from ragline.components.contract.signatures import (
     CROSS_ENTROPY,
@@ -7,10 +7,18 @@ from ragline.components.contract.signatures import (
     LABELLED,
     N_OBSERVED,
     N_RIGHT,
+    TERM_COUNT,
+    TERM_TOTAL,
     category_sum,
     head_sum,
+    term_sum,
 )
-from ragline.components.evaluate.metrics.interface import CategoryMetric, HeadMetric, Subject
+from ragline.components.evaluate.metrics.interface import (
+    CategoryMetric,
+    HeadMetric,
+    Subject,
+    TermMetric,
+)
 
 
 class _HeadMean(HeadMetric):
@@ -75,3 +83,14 @@ class CategoryAccuracy(_CategoryMean):
     lower_is_better = False
     bounds = (0.0, 1.0)
     of_category = N_RIGHT
+
+
+class TermError(TermMetric):
+    """Makes the mean error of one of `[[terms]]`, as the term itself counts."""
+
+    label = "error"
+    meaning = "mean error of a term of `[[terms]]`"
+
+    def sums(self, of: Subject) -> tuple[str, ...]:
+        """Return the term's sum of errors, and its count."""
+        return term_sum(of.part, TERM_TOTAL), term_sum(of.part, TERM_COUNT)

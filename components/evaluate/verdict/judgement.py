@@ -27,10 +27,10 @@ from typing import Any, NamedTuple
 
 from ragline.components.contract import relative
 from ragline.components.contract.signatures import MODEL, N_FINITE, N_SEQUENCES, TRAINING_MEAN
-from ragline.components.evaluate.metrics import formulas, slices
+from ragline.components.evaluate.metrics import formulas, named, slices
 from ragline.components.evaluate.metrics.formulas import FINITE_SHARE, MASKED_MSE, NORMALISED_MSE
 from ragline.components.evaluate.verdict import label_probes, objective
-from ragline.components.evaluate.verdict.rules import EMBEDDING_METRICS, NEWEST, PCA, Rule, Rules
+from ragline.components.evaluate.verdict.rules import NEWEST, PCA, Rule, Rules
 
 Numbers = Mapping[str, float | None]
 # predictor -> slice -> metric -> {value, lower, upper, count}
@@ -293,11 +293,10 @@ def join_scores(table: Table, scores: Mapping[str, Any]) -> Table:
         for predictor, by_slice in scores["baselines"].items()
     }
     measured = scores["embedding"]
-    values = {**measured.get(MODEL, {}), "neighbours_kept": measured.get("neighbours_kept")}
-    embedding: dict[str, Numbers] = {
-        metric: {"value": values.get(metric.partition("/")[2]), "count": measured["sequences"]}
-        for metric in EMBEDDING_METRICS
-    }
+    embedding: dict[str, Numbers] = {}
+    for name, metric in named.of_embedding().items():
+        values = measured if metric.between_models else measured.get(MODEL, {})
+        embedding[name] = {"value": values.get(metric.label), "count": measured["sequences"]}
     joined: dict[str, dict[str, Mapping[str, Numbers]]] = {
         name: dict(by_slice) for name, by_slice in {**table, **others}.items()
     }

@@ -45,7 +45,6 @@ PROBE_MEASURES = {
     "nearest_neighbour": "nearest_neighbour",
 }
 _PROBE = "probe/"
-EMBEDDING_METRICS = ("embedding/effective_rank", "embedding/length_r2", "embedding/neighbours_kept")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,17 +156,18 @@ def probe_metric(column: str, measure: str) -> str:
     return f"{_PROBE}{column}/{measure}"
 
 
-def find_unknown_names(rules: Rules, columns: Columns, heads: Collection[Head]) -> Iterator[str]:
+def find_unknown_names(
+    rules: Rules, columns: Columns, heads: Collection[Head], terms: Collection[str] = ()
+) -> Iterator[str]:
     """Return a sentence for each metric and slice of the rules that a run does not have.
 
     TFMA drops a slicing column that it does not know, silently, and its threshold with it.
     """
     categories = [category.name for category in columns.categories]
-    known_metrics = formulas.model_metrics(columns.names, tuple(heads), categories)
-    labels = [name for name, kind in columns.context.items() if kind != "float"]
+    known_metrics = formulas.model_metrics(columns.names, tuple(heads), categories, tuple(terms))
     of_embedding = (
-        *EMBEDDING_METRICS,
-        *(probe_metric(label, measure) for label in labels for measure in PROBE_MEASURES),
+        *named.of_embedding(),
+        *(probe_metric(label, measure) for label in columns.labels for measure in PROBE_MEASURES),
     )
     metrics = (*known_metrics, *of_embedding)
     slice_columns = slices.columns_of(columns)

@@ -25,14 +25,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ragline.components.contract import kinds
 from ragline.components.contract.columns import ENTITY_ID, Columns
 from ragline.components.ingest.records.chunk import Chunk, Part, QuarantineLine, Rows, of_records
 from ragline.components.ingest.records.refusals import Refusals
 
 # About so many steps a Chunk; a longer sequence has one of its own.
 STEPS = 1 << 18
-
-_TYPES = {"bytes": pa.large_string(), "int": pa.int64(), "float": pa.float64()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,7 +247,8 @@ def _constants(parts: list[Rows], columns: Columns) -> Iterator[_Constant]:
     yield constant("inconsistent_entity", ENTITY_ID, entities, pa.large_string())
     for name, kind in columns.context.items():
         cells = [part.context[name] for part in parts]
-        yield constant("inconsistent_context", repr(name), cells, _TYPES[kind])
+        of_cells = kinds.pick(kind, text=pa.large_string(), integer=pa.int64(), number=pa.float64())
+        yield constant("inconsistent_context", repr(name), cells, of_cells)
 
 
 def _factorised(cells: list[np.ndarray], kind: pa.DataType) -> tuple[list[Any], np.ndarray]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ragline.components.contract import kinds
 from ragline.components.contract.columns import SEQUENCE_ID, SPLITS, Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
@@ -310,7 +311,7 @@ def with_ids(chunk: Chunk, file: File, context: IngestContext) -> Chunk:
     ]
     values_of = {
         name: [file.fields[name] if value is None else value for value in values]
-        if name in file.fields and context.columns.context[name] == "bytes"
+        if name in file.fields and kinds.is_text(context.columns.context[name])
         else values
         for name, values in chunk.context.items()
     }

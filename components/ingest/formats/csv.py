@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ragline.components.contract import kinds
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
@@ -155,17 +156,17 @@ def _rows_of(lines: csv_lines.Lines, file: File, layout: Layout, options: InputO
         steps[name] = pa.array(texts.numbers(f"feature {name!r}", column, missing, faults))
     for category in layout.columns.categories:
         column = without(category.name, missing)
-        if category.kind == "int":
+        if not category.is_text:
             column = texts.integers(f"category {category.name!r}", column, faults)
         steps[category.name] = column
     context = {}
     for name in layout.columns.context if layout.variable else layout.context:
         kind, column = layout.columns.context[name], without(name, nothing)
-        if kind != "bytes":
+        if not kinds.is_text(kind):
             column = texts.spelt(column, options.decimal)
-        if kind == "int":
+        if kinds.is_integer(kind):
             column = texts.integers(f"column {name!r}", column, faults)
-        elif kind == "float":
+        elif kinds.is_number(kind):
             numbers = texts.numbers(f"column {name!r}", pc.fill_null(column, ""), nothing, faults)
             column = pa.array(numbers, from_pandas=True)
         context[name] = column

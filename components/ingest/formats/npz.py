@@ -29,6 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from ragline.components.contract import kinds
 from ragline.components.contract.columns import ENTITY_ID, LENGTH, SEQUENCE_ID, Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.ingest.formats import beginnings
@@ -59,7 +60,6 @@ LENGTHS = (LENGTH, "lengths", "row_lengths")
 _UNNAMED = re.compile(r"arr_[0-9]+")
 _BLOCK = 1 << 20
 _RECORDS = 1 << 13
-_CONTEXT = {"bytes": TEXT, "int": INTEGERS, "float": NUMBERS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,13 +159,17 @@ class Npz(Format):
                 )
 
 
+def _of_context(kind: str) -> Kinds:
+    return kinds.pick(kind, text=TEXT, integer=INTEGERS, number=NUMBERS)
+
+
 def _padded(
     arrays: Iterable[Array], columns: Columns, options: InputOptions, path: str
 ) -> padded.Padded | None:
     named = {array.name: array for array in arrays}
     stated = next((name for name in LENGTHS if name in named), None)
     kinds = dict.fromkeys((options.id or SEQUENCE_ID, options.entity or ENTITY_ID), NAMES)
-    kinds |= {name: _CONTEXT[kind] for name, kind in columns.context.items()}
+    kinds |= {name: _of_context(kind) for name, kind in columns.context.items()}
     return padded.of(named, stated, kinds, columns, options, path)
 
 
@@ -206,11 +210,11 @@ def _form(
 
     of_steps = dict.fromkeys(read.features, NUMBERS)
     for category in columns.categories:
-        of_steps[category.name] = INTEGERS if category.kind == "int" else NAMES
+        of_steps[category.name] = category.pick(words=NAMES, ids=INTEGERS)
     if read.time:
         of_steps[read.time] = TIMES
     of_records = {name: NAMES for name in (read.sequence, read.entity) if name}
-    of_records |= {name: _CONTEXT[columns.context[name]] for name in read.context}
+    of_records |= {name: _of_context(columns.context[name]) for name in read.context}
     lengths = take(stated[0], INTEGERS)
     # An id has a value a sequence, or, as a table has it, a value a step.
     number = lengths.shape[0]

@@ -23,6 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ragline.components.contract import kinds
 from ragline.components.contract.columns import Columns, ContextValue
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
@@ -308,15 +309,15 @@ def _context_value(field: bytes, name: str, columns: Columns) -> Mapping[str, Co
     if name not in columns.context or value in _MISSING:
         return {}
     kind = columns.context[name]
-    if kind == "bytes":
+    if kinds.is_text(kind):
         return {name: value}
     numbers = checks.parse_numbers(field)
-    if len(numbers) > 1 or (kind == "int" and not numbers[0].is_integer()):
+    if len(numbers) > 1 or (kinds.is_integer(kind) and not numbers[0].is_integer()):
         raise RejectedRecord(
             "type", f"column {name!r}: expected one {kind}, received {value[:40]!r}"
         )
     # An int64 does not fit into the float64 that its text was checked as.
-    number = int(Decimal(value)) if kind == "int" else float(numbers[0])
+    number = int(Decimal(value)) if kinds.is_integer(kind) else float(numbers[0])
     return checks.context_of(columns, {name: number})
 
 

@@ -33,6 +33,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from defusedxml.common import DefusedXmlException
 
+from ragline.components.contract import kinds
 from ragline.components.contract.columns import SEQUENCE_ID, Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
@@ -56,7 +57,6 @@ _OF_FEATURES = ("int", "float")
 _OF_WORDS = ("string", "id")
 _OF_CODES = ("int",)
 _OF_TIMES = ("date", "string", "int", "float")
-_OF_KINDS = {"bytes": _OF_WORDS, "int": _OF_CODES, "float": _OF_FEATURES}
 # As XML Schema writes it.
 _MISSING = pa.array(["NaN"])
 
@@ -210,7 +210,7 @@ class _Traces(Walk):
         super().__init__()
         self._read = read
         self._tags = dict.fromkeys(read.features, _OF_FEATURES) | {
-            category.name: _OF_KINDS[category.kind] for category in read.columns.categories
+            category.name: _tags_of(category.kind) for category in read.columns.categories
         }
         if read.time:
             self._tags[read.time] = _OF_TIMES
@@ -274,7 +274,7 @@ class _Traces(Walk):
         length = np.array(self._lengths, np.int64)
         faults = Faults(records=self.count, rejects=self._rejects)
         of_steps = faults.of_steps(length)
-        kinds = dict.fromkeys(self._read.features, "float") | {
+        of_steps_kinds = dict.fromkeys(self._read.features, kinds.NUMBER) | {
             category.name: category.kind for category in self._read.columns.categories
         }
         records: dict[str, pa.Array] = {
@@ -286,8 +286,8 @@ class _Traces(Walk):
         for name, kind in self._read.columns.context.items():
             attributes = [trace.get(name) for trace in self._traces]
             for place, cell in enumerate(attributes):
-                if cell is not None and cell[0] not in _OF_KINDS[kind]:
-                    what = f"attribute {name!r}: {_expected(_OF_KINDS[kind], cell[0])}"
+                if cell is not None and cell[0] not in _tags_of(kind):
+                    what = f"attribute {name!r}: {_expected(_tags_of(kind), cell[0])}"
                     self._rejects.setdefault(place, RejectedRecord("type", what))
                     attributes[place] = None
             records[name] = _typed(name, kind, _texts(attributes), faults, absent=True)
@@ -296,12 +296,19 @@ class _Traces(Walk):
             length=length,
             steps={
                 name: _typed(
-                    name, kinds.get(name, "bytes"), pa.array(cells[:ended], pa.string()), of_steps
+                    name,
+                    of_steps_kinds.get(name, kinds.TEXT),
+                    pa.array(cells[:ended], pa.string()),
+                    of_steps,
                 )
                 for name, cells in self._cells.items()
             },
             records=records,
         )
+
+
+def _tags_of(kind: kinds.Kind) -> tuple[str, ...]:
+    return kinds.pick(kind, text=_OF_WORDS, integer=_OF_CODES, number=_OF_FEATURES)
 
 
 def _expected(tags: tuple[str, ...], received: str) -> str:
@@ -316,9 +323,9 @@ def _typed(
     name: str, kind: str, cells: pa.Array, faults: Faults, *, absent: bool = False
 ) -> pa.Array:
     """Convert text to the kind of its column; null stays null, as does NaN that means absent."""
-    if kind == "bytes":
+    if kinds.is_text(kind):
         return cells
-    if kind == "int":
+    if kinds.is_integer(kind):
         return texts.integers(f"attribute {name!r}", cells, faults)
     numbers = texts.numbers(name, pc.fill_null(cells, "NaN"), _MISSING, faults)
     return pa.array(numbers, mask=np.isnan(numbers) if absent else nulls(cells))

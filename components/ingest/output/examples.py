@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ragline.components.contract import kinds
 from ragline.components.contract.columns import (
     ENTITY_ID,
     LENGTH,
@@ -43,10 +44,10 @@ def encode_chunk(chunk: Chunk, columns: Columns) -> list[bytes]:
       columns: the columns of the schema; context that a sequence lacks is left out of its Example.
     """
     entries: dict[str, Iterable[bytes]] = {
-        SEQUENCE_ID: _each(SEQUENCE_ID, chunk.sequence_id, "bytes"),
-        ENTITY_ID: _each(ENTITY_ID, chunk.entity_id, "bytes"),
-        LENGTH: _each(LENGTH, chunk.length.tolist(), "int"),
-        LENGTH_BUCKET: _each(LENGTH_BUCKET, map(length_bucket, chunk.length.tolist()), "bytes"),
+        SEQUENCE_ID: _each(SEQUENCE_ID, chunk.sequence_id, kinds.TEXT),
+        ENTITY_ID: _each(ENTITY_ID, chunk.entity_id, kinds.TEXT),
+        LENGTH: _each(LENGTH, chunk.length.tolist(), kinds.INTEGER),
+        LENGTH_BUCKET: _each(LENGTH_BUCKET, map(length_bucket, chunk.length.tolist()), kinds.TEXT),
     }
     stops = np.cumsum(chunk.length).tolist()
     starts = chunk.starts.tolist()
@@ -55,10 +56,10 @@ def encode_chunk(chunk: Chunk, columns: Columns) -> list[bytes]:
         entries[feature.name] = _floats(feature.name, chunk.values[feature.name], spans)
     for category in columns.categories:
         column = chunk.values[category.name]
-        encode = _texts if category.kind == "bytes" else _ints
+        encode = category.pick(words=_texts, ids=_ints)
         entries[category.name] = encode(category.name, column, spans)
     if columns.has_missing_bucket:
-        entries[MISSING_BUCKET] = _each(MISSING_BUCKET, missing_buckets(chunk, columns), "bytes")
+        entries[MISSING_BUCKET] = _each(MISSING_BUCKET, missing_buckets(chunk, columns), kinds.TEXT)
     if columns.has_time and chunk.time is not None:
         entries[TIME] = _ints(TIME, chunk.time, spans)
     for name, kind in columns.context.items():
@@ -110,7 +111,7 @@ def _before(name: str, kind: bytes, size: int) -> bytes:
 
 def _each(name: str, values: Iterable[Any | None], context: ContextKind) -> Iterator[bytes]:
     """Encode the entries of a column with one value a sequence, empty where there is none."""
-    kind, content_of = _CONTENT[context]
+    kind, content_of = kinds.pick(context, text=_TEXT, integer=_INTEGER, number=_NUMBER)
     for value in values:
         if value is None:
             yield b""
@@ -119,11 +120,10 @@ def _each(name: str, values: Iterable[Any | None], context: ContextKind) -> Iter
             yield _before(name, kind, len(content)) + content
 
 
-_CONTENT: dict[ContextKind, tuple[bytes, Callable[[Any], bytes]]] = {
-    "bytes": (_BYTES, str.encode),
-    "int": (_INTS, lambda number: _varint(number % (1 << 64))),
-    "float": (_FLOATS, lambda number: np.array(number, "<f4").tobytes()),
-}
+_Content = tuple[bytes, Callable[[Any], bytes]]
+_TEXT: _Content = (_BYTES, str.encode)
+_INTEGER: _Content = (_INTS, lambda number: _varint(number % (1 << 64)))
+_NUMBER: _Content = (_FLOATS, lambda number: np.array(number, "<f4").tobytes())
 
 
 def _floats(name: str, column: np.ndarray, spans: Collection[tuple[int, int]]) -> Iterator[bytes]:

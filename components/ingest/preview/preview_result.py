@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ragline.components.contract import kinds
 from ragline.components.contract.columns import (
     ENTITY_ID,
     LENGTH,
@@ -146,9 +147,6 @@ def counted(columns: Iterable[Iterable[Any]]) -> Counter[Any]:
     return counts
 
 
-_KINDS = {"bytes": "bytes", "int": "int64", "float": "float"}
-
-
 def encoded(chunk: Chunk, columns: Columns) -> dict[str, Any]:
     """Return the first sequence of a Chunk as its record: size, and column -> kind and values."""
     kept = np.zeros(len(chunk), bool)
@@ -167,12 +165,12 @@ def encoded(chunk: Chunk, columns: Columns) -> dict[str, Any]:
     for name in columns.names:
         record[name] = ("float", sequence.values[name].astype(np.float32).tolist())
     for category in columns.categories:
-        record[category.name] = (_KINDS[category.kind], sequence.values[category.name].tolist())
+        record[category.name] = (_list_of(category.kind), sequence.values[category.name].tolist())
     if columns.has_time and sequence.time is not None:
         record[TIME] = ("int64", sequence.time.tolist())
     for name, context in columns.context.items():
         value = sequence.context[name][0]
-        record[name] = (_KINDS[context], [] if value is None else [value])
+        record[name] = (_list_of(context), [] if value is None else [value])
     return {
         "bytes": len(serialised),
         "columns": {
@@ -180,3 +178,8 @@ def encoded(chunk: Chunk, columns: Columns) -> dict[str, Any]:
             for name, (kind, values) in record.items()
         },
     }
+
+
+def _list_of(kind: str) -> str:
+    """Return the kind of list of an Example that holds the values."""
+    return kinds.pick(kind, text="bytes", integer="int64", number="float")

@@ -34,6 +34,7 @@ from typing import Any
 
 import numpy as np
 
+from ragline.components.contract import kinds
 from ragline.components.contract.columns import LENGTH, Columns, ContextValue
 from ragline.components.ingest.options import StepOptions
 from ragline.components.ingest.records.chunk import Chunk, Part
@@ -143,7 +144,7 @@ def check(chunk: Chunk, columns: Columns, options: StepOptions) -> Part:
 
 def _refuse_missing_categories(chunk: Chunk, columns: Columns, refusals: Refusals) -> None:
     for category in columns.categories:
-        if category.kind == "bytes":
+        if category.is_text:
             steps = np.flatnonzero(chunk.values[category.name] == "")
             records, steps_in_record = _owners(chunk, steps)
             detail = functools.partial(_missing_text, category.name)
@@ -239,18 +240,18 @@ def context_of(columns: Columns, record: Mapping[str, Any]) -> dict[str, Context
         value: Any = record.get(name)
         if value is None:
             continue
-        allowed = {"bytes": (str,), "int": (int,), "float": (int, float)}[kind]
+        allowed = kinds.pick(kind, text=(str,), integer=(int,), number=(int, float))
         if type(value) not in allowed:
             raise RejectedRecord(
                 "type", f"column {name!r}: expected {kind}, received {described(value)}"
             )
-        if kind == "bytes":
+        if kinds.is_text(kind):
             value = _utf8(name, value)
-        if kind == "int" and not _INT64.min <= value <= _INT64.max:
+        if kinds.is_integer(kind) and not _INT64.min <= value <= _INT64.max:
             raise RejectedRecord(
                 "int_overflow", f"column {name!r}: expected an int64, received {described(value)}"
             )
-        if kind == "float":
+        if kinds.is_number(kind):
             try:
                 with np.errstate(over="ignore"):
                     value = float(np.float32(value))

@@ -220,9 +220,8 @@ class Record:
 
 def dtypes(columns: Columns) -> dict[str, Any]:
     """Return the dtype of each column's flat values: features first, then categories."""
-    kinds = {"bytes": object, "int": np.int64}
     return {name: np.float64 for name in columns.names} | {
-        category.name: kinds[category.kind] for category in columns.categories
+        category.name: category.pick(words=object, ids=np.int64) for category in columns.categories
     }
 
 

@@ -38,6 +38,7 @@ if __name__ == "__main__":
     sys.modules |= {"keras": None, "tf_keras": None}  # type: ignore[dict-item]
 import tensorflow as tf
 
+from ragline.components.contract import kinds
 from ragline.components.contract.columns import LENGTH, VALUES, Category
 from ragline.components.contract.signatures import (
     EMBEDDING,
@@ -222,10 +223,11 @@ def _shape(signatures: Mapping[str, Any]) -> _Shape:
             and outputs[EMBEDDING].shape.is_compatible_with([None, None])
             and all(_are_words(spec) for spec in words.values())
         ):
-            kinds = {
-                name: "bytes" if spec.dtype == tf.string else "int" for name, spec in words.items()
+            of_words = {
+                name: kinds.TEXT if spec.dtype == tf.string else kinds.INTEGER
+                for name, spec in words.items()
             }
-            return _Shape(values[2], kinds)
+            return _Shape(values[2], of_words)
     raise NoEncoderError(
         f"signature {ENCODE!r}: expected {VALUES} [B, T, F] and {LENGTH} [B] -> {EMBEDDING} [B, E] "
         f"with any B and T, received {_shapes_of(inputs)} -> {_shapes_of(outputs)}"
@@ -260,11 +262,11 @@ def _make(model: pathlib.Path, shape: _Shape, facts: ModelFacts | None) -> _Prob
             f"{ENCODER_FILE}: expected the {shape.features} features of signature {ENCODE!r}, "
             f"received {len(columns.features)}"
         )
-    kinds = {category.key: category.kind for category in columns.categories}
-    if kinds != shape.words:
+    stated = {category.key: category.kind for category in columns.categories}
+    if stated != shape.words:
         raise NoEncoderError(
             f"{ENCODER_FILE}: expected the categories of signature {ENCODE!r}, "
-            f"{sorted(shape.words) or 'none'}, received {sorted(kinds) or 'none'}"
+            f"{sorted(shape.words) or 'none'}, received {sorted(stated) or 'none'}"
         )
     sequences = probes.make(
         [feature.mean for feature in facts.features],

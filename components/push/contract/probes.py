@@ -11,14 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from ragline.components.contract import kinds
 from ragline.components.contract.columns import Category
 from ragline.components.push.contract.sequences import Probe, Word
 
 _ASSETS = "assets"
-_ANY_WORDS: Mapping[str, Sequence[Word]] = {
-    "bytes": (b"a", b"b", b"c", b""),
-    "int": (0, 1, 2, 3),
-}
+_ANY_WORDS: Sequence[Word] = (b"a", b"b", b"c", b"")
+_ANY_IDS: Sequence[Word] = (0, 1, 2, 3)
 _MOST_WORDS = 8
 _MOST = 16
 _LENGTHS = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89)
@@ -35,7 +34,7 @@ def decode(
         words = {}
         for category in categories:
             column = feature[category.name]
-            tokens = column.int64_list if category.kind == "int" else column.bytes_list
+            tokens = category.pick(words=column.bytes_list, ids=column.int64_list)
             words[category.key] = words_of(category, list(tokens.value))
         sequences.append(Probe(values=np.stack(columns, axis=1), words=words))
     return sequences
@@ -43,7 +42,7 @@ def decode(
 
 def words_of(category: Category, words: Sequence[Word]) -> np.ndarray:
     """Return words as a `Probe` holds them."""
-    return np.array(words, object if category.kind == "bytes" else np.int64)
+    return np.array(words, category.pick(words=object, ids=np.int64))
 
 
 def encode(
@@ -59,9 +58,9 @@ def encode(
         for category in categories:
             words = sequence.words[category.key]
             features[category.name] = (
-                tf.train.Feature(int64_list=tf.train.Int64List(value=words))
-                if category.kind == "int"
-                else tf.train.Feature(bytes_list=tf.train.BytesList(value=words))
+                tf.train.Feature(bytes_list=tf.train.BytesList(value=words))
+                if category.is_text
+                else tf.train.Feature(int64_list=tf.train.Int64List(value=words))
             )
         example = tf.train.Example(features=tf.train.Features(feature=features))
         records.append(example.SerializeToString(deterministic=True))
@@ -78,7 +77,7 @@ def save(
     words = {
         f"words_{index}": np.concatenate(
             [sequence.words[category.key] for sequence in sequences]
-        ).astype("S" if category.kind == "bytes" else np.int64)
+        ).astype(category.pick(words="S", ids=np.int64))
         for index, category in enumerate(categories)
     }
     np.savez(
@@ -99,7 +98,9 @@ def load(file: pathlib.Path) -> tuple[list[Probe], list[str], list[Category]]:
         categories, columns = [], {}
         for index, name in enumerate(arrays.get("categories", ())):
             words = arrays[f"words_{index}"]
-            category = Category(name=str(name), kind="bytes" if words.dtype.kind == "S" else "int")
+            category = Category(
+                name=str(name), kind=kinds.TEXT if words.dtype.kind == "S" else kinds.INTEGER
+            )
             categories.append(category)
             columns[category.key] = np.split(words_of(category, words.tolist()), ends)
         names = [str(name) for name in arrays["names"]]
@@ -164,8 +165,8 @@ def words_to_draw(category: Category, known: Sequence[bytes]) -> np.ndarray:
       known: the vocabulary, of which the most frequent are taken; empty if it is not known.
     """
     if not known:
-        return words_of(category, _ANY_WORDS[category.kind])
+        return words_of(category, category.pick(words=_ANY_WORDS, ids=_ANY_IDS))
     words = known[:_MOST_WORDS]
-    if category.kind == "int":
+    if not category.is_text:
         return words_of(category, [int(word) for word in words])
     return words_of(category, [*words, b""])

@@ -10,6 +10,7 @@ LSTM as a loop of small operations, at a fraction of the speed. A backward layer
 reversed within its own length, so that its last state, too, stands at length - 1.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,7 +41,17 @@ def compiled(network: Network, threads: int) -> Any:
         # Other processes compute on the same cores.
         "ENABLE_CPU_PINNING": False,
     }
-    return openvino.Core().compile_model(_build(layers_of(network)), "CPU", options)
+    return _core().compile_model(_build(layers_of(network)), "CPU", options)
+
+
+@functools.cache
+def _core() -> openvino.Core:
+    """Return OpenVINO's core, which is kept until the process ends.
+
+    It gives the thread that first compiles a stack for signal handlers, and frees that stack with
+    itself, from whatever thread. Python's handlers run on it: the next Ctrl-C would crash.
+    """
+    return openvino.Core()
 
 
 def _build(layers: Sequence[Layer]) -> openvino.Model:

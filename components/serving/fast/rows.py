@@ -41,7 +41,7 @@ class TokenTable:
 
     def __init__(self, table: CategoryTable) -> None:
         """Take the table; a row of zeros, for missing tokens, is put behind it."""
-        is_text = table.category.kind == "bytes"
+        is_text = table.category.is_text
         self._type = pa.string() if is_text else pa.int64()
         tokens = table.tokens if is_text else [int(token) for token in table.tokens]
         self._tokens = pa.array(tokens, self._type)

@@ -21,7 +21,7 @@ from ragline.components.train.data import batching, budget, input_pipeline
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.objective import categories
 from ragline.components.train.objective.categories import Vocabulary
-from ragline.components.train.options import HeadOptions, TrainOptions
+from ragline.components.train.options import HeadOptions, TermOptions, TrainOptions
 
 # Keys of a custom_config that name folders which outlive an execution.
 FOLDERS = ("checkpoints", "trials")
@@ -106,8 +106,8 @@ def training_job(fn_args: Any) -> dict[str, Any]:
     """Return what a training needs of the arguments of a Trainer or a Tuner, as plain data.
 
     Args:
-      fn_args: TFX's arguments: `custom_config` holds `options` and `heads` (TrainOptions and
-        HeadOptions as dictionaries) and `source`, a digest of ragline's source;
+      fn_args: TFX's arguments: `custom_config` holds `options`, `heads` and `terms` (TrainOptions,
+        HeadOptions and TermOptions as dictionaries) and `source`, a digest of ragline's source;
         `hyperparameters` are a Tuner's best ones, or None.
 
     Returns:
@@ -141,6 +141,7 @@ class Task:
       options: options of the training, with the best hyperparameters of a search, if there was one,
         and with what `budget.resolve` takes from the data.
       heads: supervised outputs on the embedding.
+      terms: terms of the objective beside the values, categories and heads.
       source: digest of ragline's source.
       schema: schema of the raw records.
       columns: the columns of the schema.
@@ -151,6 +152,7 @@ class Task:
 
     options: TrainOptions
     heads: tuple[HeadOptions, ...]
+    terms: tuple[TermOptions, ...]
     source: str
     schema: schema_pb2.Schema
     columns: Columns
@@ -187,6 +189,7 @@ class Task:
                 TrainOptions(**config["options"]), len(splits[SPLITS[0]].lengths)
             ),
             heads=heads,
+            terms=tuple(TermOptions(**term) for term in config["terms"]),
             source=config["source"],
             schema=schema,
             columns=columns,
@@ -207,10 +210,14 @@ class Task:
 
     def fingerprint(self, *further: str) -> str:
         """Return a digest of everything that decides the weights, and of `further` texts."""
-        options, heads = dataclasses.asdict(self.options), map(dataclasses.asdict, self.heads)
+        tables = [
+            dataclasses.asdict(self.options),
+            *map(dataclasses.asdict, self.heads),
+            *map(dataclasses.asdict, self.terms),
+        ]
         return digest_of(
             [
-                json.dumps([options, list(heads)], sort_keys=True),
+                json.dumps(tables, sort_keys=True),
                 self.source,
                 tf.__version__,
                 keras.__version__,

@@ -42,11 +42,11 @@ from ragline.components.train.export import length_groups, long_sequences
 from ragline.components.train.model.architecture import MaskedAutoencoder
 from ragline.components.train.objective import categories, loss
 from ragline.components.train.objective.categories import Vocabulary
-from ragline.components.train.options import HeadOptions
+from ragline.components.train.options import HeadOptions, TermOptions
+from ragline.components.train.terms.interface import Outputs
 
 # Standardised values end there: float32 ends at 3.4e38, and sums of them would be infinite.
 FARTHEST = 1e30
-_WORDS = {"bytes": tf.string, "int": tf.int64}
 
 
 def export(
@@ -58,6 +58,7 @@ def export(
     heads: Collection[HeadOptions],
     vocabularies: Collection[Vocabulary],
     weights: Mapping[pathlib.Path, Collection[np.ndarray]],
+    further: Collection[TermOptions] = (),
 ) -> None:
     """Write the model with its five signatures, once with each weights; the last are left.
 
@@ -73,11 +74,11 @@ def export(
       vocabularies: of the categories, in their order.
       weights: where a SavedModel goes -> its weights; all are traced once, which takes as long as
         to write one.
+      further: terms of the objective beside the values, categories and heads.
     """
     encoder = _Encoder(model, transform_output.transform_features_layer(), columns, vocabularies)
     archive = keras.export.ExportArchive()
     archive.track(model)
-    archive.track(encoder.transform)
     raw_spec = schema_utils.schema_as_feature_spec(schema).feature_spec
     feature_spec = {name: raw_spec[name] for name in encoder.names}
     feature_spec[LENGTH] = tf.io.RaggedFeature(tf.int64)  # It may be left out.
@@ -92,7 +93,7 @@ def export(
 
     def evaluate(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         labels = tf.io.parse_example(examples, label_spec) if heads else {}
-        return encoder.sums(parse(examples), heads, labels)
+        return encoder.sums(parse(examples), heads, labels, further)
 
     def encode(values: tf.Tensor, length: tf.Tensor, *words: tf.Tensor) -> dict[str, tf.Tensor]:
         return encoder.embed(encoder.from_padded(values, length, words))
@@ -112,7 +113,10 @@ def export(
         return [
             tf.TensorSpec([*steps, features], tf.float32, VALUES),
             tf.TensorSpec([None], tf.int64, length),
-            *(tf.TensorSpec(steps, _WORDS[one.kind], one.key) for one in columns.categories),
+            *(
+                tf.TensorSpec(steps, one.pick(words=tf.string, ids=tf.int64), one.key)
+                for one in columns.categories
+            ),
         ]
 
     for name, function, spec in (
@@ -124,6 +128,10 @@ def export(
     ):
         # As in the trainer: nothing of it is Python's control flow over tensors.
         archive.add_endpoint(name, tf.autograph.experimental.do_not_convert(function), spec)
+    # The tables of Transform's graph alone; its layer would be traced once more to be tracked.
+    for trackable in tf.train.TrackableView(encoder.transform).descendants():
+        if isinstance(trackable, tf.saved_model.experimental.TrackableResource):
+            archive.track(trackable)
     for directory, values in weights.items():
         model.set_weights(values)
         archive.write_out(str(directory), verbose=False)
@@ -222,13 +230,13 @@ class _Encoder:
         It is NaN of a sequence in which nothing was observed: 0 would be the best there is. Where
         no value can be missing, each counts for the metrics, whatever it is.
         """
-        embedding, sums = self._evaluate(raw)
+        _, outputs, sums = self._evaluate(raw)
         squared = tf.reduce_sum(sums[error_sum(MODEL, SQUARED)], axis=1)
         number = sums[N_VALUES]
         unknown = tf.constant(float("nan"), tf.float64)
         has_error = (number > 0) & (self._observed(raw) > 0)
         error = tf.where(has_error, masking.masked_mean(squared, number), unknown)
-        return {EMBEDDING: embedding, RECONSTRUCTION_ERROR: tf.cast(error, tf.float32)}
+        return {EMBEDDING: outputs.embedding, RECONSTRUCTION_ERROR: tf.cast(error, tf.float32)}
 
     def _observed(self, raw: dict[str, tf.RaggedTensor]) -> tf.Tensor:
         """Return how many values of each sequence are finite, int64 [B]."""
@@ -244,22 +252,31 @@ class _Encoder:
         raw: dict[str, tf.RaggedTensor],
         heads: Collection[HeadOptions],
         labels: dict[str, tf.SparseTensor],
+        further: Collection[TermOptions],
     ) -> dict[str, tf.Tensor]:
         """Return what each sequence adds to every metric, float64 [B] or [B, F]."""
-        embedding, sums = self._evaluate(raw)
+        batch, outputs, sums = self._evaluate(raw)
         for head, layer in zip(heads, self._model.heads, strict=True):
-            target, weight = _labels(labels[head.column], head)
-            sums |= terms.of(head).sums_by_sequence(target, layer(embedding), weight)
+            label, weight = _labels(labels[head.column], head)
+            answer = outputs.heads[head.name] = layer(outputs.embedding)
+            sums |= terms.of(head).sums_by_sequence(label, answer, weight)
+            batch = batch._replace(
+                labels={**batch.labels, head.name: label},
+                label_weight={**batch.label_weight, head.name: weight},
+            )
+        for term in further:
+            sums |= terms.of_sequences(term).sums_by_sequence(batch, outputs)
         return sums
 
-    def _evaluate(self, raw: dict[str, tf.RaggedTensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def _evaluate(
+        self, raw: dict[str, tf.RaggedTensor]
+    ) -> tuple[SequenceBatch, Outputs, dict[str, tf.Tensor]]:
         batch = self._standardise(raw)
         embedding = self._model.encode(batch)
-        outputs = self._model.decode(embedding, batch)
-        sums = loss.sums_by_sequence(batch, outputs.values, embedding)
-        return embedding, categories.with_categories(
-            sums, self._vocabularies, batch, outputs.logits
-        )
+        values, logits = self._model.decode(embedding, batch)
+        sums = loss.sums_by_sequence(batch, values, embedding)
+        sums = categories.with_categories(sums, self._vocabularies, batch, logits)
+        return batch, Outputs(values, logits, {}, embedding), sums
 
     def _same_steps(self, words: Collection[tf.Tensor], shape: tf.Tensor) -> list[tf.Operation]:
         return [

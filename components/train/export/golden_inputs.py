@@ -105,7 +105,7 @@ def _sequences(features: Collection[FeatureFacts]) -> list[np.ndarray]:
 def _tokens(category: Category, vocabulary: list[bytes], steps: int) -> np.ndarray:
     """Make tokens [T]: the most frequent in turn, and a missing one, or the id after the lowest."""
     tokens = vocabulary[:_MOST_TOKENS]
-    if category.kind == "bytes":
+    if category.is_text:
         return np.resize(np.array([*tokens, b""], object), steps)
     ids = [int(token) for token in tokens]
     return np.resize(np.array([*ids, min(ids) + 1], np.int64), steps)

@@ -26,7 +26,7 @@ from ragline.components.train.loop.trainer import PADDED_STEPS, STEPS, Trainer
 from ragline.components.train.objective import trivial_baselines
 from ragline.components.train.objective.trivial_baselines import TrivialBaselines
 from ragline.components.train.options import TrainOptions
-from ragline.components.train.terms.interface import HeadTerm, Sums, mean_of
+from ragline.components.train.terms.interface import HeadTerm, SequenceTerm, Sums, mean_of
 from ragline.components.train.terms.steps import LOSS, CategoryTerm
 
 _log = logging.getLogger("ragline.train")
@@ -48,6 +48,7 @@ class Epoch:
       padded_steps: number of computed steps, padding included.
       categories: category -> `cross_entropy`, a masked mean over the training split, in nats;
         `eval_cross_entropy` and `eval_accuracy` over the eval split.
+      further: one of `[[terms]]` -> `error` over the training split and `eval_error`.
       terms: the objective's terms on the eval split, as dictionaries; see `relative.Term`.
     """
 
@@ -59,6 +60,7 @@ class Epoch:
     steps: int
     padded_steps: int
     categories: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+    further: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
     terms: tuple[dict[str, Any], ...] = ()
 
     @property
@@ -199,6 +201,11 @@ def _run_epoch(
             term.name: term.results(train, evaluated)
             for term in trainer.terms
             if isinstance(term, CategoryTerm)
+        },
+        further={
+            term.term.name: term.results(train, evaluated)
+            for term in trainer.terms
+            if isinstance(term, SequenceTerm)
         },
         terms=_terms(trainer, evaluated, baselines),
     )

@@ -26,7 +26,7 @@ from ragline.components.train.loop import row_parts
 from ragline.components.train.loop.decay import FinalDecay
 from ragline.components.train.model import architecture
 from ragline.components.train.objective.categories import Vocabulary
-from ragline.components.train.options import HeadOptions, TrainOptions
+from ragline.components.train.options import HeadOptions, TermOptions, TrainOptions
 from ragline.components.train.terms import steps as step_terms
 from ragline.components.train.terms.interface import Outputs, Sums
 
@@ -82,6 +82,7 @@ class Trainer:
         strategy: tf.distribute.Strategy,
         heads: Collection[HeadOptions] = (),
         vocabularies: Collection[Vocabulary] = (),
+        terms: Collection[TermOptions] = (),
         steps: int = 1,
     ) -> None:
         """Create the variables on the strategy's devices, seeded by the options.
@@ -92,13 +93,14 @@ class Trainer:
           strategy: the devices; see `strategy_of`.
           heads: supervised outputs on the embedding.
           vocabularies: vocabularies of the categories.
+          terms: terms beside the values, categories and heads.
           steps: length of the longest sequence; see `architecture.build`.
         """
         self._strategy = strategy
         self._options = options
         self.heads = tuple(heads)
         names = [vocabulary.name for vocabulary in vocabularies]
-        self.terms = step_terms.of_model(options, self.heads, names)
+        self.terms = step_terms.of_model(options, self.heads, names, terms)
         keras.utils.set_random_seed(options.seed)
         with strategy.scope():
             self.model = architecture.build(
@@ -288,7 +290,7 @@ class Trainer:
         outputs = self.model.decode(embedding, batch, training)
         layers = zip(self.heads, self.model.heads, strict=True)
         heads = {head.name: layer(embedding) for head, layer in layers}
-        return Outputs(outputs.values, outputs.logits, heads)
+        return Outputs(outputs.values, outputs.logits, heads, embedding)
 
     def _counts(self, batch: SequenceBatch) -> list[tf.Tensor]:
         """Return the sum of weights of each term, which needs no forward pass."""

@@ -37,7 +37,7 @@ def fit(
       curves: opens the writer of the curves, if this process writes.
     """
     options, train, evaluation = task.options, *(task.splits[split] for split in SPLITS)
-    trainer = Trainer(options=options, strategy=strategy, **task.model)
+    trainer = Trainer(options=options, strategy=strategy, terms=task.terms, **task.model)
     writes = is_chief(strategy)
     history = fit_loop.train(
         trainer,
@@ -89,7 +89,8 @@ def _epoch_reporter(
             tf.summary.scalar("loss/train", epoch.loss)
             tf.summary.scalar("masked_mse/eval", epoch.masked_mse)
             tf.summary.scalar("objective/eval", epoch.objective)
-            for term, metrics in (*epoch.heads.items(), *epoch.categories.items()):
+            parts = (epoch.heads, epoch.categories, epoch.further)
+            for term, metrics in (item for part in parts for item in part.items()):
                 for name, value in metrics.items():
                     tf.summary.scalar(f"{term}/{name}", value)
             tf.summary.scalar("steps_per_second", epoch.steps / epoch.seconds)

@@ -8,9 +8,6 @@ before they meet, so padding of any content, NaN included, has no part in the lo
 exactly 0.
 """
 
-import math
-from collections.abc import Callable
-
 import tensorflow as tf
 
 from ragline.components.contract import masking
@@ -29,29 +26,8 @@ from ragline.components.contract.signatures import (
     TRAINING_MEAN,
     error_sum,
 )
+from ragline.components.train import errors
 from ragline.components.train.data.sequence_batch import SequenceBatch
-
-
-def _log_cosh(difference: tf.Tensor) -> tf.Tensor:
-    """Return the logarithm of cosh d, in two forms, each where the other fails.
-
-    Near 0, log(1 + 2 sinh^2(d / 2)), which overflows far off; there, |d| + log(1 + exp(-2 |d|)) -
-    log 2, of which nothing but rounding is left near 0.
-    """
-    size = tf.abs(difference)
-    near = tf.math.log1p(2.0 * tf.square(tf.sinh(0.5 * tf.minimum(size, 1.0))))
-    far = size + tf.math.softplus(-2.0 * size) - math.log(2.0)
-    return tf.where(size < 1.0, near, far)
-
-
-# error -> its elementwise function of the difference.
-_ERRORS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
-    "squared": tf.square,
-    "absolute": tf.abs,
-    # Huber 1964, with delta 1: d^2 / 2 up to 1, |d| - 1/2 beyond.
-    "huber": lambda d: tf.where(tf.abs(d) <= 1.0, 0.5 * tf.square(d), tf.abs(d) - 0.5),
-    "log_cosh": _log_cosh,
-}
 
 
 def error_sums(
@@ -60,7 +36,7 @@ def error_sums(
     """Return the two halves of a reconstruction loss.
 
     Args:
-      error: `squared`, `absolute`, `huber` or `log_cosh`.
+      error: name of the error of a value; see `train.errors`.
       targets: float32 [B, T, F].
       outputs: float32 [B, T, F].
       sample_weight: [B, T], or [B, T, F] where values can be missing; 0 = does not count.
@@ -72,7 +48,7 @@ def error_sums(
       ValueError: if the weight has another shape.
     """
     difference = _difference(targets, outputs, masking.counts(sample_weight, targets))
-    return masking.masked_sum(_ERRORS[error](difference), sample_weight)
+    return masking.masked_sum(errors.of(error).of(difference), sample_weight)
 
 
 def squared_errors(targets: tf.Tensor, outputs: tf.Tensor, sample_weight: tf.Tensor) -> tf.Tensor:

@@ -19,15 +19,18 @@ from ragline.components.contract.signatures import (
     HEAD_LOSS,
     HEAD_RIGHT,
     LABELLED,
+    TERM_COUNT,
+    TERM_TOTAL,
     head_sum,
     legal,
+    term_sum,
 )
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from ragline.components.train.data.sequence_batch import SequenceBatch
-    from ragline.components.train.options import HeadOptions
+    from ragline.components.train.options import HeadOptions, TermOptions
 
 # name -> float64: sums over batches, divided only when an epoch ends.
 Sums = dict[str, Any]
@@ -40,11 +43,13 @@ class Outputs(NamedTuple):
       values: float32 [B, T, F], the reconstruction.
       logits: category -> float32 [B, T, size of its vocabulary].
       heads: head -> float32 [B, outputs].
+      embedding: float32 [B, E].
     """
 
     values: "tf.Tensor"
     logits: "dict[str, tf.Tensor]"
     heads: "dict[str, tf.Tensor]"
+    embedding: "tf.Tensor"
 
 
 class Baseline(NamedTuple):
@@ -241,6 +246,73 @@ class HeadTerm(Term):
         name = self.head.name
         labels = batch.labels[name].numpy()[batch.label_weight[name].numpy() > 0]
         return labels if before is None else np.concatenate([before, labels])
+
+
+class SequenceTerm(Term):
+    """Makes an error of each sequence, of what a model puts out; one class a type of `[[terms]]`.
+
+    The error of a sequence depends on nothing in its padding, and on no other sequence: sums are of
+    the parts that a batch is computed in, and those are other ones on another machine.
+
+    Attributes:
+      term: its table: name, weight, and the options of its type.
+    """
+
+    def __init__(self, term: "TermOptions") -> None:
+        """Take its table."""
+        self.term = term
+        self.key, self.weight = f"term:{term.name}:error", term.weight
+        self.metric = relative.of_term(term.name, "error")
+
+    @classmethod
+    def mistakes(cls, term: "TermOptions") -> list[str]:
+        """Return a sentence on each option that does not go with the type: it has none."""
+        return [f"options.{key}: unknown key; a {term.type} has none" for key in term.options]
+
+    @abc.abstractmethod
+    def errors(self, batch: "SequenceBatch", outputs: Outputs) -> "tf.Tensor":
+        """Return the sum of errors of each sequence, at least 0, float32 [B].
+
+        Args:
+          batch: the sequences; anything may stand in the padding of its values.
+          outputs: what the model puts out for them; 0 in the padding.
+        """
+
+    def counts(self, batch: "SequenceBatch") -> "tf.Tensor":
+        """Return what the sums are divided by, float32 [B]: 1 of each sequence, if not replaced."""
+        import tensorflow as tf
+
+        return tf.ones_like(batch.length, tf.float32)
+
+    def count(self, batch: "SequenceBatch") -> "tf.Tensor":
+        """Return the sum of the counts."""
+        import tensorflow as tf
+
+        return tf.reduce_sum(self.counts(batch))
+
+    def total(self, batch: "SequenceBatch", outputs: Outputs) -> "tf.Tensor":
+        """Return the sum of the errors."""
+        import tensorflow as tf
+
+        return tf.reduce_sum(self.errors(batch, outputs))
+
+    def evaluated(self, batch: "SequenceBatch", outputs: Outputs) -> "dict[str, tf.Tensor]":
+        """Return the sums of the errors and of the counts."""
+        return {self.key: self.total(batch, outputs), f"{self.key}_count": self.count(batch)}
+
+    def sums_by_sequence(self, batch: "SequenceBatch", outputs: Outputs) -> "dict[str, tf.Tensor]":
+        """Return what one sequence adds to its metric, name -> float64 [B]."""
+        import tensorflow as tf
+
+        name = self.term.name
+        return {
+            term_sum(name, TERM_TOTAL): tf.cast(self.errors(batch, outputs), tf.float64),
+            term_sum(name, TERM_COUNT): tf.cast(self.counts(batch), tf.float64),
+        }
+
+    def results(self, train: Sums, evaluated: Sums) -> dict[str, float]:
+        """Return what an epoch reports of it."""
+        return {"error": mean_of(train, self.key), "eval_error": mean_of(evaluated, self.key)}
 
 
 def mean_of(sums: Sums, name: str) -> float:

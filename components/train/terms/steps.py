@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from ragline.components.contract import relative
 from ragline.components.contract.masking import total_weight
-from ragline.components.train import padding, terms
+from ragline.components.train import errors, padding, terms
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.objective import categories, loss
-from ragline.components.train.options import HeadOptions, TrainOptions
+from ragline.components.train.options import HeadOptions, TermOptions, TrainOptions
 from ragline.components.train.terms.heads import frequencies
 from ragline.components.train.terms.interface import Baseline, Outputs, Sums, Term, mean, mean_of
 
@@ -21,13 +21,17 @@ FEATURE_ERRORS = "feature_errors"
 
 
 def of_model(
-    options: TrainOptions, heads: Collection[HeadOptions], category_names: Collection[str]
+    options: TrainOptions,
+    heads: Collection[HeadOptions],
+    category_names: Collection[str],
+    further: Collection[TermOptions] = (),
 ) -> tuple[Term, ...]:
-    """Return the terms of a model: the reconstruction, each head, each category."""
+    """Return the terms of a model: the reconstruction, each head, each category, `[[terms]]`."""
     return (
         Reconstruction(options),
         *(terms.of(head) for head in heads),
         *(CategoryTerm(name) for name in category_names),
+        *(terms.of_sequences(term) for term in further),
     )
 
 
@@ -55,7 +59,7 @@ class Reconstruction(Term):
     def evaluated(self, batch: SequenceBatch, outputs: Outputs) -> dict[str, tf.Tensor]:
         """Return the squared errors of all values, and of each feature."""
         counted = tf.cast(batch.sample_weight > 0, tf.float32)
-        total, count = loss.error_sums("squared", batch.values, outputs.values, counted)
+        total, count = loss.error_sums(errors.SQUARED, batch.values, outputs.values, counted)
         by_feature = loss.squared_errors(batch.values, outputs.values, counted)
         return {self.key: total, f"{self.key}_count": count, FEATURE_ERRORS: by_feature}
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ragline.components.contract import kinds
 from ragline.components.contract.columns import ENTITY_ID, Columns
 from ragline.components.ingest.formats.parsing import cells, objects, table
 from ragline.components.ingest.formats.parsing.faults import Faults
@@ -22,7 +23,6 @@ from ragline.components.ingest.records.chunk import Piece, QuarantineLine, Rows
 # Bytes of a file that become one Rows.
 BLOCK = 1 << 22
 _BLOCK_ROWS = 1 << 13
-_TYPES = {"bytes": pa.string(), "int": pa.int64(), "float": pa.float64()}
 
 
 def rows(
@@ -146,19 +146,24 @@ def _cells(
 def _kind_of(
     name: str, values: Sequence[Any], layout: Layout
 ) -> tuple[pa.DataType, Callable[[Any], Any]]:
-    kinds = {type(value) for value in values if value is not None}
-    codes = [category.name for category in layout.columns.categories if category.kind == "int"]
+    received = {type(value) for value in values if value is not None}
+    codes = [category.name for category in layout.columns.categories if not category.is_text]
     if name in layout.context:
-        context = layout.columns.context[name]
-        return _TYPES[context], lambda value: checks.context_of(layout.columns, {name: value})[name]
+        of_cells = kinds.pick(
+            layout.columns.context[name],
+            text=pa.string(),
+            integer=pa.int64(),
+            number=pa.float64(),
+        )
+        return of_cells, lambda value: checks.context_of(layout.columns, {name: value})[name]
     if name in (layout.time, layout.date):
-        if kinds <= {int}:
+        if received <= {int}:
             return pa.int64(), lambda value: _integer(name, value)
-        if kinds <= {int, float}:
+        if received <= {int, float}:
             return pa.float64(), lambda value: _number(name, value)
         return pa.string(), lambda value: _text(name, value)
     if name == layout.value:
-        if kinds <= {int, float}:
+        if received <= {int, float}:
             return pa.float64(), lambda value: _number(name, value)
         return pa.string(), lambda value: value if isinstance(value, str) else json.dumps(value)
     if name in codes:

@@ -315,7 +315,7 @@ def _columns_of(
         name = category.name
         if name in lists:
             column = _list_of(f"category {name!r}", lists[name])
-            yield name, _words(name, column) if category.kind == "bytes" else _codes(name, column)
+            yield name, category.pick(words=_words, ids=_codes)(name, column)
 
 
 def _list_of(what: str, column: Any) -> list[Any]:

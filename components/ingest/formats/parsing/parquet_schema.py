@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import pyarrow as pa
 import pyarrow.types as pt
 
+from ragline.components.contract import kinds
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.ingest.formats.parsing import table
@@ -77,13 +78,13 @@ def check_types(schema: pa.Schema, read: Layout, steps: str | None, file: File) 
 def _tests(read: Layout) -> Mapping[str, _Test]:
     """Return column -> what it must hold."""
     tests = {name: _NAMES for name in (*read.ids, read.sequence) if name}
-    tests |= {name: _CONTEXT[read.columns.context[name]] for name in read.context}
+    tests |= {name: _of_context(read.columns.context[name]) for name in read.context}
     if read.variable and read.value:
         tests |= {read.variable: _WORDS, read.value: _ANY}
     else:
         tests |= dict.fromkeys(read.features, _NUMBERS)
     for category in () if read.variable else read.columns.categories:
-        tests[category.name] = _WORDS if category.kind == "bytes" else _INTEGERS
+        tests[category.name] = category.pick(words=_WORDS, ids=_INTEGERS)
     tests |= dict.fromkeys((name for name in (read.date, read.time) if name), _TIMES)
     if read.length:
         tests[read.length] = _INTEGERS
@@ -114,8 +115,9 @@ _TIMES: _Test = (
         pt.is_time,
     ),
 )  # fmt: skip
-_CONTEXT: dict[str, _Test] = {
-    "bytes": ("text", _any_of(*_TEXT)),
-    "int": _INTEGERS,
-    "float": ("numbers", _any_of(pt.is_integer, pt.is_floating)),
-}
+
+
+def _of_context(kind: str) -> _Test:
+    text = ("text", _any_of(*_TEXT))
+    number = ("numbers", _any_of(pt.is_integer, pt.is_floating))
+    return kinds.pick(kind, text=text, integer=_INTEGERS, number=number)

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ragline.components.contract import kinds
 from ragline.components.contract.columns import LENGTH, SEQUENCE_ID, Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
@@ -28,7 +29,8 @@ from ragline.components.ingest.source import framing, raw_files
 _BATCH_BYTES = 1 << 23
 _BATCH_RECORDS = 1 << 13
 _SHOWN_VALUES = 100
-_LISTS = {"bytes": "bytes_list", "int": "int64_list", "float": "float_list"}
+# The lists of an Example's values.
+_TEXTS, _INTEGERS, _NUMBERS = "bytes_list", "int64_list", "float_list"
 
 # Column -> the kind of list that holds its values.
 Kinds = Mapping[str, str]
@@ -158,20 +160,20 @@ def layout(columns: Columns, options: InputOptions, file: File) -> Layout:
 class _Reader:
     """Decodes batches of records of one file."""
 
-    def __init__(self, message: Message, read: Layout, kinds: Kinds) -> None:
-        context = {name: _LISTS[kind] for name, kind in read.columns.context.items()}
+    def __init__(self, message: Message, read: Layout, of_files: Kinds) -> None:
+        context = {name: _list_of(kind) for name, kind in read.columns.context.items()}
         self._message = message
         self._read = read
         self._records = context | {
-            name: _LISTS["int"] if name == read.length else kinds.get(name, _LISTS["bytes"])
+            name: _INTEGERS if name == read.length else of_files.get(name, _TEXTS)
             for name in read.records
             if name not in context
         }
-        self._steps = dict.fromkeys(read.features, _LISTS["float"]) | {
-            category.name: _LISTS[category.kind] for category in read.columns.categories
+        self._steps = dict.fromkeys(read.features, _NUMBERS) | {
+            category.name: _list_of(category.kind) for category in read.columns.categories
         }
         if read.time:
-            self._steps[read.time] = kinds.get(read.time, _LISTS["int"])
+            self._steps[read.time] = of_files.get(read.time, _INTEGERS)
         self._decode = message.decoder(self._records, self._steps)
 
     def part(self, payloads: list[bytes], first: int) -> Part:
@@ -309,13 +311,17 @@ class _Reader:
         return shown(json.dumps(record, ensure_ascii=False).encode("utf-8", "replace"))
 
 
+def _list_of(kind: str) -> str:
+    return kinds.pick(kind, text=_TEXTS, integer=_INTEGERS, number=_NUMBERS)
+
+
 def _kinds_of(payload: bytes, message: Message, read: Layout) -> Kinds:
     """Return the kinds of list of columns that may be of several, by the first record."""
     try:
         first = message.parse(payload)
     except Exception:  # It is rejected when it is read.
         return {}
-    kinds = {}
+    of_files = {}
     records, steps = message.records(first), message.steps(first)
     for columns, names in ((records, (read.sequence, read.entity)), (steps, (read.time,))):
         for name in names:
@@ -323,9 +329,9 @@ def _kinds_of(payload: bytes, message: Message, read: Layout) -> Kinds:
                 column = columns[name]
                 cell = next(iter(getattr(column, "feature", [column])), None)
                 kind = cell.WhichOneof("kind") if cell is not None else None
-                if kind and (kind != _LISTS["float"] or name == read.time):
-                    kinds[name] = kind
-    return kinds
+                if kind and (kind != _NUMBERS or name == read.time):
+                    of_files[name] = kind
+    return of_files
 
 
 def _values(feature: Any) -> list[Any]:

@@ -124,7 +124,7 @@ def layout(names: Collection[str], columns: Columns, options: InputOptions, file
     nested = not options.group_by
     if entity == SEQUENCE or (nested and entity in options.fields):
         entity = None
-    if options.variable and (odd := [c.name for c in columns.categories if c.kind == "int"]):
+    if options.variable and (odd := [c.name for c in columns.categories if not c.is_text]):
         raise BadDataError(
             "type",
             f"{file}: category {odd[0]!r}: expected type BYTES in the schema where a row is one "
@@ -207,7 +207,7 @@ def values_of(
             absent = feature.allow_missing or read.variable is not None
             values[feature.name] = cells.numbers(feature.name, column, absent, faults)
     for category in read.columns.categories:
-        convert = cells.words if category.kind == "bytes" else cells.codes
+        convert = category.pick(words=cells.words, ids=cells.codes)
         values[category.name] = convert(category.name, steps[category.name], faults)
     return values
 
