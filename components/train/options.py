@@ -43,6 +43,10 @@ class TrainOptions:
       linear_steps: steps of the linear path around the recurrence, which starts as a PCA of
         sequences resampled to so many steps (fewer where steps times features would exceed 2,048);
         0 for a model without it. docs/quality.md measures its worth.
+      statistics: weight of a term of the training loss, by which one linear layer tells from the
+        embedding the mean, deviation, least and most of each feature, and the length; that of the
+        reconstruction is 1. It makes the embedding of more use for labels, costs nothing once
+        trained, and chooses no epoch; 0 takes it away. docs/quality.md measures its worth.
       dropout: share of each layer's outputs that is dropped in training, the same units
         at all steps of a sequence (Gal and Ghahramani 2016), so that padding changes no draw.
       units: numbers of a step that a layer puts out; 64 is the usual start.
@@ -86,6 +90,7 @@ class TrainOptions:
     bidirectional: bool = False
     decoder: Annotated[str, decoders.NAMES] = "repeat"
     linear_steps: int = 32
+    statistics: float = 1.0
     dropout: float = 0.0
     units: int = 64
     embedding_size: int = 32
@@ -134,6 +139,8 @@ class TrainOptions:
             for name in ("dropout", "averaging")
             if not 0.0 <= getattr(self, name) < 1.0
         ]
+        if not 0.0 <= self.statistics < float("inf"):
+            mistakes.append(f"statistics: expected at least 0, received {self.statistics}")
         if not 0 <= self.seed < 2**31:
             mistakes.append(f"seed: expected 0 to 2**31 - 1, received {self.seed}")
         unknown = [

@@ -118,6 +118,7 @@ FULL = {
         "bidirectional": True,
         "decoder": "teacher",
         "linear_steps": 16,
+        "statistics": 0.5,
         "dropout": 0.25,
         "units": 8,
         "embedding_size": 3,

@@ -33,7 +33,8 @@ some_lengths = st.lists(st.integers(1, 9), min_size=1, max_size=7)
 
 
 def _options(**options) -> TrainOptions:
-    return TrainOptions(units=4, embedding_size=3, linear_steps=4, clip_norm=1e9, seed=1, **options)
+    shape = {"units": 4, "embedding_size": 3, "linear_steps": 4}
+    return TrainOptions(**shape, statistics=0.0, clip_norm=1e9, seed=1, **options)
 
 
 @functools.cache

@@ -94,7 +94,7 @@ def train(
       Every epoch; see `fit`.
     """
     options = budget.resolve(options, len(records.lengths))
-    trainer.model.start(records.for_training(options), options.seed)
+    trainer.start(records.for_training(options))
     trainer.rate.updates = options.epochs * records.batches_to_train(options)
     return fit(
         trainer,
@@ -235,8 +235,7 @@ def _terms(
 
 def _snapshot(trainer: Trainer, best_weights: list[np.ndarray], history: list[Epoch]) -> Checkpoint:
     return Checkpoint(
-        # Not get_weights(), which leaves out the state of random generators.
-        weights=_variable_values(trainer.model),
+        weights=_variable_values(trainer),
         averages=[np.asarray(average) for average in trainer.averages],
         best=best_weights,
         optimizer=_variable_values(trainer.optimizer),
@@ -254,7 +253,7 @@ def _resume(trainer: Trainer, checkpoints: Checkpoints) -> tuple[list[Epoch], li
     if checkpoint is None:
         return [], initial.best
     for holder, values in (
-        (trainer.model, checkpoint.weights),
+        (trainer, checkpoint.weights),
         (trainer.optimizer, checkpoint.optimizer),
     ):
         for variable, value in zip(holder.variables, values, strict=True):

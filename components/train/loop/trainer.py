@@ -25,6 +25,7 @@ from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.loop import row_parts
 from ragline.components.train.loop.decay import FinalDecay
 from ragline.components.train.model import architecture
+from ragline.components.train.model.statistics_head import StatisticsHead
 from ragline.components.train.objective.categories import Vocabulary
 from ragline.components.train.options import HeadOptions, TermOptions, TrainOptions
 from ragline.components.train.terms import steps as step_terms
@@ -69,7 +70,10 @@ class Trainer:
       model: the model; its weights change with each update.
       optimizer: Adam.
       rate: learning rate of each update.
-      averages: of the trainable weights, in the model's order; see `TrainOptions.averaging`.
+      statistics: what tells statistics from the embedding, of which no model that is exported has
+        need; None without `TrainOptions.statistics`.
+      variables: all weights, and the states of random generators.
+      averages: of the trainable weights, in that order; see `TrainOptions.averaging`.
       heads: supervised outputs on the embedding.
       terms: the terms of the objective; the first is the reconstruction.
     """
@@ -112,16 +116,37 @@ class Trainer:
             )
             self.rate = FinalDecay(options.learning_rate)
             self.optimizer = keras.optimizers.Adam(self.rate)
-            self.optimizer.build(self.model.trainable_variables)
-            # A copy of the list: variables that are frozen later keep their averages.
-            self._averaged_variables = list(self.model.trainable_variables)
+            self.statistics = (
+                StatisticsHead(features=features, size=options.embedding_size)
+                if options.statistics
+                else None
+            )
+            self.optimizer.build(self._trainable_variables)
+            # Variables that are frozen later keep their averages.
+            self._averaged_variables = self._trainable_variables
             self.averages = [
                 tf.Variable(variable.value, trainable=False)
                 for variable in self._averaged_variables
             ]
+        # Not get_weights() of the model, which leaves out the state of random generators.
+        self.variables = [each for layer in self._layers for each in layer.variables]
         device = cores.device_of(self.model.trainable_variables[0].value)
         self._batch_shards = cores.batch_shards(device)
         self._functions: dict[tuple[str, Any], Callable[[Any], dict[str, tf.Tensor]]] = {}
+
+    @property
+    def _layers(self) -> list[keras.Layer]:
+        return [self.model, *([] if self.statistics is None else [self.statistics])]
+
+    @property
+    def _trainable_variables(self) -> list[keras.Variable]:
+        return [each for layer in self._layers for each in layer.trainable_variables]
+
+    def start(self, batches: tf.data.Dataset) -> None:
+        """Set what training starts at; see `MaskedAutoencoder.start` and `StatisticsHead`."""
+        self.model.start(batches, self._options.seed)
+        if self.statistics is not None:
+            self.statistics.start_at(batches, self.model.linear)
 
     def update(self, batches: tf.data.Dataset) -> Sums:
         """Update once a batch; return the sums of the training loss, of each head and category."""
@@ -163,7 +188,7 @@ class Trainer:
         if self._strategy.cluster_resolver is None:
             return
         own_id = int(digest_of([state])[:15], 16)
-        variables = self.model.trainable_variables
+        variables = self._trainable_variables
 
         def gather() -> list[tf.Tensor]:
             values = [tf.constant(own_id, tf.int64), *(each.value for each in variables)]
@@ -222,7 +247,7 @@ class Trainer:
 
     def _update_replica(self, batch: SequenceBatch) -> dict[str, tf.Tensor]:
         replicas = tf.distribute.get_replica_context()
-        variables = [variable.value for variable in self.model.trainable_variables]
+        variables = [variable.value for variable in self._trainable_variables]
         counts = self._counts(batch)
         # The count that each mean is divided by, of the global batch, before any part is computed.
         global_counts = replicas.all_reduce(_SUM, counts)
@@ -252,7 +277,7 @@ class Trainer:
         # The optimizer sums over replicas once more; an equal share from each leaves the sum as it
         # is. The first sum cannot be left to the optimizer: the norm to clip is that of the sum.
         share = 1.0 / replicas.num_replicas_in_sync
-        self.optimizer.apply([g * share for g in gradients], self.model.trainable_variables)
+        self.optimizer.apply([g * share for g in gradients], self._trainable_variables)
         return self._report(batch, totals)
 
     def _update_averages(self) -> None:
@@ -290,7 +315,8 @@ class Trainer:
         outputs = self.model.decode(embedding, batch, training)
         layers = zip(self.heads, self.model.heads, strict=True)
         heads = {head.name: layer(embedding) for head, layer in layers}
-        return Outputs(outputs.values, outputs.logits, heads, embedding)
+        statistics = None if self.statistics is None else self.statistics.errors(embedding, batch)
+        return Outputs(outputs.values, outputs.logits, heads, embedding, statistics)
 
     def _counts(self, batch: SequenceBatch) -> list[tf.Tensor]:
         """Return the sum of weights of each term, which needs no forward pass."""

@@ -1,8 +1,9 @@
 """Define the objective: a list of terms, each a masked mean that is divided once.
 
-interface.py  what a term is, one of a head, and one of `[[terms]]`
-heads.py      `classification` and `regression`, the types of `[[heads]]`
-steps.py      the reconstruction, and a category of the steps; the list of a model
+interface.py   what a term is, one of a head, and one of `[[terms]]`
+heads.py       `classification` and `regression`, the types of `[[heads]]`
+statistics.py  the statistics of a sequence, told from its embedding
+steps.py       the reconstruction, and a category of the steps; the list of a model
 """
 
 from typing import TYPE_CHECKING, cast

@@ -44,12 +44,14 @@ class Outputs(NamedTuple):
       logits: category -> float32 [B, T, size of its vocabulary].
       heads: head -> float32 [B, outputs].
       embedding: float32 [B, E].
+      statistics: float32 [B], the errors of `StatisticsHead`; None of a training without it.
     """
 
     values: "tf.Tensor"
     logits: "dict[str, tf.Tensor]"
     heads: "dict[str, tf.Tensor]"
     embedding: "tf.Tensor"
+    statistics: "tf.Tensor | None" = None
 
 
 class Baseline(NamedTuple):
@@ -71,11 +73,13 @@ class Term(abc.ABC):
       key: the key of its sum among those of an epoch; that of its count is `<key>_count`.
       weight: its weight in the objective.
       metric: the name of its metric in a run's summary.
+      is_judged: whether it has a part in the objective that chooses an epoch.
     """
 
     key: str
     weight: float = 1.0
     metric: str
+    is_judged: ClassVar[bool] = True
 
     @abc.abstractmethod
     def count(self, batch: "SequenceBatch") -> "tf.Tensor":

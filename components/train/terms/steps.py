@@ -14,6 +14,7 @@ from ragline.components.train.objective import categories, loss
 from ragline.components.train.options import HeadOptions, TermOptions, TrainOptions
 from ragline.components.train.terms.heads import frequencies
 from ragline.components.train.terms.interface import Baseline, Outputs, Sums, Term, mean, mean_of
+from ragline.components.train.terms.statistics import StatisticsTerm
 
 LOSS = "loss"
 # The squared errors of each feature, [F]; all others are scalars.
@@ -26,12 +27,13 @@ def of_model(
     category_names: Collection[str],
     further: Collection[TermOptions] = (),
 ) -> tuple[Term, ...]:
-    """Return the terms of a model: the reconstruction, each head, each category, `[[terms]]`."""
+    """Return a model's terms: reconstruction, heads, categories, `[[terms]]`, statistics."""
     return (
         Reconstruction(options),
         *(terms.of(head) for head in heads),
         *(CategoryTerm(name) for name in category_names),
         *(terms.of_sequences(term) for term in further),
+        *([StatisticsTerm(options.statistics)] if options.statistics else []),
     )
 
 
