@@ -14,7 +14,8 @@ class KeepOptions:
       reports: number of newest runs that keep `report.html` and `reconstruction_samples.json`, from
         which `ragline report` writes it anew; all runs keep `summary.json` and `config.toml`.
       logs: number of newest runs that keep `log.txt`.
-      quarantine: number of newest runs that keep their rejected records.
+      quarantine: number of newest runs that keep their rejected records; `summary.json` has the
+        beginning of the first three of each reason, of all runs.
     """
 
     artifacts: int = 31

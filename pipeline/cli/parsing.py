@@ -4,6 +4,7 @@ Only what `--help` needs is imported here.
 """
 
 import argparse
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeAlias
@@ -38,7 +39,10 @@ class Parser(argparse.ArgumentParser):
         namespace, unknown = super().parse_known_args(args, namespace)
         for override in getattr(namespace, "overrides", ()):
             if "=" not in override:
-                meant = f"; write --set {override}={unknown[0]}" if unknown else ""
+                # Of `--set KEY VALUE CONFIG`, the value is taken for the configuration.
+                named = (override, f"--set={override}")
+                values = [b for a, b in itertools.pairwise(args or ()) if a in named]
+                meant = f"; write --set {override}={values[0]}" if unknown and values else ""
                 self.error(f"argument --set: expected KEY=VALUE, received {override!r}{meant}")
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")

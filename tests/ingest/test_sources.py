@@ -91,9 +91,9 @@ def test_the_account_shows_the_first_rejected_records_of_each_reason(
 
 @pytest.mark.parametrize("count", [0, 1, 1000])
 def test_what_is_written_is_read(tmp_path: pathlib.Path, count: int) -> None:
-    """Of several files, gathered; a path that is no UTF-8 is shown with U+FFFD."""
+    """Of several files, gathered; a unit may have none."""
     tables = [
-        sources.table_of(_chunk([f"{name}{n}" for n in range(count)]), f"/data/{name}")
+        sources.table_of([f"{name}{n}" for n in range(count)], range(1, count + 1), f"/data/{name}")
         for name in ("a", "b")
     ]
     sources.write(tables, tmp_path / "1")
@@ -102,15 +102,3 @@ def test_what_is_written_is_read(tmp_path: pathlib.Path, count: int) -> None:
     ids = [f"{name}{n}" for name in ("a", "b") for n in range(count)]
     expected = {name: (f"/data/{name[0]}", int(name[1:]) + 1) for name in ids}
     assert sources.read(tmp_path / "all", [*ids, "c"]) == expected
-
-
-def _chunk(ids: list[str]) -> sources.Chunk:
-    return sources.Chunk(
-        number=np.arange(len(ids)) + 1,
-        sequence_id=ids,
-        entity_id=ids,
-        length=np.ones(len(ids), np.int64),
-        values={},
-        time=None,
-        context={},
-    )

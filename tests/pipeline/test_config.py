@@ -26,7 +26,7 @@ from ragline import schemas
 from ragline.components.contract.keep import KeepOptions
 from ragline.components.ingest.options import InputOptions, QuarantineOptions, StepOptions
 from ragline.components.push.options import PushOptions
-from ragline.components.train.options import HeadOptions, TrainOptions, TuneOptions
+from ragline.components.train.options import HeadOptions, TermOptions, TrainOptions, TuneOptions
 from ragline.components.validate.features import FeatureOptions
 from ragline.components.validate.options import DriftOptions
 from ragline.pipeline.config import RENAMED, BeamOptions, Config, ConfigError, load, to_dict
@@ -63,6 +63,7 @@ SHOWN_APART = {
     "features",
     "verdict",
     "input.id",
+    "terms",  # Of an installed package: tests/train/test_sequence_terms.py.
 }
 FULL = {
     "name": "every-key_2",
@@ -423,6 +424,7 @@ OTHER_TYPES = {
     str | None: ("a valid string", [5, False, ["a"]]),
     tuple[str, ...]: ("a list", ["--a=b", 5, {"a": "b"}]),
     tuple[HeadOptions, ...]: ("a list", [5, {"name": "h", "type": "regression"}]),
+    tuple[TermOptions, ...]: ("a list", [5, {"name": "t", "type": "x"}]),
     Mapping[str, FeatureOptions]: ("a table", ["x", 5]),
     InputOptions: ("a table", ["x", 5, [{"train": "x"}]]),
     StepOptions: ("a table", ["x", 5, [{"stride": 1}]]),
@@ -452,7 +454,7 @@ REGISTERED = {
 def test_the_tests_below_try_every_key() -> None:
     others = {kind for key, kind in FIELDS.items() if key not in CHOICES | REGISTERED}
     assert others == set(OTHER_TYPES)
-    registered = ["input.format", "train.padding", "train.encoder", "train.decoder"]
+    registered = ["input.format", "train.padding", "train.error", "train.encoder", "train.decoder"]
     assert [*REGISTERED] == registered
     assert CHOICES["train.precision"] == "'float32' or 'bfloat16'"
 

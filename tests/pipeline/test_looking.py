@@ -13,6 +13,7 @@ from scipy.spatial.distance import cdist
 
 from ragline.components.contract import exits
 from ragline.components.contract.errors import UsageError
+from ragline.components.ingest.output import sources
 from ragline.pipeline.bulk import neighbours, parts
 from ragline.pipeline.cli.main import main
 from ragline.pipeline.onboard import doctor
@@ -81,6 +82,18 @@ def test_neighbours_are_shown_with_labels_and_their_part(embeddings, tmp_path, c
         main(["neighbours", str(embeddings / "part-00001.parquet"), "--id", "s400"]) == exits.DONE
     )
     assert "part" not in capsys.readouterr().out.splitlines()[0].split()
+
+
+def test_neighbours_are_shown_with_where_they_came_from(embeddings, tmp_path, capsys):
+    """By the table that ingest writes of its sources."""
+    ids = [f"s{i}" for i in range(NUMBER - 2)]
+    table = sources.table_of(ids, range(2, NUMBER), "data/a.csv")
+    sources.write([table], tmp_path / "sources.parquet")
+    arguments = ["neighbours", str(embeddings), "--id", "s10", "-k", "1", "--json"]
+    assert main([*arguments, "--labels", str(tmp_path / "sources.parquet")]) == exits.DONE
+    result = json.loads(capsys.readouterr().out)
+    rows = [result["sequence"], *result["neighbours"]]
+    assert [(row["file"], row["line"]) for row in rows] == [("data/a.csv", 12), ("data/a.csv", 13)]
 
 
 @pytest.mark.parametrize(

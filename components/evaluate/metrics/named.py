@@ -108,7 +108,9 @@ def of_model(parts: Parts) -> list[Measured]:
     for kind in _KINDS:
         of_parts: dict[Subject, list[tuple[str, type[Metric]]]] = {}
         for key, metric in METRICS.items():
-            for of in metric.subjects(parts) if issubclass(metric, kind) else ():
+            if not (issubclass(metric, Metric) and issubclass(metric, kind)):
+                continue
+            for of in metric.subjects(parts):
                 of_parts.setdefault(of, []).append((key, metric))
         for of, metrics in of_parts.items():
             for key, metric in metrics:

@@ -86,7 +86,8 @@ class ShardSink:
             known = self._span_stats.get(file.span)
             stats = span_stats.of_chunk(sequences, self._columns)
             self._span_stats[file.span] = span_stats.merged([known, stats]) if known else stats
-        self._sources.append(sources.table_of(sequences, file.shown_path))
+        named = sources.table_of(sequences.sequence_id, sequences.number, file.shown_path)
+        self._sources.append(named)
         ranges = [*self._ranges, statistics.of_chunk(sequences, self._columns)]
         self._ranges = [statistics.merged(ranges, self._columns)]
         for name in SPLITS:

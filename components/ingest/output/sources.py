@@ -8,8 +8,9 @@ It stands beside the ingest report and not in the Examples, which a model is tra
 drift and cache keys would change with the name of a file.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -18,7 +19,6 @@ from ragline.components.contract.columns import SEQUENCE_ID
 from ragline.components.files import places
 from ragline.components.files.places import Place
 from ragline.components.files.storage import Staged
-from ragline.components.ingest.records.chunk import Chunk
 
 _SCHEMA = pa.schema(
     [
@@ -29,16 +29,19 @@ _SCHEMA = pa.schema(
 )
 
 
-def table_of(sequences: Chunk, path: str) -> pa.Table:
-    """Return the sources of sequences of one file.
+def table_of(
+    sequence_ids: Collection[str | None], lines: np.ndarray | Collection[int], path: str
+) -> pa.Table:
+    """Return the sources of N sequences of one file.
 
     Args:
-      sequences: N sequences, each with its id.
+      sequence_ids: N ids.
+      lines: int64 [N], the line of each.
       path: path of the file, as a person is shown it.
     """
-    places_of = pa.repeat(pa.scalar(0, pa.int32()), len(sequences))
+    places_of = pa.repeat(pa.scalar(0, pa.int32()), len(sequence_ids))
     files = pa.DictionaryArray.from_arrays(places_of, pa.array([path], pa.string()))
-    columns = [pa.array(sequences.sequence_id, pa.string()), files, pa.array(sequences.number)]
+    columns = [pa.array(sequence_ids, pa.string()), files, pa.array(lines, pa.int64())]
     return pa.table(columns, schema=_SCHEMA)
 
 
