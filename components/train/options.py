@@ -1,6 +1,6 @@
 """Define the options of training: `[train]`, `[tune]`, the `[[heads]]` and the `[[terms]]`."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
@@ -214,14 +214,8 @@ class HeadOptions:
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
 
     def __post_init__(self) -> None:
-        mistakes = []
-        if not self.name.strip():
-            mistakes.append(f"name: expected one, received {self.name!r}")
         unknown = terms.NAMES.mistakes("type", self.type)
-        mistakes += unknown or terms.head_type(self.type).mistakes(self)
-        mistakes += _mistakes_of_weight(self.weight)
-        if mistakes:
-            raise ValueError("\n".join(mistakes))
+        _check(self, unknown or terms.head_type(self.type).mistakes(self))
 
     @property
     def outputs(self) -> int:
@@ -248,14 +242,15 @@ class TermOptions:
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
 
     def __post_init__(self) -> None:
-        mistakes = []
-        if not self.name.strip():
-            mistakes.append(f"name: expected one, received {self.name!r}")
         unknown = terms.OF_SEQUENCES.mistakes("type", self.type)
-        mistakes += unknown or terms.sequence_type(self.type).mistakes(self)
-        mistakes += _mistakes_of_weight(self.weight)
-        if mistakes:
-            raise ValueError("\n".join(mistakes))
+        _check(self, unknown or terms.sequence_type(self.type).mistakes(self))
+
+
+def _check(of: HeadOptions | TermOptions, mistakes_of_type: Iterable[str]) -> None:
+    mistakes = [] if of.name.strip() else [f"name: expected one, received {of.name!r}"]
+    mistakes += [*mistakes_of_type, *_mistakes_of_weight(of.weight)]
+    if mistakes:
+        raise ValueError("\n".join(mistakes))
 
 
 def mistakes_of_names(

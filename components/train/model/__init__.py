@@ -7,7 +7,7 @@ recurrent_layers.py  stacks of them
 fused_lstm.py        Keras's LSTM, fast on a CPU
 recurrence.py        its loops over steps, as machine code
 linear_path.py       the linear path around the recurrence, started at a PCA
-statistics_head.py   statistics, told from the embedding in training
+statistics_head.py   statistics, predicted from the embedding in training
 grid_resample.py     sequences of any length <-> a grid of K steps
 shrinkage_pca.py     principal components of a covariance that is shrunk
 """

@@ -2,7 +2,7 @@
 
 interface.py   what a term is, one of a head, and one of `[[terms]]`
 heads.py       `classification` and `regression`, the types of `[[heads]]`
-statistics.py  the statistics of a sequence, told from its embedding
+statistics.py  the statistics of a sequence, predicted from its embedding
 steps.py       the reconstruction, and a category of the steps; the list of a model
 """
 
