@@ -23,8 +23,8 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.public import tfxio
 
-from ragline.components.contract.artifacts import TRAINING_FILE
 from ragline.components.contract.columns import Columns
+from ragline.components.contract.file_names import TRAINING_FILE
 from ragline.components.train.options import TrainOptions
 from ragline.components.train.run_fn import run_fn
 from ragline.components.transform.preprocessing import preprocessing_fn

@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.embeddings.sets import Split, Splits
-from ragline.components.contract.artifacts import UNTRAINED_FOLDER
 from ragline.components.contract.columns import VALUES
+from ragline.components.contract.file_names import UNTRAINED_FOLDER
 from ragline.components.contract.signatures import EMBEDDING, ENCODE_FLAT, ROW_LENGTHS
 
 _SPLITS = ("train", "test")

@@ -6,7 +6,8 @@ feature_statistics.py  mean and deviation of each feature, from Transform to the
 relative.py            the objective: terms relative to their trivial baselines
 masking.py             masks of lengths, and the definition of a masked mean
 signatures.py          names in the exported SavedModel
-artifacts.py           artifact types of our own, and where their files stand
+artifacts.py           artifact types of our own
+file_names.py          the files in them
 registry.py            implementations by name, of the package and of others
 errors.py              errors that are shown as sentences
 exits.py               exit codes of `ragline`

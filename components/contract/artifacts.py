@@ -1,4 +1,4 @@
-"""Define the artifact types that TFX lacks, and the names of the files in them.
+"""Define the artifact types that TFX lacks; `file_names.py` has the files in them.
 
 Kubeflow refuses a type without a dot in its name, and a type with properties of its own.
 """
@@ -37,16 +37,3 @@ class PushReport(Artifact):
     """Holds `push.json`: the version and its path, or why nothing was pushed; and notes."""
 
     TYPE_NAME = "ragline.PushReport"
-
-
-ACCOUNT_FILE = "account.json"
-SOURCES_FILE = "sources.parquet"
-GATE_FILE = "gate.json"
-VERDICT_FILE = "verdict.json"
-PUSH_FILE = "push.json"
-TRAINING_FILE = "training.json"
-TRIALS_FILE = "tuner_results.json"  # As TFX's Tuner names it.
-SAMPLES_FILE = "reconstruction_samples.json"
-LOGS_FOLDER = "logs"
-UNTRAINED_FOLDER = "untrained"
-BASELINES_FILE = "baselines.json"

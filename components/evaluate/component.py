@@ -21,15 +21,14 @@ from tfx.types.standard_artifacts import (
 from tfx.utils import path_utils
 
 from ragline import schemas
-from ragline.components.contract.artifacts import (
+from ragline.components.contract.artifacts import BaselinesReport, VerdictReport
+from ragline.components.contract.columns import Columns
+from ragline.components.contract.file_names import (
     BASELINES_FILE,
     TRAINING_FILE,
     UNTRAINED_FOLDER,
     VERDICT_FILE,
-    BaselinesReport,
-    VerdictReport,
 )
-from ragline.components.contract.columns import Columns
 from ragline.components.evaluate.baselines import baseline_scores, raw_records
 from ragline.components.evaluate.metrics import slices, tfma_results
 from ragline.components.evaluate.verdict import judgement, objective

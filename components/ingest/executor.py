@@ -11,8 +11,8 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from ragline import schemas
-from ragline.components.contract.artifacts import ACCOUNT_FILE, SOURCES_FILE
 from ragline.components.contract.columns import SPLITS, Columns
+from ragline.components.contract.file_names import ACCOUNT_FILE, SOURCES_FILE
 from ragline.components.files import places
 from ragline.components.files.storage import write_json
 from ragline.components.ingest.options import InputOptions, QuarantineOptions, StepOptions

@@ -10,8 +10,8 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from ragline.components.contract.artifacts import ACCOUNT_FILE, PUSH_FILE, VERDICT_FILE
 from ragline.components.contract.columns import Columns
+from ragline.components.contract.file_names import ACCOUNT_FILE, PUSH_FILE, VERDICT_FILE
 from ragline.components.files import places
 from ragline.components.files.storage import digest_of, read_json, write_json
 from ragline.components.push.contract import probes

@@ -11,13 +11,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ragline.components.contract.artifacts import (
+from ragline.components.contract.columns import SPLITS
+from ragline.components.contract.file_names import (
     LOGS_FOLDER,
     SAMPLES_FILE,
     TRAINING_FILE,
     UNTRAINED_FOLDER,
 )
-from ragline.components.contract.columns import SPLITS
 from ragline.components.contract.masking import masked_mean_of
 from ragline.components.contract.signatures import ABSOLUTE, MODEL, N_VALUES, SQUARED, error_sum
 from ragline.components.files.storage import standard, write_json, write_text

@@ -9,8 +9,9 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import ExampleAnomalies
 
-from ragline.components.contract.artifacts import ACCOUNT_FILE, GATE_FILE, GateReport, IngestAccount
+from ragline.components.contract.artifacts import GateReport, IngestAccount
 from ragline.components.contract.errors import BadDataError
+from ragline.components.contract.file_names import ACCOUNT_FILE, GATE_FILE
 from ragline.components.files.storage import read_json, write_json
 from ragline.components.validate import drift, gate
 from ragline.components.validate.options import DriftOptions

@@ -13,7 +13,7 @@ from typing import Any
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
-from ragline.components.contract.artifacts import PUSH_FILE
+from ragline.components.contract.file_names import PUSH_FILE
 from ragline.components.files import places
 from ragline.components.files.places import ARTIFACTS
 from ragline.components.files.storage import read_json

@@ -2,14 +2,16 @@
 
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ragline.components.contract.artifacts import SAMPLES_FILE, SOURCES_FILE
 from ragline.components.contract.columns import SEQUENCE_ID
+from ragline.components.contract.file_names import SAMPLES_FILE, SOURCES_FILE
 from ragline.components.contract.redaction import redacted
 from ragline.components.ingest.output import sources
-from ragline.pipeline.cache.lineage import Stage
 from ragline.pipeline.runs.workdir import CONFIG_FILE
+
+if TYPE_CHECKING:  # Its library of a database takes 0.06 s, and the page needs no database.
+    from ragline.pipeline.cache.lineage import Stage
 
 
 def read_config(folder: pathlib.Path) -> str | None:
@@ -22,7 +24,7 @@ def read_config(folder: pathlib.Path) -> str | None:
     return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
-def read_samples(stages: Mapping[str, Stage]) -> dict[str, Any] | None:
+def read_samples(stages: "Mapping[str, Stage]") -> dict[str, Any] | None:
     """Return the training's samples, each reconstruction with its `file` and `line`.
 
     They are None where ingest did not say. The samples are None if the training was not reached.

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ragline.components.contract import exits
-from ragline.components.contract.artifacts import (
+from ragline.components.contract.columns import SPLITS
+from ragline.components.contract.errors import BadDataError, UserError
+from ragline.components.contract.file_names import (
     ACCOUNT_FILE,
     GATE_FILE,
     LOGS_FOLDER,
@@ -17,8 +19,6 @@ from ragline.components.contract.artifacts import (
     TRIALS_FILE,
     VERDICT_FILE,
 )
-from ragline.components.contract.columns import SPLITS
-from ragline.components.contract.errors import BadDataError, UserError
 from ragline.components.contract.masking import masked_mean_of
 from ragline.components.contract.signatures import (
     ABSOLUTE,

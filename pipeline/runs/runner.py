@@ -259,7 +259,7 @@ def _execute(
 
 def _unserved(stages: Mapping[str, "Stage"]) -> MachineError | None:
     """Check the pushed version once more, so that a run ends with what is served."""
-    from ragline.components.contract.artifacts import PUSH_FILE
+    from ragline.components.contract.file_names import PUSH_FILE
     from ragline.pipeline.cache import cache_guard
 
     report = stages["push"].read("report", PUSH_FILE)

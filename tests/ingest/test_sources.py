@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from ingest import whole_runs
 
-from ragline.components.contract.artifacts import SOURCES_FILE
 from ragline.components.contract.columns import Columns, Feature
+from ragline.components.contract.file_names import SOURCES_FILE
 from ragline.components.ingest.output import sources
 
 X = Columns(features=(Feature(name="x", unit=None, allow_missing=False),), context={})

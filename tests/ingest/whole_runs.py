@@ -15,7 +15,7 @@ from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
 
 from ragline import schemas
-from ragline.components.contract.artifacts import ACCOUNT_FILE, IngestAccount
+from ragline.components.contract.artifacts import IngestAccount
 from ragline.components.contract.columns import (
     BOOKKEEPING,
     LENGTH,
@@ -25,6 +25,7 @@ from ragline.components.contract.columns import (
     Columns,
 )
 from ragline.components.contract.errors import BadDataError
+from ragline.components.contract.file_names import ACCOUNT_FILE
 from ragline.components.ingest.executor import Executor
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.source import read_plan

@@ -26,7 +26,7 @@ from ragline.components.train.loop.trainer import Trainer
 from ragline.components.train.model import architecture
 from ragline.components.train.objective.trivial_baselines import measure
 from ragline.components.train.options import HeadOptions, TermOptions, TrainOptions
-from ragline.components.train.terms.interface import Outputs
+from ragline.components.train.terms.interface import Outputs, SequenceTerm
 from ragline.pipeline.config import ConfigError, load
 
 LAG = 2
@@ -165,7 +165,8 @@ def test_without_a_baseline_it_has_no_part_in_the_choice(
     pace: TermOptions, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer = _trainer(pace)
-    monkeypatch.delattr(type(trainer.terms[-1]), "baseline")
+    [term] = [term for term in trainer.terms if isinstance(term, SequenceTerm)]
+    monkeypatch.delattr(type(term), "baseline")
     batches = _read(tmp_path, samples.make(1, LENGTHS, missing=True))
     assert {*measure(batches, lambda: batches, trainer.terms).errors} == {
         "normalised_mse",

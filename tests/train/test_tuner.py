@@ -16,8 +16,8 @@ from google.protobuf import text_format
 from tfx.components.tuner import executor
 from tfx.types import standard_artifacts
 
-from ragline.components.contract.artifacts import TRIALS_FILE
 from ragline.components.contract.columns import ENTITY_ID
+from ragline.components.contract.file_names import TRIALS_FILE
 from ragline.components.train.data.records import Task, training_job
 from ragline.components.train.options import TrainOptions, TuneOptions
 from ragline.components.train.tuner_fn import divide, tuner_fn

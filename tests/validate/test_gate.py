@@ -15,9 +15,10 @@ from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import artifact_utils, standard_artifacts
 
 from ragline import schemas
-from ragline.components.contract.artifacts import ACCOUNT_FILE, GATE_FILE, GateReport, IngestAccount
+from ragline.components.contract.artifacts import GateReport, IngestAccount
 from ragline.components.contract.columns import SPLITS, Columns
 from ragline.components.contract.errors import BadDataError
+from ragline.components.contract.file_names import ACCOUNT_FILE, GATE_FILE
 from ragline.components.files.storage import write_json
 from ragline.components.ingest.output.examples import encode_chunk
 from ragline.components.ingest.records.chunk import Record, of_records

@@ -7,8 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from ragline.components.contract.artifacts import LOGS_FOLDER
 from ragline.components.contract.columns import SPLITS
+from ragline.components.contract.file_names import LOGS_FOLDER
 from ragline.components.train.data.records import Task
 from ragline.components.train.loop import fit_loop
 from ragline.components.train.loop.checkpoint import Checkpoints
