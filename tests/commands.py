@@ -46,7 +46,7 @@ PRELOADED = (
     "ragline.pipeline.runs.tfx_run",
 )
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(list(PRELOADED))
+_SERVER.set_forkserver_preload([*PRELOADED, "preloaded"])
 
 
 class Started:

@@ -127,7 +127,10 @@ def export(
         (EVALUATE, evaluate, [examples_spec]),
     ):
         # As in the trainer: nothing of it is Python's control flow over tensors.
-        archive.add_endpoint(name, tf.autograph.experimental.do_not_convert(function), spec)
+        function = tf.autograph.experimental.do_not_convert(function)
+        endpoint = archive.add_endpoint(name, function, spec)
+        # The trace itself: a function would be traced once more by tf.saved_model.save.
+        setattr(archive._tf_trackable, name, endpoint.get_concrete_function())
     # The tables of Transform's graph alone; its layer would be traced once more to be tracked.
     for trackable in tf.train.TrackableView(encoder.transform).descendants():
         if isinstance(trackable, tf.saved_model.experimental.TrackableResource):
