@@ -82,6 +82,7 @@ def pytest_collection_finish() -> None:
     """Leaves what is imported to no garbage collection: a walk over it takes half a second."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(7_000, 10, 10)  # Not 700: traces of TensorFlow are long lists of objects.
 
 
 def _group(item: pytest.Item) -> str:

@@ -4,12 +4,11 @@ import pathlib
 from typing import Any
 
 import numpy as np
-import openvino
 import tensorflow as tf
-from openvino import properties
 
 from ragline.components.contract.columns import LENGTH, VALUES
 from ragline.components.contract.signatures import EMBEDDING, ENCODE
+from ragline.components.serving.fast.recurrence import openvino  # As ragline imports it.
 
 MOST = 40  # Steps.
 _GARBAGE = (np.nan, np.inf, -np.inf, 1e30, 0.0)
@@ -54,7 +53,7 @@ def savedmodel(loaded: Any, inputs: dict[str, np.ndarray]) -> np.ndarray:
 def by_openvino(loaded: Any, inputs: dict[str, np.ndarray]) -> np.ndarray:
     """Those by OpenVINO, which reads the SavedModel's own graph; in float32, not its default."""
     converted = openvino.convert_model(loaded.signatures[ENCODE])
-    hint = {properties.hint.inference_precision: openvino.Type.f32}
+    hint = {openvino.properties.hint.inference_precision: openvino.Type.f32}
     compiled = openvino.Core().compile_model(converted, "CPU", hint)
     return compiled(inputs)[EMBEDDING]
 

@@ -56,6 +56,10 @@ def test_the_process_of_a_check_has_no_network(tmp_path, monkeypatch):
 
 
 def test_a_model_that_wants_more_memory_than_a_check_has_gets_none(tmp_path):
-    """Of 24 GB, not a page is touched."""
-    [violation, *_] = check.check(hostile.is_hungry(tmp_path, 6 << 30)).violations
-    assert re.search("ResourceExhausted|OOM|bad_alloc", violation.expected), violation
+    """Of 24 GB, not a page is touched; TensorFlow waits for them once, not for each clause."""
+    begun = time.monotonic()
+    violations = check.check(hostile.is_hungry(tmp_path, 6 << 30)).violations
+    assert time.monotonic() - begun < 60
+    assert len(violations) > 3
+    for violation in violations:
+        assert re.search("ResourceExhausted|OOM|bad_alloc", violation.expected), violation

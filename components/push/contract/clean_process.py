@@ -286,11 +286,17 @@ def _words(model: pathlib.Path, categories: Sequence[Category]) -> dict[str, np.
 
 def _numpy(signature: Any) -> padding_contract.Signature:
     specs = signature.structured_input_signature[1]
+    exhausted: list[str] = []
 
     def call(**inputs: np.ndarray) -> dict[str, np.ndarray]:
+        if exhausted:  # TensorFlow waits 10 seconds for memory, each time.
+            raise padding_contract.UnansweredError(exhausted[0])
         try:
             tensors = {name: _tensor(array, specs[name].dtype) for name, array in inputs.items()}
             outputs = signature(**tensors)
+        except tf.errors.ResourceExhaustedError as error:
+            exhausted.append(_line(error))
+            raise padding_contract.UnansweredError(exhausted[0]) from error
         except (tf.errors.OpError, ValueError, TypeError) as error:
             raise padding_contract.UnansweredError(_line(error)) from error
         return {
