@@ -1,7 +1,8 @@
 """Sequences with missing values and missing labels, as records and as the batches of training."""
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Collection
 from dataclasses import dataclass, field
 
@@ -133,13 +134,19 @@ def read(
     **options,
 ) -> tf.data.Dataset:
     """Read the batches of one shard, in order unless there is another plan."""
-    spec = SPEC | LABELS | TOKEN_ID_SPEC | (OBSERVED if missing else {})
+    hashable = {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
     return input_pipeline.batches(
         input_pipeline.read([path]),
-        input_pipeline.parser(spec=spec, features=F, **options),
+        _parser(missing, **hashable),
         plan=plan or batching.plan_unsorted(batch_size),
         shuffle_seed=shuffle_seed,
     )
+
+
+@functools.cache  # As training does, which traces its parser once.
+def _parser(missing: bool, **options) -> Callable[[tf.Tensor], SequenceBatch]:
+    spec = SPEC | LABELS | TOKEN_ID_SPEC | (OBSERVED if missing else {})
+    return input_pipeline.parser(spec=spec, features=F, **options)
 
 
 def filled(
