@@ -53,6 +53,21 @@ def probes_file(tmp_path_factory) -> pathlib.Path:
     return file
 
 
+@pytest.fixture(scope="module")
+def pushed(exports, probes_file, tmp_path_factory) -> pathlib.Path:
+    """A folder with two versions that were pushed by the real road, and their ledger."""
+    folder = tmp_path_factory.mktemp("pushed")
+    for number, each in enumerate(exports["gestures"][:2], start=1):
+        assert _push(each, folder / "serving", probes_file).version.number == number
+    return folder
+
+
+@pytest.fixture
+def serving(pushed, tmp_path) -> pathlib.Path:
+    """A copy of both versions."""
+    return pathlib.Path(shutil.copytree(pushed, tmp_path / "pushed")) / "serving"
+
+
 def fingerprint(model: pathlib.Path) -> str:
     return facts.read(model).fingerprint
 
@@ -262,14 +277,12 @@ def test_golden_inputs_that_say_something_else_do_not_hold(model, tmp_path, text
     assert "there is no such signature" in without.expected
 
 
-def test_a_push_a_rollback_and_what_a_run_does_then(exports, model, probes_file, tmp_path):
+def test_a_push_a_rollback_and_what_a_run_does_then(exports, model, probes_file, serving):
     """By the real road, each staged model loaded in a process of its own."""
-    serving, other = tmp_path / "serving", exports["gestures"][1]
-    assert _push(model, serving, probes_file).version.number == 1
-    again = _push(model, serving, probes_file)
-    assert again.version.number == 1
-    assert again.notes == ("version 1 is the newest and holds this very model: not pushed again",)
-    assert _push(other, serving, probes_file).version.number == 2
+    other = exports["gestures"][1]
+    again = _push(other, serving, probes_file)
+    assert again.version.number == 2
+    assert again.notes == ("version 2 is the newest and holds this very model: not pushed again",)
     stated = json.loads((serving / "2" / ENCODER_FILE).read_text())
     assert stated == json.loads((other / ENCODER_FILE).read_text()) | {"pipeline": "p"}
 
@@ -289,11 +302,8 @@ def test_a_push_a_rollback_and_what_a_run_does_then(exports, model, probes_file,
     assert check.check(serving / "4", strict=True).violations == ()
 
 
-def test_a_version_of_an_older_ragline_is_not_rolled_back_to(exports, model, probes_file, tmp_path):
+def test_a_version_of_an_older_ragline_is_not_rolled_back_to(serving):
     """It states no facts of this format: nobody could hold its weights against a digest."""
-    serving = tmp_path / "serving"
-    for each in exports["gestures"][:2]:
-        assert _push(each, serving, probes_file).version
     path = serving / "1" / ENCODER_FILE
     stated = json.loads(path.read_text())
     path.write_text(json.dumps({key: stated[key] for key in ("features", "embedding_size")}))
@@ -307,13 +317,11 @@ def test_a_version_of_an_older_ragline_is_not_rolled_back_to(exports, model, pro
     assert [version.number for version in ledger.versions(serving)] == [1, 2]
 
 
-def test_a_version_that_was_lost_is_pushed_again(model, probes_file, tmp_path):
-    serving = tmp_path / "serving"
-    _push(model, serving, probes_file)
+def test_a_version_that_was_lost_is_pushed_again(exports, probes_file, serving):
     shutil.rmtree(serving)
-    restored = _push(model, serving, probes_file)
-    assert restored.version.number == 2
-    note = "version 1, of the same model, is missing: restored as a new version"
+    restored = _push(exports["gestures"][1], serving, probes_file)
+    assert restored.version.number == 3
+    note = "version 2, of the same model, is missing: restored as a new version"
     assert restored.notes == (note,)
     assert ledger.newest(serving).entry.note == note
 

@@ -80,8 +80,10 @@ def batches(
         return tf.RaggedTensor.from_row_splits(tf.gather(records, order), bounds, validate=False)
 
     # Without tf.data's own tuning: to end a pass, it waits for its next turn, up to twice as long.
+    # To look for a faster graph takes as long as to parse some hundred records.
     untuned = tf.data.Options()
     untuned.autotune.enabled = False
+    untuned.experimental_optimization.apply_default_optimizations = False
     return (
         records.batch(plan.pool)
         .enumerate()
