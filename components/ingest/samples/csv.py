@@ -123,11 +123,11 @@ def _dialect(path: str, like: _Dialect | None = None) -> _Dialect:
     by_blanks = rows_of.get(" ", [])
     if good and _are_numbers(by_blanks) and alike[" "] >= _ALIKE and "\t" in good:
         good = good if _are_numbers(rows_of["\t"]) else [" "]  # Runs of blanks and tabs.
-    if not good and (line := _line_of_header(text)):
+    if not good and (start := _line_of_header(text)):
         raise BadDataError(
             "bad_header",
             f"{path}: line 1: expected names of columns, received {text.splitlines()[0][:80]!r}; "
-            f"they seem to stand in line {line}: `tail -n +{line} FILE > NEW` leaves out what is "
+            f"they seem to stand in line {start}: `tail -n +{start} FILE > NEW` leaves out what is "
             "before it",
         )
     # Of headers alone, and of rows that are all of another length, the header must do.
