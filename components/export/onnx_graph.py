@@ -95,10 +95,10 @@ def _standardise(nodes: Nodes, network: Network, mask: str) -> tuple[str, str]:
     return nodes.cast(z, "FLOAT"), observed
 
 
-def _transform(nodes: Nodes, transforms: Collection[Transform], raw: str) -> str:
+def _transform(nodes: Nodes, transforms: Collection[Transform], raw: Any) -> Any:
     """Add the transforms of the features that have one, float64 [B, T, F]."""
 
-    def log1p(x: str) -> str:
+    def log1p(x: Any) -> Any:
         # As Kahan has it: exact near 0, where 1 + x is rounded.
         above = nodes.call("Add", x, _ONE)
         rest = nodes.call("Sub", above, _ONE)

@@ -36,7 +36,8 @@ def _values(feature: Feature, chunk: Chunk) -> np.ndarray:
     values = chunk.values[feature.name].astype(np.float32)
     if feature.transform == NONE:
         return values
-    return feature_transforms.apply(feature.transform, values.astype(np.float64))
+    transformed: np.ndarray = feature_transforms.apply(feature.transform, values.astype(np.float64))
+    return transformed
 
 
 def merged(parts: Iterable[SpanStats]) -> SpanStats:
