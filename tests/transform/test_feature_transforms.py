@@ -1,6 +1,8 @@
 """The transforms of features: their formulas, and TensorFlow Transform's, against NumPy float64."""
 
+import json
 import math
+import pathlib
 
 import numpy as np
 import pytest
@@ -9,13 +11,17 @@ from google.protobuf import text_format
 from hypothesis import given
 from hypothesis import strategies as st
 from push import clean_exports
+from tfx.types import channel, standard_artifacts
 
 from ragline.components.contract import feature_statistics, feature_transforms
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.feature_transforms import LEAST, SMALLEST_POSITIVE, TRANSFORMS
+from ragline.components.evaluate.verdict.rules import Rules
 from ragline.components.ingest.output import examples
 from ragline.components.ingest.records.chunk import Chunk
 from ragline.components.validate.features import FeatureOptions, to_schema
+from ragline.pipeline import dag
+from ragline.pipeline.config import Contract
 from ragline.schemas import SchemaError
 
 NUMBERS = st.floats(width=32, allow_subnormal=False, allow_nan=False, allow_infinity=False)
@@ -140,6 +146,31 @@ def test_transform_standardises_transformed_values_over_valid_observed_ones(outp
     with np.errstate(invalid="ignore", divide="ignore"):
         expected = np.where(std > 0, (made - mean) / std, 0.0)
     np.testing.assert_allclose(z, np.nan_to_num(expected, nan=0.0), rtol=1e-6, atol=1e-6)
+
+
+def test_the_pipeline_hands_them_to_the_stage_and_its_cache_sees_them():
+    columns = Columns.from_schema(_schema())
+    contract = Contract(
+        schema=_schema(), text="", columns=columns, rules=Rules(), file_name="features.pbtxt"
+    )
+    facts = dag.RunFacts(
+        contract=contract,
+        schema_file=pathlib.Path("features.pbtxt"),
+        source="",
+        input_fingerprint="",
+        baseline_model=None,
+        serving_state="",
+        force_bless_reason="",
+        new_signature="",
+    )
+    examples, schema = (
+        channel.Channel(type=kind)
+        for kind in (standard_artifacts.Examples, standard_artifacts.Schema)
+    )
+    stage = dag._transform(facts, examples, schema)
+    custom = json.loads(stage.exec_properties["custom_config"])
+    stated = dict(zip(custom["features"], custom["transforms"], strict=True))
+    assert stated == {name: transform for name, (transform, _) in COLUMNS.items()}
 
 
 def test_the_schema_carries_it_as_a_tag_of_the_text_that_tfx_is_given():
