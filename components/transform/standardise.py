@@ -4,7 +4,7 @@ Underlying assumptions: each feature arrives as a ragged tensor [B, None] of its
 padding does not exist here; a missing value is NaN; all features of a sequence have the same steps.
 
 For a feature f, over all valid, observed values x of the training split, each of them transformed
-(contract/feature_transforms.py):
+(contract/feature_transforms):
 
     mean = sum x / n        variance = sum (x - mean)^2 / n        z = (x - mean) / sqrt(variance)
 
