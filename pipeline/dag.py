@@ -157,6 +157,7 @@ def _transform(facts: RunFacts, examples: BaseChannel, schema: BaseChannel) -> T
         preprocessing_fn="ragline.components.transform.preprocessing.preprocessing_fn",
         custom_config={
             "features": list(columns.names),
+            "transforms": list(columns.transforms),
             "categories": [dataclasses.asdict(category) for category in columns.categories],
             "max_tokens": vocabulary.MAX_TOKENS,
             "context": list(columns.context),

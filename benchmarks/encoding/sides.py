@@ -36,6 +36,7 @@ def _ragline(case: Case, threads: int) -> Callable[[], np.ndarray]:
     before, after = ([{"op": op} for op in ops] for ops in around)
     network = Network(
         features=[f"f{place}" for place in range(FEATURES)],
+        transforms=["none"] * FEATURES,
         mean=case.mean.astype(np.float64),
         scale=case.scale.astype(np.float64),
         varies=np.ones(FEATURES, bool),

@@ -17,7 +17,9 @@ from typing import TypeVar
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from ragline.components.contract import kinds
+from ragline.components.contract.feature_transforms import NONE, TRANSFORMS, Transform
 from ragline.components.contract.signatures import ROW_LENGTHS, collisions, legal
+from ragline.components.contract.suggestions import did_you_mean
 from ragline.schemas import SchemaError
 
 # Keys of the raw record, beside one column a feature under its own name.
@@ -52,6 +54,7 @@ _KINDS: Mapping[int, ContextKind] = {
     schema_pb2.FLOAT: kinds.NUMBER,
 }
 UNIT_TAG = "unit:"
+TRANSFORM_TAG = "transform:"
 _Choice = TypeVar("_Choice")
 
 
@@ -63,11 +66,14 @@ class Feature:
       name: the column's name in records.
       unit: unit that the schema's annotation `tag: "unit:..."` states; None without one.
       allow_missing: whether a value may be NaN; False where the schema has `disallow_nan`.
+      transform: transform of its values before they are standardised, which the schema's annotation
+        `tag: "transform:..."` states.
     """
 
     name: str
     unit: str | None
     allow_missing: bool
+    transform: Transform = NONE
 
 
 CategoryKind = kinds.TokenKind
@@ -132,6 +138,11 @@ class Columns:
     def names(self) -> tuple[str, ...]:
         """Return the F feature names, in order."""
         return tuple(feature.name for feature in self.features)
+
+    @property
+    def transforms(self) -> tuple[Transform, ...]:
+        """Return the transforms of the F features, in order."""
+        return tuple(feature.transform for feature in self.features)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -229,11 +240,30 @@ def _check_names(
 
 
 def _feature(feature: schema_pb2.Feature) -> Feature:
-    units = [t.removeprefix(UNIT_TAG) for t in feature.annotation.tag if t.startswith(UNIT_TAG)]
     return Feature(
         name=feature.name,
-        unit=units[0] if units else None,
+        unit=_stated(feature, UNIT_TAG),
         allow_missing=not feature.float_domain.disallow_nan,
+        transform=_transform(feature),
+    )
+
+
+def _stated(feature: schema_pb2.Feature, tag: str) -> str | None:
+    """Return what the first annotation of a kind says; None without one."""
+    stated = (each.removeprefix(tag) for each in feature.annotation.tag if each.startswith(tag))
+    return next(stated, None)
+
+
+def _transform(feature: schema_pb2.Feature) -> Transform:
+    stated = _stated(feature, TRANSFORM_TAG)
+    if stated is None:
+        return NONE
+    for transform in TRANSFORMS:
+        if stated == transform:
+            return transform
+    raise SchemaError(
+        f"feature {feature.name!r}: expected a transform of {', '.join(TRANSFORMS)}, received "
+        f"{stated!r}{did_you_mean(stated, TRANSFORMS)}"
     )
 
 

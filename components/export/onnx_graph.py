@@ -9,13 +9,17 @@ Opset 17 (onnxruntime 1.12 and later, of 2022): no operation here needs more, an
 encoder records may.
 """
 
+import functools
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from ragline.components.contract import feature_transforms
 from ragline.components.contract.columns import LENGTH, VALUES
+from ragline.components.contract.feature_transforms import NONE, Runtime, Transform
 from ragline.components.contract.signatures import EMBEDDING
 from ragline.components.export import onnx_encoder, onnx_linear_path
 from ragline.components.export.nodes import Nodes
@@ -26,7 +30,7 @@ OPSET = 17
 _IR_VERSION = 8  # Of that opset.
 _ML = "ai.onnx.ml"  # The domain of look-ups.
 _ML_OPSET = 3
-_INF = np.float64(np.inf)
+_ZERO, _ONE, _INF = np.float64(0.0), np.float64(1.0), np.float64(np.inf)
 
 
 def build(network: Network) -> onnx.ModelProto:
@@ -82,13 +86,41 @@ def _graph(network: Network, nodes: Nodes) -> onnx.GraphProto:
 
 def _standardise(nodes: Nodes, network: Network, mask: str) -> tuple[str, str]:
     """Add z, float32 [B, T, F], 0 where nothing counts; and which values are finite, bool."""
-    raw = nodes.cast(VALUES, "DOUBLE")
+    raw = _transform(nodes, network.transforms, nodes.cast(VALUES, "DOUBLE"))
     observed = nodes.call("Less", nodes.call("Abs", raw), _INF)  # False for NaN, too.
     usable = nodes.call("And", nodes.call("And", observed, mask), network.varies)
     held = nodes.call("Where", usable, raw, network.mean)
     z = nodes.call("Div", nodes.call("Sub", held, network.mean), network.scale)
     z = nodes.call("Max", nodes.call("Min", z, np.float64(FARTHEST)), np.float64(-FARTHEST))
     return nodes.cast(z, "FLOAT"), observed
+
+
+def _transform(nodes: Nodes, transforms: Collection[Transform], raw: Any) -> Any:
+    """Add the transforms of the features that have one, float64 [B, T, F]."""
+
+    def log1p(x: Any) -> Any:
+        # As Kahan has it: exact near 0, where 1 + x is rounded.
+        above = nodes.call("Add", x, _ONE)
+        rest = nodes.call("Sub", above, _ONE)
+        ratio = nodes.call("Div", nodes.call("Mul", nodes.call("Log", above), x), rest)
+        is_near = nodes.call("Or", nodes.call("Equal", rest, _ZERO), nodes.call("Equal", x, _INF))
+        return nodes.call("Where", is_near, x, ratio)
+
+    runtime = Runtime(
+        log=functools.partial(nodes.call, "Log"),
+        log1p=log1p,
+        sign=functools.partial(nodes.call, "Sign"),
+        absolute=functools.partial(nodes.call, "Abs"),
+        multiply=functools.partial(nodes.call, "Mul"),
+        at_least=lambda x, least: nodes.call(
+            "Where", nodes.call("GreaterOrEqual", x, np.float64(least)), x, np.float64(np.nan)
+        ),
+    )
+    for transform in sorted({*transforms} - {NONE}):
+        places = np.array([each == transform for each in transforms])
+        transformed = feature_transforms.apply(transform, raw, runtime)
+        raw = nodes.call("Where", places, transformed, raw)
+    return raw
 
 
 def _embed(nodes: Nodes, table: CategoryTable, mask: str) -> Any:

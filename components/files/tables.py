@@ -15,7 +15,7 @@ from typing import Any
 
 import pydantic
 
-from ragline.components.contract.suggestions import nearest
+from ragline.components.contract.suggestions import did_you_mean, nearest
 
 _Table = typing.TypeVar("_Table")
 _PLACE = re.compile(r"\(at line (\d+), column (\d+)\)")
@@ -105,7 +105,10 @@ def _lines(mistake: Any, table: type, renamed: Mapping[str, str]) -> list[str]:
     expected = mistake["msg"].removeprefix("Input should be ")
     for json_word, toml_word in (("an object", "a table"), ("a valid array", "a list")):
         expected = expected.replace(json_word, toml_word)
-    return [f"{key}: expected {expected}, received {mistake['input']!r}"]
+    meant = ""
+    if mistake["type"] == "literal_error":
+        meant = did_you_mean(str(mistake["input"]), re.findall("'(.*?)'", expected))
+    return [f"{key}: expected {expected}, received {mistake['input']!r}{meant}"]
 
 
 def _meant(key: str, beside: list[str], table: type) -> str:

@@ -18,6 +18,7 @@ import pydantic
 
 from ragline.components.contract.columns import Category, CategoryKind, Columns, Feature
 from ragline.components.contract.errors import UsageError
+from ragline.components.contract.feature_transforms import NONE, Transform
 from ragline.components.contract.signatures import ENCODER_FILE
 from ragline.components.files import places
 from ragline.components.files.places import Place
@@ -25,7 +26,8 @@ from ragline.components.files.storage import digest_of, write_json
 from ragline.components.serving import versions
 from ragline.components.serving.portable import Operation
 
-SCHEMA, FORMAT = "ragline.encoder", 1
+# Facts without transforms state format 1, so that an older ragline reads them.
+SCHEMA, FORMAT = "ragline.encoder", 2
 _STRICT: dict[str, object] = {"strict": True}
 
 
@@ -41,7 +43,8 @@ class FeatureFacts:
       name: the name of the column.
       unit: the unit; None if the schema states none.
       allow_missing: whether a value may be NaN.
-      mean: the mean; None of a feature that was never observed.
+      transform: the transform of its values, before they are standardised.
+      mean: the mean of transformed values; None of a feature that was never observed.
       std: the standard deviation; exactly 0 of a feature that never varied, which becomes 0.
     """
 
@@ -50,6 +53,7 @@ class FeatureFacts:
     allow_missing: bool
     mean: float | None
     std: float
+    transform: Transform = NONE
 
     __pydantic_config__: ClassVar[dict[str, object]] = _STRICT
 
@@ -171,7 +175,12 @@ class ModelFacts:
         """Return the features and categories, without context."""
         return Columns(
             features=tuple(
-                Feature(name=feature.name, unit=feature.unit, allow_missing=feature.allow_missing)
+                Feature(
+                    name=feature.name,
+                    unit=feature.unit,
+                    allow_missing=feature.allow_missing,
+                    transform=feature.transform,
+                )
                 for feature in self.features
             ),
             context={},
@@ -181,10 +190,15 @@ class ModelFacts:
         )
 
     @property
+    def format(self) -> int:
+        """Return the format of the file, which an older ragline must know to read it."""
+        return FORMAT if {*self.columns.transforms} - {NONE} else 1
+
+    @property
     def fingerprint(self) -> str:
         """Return the digest of all facts, which is equal for equal models."""
         facts = json.dumps(dataclasses.asdict(self), sort_keys=True)
-        return digest_of([SCHEMA, str(FORMAT), facts])
+        return digest_of([SCHEMA, str(self.format), facts])
 
 
 _FACTS = pydantic.TypeAdapter(ModelFacts)
@@ -192,7 +206,7 @@ _FACTS = pydantic.TypeAdapter(ModelFacts)
 
 def write(model: Place, facts: ModelFacts) -> None:
     """Write the facts of a model into its folder."""
-    head = {"schema": SCHEMA, "version": FORMAT}
+    head = {"schema": SCHEMA, "version": facts.format}
     write_json(f"{os.fspath(model)}/{ENCODER_FILE}", head | dataclasses.asdict(facts))
 
 
@@ -208,7 +222,9 @@ def read(model: Place) -> ModelFacts:
       NoEncoderError: it states none, or those of another format; one line says what to do.
     """
     file = f"{os.fspath(model)}/{ENCODER_FILE}"
-    expected = f"{file}: expected the facts that ragline exports beside a model, format {FORMAT}"
+    expected = (
+        f"{file}: expected the facts that ragline exports beside a model, format {FORMAT} at most"
+    )
     try:
         content = places.read(file).decode()
         stated = json.loads(content)
@@ -223,7 +239,7 @@ def read(model: Place) -> ModelFacts:
         raise NoEncoderError(f"{expected}, received something else ({reason})") from error
     if schema == SCHEMA and isinstance(version, int) and version > FORMAT:
         raise NoEncoderError(f"{expected}, received {version}: a later ragline wrote it; use that")
-    if (schema, version) != (SCHEMA, FORMAT):
+    if schema != SCHEMA or version not in range(1, FORMAT + 1):
         raise NoEncoderError(
             f"{expected}, received those of another; an older ragline pushed the model: train and "
             "push again"

@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from ragline.components.contract.columns import SPLITS
+from ragline.components.contract.feature_transforms import NONE
 from ragline.components.contract.file_names import (
     LOGS_FOLDER,
     SAMPLES_FILE,
@@ -120,6 +121,11 @@ def run_fn(fn_args: Any) -> None:
     reconstructed, embeddings = reconstruction_samples.sample_reconstructions(
         portable, evaluation.files, columns=task.columns, parsing=parsing
     )
+    reconstructed["transformed"] = {
+        feature.name: {key: getattr(feature, key) for key in ("mean", "std", "transform")}
+        for feature in stated.features
+        if feature.transform != NONE and feature.std > 0
+    }
     reconstruction_samples.write_projector(model_run / LOGS_FOLDER, reconstructed, embeddings)
     # Compact: with a number a line, as in the other files, it would be long.
     write_text(

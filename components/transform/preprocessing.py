@@ -13,6 +13,7 @@ from ragline.components.contract.columns import (
     VALUES,
     Category,
 )
+from ragline.components.contract.feature_transforms import NONE
 from ragline.components.transform import standardise, vocabulary
 
 
@@ -22,7 +23,8 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     Args:
       inputs: feature name -> ragged float32 [B, None]; category -> ragged bytes or int64 [B, None];
         bookkeeping and context columns as in the schema.
-      custom_config: `features`, the F feature names in order; `categories`, the C categories, each
+      custom_config: `features`, the F feature names in order; `transforms`, the transform of each,
+        without which none has one; `categories`, the C categories, each
         a Category as a dictionary; `max_tokens`, largest size of a vocabulary; `context`, names of
         columns that are not changed; `allow_missing`, whether records carry `observed`. (`source`
         is there for the cache alone.)
@@ -33,7 +35,8 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
       under its name; `length`, int64 [B]; `sequence_id` and `entity_id`, bytes [B]; the context.
     """
     columns = [inputs[name] for name in custom_config["features"]]
-    z, observed = standardise.standardise(standardise.stack_features(columns))
+    transforms = custom_config.get("transforms", [NONE] * len(columns))
+    z, observed = standardise.standardise(standardise.stack_features(columns, transforms))
     outputs = {
         VALUES: standardise.to_ragged_rows(z, columns[0]),
         LENGTH: inputs[LENGTH],

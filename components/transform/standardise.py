@@ -3,7 +3,8 @@
 Underlying assumptions: each feature arrives as a ragged tensor [B, None] of its valid steps, so
 padding does not exist here; a missing value is NaN; all features of a sequence have the same steps.
 
-For a feature f, over all valid, observed values x of the training split:
+For a feature f, over all valid, observed values x of the training split, each of them transformed
+(contract/feature_transforms):
 
     mean = sum x / n        variance = sum (x - mean)^2 / n        z = (x - mean) / sqrt(variance)
 
@@ -19,19 +20,44 @@ from collections.abc import Sequence as Collection
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from ragline.components.contract import feature_statistics
+from ragline.components.contract import feature_statistics, feature_transforms
+from ragline.components.contract.feature_transforms import Transform
+
+_TENSORFLOW = feature_transforms.Runtime(
+    log=tf.math.log,
+    log1p=tf.math.log1p,
+    sign=tf.math.sign,
+    absolute=tf.math.abs,
+    multiply=tf.math.multiply,
+    at_least=lambda x, least: tf.where(x >= least, x, tf.constant(float("nan"), x.dtype)),
+)
 
 
-def stack_features(columns: Collection[tf.RaggedTensor]) -> tf.Tensor:
-    """Stack the flat values of F ragged columns [B, None] into a matrix, float64 [sum T, F]."""
-    return tf.stack([tf.cast(column.flat_values, tf.float64) for column in columns], axis=1)
+def stack_features(
+    columns: Collection[tf.RaggedTensor], transforms: Collection[Transform]
+) -> tf.Tensor:
+    """Transform the flat values of F ragged columns [B, None], and stack them: float64 [sum T, F].
+
+    Args:
+      columns: the columns.
+      transforms: the transform of each.
+    """
+    return tf.stack(
+        [
+            feature_transforms.apply(
+                transform, tf.cast(column.flat_values, tf.float64), _TENSORFLOW
+            )
+            for column, transform in zip(columns, transforms, strict=True)
+        ],
+        axis=1,
+    )
 
 
 def standardise(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Compute z-scores by the training split's statistics.
 
     Args:
-      values: float64 [N, F], NaN where missing.
+      values: float64 [N, F], transformed; not finite where missing.
 
     Returns:
       z, float32 [N, F], 0 where missing or where the feature is constant or never observed; and

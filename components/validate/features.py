@@ -14,8 +14,10 @@ from ragline.components.contract.columns import (
     LENGTH_BUCKET,
     MISSING_BUCKET,
     SEQUENCE_ID,
+    TRANSFORM_TAG,
     UNIT_TAG,
 )
+from ragline.components.contract.feature_transforms import NONE, Transform
 
 _TYPES = {
     "text": schema_pb2.BYTES,
@@ -35,6 +37,9 @@ class FeatureOptions:
         sequence, which may be absent: a label, a slice of metrics, the target of a head.
       values: of a category or of context, `text` or `integer`; of context also `number`.
       unit: of a number; the served encoder states it.
+      transform: transform of a number before it is standardised: `log`, of numbers above 0, any
+        other being rejected; `signed_log`, sign(x) ln(1 + |x|), of any number, for amounts and
+        amplitudes of which a few are giants; or `none`. The served encoder takes raw numbers.
       missing: whether a step may lack a number.
       min: lowest value of a number, or of context that is one.
       max: highest value.
@@ -48,6 +53,7 @@ class FeatureOptions:
     type: Literal["number", "category", "context"] = "number"
     values: Literal["text", "integer", "number"] = "text"
     unit: str | None = None
+    transform: Transform = NONE
     missing: bool = False
     min: float | None = None
     max: float | None = None
@@ -72,8 +78,8 @@ class FeatureOptions:
         if self.type == "category" and self.values == "number":
             yield "values: expected 'text' or 'integer' of a category, received 'number'"
         if self.type != "number":
-            for key in ("unit", "missing", "derived"):
-                if getattr(self, key):
+            for key in ("unit", "transform", "missing", "derived"):
+                if getattr(self, key) not in (None, NONE, False):
                     yield f"{key}: expected it of a number, received it of type = {self.type!r}"
         if self.classes and self.kind != "text":
             yield "classes: expected them of text, received them of numbers"
@@ -128,6 +134,8 @@ def to_schema(features: Mapping[str, FeatureOptions]) -> schema_pb2.Schema:
         _fill_domain(column, feature)
         if feature.unit:
             column.annotation.tag.append(f"{UNIT_TAG}{feature.unit}")
+        if feature.transform != NONE:
+            column.annotation.tag.append(f"{TRANSFORM_TAG}{feature.transform}")
         if feature.description:
             column.annotation.comment.append(feature.description)
     return schema

@@ -3,6 +3,7 @@
     shift of a feature    = (mean - mean in training) / standard deviation in training
     spread                = standard deviation / standard deviation in training
     drift                 = the largest of |shift|, spread and 1 / spread
+    mean, deviation       = of transformed values, where the feature has a transform
     unknown of a category = steps whose word training never had / steps that have a word
 
 A feature that did not vary in training has no scale to measure by, and no drift.
@@ -14,6 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from ragline.components.contract.columns import Columns
+from ragline.components.contract.feature_transforms import NONE
 from ragline.components.files import places
 from ragline.components.ingest.output import span_stats
 from ragline.components.ingest.records.chunk import Chunk
@@ -98,8 +100,9 @@ def describe(
         if drift > most:
             feature = stated_of[name]
             unit = f"in {feature.unit}" if feature.unit else "in the unit of the training data"
+            of = "mean" if feature.transform == NONE else f"mean {feature.transform}"
             yield (
-                f"{name!r}: its mean of {figures['mean']:.4g} is {shift:+.3g} standard deviations "
+                f"{name!r}: its {of} of {figures['mean']:.4g} is {shift:+.3g} standard deviations "
                 f"from the training data's {feature.mean:.4g}, and its spread {spread:.3g} "
                 f"times theirs: expected values {unit}; the embeddings cannot be trusted"
             )

@@ -31,6 +31,8 @@ _FEATURES = """\
 # A value that breaks what stands here stops the run.
 #   type         "number", one a step; "category", a word a step; "context", one value a sequence
 #   unit         "m/s": the served encoder states it
+#   transform    "signed_log", sign(x) ln(1 + |x|): where a few values are giants; "log", ln x: of
+#                numbers above 0; the encoder takes raw numbers in any case
 #   missing      true where a step may lack the number
 #   min, max     the range of a number
 #   classes      the words that there can be
@@ -116,9 +118,12 @@ def _features(guess: Guess) -> list[str]:
         options: dict[str, Any] = {"type": "number"}
         if name == TIME_DELTA and guess.steps.get(TIME_DELTA):
             options["derived"] = True
+        if transform := guess.transforms.get(name):
+            options["transform"] = transform
         if missing:
             options["missing"] = True
-        lines.append(_column(name, options))
+        comment = "  # 1% of its values are giants" if transform else ""
+        lines.append(_column(name, options) + comment)
     if guess.order_by and TIME_DELTA not in guess.features:
         derived = _column(TIME_DELTA, {"type": "number", "derived": True})
         lines.append(f"# {derived}  # seconds since the step before")

@@ -15,6 +15,7 @@ from ragline.components.ingest.source import patterns
 from ragline.pipeline.onboard import draft, guess, plan
 from ragline.pipeline.onboard.guess import Guess, GuessError
 from ragline.pipeline.onboard.guessing import files as names_of_files
+from ragline.pipeline.onboard.guessing import scales
 from ragline.pipeline.onboard.guessing.wishes import Wishes
 
 _SUFFIX = ".toml"
@@ -154,6 +155,7 @@ def _meaning(sample: Sample, sampled: str, wishes: Wishes) -> tuple[Guess, tuple
         meaning = guess.guess_table(
             steps, sample.files, seen=within, complete=sample.complete, wishes=wishes
         )
+        scales.choose(meaning, steps)
         return meaning, guess.missing_texts(meaning, steps) if is_text else ()
     records = guess.columns_of(sample.records, is_text=False)
     meaning = guess.guess_records(
@@ -165,6 +167,7 @@ def _meaning(sample: Sample, sampled: str, wishes: Wishes) -> tuple[Guess, tuple
         complete=sample.complete,
         wishes=wishes,
     )
+    scales.choose(meaning, steps)
     return meaning, ()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ragline.components.contract.columns import SPLITS, length_bucket
+from ragline.components.contract.feature_transforms import NONE
 from ragline.components.ingest.preview.preview_result import Preview
 from ragline.components.train.data import batching
 from ragline.pipeline.onboard.plan import MOST_WORDS, Plan
@@ -46,6 +47,7 @@ def to_dict(plan: Plan) -> dict[str, Any]:
             {
                 "name": column.name,
                 "unit": column.unit,
+                "transform": column.transform,
                 "missing": column.missing / column.steps if column.steps else None,
                 "min": column.low,
                 "mean": column.mean,
@@ -168,6 +170,7 @@ def _of_features(preview: Preview) -> list[str]:
             for value in (column.low, column.mean, column.high)
         )
         unit = f"  {column.unit}" if column.unit else ""
+        unit += f"  {column.transform}" if column.transform != NONE else ""
         constant = "  constant" if column.is_constant else ""
         lines.append(f"  {column.name:<{wide}} {share:>8.1%}  {values}{unit}{constant}")
     return lines

@@ -80,7 +80,7 @@ def render(
         "plot-kept": figures.kept(rivals),
         "plot-features": figures.features(by_feature),
         **_plots(summary, tables),
-        **(_sample_plots(samples, page_tables.scales(summary)) if samples else {}),
+        **(_sample_plots(samples, page_tables.scales(summary, samples)) if samples else {}),
     }
     buckets = tables.pop(LENGTH_BUCKET, {})
     return _ENVIRONMENT.get_template("report.html.j2").render(

@@ -20,6 +20,7 @@ from ragline.components.evaluate.metrics.formulas import MASKED_MSE, NORMALISED_
 from ragline.components.evaluate.metrics.slices import OVERALL, parts_of
 from ragline.components.evaluate.verdict.rules import NEWEST, PCA, STATISTICS, UNTRAINED
 from ragline.pipeline.report.page_formats import is_number
+from ragline.pipeline.report.sample_figures import Scale
 
 Row = dict[str, Any]
 Numbers = Mapping[str, float | None]
@@ -114,17 +115,19 @@ def features(summary: Summary) -> list[Row]:
     return sorted(rows, key=lambda row: -row["value"] if is_number(row["value"]) else 0.0)
 
 
-def scales(summary: Summary) -> dict[str, tuple[float, float]]:
-    """Return the mean and the standard deviation of each feature that varies, in raw units."""
+def scales(summary: Summary, samples: Mapping[str, Any]) -> dict[str, Scale]:
+    """Return how each feature that varies was standardised."""
     constant = summary["constant_features"] or ()
-    return {
-        row["name"]: (row["mean"], row["std_dev"])
+    untransformed = {
+        row["name"]: Scale(row["mean"], row["std_dev"])
         for row in (summary["data"] or {"features": ()})["features"]
         if row["name"] not in constant
         and is_number(row["mean"])
         and is_number(row["std_dev"])
         and row["std_dev"] > 0
     }
+    transformed = samples.get("transformed", {})
+    return untransformed | {name: Scale(**scale) for name, scale in transformed.items()}
 
 
 def against_served(summary: Summary) -> list[Row]:

@@ -5,9 +5,11 @@ Pure, as `figures.py` is: colours are CSS variables, text of the data goes throu
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+from ragline.components.contract import feature_transforms
 from ragline.components.contract.columns import SEQUENCE_ID
+from ragline.components.contract.feature_transforms import NONE, Transform
 from ragline.pipeline.report.figures import Figure, legend, plain
 from ragline.pipeline.report.page_formats import is_number, number
 
@@ -16,8 +18,25 @@ _MOST_CLASSES = len(_PALETTE)
 _BAND = 92
 
 
-# Feature -> its mean and standard deviation in the training split, in raw units.
-Scales = Mapping[str, tuple[float, float]]
+class Scale(NamedTuple):
+    """How a feature was standardised.
+
+    Attributes:
+      mean: the mean of the training split, of transformed values.
+      std: the standard deviation, above 0.
+      transform: the transform.
+    """
+
+    mean: float
+    std: float
+    transform: Transform = NONE
+
+    def raw(self, value: float) -> float:
+        """Return a standardised value in raw units."""
+        return float(feature_transforms.invert(self.transform, self.mean + self.std * value))
+
+
+Scales = Mapping[str, Scale]
 
 
 def reconstruction(sample: Mapping[str, Any], scales: Scales) -> Figure:
@@ -32,13 +51,12 @@ def reconstruction(sample: Mapping[str, Any], scales: Scales) -> Figure:
     """
     features = {
         name: {
-            key: [None if value is None else scales[name][0] + scales[name][1] * value
-                  for value in columns[key]]
+            key: [None if value is None else scales[name].raw(value) for value in columns[key]]
             for key in ("values", "outputs")
         }
         for name, columns in sample["features"].items()
         if name in scales
-    }  # fmt: skip
+    }
     number = max(1, len(features))
     data: list[dict[str, Any]] = []
     layout: dict[str, Any] = {

@@ -5,9 +5,10 @@ Only the facts beside the newest version are read: no model is loaded, nothing i
 """
 
 import pathlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ragline.components.contract.columns import Columns
+from ragline.components.contract.feature_transforms import NONE
 from ragline.components.contract.signatures import ENCODER_FILE
 from ragline.components.files.storage import read_json
 from ragline.components.push.release import ledger
@@ -24,12 +25,14 @@ class Signature:
       features: names of the features, in order.
       categories: name -> kind of the categories, in order.
       embedding_size: E; None if the encoder does not state it.
+      transforms: name -> transform of the features that have one; a caller does not see it.
     """
 
     pipeline: str | None
     features: tuple[str, ...]
     categories: dict[str, str]
     embedding_size: int | None
+    transforms: dict[str, str] = field(default_factory=dict)
 
     def differs(self, served: "Signature") -> bool:
         """Return whether a caller of the served encoder could not call this one."""
@@ -63,6 +66,11 @@ def configured(config: Config, columns: Columns) -> Signature:
         features=columns.names,
         categories={category.name: category.kind for category in columns.categories},
         embedding_size=config.train.embedding_size,
+        transforms={
+            feature.name: feature.transform
+            for feature in columns.features
+            if feature.transform != NONE
+        },
     )
 
 
@@ -78,6 +86,11 @@ def read(model: pathlib.Path) -> Signature | None:
                 for category in facts.get("categories", ())
             },
             embedding_size=facts.get("embedding_size"),
+            transforms={
+                str(feature["name"]): str(feature["transform"])
+                for feature in facts["features"]
+                if feature.get("transform", NONE) != NONE
+            },
         )
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
@@ -139,11 +152,20 @@ def check(wanted: Signature, folder: pathlib.Path, why: str) -> str:
 
 
 def unlike(wanted: Signature, model: pathlib.Path) -> str | None:
-    """Return why a pushed model cannot answer a configuration's records; None if it can."""
+    """Return why a pushed model cannot be compared with a new one; None if it can.
+
+    It cannot answer the configuration's records, or its errors are of other transforms.
+    """
     signature = read(model)
-    if signature is None or not (missing := wanted.lacks(signature)):
+    if signature is None:
         return None
-    return f"it takes {', '.join(missing)}, which the records do not have any more"
+    if missing := wanted.lacks(signature):
+        return f"it takes {', '.join(missing)}, which the records do not have any more"
+    for name in wanted.features:
+        ours, theirs = (each.transforms.get(name, NONE) for each in (wanted, signature))
+        if ours != theirs:
+            return f"its errors of {name} are of transform = {theirs!r}, those of this one {ours!r}"
+    return None
 
 
 def _served(serving: pathlib.Path) -> tuple[int, Signature] | None:

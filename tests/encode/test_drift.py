@@ -1,5 +1,6 @@
 """What `ragline encode` says of data unlike those that the encoder was trained on."""
 
+import dataclasses
 import json
 import shutil
 
@@ -82,6 +83,22 @@ def test_figures_are_the_oracles():
         assert measured["categories"]["word"]["unknown"] == pytest.approx(unknown, rel=1e-12)
         assert measured["categories"]["code"]["unknown"] == pytest.approx(len(cuts) / 30)
         assert set(measured["categories"]["word"]["examples"]) == {"c", "d"}
+
+
+def test_a_transformed_feature_is_compared_in_the_space_that_the_encoder_reads():
+    """Of raw giants, the mean is their own; of others, none is near."""
+    p = np.array([1.0, 10.0, np.nan, 1e6], np.float32)
+    columns = dataclasses.replace(
+        COLUMNS, features=(dataclasses.replace(COLUMNS.features[0], transform="log"),)
+    )
+    part = drift.of_chunk(_chunk(p, [""] * 4), columns, {})
+    logs = np.log(np.array([1.0, 10.0, 1e6]))
+    [trained] = [dataclasses.replace(TRAINED_ON[0], transform="log", mean=logs.mean() - 20.0)]
+    measured = drift.measure(drift.merged([part]), [trained])
+    assert measured["features"]["p"]["shift"] == pytest.approx(20.0 / 0.05, rel=1e-12)
+    assert measured["features"]["p"]["spread"] == pytest.approx(logs.std() / 0.05, rel=1e-12)
+    [sentence] = drift.describe(measured, [trained])
+    assert sentence.startswith("'p': its mean log of 5.373 is +400 standard deviations from")
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ def _network(cell: str, layers: int, backward: bool, units: int = 7, steps: int 
     )
     return Network(
         features=[f"f{place}" for place in range(F)],
+        transforms=["none"] * F,
         mean=rng.normal(size=F),
         scale=1 + rng.random(F),
         varies=np.array([True, True, False]),

@@ -184,6 +184,39 @@ def test_what_is_missing_can_be_refused_whatever_the_schema_says() -> None:
     ]
 
 
+LOGS = Columns(
+    features=(
+        Feature(name="a", unit=None, allow_missing=True, transform="log"),
+        Feature(name="b", unit=None, allow_missing=False, transform="signed_log"),
+    ),
+    context={},
+)
+
+
+def test_a_number_that_has_no_logarithm_is_refused_and_a_missing_one_is_not() -> None:
+    chunk = _chunk([1, 2, 2, 1], a=[0.5, np.nan, 0.0, 3, -2, np.inf], b=[-1, 0, 0, 0, 1, 1])
+    part = checks.check(chunk, LOGS, StepOptions())
+    assert _refused(part) == [
+        (2, "out_of_domain", "feature 'a', step 1: expected a number above 0, of which there is "
+         "a log, received 0.0"),
+        (3, "out_of_domain", "feature 'a', step 1: expected a number above 0, of which there is "
+         "a log, received -2.0"),
+        (4, "non_finite", "feature 'a', step 0: expected a finite float32, received inf"),
+    ]  # fmt: skip
+    assert part.chunk.sequence_id == ["s0"]
+    [remedy] = checks.remedies(record.detail for record in part.rejected)
+    assert (
+        remedy
+        == "feature 'a' is not above 0 throughout: transform = \"signed_log\" takes any number"
+    )
+
+
+@pytest.mark.parametrize(("value", "accepted"), [(1.2e-38, True), (1.1e-38, False), (1e-50, False)])
+def test_what_tensorflow_takes_for_0_has_no_logarithm(value: float, accepted: bool) -> None:
+    part = checks.check(_chunk([2], a=[1.0, value], b=[0.0, 0.0]), LOGS, StepOptions())
+    assert len(part.chunk) == accepted
+
+
 @pytest.mark.parametrize(
     ("value", "accepted"),
     [(3.4028234e38, True), (-3.4028234e38, True), (3.4028236e38, False), (np.inf, False)],

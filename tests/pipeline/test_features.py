@@ -8,10 +8,12 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from ragline import schemas
+from ragline.components.contract import exits
 from ragline.components.contract.columns import UNIT_TAG, Columns
 from ragline.components.validate import features
 from ragline.components.validate.features import FeatureOptions
 from ragline.pipeline import config
+from ragline.pipeline.cli.main import main
 from ragline.pipeline.onboard import plan
 
 TOP = {"name": "n", "workdir": "w", "input": {"train": "a.jsonl"}}
@@ -74,7 +76,13 @@ def test_a_table_is_the_contract_that_tfx_is_given(tmp_path):
     loaded = _load(
         tmp_path,
         {
-            "größe b": {"unit": "m", "missing": True, "min": -1.5, "description": "how tall"},
+            "größe b": {
+                "unit": "m",
+                "transform": "signed_log",
+                "missing": True,
+                "min": -1.5,
+                "description": "how tall",
+            },
             "act": {"type": "category"},
             "act id": {"type": "category", "values": "integer"},
             "label": {"type": "context", "classes": ["a", "b"]},
@@ -86,6 +94,7 @@ def test_a_table_is_the_contract_that_tfx_is_given(tmp_path):
     assert contract.schema == text_format.Parse(contract.text, schema_pb2.Schema())
     columns = contract.columns
     assert [(f.name, f.unit, f.allow_missing) for f in columns.features] == [("größe b", "m", True)]
+    assert columns.transforms == ("signed_log",)
     assert {c.name: c.kind for c in columns.categories} == {"act": "bytes", "act id": "int"}
     assert columns.context == {"label": "bytes", "age": "int", "weight": "float"}
     own = {feature.name: feature for feature in contract.schema.feature}
@@ -140,6 +149,16 @@ def test_the_rules_stand_beside_the_configuration_or_where_it_says(tmp_path):
         ({"x": {"missing": "yes"}}, r"features\.x\.missing: expected a valid boolean"),
         ({"x": {"min": 2, "max": 1}}, r"features\.x\.max: expected at least min = 2, received 1"),
         ({"x": {}, "c": {"type": "category", "unit": "m"}}, r"c\.unit: expected it of a number"),
+        (
+            {"x": {}, "c": {"type": "context", "transform": "log"}},
+            r"c\.transform: expected it of a number, received it of type = 'context'",
+        ),
+        (
+            {"x": {"transform": "signedlog"}},
+            r"x\.transform: expected 'none', 'log' or 'signed_log', received 'signedlog'; did you "
+            r"mean 'signed_log'\?",
+        ),
+        ({"x": {"transfrm": "log"}}, r"x\.transfrm: unknown key; .*'features\.x\.transform'"),
         ({"x": {}, "c": {"type": "category", "values": "number"}}, r"c\.values: expected 'text'"),
         ({"x": {"classes": ["a"]}}, r"features\.x\.classes: expected them of text"),
         ({"x": {}, "c": {"type": "context", "min": 1}}, r"c\.min, max: expected them of numbers"),
@@ -172,6 +191,19 @@ def test_a_value_out_of_range_and_a_word_that_is_no_class_are_foreseen(tmp_path)
     stops = plan.plan_run(_load(tmp_path, table)).stops
     assert "schema: 'x': 2 is above its max of 1.8" in stops
     assert "schema: 'label': expected one of its string_domain, received c" in stops
+
+
+def test_what_has_no_logarithm_is_foreseen_with_the_transform_that_takes_it(tmp_path, capsys):
+    rows = "".join(f'{{"x": [{i % 9}, 2.5], "y": [1, 2]}}\n' for i in range(60))
+    (tmp_path / "a.jsonl").write_text(rows)
+    _load(tmp_path, {"x": {"transform": "log", "unit": "mg"}, "y": {}})
+    assert main(["plan", str(tmp_path / "c.toml")]) == exits.BAD_DATA
+    text = capsys.readouterr().out
+    assert "feature 'x', step 0: expected a number above 0, of which there is a log" in text
+    assert "feature 'x' is not above 0 throughout: transform = \"signed_log\" takes any" in text
+    planned = plan.plan_run(_load(tmp_path, {"x": {"transform": "signed_log"}, "y": {}}))
+    assert not planned.preview.reasons
+    assert [column.transform for column in planned.preview.columns] == ["signed_log", "none"]
 
 
 def test_what_is_missing_where_nothing_may_be_is_named_with_the_line_to_change(tmp_path):

@@ -222,6 +222,37 @@ def test_what_a_column_is(tmp_path):
     assert [*guess.unused] == ["note", "ok", "site", "gap"]
 
 
+def test_a_column_with_a_few_giants_is_transformed_and_it_is_said(tmp_path, capsys):
+    """One of many sizes, but without giants, is not; nor one that the transform leaves as it is."""
+    random = np.random.default_rng(0)
+    rows = []
+    for sequence in range(50):
+        for step in range(40):
+            giant = random.random() < 0.003
+            rows.append(
+                {
+                    "sequence": f"s{sequence}",
+                    "step": step,
+                    "amount": round(random.normal() * (1e4 if giant else 3.0), 3),
+                    "wait": round(random.exponential(), 4),
+                    "small": 1e-9 * (1e4 if giant else 1.0) * random.random(),
+                    "alarm": int(giant),
+                }
+            )
+    (tmp_path / "a.csv").write_text(_csv(rows))
+    assert main(["init", str(tmp_path / "a.csv"), "--output", str(tmp_path / "c.toml")]) == 0
+    said = capsys.readouterr().err
+    assert "feature 'amount': transform 'signed_log', since 1% of its values carry 100% of" in said
+    assert said.count("transform") == 1
+    text = (tmp_path / "c.toml").read_text()
+    line = 'amount = { type = "number", transform = "signed_log" }  # 1% of its values are giants'
+    assert line in text.splitlines()
+    columns = config.read_contract(config.load(tmp_path / "c.toml")).columns
+    chosen = dict(zip(columns.names, columns.transforms, strict=True))
+    assert {name for name, transform in chosen.items() if transform != "none"} == {"amount"}
+    assert {"wait", "small", "alarm"} < {*chosen}
+
+
 def test_a_mistake_in_a_column_of_numbers_makes_no_text_of_it(tmp_path):
     rows = _walks()
     rows[7]["ax"] = "oops"

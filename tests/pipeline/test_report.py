@@ -383,6 +383,17 @@ def test_curves_have_a_point_an_epoch_and_the_best_one_is_marked() -> None:
     assert (best["x"], best["y"], best["name"]) == ([BEST], [0.5], f"best: epoch {BEST}")
 
 
+def test_a_transformed_feature_is_drawn_in_raw_units_by_its_own_scale() -> None:
+    scale = {"mean": 2.0, "std": 0.5, "transform": "signed_log"}
+    samples = SAMPLES | {"transformed": {"ax": scale}}
+    figure = _page(summary(), samples).figures["plot-reconstructions"]
+    [values, outputs] = [trace["y"] for trace in figure["data"][:2]]
+    assert values == [pytest.approx(math.expm1(2.5)), None, pytest.approx(math.expm1(3.5))]
+    assert outputs == [pytest.approx(math.expm1(2.0 + 0.5 * z)) for z in (1.5, 2.0, 2.5)]
+    plain = _page(summary(), SAMPLES).figures["plot-reconstructions"]["data"][2:4]
+    assert [trace["y"] for trace in figure["data"][2:4]] == [trace["y"] for trace in plain]
+
+
 def test_reconstructions_are_drawn_with_their_gaps_and_to_their_end() -> None:
     figure = _page(summary(), SAMPLES).figures["plot-reconstructions"]
     traces = figure["choices"]["best"]["data"]

@@ -78,6 +78,16 @@ def test_the_same_signature_needs_no_reason(load, tmp_path):
     assert _check(load(), "to be sure") == ""
 
 
+def test_another_transform_is_no_other_signature_but_its_errors_are_not_compared(load, tmp_path):
+    """A caller gives raw values and gets as many numbers, as after a change of unit."""
+    features = [{"name": name, "transform": "log" if name == "gz" else "none"} for name in FEATURES]
+    model = _serve(tmp_path / "work", features=features).parents[1]
+    assert _check(load(), "") == ""
+    assert signature.unlike(_wanted(load()), model) == (
+        "its errors of gz are of transform = 'log', those of this one 'none'"
+    )
+
+
 @pytest.mark.parametrize("changed", CHANGED)
 @pytest.mark.parametrize("pipeline", ["gestures", None])
 def test_another_signature_is_refused_and_nothing_is_touched(
@@ -140,6 +150,9 @@ def test_a_model_that_lacks_none_of_its_columns_is_still_compared(load, tmp_path
     assert signature.unlike(_wanted(load()), other) == (
         "it takes hr, spo2, which the records do not have any more"
     )
+    same = [{"name": name, "transform": "none"} for name in FEATURES]
+    third = _serve(tmp_path / "work", 4, features=same).parents[1]
+    assert signature.unlike(_wanted(load()), third) is None
     category = {"categories": [{"name": "activity", "kind": "bytes"}]}
     assert "it takes activity" in signature.unlike(
         _wanted(load()), _serve(tmp_path, 3, **category).parents[1]

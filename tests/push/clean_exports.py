@@ -19,7 +19,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.public import tfxio
 
 from ragline import schemas
-from ragline.components.contract.columns import Columns
+from ragline.components.contract.columns import TRANSFORM_TAG, Columns
+from ragline.components.contract.feature_transforms import invert
 from ragline.components.ingest.output import examples
 from ragline.components.ingest.records.chunk import Chunk
 from ragline.components.push.contract import graph
@@ -33,7 +34,7 @@ from ragline.components.transform.preprocessing import preprocessing_fn
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HEAD = HeadOptions(name="a", column="label", type="classification", classes=("1", "2"))
 # Each value of each option that decides what is exported, at least once; by schema: one in which
-# values can be missing, one in which none can, one with categories.
+# values can be missing, one in which none can, one with categories, one with transforms.
 OPTIONS = {
     "gestures": (
         {},
@@ -43,6 +44,7 @@ OPTIONS = {
     ),
     "japanese_vowels": ({},),
     "events": ({}, {"decoder": "teacher", "padding": "remask"}),
+    "transformed": ({},),
 }
 _HEADER = """\
 # What a pushed SavedModel may be made of: the operations of clean exports, and no others.
@@ -67,7 +69,10 @@ def transform_output(
         sequence_id=ids,
         entity_id=ids,
         length=length,
-        values={column: rng.normal(size=length.sum()) for column in columns.names},
+        values={
+            feature.name: invert(feature.transform, rng.normal(size=length.sum()))
+            for feature in columns.features
+        },
         time=None,
         context={column: [None] * len(ids) for column in columns.context},
     )
@@ -81,6 +86,7 @@ def analyse(
     columns = Columns.from_schema(schema)
     config = {
         "features": list(columns.names),
+        "transforms": list(columns.transforms),
         "context": list(columns.context),
         "allow_missing": columns.allow_missing,
         "categories": [dataclasses.asdict(category) for category in columns.categories],
@@ -103,10 +109,24 @@ def analyse(
 
 
 def schema_of(name: str | schema_pb2.Schema) -> schema_pb2.Schema:
-    """One of the curated schemas, that of `events`, or the one that is given."""
+    """One of the curated schemas, that of `events`, `transformed`, or the one that is given."""
     if isinstance(name, schema_pb2.Schema):
         return name
+    if name == "transformed":
+        return transformed()
     return events.schema() if name == "events" else schemas.load(name)
+
+
+def transformed() -> schema_pb2.Schema:
+    """That of the gestures, with each transform, of features that may be missing and not."""
+    schema = schemas.load("gestures")
+    of = {"ax": "log", "gz": "signed_log", "heart_rate": "log", "saturation": "signed_log"}
+    for feature in schema.feature:
+        if feature.name in of:
+            feature.annotation.tag.append(f"{TRANSFORM_TAG}{of[feature.name]}")
+            feature.float_domain.ClearField("min")
+            feature.float_domain.ClearField("max")
+    return schema
 
 
 def wide(features: int) -> schema_pb2.Schema:

@@ -1,5 +1,7 @@
 """Count, mean and spread of each feature and of the lengths, by span: what drift is read off.
 
+Values are those that the model is given: transformed, where a feature has a transform.
+
 They are merged by the formulas of Chan, Golub and LeVeque (1979), which do not cancel where a
 mean is large beside its spread, as sums of squares do.
 """
@@ -9,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ragline.components.contract.columns import LENGTH, Columns
+from ragline.components.contract import feature_transforms
+from ragline.components.contract.columns import LENGTH, Columns, Feature
+from ragline.components.contract.feature_transforms import NONE
 from ragline.components.ingest.records.chunk import Chunk
 
 # {count, missing, mean, m2}; m2 is the sum of squared distances from the mean.
@@ -19,13 +23,21 @@ SpanStats = Mapping[str, Any]
 
 
 def of_chunk(chunk: Chunk, columns: Columns) -> SpanStats:
-    """Return the statistics of a Chunk, in float32, as its values are written."""
+    """Return the statistics of a Chunk, of its values in float32, as they are written."""
     return {
         "features": {
-            name: _column_stats(chunk.values[name].astype(np.float32)) for name in columns.names
+            feature.name: _column_stats(_values(feature, chunk)) for feature in columns.features
         },
         LENGTH: _column_stats(chunk.length),
     }
+
+
+def _values(feature: Feature, chunk: Chunk) -> np.ndarray:
+    values = chunk.values[feature.name].astype(np.float32)
+    if feature.transform == NONE:
+        return values
+    transformed: np.ndarray = feature_transforms.apply(feature.transform, values.astype(np.float64))
+    return transformed
 
 
 def merged(parts: Iterable[SpanStats]) -> SpanStats:

@@ -19,6 +19,7 @@ from ragline.components.contract.columns import (
     Feature,
     length_bucket,
 )
+from ragline.components.contract.feature_transforms import Transform
 from ragline.components.ingest.output import examples
 from ragline.components.ingest.records.chunk import Chunk
 
@@ -43,6 +44,7 @@ class Column:
     Attributes:
       name: the name of the feature.
       unit: the unit that the schema states.
+      transform: the transform that it states; the figures are of raw values.
       steps: the number of steps.
       missing: the number of steps without a value.
       low: the lowest value, None if all are missing.
@@ -52,6 +54,7 @@ class Column:
 
     name: str
     unit: str | None
+    transform: Transform
     steps: int
     missing: int
     low: float | None
@@ -120,6 +123,7 @@ def column(feature: Feature, chunks: Iterable[Chunk]) -> Column:
     return Column(
         name=feature.name,
         unit=feature.unit,
+        transform=feature.transform,
         steps=len(flat),
         missing=len(flat) - len(observed),
         low=float(observed.min()) if some else None,

@@ -10,6 +10,7 @@ A rejected record goes to the quarantine; the codes are API:
     null                  no value, list or record where the schema lets none be missing; no time
     number_format         not a number by the grammar below, or too large for float64; not a time
     non_finite            NaN where missing is not allowed; Inf; Inf once cast to float32
+    out_of_domain         a number that the transform of its feature does not take
     empty                 no step
     ragged                the features of one sequence have different numbers of steps
     bad_dim               not as many features as the schema has
@@ -35,7 +36,8 @@ from typing import Any
 import numpy as np
 
 from ragline.components.contract import kinds
-from ragline.components.contract.columns import LENGTH, Columns, ContextValue
+from ragline.components.contract.columns import LENGTH, Columns, ContextValue, Feature
+from ragline.components.contract.feature_transforms import LEAST, NONE
 from ragline.components.ingest.options import StepOptions
 from ragline.components.ingest.records.chunk import Chunk, Part
 from ragline.components.ingest.records.refusals import Refusals
@@ -46,6 +48,7 @@ _MISSING = rb"\?|NaN"
 _NUMBERS = re.compile(rb"(?:%s|%s)(?:,(?:%s|%s))*" % (_NUMBER, _MISSING, _NUMBER, _MISSING))
 _INT64 = np.iinfo(np.int64)
 _LACKING = re.compile(r"(feature '.*'), step [0-9]+: expected .*, received (?:nan|null)")
+_OUTSIDE = re.compile(r"(feature '.*'), step [0-9]+: expected a number above 0, .*, received")
 # Below it, float64 holds every integer.
 _EXACT = 2**53
 
@@ -131,7 +134,7 @@ def check(chunk: Chunk, columns: Columns, options: StepOptions) -> Part:
 
     A record is rejected for the first reason that applies: `empty`, `null` (a missing category, if
     `missing` is `reject`), `non_finite` (its first value that is not a finite float32, nor missing
-    where the schema and `missing` allow it).
+    where the schema and `missing` allow it), `out_of_domain`.
     """
     refusals = Refusals(chunk)
     empty = np.flatnonzero(chunk.length == 0)
@@ -139,6 +142,7 @@ def check(chunk: Chunk, columns: Columns, options: StepOptions) -> Part:
     if options.missing == "reject":
         _refuse_missing_categories(chunk, columns, refusals)
     _refuse_bad_values(chunk, columns, options, refusals)
+    _refuse_out_of_domain(chunk, columns, refusals)
     return refusals.part()
 
 
@@ -183,6 +187,25 @@ def _refuse_bad_values(
     refusals.add("non_finite", records, np.arange(len(steps)), detail)
 
 
+def _refuse_out_of_domain(chunk: Chunk, columns: Columns, refusals: Refusals) -> None:
+    for feature in columns.features:
+        if feature.transform == NONE:
+            continue
+        values = chunk.values[feature.name]
+        with np.errstate(over="ignore"):  # What becomes Inf was refused above.
+            steps = np.flatnonzero(values.astype(np.float32) < LEAST[feature.transform])
+        records, steps_in_record = _owners(chunk, steps)
+        detail = functools.partial(_out_of_domain, feature, steps_in_record, values[steps])
+        refusals.add("out_of_domain", records, np.arange(len(steps)), detail)
+
+
+def _out_of_domain(feature: Feature, steps: np.ndarray, received: np.ndarray, place: int) -> str:
+    return (
+        f"feature {feature.name!r}, step {steps[place]}: expected a number above 0, of which there "
+        f"is a {feature.transform}, received {float(received[place])}"
+    )
+
+
 def _owners(chunk: Chunk, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the record that each of some flat steps belongs to, and the step's place in it."""
     ends = np.cumsum(chunk.length)
@@ -207,7 +230,8 @@ def check_nulls(columns: Columns, features: Mapping[str, Collection[Any]]) -> No
 
 
 def remedies(details: Iterable[str]) -> Iterator[str]:
-    """Yield what would take records that lack a number."""
+    """Yield what would take records that lack a number, or have one without a transform."""
+    details = list(details)
     lacking = (matched[1] for matched in map(_LACKING.search, details) if matched)
     for feature in dict.fromkeys(lacking):
         yield (
@@ -215,6 +239,9 @@ def remedies(details: Iterable[str]) -> Iterator[str]:
             "a schema without disallow_nan, takes such records; `ragline init` writes so where "
             "it sees a cell without a value"
         )
+    outside = (matched[1] for matched in map(_OUTSIDE.search, details) if matched)
+    for feature in dict.fromkeys(outside):
+        yield f'{feature} is not above 0 throughout: transform = "signed_log" takes any number'
 
 
 def check_length(stated: Any, steps: int) -> None:

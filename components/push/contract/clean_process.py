@@ -272,6 +272,7 @@ def _make(model: pathlib.Path, shape: _Shape, facts: ModelFacts | None) -> _Prob
         [feature.mean for feature in facts.features],
         [feature.std for feature in facts.features],
         _words(model, columns.categories),
+        columns.transforms,
     )
     source = f"noise with the means and stds of {pathlib.Path(ENCODER_FILE).name}"
     return _Probes(sequences, list(columns.names), list(columns.categories), source)

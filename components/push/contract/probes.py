@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from ragline.components.contract import kinds
 from ragline.components.contract.columns import Category
+from ragline.components.contract.feature_transforms import Transform, invert_by_feature
 from ragline.components.push.contract.sequences import Probe, Word
 
 _ASSETS = "assets"
@@ -138,6 +139,7 @@ def make(
     mean: Sequence[float | None],
     std: Sequence[float],
     words: Mapping[str, np.ndarray] | None = None,
+    transforms: Sequence[Transform] = (),
 ) -> list[Probe]:
     """Make ten sequences of 1 to 89 steps: mean + std * standard normal noise, always the same.
 
@@ -145,12 +147,16 @@ def make(
       mean: the mean of each feature; None of one that is missing throughout.
       std: the standard deviation of each feature.
       words: each category's words to draw from, alike.
+      transforms: the transform of each feature, of which the means and deviations are; none
+        without them.
     """
     rng = np.random.default_rng(0)
     means, stds = np.array(mean, np.float64), np.array(std, np.float64)  # None becomes NaN.
     return [
         Probe(
-            values=(means + stds * rng.normal(size=(length, len(means)))).astype(np.float32),
+            values=invert_by_feature(
+                transforms, means + stds * rng.normal(size=(length, len(means)))
+            ).astype(np.float32),
             words={key: rng.choice(known, length) for key, known in (words or {}).items()},
         )
         for length in _LENGTHS

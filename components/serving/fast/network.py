@@ -1,7 +1,8 @@
 """Describe what an encoder computes, as plain arrays, for every runtime that it is written for.
 
-z          = (value - mean) / scale in float64, at most FARTHEST from 0, then float32; 0 where the
-             value is not finite, where the feature never varied, and in the padding
+t          = the transform of the value's feature, in float64
+z          = (t(value) - mean) / scale in float64, at most FARTHEST from 0, then float32; 0 where
+             t(value) is not finite, where the feature never varied, and in the padding
 x          = z and, for each category, the row of its table; zeros where the token is missing
 h          = what the encoder reads of x, by the operations that the model states
 embedding  = h @ kernel + bias, plus grid(z) @ kernel + bias where there is a linear path
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ragline.components.contract.columns import Category
+from ragline.components.contract.feature_transforms import Transform
 from ragline.components.serving.portable import Operation
 
 # As in train/export/export_model.py: float32 ends at 3.4e38; sums of such values would be infinite.
@@ -69,6 +71,7 @@ class Network:
 
     Attributes:
       features: the names of the F features, in order.
+      transforms: the transform of each.
       mean: float64 [F].
       scale: float64 [F].
       varies: bool [F]; False for a feature that is always 0 once standardised.
@@ -80,6 +83,7 @@ class Network:
     """
 
     features: Collection[str]
+    transforms: Collection[Transform]
     mean: np.ndarray
     scale: np.ndarray
     varies: np.ndarray

@@ -42,6 +42,7 @@ def read(model: pathlib.Path, weights: Mapping[str, np.ndarray], facts: ModelFac
     try:
         return Network(
             features=facts.columns.names,
+            transforms=facts.columns.transforms,
             mean=np.array([feature.mean or 0.0 for feature in facts.features], np.float64),
             scale=np.where(std > 0.0, std, 1.0),
             varies=std > 0.0,

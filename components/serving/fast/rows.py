@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ragline.components.contract.feature_transforms import apply_by_feature
 from ragline.components.serving.fast.network import FARTHEST, CategoryTable, Network
 
 # Steps whose float64 arithmetic stays in a core's own memory.
@@ -15,22 +16,24 @@ _BLOCK = 2_048
 
 
 def standardise(network: Network, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Standardise raw values, in float64.
+    """Transform and standardise raw values, in float64.
 
     Args:
       network: the encoder.
-      values: float32 [N, F]; what is not finite is missing.
+      values: float32 [N, F]; what is not finite once transformed is missing.
 
     Returns:
       float32 [N, F], 0 where missing or of a feature that never varied; and bool [N, F], whether a
       value was observed.
     """
-    observed = np.isfinite(values)
+    observed = np.empty(values.shape, bool)
     z = np.empty(values.shape, np.float32)
     with np.errstate(invalid="ignore", over="ignore"):  # What is missing, and what is far.
         for start in range(0, len(values), _BLOCK):
             part = slice(start, start + _BLOCK)
-            z[part] = (values[part] - network.mean) / network.scale
+            block = apply_by_feature(network.transforms, values[part])
+            observed[part] = np.isfinite(block)
+            z[part] = (block - network.mean) / network.scale
         np.clip(z, -FARTHEST, FARTHEST, out=z)
     np.copyto(z, 0.0, where=~(observed & network.varies))
     return z, observed

@@ -21,6 +21,7 @@ from tensorflow_transform.tf_metadata import schema_utils
 
 from ragline.components.contract import masking
 from ragline.components.contract.columns import LENGTH, MISSING_TOKEN_ID, OBSERVED, VALUES, Columns
+from ragline.components.contract.feature_transforms import LEAST
 from ragline.components.contract.signatures import (
     EMBEDDING,
     ENCODE,
@@ -172,6 +173,7 @@ class _Encoder:
         self.transform = transform
         self._model = model
         self._features = columns.names
+        self._least = [LEAST[transform] for transform in columns.transforms]
         self._categories = tuple(category.name for category in columns.categories)
         self._vocabularies = vocabularies
         self.names = (*self._features, *self._categories)
@@ -243,10 +245,11 @@ class _Encoder:
         return {EMBEDDING: outputs.embedding, RECONSTRUCTION_ERROR: tf.cast(error, tf.float32)}
 
     def _observed(self, raw: dict[str, tf.RaggedTensor]) -> tf.Tensor:
-        """Return how many values of each sequence are finite, int64 [B]."""
+        """Return how many values of each sequence are finite, and have transforms, int64 [B]."""
         columns = [raw[name] for name in self._features]
-        finite = tf.math.is_finite(tf.stack([column.flat_values for column in columns], axis=1))
-        by_step = tf.reduce_sum(tf.cast(finite, tf.int64), axis=1)
+        values = tf.stack([column.flat_values for column in columns], axis=1)
+        observed = tf.math.is_finite(values) & (values >= self._least)
+        by_step = tf.reduce_sum(tf.cast(observed, tf.int64), axis=1)
         up_to = tf.concat([[0], tf.cumsum(by_step)], axis=0)
         ends = columns[0].row_splits
         return tf.gather(up_to, ends[1:]) - tf.gather(up_to, ends[:-1])

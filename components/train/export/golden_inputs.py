@@ -15,6 +15,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from ragline.components.contract.columns import OBSERVED, VALUES, Category, Columns
+from ragline.components.contract.feature_transforms import invert_by_feature
 from ragline.components.contract.signatures import EMBEDDING, EXAMPLES, GOLDEN_FILE
 from ragline.components.files.storage import write_json
 from ragline.components.serving.facts import FeatureFacts
@@ -96,7 +97,8 @@ def _sequences(features: Collection[FeatureFacts]) -> list[np.ndarray]:
     may_miss = [feature.allow_missing for feature in features]
     sequences = []
     for length in _LENGTHS:
-        values = mean + std * rng.normal(size=(length, len(mean)))
+        noise = mean + std * rng.normal(size=(length, len(mean)))
+        values = invert_by_feature([feature.transform for feature in features], noise)
         missing = (np.arange(values.size).reshape(values.shape) % 7 == 6) & may_miss
         sequences.append(np.where(missing, np.nan, values).astype(np.float32))
     return sequences

@@ -93,6 +93,7 @@ def _feature(feature: Feature, mean: float, std: float) -> FeatureFacts:
         allow_missing=feature.allow_missing,
         mean=mean if math.isfinite(mean) else None,
         std=std,
+        transform=feature.transform,
     )
 
 

@@ -9,6 +9,7 @@ dates.py    texts of times: their format
 names.py    what the names of columns say
 groups.py   which columns name a row's sequence, and what changes within it
 clocks.py   which column orders the steps, its unit or format, the column of its day
+scales.py   which numbers a few giants would be all that is learnt of
 measurements.py  tables in which a row is one measurement
 files.py    what the names of files say
 """

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ragline.components.contract.errors import UsageError
+from ragline.components.contract.feature_transforms import Transform
 from ragline.components.ingest.steps.times import Unit
 
 
@@ -33,6 +34,7 @@ class Guess:
       time_unit: the unit of times that are numbers.
       entity: the column of the entity.
       features: name -> whether a value may be missing.
+      transforms: name -> transform, of the features that are to have one.
       categories: name -> `bytes` or `int`.
       context: one value a sequence.
       label: the column of `context` that a head would learn; None takes the first that it can.
@@ -50,6 +52,7 @@ class Guess:
     time_unit: Unit = "s"
     entity: str | None = None
     features: dict[str, bool] = field(default_factory=dict)
+    transforms: dict[str, Transform] = field(default_factory=dict)
     categories: dict[str, Literal["bytes", "int"]] = field(default_factory=dict)
     context: list[Context] = field(default_factory=list)
     label: str | None = None

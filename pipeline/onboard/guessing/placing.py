@@ -15,7 +15,7 @@ from ragline.components.contract.columns import (
     VALUES,
 )
 from ragline.components.contract.signatures import ROW_LENGTHS, collisions
-from ragline.pipeline.onboard.guessing import groups, measurements
+from ragline.pipeline.onboard.guessing import groups, measurements, scales
 from ragline.pipeline.onboard.guessing.cells import Column
 from ragline.pipeline.onboard.guessing.meaning import Context, Guess, GuessError
 from ragline.pipeline.onboard.guessing.wishes import Wishes
@@ -55,6 +55,7 @@ def measurements_of(
             guess.categories[name] = "bytes"
         else:
             guess.leave_out(name, "its values are neither numbers nor words")
+    scales.choose(guess, {name: part.column for name, part in every.items()})
     order = columns[guess.order_by].nanoseconds() if guess.order_by else None
     again = 0
     if order is not None:
