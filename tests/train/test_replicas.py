@@ -39,5 +39,13 @@ def test_two_replicas_in_two_parts_make_the_update_of_one(results, case, terms):
     assert np.abs(control - one).max() > 0.1 * np.abs(one).max()
 
 
+def test_a_term_that_compares_sequences_is_refused_on_several_replicas_with_its_name(results):
+    assert results["refusals"] == {
+        "one": "none",
+        "two": "terms: 'near' compares the sequences of a whole batch; expected train.strategy = "
+        "'one', received 'mirrored' with 2 replicas",
+    }
+
+
 def test_a_head_has_its_labels_on_one_replica_alone(results):
     assert results["heads"]["one"]["sums"]["kind_loss_count"] == 2
