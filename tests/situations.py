@@ -605,6 +605,16 @@ CASES: dict[str, tuple[Write, str, Reads | Says]] = {
         "*",
         Says(parts=("line 1", "UTF-8")),
     ),
+    "remarks before a header": (
+        _bytes("a.csv", b"Logger: 7\n\nid,t,x\n" + b"a,1,2\n" * 9),
+        "*",
+        Says(parts=("'Logger: 7'", "in line 3", "tail -n +3")),
+    ),
+    "steps in columns": (
+        _bytes("a.csv", b"name,t0,t1,t2,t3,t4\n" + b"a,1,2,3,4,5\n" * 9),
+        "*",
+        Says(parts=("'t0' to 't4'", "melt"), exit_code=exits.BAD_CONFIG),
+    ),
     "a list of objects": (_bytes("a.json", b'[{"x": 1}]'), "*", Says(parts=("jq -c",))),
     "an object of several lines": (
         _bytes("a.jsonl", json.dumps({"x": [1, 2]}, indent=2).encode()),

@@ -302,6 +302,7 @@ def _guess_group(
             "expected a column that names each row's sequence, such as 'sequence_id' or "
             "'recording', or several files with a sequence each; received one file with "
             f"{', '.join(map(repr, list(columns)[:20]))}. --group-by COLUMN names one that is there"
+            + names.remedy_of_steps_in_columns(columns)
         )
     guess.group_by = (chosen,)
     guess.why.append(f"group_by {chosen!r}: {why}")

@@ -123,6 +123,13 @@ def _dialect(path: str, like: _Dialect | None = None) -> _Dialect:
     by_blanks = rows_of.get(" ", [])
     if good and _are_numbers(by_blanks) and alike[" "] >= _ALIKE and "\t" in good:
         good = good if _are_numbers(rows_of["\t"]) else [" "]  # Runs of blanks and tabs.
+    if not good and (start := _line_of_header(text)):
+        raise BadDataError(
+            "bad_header",
+            f"{path}: line 1: expected names of columns, received {text.splitlines()[0][:80]!r}; "
+            f"they seem to stand in line {start}: `tail -n +{start} FILE > NEW` leaves out what is "
+            "before it",
+        )
     # Of headers alone, and of rows that are all of another length, the header must do.
     delimiter = max(good or rows_of, key=lambda d: len(rows_of[d][0]) if rows_of[d] else 0)
     rows = rows_of[delimiter]
@@ -157,6 +164,23 @@ def _first_rows(text: str, delimiter: str) -> list[list[str]]:
 
 def _alike(rows: list[list[str]]) -> float:
     return sum(len(row) == len(rows[0]) for row in rows) / len(rows) if rows else 0.0
+
+
+def _line_of_header(text: str) -> int | None:
+    """Return the line where a table begins below a few lines of remarks; None if none does."""
+    lines = text.splitlines()[:_LINES]
+    for delimiter in csv_lines.DELIMITERS:
+        cells = [len(next(csv.reader([line], delimiter=delimiter), ())) for line in lines]
+        for place, width in enumerate(cells):
+            if width > 1 and cells[place:].count(width) >= _ALIKE * len(cells[place:]):
+                is_remark = [
+                    line.startswith("#") or 2 * before <= width
+                    for line, before in zip(lines[:place], cells, strict=False)
+                ]
+                if place and len(cells) > place + 1 and all(is_remark):
+                    return place + 1
+                break
+    return None
 
 
 def _are_numbers(rows: list[list[str]]) -> bool:

@@ -1,6 +1,7 @@
 """Read the names of columns: the words that they are made of."""
 
 import re
+from collections.abc import Iterable
 
 from ragline.components.contract.columns import SEQUENCE_ID
 from ragline.components.ingest.steps.times import Unit
@@ -36,6 +37,10 @@ _UNITS: dict[str, Unit] = {
 _INDEX = re.compile(r"|Unnamed: \d+|__index_level_\d+__")
 
 
+# So many columns of one name and numbers in a row are the steps of a sequence, and not features.
+_FEWEST_STEPS = 5
+
+
 def words(name: str) -> set[str]:
     """Return the words of a name: `engine_id`, `engineId` and `Engine-ID` have the same."""
     apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
@@ -61,3 +66,25 @@ def is_time(name: str) -> bool:
 def unit(name: str) -> Unit | None:
     """Return the unit that the name of a time states."""
     return next((unit for word, unit in _UNITS.items() if word in words(name)), None)
+
+
+def remedy_of_steps_in_columns(names: Iterable[str]) -> str:
+    """Return a sentence on columns such as t0, t1, ... t39; nothing where there are none."""
+    longest: list[str] = []
+    run: list[str] = []
+    for name in names:
+        before = run[-1] if run else ""
+        is_next = _parted(name) == (_parted(before)[0], _parted(before)[1] + 1)
+        run = [*run, name] if is_next and before else [name]
+        longest = max(longest, run, key=len)
+    if len(longest) < _FEWEST_STEPS:
+        return ""
+    return (
+        f". If a row is a sequence whose steps are the columns {longest[0]!r} to {longest[-1]!r}, "
+        "write a row a step: pandas.DataFrame.melt"
+    )
+
+
+def _parted(name: str) -> tuple[str, int]:
+    stem = name.rstrip("0123456789")
+    return stem, int(name[len(stem) :] or -2)
