@@ -31,6 +31,8 @@ def test_two_replicas_in_two_parts_make_the_update_of_one(results, case, terms):
     done = results[case]
     one, two, control = (np.array(done[name]["change"]) for name in ("one", "two", "control"))
     assert [done[name]["replicas"] for name in ("one", "two")] == [1, 2]
+    # A strategy has placed the weights on CPUs, each replica's on a logical device of its own.
+    assert [done[name]["fused"] for name in ("one", "two")] == [[True, True]] * 2
     np.testing.assert_allclose(two, one, rtol=0, atol=1e-6 * np.abs(one).max())
     for term in terms:
         expected = mean_of(done["one"]["sums"], term)

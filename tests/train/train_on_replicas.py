@@ -104,6 +104,7 @@ def train(case: Case, strategy: tf.distribute.Strategy) -> dict:
     return {
         "replicas": strategy.num_replicas_in_sync,
         "sums": sums,
+        "fused": [layer.is_fused for layer in (*trainer.model.encoder, *trainer.model.decoder)],
         "change": np.concatenate([change.ravel() for change in changes]).tolist(),
     }
 
