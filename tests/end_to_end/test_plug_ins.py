@@ -1,4 +1,4 @@
-"""A format, an encoder, terms, an error and a metric of others in one run, by configuration alone."""
+"""A format, an encoder, terms, an error and a metric of others in one run, by configuration."""
 
 import json
 import os
