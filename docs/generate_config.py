@@ -191,7 +191,7 @@ def render_padding(page: str) -> str:
     own = ((name, padding.of(name)) for name in padding.STRATEGIES.own)
     table = "".join(
         f"| `{name}`{' (default)' if name == TrainOptions().padding else ''} "
-        f"| {strategy.how} | `{strategy.code}` |\n"
+        f"| {strategy.how} | `{strategy.symbol}` |\n"
         for name, strategy in own
     )
     return _with_table(page, _PADDING_HEAD, table)

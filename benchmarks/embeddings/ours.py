@@ -19,6 +19,7 @@ from benchmarks.embeddings.sets import Split, Splits
 from ragline.components.contract.columns import VALUES
 from ragline.components.contract.file_names import UNTRAINED_FOLDER
 from ragline.components.contract.signatures import EMBEDDING, ENCODE_FLAT, ROW_LENGTHS
+from ragline.components.serving import facts
 
 _SPLITS = ("train", "test")
 _BATCH = 64
@@ -72,12 +73,15 @@ def embed_untrained(folder: pathlib.Path, splits: Splits) -> tuple[np.ndarray, n
     runs = folder / "run" / "artifacts" / "train" / "model_run"
     model = max(runs.glob(f"*/{UNTRAINED_FOLDER}"), key=lambda path: int(path.parent.name))
     encode = tf.saved_model.load(str(model)).signatures[ENCODE_FLAT]
+    pushed = max((folder / "run" / "serving").glob("[0-9]*"), key=lambda path: int(path.name))
+    # `init` leaves out a feature that never changes.
+    columns = [int(feature.name.removeprefix("x")) for feature in facts.read(pushed).features]
 
     def of(split: Split) -> np.ndarray:
         parts = []
         for first in range(0, len(split.values), _BATCH):
             rows = slice(first, first + _BATCH)
-            values = np.concatenate(split.values[rows]).astype(np.float32)
+            values = np.concatenate(split.values[rows])[:, columns].astype(np.float32)
             lengths = np.array([len(sequence) for sequence in split.values[rows]])
             words = {
                 category: tf.constant([word for row in every[rows] for word in row])

@@ -203,7 +203,7 @@ def test_it_states_its_size(name, shape):
     built = _built(options)
     count = sum(layer.count_params() for layer in built.encoder)
     assert encoder.parameters(F, options) == pytest.approx(count, rel=0.1)  # Biases, once.
-    assert encoder.outputs(options) == built.code.kernel.shape[0]
+    assert encoder.outputs(options) == built.projection.kernel.shape[0]
     assert encoder.numbers_a_step(F, options) > 0
     assert encoder.how
 

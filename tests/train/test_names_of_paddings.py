@@ -47,7 +47,7 @@ def test_a_strategy_says_what_it_does(name: str) -> None:
     strategy = padding.of(name)
     assert strategy.name == name
     assert strategy.how
-    assert strategy.code
+    assert strategy.symbol
 
 
 @pytest.fixture

@@ -81,11 +81,11 @@ class FastEncoder:
         of_rows = Sequences(values=rows, length=sequences.length, tokens={})
         for batch in batches(of_rows, _BATCH_STEPS, _BATCH_SEQUENCES):
             last = self._last_states(batch.values, batch.length)
-            code = _affine(last, network.to_embedding)
+            part = _affine(last, network.to_embedding)
             if linear := network.linear:
                 on_grid = grid.resample(z, first[batch.places], batch.length, linear.steps)
-                code += _affine(on_grid.reshape(len(code), -1), linear.to_embedding)
-            embedding[batch.places] = code
+                part += _affine(on_grid.reshape(len(part), -1), linear.to_embedding)
+            embedding[batch.places] = part
         return embedding
 
     def _last_states(self, rows: np.ndarray, length: np.ndarray) -> np.ndarray:

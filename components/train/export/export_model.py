@@ -3,7 +3,8 @@
 All signatures take one path: raw ragged columns -> Transform -> pad -> model. They therefore agree
 to the last bit, and what a caller's padding holds is gone before the first arithmetic operation.
 
-A category is an input of its own, beside the values: the words, or the codes of the raw data.
+A category is an input of its own, beside the values: its tokens, as text or as the integers of the
+raw data.
 """
 
 import pathlib
@@ -219,7 +220,7 @@ class _Encoder:
         embedding = length_groups.by_length(
             flat.length,
             length_groups.most_steps(numbers),
-            model.code.units,
+            model.projection.units,
             lambda rows: long_sequences.encode(model, self._padded(flat, rows)),
         )
         return {EMBEDDING: embedding}

@@ -75,7 +75,8 @@ class MaskedAutoencoder(keras.Model):
         self.linear = _linear(features, options, exact=portable)
         self.encoder = self.reader.built(self.inputs_of_step, options, portable)
         read = self.reader.outputs(options)
-        self.code = Dense(read, options.embedding_size, exact=portable, name="code")
+        # "code" is its name in every encoder that was pushed.
+        self.projection = Dense(read, options.embedding_size, exact=portable, name="code")
         written = options.embedding_size + (features if self.linear else 0)
         written += self.inputs_of_step if self.writer.reads_steps else 0
         self.decoder = self.writer.layers(written, options, portable, self.reader)
@@ -105,12 +106,12 @@ class MaskedAutoencoder(keras.Model):
 
         Args:
           batches: of the training split; see `LinearPath.start_at`.
-          seed: of the code's rotation.
+          seed: of the embedding's rotation.
         """
         if self.linear is None:
             return
         self.linear.start_at(batches, seed)
-        for layer in (self.code, self.reconstruction):
+        for layer in (self.projection, self.reconstruction):
             layer.set_weights([np.zeros(weight.shape) for weight in layer.get_weights()])
 
     def encode(
@@ -132,25 +133,25 @@ class MaskedAutoencoder(keras.Model):
 
     def to_embedding(self, read: tf.Tensor, batch: SequenceBatch) -> tf.Tensor:
         """Return the embedding, float32 [B, E], of what the encoder has read, [B, R]."""
-        code = self.code(read)
-        return code if self.linear is None else code + self.linear.encode(batch)
+        embedding = self.projection(read)
+        return embedding if self.linear is None else embedding + self.linear.encode(batch)
 
     def decode(
         self,
-        code: tf.Tensor,
+        embedding: tf.Tensor,
         batch: SequenceBatch,
         training: bool = False,
     ) -> Reconstruction:
         """Return the reconstruction, cropped to the valid steps: 0 in the padding.
 
         Args:
-          code: float32 [B, E].
+          embedding: float32 [B, E].
           batch: the sequences; only a decoder that `reads_steps` reads more than length and T.
           training: whether to drop out.
         """
         mask = batch.valid
-        linear = self._linear(code, batch)
-        states = self._decoder_states(code, linear, batch, training)
+        linear = self._linear(embedding, batch)
+        states = self._decoder_states(embedding, linear, batch, training)
         outputs = self._outputs(states, linear)
         return tf.nest.map_structure(lambda output: masking.select(mask, output), outputs)
 
@@ -159,14 +160,14 @@ class MaskedAutoencoder(keras.Model):
         return self.decode(self.encode(batch, training), batch, training).values
 
     def to_read(self, batch: SequenceBatch) -> tf.Tensor:
-        """Return what is read of each step: its values and embedded codes; 0 in the padding."""
-        mask, values, codes = batch.valid, batch.valid_values, batch.token_ids
+        """Return what is read of each step: its values and embedded tokens; 0 in the padding."""
+        mask, values, token_ids = batch.valid, batch.valid_values, batch.token_ids
         if not self._names:
             return values
         embedded = []
         for name, table in zip(self._names, self.tables, strict=True):
-            there = tf.logical_and(mask, codes[name] >= 0)
-            embedded.append(masking.select(there, table(masking.select(there, codes[name]))))
+            there = tf.logical_and(mask, token_ids[name] >= 0)
+            embedded.append(masking.select(there, table(masking.select(there, token_ids[name]))))
         return tf.concat([values, *embedded], axis=2)
 
     def _outputs(self, states: tf.Tensor, linear: list[tf.Tensor]) -> Reconstruction:
@@ -174,15 +175,15 @@ class MaskedAutoencoder(keras.Model):
         logits = {name: layer(states) for name, layer in zip(self._names, self.words, strict=True)}
         return Reconstruction(tf.add_n([self.reconstruction(states), *linear]), logits)
 
-    def _linear(self, code: tf.Tensor, batch: SequenceBatch) -> list[tf.Tensor]:
+    def _linear(self, embedding: tf.Tensor, batch: SequenceBatch) -> list[tf.Tensor]:
         """Return the linear part of the reconstruction, [B, T, F], if the model has one."""
         if self.linear is None:
             return []
-        return [self.linear.decode(code, batch.length, batch.steps)]
+        return [self.linear.decode(embedding, batch.length, batch.steps)]
 
     def _decoder_states(
         self,
-        code: tf.Tensor,
+        embedding: tf.Tensor,
         linear: list[tf.Tensor],
         batch: SequenceBatch,
         training: bool,
@@ -198,7 +199,7 @@ class MaskedAutoencoder(keras.Model):
             inputs = self.to_read(batch)
             changing.append(tf.pad(inputs[:, :-1], [[0, 0], [1, 0], [0, 0]]))
         given = tf.concat(changing, axis=2)
-        return self.writer.write(self.decoder, code, given, batch, self._drop(training), mask)
+        return self.writer.write(self.decoder, embedding, given, batch, self._drop(training), mask)
 
     def _drop(self, training: bool) -> Drop:
         return functools.partial(self.dropout, training=training)

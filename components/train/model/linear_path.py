@@ -1,18 +1,19 @@
-"""The linear path around the recurrence: sequence -> grid -> code, and code -> grid -> sequence.
+"""The linear path around the recurrence: sequence -> grid -> embedding -> grid -> sequence.
 
-    code            = linear(grid of the values) + what the recurrent encoder adds
-    reconstruction  = linear(code), read from the grid + what the recurrent decoder adds
+    embedding       = linear(grid of the values) + what the recurrent encoder adds
+    reconstruction  = linear(embedding), read from the grid + what the recurrent decoder adds
 
-The recurrent decoder reads, beside the code, the linear reconstruction of the step that it adds to.
+The recurrent decoder reads, beside the embedding, the linear reconstruction of the step that it
+adds to.
 
 Training starts at the principal components of the training split, with nothing added: the error is
 that of a PCA of as many numbers, and the recurrence has only to learn what no linear map can. A
 model that was drawn and not started so has random maps, as its other layers have.
 
-The code is turned by a random rotation, and scaled to a mean variance of 1. Either changes no
-reconstruction, and both spread what is known alike over all numbers of the code: of components as
-they are the first has hundreds of times the last one's variance, which a user who standardises the
-code, as most do before comparing distances, would blow up to the same.
+The embedding is turned by a random rotation, and scaled to a mean variance of 1. Either changes no
+reconstruction, and both spread what is known alike over all its numbers: of components as they are
+the first has hundreds of times the last one's variance, and a user who standardises an embedding,
+as most do before comparing distances, would make them equal.
 """
 
 from collections.abc import Iterable
@@ -37,7 +38,7 @@ def grid_steps(wanted: int, features: int) -> int:
 
 
 class LinearPath(keras.Layer):
-    """Two dense maps, between the grid of a sequence [K F] and its code [E]."""
+    """Two dense maps, between the grid of a sequence [K F] and its embedding [E]."""
 
     def __init__(self, *, features: int, steps: int, size: int, exact: bool = False) -> None:
         """Build both maps.
@@ -50,7 +51,8 @@ class LinearPath(keras.Layer):
         """
         super().__init__(dtype="float32", name="linear")
         self.steps, self._features = steps, features
-        self.to_code = Dense(steps * features, size, exact=exact, name="to_code")
+        # "to_code" is its name in every encoder that was pushed.
+        self.to_embedding = Dense(steps * features, size, exact=exact, name="to_code")
         self.to_grid = Dense(size, steps * features, exact=exact, name="to_grid")
         self.built = True
 
@@ -64,18 +66,18 @@ class LinearPath(keras.Layer):
         return tf.reshape(grid, [-1, self.steps * self._features])
 
     def encode(self, batch: SequenceBatch) -> tf.Tensor:
-        """Return the linear part of the code, float32 [B, E]."""
-        return self.to_code(self.grid(batch))
+        """Return the linear part of the embedding, float32 [B, E]."""
+        return self.to_embedding(self.grid(batch))
 
-    def decode(self, code: tf.Tensor, length: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
+    def decode(self, embedding: tf.Tensor, length: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
         """Return the linear part of the output, float32 [B, T, F]; padding repeats the last step.
 
         Args:
-          code: float32 [B, E].
+          embedding: float32 [B, E].
           length: int [B].
           steps: T.
         """
-        grid = tf.reshape(self.to_grid(code), [-1, self.steps, self._features])
+        grid = tf.reshape(self.to_grid(embedding), [-1, self.steps, self._features])
         return grid_resample.from_grid(grid, length, steps)
 
     def start_at(self, batches: tf.data.Dataset, seed: int) -> None:
@@ -85,7 +87,7 @@ class LinearPath(keras.Layer):
 
         Args:
           batches: a dataset of `SequenceBatch`, the same in both passes.
-          seed: of the code's rotation.
+          seed: of the embedding's rotation.
         """
         grid = tf.function(self.grid, input_signature=[batches.element_spec], autograph=False)
 
@@ -94,12 +96,12 @@ class LinearPath(keras.Layer):
 
         stats = shrinkage_pca.covariance_stats(parts)
         covariance = shrinkage_pca.shrink(stats, self.steps)
-        size = self.to_code.units
+        size = self.to_embedding.units
         directions = shrinkage_pca.components(covariance, size)
         variance = np.einsum("nd,de,ne->", directions, covariance, directions) / size
         scale = np.sqrt(variance) if variance > 0.0 else 1.0
         noise = np.random.default_rng(seed).normal(size=(size, size))
-        # [D, E]; orthonormal columns, or rows if the code is the longer of the two.
+        # [D, E]; orthonormal columns, or rows if the embedding is the longer of the two.
         turned = directions.T @ np.linalg.qr(noise).Q[: len(directions)]
-        self.to_code.set_weights([turned / scale, -stats.mean @ turned / scale])
+        self.to_embedding.set_weights([turned / scale, -stats.mean @ turned / scale])
         self.to_grid.set_weights([turned.T * scale, stats.mean])

@@ -65,8 +65,8 @@ class StatisticsHead(keras.Layer):
 
         def row(batch: SequenceBatch) -> tf.Tensor:
             zeros = tf.zeros([tf.size(batch.length), size])
-            code = zeros if linear is None else linear.encode(batch)
-            return tf.concat([code, statistics.describe(batch)], axis=1)
+            embedding = zeros if linear is None else linear.encode(batch)
+            return tf.concat([embedding, statistics.describe(batch)], axis=1)
 
         compiled = tf.function(row, input_signature=[batches.element_spec], autograph=False)
 
@@ -74,10 +74,10 @@ class StatisticsHead(keras.Layer):
             return (compiled(batch).numpy() for batch in one_pass(batches))
 
         stats = shrinkage_pca.covariance_stats(parts)
-        codes, both = stats.covariance[:size, :size], stats.covariance[:size, size:]
+        of_embedding, both = stats.covariance[:size, :size], stats.covariance[:size, size:]
         scale = np.sqrt(np.diag(stats.covariance)[size:])
         scaled = np.divide(both, scale, out=np.zeros_like(both), where=scale > 0.0)
-        kernel = np.linalg.lstsq(codes, scaled, rcond=1e-9)[0]
+        kernel = np.linalg.lstsq(of_embedding, scaled, rcond=1e-9)[0]
         self.mean.assign(stats.mean[size:])
         self.scale.assign(scale)
         self.to_statistics.set_weights([kernel, -stats.mean[:size] @ kernel])

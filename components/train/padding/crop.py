@@ -14,7 +14,7 @@ class Crop(PaddingStrategy):
         "masks from lengths; the state at the last valid step is gathered; the decoder's output is "
         "cropped by the mask"
     )
-    code = "MaskedAutoencoder"
+    symbol = "MaskedAutoencoder"
 
     def plan(self, lengths: np.ndarray, sequences: int, features: int) -> BatchPlan:
         """Plan batches of similar length, of as many steps as so many sequences have."""

@@ -14,7 +14,7 @@ class EqualLength(PaddingStrategy):
         "every batch holds sequences of one length, so there is no padding; the embedding is "
         "repeated to the batch's own length; small left-over batches are kept"
     )
-    code = "batching.plan_equal_length"
+    symbol = "batching.plan_equal_length"
 
     def plan(self, lengths: np.ndarray, sequences: int, features: int) -> BatchPlan:
         """Plan batches of so many sequences of equal length."""

@@ -24,13 +24,13 @@ class PaddingStrategy(abc.ABC):
     Attributes:
       name: the name in the registry, which `train.padding` takes.
       how: the strategy in a cell of the table of docs/padding.md.
-      code: the names in the code that do it, for the same table.
+      symbol: the names in the code that do it, for the same table.
       mask: what the encoder takes for padding: steps after the `length`, or steps whose `values`
         are all 0; a model of the latter cannot be exported to other runtimes.
     """
 
     how: ClassVar[str]
-    code: ClassVar[str]
+    symbol: ClassVar[str]
     mask: ClassVar[Literal["length", "values"]] = "length"
 
     def __init__(self, name: str) -> None:

@@ -17,7 +17,7 @@ class Remask(Crop):
         "repeats its output after it; targets are padded by the last valid step; `sample_weight` "
         "removes the bias of that"
     )
-    code = "RemaskedAutoencoder"
+    symbol = "RemaskedAutoencoder"
 
     def build(self, *, steps: int, **arguments: Any) -> "MaskedAutoencoder":
         """Build the model whose decoder is masked."""

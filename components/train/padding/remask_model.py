@@ -15,11 +15,11 @@ class RemaskedAutoencoder(MaskedAutoencoder):
 
     def decode(
         self,
-        code: tf.Tensor,
+        embedding: tf.Tensor,
         batch: SequenceBatch,
         training: bool = False,
     ) -> Reconstruction:
         """Return the reconstruction; padding repeats the last valid step."""
-        linear = self._linear(code, batch)
-        states = self._decoder_states(code, linear, batch, training, batch.valid)
+        linear = self._linear(embedding, batch)
+        states = self._decoder_states(embedding, linear, batch, training, batch.valid)
         return self._outputs(states, linear)

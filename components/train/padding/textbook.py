@@ -22,7 +22,7 @@ class Textbook(PaddingStrategy):
         "the textbook model: `Masking(0.0)`, `RepeatVector` to a fixed length, a plain loss over "
         "all steps; kept to show what goes wrong"
     )
-    code = "TextbookAutoencoder"
+    symbol = "TextbookAutoencoder"
     mask = "values"
 
     def plan(self, lengths: np.ndarray, sequences: int, features: int) -> BatchPlan:

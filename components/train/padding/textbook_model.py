@@ -36,22 +36,22 @@ class TextbookAutoencoder(MaskedAutoencoder):
         batch: SequenceBatch,
         training: bool = False,
     ) -> tf.Tensor:
-        """Return the code, float32 [B, E], of the steps that are not 0 throughout."""
+        """Return the embedding, float32 [B, E], of the steps that are not 0 throughout."""
         states = batch.valid_values
         mask = self.masking.compute_mask(states)
         for layer in self.encoder:
             states = self.dropout(layer(states, mask=mask), training=training)
-        return self.code(states[:, -1])  # A masked step repeats the output before it.
+        return self.projection(states[:, -1])  # A masked step repeats the output before it.
 
     def decode(
         self,
-        code: tf.Tensor,
+        embedding: tf.Tensor,
         batch: SequenceBatch,
         training: bool = False,
     ) -> Reconstruction:
         """Return the reconstruction of valid steps and padding alike."""
         steps = tf.maximum(batch.steps, self._steps)
-        states = tf.repeat(code[:, tf.newaxis, :], steps, axis=1)
+        states = tf.repeat(embedding[:, tf.newaxis, :], steps, axis=1)
         for layer in self.decoder:
             states = self.dropout(layer(states), training=training)
         return self._outputs(states[:, : batch.steps], [])
