@@ -4,7 +4,7 @@
 
 It has not been run yet where there is a GPU, and no figure of it stands anywhere. Checked, for each
 size and for float32 and bfloat16: that the recurrent layers are left to Keras, and so to cuDNN
-(`fused_lstm.serves`); that what stands in the padding changes no loss and no update, to the last
+(`LSTM.is_fused`); that what stands in the padding changes no loss and no update, to the last
 bit; and that the float32 loss is that of a CPU, to 1e-4. Timed: valid steps a second, and the share
 of the card's peak that their products of matrices come to.
 """
@@ -19,7 +19,6 @@ import tensorflow as tf
 from benchmarks.training.data import FEATURES, sequences
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.loop.trainer import STEPS, Trainer
-from ragline.components.train.model import fused_lstm
 from ragline.components.train.options import TrainOptions
 from ragline.components.train.terms.interface import mean_of
 from ragline.components.train.terms.steps import LOSS
@@ -67,7 +66,7 @@ def check(units: int, precision: str, peak_tflops: float | None) -> str:
         units=units, embedding_size=units, linear_steps=0, precision=precision, strategy="one"
     )
     loss, weights, trainer = trained(options, 0.0)
-    if any(map(fused_lstm.serves, (*trainer.model.encoder, *trainer.model.decoder))):
+    if any(layer.is_fused for layer in (*trainer.model.encoder, *trainer.model.decoder)):
         raise AssertionError("expected the layers to be left to cuDNN")
     other_loss, others, _ = trained(options, float("nan"))
     if loss != other_loss or any((a != b).any() for a, b in zip(weights, others, strict=True)):

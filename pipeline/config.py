@@ -36,7 +36,7 @@ from ragline.components.train.options import (
     TermOptions,
     TrainOptions,
     TuneOptions,
-    mistakes_of_names,
+    mistakes_of_objective,
 )
 from ragline.components.validate import features
 from ragline.components.validate.features import FeatureOptions
@@ -105,8 +105,7 @@ class Config:
             )
         if self.schema is not None and self.features:
             mistakes.append("schema: expected it or [features], received both")
-        mistakes += mistakes_of_names("heads", self.heads)
-        mistakes += mistakes_of_names("terms", self.terms)
+        mistakes += mistakes_of_objective(self.heads, self.terms, self.train)
         if mistakes:
             raise ValueError("\n".join(mistakes))
 
@@ -266,7 +265,7 @@ def _read_contract(config: Config) -> Contract:
     if rules_file is not None:
         rules = _validate(rules_file, _read(rules_file), Rules)
         heads = [(head.name, head.type) for head in config.heads]
-        unknown = find_unknown_names(rules, columns, heads, [term.name for term in config.terms])
+        unknown = find_unknown_names(rules, columns, heads, terms.measured(config.terms))
         if lines := [f"{rules_file}: {line}" for line in unknown]:
             raise ConfigError("\n".join(lines))
     return Contract(file_name=file_name, text=text, schema=schema, columns=columns, rules=rules)

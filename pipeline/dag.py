@@ -23,6 +23,7 @@ from ragline.components.evaluate.verdict.baseline_model import BaselineModel
 from ragline.components.ingest.component import Ingest
 from ragline.components.ingest.options import input_facts
 from ragline.components.push.component import Push
+from ragline.components.train import terms
 from ragline.components.transform import vocabulary
 from ragline.components.validate.component import Gate
 from ragline.components.validate.schema import ImportSchema
@@ -218,7 +219,7 @@ def _evaluate(
             features=columns.names,
             heads=[(head.name, head.type) for head in config.heads],
             categories=[category.name for category in columns.categories],
-            terms=[term.name for term in config.terms],
+            terms=terms.measured(config.terms),
             slices=slices.columns_of(columns),
             source=facts.source,
         ),

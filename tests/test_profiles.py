@@ -14,6 +14,10 @@ FULL_ALONE = {
         "test_a_part_gives_the_same_records": 2,
         "test_a_whole_run_counts_and_trains_on_the_same_records": 3,
     },
+    "engines/test_plug_ins_on_engines.py": {
+        "test_a_format_reaches_a_pool_of_workers_that_have_its_package": 1,
+        "test_a_metric_is_computed_on_worker_processes": 1,
+    },
     "faults/test_kills.py": {"test_the_next_run_ends_as_an_undisturbed_one": 19},
     "faults/test_machine.py": {
         "test_a_disk_that_fills_up_stops_the_run_and_the_next_one_works": 2,

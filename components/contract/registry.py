@@ -16,12 +16,26 @@ for all names.
 import functools
 import importlib
 import importlib.metadata
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from ragline.components.contract.errors import UsageError
 
 Implementation = TypeVar("Implementation")
+
+
+class NotInstalledError(UsageError, KeyError):
+    """Says that a name has no implementation in the environment of this process."""
+
+    # The text as it is, which that of a KeyError is not.
+    __str__ = UsageError.__str__
+
+
+def not_installed(text: str) -> str | None:
+    """Return the sentence of a `NotInstalledError` in a worker's traceback; None if it has none."""
+    matched = re.search(rf"{NotInstalledError.__name__}: (.+? workers do)\b", text)
+    return matched and matched.group(1)
 
 
 class Registry(Mapping[str, Implementation], Generic[Implementation]):
@@ -50,7 +64,7 @@ class Registry(Mapping[str, Implementation], Generic[Implementation]):
         """Import an implementation.
 
         Raises:
-          KeyError: no implementation has the name.
+          NotInstalledError: no implementation has the name.
           UsageError: the implementation of another distribution cannot be imported.
         """
         if name in self._table:
@@ -59,7 +73,12 @@ class Registry(Mapping[str, Implementation], Generic[Implementation]):
                 importlib.import_module(f"{self._package}.{module}"), attribute
             )
             return own
-        entry = self._entry_points[name]
+        if (entry := self._entry_points.get(name)) is None:
+            raise NotInstalledError(
+                f"{self.kind} {name!r}: expected a package that names it in its entry points of "
+                f"{self.group}, received none; install the package where ragline runs, and where "
+                "its Beam workers do"
+            )
         try:
             loaded: Implementation = entry.load()
         except Exception as error:

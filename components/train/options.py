@@ -253,7 +253,7 @@ def _check(of: HeadOptions | TermOptions, mistakes_of_type: Iterable[str]) -> No
         raise ValueError("\n".join(mistakes))
 
 
-def mistakes_of_names(
+def _mistakes_of_names(
     key: str, of: Collection[HeadOptions] | Collection[TermOptions]
 ) -> Iterator[str]:
     """Yield a sentence on names that two have, or that become the same one in the encoder."""
@@ -265,6 +265,20 @@ def mistakes_of_names(
             f"{key}: the encoder would have two outputs {legal(name)!r}, of {earlier!r} and of "
             f"{name!r}; expected names that differ in their letters and digits"
         )
+
+
+def mistakes_of_objective(
+    heads: Collection[HeadOptions], further: Collection[TermOptions], options: TrainOptions
+) -> Iterator[str]:
+    """Yield a sentence on each name that two have, and on each term whose batches would be cut."""
+    yield from _mistakes_of_names("heads", heads)
+    yield from _mistakes_of_names("terms", further)
+    for term in terms.comparing(further):
+        compares = f"terms: {term.name!r} compares the sequences of a whole batch; expected"
+        if (parts := options.gradient_accumulation_steps) > 1:
+            yield f"{compares} train.gradient_accumulation_steps = 1, received {parts}"
+        if options.strategy == "multi_worker":
+            yield f"{compares} train.strategy = 'one', received {options.strategy!r}"
 
 
 def _mistakes_of_weight(weight: float) -> list[str]:

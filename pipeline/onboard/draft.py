@@ -9,6 +9,7 @@ from typing import Any
 
 import tomli_w
 
+from ragline.components.contract import kinds
 from ragline.components.contract.columns import TIME_DELTA
 from ragline.pipeline.onboard.guess import Context, Guess
 
@@ -25,7 +26,6 @@ _MEANINGS = {
     "value": "the column of what was measured",
     "variable": "the column that says of what a row is a measurement",
 }
-_VALUES = {"bytes": "text", "int": "integer", "float": "number"}
 _FEATURES = """\
 # What a record must be: a line a column. The order of the numbers is that of the encoder's inputs.
 # A value that breaks what stands here stops the run.
@@ -97,7 +97,7 @@ def config_text(
         "# units = 64                   # size of the recurrent layers",
         "# embedding_size = 32          # numbers in the vector of a sequence",
     ]
-    labels = [each for each in guess.context if len(each.classes) > 1 or each.kind == "float"]
+    labels = [each for each in guess.context if len(each.classes) > 1 or kinds.is_number(each.kind)]
     stated = [each for each in guess.context if each.name == guess.label]
     for context in [*stated, *labels][:1]:
         lines += ["", *_head(context)]
@@ -133,7 +133,7 @@ def _features(guess: Guess) -> list[str]:
     for context in guess.context:
         options = {"type": "context", **_values(context.kind)}
         comment = ""
-        if context.kind == "bytes" and context.classes:
+        if kinds.is_text(context.kind) and context.classes:
             if guess.complete:
                 options["classes"] = list(context.classes)
             else:
@@ -143,7 +143,10 @@ def _features(guess: Guess) -> list[str]:
 
 
 def _values(kind: str) -> dict[str, str]:
-    return {} if kind == "bytes" else {"values": _VALUES[kind]}
+    values: dict[str, str] = kinds.pick(
+        kind, text={}, integer={"values": "integer"}, number={"values": "number"}
+    )
+    return values
 
 
 def _column(name: str, options: Mapping[str, Any]) -> str:

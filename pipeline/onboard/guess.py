@@ -132,7 +132,7 @@ def guess_records(
         for name, column in records.items()
         if name not in BOOKKEEPING
         and names.words(name) & names.ENTITY
-        and column.kind in ("text", "int")
+        and column.is_name
         and len(column.words) < len(lengths)
     ]
     if entities and ENTITY_ID not in records and not guess.entity:
@@ -166,7 +166,7 @@ def _take_id(guess: Guess, records: Mapping[str, Column], number: int, wishes: W
         name
         for name, column in records.items()
         if name not in others
-        and column.kind in ("text", "int")
+        and column.is_name
         and not column.has_missing
         and len(column.words) == number > 1
     ]
@@ -327,7 +327,7 @@ def _add_file(
     others = {name: column for name, column in columns.items() if name not in own}
     time = clocks.named(others)
     order = others[time].nanoseconds() if time else None
-    numbered = columns[unit].kind == "int"
+    numbered = columns[unit].is_integer
     codes = groups.joint([keys[name] for name in own])
     if not groups.begin_again(codes, keys[FILE], order, are_numbers=numbered):
         return

@@ -2,7 +2,8 @@
 
 Such an error has many shapes: an OSError; its text inside a RuntimeError of Beam; an error class of
 TensorFlow or SQLite. It is no defect of ragline, so the sentence states the path and the cause.
-So is the failure of an engine elsewhere that lost its machines, or of a store that is out of reach.
+So is the failure of an engine elsewhere that lost its machines, of a store that is out of reach, or
+of a worker that lacks a package.
 """
 
 import errno
@@ -12,7 +13,7 @@ import re
 import shutil
 from collections.abc import Iterator
 
-from ragline.components.contract import exits
+from ragline.components.contract import exits, registry
 from ragline.components.contract.errors import UserError
 
 _CAUSES = {
@@ -68,6 +69,8 @@ def sentence(error: BaseException, workdir: pathlib.Path | None = None) -> str |
             if getattr(cause, "errno", None) == number or re.search(pattern, text):
                 return _sentence(number, _line(text, pattern), cause, workdir)
         text = f"{type(cause).__name__}: {cause}"
+        if lacking := registry.not_installed(text):
+            return f"on a Beam worker: {lacking}"
         if refused := _STORE.search(text):
             place = _OBJECT.search(text)
             return f"{place.group() if place else 's3://'}: {refused.group(1)}"

@@ -1,4 +1,4 @@
-"""A format, an encoder, two terms and a metric of others in one run, by configuration alone."""
+"""A format, an encoder, terms, an error and a metric of others in one run, by configuration."""
 
 import json
 import os
@@ -35,6 +35,8 @@ ENTRIES = {
     "averages": "[ragline.encoders]\naverages = averages:Averages\n",
     "medians": entry_points_of(TERM),
     "changes": "[ragline.terms]\nchanges = changes:Changes\n",
+    "apart": "[ragline.terms]\napart = apart:Apart\n",
+    "lorentz": "[ragline.errors]\nlorentz = lorentz:Lorentz\n",
     "even": "[ragline.metrics]\nsequence_mse = even:SequenceMse\n",
     "scored": "[ragline.formats]\nwalks = scored:Scored\n",
 }
@@ -69,8 +71,9 @@ def test_a_run_takes_them_all(tmp_path: pathlib.Path) -> None:
 
     ask("init", "--input", tmp_path / "all.walk", "--output", "ragline.toml")
     head = 'heads=[{name="score", column="score", type="median"}]'
-    term = 'terms=[{name="pace", type="changes", weight=0.5, options={lag=2}}]'
-    settings = ("train.encoder=averages", "train.updates=40", head, term)
+    pace = '{name="pace", type="changes", weight=0.5, options={lag=2}}'
+    term = f'terms=[{pace}, {{name="near", type="apart", weight=0.1}}]'
+    settings = ("train.encoder=averages", "train.error=lorentz", "train.updates=40", head, term)
     ask(
         *("run", "ragline.toml", "--workdir", "run", "--force-bless", "a test"),
         *(part for setting in settings for part in ("--set", setting)),
@@ -81,6 +84,9 @@ def test_a_run_takes_them_all(tmp_path: pathlib.Path) -> None:
     assert {"sequence_mse", "head/score/mae", "term/pace/error"} <= {*overall}
     [pace] = [term for term in summary["train"]["terms"] if term["name"] == "term/pace/error"]
     assert pace["weight"] == 0.5
+    # It compares sequences: it is learned, and no verdict is on it.
+    assert {*summary["train"]["further"]["near"]} == {"error"}
+    assert "term/near/error" not in overall and summary["train"]["error"] == "lorentz"
     assert overall["term/pace/error"]["value"] == pytest.approx(pace["value"], rel=1e-4)
     assert overall["head/score/mae"]["value"] > 0
     pushed = pathlib.Path(summary["pushed"]["path"])

@@ -3,12 +3,7 @@
 Flink's is started by tests/flink/check.py, where there is one.
 """
 
-import os
 import pathlib
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -16,7 +11,7 @@ import pytest
 from apache_beam.runners.portability import prism_runner
 from commands import run_pipeline
 from conftest import write_jsonl
-from engines import beam_parts
+from engines import beam_parts, pools
 from engines.beam_parts import PARTS, Engine
 
 from ragline.pipeline.config import BeamOptions
@@ -29,35 +24,8 @@ EMBEDDED = "--job_endpoint=embed"
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A pool of workers in processes of their own, in a folder that is not ours."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    worker = pathlib.Path(sys.executable).with_name("ragline-worker")
-    command = [
-        *(sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main"),
-        *(f"--service_port={port}", f"--container_executable={worker}"),
-    ]
-    folder = tmp_path_factory.mktemp("pool")
-    environment = {"PATH": os.defpath, "HOME": str(folder)}
-    with (
-        (folder / "log").open("wb") as log,
-        subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log) as process,
-    ):
-        try:
-            _wait_for(port, process)
-            yield f"localhost:{port}"
-        finally:
-            process.terminate()
-
-
-def _wait_for(port: int, process: subprocess.Popen) -> None:
-    while process.poll() is None:
-        try:
-            socket.create_connection(("localhost", port)).close()
-            return
-        except ConnectionRefusedError:
-            time.sleep(0.1)
-    raise AssertionError("the pool has ended")
+    with pools.started(tmp_path_factory.mktemp("pool")) as where:
+        yield where
 
 
 def _engine(name: str, request: pytest.FixtureRequest) -> Engine:

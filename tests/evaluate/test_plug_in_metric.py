@@ -10,6 +10,7 @@ import apache_beam as beam
 import numpy as np
 import pytest
 import tensorflow_model_analysis as tfma
+from apache_beam.options.pipeline_options import PipelineOptions
 from evaluate.samples import FEATURES, Made, make
 from ingest.test_plug_in import entry_points_of, install
 
@@ -61,7 +62,7 @@ def even(site: pathlib.Path) -> pathlib.Path:
     return site
 
 
-def _sequence_mse(made: Made, predictor: str) -> float:
+def sequence_mse(made: Made, predictor: str) -> float:
     """The mean over sequences of their own errors, of the values that were observed."""
     outputs = made.predictions()[predictor]
     own = [
@@ -72,7 +73,9 @@ def _sequence_mse(made: Made, predictor: str) -> float:
     return float(np.mean(own))
 
 
-def _evaluate(made: Made, output: pathlib.Path) -> tfma_results.Table:
+def evaluate(
+    made: Made, output: pathlib.Path, options: PipelineOptions | None = None
+) -> tfma_results.Table:
     """What TFMA makes of the sums of sequences, as its Evaluator would write it."""
     sums = made.sums()
     config = eval_config.eval_config(
@@ -86,7 +89,7 @@ def _evaluate(made: Made, output: pathlib.Path) -> tfma_results.Table:
         for rows in (slice(25), slice(25, None))
     ]
     writers = tfma.default_writers(str(output), eval_shared_model=None, eval_config=config)
-    with beam.Pipeline() as pipeline:
+    with beam.Pipeline(options=options) as pipeline:
         _ = (
             pipeline
             | beam.Create(extracts, reshuffle=False)
@@ -103,10 +106,10 @@ def test_it_stands_in_tfma_s_result_of_the_model_and_the_baselines(
     even: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     made = make(3, 60, missing=0.3)
-    table = _evaluate(made, tmp_path / "evaluation")
+    table = evaluate(made, tmp_path / "evaluation")
     for predictor in ("model", "training_mean", "sequence_mean", "last_value"):
         numbers = table[predictor]["overall"]["sequence_mse"]
-        assert numbers["value"] == pytest.approx(_sequence_mse(made, predictor), rel=1e-12)
+        assert numbers["value"] == pytest.approx(sequence_mse(made, predictor), rel=1e-12)
         assert numbers["count"] == sum(seen.any() for seen in made.observed)
         assert numbers["lower"] < numbers["value"] < numbers["upper"]
     assert {*table["model"]["overall"]} == {*formulas.model_metrics(FEATURES, (), ())}
@@ -122,18 +125,18 @@ def _rules(folder: pathlib.Path, text: str) -> Rules:
 def test_a_rule_names_it(even: pathlib.Path, tmp_path: pathlib.Path) -> None:
     rules = _rules(tmp_path, RULE)
     made = make(3, 60)
-    table: Any = _evaluate(made, tmp_path / "evaluation")
+    table: Any = evaluate(made, tmp_path / "evaluation")
     records = RawRecords([b""] * 60, made.ids, [""] * 60, np.ones(60), {})
     # A PCA and an untrained model whose answers are those of others.
     for name, predictor in (("pca", "training_mean"), ("untrained", "sequence_mean")):
         scores = baseline_scores.reconstruction_by_slice(records, made.sums(), predictor)
         assert scores["overall"]["sequence_mse"]["value"] == pytest.approx(
-            _sequence_mse(made, predictor), rel=1e-12
+            sequence_mse(made, predictor), rel=1e-12
         )
         table[name] = scores
     judged = judgement.judge(table, {"state": "first"}, rules)
     [sentence] = [reason for reason in judged.reasons if reason.startswith("sequence_mse")]
-    ours, theirs = _sequence_mse(made, "model"), _sequence_mse(made, "training_mean")
+    ours, theirs = sequence_mse(made, "model"), sequence_mse(made, "training_mean")
     assert sentence == f"sequence_mse {ours:.4g} is not above the pca's {theirs:.4g} times 1"
 
 

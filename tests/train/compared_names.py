@@ -7,12 +7,14 @@ from collections.abc import Iterator, Set
 from commands import ROOT
 
 
-def named(source: str, names: Set[str]) -> Iterator[str]:
+def named(source: str, names: Set[str], *, tables: bool = True) -> Iterator[str]:
     """Each comparison with a name, and each table of several names, by its line."""
     for node in ast.walk(ast.parse(source)):
         is_comparison = isinstance(node, ast.Compare | ast.MatchValue)
         if is_comparison:
             parts = [*ast.walk(node)]
+        elif not tables:
+            continue
         elif isinstance(node, ast.Tuple | ast.List | ast.Set):
             parts = node.elts
         else:
@@ -23,7 +25,7 @@ def named(source: str, names: Set[str]) -> Iterator[str]:
             yield f"line {node.lineno}: {', '.join(used)}"
 
 
-def breaches(names: Set[str], own: tuple[str, ...]) -> list[str]:
+def breaches(names: Set[str], own: tuple[str, ...], *, tables: bool = True) -> list[str]:
     """The lines of our source that name them, outside the folders that may."""
     files: list[pathlib.Path] = [
         path
@@ -34,5 +36,5 @@ def breaches(names: Set[str], own: tuple[str, ...]) -> list[str]:
     return [
         f"{path.relative_to(ROOT)}: {line}"
         for path in files
-        for line in named(path.read_text(encoding="utf-8"), names)
+        for line in named(path.read_text(encoding="utf-8"), names, tables=tables)
     ]

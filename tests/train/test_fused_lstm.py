@@ -2,7 +2,6 @@
 
 import itertools
 
-import keras
 import numpy as np
 import oracle
 import pytest
@@ -12,13 +11,14 @@ from hypothesis import strategies as st
 from profiles import sampled
 
 from ragline.components.runtime import cores
-from ragline.components.train.model import fused_lstm
+from ragline.components.train.model.fused_lstm import LSTM
+from ragline.components.train.model.sequence_layers import GRU, SequenceLayer
 
 F, E, H = 3, 2, 5
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
 
 
-def _layer(inputs: int, cell: type[keras.layers.Layer] = keras.layers.LSTM, **options):
+def _layer(inputs: int, cell: type[SequenceLayer] = LSTM, **options):
     """With weights of a trained one's size, the bias too."""
     layer = cell(H, return_sequences=True, **options)
     layer.build((None, None, inputs))
@@ -71,7 +71,7 @@ def test_outputs_and_gradients_are_those_of_keras(seed, lengths, extra, inputs, 
     tensors = _tensors(seed, length, extra, features, constant)
 
     def ours(given: dict[str, tf.Tensor]) -> tf.Tensor:
-        return fused_lstm.run(layer, **given)
+        return layer.run(**given)
 
     def theirs(given: dict[str, tf.Tensor]) -> tf.Tensor:
         return layer(_repeated(given.get("constant"), given["sequences"]))
@@ -97,7 +97,7 @@ def test_outputs_are_those_of_the_oracle_without_padding(features, constant, opt
     length = np.array(length)
     tensors = _tensors(1, length, 2, features, constant)
     inputs = _repeated(tensors.get("constant"), tensors["sequences"]).numpy()
-    actual = fused_lstm.run(layer, **tensors).numpy()
+    actual = layer.run(**tensors).numpy()
     for row, steps in enumerate(length):
         expected = oracle.lstm(inputs[row, :steps], *layer.get_weights())
         np.testing.assert_allclose(actual[row, :steps], expected, rtol=0, atol=1e-6)
@@ -108,9 +108,7 @@ def test_the_gradient_of_the_weights_is_that_of_the_oracle():
     layer = _layer(F)
     length = np.array([4, 1])
     tensors = _tensors(2, length, 3, F, constant=False)
-    outputs, actual, _ = _gradients(
-        layer, lambda given: fused_lstm.run(layer, **given), tensors, length
-    )
+    outputs, actual, _ = _gradients(layer, lambda given: layer.run(**given), tensors, length)
     share = np.sin(np.arange(outputs.size)).reshape(outputs.shape)
     weights = [weight.astype(np.float64) for weight in layer.get_weights()]
 
@@ -134,7 +132,7 @@ def test_one_trace_serves_every_shape_and_an_empty_batch():
     @tf.function(input_signature=[tf.TensorSpec([None, None, F])])
     def slopes(sequences: tf.Tensor) -> list[tf.Tensor]:
         with tf.GradientTape() as tape:
-            outputs = fused_lstm.run(layer, sequences)
+            outputs = layer.run(sequences)
             total = tf.reduce_sum(tf.square(outputs))
         return tape.gradient(total, [weight.value for weight in layer.trainable_variables])
 
@@ -155,25 +153,31 @@ NOT_SERVED = {
     "bfloat16": {"dtype": "mixed_bfloat16"},
     "dropout": {"recurrent_dropout": 0.5},
     "backwards": {"go_backwards": True},
-    "GRU": {"cell": keras.layers.GRU},
 }
 
 
 @pytest.mark.parametrize("options", NOT_SERVED.values(), ids=NOT_SERVED)
 def test_what_is_not_served_runs_as_keras_runs_it(options):
     layer = _layer(E + F, **options)
-    assert not fused_lstm.serves(layer)
+    assert not layer.is_fused
     tensors = _tensors(3, np.array([4, 2]), 0, F, constant=True)
     expected = layer(_repeated(tensors["constant"], tensors["sequences"]))
-    np.testing.assert_array_equal(fused_lstm.run(layer, **tensors), expected)
+    np.testing.assert_array_equal(layer.run(**tensors), expected)
+
+
+def test_a_gru_runs_as_keras_runs_it():
+    layer = _layer(E + F, cell=GRU)
+    tensors = _tensors(3, np.array([4, 2]), 0, F, constant=True)
+    expected = layer(_repeated(tensors["constant"], tensors["sequences"]))
+    np.testing.assert_array_equal(layer.run(**tensors), expected)
 
 
 def test_a_mask_is_left_to_keras():
     layer = _layer(F)
-    assert fused_lstm.serves(layer)
+    assert layer.is_fused
     [sequences] = _tensors(4, np.array([5, 5]), 0, F, constant=False).values()
     mask = tf.sequence_mask([5, 2], 5)
-    actual = fused_lstm.run(layer, sequences, mask=mask)
+    actual = layer.run(sequences, mask=mask)
     np.testing.assert_array_equal(actual, layer(sequences, mask=mask))
     np.testing.assert_array_equal(actual[1, 2:], np.repeat(actual[1:, 1], 3, axis=0))
 
@@ -189,11 +193,11 @@ def test_a_gpu_beside_the_cpu_that_holds_the_weights_changes_nothing(monkeypatch
     layer = _layer(F)
     _machine_has(monkeypatch, ["/physical_device:GPU:0"])
     assert cores.device_of(layer.cell.kernel.value) == "CPU"
-    assert fused_lstm.serves(layer)
+    assert layer.is_fused
     [sequences] = _tensors(5, np.array([4, 2]), 0, F, constant=False).values()
-    np.testing.assert_allclose(fused_lstm.run(layer, sequences), layer(sequences), **TOLERANCE)
+    np.testing.assert_allclose(layer.run(sequences), layer(sequences), **TOLERANCE)
     with tf.device("CPU:0"):
-        assert fused_lstm.serves(_layer(F))
+        assert _layer(F).is_fused
 
 
 @pytest.mark.parametrize("device", ["GPU", "TPU"])
@@ -205,8 +209,8 @@ def test_weights_on_another_device_are_left_to_keras(monkeypatch, device):
     variable = type("Variable", (), {"device": place})
     assert cores.device_of(variable) == device
     monkeypatch.setattr(cores, "device_of", lambda variable: device)
-    assert not fused_lstm.serves(layer)
-    assert fused_lstm.serves(exported)
+    assert not layer.is_fused
+    assert exported.is_fused
     assert cores.batch_shards(device) == 1
 
 

@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.export import long_sequences
-from ragline.components.train.model import architecture, fused_lstm
+from ragline.components.train.model import architecture
+from ragline.components.train.model.sequence_layers import SequenceLayer
 from ragline.components.train.options import TrainOptions
 
 F = 3
@@ -67,9 +68,9 @@ def test_what_can_be_cut_is_cut(monkeypatch, options):
     monkeypatch.setattr(long_sequences, "PART_STEPS", 7)
     model = _model(**options)
     resumed = []
-    real = fused_lstm.resume
+    real = SequenceLayer.resume
     monkeypatch.setattr(
-        fused_lstm,
+        SequenceLayer,
         "resume",
         lambda layer, steps, state: resumed.append(len(steps[0])) or real(layer, steps, state),
     )

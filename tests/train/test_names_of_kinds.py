@@ -7,15 +7,15 @@ from ragline.components.contract import kinds
 from ragline.components.contract.columns import Category
 
 NAMES = {kinds.TEXT, kinds.INTEGER, kinds.NUMBER}
-# Beside its folder: the tags of XES, which have two of the names; numbers of bytes; and the guesses
-# of `init`, whose cells have kinds of their own before there is a column.
+# Beside its folder: the tags of XES, which have two of the names; numbers of bytes; and the cells
+# that `init` looks at, which have kinds of their own before there is a column.
 OWN = (
     "components/contract/kinds/",
     "components/ingest/formats/xes.py",
     "components/ingest/samples/xes.py",
     "components/files/shard_manifest.py",
     "pipeline/bulk/encode_files.py",
-    "pipeline/onboard/",
+    "pipeline/onboard/guessing/cells.py",
 )
 
 

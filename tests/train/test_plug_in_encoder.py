@@ -1,4 +1,4 @@
-"""An encoder and a term of other packages, as docs/extending.md shows them, work as ragline's."""
+"""An encoder, a decoder and a term of others, as docs/extending.md shows them, are as ragline's."""
 
 import dataclasses
 import pathlib
@@ -16,32 +16,35 @@ from train.samples import SCORE, F
 from ragline.components.contract.errors import UsageError
 from ragline.components.evaluate.metrics import METRICS, named
 from ragline.components.evaluate.metrics.interface import Parts
-from ragline.components.train import encoders, terms
+from ragline.components.train import decoders, encoders, terms
 from ragline.components.train.loop.trainer import Trainer
 from ragline.components.train.objective import trivial_baselines
 from ragline.components.train.options import HeadOptions, TrainOptions
 from ragline.components.train.terms.interface import mean_of
+from ragline.components.train.terms.steps import LOSS
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SECTION = (ROOT / "docs" / "extending.md").read_text("utf-8").partition("\n## A term\n")[2]
 [TERMS] = re.findall(r"^```toml\n(\[project.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)[:1]
-REGISTRIES = (encoders.ENCODERS, terms.TERMS, METRICS)
+REGISTRIES = (encoders.ENCODERS, decoders.DECODERS, terms.TERMS, METRICS)
 
 
 def _forget() -> None:
     for registry in REGISTRIES:
         registry.__dict__.pop("_entry_points", None)
-    for module in ("averages", "medians"):
+    for module in ("averages", "medians", "places"):
         sys.modules.pop(module, None)
 
 
 @pytest.fixture(autouse=True)
 def installed(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pathlib.Path]:
-    """Both packages, installed; the folder of distributions."""
+    """The packages, installed; the folder of distributions."""
     monkeypatch.syspath_prepend(tmp_path)
     entry = "[ragline.encoders]\naverages = averages:Averages\n"
     install(tmp_path, "averages", {"averages.py": BLOCKS["averages"]}, entry)
     install(tmp_path, "medians", {"medians.py": BLOCKS["medians"]}, entry_points_of(TERMS))
+    entry = "[ragline.decoders]\nplaces = places:Places\n"
+    install(tmp_path, "places", {"places.py": BLOCKS["places"]}, entry)
     _forget()
     yield tmp_path
     _forget()
@@ -67,6 +70,24 @@ def test_the_encoder_passes_the_tests_of_ragline_s_own(tmp_path: pathlib.Path) -
     test_encoder_operations.test_onnxruntime_reads_what_the_encoder_reads(
         "averages", {"layers": 1, "units": 8}
     )
+
+
+def test_the_decoder_passes_the_tests_of_ragline_s_own(tmp_path: pathlib.Path) -> None:
+    pair = ("lstm", "places")
+    contract = test_encoders.test_neither_padding_nor_company_changes_an_answer
+    for portable in (False, True):
+        contract.hypothesis.inner_test(pair, portable, 1, [3, 1, 17], np.nan, 9)
+    for precision in ("float32", "bfloat16"):
+        test_encoders.test_the_gradient_of_the_padding_is_exactly_zero(pair, precision, np.inf)
+    made = samples.make(4, [3, 5, 2, 8])
+    batches = samples.read(samples.write(tmp_path / "shard", list(map(samples.record, made))))
+    trainer = Trainer(
+        features=F,
+        options=TrainOptions(decoder="places", units=16, embedding_size=3, linear_steps=0),
+        strategy=tf.distribute.get_strategy(),
+    )
+    losses = [mean_of(trainer.update(batches), LOSS) for _ in range(40)]
+    assert losses[-1] < 0.8 * losses[0]
 
 
 def test_the_tests_see_an_encoder_that_reads_its_padding(installed: pathlib.Path) -> None:

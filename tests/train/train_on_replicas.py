@@ -14,6 +14,7 @@ import json
 import tempfile
 from collections.abc import Sequence as Collection
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 
 import keras
 import numpy as np
@@ -21,9 +22,12 @@ import replica_means
 import samples
 import tensorflow as tf
 
+from ragline.components.contract.errors import UsageError
+from ragline.components.train import terms
 from ragline.components.train.loop import trainer as trainer_module
 from ragline.components.train.objective.categories import Vocabulary
-from ragline.components.train.options import HeadOptions, TrainOptions
+from ragline.components.train.options import HeadOptions, TermOptions, TrainOptions
+from ragline.components.train.terms.interface import SequenceTerm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +104,34 @@ def train(case: Case, strategy: tf.distribute.Strategy) -> dict:
     return {
         "replicas": strategy.num_replicas_in_sync,
         "sums": sums,
+        "fused": [layer.is_fused for layer in (*trainer.model.encoder, *trainer.model.decoder)],
         "change": np.concatenate([change.ravel() for change in changes]).tolist(),
     }
+
+
+class Compares(SequenceTerm):
+    """A term that several replicas cannot share."""
+
+    compares_sequences = True
+
+    def errors(self, batch, outputs):
+        return tf.reduce_sum(outputs.embedding, axis=1)
+
+
+def refusal(strategy: tf.distribute.Strategy) -> str:
+    """What is said of a term that compares the sequences of a batch."""
+    entry = EntryPoint("compares", "__main__:Compares", terms.TERMS.group)
+    terms.TERMS.__dict__["_entry_points"] = {entry.name: entry}
+    try:
+        trainer_module.Trainer(
+            features=samples.F,
+            options=TrainOptions(**SIZE, strategy="mirrored"),
+            strategy=strategy,
+            terms=[TermOptions(name="near", type=entry.name)],
+        )
+    except UsageError as error:
+        return str(error)
+    return "none"
 
 
 if __name__ == "__main__":
@@ -114,4 +144,5 @@ if __name__ == "__main__":
         done[name] = {"one": train(made(), one), "two": train(made(), two)}
         with replica_means.used_by(trainer_module):
             done[name]["control"] = train(made(), two)
-    print(json.dumps(done))
+    refusals = {"one": refusal(one), "two": refusal(two)}
+    print(json.dumps(done | {"refusals": refusals}))

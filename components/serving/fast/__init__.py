@@ -10,3 +10,8 @@ grid.py              the linear path's grid
 fast_encoder.py      sequences -> embeddings; the fast form of an encoder, if it has one
 golden.py            the comparison with the embeddings of the model in training
 """
+
+import sys
+
+# OpenVINO tells its maker of each import and conversion, by forks of this process.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

@@ -11,14 +11,10 @@ reversed within its own length, so that its last state, too, stands at length - 
 """
 
 import functools
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
-# OpenVINO tells its maker of each import and conversion, by forks of this process.
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 import openvino
 from openvino import opset13 as ops
 

@@ -40,11 +40,9 @@ class Repeat(Decoder):
         mask: "tf.Tensor | None" = None,
     ) -> "tf.Tensor":
         """Return the last layer's states; the first layer reads the embedding at each step."""
-        from ragline.components.train.model import fused_lstm
-
         states, constant = changing, embedding
         for layer in layers:
-            states = drop(fused_lstm.run(layer, states, constant=constant, mask=mask))
+            states = drop(layer.run(states, constant=constant, mask=mask))
             constant = None
         return states
 

@@ -49,17 +49,15 @@ class Recurrent(Encoder):
         """Return the states at the last valid step, forwards, then backwards."""
         import tensorflow as tf
 
-        from ragline.components.train.model import fused_lstm
-
         states, length = steps, batch.length
         forwards, backwards = _directions(layers)
         for index, layer in enumerate(forwards):
-            forward = drop(fused_lstm.run(layer, states))
+            forward = drop(layer.run(states))
             if not backwards:
                 states = forward
                 continue
             backward = tf.reverse_sequence(states, length, seq_axis=1)
-            backward = drop(fused_lstm.run(backwards[index], backward))
+            backward = drop(backwards[index].run(backward))
             backward = tf.reverse_sequence(backward, length, seq_axis=1)
             states = tf.concat([forward, backward], axis=2)
         last = tf.gather(forward, length - 1, batch_dims=1)
@@ -110,20 +108,16 @@ class Recurrent(Encoder):
 
     def start(self, layers: Layers, rows: "tf.Tensor") -> Any:
         """Return the states of all layers, which are 0; None if a layer reads backwards."""
-        from ragline.components.train.model import fused_lstm
-
         forwards, backwards = _directions(layers)
-        if backwards or not all(map(fused_lstm.resumes, forwards)):
+        if backwards or not all(layer.can_resume for layer in forwards):
             return None
-        return [fused_lstm.start(layer, rows) for layer in forwards]
+        return [layer.start(rows) for layer in forwards]
 
     def resume(self, layers: Layers, steps: "tf.Tensor", state: Any) -> tuple["tf.Tensor", Any]:
         """Return the last layer's states, and the states of all layers after the last step."""
-        from ragline.components.train.model import fused_lstm
-
         after = []
         for layer, before in zip(layers, state, strict=True):
-            steps, state_after = fused_lstm.resume(layer, steps, before)
+            steps, state_after = layer.resume(steps, before)
             after.append(state_after)
         return steps, after
 

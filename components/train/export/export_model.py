@@ -3,8 +3,7 @@
 All signatures take one path: raw ragged columns -> Transform -> pad -> model. They therefore agree
 to the last bit, and what a caller's padding holds is gone before the first arithmetic operation.
 
-A category is an input of its own, beside the values: its tokens, as text or as the integers of the
-raw data.
+A category is an input of its own, beside the values: its tokens, as text or as integers.
 """
 
 import pathlib
@@ -128,11 +127,11 @@ def export(
         (SCORE, score, spec_of([None, None], LENGTH)),
         (EVALUATE, evaluate, [examples_spec]),
     ):
-        # As in the trainer: nothing of it is Python's control flow over tensors.
-        function = tf.autograph.experimental.do_not_convert(function)
-        endpoint = archive.add_endpoint(name, function, spec)
-        # The trace itself: a function would be traced once more by tf.saved_model.save.
-        setattr(archive._tf_trackable, name, endpoint.get_concrete_function())
+        # As in the trainer: nothing of it is Python's control flow over tensors. The trace stands
+        # in the function's place, which tf.saved_model.save would trace once more.
+        plain = tf.autograph.experimental.do_not_convert(function)
+        trace = archive.add_endpoint(name, plain, spec).get_concrete_function()
+        setattr(archive._tf_trackable, name, trace)
     # The tables of Transform's graph alone; its layer would be traced once more to be tracked.
     for trackable in tf.train.TrackableView(encoder.transform).descendants():
         if isinstance(trackable, tf.saved_model.experimental.TrackableResource):
@@ -150,7 +149,7 @@ class _Flat(NamedTuple):
 
     Attributes:
       columns: values, float32 [sum T + 1, F]; observed, int64 likewise, where values can be
-        missing; each category's codes, int64 [sum T + 1, 1]. The last row is what padding holds.
+        missing; each category's token ids, int64 [sum T + 1, 1]. The last row is the padding's.
       first: int64 [B], where each begins.
       length: int64 [B].
     """

@@ -48,7 +48,8 @@ class Epoch:
       padded_steps: number of computed steps, padding included.
       categories: category -> `cross_entropy`, a masked mean over the training split, in nats;
         `eval_cross_entropy` and `eval_accuracy` over the eval split.
-      further: one of `[[terms]]` -> `error` over the training split and `eval_error`.
+      further: one of `[[terms]]` -> `error` over the training split and, if it is measured there,
+        `eval_error`.
       terms: the objective's terms on the eval split, as dictionaries; see `relative.Term`.
     """
 

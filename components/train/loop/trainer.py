@@ -17,9 +17,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ragline.components.contract.errors import UsageError
 from ragline.components.contract.masking import masked_mean
 from ragline.components.files.storage import digest_of
 from ragline.components.runtime import cores, progress
+from ragline.components.train import terms as registered_terms
 from ragline.components.train.data.input_pipeline import sums_over
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.loop import row_parts
@@ -99,12 +101,21 @@ class Trainer:
           vocabularies: vocabularies of the categories.
           terms: terms beside the values, categories and heads.
           steps: length of the longest sequence; see `architecture.build`.
+
+        Raises:
+          UsageError: a term compares the sequences of a batch, which several replicas share.
         """
         self._strategy = strategy
         self._options = options
         self.heads = tuple(heads)
         names = [vocabulary.name for vocabulary in vocabularies]
         self.terms = step_terms.of_model(options, self.heads, names, terms)
+        replicas, comparing = strategy.num_replicas_in_sync, registered_terms.comparing(terms)
+        if replicas > 1 and comparing:
+            raise UsageError(
+                f"terms: {comparing[0].name!r} compares the sequences of a whole batch; expected "
+                f"train.strategy = 'one', received {options.strategy!r} with {replicas} replicas"
+            )
         keras.utils.set_random_seed(options.seed)
         with strategy.scope():
             self.model = architecture.build(
@@ -131,7 +142,7 @@ class Trainer:
         # Not get_weights() of the model, which leaves out the state of random generators.
         self.variables = [each for layer in self._layers for each in layer.variables]
         device = cores.device_of(self.model.trainable_variables[0].value)
-        self._batch_shards = cores.batch_shards(device)
+        self._batch_shards = 1 if comparing else cores.batch_shards(device)
         self._functions: dict[tuple[str, Any], Callable[[Any], dict[str, tf.Tensor]]] = {}
 
     @property

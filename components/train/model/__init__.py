@@ -4,7 +4,8 @@ architecture.py      encoder -> embedding -> decoder -> Dense, cropped
 dense.py             a product whose rows do not depend on their company
 cells.py             the kinds of recurrent layers
 recurrent_layers.py  stacks of them
-fused_lstm.py        Keras's LSTM, fast on a CPU
+sequence_layers.py   a recurrent layer of Keras, run over padded sequences
+fused_lstm.py        one that chooses by its device: an LSTM, fast on a CPU
 recurrence.py        its loops over steps, as machine code
 linear_path.py       the linear path around the recurrence, started at a PCA
 statistics_head.py   statistics, predicted from the embedding in training

@@ -9,7 +9,8 @@ which a linear path of 60 features (n = 1,920) shows: 3e-6. In float64 the sum i
 place of 2^-24, so that its rounding to float32 is the same one, but for a sum that lies within
 n 2^-53 of the middle between two float32 numbers: then it is the number beside, 2^-23 of its size
 away. That is the one difference that company can make to a sequence here; each other product of an
-exported graph has at least `ROWS` rows, as many as make one row like the other (`fused_lstm.run`).
+exported graph has at least `ROWS` rows, as many as make one row like the other (see
+`SequenceLayer.run`).
 """
 
 import keras

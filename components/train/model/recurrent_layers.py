@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 
-import keras
-
 from ragline.components.train.model.cells import Cell
+from ragline.components.train.model.fused_lstm import LSTM
+from ragline.components.train.model.sequence_layers import GRU, SequenceLayer
 from ragline.components.train.options import TrainOptions
+
+_LAYERS = {layer.__name__: layer for layer in (LSTM, GRU)}
 
 
 def stack(
     name: str, cell: Cell, sizes: Sequence[int], options: TrainOptions, portable: bool
-) -> list[keras.layers.Layer]:
+) -> list[SequenceLayer]:
     """Build recurrent layers, one on the other.
 
     Args:
@@ -23,7 +25,7 @@ def stack(
     """
     layers = []
     for index, size in enumerate(sizes):
-        layer = getattr(keras.layers, cell.layer)(
+        layer = _LAYERS[cell.layer](
             options.units,
             return_sequences=True,
             use_cudnn=False if portable else "auto",

@@ -56,7 +56,7 @@ def measure(
     errors, accuracies, bigrams = {}, {}, {}
     if variance.any():
         errors[terms[0].metric] = 1.0  # Its error is relative to the variance already.
-    others = [term for term in terms[1:] if term.is_judged]
+    others = [term for term in terms[1:] if term.is_judged and not term.compares_sequences]
     in_train, pairs_in_train = _tallies(train, others)
     in_eval, pairs_in_eval = _tallies(evaluation(), others)
     for term, of_train, of_eval in zip(others, in_train, in_eval, strict=True):

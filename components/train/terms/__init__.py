@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, cast
 from ragline.components.contract.registry import Choice, Registry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ragline.components.train.options import HeadOptions, TermOptions
     from ragline.components.train.terms.interface import HeadTerm, SequenceTerm, Term
 
@@ -50,6 +52,16 @@ def sequence_type(name: str) -> "type[SequenceTerm]":
 def of(head: "HeadOptions") -> "HeadTerm":
     """Return the term of a head; raises as `head_type`."""
     return head_type(head.type)(head)
+
+
+def comparing(further: "Iterable[TermOptions]") -> "list[TermOptions]":
+    """Return those of `[[terms]]` that compare the sequences of a batch; raises as `head_type`."""
+    return [term for term in further if sequence_type(term.type).compares_sequences]
+
+
+def measured(further: "Iterable[TermOptions]") -> list[str]:
+    """Return the names of the others, which an evaluation measures; raises as `head_type`."""
+    return [term.name for term in further if not sequence_type(term.type).compares_sequences]
 
 
 def of_sequences(term: "TermOptions") -> "SequenceTerm":

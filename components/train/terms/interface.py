@@ -74,12 +74,15 @@ class Term(abc.ABC):
       weight: its weight in the objective.
       metric: the name of its metric in a run's summary.
       is_judged: whether it has a part in the objective that chooses an epoch.
+      compares_sequences: whether the error of a sequence depends on the others of its batch, which
+        only a `SequenceTerm` may.
     """
 
     key: str
     weight: float = 1.0
     metric: str
     is_judged: ClassVar[bool] = True
+    compares_sequences: ClassVar[bool] = False
 
     @abc.abstractmethod
     def count(self, batch: "SequenceBatch") -> "tf.Tensor":
@@ -256,7 +259,10 @@ class SequenceTerm(Term):
     """Makes an error of each sequence, of what a model puts out; one class a type of `[[terms]]`.
 
     The error of a sequence depends on nothing in its padding, and on no other sequence: sums are of
-    the parts that a batch is computed in, and those are other ones on another machine.
+    the parts that a batch is computed in, and those are other ones on another machine. A class that
+    `compares_sequences` is given the batch of each update whole, or is refused; it is part of the
+    training loss alone, since its errors on the eval split would be those of other batches, and an
+    encoder answers for each sequence by itself.
 
     Attributes:
       term: its table: name, weight, and the options of its type.
@@ -301,11 +307,15 @@ class SequenceTerm(Term):
         return tf.reduce_sum(self.errors(batch, outputs))
 
     def evaluated(self, batch: "SequenceBatch", outputs: Outputs) -> "dict[str, tf.Tensor]":
-        """Return the sums of the errors and of the counts."""
+        """Return the sums of the errors and of the counts; none of a class that compares."""
+        if self.compares_sequences:
+            return {}
         return {self.key: self.total(batch, outputs), f"{self.key}_count": self.count(batch)}
 
     def sums_by_sequence(self, batch: "SequenceBatch", outputs: Outputs) -> "dict[str, tf.Tensor]":
-        """Return what one sequence adds to its metric, name -> float64 [B]."""
+        """Return what one sequence adds to its metric, name -> float64 [B]; as `evaluated`."""
+        if self.compares_sequences:
+            return {}
         import tensorflow as tf
 
         name = self.term.name
@@ -316,7 +326,10 @@ class SequenceTerm(Term):
 
     def results(self, train: Sums, evaluated: Sums) -> dict[str, float]:
         """Return what an epoch reports of it."""
-        return {"error": mean_of(train, self.key), "eval_error": mean_of(evaluated, self.key)}
+        results = {"error": mean_of(train, self.key)}
+        if not self.compares_sequences:
+            results["eval_error"] = mean_of(evaluated, self.key)
+        return results
 
 
 def mean_of(sums: Sums, name: str) -> float:

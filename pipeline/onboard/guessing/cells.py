@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
+from ragline.components.contract import kinds
 from ragline.pipeline.onboard.guessing import dates, numbers
 
 Kind = Literal["int", "float", "time", "text", "flag", "empty"]
@@ -45,6 +46,33 @@ class Column:
 
     def __len__(self) -> int:
         return len(self.cells)
+
+    @property
+    def is_number(self) -> bool:
+        """Return whether cells are numbers, with a fraction or without."""
+        return self.kind in ("int", "float")
+
+    @property
+    def is_integer(self) -> bool:
+        """Return whether cells are numbers without a fraction."""
+        return self.kind == "int"
+
+    @property
+    def is_fraction(self) -> bool:
+        """Return whether cells are numbers of which some may have a fraction."""
+        return self.kind == "float"
+
+    @property
+    def is_name(self) -> bool:
+        """Return whether cells could name something: words, or numbers without a fraction."""
+        return self.kind in ("int", "text")
+
+    @property
+    def record_kind(self) -> kinds.Kind:
+        """Return how a record holds such cells."""
+        if self.is_number:
+            return kinds.INTEGER if self.is_integer else kinds.NUMBER
+        return kinds.TEXT
 
     @property
     def has_missing(self) -> bool:
@@ -141,7 +169,7 @@ def _of_text(array: pa.Array) -> Column:
     # Most columns of words or dates are seen to be none of numbers in their first cells.
     if parsed := numbers.of(stated, most_strange=MOST_STRANGE):
         return Column(
-            kind=parsed.kind,
+            kind="int" if parsed.is_integer else "float",
             cells=parsed.cells,
             strange=parsed.strange,
             strange_cells=parsed.strange_cells,

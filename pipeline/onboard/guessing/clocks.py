@@ -47,7 +47,7 @@ def named(columns: Mapping[str, Column]) -> str | None:
         name
         for name, column in columns.items()
         if column.cells.null_count <= MOST_STRANGE * len(column)
-        and (column.kind == "time" or (column.kind in ("int", "float") and names.is_time(name)))
+        and (column.kind == "time" or (column.is_number and names.is_time(name)))
     ]
     return min(times, key=rank, default=None)
 
@@ -67,7 +67,7 @@ def of(columns: Mapping[str, Column], group: np.ndarray) -> Clock | None:
     if column.kind == "time":
         return _of_text(chosen, columns, group)
     if names.words(chosen) & {"date", "day", "datum", "time", "timestamp", "datetime"}:
-        compact = dates.is_compact(column.cells) if column.kind == "int" else None
+        compact = dates.is_compact(column.cells) if column.is_integer else None
         if compact:
             return Clock(
                 column=chosen,
@@ -84,7 +84,7 @@ def stated(name: str, columns: Mapping[str, Column], group: np.ndarray) -> Clock
       GuessError: its cells are neither times nor numbers.
     """
     column = columns[name]
-    if column.kind not in ("time", "int", "float"):
+    if column.kind != "time" and not column.is_number:
         example = f", such as {str(column.words[0])[:40]!r}" if column.words else ""
         raise GuessError(
             f"--order-by: expected times or numbers, received {name!r} of words{example}; "

@@ -95,7 +95,7 @@ def is_partly_missing(column: Column, group: np.ndarray) -> bool:
 
 def counts_rows(column: Column, group: np.ndarray) -> bool:
     """Return whether a column rises by 1 from row to row of each sequence, most from 0 or 1."""
-    if column.kind != "int" or column.cells.null_count:
+    if not column.is_integer or column.cells.null_count:
         return False
     order = np.argsort(group, kind="stable")
     values, inside = np.asarray(column.cells)[order], np.diff(group[order]) == 0
@@ -126,19 +126,19 @@ def keys_of(columns: Mapping[str, Column]) -> dict[str, np.ndarray]:
         named = names.is_sequence_id(name) or bool(
             names.words(name) & (names.SEQUENCE | names.ENTITY | names.ID)
         )
-        kinds = ("int", "text", "float", "time") if named else ("int", "text")
+        may_name = column.is_name or (named and (column.is_number or column.kind == "time"))
         is_integer = is_whole(column)
         # A cell in ten may lack its id: a run rejects that row.
         missing = column.cells.null_count <= (0.1 * len(column) if named else 0)
         is_day = column.kind == "time" and _is_day(column)
-        if (column.kind in kinds or is_day) and is_integer and missing:
+        if (may_name or is_day) and is_integer and missing:
             keys[name] = column.codes
     return keys
 
 
 def is_whole(column: Column) -> bool:
     """Return whether a column could be ids: no number has a fraction."""
-    if column.kind != "float":
+    if not column.is_fraction:
         return True
     values = np.asarray(column.cells.drop_null())
     return bool((values == np.floor(values)).all())

@@ -1,8 +1,9 @@
 """State what columns mean, as far as it has been guessed."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
+from ragline.components.contract import kinds
 from ragline.components.contract.errors import UsageError
 from ragline.components.contract.feature_transforms import Transform
 from ragline.components.ingest.steps.times import Unit
@@ -17,7 +18,7 @@ class Context:
     """States a column of one value a sequence; `classes`, where they are few."""
 
     name: str
-    kind: Literal["bytes", "int", "float"]
+    kind: kinds.Kind
     classes: tuple[str, ...] = ()
 
 
@@ -35,7 +36,7 @@ class Guess:
       entity: the column of the entity.
       features: name -> whether a value may be missing.
       transforms: name -> transform, of the features that are to have one.
-      categories: name -> `bytes` or `int`.
+      categories: name -> the kind of its words.
       context: one value a sequence.
       label: the column of `context` that a head would learn; None takes the first that it can.
       options: further keys of `[input]`.
@@ -53,7 +54,7 @@ class Guess:
     entity: str | None = None
     features: dict[str, bool] = field(default_factory=dict)
     transforms: dict[str, Transform] = field(default_factory=dict)
-    categories: dict[str, Literal["bytes", "int"]] = field(default_factory=dict)
+    categories: dict[str, kinds.TokenKind] = field(default_factory=dict)
     context: list[Context] = field(default_factory=list)
     label: str | None = None
     options: dict[str, Any] = field(default_factory=dict)

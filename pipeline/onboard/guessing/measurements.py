@@ -43,7 +43,7 @@ def columns_of(
     variables = [
         name
         for name, column in columns.items()
-        if column.kind in ("text", "int")
+        if column.is_name
         and not column.cells.null_count
         and 1 < len(column.words) <= _MOST_VARIABLES
         and not groups.is_constant_within(column, group)
@@ -58,7 +58,7 @@ def columns_of(
     values = [
         name
         for name, column in columns.items()
-        if column.kind in ("int", "float", "text")
+        if (column.is_number or column.kind == "text")
         and names.words(name) & names.VALUE
         and name not in variables
     ]

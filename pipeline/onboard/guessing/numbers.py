@@ -1,7 +1,6 @@
 """Recognise texts of numbers: which decimal mark, which texts stand for a missing value."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,9 +23,13 @@ _PEEKED = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
-    """Holds texts as numbers; the attributes are as of a Column."""
+    """Holds texts as numbers; the other attributes are as of a Column.
 
-    kind: Literal["int", "float"]
+    Attributes:
+      is_integer: whether none has a fraction.
+    """
+
+    is_integer: bool
     cells: pa.Array
     strange: tuple[str, ...]
     strange_cells: int
@@ -64,12 +67,12 @@ def of(stated: pa.Array, *, most_strange: float) -> Numbers | None:
     bad = pc.and_(pc.invert(good), pc.is_valid(stated))
     strange = stated.filter(bad)
     kept = pc.if_else(good, bare, None)
-    is_integer = pc.all(pc.match_substring_regex(kept.drop_null(), _INTEGER)).as_py()
-    is_int = bool(is_integer) and not len(strange)
-    number = pa.int64() if is_int else pa.float64()
+    are_whole = pc.all(pc.match_substring_regex(kept.drop_null(), _INTEGER)).as_py()
+    is_integer = bool(are_whole) and not len(strange)
+    number = pa.int64() if is_integer else pa.float64()
     cells = pc.utf8_ltrim(kept, "+").cast(number)
     return Numbers(
-        kind="int" if is_int else "float",
+        is_integer=is_integer,
         cells=cells,
         strange=tuple(strange.slice(0, 3).to_pylist()),
         strange_cells=len(strange),

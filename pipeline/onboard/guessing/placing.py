@@ -1,11 +1,11 @@
 """Decide what a column is that names nothing: a feature, a category, context, or nothing."""
 
 from collections.abc import Mapping
-from typing import Literal
 
 import numpy as np
 import pyarrow.compute as pc
 
+from ragline.components.contract import kinds
 from ragline.components.contract.columns import (
     BOOKKEEPING,
     ENTITY_ID,
@@ -49,10 +49,10 @@ def measurements_of(
             guess.leave_out(name, "it names each sequence rather than its kind")
         elif once:
             _place_constant(guess, name, part.column, sequences)
-        elif part.column.kind in ("int", "float"):
+        elif part.column.is_number:
             guess.features[name] = True
         elif part.column.kind == "text" and len(part.column.words) <= _MOST_WORDS:
-            guess.categories[name] = "bytes"
+            guess.categories[name] = kinds.TEXT
         else:
             guess.leave_out(name, "its values are neither numbers nor words")
     scales.choose(guess, {name: part.column for name, part in every.items()})
@@ -68,11 +68,11 @@ def measurements_of(
 
 def agree_on_decimal(guess: Guess, columns: Mapping[str, Column]) -> None:
     """Choose one decimal mark for the whole file, and name the columns that have another."""
-    marks = {name: c.decimal for name, c in columns.items() if c.kind in ("int", "float")}
+    marks = {name: c.decimal for name, c in columns.items() if c.is_number}
     stated = [mark for mark in marks.values() if mark]
     if not stated:
         return
-    points = [n for n, c in columns.items() if c.kind == "float" and not c.decimal]
+    points = [n for n, c in columns.items() if c.is_fraction and not c.decimal]
     commas = [name for name, mark in marks.items() if mark == ","]
     decimal = "," if len(commas) > len(points) else "."
     guess.options["decimal"] = decimal
@@ -97,7 +97,7 @@ def place(
       group: int64 [N], the sequence of each.
       within: whether it changes within sequences; None to see it in the cells.
     """
-    is_number = column.kind in ("int", "float")
+    is_number = column.is_number
     if name in (SEQUENCE_ID, ENTITY_ID, LENGTH, *BOOKKEEPING):
         guess.leave_out(name, "ragline writes a column of that name")
         return
@@ -156,11 +156,11 @@ def place_stated(
         _take_context(guess, name, column)
         guess.label = name
     elif name in wishes.category:
-        is_id = column.is_typed and column.kind == "int" and not column.has_missing
-        guess.categories[name] = "int" if is_id else "bytes"
+        is_id = column.is_typed and column.is_integer and not column.has_missing
+        guess.categories[name] = kinds.INTEGER if is_id else kinds.TEXT
         guess.why.append(f"category {name!r}: --category says so, {len(column.words)} words")
     elif name in wishes.numeric:
-        if column.kind not in ("int", "float"):
+        if not column.is_number:
             example = f", such as {str(column.words[0])[:40]!r}" if column.words else ""
             raise GuessError(
                 f"--numeric: expected numbers, received {name!r} of {_KINDS[column.kind]}{example};"
@@ -189,7 +189,7 @@ def _place_words(guess: Guess, name: str, column: Column) -> None:
             "input.time_format, input.missing_text)",
         )
     else:
-        guess.categories[name] = "bytes"
+        guess.categories[name] = kinds.TEXT
         guess.why.append(f"category {name!r}: {words} words that change within a sequence")
 
 
@@ -207,13 +207,9 @@ def _place_constant(guess: Guess, name: str, column: Column, sequences: int) -> 
 
 def _take_context(guess: Guess, name: str, column: Column) -> None:
     words = column.words
-    kind: Literal["bytes", "int", "float"] = "bytes"
-    if column.kind in ("int", "float"):
-        kind = "int" if column.kind == "int" else "float"
-    few = kind != "float" and len(words) <= _MOST_CLASSES
-    guess.context.append(
-        Context(name=name, kind=kind, classes=tuple(map(str, words)) if few else ())
-    )
+    few = not column.is_fraction and len(words) <= _MOST_CLASSES
+    classes = tuple(map(str, words)) if few else ()
+    guess.context.append(Context(name=name, kind=column.record_kind, classes=classes))
     guess.why.append(
         f"context {name!r}: one value a sequence {guess.seen}, {len(words)} different ones"
     )
