@@ -5,7 +5,7 @@ import tomllib
 import commands
 import pytest
 
-from ragline.components.contract.redaction import redacted, redacted_data
+from ragline.pipeline.runs.redaction import redacted, redacted_data
 
 SECRET = "hunter2"
 

@@ -17,7 +17,6 @@ from typing import Any
 
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import BadDataError
-from ragline.components.contract.redaction import redacted_data
 from ragline.components.files import places
 from ragline.components.files.places import Place
 from ragline.components.files.storage import digest_of, manifest, read_json, write_json
@@ -41,6 +40,7 @@ from ragline.pipeline.cache import cache_key
 from ragline.pipeline.config import ConfigError
 from ragline.pipeline.runs import machine_errors, workdir
 from ragline.pipeline.runs.machine_errors import MachineError
+from ragline.pipeline.runs.redaction import redacted_data
 from ragline.pipeline.served import encoders
 
 _DIGEST = "digest"

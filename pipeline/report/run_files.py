@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ragline.components.contract.columns import SEQUENCE_ID
 from ragline.components.contract.file_names import SAMPLES_FILE, SOURCES_FILE
-from ragline.components.contract.redaction import redacted
 from ragline.components.ingest.output import sources
+from ragline.pipeline.runs.redaction import redacted
 from ragline.pipeline.runs.workdir import CONFIG_FILE
 
 if TYPE_CHECKING:  # Its library of a database takes 0.06 s, and the page needs no database.

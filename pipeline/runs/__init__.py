@@ -10,5 +10,6 @@ terminal.py        output to streams that may be closed or full
 memory.py          peak memory by stage
 machine_errors.py  a full disk, a read-only folder, no memory, in one sentence
 spans.py           runs over spans, and their journal
+redaction.py       masking of secrets in options and URIs
 kubeflow.py        `compile`: the pipeline for Kubeflow Pipelines
 """

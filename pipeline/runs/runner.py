@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from ragline.components.contract import exits
 from ragline.components.contract.errors import BadDataError, UserError
-from ragline.components.contract.redaction import redacted_data
 from ragline.components.files.storage import standard, write_bytes, write_json
 from ragline.components.push.release import ledger
 from ragline.components.runtime import progress
@@ -22,6 +21,7 @@ from ragline.pipeline.report import comparison
 from ragline.pipeline.runs import machine_errors, preflight, spans, workdir
 from ragline.pipeline.runs.machine_errors import MachineError
 from ragline.pipeline.runs.memory import MemoryWatch
+from ragline.pipeline.runs.redaction import redacted_data
 from ragline.pipeline.runs.workdir import LOG_FILE, SUMMARY_FILE, Session
 from ragline.pipeline.served import signature
 from ragline.pipeline.served.signature import Signature

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from ragline.components.contract.errors import UserError
-from ragline.components.contract.redaction import redacted
+from ragline.pipeline.runs.redaction import redacted
 
 _NARROWEST = 20
 # Letters of our own, for terminals that have ASCII alone.

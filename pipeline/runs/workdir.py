@@ -20,13 +20,13 @@ from typing import TextIO
 
 import tomli_w
 
-from ragline.components.contract.redaction import redacted, redacted_data
 from ragline.components.files import storage
 from ragline.components.files.storage import write_text
 from ragline.pipeline.cache import marker
 from ragline.pipeline.config import Config, ConfigError, to_dict
 from ragline.pipeline.runs.display import Display, for_stream
 from ragline.pipeline.runs.machine_errors import BusyError
+from ragline.pipeline.runs.redaction import redacted, redacted_data
 from ragline.pipeline.runs.terminal import flush_or_drop, lossy
 
 SUMMARY_FILE, REPORT_FILE, LOG_FILE = "summary.json", "report.html", "log.txt"
