@@ -21,7 +21,6 @@ from ragline import schemas
 from ragline.components.contract import kinds
 from ragline.components.contract.columns import DERIVED, Columns
 from ragline.components.contract.errors import UsageError
-from ragline.components.contract.keep import KeepOptions
 from ragline.components.contract.suggestions import did_you_mean
 from ragline.components.evaluate.verdict.rules import Rules, find_unknown_names
 from ragline.components.files import tables
@@ -41,6 +40,7 @@ from ragline.components.train.options import (
 from ragline.components.validate import features
 from ragline.components.validate.features import FeatureOptions
 from ragline.components.validate.options import DriftOptions
+from ragline.pipeline.cache.keep_options import KeepOptions
 
 FILE = "ragline.toml"
 

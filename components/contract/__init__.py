@@ -12,7 +12,6 @@ file_names.py          the files in them
 registry.py            implementations by name, of the package and of others
 errors.py              errors that are shown as sentences
 exits.py               exit codes of `ragline`
-keep.py                the table `[keep]`: how much of earlier runs is kept
 suggestions.py         the word that somebody meant
 redaction.py           masking of secrets in options and URIs
 """

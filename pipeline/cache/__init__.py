@@ -7,5 +7,6 @@ lineage.py             the stages and artifacts of a run, in ML Metadata
 recovery.py            removal of what an interrupted run left
 marker.py              workdir.json: which pipeline a work directory belongs to
 clean.py               `ragline clean`: removal of what [keep] does not keep
+keep_options.py        the table `[keep]`: how much of earlier runs is kept
 aside.py               files set aside: moved to a dated folder, never deleted
 """

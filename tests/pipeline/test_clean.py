@@ -10,12 +10,12 @@ import commands
 import pytest
 from ml_metadata.proto import metadata_store_pb2
 
-from ragline.components.contract.keep import KeepOptions
 from ragline.components.files.storage import write_json, write_text
 from ragline.components.ingest.options import InputOptions
 from ragline.components.push.release import ledger
 from ragline.pipeline.cache import clean, lineage, marker
 from ragline.pipeline.cache.artifact_manifests import ArtifactManifests
+from ragline.pipeline.cache.keep_options import KeepOptions
 from ragline.pipeline.config import Config
 from ragline.pipeline.runs import display, runner, workdir
 

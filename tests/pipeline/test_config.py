@@ -23,12 +23,12 @@ from profiles import sampled
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from ragline import schemas
-from ragline.components.contract.keep import KeepOptions
 from ragline.components.ingest.options import InputOptions, QuarantineOptions, StepOptions
 from ragline.components.push.options import PushOptions
 from ragline.components.train.options import HeadOptions, TermOptions, TrainOptions, TuneOptions
 from ragline.components.validate.features import FeatureOptions
 from ragline.components.validate.options import DriftOptions
+from ragline.pipeline.cache.keep_options import KeepOptions
 from ragline.pipeline.config import RENAMED, BeamOptions, Config, ConfigError, load, to_dict
 
 TABLES = {

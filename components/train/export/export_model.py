@@ -139,9 +139,8 @@ def export(
     for directory, values in weights.items():
         model.set_weights(values)
         archive.write_out(str(directory), verbose=False)
-        weights_file.write(
-            directory, {variable.path: np.asarray(variable.value) for variable in model.variables}
-        )
+        arrays = {variable.path: np.asarray(variable.value) for variable in model.variables}
+        weights_file.write(directory, arrays)
 
 
 class _Flat(NamedTuple):
