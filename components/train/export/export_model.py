@@ -244,12 +244,11 @@ class _Encoder:
 
     def _observed(self, raw: dict[str, tf.RaggedTensor]) -> tf.Tensor:
         """Return how many values of each sequence are finite, and have transforms, int64 [B]."""
-        columns = [raw[name] for name in self._features]
-        values = tf.stack([column.flat_values for column in columns], axis=1)
+        values = tf.stack([raw[name].flat_values for name in self._features], axis=1)
         observed = tf.math.is_finite(values) & (values >= self._least)
         by_step = tf.reduce_sum(tf.cast(observed, tf.int64), axis=1)
         up_to = tf.concat([[0], tf.cumsum(by_step)], axis=0)
-        ends = columns[0].row_splits
+        ends = raw[self.names[0]].row_splits
         return tf.gather(up_to, ends[1:]) - tf.gather(up_to, ends[:-1])
 
     def sums(
