@@ -26,7 +26,7 @@ def choose(guess: Guess, columns: Mapping[str, Column]) -> None:
     """Choose the transform of each feature among columns."""
     for name in guess.features:
         column = columns.get(name)
-        if column is None or column.kind not in ("int", "float"):
+        if column is None or not column.is_number:
             continue
         values = np.asarray(pc.fill_null(column.cells.cast(pa.float64(), safe=False), np.nan))
         if is_for_signed_log(values):
