@@ -37,6 +37,7 @@ def ingest(format_name: str, options: list[str]) -> Run:
 
     from ragline.components.ingest.options import InputOptions, QuarantineOptions
     from ragline.components.ingest.run import run
+    from ragline.components.runtime.beam_options import BeamOptions
 
     columns = Columns(
         features=tuple(Feature(name=name, unit=None, allow_missing=False) for name in FEATURES),
@@ -46,7 +47,7 @@ def ingest(format_name: str, options: list[str]) -> Run:
 
     def once(source: pathlib.Path, target: pathlib.Path) -> None:
         report = run(
-            Pipeline(options=PipelineOptions(["--runner=FnApiRunner", *options])),
+            Pipeline(options=PipelineOptions([*BeamOptions().arguments, *options])),
             options=InputOptions(
                 train=str(source), format=_READ_AS.get(format_name, format_name), **grouped
             ),
