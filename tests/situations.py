@@ -348,6 +348,15 @@ CASES: dict[str, tuple[Write, str, Reads | Says]] = {
         "a.csv",
         Reads(features=("x", "y"), missing={"y": 1 - 96 / 540}),
     ),
+    "a segment of customers": (
+        _table(
+            "a.csv",
+            "customer_id,t,x,segment",
+            lambda n, i, t, x: f"{i},{t},{x},{'young' if int(i[1:]) % 2 else 'old'}",
+        ),
+        "a.csv",
+        Reads(features=("x",), context=("segment",), options={"group_by": ("customer_id",)}),
+    ),
     "units that begin again in each file": (
         _units_again,
         "*.csv",

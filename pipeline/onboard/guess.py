@@ -270,6 +270,9 @@ def _guess_group(
     if not sequence and entity and files is not None and groups.parts(several[entity], files):
         _group_by_file(guess, entity)
         return
+    if sequence and entity and not names.is_sequence_id(sequence):
+        # Not where entities share a value and have one each, such as a segment of customers.
+        sequence = sequence if not groups.tells(several[entity], several[sequence]) else None
     if sequence and entity:
         nested = groups.count(groups.joint([several[sequence], several[entity]])) == groups.count(
             several[sequence]

@@ -22,6 +22,11 @@ def joint(keys: Collection[np.ndarray]) -> np.ndarray:
     return codes
 
 
+def tells(codes: np.ndarray, others: np.ndarray) -> bool:
+    """Return whether a value has one of the others in all rows, which several values share."""
+    return count(joint([codes, others])) == count(codes) > count(others)
+
+
 def count(codes: np.ndarray) -> int:
     """Count the different values, those that are absent aside."""
     return len(np.unique(codes[codes >= 0]))
