@@ -28,7 +28,7 @@ Implementation = TypeVar("Implementation")
 class NotInstalledError(UsageError, KeyError):
     """Says that a name has no implementation in the environment of this process."""
 
-    # The text as it is, which that of a KeyError is not.
+    # A KeyError would show the text in quotes.
     __str__ = UsageError.__str__
 
 

@@ -272,7 +272,7 @@ def _guess_group(
         return
     if sequence and entity and not names.is_sequence_id(sequence):
         # Not where entities share a value and have one each, such as a segment of customers.
-        sequence = sequence if not groups.tells(several[entity], several[sequence]) else None
+        sequence = sequence if not groups.determines(several[entity], several[sequence]) else None
     if sequence and entity:
         nested = groups.count(groups.joint([several[sequence], several[entity]])) == groups.count(
             several[sequence]

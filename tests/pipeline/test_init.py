@@ -223,7 +223,7 @@ def test_what_a_column_is(tmp_path):
 
 
 def test_a_column_with_a_few_giants_is_transformed_and_it_is_said(tmp_path, capsys):
-    """One of many sizes, but without giants, is not; nor one that the transform leaves as it is."""
+    """One of many sizes, but without giants, is not; nor one that the transform changes little."""
     random = np.random.default_rng(0)
     rows = []
     for sequence in range(50):

@@ -22,8 +22,8 @@ def joint(keys: Collection[np.ndarray]) -> np.ndarray:
     return codes
 
 
-def tells(codes: np.ndarray, others: np.ndarray) -> bool:
-    """Return whether a value has one of the others in all rows, which several values share."""
+def determines(codes: np.ndarray, others: np.ndarray) -> bool:
+    """Return whether each value has one of the others in all its rows, and several share one."""
     return count(joint([codes, others])) == count(codes) > count(others)
 
 
