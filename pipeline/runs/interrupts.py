@@ -28,6 +28,7 @@ _CODES = {
     signal.SIGHUP: exits.HUNG_UP,
 }
 _GRACE = 5.0  # Seconds for `finally` blocks; most take milliseconds.
+_AGAIN = 0.1  # Seconds after which a signal that interrupted nothing is sent again.
 _FOLDER = "TMPDIR"
 
 
@@ -109,6 +110,9 @@ class _Ending:
         number = 0
         while number not in _CODES:
             [number] = os.read(reader, 1)
+        time.sleep(_AGAIN)
+        if self.received is None:  # It came just before a system call, and interrupted nothing.
+            signal.pthread_kill(threading.main_thread().ident, number)
         time.sleep(_GRACE)
         self.received = self.received or number
         self.end()
