@@ -63,7 +63,7 @@ def _update(options: TrainOptions, batches: tf.data.Dataset):
     trainer = _trainer(options)
     trainer.model.set_weights(start)
     sums = trainer.update(batches)
-    return [a - b for a, b in zip(trainer.model.get_weights(), start, strict=True)], sums
+    return samples.changes(trainer.model, start), sums
 
 
 @pytest.fixture(scope="module")
