@@ -240,6 +240,20 @@ def test_the_grid_has_fewer_steps_where_there_are_many_features():
     assert linear_path.grid_steps(0, 1) == 0
 
 
+@pytest.mark.parametrize(("features", "number"), [(1, 11), (64, 641), (85, 0)])
+def test_statistics_of_too_many_features_are_left_out(features, number):
+    """Their start is of the grid alone then, as it was before there were any."""
+    steps = linear_path.grid_steps(32, features)
+    built = LinearPath(features=features, steps=steps, size=SIZE)
+    assert built.to_embedding.kernel.shape[0] == steps * features + number
+    assert (built.statistics is None) == (number == 0)
+    rng = np.random.default_rng(0)
+    sequences = [rng.normal(size=(length, features)).astype(np.float32) for length in (3, 9, 4, 5)]
+    batch = samples.batch(sequences)
+    built.start_at(tf.data.Dataset.from_tensors(batch), seed=0)
+    assert np.isfinite(built.encode(batch)).all()
+
+
 @pytest.mark.parametrize("options", [{"linear_steps": 0}, {"padding": "keras"}], ids=str)
 def test_a_model_without_the_path_is_left_as_it_was_drawn(options, path, missing):
     keras.utils.set_random_seed(0)

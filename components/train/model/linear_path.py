@@ -34,8 +34,9 @@ from ragline.components.train.model.sequence_statistics import SequenceStatistic
 from ragline.components.train.model.shrinkage_pca import CovarianceStats, Maps
 from ragline.components.train.objective import loss
 
-# K F, and with the statistics: a covariance has at most 72 MiB, and its components take seconds.
-MOST_GRID_NUMBERS, MOST_NUMBERS = 2_048, 3_072
+# K F, so that a covariance of grids has at most 32 MiB, and its components take seconds; and with
+# the statistics and the baseline's grid, 128 MiB.
+MOST_GRID_NUMBERS, MOST_NUMBERS = 2_048, 4_096
 # Of the variance of grid and statistics; docs/quality.md has what each is worth.
 SHARES = (0.5, 0.35, 0.2, 0.1, 0.05, 0.0)
 BASELINE_STEPS = 16  # Those of components/evaluate/baselines/pca_baseline.py.
@@ -68,7 +69,8 @@ class LinearPath(keras.Layer):
         self.steps, self._features = steps, features
         numbers = steps * features
         self.statistics = None
-        if numbers + sequence_statistics.size_of(features) <= MOST_NUMBERS:
+        more = sequence_statistics.size_of(features) + BASELINE_STEPS * features
+        if numbers + more <= MOST_NUMBERS:
             self.statistics = SequenceStatistics(features)
             numbers += self.statistics.size
         # "to_code" is its name in every encoder that was pushed.
@@ -94,7 +96,8 @@ class LinearPath(keras.Layer):
     def start_at(self, batches: tf.data.Dataset, seed: int) -> None:
         """Set both maps to the principal components of sequences.
 
-        Four passes over the batches, and (K F + P)^2 numbers in memory.
+        Four passes over the batches, and (K F + P + 16 F)^2 numbers in memory; without statistics
+        two, and (K F)^2.
 
         Args:
           batches: a dataset of `SequenceBatch`, the same in each pass.
@@ -124,7 +127,8 @@ class LinearPath(keras.Layer):
         inputs = self.to_embedding.kernel.shape[0]
 
         def row(batch: SequenceBatch) -> tf.Tensor:
-            return tf.concat([self._inputs(batch), _grid(batch, BASELINE_STEPS)], axis=1)
+            baseline = [_grid(batch, BASELINE_STEPS)] if self.statistics else []
+            return tf.concat([self._inputs(batch), *baseline], axis=1)
 
         rows = _compiled(row, batches)
         stats = shrinkage_pca.covariance_stats(
@@ -136,7 +140,8 @@ class LinearPath(keras.Layer):
         )
         covariance = shrinkage_pca.shrink(joint, self.steps, grid)
         candidates = [
-            shrinkage_pca.maps(joint.mean, covariance, grid, size, share) for share in SHARES
+            shrinkage_pca.maps(joint.mean, covariance, grid, size, share)
+            for share in (SHARES if self.statistics else SHARES[-1:])
         ]
         if self.statistics is None:
             return candidates[-1]
@@ -148,10 +153,10 @@ class LinearPath(keras.Layer):
             return tf.reduce_sum(by_feature)
 
         def errors(batch: SequenceBatch) -> tf.Tensor:
-            inputs, of_baseline = tf.split(row(batch), [len(joint.mean), -1], axis=1)
+            both = row(batch)
             outputs = [
-                *(_reconstruct(inputs, maps, batch, self.steps) for maps in candidates),
-                _reconstruct(of_baseline, baseline, batch, BASELINE_STEPS),
+                *(_reconstruct(both[:, own], maps, batch, self.steps) for maps in candidates),
+                _reconstruct(both[:, others], baseline, batch, BASELINE_STEPS),
             ]
             return tf.stack([error(batch, output) for output in outputs])
 
