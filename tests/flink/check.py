@@ -42,28 +42,29 @@ def main(chosen: Sequence[str]) -> int:
         said = cluster.get("/config")["flink-version"]
         beam = importlib.metadata.version("apache-beam")
         print(f"Flink {said}, {cluster.slots()} slots; Beam {beam} for Python", flush=True)
-        for name, check in {"parts": _parts, "whole": _whole}.items():
+        for name, check in CHECKS.items():
             if not chosen or name in chosen:
                 start = time.monotonic()
-                for line in check(pathlib.Path(folder), cluster, options(cluster, flink)):
+                for line in check(pathlib.Path(folder), cluster, flink):
                     print(f"{line} ({time.monotonic() - start:.0f} s)", flush=True)
                     start = time.monotonic()
     return 0
 
 
-def options(cluster: Cluster, flink: fetch.Flink) -> tuple[str, ...]:
-    """Return `beam.options` for the cluster."""
+def options(cluster: Cluster, flink: fetch.Flink, **environment: str) -> tuple[str, ...]:
+    """Return `beam.options` for the cluster, with variables of its workers."""
+    command = {"command": str(WORKER), "env": environment}
     return (
         f"--flink_master={cluster.url}",
         f"--flink_job_server_jar={flink.job_server}",
         "--parallelism=2",
         "--environment_type=PROCESS",
-        f"--environment_config={json.dumps({'command': str(WORKER)})}",
+        f"--environment_config={json.dumps(command)}",
         "--environment_cache_millis=60000",
     )
 
 
-def _parts(folder: pathlib.Path, _: Cluster, flink: tuple[str, ...]) -> Iterator[str]:
+def _parts(folder: pathlib.Path, cluster: Cluster, flink: fetch.Flink) -> Iterator[str]:
     """Each part as the pipeline wires it, with an encoder that was not trained here."""
     import pushed
     import pytest
@@ -78,7 +79,7 @@ def _parts(folder: pathlib.Path, _: Cluster, flink: tuple[str, ...]) -> Iterator
     direct = beam_parts.Engine(runner="DirectRunner")
     expected = beam_parts.run(folder / "direct", data, encoder, direct)
     yield "parts: all in this process"
-    engine = beam_parts.Engine(runner="FlinkRunner", options=flink)
+    engine = beam_parts.Engine(runner="FlinkRunner", options=options(cluster, flink))
     received = beam_parts.run(folder / "parts", data, encoder, engine)
     for part, records in expected.items():
         # Sums of float64 may be added up in another order.
@@ -88,7 +89,16 @@ def _parts(folder: pathlib.Path, _: Cluster, flink: tuple[str, ...]) -> Iterator
         yield f"parts: {part}: the same records on Flink"
 
 
-def _whole(folder: pathlib.Path, cluster: Cluster, flink: tuple[str, ...]) -> Iterator[str]:
+def _plug_ins(folder: pathlib.Path, cluster: Cluster, flink: fetch.Flink) -> Iterator[str]:
+    """A format and a metric of other packages, where workers have them and where they do not."""
+    from flink import plug_ins
+
+    site = plug_ins.installed(folder / "site")
+    having = options(cluster, flink, PYTHONPATH=str(site))
+    yield from plug_ins.check(folder / "plug-ins", having, options(cluster, flink))
+
+
+def _whole(folder: pathlib.Path, cluster: Cluster, flink: fetch.Flink) -> Iterator[str]:
     """A run of long tables from raw files to a pushed encoder, and its encoding of them.
 
     On the cluster, a task manager is killed in ingest, the job manager in transform, which ends the
@@ -121,7 +131,7 @@ def _whole(folder: pathlib.Path, cluster: Cluster, flink: tuple[str, ...]) -> It
     def in_ingest() -> None:
         kill_task_manager("rows-*.json")
 
-    settings = ("beam.runner=FlinkRunner", f"beam.options={json.dumps(list(flink))}")
+    settings = ("beam.runner=FlinkRunner", f"beam.options={json.dumps(options(cluster, flink))}")
     words = runs.of_tables(data, there, *settings)
     cut_off = runs.ragline(*words, on_stage={"ingest": in_ingest, "transform": kill_job_manager})
     _expect(cut_off.exit_code == 1, "exit code 1 after the job manager was killed", cut_off.said)
@@ -166,6 +176,9 @@ def _whole(folder: pathlib.Path, cluster: Cluster, flink: tuple[str, ...]) -> It
 def _expect(holds: object, what: str, said: str) -> None:
     if not holds:
         raise SystemExit(f"expected {what}, received:\n{said}")
+
+
+CHECKS = {"parts": _parts, "plug-ins": _plug_ins, "whole": _whole}
 
 
 if __name__ == "__main__":
