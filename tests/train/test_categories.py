@@ -54,9 +54,7 @@ def _trainer(options: TrainOptions, step: float = 2.0**10) -> Trainer:
 
 @functools.cache
 def _start(options: TrainOptions) -> list[np.ndarray]:
-    rng = np.random.default_rng(0)
-    weights = _trainer(options).model.get_weights()
-    return [rng.normal(0.0, 0.5, weight.shape).astype(np.float32) for weight in weights]
+    return samples.draw(_trainer(options).model)
 
 
 def _update(options: TrainOptions, batches: tf.data.Dataset):
@@ -65,7 +63,7 @@ def _update(options: TrainOptions, batches: tf.data.Dataset):
     trainer = _trainer(options)
     trainer.model.set_weights(start)
     sums = trainer.update(batches)
-    return [a - b for a, b in zip(trainer.model.get_weights(), start, strict=True)], sums
+    return samples.changes(trainer.model, start), sums
 
 
 @pytest.fixture(scope="module")

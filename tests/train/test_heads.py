@@ -49,9 +49,8 @@ def _trainer(heads: tuple[HeadOptions, ...], step: float) -> Trainer:
 
 @functools.cache
 def _start(heads: tuple[HeadOptions, ...]) -> list[np.ndarray]:
-    rng = np.random.default_rng(0)  # Those of the heads come last: the others are always the same.
-    weights = _trainer(heads, 0.0).model.get_weights()
-    return [rng.normal(0.0, 0.5, weight.shape).astype(np.float32) for weight in weights]
+    # Those of the heads come last: the others are always the same.
+    return samples.draw(_trainer(heads, 0.0).model)
 
 
 def _update(heads: tuple[HeadOptions, ...], batches: tf.data.Dataset, step: float = 2.0**10):
@@ -59,8 +58,7 @@ def _update(heads: tuple[HeadOptions, ...], batches: tf.data.Dataset, step: floa
     trainer = _trainer(heads, step)
     trainer.model.set_weights(_start(heads))
     sums = trainer.update(batches)
-    pairs = zip(trainer.model.get_weights(), _start(heads), strict=True)
-    return [after - before for after, before in pairs], sums
+    return samples.changes(trainer.model, _start(heads)), sums
 
 
 def _expected(head: HeadOptions, made: list[Sample]) -> tuple[float, int, int]:
@@ -233,7 +231,7 @@ def test_a_model_without_heads_has_the_weights_of_one_with_heads():
         for heads in ((), HEADS)
     )
     assert plain.heads == []
-    pairs = zip(plain.get_weights(), headed.get_weights()[:14], strict=True)
+    pairs = zip(plain.get_weights(), headed.get_weights()[:16], strict=True)
     assert all((one == other).all() for one, other in pairs)
     batch = samples.batch([sample.values for sample in samples.make(3, LENGTHS)])
     assert (plain.encode(batch).numpy() == headed.encode(batch).numpy()).all()
