@@ -41,8 +41,8 @@ test-faults: install
 	RAGLINE_TESTS=full RAGLINE_TREES=1000 $(PYTEST) tests/faults tests/push/test_transaction.py \
 		tests/pipeline/test_marker.py tests/pipeline/test_encode_output.py
 
-# Beam parts, a whole run and kills on a cluster of Flink; Java and Maven must be there.
-test-flink: install
+# Beam parts, plug-ins, an S3 server, a whole run and kills on Flink; Java and Maven must be there.
+test-flink: install .venv-moto/.installed
 	$(BIN)/python tests/flink/check.py
 
 # Ingest and encode in a store of objects: an S3 server on this machine, at times busy, slow or cut off.

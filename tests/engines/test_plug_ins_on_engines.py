@@ -35,9 +35,10 @@ def site(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pa
     formats.FORMATS.__dict__.pop("_entry_points", None)
 
 
-def _ingest(
+def ingest(
     folder: pathlib.Path, engine: tuple[str, ...]
 ) -> dict[str, tuple[list[float], list[float]]]:
+    """The page's walks, read by an engine."""
     (folder / "monday.walk").write_text(BLOCKS["monday.walk"], encoding="utf-8")
     place = run(
         folder / "run",
@@ -53,13 +54,18 @@ def _ingest(
 
 
 EXPECTED = {"walk-1": ([0.5, 1.0, 1.5], [1.0, 2.0, 3.0]), "walk-2": ([0.25, 0.5], [0.0, -1.0])}
+LACKING = (
+    "on a Beam worker: format 'walks': expected a package that names it in its entry points of "
+    "ragline.formats, received none; install the package where ragline runs, and where its Beam "
+    "workers do"
+)
 PORTABLE = ("--runner=PortableRunner", "--job_endpoint=embed")
 
 
 def test_a_format_reaches_an_engine_in_this_process(
     site: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    assert _ingest(tmp_path, (*PORTABLE, "--environment_type=LOOPBACK")) == EXPECTED
+    assert ingest(tmp_path, (*PORTABLE, "--environment_type=LOOPBACK")) == EXPECTED
 
 
 @pytest.mark.full
@@ -67,7 +73,7 @@ def test_a_format_reaches_a_pool_of_workers_that_have_its_package(
     site: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     with pools.started(_folder(tmp_path, "pool"), {"PYTHONPATH": str(site)}) as where:
-        assert _ingest(tmp_path, _external(where)) == EXPECTED
+        assert ingest(tmp_path, _external(where)) == EXPECTED
 
 
 def test_workers_without_the_package_end_the_run_with_a_sentence(
@@ -77,12 +83,8 @@ def test_workers_without_the_package_end_the_run_with_a_sentence(
         pools.started(_folder(tmp_path, "pool")) as where,
         pytest.raises(RuntimeError) as caught,
     ):
-        _ingest(tmp_path, _external(where))
-    assert machine_errors.sentence(caught.value) == (
-        "on a Beam worker: format 'walks': expected a package that names it in its entry points "
-        "of ragline.formats, received none; install the package where ragline runs, and where its "
-        "Beam workers do"
-    )
+        ingest(tmp_path, _external(where))
+    assert machine_errors.sentence(caught.value) == LACKING
 
 
 @pytest.mark.full

@@ -54,7 +54,7 @@ class Cluster:
         for _ in range(task_managers):
             self.start_task_manager()
         try:
-            self.wait_until(lambda: self.slots() == SLOTS * task_managers, "task managers register")
+            self.wait_for_task_managers()
         except BaseException:
             self.stop()
             raise
@@ -106,10 +106,14 @@ class Cluster:
         jobs: list[dict[str, Any]] = self.get("/jobs/overview")["jobs"]
         return sorted(jobs, key=lambda job: job["start-time"])
 
-    def restarts(self, job: str) -> int:
-        """Return how often Flink tried a job or a part of it again."""
-        metrics = self.get(f"/jobs/{job}/metrics?get=numRestarts")
-        return int(metrics[0]["value"]) if metrics else 0
+    def failures(self, job: str) -> list[dict[str, Any]]:
+        """Return what failed in a job, though Flink tried it again."""
+        return list(self.get(f"/jobs/{job}/exceptions")["exceptionHistory"]["entries"])
+
+    def wait_for_task_managers(self) -> None:
+        """Wait until the job manager knows every task manager that lives."""
+        living = sum(process.poll() is None for process in self.task_managers)
+        self.wait_until(lambda: self.slots() == SLOTS * living, "task managers register")
 
     def wait_until(self, holds: Callable[[], bool], what: str, seconds: float = _SECONDS) -> None:
         """Wait for something to happen."""
@@ -180,7 +184,9 @@ def _configuration(rpc: int, rest: int, folder: pathlib.Path) -> dict[str, Any]:
         # It counts as one what fails at once; `fixed-delay` counts each part of a job that had a
         # task on a lost machine, which are thirty of Transform's.
         "restart-strategy.type": "exponential-delay",
-        "restart-strategy.exponential-delay.initial-backoff": "1 s",
+        # Longer than `--environment_cache_millis`, for which a task manager keeps a job's workers
+        # after its last task: a try within that time is given what is kept, though it be dead.
+        "restart-strategy.exponential-delay.initial-backoff": "10 s",
         "restart-strategy.exponential-delay.max-backoff": "10 s",
         "restart-strategy.exponential-delay.attempts-before-reset-backoff": 5,
     }

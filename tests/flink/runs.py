@@ -7,18 +7,18 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
-from flink.cluster import Cluster, workers
 
 from ragline.pipeline.demo import synth
 
 RAGLINE = pathlib.Path(sys.executable).with_name("ragline")
-BAD = "gestures-1.csv"
+BAD, BAD_LINE = "gestures-1.csv", 101
 _STARTED = re.compile(r"\[ *\d+/\d+\] (\w+)")
 
 
@@ -59,8 +59,8 @@ def write_tables(folder: pathlib.Path, sequences: int) -> None:
     pa.csv.write_csv(table.slice(third, third), folder / BAD)
     pa.parquet.write_table(table.slice(2 * third), folder / "gestures-2.parquet")
     lines = (folder / BAD).read_text().splitlines()
-    cells = lines[100].split(",")
-    lines[100] = ",".join([*cells[:3], "no number", *cells[4:]])
+    cells = lines[BAD_LINE - 1].split(",")
+    lines[BAD_LINE - 1] = ",".join([*cells[:3], "no number", *cells[4:]])
     (folder / BAD).write_text("\n".join(lines) + "\n")
 
 
@@ -101,23 +101,6 @@ def of_tables(data: pathlib.Path, workdir: pathlib.Path, *options: str) -> list[
     return ["examples/gestures.toml", *words, *where]
 
 
-def busy(cluster: Cluster, folder: pathlib.Path, made: str = "") -> list[int]:
-    """Wait until the next job runs in Python workers, and has made a file; return the workers."""
-    before = len(cluster.jobs())
-
-    def pids() -> list[int]:
-        return [worker for process in cluster.task_managers for worker in workers(process)]
-
-    def runs() -> bool:
-        jobs = cluster.jobs()
-        if len(jobs) <= before or not jobs[-1]["tasks"]["running"] or not pids():
-            return False
-        return not made or any(folder.rglob(made))
-
-    cluster.wait_until(runs, "a job runs")
-    return pids()
-
-
 def compare(expected: Run, here: pathlib.Path, received: Run, there: pathlib.Path) -> Iterator[str]:
     """Compare two runs on the same data, and say what is the same.
 
@@ -138,9 +121,26 @@ def compare(expected: Run, here: pathlib.Path, received: Run, there: pathlib.Pat
     yield f"account: the same, {received.summary['input']}"
 
 
-def alive(workers: Iterable[int]) -> list[int]:
-    """Return which of some processes are still there."""
-    return [worker for worker in workers if pathlib.Path(f"/proc/{worker}/cmdline").exists()]
+def compare_encodings(expected: Run, here: pathlib.Path, received: Run, there: pathlib.Path) -> str:
+    """Compare two outputs of `ragline encode` on the same data, and say what is the same.
+
+    Raises:
+      SystemExit: something differs.
+    """
+    for key in ("read", "encoded", "quarantined", "reasons", "policies", "sequences", "steps"):
+        if expected.summary[key] != received.summary[key]:
+            raise SystemExit(f"{key}: {received.summary[key]}, expected {expected.summary[key]}")
+    rejected = [(folder / "_rejected.jsonl").read_text() for folder in (here, there)]
+    if rejected[0] != rejected[1]:
+        raise SystemExit("rejected records: others on Flink than in this process")
+    tables = [pa.parquet.read_table(folder).sort_by("sequence_id") for folder in (here, there)]
+    if not tables[0].drop("embedding").equals(tables[1].drop("embedding")):
+        raise SystemExit("rows: others on Flink than in this process")
+    first, second = (np.stack(table["embedding"].to_numpy()) for table in tables)
+    apart = np.abs(first - second).max()
+    if not apart <= 1e-6:
+        raise SystemExit(f"embeddings: {apart} apart, expected at most 1e-6")
+    return f"{len(first)} embeddings, {apart:.0e} apart, {received.summary['quarantined']} rejected"
 
 
 def _newest(workdir: pathlib.Path, stage: str, output: str) -> pathlib.Path:
@@ -156,13 +156,10 @@ def _raw(workdir: pathlib.Path) -> dict[str, bytes]:
 def _quarantine(workdir: pathlib.Path) -> list[str]:
     file = max((workdir / "quarantine").glob("*/rejected.jsonl"))  # Of the newest run.
     lines = file.read_text().splitlines()
-    assert any(f"{BAD}" in line for line in lines)
+    places = {(record["file"], record["line"]) for record in map(json.loads, lines)}
+    if not any(file.endswith(BAD) and line == BAD_LINE for file, line in places):
+        raise SystemExit(f"quarantine: expected line {BAD_LINE} of {BAD}, received {places}")
     return lines
-
-
-def embeddings(folder: pathlib.Path) -> pa.Table:
-    """Return what `ragline encode` wrote, sorted."""
-    return pa.parquet.read_table(folder).sort_by("sequence_id")
 
 
 def by_id(workdir: pathlib.Path) -> Any:

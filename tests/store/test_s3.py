@@ -33,6 +33,7 @@ pytestmark = pytest.mark.skipif(not s3.SERVER.exists(), reason="`make test-store
 
 STORE = f"s3://{s3.BUCKET}"
 IN_PROCESS = "ragline.components.runtime.local_runner.LocalRunner"
+RECORDS = InputOptions(train="in/*.jsonl")
 ROWS = InputOptions(train="in/rows.csv", group_by=("gesture",), order_by="at")
 
 
@@ -63,13 +64,14 @@ def top(
     bad = {"sequence_id": "bad", "features": {name: [] for name in FEATURES}}
     write_jsonl(tmp_path / "in" / "a.jsonl", gestures[:20])
     write_jsonl(tmp_path / "in" / "b.jsonl", [*gestures[20:40], bad, gestures[0]])
-    (tmp_path / "in" / "rows.csv").write_text(_rows(gestures[:10]))
+    (tmp_path / "in" / "rows.csv").write_text(rows(gestures[:10]))
     for file in (tmp_path / "in").iterdir():
         places.upload(file, f"{STORE}/in/{file.name}")
     return tmp_path
 
 
-def _rows(records: list[dict[str, Any]]) -> str:
+def rows(records: list[dict[str, Any]]) -> str:
+    """A long table of records."""
     lines = ["gesture,at," + ",".join(FEATURES)]
     for record in records:
         for at, step in enumerate(zip(*(record["features"][f] for f in FEATURES), strict=True)):
@@ -78,9 +80,10 @@ def _rows(records: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _ingest(top: str, options: InputOptions, runner: str) -> dict[str, Any]:
+def ingest(top: str, options: InputOptions, pipeline: beam.Pipeline) -> dict[str, Any]:
+    """The account of what was read in a folder or a store, which are not named in it."""
     report = run(
-        beam.Pipeline(runner),
+        pipeline,
         options=dataclasses.replace(options, train=f"{top}/{options.train}"),
         quarantine_options=QuarantineOptions(max_share=0.5),
         columns=Columns.from_schema(schemas.load("gestures")),
@@ -95,14 +98,16 @@ def _ingest(top: str, options: InputOptions, runner: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("options", "runner"),
     [
-        (InputOptions(train="in/*.jsonl"), IN_PROCESS),
+        (RECORDS, IN_PROCESS),
         (ROWS, IN_PROCESS),
         (ROWS, "FnApiRunner"),
     ],
     ids=["records", "rows", "rows-by-engine"],
 )
 def test_it_holds_what_a_disk_does(top: pathlib.Path, options: InputOptions, runner: str) -> None:
-    expected, received = (_ingest(place, options, runner) for place in (str(top), STORE))
+    expected, received = (
+        ingest(place, options, beam.Pipeline(runner)) for place in (str(top), STORE)
+    )
     assert received == expected
     on_disk, in_store = (manifest(f"{place}/out") for place in (str(top), STORE))
     for shards in (on_disk, in_store):
@@ -123,10 +128,10 @@ DISTURBED = {
 def test_what_fails_now_and_then_is_tried_again(
     door: s3.Door, top: pathlib.Path, how: dict[str, Any]
 ) -> None:
-    expected = _ingest(str(top), ROWS, IN_PROCESS)
+    expected = ingest(str(top), ROWS, beam.Pipeline(IN_PROCESS))
     for name, value in how.items():
         setattr(door, name, value)
-    received = _ingest(STORE, ROWS, IN_PROCESS)
+    received = ingest(STORE, ROWS, beam.Pipeline(IN_PROCESS))
     assert door.disturbed > 3
     door.quiet()
     assert received == expected
@@ -145,14 +150,16 @@ def test_thousands_of_objects_are_listed(door: s3.Door, tmp_path: pathlib.Path) 
     assert places.inside(f"{STORE}/many") == []
 
 
-def _encode(top: str, *words: str) -> int:
+def encode(top: str, *words: str) -> int:
+    """The exit code of `ragline encode` in a folder or a store."""
     encoder = f"{top}/encoder/serving/1"
     return main(
         ["encode", encoder, "--input", f"{top}/in/*.jsonl", "--output", f"{top}/encoded", *words]
     )
 
 
-def _embeddings(top: str) -> pa.Table:
+def embeddings(top: str) -> pa.Table:
+    """What `ragline encode` wrote into a folder or a store, sorted."""
     parts = [
         pq.read_table(io.BytesIO(places.read(part)))
         for part in places.inside(f"{top}/encoded")
@@ -168,9 +175,9 @@ def test_encode_reads_all_from_it_and_writes_into_it(
         name = pathlib.Path(file).relative_to(encoder)
         places.upload(pathlib.Path(file), f"{STORE}/encoder/serving/1/{name}")
     loose = ("--set", "quarantine.max_share=0.5")
-    assert _encode(STORE, *loose) == 0, capsys.readouterr().err
+    assert encode(STORE, *loose) == 0, capsys.readouterr().err
     ragline.encode(encoder, input=f"{top}/in/*.jsonl", output=top / "encoded", overrides=loose[1:])
-    assert _embeddings(STORE).equals(_embeddings(str(top)))
+    assert embeddings(STORE).equals(embeddings(str(top)))
     assert not places.inside(f"{STORE}/encoded", "**.tmp")
 
 
@@ -184,7 +191,7 @@ def test_a_store_that_stays_busy_is_a_sentence(
     monkeypatch.setattr(retry.Clock, "sleep", lambda *_: None)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
     door.busy, door.every = 503, 1
-    code = _encode(STORE)
+    code = encode(STORE)
     said = capsys.readouterr().err
     assert code == 1
     assert "Traceback" not in said and "503" in said and f"{STORE}/" in said

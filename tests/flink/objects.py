@@ -1,0 +1,67 @@
+"""Ingest and encode on Flink in a store of objects, which is all that workers share."""
+
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import apache_beam as beam
+import pushed
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from conftest import write_jsonl
+from store import s3, test_s3
+
+from ragline.components.files import places
+from ragline.components.files.storage import manifest
+from ragline.components.ingest.options import InputOptions
+from ragline.components.ingest.source import units
+from ragline.components.runtime.beam_options import BeamOptions
+from ragline.pipeline.demo import synth
+
+RUNNER = "FlinkRunner"
+
+
+def check(folder: pathlib.Path, options: Callable[..., tuple[str, ...]]) -> Iterator[str]:
+    """Compare what is in the store with what is on the disk.
+
+    Args:
+      folder: for what is on the disk.
+      options: variables of the workers -> `beam.options`.
+
+    Raises:
+      AssertionError: something differs.
+    """
+    records = list(synth.gestures(sequences=60, seed=3))
+    bad: dict[str, Any] = {"sequence_id": "bad", "features": {name: [] for name in synth.FEATURES}}
+    write_jsonl(folder / "in" / "a.jsonl", records[:30])
+    write_jsonl(folder / "in" / "b.jsonl", [*records[30:], bad, records[0]])
+    (folder / "in" / "rows.csv").write_text(test_s3.rows(records[:20]))
+    encoder = pushed.gestures(folder / "encoder")
+    with s3.served(folder / "log"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(units, "UNIT_BYTES", 60_000)  # Work for both task managers.
+        for file in (*(folder / "in").iterdir(), *encoder.rglob("*")):
+            if file.is_file():
+                places.upload(file, f"{test_s3.STORE}/{file.relative_to(folder)}")
+        variables = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+        flink = BeamOptions(runner=RUNNER, options=options(**variables))
+        for read in (test_s3.RECORDS, test_s3.ROWS):
+            yield _ingest(folder, read, flink)
+        loose = ("--set", "quarantine.max_share=0.5")
+        engine = ("--set", f"beam.options={list(flink.options)}", "--set", f"beam.runner={RUNNER}")
+        assert test_s3.encode(str(folder), *loose) == 0
+        assert test_s3.encode(test_s3.STORE, *loose, *engine) == 0
+        same = test_s3.embeddings(str(folder))
+        assert test_s3.embeddings(test_s3.STORE).equals(same)
+        yield f"store: encode: the same {len(same)} embeddings"
+
+
+def _ingest(folder: pathlib.Path, options: InputOptions, flink: BeamOptions) -> str:
+    here = test_s3.ingest(str(folder), options, beam.Pipeline(test_s3.IN_PROCESS))
+    pipeline = beam.Pipeline(options=PipelineOptions(flink.arguments))
+    assert test_s3.ingest(test_s3.STORE, options, pipeline) == here
+    on_disk, in_store = (manifest(f"{place}/out") for place in (str(folder), test_s3.STORE))
+    for shards in (on_disk, in_store):
+        shards.pop("rejected.jsonl", None)  # It names its places.
+    assert in_store == on_disk
+    return f"store: ingest of {options.train}: the same bytes, {len(on_disk)} shards"
