@@ -201,11 +201,13 @@ def changes(model: keras.Model, start: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def draw(model: keras.Model) -> list[np.ndarray]:
-    """Weights of a model, in its order, of which none is 0; a scale is positive."""
+    """Weights of a model, in its order, of which none is 0; no scale is, nor any sum far off."""
     rng = np.random.default_rng(0)
     return [
         rng.uniform(0.5, 2.0, weight.shape).astype(np.float32)
         if weight.path.endswith("/scale")
-        else rng.normal(0.0, 0.5, weight.shape).astype(np.float32)
+        else (rng.normal(size=weight.shape) * min(0.5, 1.0 / np.sqrt(weight.shape[0]))).astype(
+            np.float32
+        )
         for weight in model.weights
     ]
