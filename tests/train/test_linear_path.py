@@ -52,9 +52,14 @@ def _principal(made: list[samples.Sample]) -> tuple[np.ndarray, np.ndarray]:
     return actual.mean, shrinkage_pca.components(shrinkage_pca.shrink(actual, STEPS), SIZE)
 
 
-@pytest.mark.parametrize("strategy", ["crop", "remask", "equal_length"])
 @pytest.mark.parametrize(
-    "shape", [{}, {"encoder": "gru", "decoder": "teacher", "layers": 2}], ids=str
+    ("strategy", "shape"),
+    [
+        ("crop", {}),
+        ("remask", {"encoder": "gru", "decoder": "teacher", "layers": 2}),
+        ("equal_length", {}),
+    ],
+    ids=str,
 )
 def test_training_starts_at_the_error_of_the_components(made, missing, path, strategy, shape):
     options = _options(padding=strategy, **shape)
