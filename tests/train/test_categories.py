@@ -219,7 +219,7 @@ def test_an_update_depends_only_on_the_sequences(folder, average, change):
 
 
 def test_two_shards_in_two_parts_make_the_update_of_one(folder, monkeypatch):
-    """With missing values, words and labels, each sequence alike; conftest.py has one elsewhere."""
+    """With missing values, words and labels, each sequence alike; all other tests have one."""
     options = _options(average="sequence", gradient_accumulation_steps=2)
     made, updates, reported = _made(8), [], []
     for shards in (1, 2):
