@@ -14,7 +14,9 @@ from ragline.components.serving import facts
 from ragline.components.train.options import TrainOptions
 
 COLUMNS = Columns.from_schema(events.schema())
-OPTIONS = TrainOptions(units=24, embedding_size=12, decoder="teacher", epochs=5, learning_rate=2e-2)
+OPTIONS = TrainOptions(
+    units=24, embedding_size=12, decoder="teacher", epochs=12, learning_rate=1e-2
+)
 LENGTHS = np.random.default_rng(0).integers(1, 15, 300)
 SPLITS = {"train": events.make(0, LENGTHS), "eval": events.make(1, LENGTHS[:100])}
 CLAUSES = {"finite", "content", "extra", "alone", "zero_step", "missing_step", "word", "signature"}
