@@ -63,6 +63,36 @@ def resample(values: np.ndarray, steps: int, observed: np.ndarray | None = None)
     )
 
 
+def interpolated(values: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
+    """[T, F] with what is missing interpolated between the observed values of each feature."""
+    return (
+        resample(values, len(values), observed)
+        if len(values) > 1
+        else np.where(True if observed is None else observed, values, 0.0).astype(np.float64)
+    )
+
+
+def statistics(values: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
+    """Statistics [10 F + 1] of one sequence; train/model/sequence_statistics.py says which."""
+    filled = interpolated(values, observed)
+    moves = [
+        np.abs(filled[lag:] - filled[:-lag]).mean(axis=0)
+        if len(filled) > lag
+        else np.zeros(filled.shape[1])
+        for lag in (1, 2, 4, 8, 16, 32)
+    ]
+    rows = [each(filled, axis=0) for each in (np.mean, np.std, np.min, np.max)]
+    return np.concatenate([*rows, *moves, [np.log(len(values))]])
+
+
+def standardised_statistics(
+    described: np.ndarray, mean: np.ndarray, scale: np.ndarray
+) -> np.ndarray:
+    """z of statistics [..., P]: at most 5 from 0, and 0 where the scale is."""
+    z = np.divide(described - mean, scale, out=np.zeros_like(described), where=scale > 0)
+    return np.clip(z, -5.0, 5.0)
+
+
 def encode(
     values: np.ndarray,
     weights: Weights,
@@ -77,7 +107,7 @@ def encode(
       options: the shape.
       observed: [T, F], False where missing; None if nothing is.
     """
-    linear, (forwards, backwards, _), (code, _) = _layers(weights, options)
+    described, linear, (forwards, backwards, _), (code, _) = _layers(weights, options)
     run = _CELLS[options.encoder]
     states = values
     for index, layer in enumerate(forwards):
@@ -91,9 +121,10 @@ def encode(
     found = last @ code[0] + code[1]
     if linear:
         kernel, bias = linear[0]
-        features = len(kernel) // options.linear_steps
-        grid = resample(values[:, :features], options.linear_steps, observed)
-        found = found + grid.ravel() @ kernel + bias
+        features = linear[1][0].shape[1] // options.linear_steps
+        grid = resample(values[:, :features], options.linear_steps, observed).ravel()
+        z = standardised_statistics(statistics(values[:, :features], observed), *described[0])
+        found = found + np.concatenate([grid, z]) @ kernel + bias
     return found
 
 
@@ -105,7 +136,7 @@ def reconstruct(
 ) -> np.ndarray:
     """The reconstruction [T, F] of one sequence; see `encode`."""
     states, linear = decode(values, weights, options, observed)
-    kernel, bias = _layers(weights, options)[2][1]
+    kernel, bias = _layers(weights, options)[3][1]
     return states @ kernel + bias + linear
 
 
@@ -116,7 +147,7 @@ def decode(
     observed: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray | float]:
     """The states [T, H] of the decoder, and the linear path's reconstruction [T, F], or 0.0."""
-    maps, (*_, decoder), _ = _layers(weights, options)
+    _, maps, (*_, decoder), _ = _layers(weights, options)
     code = encode(values, weights, options, observed)
     states, linear = np.repeat(code[np.newaxis], len(values), axis=0), 0.0
     if maps:
@@ -234,8 +265,8 @@ _CELLS = {"lstm": lstm, "gru": gru}
 
 
 def _layers(weights: Weights, options: TrainOptions):
-    """The linear path, its two (kernel, bias) or nothing; (encoder, backward, decoder), each a list
-    of (kernel, recurrent, bias); and (code, dense).
+    """The (mean, scale) of the statistics, and the linear path's two (kernel, bias), or nothing;
+    (encoder, backward, decoder), each a list of (kernel, recurrent, bias); and (code, dense).
     """
     rest = list(weights)
 
@@ -244,10 +275,11 @@ def _layers(weights: Weights, options: TrainOptions):
         del rest[: layers * arrays]
         return taken
 
+    described = take(1 if options.linear_steps else 0, 2)
     linear = take(2 if options.linear_steps else 0, 2)
     encoder = take(options.layers, 3)
     backward = take(options.layers if options.bidirectional else 0, 3)
     [code] = take(1, 2)
     decoder = take(options.layers, 3)
     [dense] = take(1, 2)
-    return linear, (encoder, backward, decoder), (code, dense)
+    return described, linear, (encoder, backward, decoder), (code, dense)

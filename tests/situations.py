@@ -386,6 +386,49 @@ CASES: dict[str, tuple[Write, str, Reads | Says]] = {
         "a.jsonl",
         Reads(features=("bp.sys",), context=("who.age",)),
     ),
+    "true and false of a sequence, in CSV": (
+        _table("a.csv", "id,t,x,left", lambda _, i, t, x: f"{i},{t},{x},{i.endswith('1')}"),
+        "a.csv",
+        Reads(features=("x",), context=("left",)),
+    ),
+    "true and false of a sequence, in lines": (
+        _lines("a.jsonl", lambda i: {"x": [i / 7, 2.5], "left": i % 3 == 0}),
+        "a.jsonl",
+        Reads(features=("x",), context=("left",)),
+    ),
+    "true and false of a sequence, in lines that are steps": (
+        _lines(
+            "a.jsonl",
+            lambda n: {"user": f"u{n // 6}", "t": n % 6, "x": n / 7, "left": n // 6 % 3 == 0},
+            6 * SEQUENCES,
+        ),
+        "a.jsonl",
+        Reads(features=("x",), context=("left",)),
+    ),
+    "true and false of a sequence, in Parquet": (
+        _parquet(
+            "a.parquet",
+            lambda: {
+                "run_id": [i // 4 for i in range(360)],
+                "t": [i % 4 for i in range(360)],
+                "x": [i / 7 for i in range(360)],
+                "left": [i // 4 % 3 == 0 for i in range(360)],
+            },
+        ),
+        "a.parquet",
+        Reads(features=("x",), context=("left",)),
+    ),
+    "true and false of a sequence, in lists in Parquet": (
+        _parquet(
+            "a.parquet",
+            lambda: {
+                "x": [[i / 7, 2.5] for i in range(SEQUENCES)],
+                "left": [i % 3 == 0 for i in range(SEQUENCES)],
+            },
+        ),
+        "a.parquet",
+        Reads(features=("x",), context=("left",)),
+    ),
     "objects in steps": (
         _lines("a.jsonl", lambda i: {"events": [{"t": k, "bp": {"sys": i + k}} for k in (0, 1)]}),
         "a.jsonl",

@@ -2,12 +2,20 @@
 
 d[k, t]  = |k (L - 1) - t (K - 1)|
 grid     = max(0, K - 1 - d) / (K - 1) @ values     [B, K, T] @ [B, T, F]
+
+components/train/model/sequence_statistics.py has those of the statistics.
 """
 
 import numpy as np
 
 from ragline.components.export.nodes import Nodes
-from ragline.components.serving.fast.network import LinearPath
+from ragline.components.serving.fast.network import (
+    FARTHEST_STATISTIC,
+    LinearPath,
+    Statistics,
+)
+
+_FARTHEST = np.finfo(np.float64).max
 
 
 def add_to(
@@ -42,9 +50,48 @@ def add_to(
     near = nodes.call("Max", nodes.call("Sub", np.int64(linear.steps - 1), distance), np.int64(0))
     share = nodes.call("Div", nodes.cast(near, "DOUBLE"), np.float64(linear.steps - 1))
     grid = nodes.call("MatMul", nodes.cast(share, "FLOAT"), values)
+    statistics = linear.statistics
+    numbers = len(linear.to_embedding.kernel) - (len(statistics.mean) if statistics else 0)
     # Of an empty batch, the second size cannot be inferred.
-    flat = nodes.call("Reshape", grid, np.array([-1, len(linear.to_embedding.kernel)], np.int64))
-    return str(nodes.affine(flat, linear.to_embedding))
+    inputs = nodes.call("Reshape", grid, np.array([-1, numbers], np.int64))
+    if statistics is not None:
+        described = _statistics(nodes, statistics, values, length, mask)
+        inputs = nodes.call("Concat", inputs, described, axis=1)
+    return str(nodes.affine(inputs, linear.to_embedding))
+
+
+def _statistics(nodes: Nodes, statistics: Statistics, values: str, length: str, mask: str) -> str:
+    """Add the standardised statistics, float32 [B, P], of values without missing ones."""
+    values, one, zero = nodes.cast(values, "DOUBLE"), np.float64(1.0), np.float64(0.0)
+    number = nodes.cast(nodes.unsqueeze(length, 1), "DOUBLE")
+    time, end = np.array([1], np.int64), np.array([2**62], np.int64)  # The axis; past its end.
+
+    def part(tensor: str, first: int, last: int | None) -> str:
+        stop = end if last is None else np.array([last], np.int64)
+        return str(nodes.call("Slice", tensor, np.array([first], np.int64), stop, time))
+
+    def mean(terms: str, mask: str, number: str) -> str:
+        total = nodes.call("ReduceSum", nodes.call("Where", mask, terms, zero), time, keepdims=0)
+        return str(nodes.call("Div", total, nodes.call("Max", number, one)))
+
+    middle = mean(values, mask, number)
+    apart = nodes.call("Sub", values, nodes.unsqueeze(middle, 1))
+    variance = mean(nodes.call("Mul", apart, apart), mask, number)
+    ends = [
+        nodes.call(op, nodes.call("Where", mask, values, -far), axes=[1], keepdims=0)
+        for op, far in (("ReduceMin", -_FARTHEST), ("ReduceMax", _FARTHEST))
+    ]
+    moves = []
+    for lag in statistics.lags:
+        moved = nodes.call("Abs", nodes.call("Sub", part(values, lag, None), part(values, 0, -lag)))
+        counted = nodes.call("Sub", number, np.float64(lag))
+        moves.append(mean(moved, part(mask, lag, None), counted))
+    parts = [middle, nodes.call("Sqrt", variance), *ends, *moves, nodes.call("Log", number)]
+    described = nodes.cast(nodes.call("Concat", *parts, axis=1), "FLOAT")
+    scale = np.where(statistics.scale > 0.0, statistics.scale, np.float32(np.inf))
+    z = nodes.call("Div", nodes.call("Sub", described, statistics.mean), scale)
+    far = np.float32(FARTHEST_STATISTIC)
+    return str(nodes.call("Max", nodes.call("Min", z, far), -far))
 
 
 def _fill(nodes: Nodes, values: str, observed: str) -> str:

@@ -26,8 +26,9 @@ from ragline.components.files.storage import digest_of, write_json
 from ragline.components.serving import versions
 from ragline.components.serving.portable import Operation
 
-# Facts without transforms state format 1, so that an older ragline reads them.
-SCHEMA, FORMAT = "ragline.encoder", 2
+# Facts state the lowest format that holds them, so that an older ragline reads what it can: 2 has
+# transforms, 3 the lags of statistics.
+SCHEMA, FORMAT = "ragline.encoder", 3
 _STRICT: dict[str, object] = {"strict": True}
 
 
@@ -110,6 +111,7 @@ class NetworkFacts:
       bidirectional: whether the encoder also reads backwards.
       decoder: the kind of the decoder.
       linear_steps: K, the steps of the linear path's grid; 0 of a network without one.
+      lags: the lags of the statistics that the linear path reads; empty if it reads none.
       mask: what the encoder takes for padding: the steps after the `length`, or those whose
         `values` are all 0.
       operations: what the encoder computes, for other runtimes (serving/portable.py); empty if it
@@ -125,6 +127,7 @@ class NetworkFacts:
     bidirectional: bool
     decoder: str
     linear_steps: int
+    lags: tuple[int, ...] = ()
     mask: Literal["length", "values"] = "length"
     operations: tuple[Operation, ...] = ()
 
@@ -192,7 +195,9 @@ class ModelFacts:
     @property
     def format(self) -> int:
         """Return the format of the file, which an older ragline must know to read it."""
-        return FORMAT if {*self.columns.transforms} - {NONE} else 1
+        if self.network.lags:
+            return FORMAT
+        return 2 if {*self.columns.transforms} - {NONE} else 1
 
     @property
     def fingerprint(self) -> str:

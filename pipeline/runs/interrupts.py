@@ -28,6 +28,7 @@ _CODES = {
     signal.SIGHUP: exits.HUNG_UP,
 }
 _GRACE = 5.0  # Seconds for `finally` blocks; most take milliseconds.
+_AGAIN = 0.1  # Seconds after which a signal that interrupted nothing is sent again.
 _FOLDER = "TMPDIR"
 
 
@@ -85,6 +86,7 @@ class _Ending:
         self._folder = folder
         self._stderr = os.dup(2)  # A run sends stderr to its log meanwhile.
         self._once = threading.Lock()
+        self._main = threading.get_ident()
 
     def begin(self) -> None:
         """Handle signals from now on; those that the process was started to ignore stay ignored."""
@@ -109,6 +111,9 @@ class _Ending:
         number = 0
         while number not in _CODES:
             [number] = os.read(reader, 1)
+        time.sleep(_AGAIN)
+        if self.received is None:  # It came just before a system call, and interrupted nothing.
+            signal.pthread_kill(self._main, number)
         time.sleep(_GRACE)
         self.received = self.received or number
         self.end()

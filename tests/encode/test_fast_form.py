@@ -14,6 +14,7 @@ import threading
 
 import commands
 import numpy as np
+import oracle
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
@@ -27,7 +28,7 @@ from ragline.components.serving import facts
 from ragline.components.serving.batches import Sequences
 from ragline.components.serving.fast import fast_encoder, read_network, weights
 from ragline.components.serving.fast.fast_encoder import FastEncoder, fast_form
-from ragline.components.serving.fast.network import Dense, LinearPath, Network
+from ragline.components.serving.fast.network import Dense, LinearPath, Network, Statistics
 from ragline.components.serving.fast.recurrent_layers import Cell, layers_of
 
 F, E = 3, 5
@@ -70,9 +71,20 @@ def _network(cell: str, layers: int, backward: bool, units: int = 7, steps: int 
         operations=(*before, *stack, *after),
         weights=drawn,
         to_embedding=_dense(rng, width),
-        linear=LinearPath(steps=steps, fills=True, to_embedding=_dense(rng, steps * F))
-        if steps
-        else None,
+        linear=_linear(rng, steps) if steps else None,
+    )
+
+
+def _linear(rng: np.random.Generator, steps: int) -> LinearPath:
+    number = 10 * F + 1
+    scale = rng.uniform(0.5, 2.0, number).astype(np.float32)
+    scale[3] = 0.0
+    mean = rng.normal(size=number).astype(np.float32)
+    return LinearPath(
+        steps=steps,
+        fills=True,
+        statistics=Statistics(lags=(1, 2, 4, 8, 16, 32), mean=mean, scale=scale),
+        to_embedding=_dense(rng, steps * F + number),
     )
 
 
@@ -134,6 +146,10 @@ def _expected(network: Network, values: np.ndarray) -> np.ndarray:
     embedding = last @ network.to_embedding.kernel + network.to_embedding.bias
     if linear := network.linear:
         on_grid = _grid(z, observed, linear.steps).ravel()
+        described = oracle.statistics(z, observed)
+        statistics = linear.statistics
+        described = oracle.standardised_statistics(described, statistics.mean, statistics.scale)
+        on_grid = np.concatenate([on_grid, described])
         embedding += on_grid @ linear.to_embedding.kernel + linear.to_embedding.bias
     return embedding
 

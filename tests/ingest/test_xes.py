@@ -135,7 +135,7 @@ def test_the_entity_is_an_attribute_of_the_trace(path: pathlib.Path) -> None:
         ({}, {"age": ("float", "1")}, "type"),
         ({}, {"age": ("int", "1.5")}, "number_format"),
         ({}, {"weight": ("float", "1e39")}, "non_finite"),
-        ({}, {"label": ("boolean", "true")}, "type"),
+        ({}, {"label": ("float", "1.5")}, "type"),
     ],
 )
 def test_a_bad_trace_is_rejected(

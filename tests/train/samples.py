@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Collection
 from dataclasses import dataclass, field
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -191,3 +192,14 @@ def pad(sequences: Collection[np.ndarray], fill: float = 0.0, extra: int = 0):
 def batch(sequences: Collection[np.ndarray], fill: float = 0.0, extra: int = 0) -> SequenceBatch:
     """Return a batch of sequences without missing values; see `pad`."""
     return SequenceBatch.complete(*pad(sequences, fill, extra))
+
+
+def draw(model: keras.Model) -> list[np.ndarray]:
+    """Weights of a model, in its order, of which none is 0; a scale is positive."""
+    rng = np.random.default_rng(0)
+    return [
+        rng.uniform(0.5, 2.0, weight.shape).astype(np.float32)
+        if weight.path.endswith("/scale")
+        else rng.normal(0.0, 0.5, weight.shape).astype(np.float32)
+        for weight in model.weights
+    ]

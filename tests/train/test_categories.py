@@ -55,9 +55,7 @@ def _trainer(options: TrainOptions, step: float = 2.0**10) -> Trainer:
 
 @functools.cache
 def _start(options: TrainOptions) -> list[np.ndarray]:
-    rng = np.random.default_rng(0)
-    weights = _trainer(options).model.get_weights()
-    return [rng.normal(0.0, 0.5, weight.shape).astype(np.float32) for weight in weights]
+    return samples.draw(_trainer(options).model)
 
 
 def _update(options: TrainOptions, batches: tf.data.Dataset):

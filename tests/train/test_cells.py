@@ -38,8 +38,7 @@ every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "-".join(ma
 def _built(options: TrainOptions, steps: int = 12) -> architecture.MaskedAutoencoder:
     keras.utils.set_random_seed(0)
     built = architecture.build(features=F, options=options, steps=steps)
-    rng = np.random.default_rng(0)  # No bias of 0, which a wrong oracle would never notice.
-    built.set_weights([rng.normal(0.0, 0.5, w.shape) for w in built.get_weights()])
+    built.set_weights(samples.draw(built))  # No bias of 0, which a wrong oracle never notices.
     return built
 
 

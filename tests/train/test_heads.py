@@ -49,9 +49,8 @@ def _trainer(heads: tuple[HeadOptions, ...], step: float) -> Trainer:
 
 @functools.cache
 def _start(heads: tuple[HeadOptions, ...]) -> list[np.ndarray]:
-    rng = np.random.default_rng(0)  # Those of the heads come last: the others are always the same.
-    weights = _trainer(heads, 0.0).model.get_weights()
-    return [rng.normal(0.0, 0.5, weight.shape).astype(np.float32) for weight in weights]
+    # Those of the heads come last: the others are always the same.
+    return samples.draw(_trainer(heads, 0.0).model)
 
 
 def _update(heads: tuple[HeadOptions, ...], batches: tf.data.Dataset, step: float = 2.0**10):

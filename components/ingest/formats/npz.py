@@ -39,8 +39,8 @@ from ragline.components.ingest.formats.parsing.arrays import (
     INTEGERS,
     NAMES,
     NUMBERS,
-    TEXT,
     TIMES,
+    WORDS,
     Array,
     Kinds,
     Rows,
@@ -160,7 +160,7 @@ class Npz(Format):
 
 
 def _of_context(kind: str) -> Kinds:
-    return kinds.pick(kind, text=TEXT, integer=INTEGERS, number=NUMBERS)
+    return kinds.pick(kind, text=WORDS, integer=INTEGERS, number=NUMBERS)
 
 
 def _padded(

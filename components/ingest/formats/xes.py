@@ -55,6 +55,7 @@ _MOST_KEYS = 100
 # Tags of the attributes that each kind of column takes.
 _OF_FEATURES = ("int", "float")
 _OF_WORDS = ("string", "id")
+_OF_CONTEXT = (*_OF_WORDS, "boolean")
 _OF_CODES = ("int",)
 _OF_TIMES = ("date", "string", "int", "float")
 # As XML Schema writes it.
@@ -286,8 +287,9 @@ class _Traces(Walk):
         for name, kind in self._read.columns.context.items():
             attributes = [trace.get(name) for trace in self._traces]
             for place, cell in enumerate(attributes):
-                if cell is not None and cell[0] not in _tags_of(kind):
-                    what = f"attribute {name!r}: {_expected(_tags_of(kind), cell[0])}"
+                tags = _tags_of(kind, _OF_CONTEXT)
+                if cell is not None and cell[0] not in tags:
+                    what = f"attribute {name!r}: {_expected(tags, cell[0])}"
                     self._rejects.setdefault(place, RejectedRecord("type", what))
                     attributes[place] = None
             records[name] = _typed(name, kind, _texts(attributes), faults, absent=True)
@@ -307,8 +309,8 @@ class _Traces(Walk):
         )
 
 
-def _tags_of(kind: kinds.Kind) -> tuple[str, ...]:
-    return kinds.pick(kind, text=_OF_WORDS, integer=_OF_CODES, number=_OF_FEATURES)
+def _tags_of(kind: kinds.Kind, of_text: tuple[str, ...] = _OF_WORDS) -> tuple[str, ...]:
+    return kinds.pick(kind, text=of_text, integer=_OF_CODES, number=_OF_FEATURES)
 
 
 def _expected(tags: tuple[str, ...], received: str) -> str:

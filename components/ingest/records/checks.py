@@ -259,6 +259,8 @@ def check_length(stated: Any, steps: int) -> None:
 def context_of(columns: Columns, record: Mapping[str, Any]) -> dict[str, ContextValue]:
     """Return the context columns that a decoded record has; null means absent.
 
+    A boolean in a column of text is the word `true` or `false`.
+
     Raises:
       RejectedRecord: `type`, `encoding`, `int_overflow`, `number_format`, `non_finite`.
     """
@@ -267,6 +269,8 @@ def context_of(columns: Columns, record: Mapping[str, Any]) -> dict[str, Context
         value: Any = record.get(name)
         if value is None:
             continue
+        if type(value) is bool and kinds.is_text(kind):
+            value = "true" if value else "false"
         allowed = kinds.pick(kind, text=(str,), integer=(int,), number=(int, float))
         if type(value) not in allowed:
             raise RejectedRecord(

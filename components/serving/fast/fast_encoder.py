@@ -17,6 +17,7 @@ from ragline.components.serving.facts import ModelFacts, digest_of_weights
 from ragline.components.serving.fast import golden, grid, read_network, weights
 from ragline.components.serving.fast.network import Dense, Network
 from ragline.components.serving.fast.rows import TokenTable, standardise
+from ragline.components.serving.fast.sequence_statistics import standardised
 
 TOLERANCE = 1e-5
 
@@ -75,6 +76,9 @@ class FastEncoder:
         rows = np.concatenate([z, *embedded], axis=1) if embedded else z
         if network.linear and network.linear.fills:
             z = grid.fill(z, observed, sequences.length)
+        described = None
+        if network.linear and network.linear.statistics:
+            described = standardised(z, sequences.length, network.linear.statistics)
         first = np.cumsum(sequences.length) - sequences.length
         size = len(network.to_embedding.bias)
         embedding = np.zeros((len(sequences), size), np.float32)
@@ -84,7 +88,10 @@ class FastEncoder:
             part = _affine(last, network.to_embedding)
             if linear := network.linear:
                 on_grid = grid.resample(z, first[batch.places], batch.length, linear.steps)
-                part += _affine(on_grid.reshape(len(part), -1), linear.to_embedding)
+                inputs = on_grid.reshape(len(part), -1)
+                if described is not None:
+                    inputs = np.concatenate([inputs, described[batch.places]], axis=1)
+                part += _affine(inputs, linear.to_embedding)
             embedding[batch.places] = part
         return embedding
 

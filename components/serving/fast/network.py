@@ -5,7 +5,8 @@ z          = (t(value) - mean) / scale in float64, at most FARTHEST from 0, then
              t(value) is not finite, where the feature never varied, and in the padding
 x          = z and, for each category, the row of its table; zeros where the token is missing
 h          = what the encoder reads of x, by the operations that the model states
-embedding  = h @ kernel + bias, plus grid(z) @ kernel + bias where there is a linear path
+embedding  = h @ kernel + bias, plus [grid(z), statistics(z)] @ kernel + bias where there is a
+             linear path
 """
 
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ from ragline.components.serving.portable import Operation
 
 # As in train/export/export_model.py: float32 ends at 3.4e38; sums of such values would be infinite.
 FARTHEST = 1e30
+# As in train/model/sequence_statistics.py: no standardised statistic is farther from 0.
+FARTHEST_STATISTIC = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,17 +54,34 @@ class CategoryTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """The statistics that the linear path reads; train/model/sequence_statistics.py defines them.
+
+    Attributes:
+      lags: in steps, of the movements.
+      mean: float32 [P].
+      scale: float32 [P]; 0 of a statistic that is always 0 once standardised.
+    """
+
+    lags: tuple[int, ...]
+    mean: np.ndarray
+    scale: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LinearPath:
     """The linear path.
 
     Attributes:
       steps: K, the steps of the grid that a sequence is resampled to.
       fills: whether missing values are interpolated first, as they are if a feature may miss some.
-      to_embedding: the map of the K * F grid values to the embedding.
+      statistics: what it reads beside the grid; None of a path that reads the grid alone.
+      to_embedding: the map of the K * F grid values, and the P statistics, to the embedding.
     """
 
     steps: int
     fills: bool
+    statistics: Statistics | None = None
     to_embedding: Dense
 
 

@@ -8,7 +8,13 @@ import numpy as np
 from ragline.components.contract.columns import Category
 from ragline.components.contract.errors import UsageError
 from ragline.components.serving.facts import ModelFacts
-from ragline.components.serving.fast.network import CategoryTable, Dense, LinearPath, Network
+from ragline.components.serving.fast.network import (
+    CategoryTable,
+    Dense,
+    LinearPath,
+    Network,
+    Statistics,
+)
 from ragline.components.serving.portable import Operation
 
 
@@ -74,9 +80,16 @@ def _dense(weights: Mapping[str, np.ndarray], name: str) -> Dense:
 
 
 def _linear(weights: Mapping[str, np.ndarray], facts: ModelFacts) -> LinearPath:
+    name = "sequence_statistics"
+    lags = facts.network.lags
     return LinearPath(
         steps=facts.network.linear_steps,
         fills=facts.columns.allow_missing,
+        statistics=Statistics(
+            lags=lags, mean=weights[f"{name}/mean"], scale=weights[f"{name}/scale"]
+        )
+        if lags
+        else None,
         to_embedding=_dense(weights, "to_code"),
     )
 

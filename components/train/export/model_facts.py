@@ -23,6 +23,7 @@ from ragline.components.serving.facts import (
 from ragline.components.serving.portable import Operation, Recorder
 from ragline.components.train import padding
 from ragline.components.train.model.architecture import MaskedAutoencoder
+from ragline.components.train.model.sequence_statistics import LAGS
 from ragline.components.train.options import HeadOptions, TrainOptions
 
 
@@ -66,6 +67,7 @@ def state(
             bidirectional=options.bidirectional,
             decoder=options.decoder,
             linear_steps=model.linear.steps if model.linear else 0,
+            lags=LAGS if model.linear and model.linear.statistics else (),
             mask=strategy.mask,
             operations=_operations(model) if strategy.mask == "length" else (),
         ),

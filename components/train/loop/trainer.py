@@ -128,7 +128,9 @@ class Trainer:
             self.rate = FinalDecay(options.learning_rate)
             self.optimizer = keras.optimizers.Adam(self.rate)
             self.statistics = (
-                StatisticsHead(features=features, size=options.embedding_size)
+                StatisticsHead(
+                    features=features, size=options.embedding_size, linear=self.model.linear
+                )
                 if options.statistics
                 else None
             )
@@ -140,7 +142,8 @@ class Trainer:
                 for variable in self._averaged_variables
             ]
         # Not get_weights() of the model, which leaves out the state of random generators.
-        self.variables = [each for layer in self._layers for each in layer.variables]
+        variables = (each for layer in self._layers for each in layer.variables)
+        self.variables = [*{id(each): each for each in variables}.values()]  # Some are shared.
         device = cores.device_of(self.model.trainable_variables[0].value)
         self._batch_shards = 1 if comparing else cores.batch_shards(device)
         self._functions: dict[tuple[str, Any], Callable[[Any], dict[str, tf.Tensor]]] = {}
@@ -199,7 +202,7 @@ class Trainer:
         if self._strategy.cluster_resolver is None:
             return
         own_id = int(digest_of([state])[:15], 16)
-        variables = self._trainable_variables
+        variables = [each for layer in self._layers for each in layer.weights]
 
         def gather() -> list[tf.Tensor]:
             values = [tf.constant(own_id, tf.int64), *(each.value for each in variables)]

@@ -17,6 +17,7 @@ A single step (L = 1) fills the whole grid, and is read from the grid's middle.
 import tensorflow as tf
 
 from ragline.components.contract import masking
+from ragline.components.train.data.sequence_batch import SequenceBatch
 
 
 def to_grid(values: tf.Tensor, length: tf.Tensor, steps: int) -> tf.Tensor:
@@ -65,6 +66,14 @@ def from_grid(grid: tf.Tensor, length: tf.Tensor, steps: tf.Tensor) -> tf.Tensor
     alone = tf.constant(middle, weight.dtype)[:, tf.newaxis] / sum(middle)
     weight = tf.where(last == 0, alone, weight)
     return tf.matmul(tf.cast(weight, grid.dtype), grid, transpose_a=True)
+
+
+def filled(batch: SequenceBatch) -> tf.Tensor:
+    """Return the values, float32 [B, T, F], with what is missing filled in; see `fill`."""
+    values = batch.valid_values
+    if batch.sample_weight.shape.rank != 3:
+        return values
+    return fill(values, (batch.sample_weight > 0) & batch.valid[..., tf.newaxis])
 
 
 def fill(values: tf.Tensor, observed: tf.Tensor) -> tf.Tensor:

@@ -1,14 +1,18 @@
-"""The linear path around the recurrence: sequence -> grid -> embedding -> grid -> sequence.
+"""The linear path around the recurrence: sequence -> grid, statistics -> embedding -> grid.
 
-    embedding       = linear(grid of the values) + what the recurrent encoder adds
+    embedding       = linear(grid of the values, statistics) + what the recurrent encoder adds
     reconstruction  = linear(embedding), read from the grid + what the recurrent decoder adds
 
 The recurrent decoder reads, beside the embedding, the linear reconstruction of the step that it
 adds to.
 
-Training starts at the principal components of the training split, with nothing added: the error is
-that of a PCA of as many numbers, and the recurrence has only to learn what no linear map can. A
-model that was drawn and not started so has random maps, as its other layers have.
+Training starts at the principal components of the training split, with nothing added. They are
+those of the grid and of the standardised statistics together (`sequence_statistics.py`), which are
+scaled so as to hold a share of all variance. A larger share separates sequences better that move
+otherwise, and costs reconstruction: the share is the largest of `SHARES` with which the start
+reconstructs the training split no worse than a PCA of as many numbers (`BASELINE_STEPS`). The
+recurrence has only to learn what no linear map can. A model that was drawn and not started so has
+random maps, as its other layers have.
 
 The embedding is turned by a random rotation, and scaled to a mean variance of 1. Either changes no
 reconstruction, and both spread what is known alike over all its numbers: of components as they are
@@ -16,7 +20,7 @@ the first has hundreds of times the last one's variance, and a user who standard
 as most do before comparing distances, would make them equal.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -24,21 +28,32 @@ import tensorflow as tf
 
 from ragline.components.train.data.input_pipeline import one_pass
 from ragline.components.train.data.sequence_batch import SequenceBatch
-from ragline.components.train.model import grid_resample, shrinkage_pca
+from ragline.components.train.model import grid_resample, sequence_statistics, shrinkage_pca
 from ragline.components.train.model.dense import Dense
+from ragline.components.train.model.sequence_statistics import SequenceStatistics
+from ragline.components.train.model.shrinkage_pca import CovarianceStats, Maps
+from ragline.components.train.objective import loss
 
-# K F, so that the covariance of the grids has at most 32 MiB, and its components take seconds.
-MOST_NUMBERS = 2_048
+# K F, and with the statistics: a covariance has at most 72 MiB, and its components take seconds.
+MOST_GRID_NUMBERS, MOST_NUMBERS = 2_048, 3_072
+# Of the variance of grid and statistics; docs/quality.md has what each is worth.
+SHARES = (0.5, 0.35, 0.2, 0.1, 0.05, 0.0)
+BASELINE_STEPS = 16  # Those of components/evaluate/baselines/pca_baseline.py.
 
 
 def grid_steps(wanted: int, features: int) -> int:
-    """K: as many as wanted, or as keep K F within MOST_NUMBERS; 0 if that leaves fewer than 2."""
-    steps = min(wanted, MOST_NUMBERS // features)
+    """K: as many as wanted, or as keep K F within MOST_GRID_NUMBERS; 0 if that is less than 2."""
+    steps = min(wanted, MOST_GRID_NUMBERS // features)
     return steps if steps >= 2 else 0
 
 
 class LinearPath(keras.Layer):
-    """Two dense maps, between the grid of a sequence [K F] and its embedding [E]."""
+    """Two dense maps: grid [K F] and statistics [P] -> embedding [E], and embedding -> grid.
+
+    Attributes:
+      steps: K.
+      statistics: what makes the statistics; None if they would be too many.
+    """
 
     def __init__(self, *, features: int, steps: int, size: int, exact: bool = False) -> None:
         """Build both maps.
@@ -51,23 +66,19 @@ class LinearPath(keras.Layer):
         """
         super().__init__(dtype="float32", name="linear")
         self.steps, self._features = steps, features
+        numbers = steps * features
+        self.statistics = None
+        if numbers + sequence_statistics.size_of(features) <= MOST_NUMBERS:
+            self.statistics = SequenceStatistics(features)
+            numbers += self.statistics.size
         # "to_code" is its name in every encoder that was pushed.
-        self.to_embedding = Dense(steps * features, size, exact=exact, name="to_code")
+        self.to_embedding = Dense(numbers, size, exact=exact, name="to_code")
         self.to_grid = Dense(size, steps * features, exact=exact, name="to_grid")
         self.built = True
 
-    def grid(self, batch: SequenceBatch) -> tf.Tensor:
-        """Sequences on the grid, float32 [B, K F]; missing values are filled in."""
-        values = batch.valid_values
-        if batch.sample_weight.shape.rank == 3:
-            observed = (batch.sample_weight > 0) & batch.valid[..., tf.newaxis]
-            values = grid_resample.fill(values, observed)
-        grid = grid_resample.to_grid(values, batch.length, self.steps)
-        return tf.reshape(grid, [-1, self.steps * self._features])
-
     def encode(self, batch: SequenceBatch) -> tf.Tensor:
         """Return the linear part of the embedding, float32 [B, E]."""
-        return self.to_embedding(self.grid(batch))
+        return self.to_embedding(self._inputs(batch))
 
     def decode(self, embedding: tf.Tensor, length: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
         """Return the linear part of the output, float32 [B, T, F]; padding repeats the last step.
@@ -83,25 +94,92 @@ class LinearPath(keras.Layer):
     def start_at(self, batches: tf.data.Dataset, seed: int) -> None:
         """Set both maps to the principal components of sequences.
 
-        Two passes over the batches, and (K F)^2 numbers in memory.
+        Four passes over the batches, and (K F + P)^2 numbers in memory.
 
         Args:
-          batches: a dataset of `SequenceBatch`, the same in both passes.
+          batches: a dataset of `SequenceBatch`, the same in each pass.
           seed: of the embedding's rotation.
         """
-        grid = tf.function(self.grid, input_signature=[batches.element_spec], autograph=False)
-
-        def parts() -> Iterable[np.ndarray]:
-            return (grid(batch).numpy() for batch in one_pass(batches))
-
-        stats = shrinkage_pca.covariance_stats(parts)
-        covariance = shrinkage_pca.shrink(stats, self.steps)
+        if self.statistics is not None:
+            self.statistics.start_at(batches)
+        maps = self._principal_maps(batches)
         size = self.to_embedding.units
-        directions = shrinkage_pca.components(covariance, size)
-        variance = np.einsum("nd,de,ne->", directions, covariance, directions) / size
-        scale = np.sqrt(variance) if variance > 0.0 else 1.0
+        scale = np.sqrt(maps.variance / size) if maps.variance > 0.0 else 1.0
         noise = np.random.default_rng(seed).normal(size=(size, size))
-        # [D, E]; orthonormal columns, or rows if the embedding is the longer of the two.
-        turned = directions.T @ np.linalg.qr(noise).Q[: len(directions)]
-        self.to_embedding.set_weights([turned / scale, -stats.mean @ turned / scale])
-        self.to_grid.set_weights([turned.T * scale, stats.mean])
+        # [n, E]; orthonormal columns, or rows if the embedding is the longer of the two.
+        rotation = np.linalg.qr(noise).Q[: len(maps.to_grid)]
+        kernel = maps.to_components @ rotation / scale
+        self.to_embedding.set_weights([kernel, -maps.mean @ kernel])
+        grid_mean = maps.mean[: self.steps * self._features]
+        self.to_grid.set_weights([rotation.T @ maps.to_grid * scale, grid_mean])
+
+    def _inputs(self, batch: SequenceBatch) -> tf.Tensor:
+        """Return what the embedding is a map of, float32 [B, K F + P]."""
+        grid = _grid(batch, self.steps)
+        return tf.concat([grid, self.statistics(batch)], axis=1) if self.statistics else grid
+
+    def _principal_maps(self, batches: tf.data.Dataset) -> Maps:
+        """Return the maps of the largest share that reconstructs no worse than the baseline."""
+        grid, size = self.steps * self._features, self.to_embedding.units
+        inputs = self.to_embedding.kernel.shape[0]
+
+        def row(batch: SequenceBatch) -> tf.Tensor:
+            return tf.concat([self._inputs(batch), _grid(batch, BASELINE_STEPS)], axis=1)
+
+        rows = _compiled(row, batches)
+        stats = shrinkage_pca.covariance_stats(
+            lambda: (rows(batch).numpy() for batch in one_pass(batches)), grid
+        )
+        own, others = slice(inputs), slice(inputs, None)
+        joint = CovarianceStats(
+            stats.mean[own], stats.covariance[own, own], stats.spread, stats.rows
+        )
+        covariance = shrinkage_pca.shrink(joint, self.steps, grid)
+        candidates = [
+            shrinkage_pca.maps(joint.mean, covariance, grid, size, share) for share in SHARES
+        ]
+        if self.statistics is None:
+            return candidates[-1]
+        of_baseline = stats.mean[others], stats.covariance[others, others]
+        baseline = shrinkage_pca.maps(*of_baseline, len(of_baseline[0]), size, 0.0)
+
+        def error(batch: SequenceBatch, output: tf.Tensor) -> tf.Tensor:
+            by_feature = loss.squared_errors(batch.values, output, batch.sample_weight)
+            return tf.reduce_sum(by_feature)
+
+        def errors(batch: SequenceBatch) -> tf.Tensor:
+            inputs, of_baseline = tf.split(row(batch), [len(joint.mean), -1], axis=1)
+            outputs = [
+                *(_reconstruct(inputs, maps, batch, self.steps) for maps in candidates),
+                _reconstruct(of_baseline, baseline, batch, BASELINE_STEPS),
+            ]
+            return tf.stack([error(batch, output) for output in outputs])
+
+        compiled = _compiled(errors, batches)
+        *of_shares, at_most = sum(compiled(batch).numpy() for batch in one_pass(batches))
+        return next(
+            (maps for maps, error in zip(candidates, of_shares, strict=True) if error <= at_most),
+            candidates[-1],
+        )
+
+
+def _grid(batch: SequenceBatch, steps: int) -> tf.Tensor:
+    """Return the sequences on a grid of K steps, float32 [B, K F]; missing values are filled in."""
+    grid = grid_resample.to_grid(grid_resample.filled(batch), batch.length, steps)
+    return tf.reshape(grid, [-1, steps * batch.values.shape[2]])
+
+
+def _reconstruct(rows: tf.Tensor, maps: Maps, batch: SequenceBatch, steps: int) -> tf.Tensor:
+    """Return what the principal components of rows say of each sequence, float32 [B, T, F]."""
+    mean, to_components, to_grid = (
+        tf.constant(each, tf.float32) for each in (maps.mean, maps.to_components, maps.to_grid)
+    )
+    grid = (rows - mean) @ to_components @ to_grid + mean[: to_grid.shape[1]]
+    grid = tf.reshape(grid, [-1, steps, batch.values.shape[2]])
+    return grid_resample.from_grid(grid, batch.length, batch.steps)
+
+
+def _compiled(
+    function: Callable[[SequenceBatch], tf.Tensor], batches: tf.data.Dataset
+) -> Callable[[SequenceBatch], tf.Tensor]:
+    return tf.function(function, input_signature=[batches.element_spec], autograph=False)

@@ -9,6 +9,9 @@ shrunk towards a separable one, which has K^2 + F^2 numbers in place of K^2 F^2:
     S' = (1 - r) S + r T
     r = mean_n |x_n x_n' - S|^2 / N / |S - T|^2, at most 1
 
+Beside the grid, a row may hold other numbers, whose covariance is left as it is: with the grid's,
+they have (1 - r) times their own.
+
 The share r is that of Ledoit and Wolf 2004, "A well-conditioned estimator for large-dimensional
 covariance matrices", with T in place of their multiple of the identity. It vanishes as N grows: of
 many sequences, the components are those of a plain PCA.
@@ -27,7 +30,7 @@ class CovarianceStats(NamedTuple):
     Attributes:
       mean: float64 [D].
       covariance: S, float64 [D, D], divided by N.
-      spread: mean over the rows of |x - mean|^4.
+      spread: mean over the rows of |x - mean|^4, of the grid alone.
       rows: N.
     """
 
@@ -37,11 +40,14 @@ class CovarianceStats(NamedTuple):
     rows: int
 
 
-def covariance_stats(parts: Callable[[], Iterable[np.ndarray]]) -> CovarianceStats:
+def covariance_stats(
+    parts: Callable[[], Iterable[np.ndarray]], grid: int | None = None
+) -> CovarianceStats:
     """Compute the statistics of rows that need not fit in memory: the mean, then the covariance.
 
     Args:
       parts: returns the same parts [n, D] at each of its two calls; at least one row in all.
+      grid: how many numbers of a row, its first ones, are the grid; None if all are.
     """
     rows, total = 0, np.zeros(())
     for part in parts():
@@ -51,26 +57,31 @@ def covariance_stats(parts: Callable[[], Iterable[np.ndarray]]) -> CovarianceSta
     for part in parts():
         centred = part - mean
         covariance += centred.T @ centred
-        spread += float(np.square(np.square(centred).sum(axis=1)).sum())
+        spread += float(np.square(np.square(centred[:, :grid]).sum(axis=1)).sum())
     return CovarianceStats(mean=mean, covariance=covariance / rows, spread=spread / rows, rows=rows)
 
 
-def shrink(stats: CovarianceStats, steps: int) -> np.ndarray:
+def shrink(stats: CovarianceStats, steps: int, grid: int | None = None) -> np.ndarray:
     """Shrink a covariance; return S', float64 [D, D].
 
     Args:
-      stats: statistics of rows of K F numbers, row-major.
+      stats: statistics of rows that begin with K F numbers, row-major.
       steps: K.
+      grid: K F; None if it is D.
     """
-    square = stats.covariance.reshape(steps, -1, *(steps, len(stats.mean) // steps))
+    own = stats.covariance[:grid, :grid]
+    square = own.reshape(steps, -1, *(steps, len(own) // steps))
     in_time, across_features = np.einsum("kflf->kl", square), np.einsum("kfkg->fg", square)
     if not (scale := np.trace(in_time)) > 0.0:
         return stats.covariance
     target = np.kron(in_time, across_features) / scale
-    noise = stats.spread - np.square(stats.covariance).sum()
-    distance = stats.rows * np.square(stats.covariance - target).sum()
+    noise = stats.spread - np.square(own).sum()
+    distance = stats.rows * np.square(own - target).sum()
     share = min(noise / distance, 1.0) if distance > 0.0 else 0.0
-    shrunk: np.ndarray = (1.0 - share) * stats.covariance + share * target
+    shrunk: np.ndarray = (1.0 - share) * stats.covariance
+    shrunk[:grid, :grid] += share * target
+    others = slice(len(own), None)
+    shrunk[others, others] = stats.covariance[others, others]
     return shrunk
 
 
@@ -88,3 +99,42 @@ def components(covariance: np.ndarray, size: int) -> np.ndarray:
     _, vectors = scipy.linalg.eigh(covariance, subset_by_index=[max(last + 1 - size, 0), last])
     directions: np.ndarray = vectors.T[::-1]
     return directions
+
+
+class Maps(NamedTuple):
+    """Holds the maps of rows to their principal components, and back to the grid.
+
+    A component is that of a row whose numbers beside the grid are scaled to hold a share of all
+    variance. The best linear reconstruction of the grid from components is their own directions.
+
+    Attributes:
+      mean: float64 [D], of the rows.
+      to_components: float64 [D, n], of a row without its mean.
+      to_grid: float64 [n, K F].
+      variance: the sum of the components' variances.
+    """
+
+    mean: np.ndarray
+    to_components: np.ndarray
+    to_grid: np.ndarray
+    variance: float
+
+
+def maps(mean: np.ndarray, covariance: np.ndarray, grid: int, size: int, share: float) -> Maps:
+    """Return the maps of rows of a covariance [D, D].
+
+    Args:
+      mean: [D], of the rows.
+      covariance: [D, D].
+      grid: K F.
+      size: E, how many components are wanted; there are at most D.
+      share: of all variance, what the numbers beside the grid hold; below 1.
+    """
+    variances = np.diag(covariance)
+    of_grid, of_others = variances[:grid].sum(), variances[grid:].sum()
+    weight = np.ones(len(mean))
+    weight[grid:] = np.sqrt(share / (1.0 - share) * of_grid / of_others) if of_others > 0.0 else 0.0
+    directions = components(weight[:, np.newaxis] * covariance * weight, size)
+    to_components = (directions * weight).T
+    variance = float(np.einsum("dn,de,en->", to_components, covariance, to_components))
+    return Maps(mean, to_components, directions[:, :grid], variance)

@@ -1,11 +1,10 @@
-"""Tell statistics of a sequence from its embedding: one linear map, which training alone uses.
+"""Predict the statistics of a sequence from its embedding: one linear map, in training alone.
 
-    z     = (statistic - mean) / scale, at most FARTHEST from 0
     error = mean over the statistics of (embedding @ kernel + bias - z)^2
 
-Mean and scale are those of the training split; no outlier makes a large error. The map starts at
-the least squares of what the linear path encodes, so that the first updates do not turn the
-embedding to a map that was drawn.
+z are the standardised statistics of `sequence_statistics.py`. The map starts at the least squares
+of what the linear path encodes, so that the first updates do not turn the embedding to a map that
+was drawn.
 """
 
 from collections.abc import Iterable
@@ -19,54 +18,48 @@ from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.model import shrinkage_pca
 from ragline.components.train.model.dense import Dense
 from ragline.components.train.model.linear_path import LinearPath
-from ragline.components.train.objective import statistics
-
-FARTHEST = 5.0
+from ragline.components.train.model.sequence_statistics import SequenceStatistics
 
 
 class StatisticsHead(keras.Layer):
-    """Holds the map, and the mean and scale of each statistic."""
+    """Holds the map, and the statistics if no linear path does."""
 
-    def __init__(self, *, features: int, size: int) -> None:
-        """Build the layers.
+    def __init__(self, *, features: int, size: int, linear: LinearPath | None) -> None:
+        """Build the map.
 
         Args:
           features: F.
           size: E.
+          linear: the linear path of the model, if it has one.
         """
         super().__init__(dtype="float32", name="statistics")
-        number = statistics.size_of(features)
-        self.to_statistics = Dense(size, number, exact=False, name="to_statistics")
-        self.mean = self.add_weight(
-            shape=(number,), initializer="zeros", trainable=False, name="mean"
-        )
-        self.scale = self.add_weight(
-            shape=(number,), initializer="ones", trainable=False, name="scale"
-        )
+        shared = None if linear is None else linear.statistics
+        self.starts = shared is None
+        self.statistics = shared or SequenceStatistics(features)
+        self.to_statistics = Dense(size, self.statistics.size, exact=False, name="to_statistics")
         self.built = True
 
     def errors(self, embedding: tf.Tensor, batch: SequenceBatch) -> tf.Tensor:
-        """Return the error of each sequence, float32 [B]; a statistic that never varies has 0."""
-        expected = tf.stop_gradient(statistics.describe(batch)) - self.mean
-        z = tf.clip_by_value(tf.math.divide_no_nan(expected, self.scale), -FARTHEST, FARTHEST)
+        """Return the error of each sequence, float32 [B]; a statistic that never varies is 0."""
+        z = self.statistics(batch)
         return tf.reduce_mean(tf.square(self.to_statistics(embedding) - z), axis=1)
 
     def start_at(self, batches: tf.data.Dataset, linear: LinearPath | None) -> None:
-        """Set mean and scale to those of sequences, and the map to its least squares.
-
-        Two passes over the batches.
+        """Set the map to its least squares, in two passes over the batches.
 
         Args:
           batches: a dataset of `SequenceBatch`, the same in both passes.
-          linear: what makes the embedding before the first update; None if nothing is known of it,
-            so that the map starts at 0.
+          linear: what makes the embedding before the first update, already started; None if
+            nothing is known of it, so that the map starts at 0.
         """
+        if linear is None or linear.statistics is None:
+            self.statistics.start_at(batches)
         size = self.to_statistics.kernel.shape[0]
 
         def row(batch: SequenceBatch) -> tf.Tensor:
             zeros = tf.zeros([tf.size(batch.length), size])
             embedding = zeros if linear is None else linear.encode(batch)
-            return tf.concat([embedding, statistics.describe(batch)], axis=1)
+            return tf.concat([embedding, self.statistics(batch)], axis=1)
 
         compiled = tf.function(row, input_signature=[batches.element_spec], autograph=False)
 
@@ -75,9 +68,5 @@ class StatisticsHead(keras.Layer):
 
         stats = shrinkage_pca.covariance_stats(parts)
         of_embedding, both = stats.covariance[:size, :size], stats.covariance[:size, size:]
-        scale = np.sqrt(np.diag(stats.covariance)[size:])
-        scaled = np.divide(both, scale, out=np.zeros_like(both), where=scale > 0.0)
-        kernel = np.linalg.lstsq(of_embedding, scaled, rcond=1e-9)[0]
-        self.mean.assign(stats.mean[size:])
-        self.scale.assign(scale)
-        self.to_statistics.set_weights([kernel, -stats.mean[:size] @ kernel])
+        kernel = np.linalg.lstsq(of_embedding, both, rcond=1e-9)[0]
+        self.to_statistics.set_weights([kernel, stats.mean[size:] - stats.mean[:size] @ kernel])

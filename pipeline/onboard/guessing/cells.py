@@ -21,7 +21,7 @@ class Column:
     """Holds a column as it was read.
 
     Attributes:
-      kind: the kind of its cells; `flag` is true and false, `empty` nothing at all.
+      kind: the kind of its cells; `flag` is the words true and false, `empty` nothing at all.
       cells: int64, float64, bool, or text, of times as well; null where nothing stands, or nothing
         of this kind.
       strange: some texts that are not of this kind, as of one cell in a thousand: a run rejects
@@ -115,7 +115,7 @@ def of(array: pa.Array, *, is_text: bool = False) -> Column:
         kind: Kind = "float" if array.null_count < len(array) else "empty"
         return Column(kind=kind, cells=array, is_typed=True)
     if pt.is_boolean(array.type):
-        return Column(kind="flag", cells=array, is_typed=True)
+        return Column(kind="flag", cells=array.cast(pa.string()), is_typed=True)
     if pt.is_integer(array.type):
         try:
             return Column(kind="int", cells=array.cast(pa.int64()), is_typed=True)
@@ -178,7 +178,7 @@ def _of_text(array: pa.Array) -> Column:
             percent=parsed.percent,
         )
     if pc.all(pc.is_in(pc.utf8_lower(some), _FLAGS)).as_py():
-        return Column(kind="flag", cells=pc.equal(pc.utf8_lower(stated), "true"))
+        return Column(kind="flag", cells=stated)
     if time := _as_time(stated, missing):
         return time
     # Of words, what may stand for a missing number is a word like others, but for nothing at all.

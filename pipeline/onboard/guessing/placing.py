@@ -118,10 +118,10 @@ def place(
         # What was not looked at may be other: the run says so if it is not.
         guess.features[name] = True
         guess.why.append(f"feature {name!r}: it is {column.words[0]!r} {guess.seen}, not in all")
-    elif column.kind == "flag":
-        guess.leave_out(name, "true and false are neither numbers nor words here")
     elif not within:
         _place_constant(guess, name, column, groups.count(group))
+    elif column.kind == "flag":
+        guess.leave_out(name, "true and false at each step are neither numbers nor words here")
     elif is_number and pc.min_max(column.cells)["min"] == pc.min_max(column.cells)["max"]:
         if column.has_missing:
             guess.features[name] = True
@@ -197,8 +197,6 @@ def _place_constant(guess: Guess, name: str, column: Column, sequences: int) -> 
     words = column.words
     if len(words) < 2:
         guess.leave_out(name, f"it is {words[0]!r} {guess.seen}")
-    elif column.kind == "flag":
-        guess.leave_out(name, "true and false are neither numbers nor words here")
     elif column.kind == "text" and (len(words) > _MOST_CLASSES or len(words) == sequences > 2):
         guess.leave_out(name, "it names each sequence rather than its kind")
     else:

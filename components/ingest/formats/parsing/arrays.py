@@ -42,7 +42,7 @@ _BROKEN = (
 Kinds = tuple[str, str]
 NUMBERS: Kinds = ("fiu", "numbers of at most 8 bytes")
 INTEGERS: Kinds = ("iu", "integers")
-TEXT: Kinds = ("US", "text")
+WORDS: Kinds = ("USb", "text or booleans")
 NAMES: Kinds = ("USiu", "text or integers")
 TIMES: Kinds = ("fiuUSM", "numbers, ISO 8601 text or datetime64 in days to nanoseconds")
 # Arrow's unit for each of NumPy's.

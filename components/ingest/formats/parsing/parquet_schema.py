@@ -118,6 +118,6 @@ _TIMES: _Test = (
 
 
 def _of_context(kind: str) -> _Test:
-    text = ("text", _any_of(*_TEXT))
+    text = ("text or booleans", _any_of(*_TEXT, pt.is_boolean))
     number = ("numbers", _any_of(pt.is_integer, pt.is_floating))
     return kinds.pick(kind, text=text, integer=_INTEGERS, number=number)
