@@ -59,12 +59,13 @@ def _start(options: TrainOptions) -> list[np.ndarray]:
 
 
 def _update(options: TrainOptions, batches: tf.data.Dataset):
-    """The change of each weight from the same start, and what was reported."""
+    """The change of each trained weight from the same start, and what was reported."""
     start = _start(dataclasses.replace(options, gradient_accumulation_steps=1))
     trainer = _trainer(options)
     trainer.model.set_weights(start)
     sums = trainer.update(batches)
-    return [a - b for a, b in zip(trainer.model.get_weights(), start, strict=True)], sums
+    pairs = zip(trainer.model.weights, start, strict=True)
+    return [weight.numpy() - value for weight, value in pairs if weight.trainable], sums
 
 
 @pytest.fixture(scope="module")
@@ -257,12 +258,12 @@ def test_the_objective_is_the_sum_of_its_terms(folder):
         return total
 
     start = [weight.astype(np.float64) for weight in _start(options)]
-    used = made[0].token_ids[CODE][0]
+    used, untrained = made[0].token_ids[CODE][0], len(start) - len(changes)
     for index, place in ((0, (F, 0)), (5, (0, 1)), (-7, (used, 0)), (-6, (1, 2)), (-3, (0,))):
         slopes = []
         for side in (-1e-5, 1e-5):
             moved = [array.copy() for array in start]
-            moved[index][place] += side
+            moved[index if index < 0 else untrained + index][place] += side
             slopes.append(objective(moved))
         slope = (slopes[1] - slopes[0]) / 2e-5
         assert -changes[index][place] / 2.0**10 == pytest.approx(slope, rel=1e-4, abs=1e-6)
