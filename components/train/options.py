@@ -41,12 +41,13 @@ class TrainOptions:
         before the one it reconstructs (teacher forcing), so that its embedding has less to hold.
         Its layers are those of a recurrent encoder; LSTM beside any other.
       linear_steps: steps of the linear path around the recurrence, which starts as a PCA of
-        sequences resampled to so many steps (fewer where steps times features would exceed 2,048);
-        0 for a model without it. docs/quality.md measures its worth.
-      statistics: weight of a term of the training loss, by which one linear layer tells from the
-        embedding the mean, deviation, least and most of each feature, and the length; that of the
-        reconstruction is 1. It makes the embedding of more use for labels, costs nothing once
-        trained, and chooses no epoch; 0 takes it away. docs/quality.md measures its worth.
+        sequences resampled to so many steps (fewer where steps times features would exceed 2,048)
+        and of their statistics; 0 for a model without it. docs/quality.md measures its worth.
+      statistics: weight of a term of the training loss, by which one linear layer predicts the
+        sequence's statistics from the embedding: mean, deviation, least and most of each feature,
+        how far it moves in 1 to 32 steps, and the length. The weight of the reconstruction is 1.
+        It makes the embedding of more use for labels, costs nothing once trained, and chooses no
+        epoch; 0 takes it away. docs/quality.md measures its worth.
       dropout: share of each layer's outputs that is dropped in training, the same units
         at all steps of a sequence (Gal and Ghahramani 2016), so that padding changes no draw.
       units: numbers of a step that a layer puts out; 64 is the usual start.

@@ -194,6 +194,12 @@ def batch(sequences: Collection[np.ndarray], fill: float = 0.0, extra: int = 0) 
     return SequenceBatch.complete(*pad(sequences, fill, extra))
 
 
+def changes(model: keras.Model, start: list[np.ndarray]) -> list[np.ndarray]:
+    """Return how much each weight that is trained differs from its start."""
+    pairs = zip(model.weights, start, strict=True)
+    return [weight.numpy() - before for weight, before in pairs if weight.trainable]
+
+
 def draw(model: keras.Model) -> list[np.ndarray]:
     """Weights of a model, in its order, of which none is 0; a scale is positive."""
     rng = np.random.default_rng(0)

@@ -59,13 +59,12 @@ def _start(options: TrainOptions) -> list[np.ndarray]:
 
 
 def _update(options: TrainOptions, batches: tf.data.Dataset):
-    """The change of each trained weight from the same start, and what was reported."""
+    """The change of each weight from the same start, and what was reported."""
     start = _start(dataclasses.replace(options, gradient_accumulation_steps=1))
     trainer = _trainer(options)
     trainer.model.set_weights(start)
     sums = trainer.update(batches)
-    pairs = zip(trainer.model.weights, start, strict=True)
-    return [weight.numpy() - value for weight, value in pairs if weight.trainable], sums
+    return samples.changes(trainer.model, start), sums
 
 
 @pytest.fixture(scope="module")

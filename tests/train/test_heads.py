@@ -54,12 +54,11 @@ def _start(heads: tuple[HeadOptions, ...]) -> list[np.ndarray]:
 
 
 def _update(heads: tuple[HeadOptions, ...], batches: tf.data.Dataset, step: float = 2.0**10):
-    """The change of each trained weight, and what was reported."""
+    """The change of each weight, and what was reported."""
     trainer = _trainer(heads, step)
     trainer.model.set_weights(_start(heads))
     sums = trainer.update(batches)
-    pairs = zip(trainer.model.weights, _start(heads), strict=True)
-    return [weight.numpy() - before for weight, before in pairs if weight.trainable], sums
+    return samples.changes(trainer.model, _start(heads)), sums
 
 
 def _expected(head: HeadOptions, made: list[Sample]) -> tuple[float, int, int]:
@@ -232,8 +231,7 @@ def test_a_model_without_heads_has_the_weights_of_one_with_heads():
         for heads in ((), HEADS)
     )
     assert plain.heads == []
-    assert len(headed.get_weights()) > len(plain.get_weights())
-    pairs = zip(plain.get_weights(), headed.get_weights(), strict=False)
+    pairs = zip(plain.get_weights(), headed.get_weights()[:16], strict=True)
     assert all((one == other).all() for one, other in pairs)
     batch = samples.batch([sample.values for sample in samples.make(3, LENGTHS)])
     assert (plain.encode(batch).numpy() == headed.encode(batch).numpy()).all()
