@@ -1,9 +1,10 @@
 """The one way in which tests start ragline: in a process of its own.
 
 It is forked from a server that has imported TensorFlow, Beam, TFX and ours, one a worker of pytest,
-in which nothing of them has run. With `anew`, it is a command line as a user starts it, whose
-imports take 15 seconds of a core: for tests of what is imported, printed by an import or found on
-`sys.path`, and for a whole run of each kind (test_commands.py says which).
+in which nothing of them has run; it trains in one shard, see `one_shard` in conftest.py. With
+`anew`, it is a command line as a user starts it, whose imports take 15 seconds of a core: for tests
+of what is imported, printed by an import or found on `sys.path`, and for a whole run of each kind
+(test_commands.py says which).
 """
 
 import gc
@@ -143,8 +144,10 @@ def _run(
 
 
 def _main(*arguments: str) -> int:
+    from ragline.components.runtime import cores
     from ragline.pipeline.cli.main import process
 
+    cores.batch_shards = lambda device: 1
     sys.argv += arguments
     return process()
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import hypothesis
@@ -32,7 +33,7 @@ JAPANESE_VOWELS = ROOT.parent / "shared" / "data" / "japanese_vowels"
 # their seconds on two quiet cores, go first, so that the short ones fill what is left.
 _SHARED = ("gestures_run", "finished", "vowels_run", "undisturbed", "encoder")
 _SECONDS = {
-    "push/test_exports.py": 440,
+    "push/test_exports.py": 250,
     "python/test_scikit_learn.py": 200,
     "test_notebook.py": 110,
     "python/test_estimator.py": 50,
@@ -45,7 +46,6 @@ _SECONDS = {
     "vowels_run": 130,
     "train/test_exactness.py": 90,
     "train/test_cells.py": 85,
-    "train/test_linear_path.py": 85,
     "train/test_heads.py": 60,
     "end_to_end/test_newcomer.py": 60,
     "end_to_end/test_events.py": 60,
@@ -59,7 +59,6 @@ _SECONDS = {
     "train/test_averages_and_errors.py": 40,
     "pipeline/test_interrupts.py": 40,
     "train/test_objective.py": 40,
-    "test_first_run.py": 40,
     "push/test_check.py": 35,
 }
 
@@ -120,6 +119,20 @@ def gestures() -> list[dict[str, Any]]:
     from ragline.pipeline.demo import synth
 
     return list(synth.gestures(sequences=400, seed=3))
+
+
+@pytest.fixture(scope="module")
+def one_shard() -> Iterator[None]:
+    """Trainers that compute each batch as a whole, on any number of cores: it halves the traces.
+
+    train/test_categories.py holds that the number of shards changes nothing, with everything that a
+    batch can have; train/test_loop.py and true command lines have as many as the machine.
+    """
+    from ragline.components.runtime import cores
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cores, "batch_shards", lambda device: 1)
+        yield
 
 
 @pytest.fixture(scope="session")

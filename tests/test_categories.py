@@ -23,7 +23,7 @@ CLAUSES = {"finite", "content", "extra", "alone", "zero_step", "missing_step", "
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> events.Trained:
+def trained(one_shard, tmp_path_factory) -> events.Trained:
     return events.train(tmp_path_factory.mktemp("events"), SPLITS, OPTIONS)
 
 

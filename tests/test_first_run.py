@@ -8,9 +8,10 @@ import commands
 import pytest
 from situations import CASES, Reads
 
-# A whole run takes most of a minute: of the situations, those whose reading is the most unlike.
-SHORT = ("a measurement a row",)
-LONG = (
+# Those whose reading is the most unlike. A whole run takes most of a minute: `make test` leaves
+# each after ingest, and end_to_end/test_newcomer.py has one whole.
+UNLIKE = (
+    "a measurement a row",
     "decimal commas",
     "a day beside a time",
     "an event a line",
@@ -36,22 +37,40 @@ def _ragline(folder: pathlib.Path, *arguments: str) -> subprocess.CompletedProce
     return commands.ragline(*arguments, cwd=folder)
 
 
-@pytest.mark.parametrize(
-    "name", [*SHORT, *(pytest.param(name, marks=pytest.mark.full) for name in LONG)]
-)
-def test_a_first_try_ends_in_a_pushed_encoder(tmp_path: pathlib.Path, name: str) -> None:
+def _planned(folder: pathlib.Path, name: str) -> int:
+    """How many records of a situation a plan of `c.toml` accepts, which `init` has written."""
     write, pattern, expected = CASES[name]
     assert isinstance(expected, Reads)
-    (tmp_path / "data").mkdir()
-    write(tmp_path / "data")
-    made = _ragline(tmp_path, "init", "--input", f"data/{pattern}", "--output", "c.toml")
+    (folder / "data").mkdir()
+    write(folder / "data")
+    made = _ragline(folder, "init", "--input", f"data/{pattern}", "--output", "c.toml")
     assert made.returncode == 0, made.stderr
-    planned = _ragline(tmp_path, "plan", "c.toml", "--json")
+    planned = _ragline(folder, "plan", "c.toml", "--json")
     assert planned.returncode == 0, planned.stdout
+    return json.loads(planned.stdout)["records"]["accepted"]
+
+
+def test_a_first_try_is_ingested_as_it_was_planned(tmp_path: pathlib.Path) -> None:
+    accepted = _planned(tmp_path, UNLIKE[0])
+    process = commands.start("run", "c.toml", *QUICK, cwd=tmp_path)
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if line.startswith("[ 3/11] statistics"):
+            process.kill()
+    process.communicate()
+    [account] = tmp_path.glob("*/artifacts/ingest/account/*/account.json")
+    assert json.loads(account.read_text())["accepted"] == accepted > 0, said
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", UNLIKE)
+def test_a_first_try_ends_in_a_pushed_encoder(tmp_path: pathlib.Path, name: str) -> None:
+    accepted = _planned(tmp_path, name)
     done = _ragline(tmp_path, "run", "c.toml", "--json", *QUICK)
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
-    assert summary["input"]["accepted"] == json.loads(planned.stdout)["records"]["accepted"]
+    assert summary["input"]["accepted"] == accepted
     assert summary["pushed"]
 
 

@@ -11,6 +11,7 @@ and `python -m` are given a module.
 """
 
 import ast
+import functools
 import pathlib
 import re
 from collections.abc import Callable, Iterator
@@ -65,6 +66,11 @@ class Module:
         return self.path.name == "__init__.py"
 
 
+@functools.cache  # Every rule walks over the same source.
+def _parsed(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
 def _modules(top: pathlib.Path) -> dict[str, Module]:
     modules_by_name = {}
     places = [path for package in PACKAGES for path in (top / package).rglob("*.py")]
@@ -76,7 +82,7 @@ def _modules(top: pathlib.Path) -> dict[str, Module]:
             name=name,
             path=path,
             place=path.relative_to(top).as_posix(),
-            tree=ast.parse(path.read_text(encoding="utf-8")),
+            tree=_parsed(path.read_text(encoding="utf-8")),
         )
     return modules_by_name
 
@@ -253,7 +259,7 @@ def imports_by_the_names_of_folders(top: pathlib.Path) -> Iterator[str]:
     """A checkout's folders are at hand under short names: another copy of each module."""
     folders = (*PACKAGES, "ragline", "docs", "benchmarks", "examples", "tests")
     for path in sorted(path for folder in folders for path in (top / folder).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(_parsed(path.read_text(encoding="utf-8"))):
             names = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]

@@ -41,8 +41,13 @@ def _commands() -> dict[str, str]:
     return {"systemd": of_service.replace("%%", "%"), "cron": of_cron.replace(r"\%", "%")}
 
 
-@pytest.mark.parametrize("name", ["systemd", "cron"])
-def test_the_command_asks_for_yesterdays_span(tmp_path: pathlib.Path, name: str):
+def test_cron_and_systemd_run_one_command():
+    """But for `exec`, by which the service is ragline itself."""
+    commands = _commands()
+    assert commands["systemd"].replace("exec ", "", 1) == commands["cron"]
+
+
+def test_the_command_asks_for_yesterdays_span(tmp_path: pathlib.Path):
     """Of data that hold an older day alone, so that it stops before anything is trained."""
     day = datetime.datetime.now(datetime.UTC).date() - datetime.timedelta(days=1)
     (tmp_path / "2001-01-01.jsonl").write_text("{}\n")
@@ -50,7 +55,7 @@ def test_the_command_asks_for_yesterdays_span(tmp_path: pathlib.Path, name: str)
         f'name = "n"\nschema = "gestures"\nworkdir = "work"\n'
         f'[input]\ntrain = "{tmp_path}/{{YYYY}}-{{MM}}-{{DD}}.jsonl"\n'
     )
-    command = _commands()[name]
+    command = _commands()["systemd"]
     command = command.replace(
         "/opt/ragline/.venv/bin/ragline", f"{sys.executable} -m ragline"
     ).replace("/etc/ragline/nightly.toml", f"{tmp_path}/nightly.toml")

@@ -1,7 +1,7 @@
 """The fast form of an encoder gives the SavedModel's embeddings, and is not used where it does not.
 
-Every kind of recurrence is held against NumPy in float64, one sequence at a time; exports of each
-kind of input against the SavedModel itself.
+Every kind of recurrence is held against NumPy in float64, one sequence at a time; an export against
+the SavedModel itself, as push/test_exports.py does with exports of each kind.
 """
 
 import dataclasses
@@ -13,14 +13,13 @@ import signal
 import threading
 
 import commands
-import events
 import numpy as np
 import oracle
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from conftest import write_jsonl
-from push import clean_exports, runtimes
+from push import runtimes
 
 import ragline
 from ragline.components.contract.signatures import GOLDEN_FILE, WEIGHTS_FILE
@@ -185,43 +184,14 @@ def test_no_sequence_has_no_embedding():
     assert FastEncoder(_network("lstm", 1, True, steps=4), 1).encode_flat(none).shape == (0, E)
 
 
-def _flat(inputs: dict[str, np.ndarray]) -> Sequences:
-    """Padded inputs of `encode` as flat columns, words as text."""
-    valid = np.arange(inputs["values"].shape[1]) < inputs["length"][:, np.newaxis]
-    tokens = {name: a[valid] for name, a in inputs.items() if name not in ("values", "length")}
-    for name, column in tokens.items():
-        if column.dtype == object:
-            tokens[name] = np.array([word.decode() for word in column], object)
-    return Sequences(values=inputs["values"][valid], length=inputs["length"], tokens=tokens)
-
-
-def _agrees(model: pathlib.Path, words: dict[str, np.ndarray], missing: float) -> None:
-    loaded = tf.saved_model.load(str(model))
-    inputs = runtimes.every_length(loaded, words, missing)
-    encoder = fast_form(model, facts.read(model), 1)
-    assert encoder is not None
-    received = encoder.encode_flat(_flat(inputs))
+def test_an_export_and_its_fast_form_agree(encoder):
+    """test_exports.py has those of each kind of option."""
+    loaded = tf.saved_model.load(str(encoder))
+    inputs = runtimes.every_length(loaded, {})
+    fast = fast_form(encoder, facts.read(encoder), 1)
+    received = fast.encode_flat(runtimes.flat(inputs))
     expected = runtimes.savedmodel(loaded, inputs)
     np.testing.assert_allclose(received, expected, rtol=1e-6, atol=1e-6)
-
-
-def test_an_export_and_its_fast_form_agree(encoder):
-    _agrees(encoder, {}, missing=0.1)
-
-
-def test_so_do_those_that_read_both_ways(tmp_path):
-    transform = clean_exports.transform_output("gestures", tmp_path / "transform")
-    options = {"encoder": "gru", "layers": 2, "bidirectional": True}
-    _agrees(clean_exports.write("gestures", transform, tmp_path / "m", **options), {}, 0.1)
-
-
-def test_so_do_those_with_words(tmp_path):
-    transform = events.transform(tmp_path, {"train": events.make(0, (3, 4, 5))})
-    words = {
-        "activity": np.array([*(name.encode() for name in events.NEXT), b"", b"unseen"], object),
-        "code": np.array([*events.CODES.values(), 12, -(2**62)]),
-    }
-    _agrees(clean_exports.write("events", transform, tmp_path / "m"), words, 0.1)
 
 
 @pytest.fixture

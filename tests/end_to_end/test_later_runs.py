@@ -4,13 +4,22 @@ import json
 import pathlib
 import shutil
 
+import tensorflow_transform as tft
 from commands import ragline, run_pipeline
 from end_to_end import looks
+from push import clean_exports
+from tfx.proto.orchestration import pipeline_pb2
+from tfx.types import standard_artifacts
 
 from ragline import schemas
-from ragline.components.files.storage import sha256
+from ragline.components.contract import exits
+from ragline.components.contract.artifacts import IngestAccount, PushReport, VerdictReport
+from ragline.components.contract.file_names import PUSH_FILE, VERDICT_FILE
+from ragline.components.files.storage import read_json, sha256, write_json
+from ragline.components.push import executor
 from ragline.components.push.release import ledger
 from ragline.pipeline.cache.artifact_manifests import ArtifactManifests
+from ragline.pipeline.report import summary
 
 # Epoch 0 is a model drawn at random, and the one epoch after it makes it worse. It is of another
 # size, which needs a reason.
@@ -107,19 +116,49 @@ def test_a_candidate_that_knows_nothing_is_not_blessed(gestures_run):
     assert [path.name for path in run.serving] == ["1"]
 
 
-def test_the_textbook_model_is_stopped_by_the_contract_which_nobody_can_force(gestures_run):
-    run = run_pipeline(
-        gestures_run.workdir,
-        *gestures_run.arguments,
-        *("--set", "train.padding=keras", "--set", "train.epochs=3", "--force-bless", "let me"),
+def test_the_textbook_model_is_stopped_by_the_contract_which_nobody_can_force(
+    gestures_run, tmp_path
+):
+    """By the push's own executor, on what the run left, of a model that was blessed by force."""
+    stages = gestures_run.summary["stages"]
+    transform = tft.TFTransformOutput(stages["transform"]["outputs"]["transform_graph"])
+    clean_exports.write("gestures", transform, tmp_path / "model/Format-Serving", padding="keras")
+    inputs = {
+        "blessing": standard_artifacts.ModelBlessing(),
+        "model": standard_artifacts.Model(),
+        "examples": standard_artifacts.Examples(),
+        "account": IngestAccount(),
+        "verdict": VerdictReport(),
+    }
+    inputs["blessing"].set_int_custom_property("blessed", 1)
+    inputs["model"].uri = str(tmp_path / "model")
+    inputs["examples"].split_names = '["train", "eval"]'
+    for name in ("examples", "account"):
+        inputs[name].uri = stages["ingest"]["outputs"][name]
+    judged = read_json(pathlib.Path(stages["verdict"]["outputs"]["verdict_report"], VERDICT_FILE))
+    inputs["verdict"].uri = str(tmp_path / "verdict")
+    judged |= {"forced": "let me", "reasons": ['blessed by force: "let me"']}
+    write_json(tmp_path / "verdict" / VERDICT_FILE, judged)
+    report = PushReport()
+    report.uri = str(tmp_path / "work/artifacts/push/report/1")
+    context = executor.Executor.Context(
+        pipeline_info=pipeline_pb2.PipelineInfo(id="gestures"), pipeline_run_id="forced"
     )
-    assert run.exit_code == 4
-    assert run.summary["metrics"]["overall"]["masked_mse"]["value"] < 0.95
-    [reason] = run.summary["verdict"]["reasons"]
+    executor.Executor(context).Do(
+        {name: [artifact] for name, artifact in inputs.items()},
+        {"report": [report]},
+        {"serving": "serving", "keep": 5},
+    )
+    pushed = read_json(pathlib.Path(report.uri, PUSH_FILE))
+    assert pushed["pushed"] is None
+    [reason] = pushed["refusals"]
     assert reason.startswith("padding contract: missing_step: encode.embedding")
-    assert run.summary["pushed"] is None
-    assert [path.name for path in run.serving] == ["1"]
-    assert not list((run.workdir / "serving").glob(".*"))
+    assert list((tmp_path / "work" / "serving").iterdir()) == []
+    assert summary._status(None, judged | {"blessed": True}, pushed) == (
+        "not_blessed",
+        exits.NOT_BLESSED,
+        [reason],
+    )
 
 
 def test_anomalies_stop_the_run_before_training(gestures_run, tmp_path):

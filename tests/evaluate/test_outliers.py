@@ -80,7 +80,7 @@ def _totals(train: list[np.ndarray], evaluation: list[np.ndarray], folder) -> to
 
 
 @pytest.fixture(scope="module")
-def scored(tmp_path_factory):
+def scored(one_shard, tmp_path_factory):
     """The good model's totals and the candidate's, on the same sequences."""
     train, evaluation = _waves(0, 240), _waves(1, 120)
     return [

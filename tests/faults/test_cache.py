@@ -4,7 +4,9 @@ A key is compared by what TFX hashes of a stage, its inputs aside; what depends 
 changed has another input, and so another key, by TFX's own doing. Real runs at the end.
 """
 
+import contextlib
 import dataclasses
+import os
 import pathlib
 import shutil
 from collections.abc import Iterator
@@ -36,14 +38,26 @@ class Tree:
     """A copy of our source, a data set and a configuration, all of which may be edited."""
 
     top: pathlib.Path
-    options: tuple[str, ...] = ()
+    as_made: dict[str, str] = dataclasses.field(default_factory=dict)
 
-    def edit(self, place: str) -> None:
-        """One byte at the end of a file; in ours, a line break is enough."""
-        with (self.top / place).open("ab") as file:
-            file.write(b"\n")
+    @contextlib.contextmanager
+    def edited(self, place: str) -> Iterator[None]:
+        """One byte more at the end of a file, for a while; in ours, a line break is enough."""
+        path = self.top / place
+        before, stat = path.read_bytes(), path.stat()
+        path.write_bytes(before + b"\n")
+        try:
+            yield
+        finally:
+            path.write_bytes(before)
+            os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
-    def keys(self, work: str = "work") -> dict[str, str]:
+    def changed(self, *options: str) -> set[str]:
+        """The stages whose keys are not those of the tree as it was made."""
+        after = self.keys("work", *options)
+        return {stage for stage in STAGES if self.as_made[stage] != after[stage]}
+
+    def keys(self, work: str, *options: str) -> dict[str, str]:
         """Stage -> what TFX's cache hashes of it, and of what stands upstream of it, not yet."""
         cache_key.source.cache_clear()
         cache_key.versions.cache_clear()
@@ -52,7 +66,7 @@ class Tree:
             (
                 f"input.train={self.top}/data/*.jsonl",
                 f"schema={self.top}/schemas/gestures.pbtxt",
-                *self.options,
+                *options,
             ),
             str(self.top / work),
         )
@@ -81,14 +95,19 @@ class Tree:
         }
 
 
-@pytest.fixture
-def tree(tmp_path, monkeypatch) -> Iterator[Tree]:
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory) -> Iterator[Tree]:
+    top = tmp_path_factory.mktemp("tree")
     for package in ("components", "pipeline", "schemas"):
-        shutil.copytree(ROOT / package, tmp_path / package)
+        shutil.copytree(ROOT / package, top / package)
+    (top / "README.md").touch()
     for name in ("a", "b"):
-        write_jsonl(tmp_path / "data" / f"{name}.jsonl", list(synth.gestures(sequences=2, seed=3)))
-    monkeypatch.setattr(cache_key, "_PACKAGE", tmp_path)
-    yield Tree(top=tmp_path)
+        write_jsonl(top / "data" / f"{name}.jsonl", list(synth.gestures(sequences=2, seed=3)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache_key, "_PACKAGE", top)
+        made = Tree(top=top)
+        made.as_made = made.keys("work")
+        yield made
     cache_key.source.cache_clear()
     cache_key.versions.cache_clear()
 
@@ -105,10 +124,12 @@ def tree(tmp_path, monkeypatch) -> Iterator[Tree]:
     ],
 )
 def test_a_byte_of_a_file_changes_the_keys_of_what_it_decides(tree, edited, expected):
-    before = tree.keys()
-    tree.edit(edited)
-    after = tree.keys()
-    assert {stage for stage in STAGES if before[stage] != after[stage]} == expected
+    with tree.edited(edited):
+        assert tree.changed() == expected
+
+
+def test_what_is_not_changed_keeps_every_key(tree):
+    assert tree.changed() == set()
 
 
 def test_where_the_work_directory_stands_is_in_no_key(tree):
@@ -124,10 +145,7 @@ def test_where_the_work_directory_stands_is_in_no_key(tree):
     ],
 )
 def test_an_option_changes_the_keys_of_what_it_decides(tree, option, expected):
-    before = tree.keys()
-    tree.options = (option,)
-    after = tree.keys()
-    assert {stage for stage in STAGES if before[stage] != after[stage]} == expected
+    assert tree.changed(option) == expected
 
 
 @pytest.mark.parametrize(
@@ -139,15 +157,13 @@ def test_an_option_changes_the_keys_of_what_it_decides(tree, option, expected):
     ],
 )
 def test_a_version_changes_the_keys_of_what_it_decides(tree, monkeypatch, package, expected):
-    before = tree.keys()
     real = cache_key.importlib.metadata.version
     monkeypatch.setattr(
         cache_key.importlib.metadata,
         "version",
         lambda name: "0.0.1" if name == package else real(name),
     )
-    after = tree.keys()
-    assert {stage for stage in STAGES if before[stage] != after[stage]} == expected
+    assert tree.changed() == expected
 
 
 def test_damaged_artifacts_are_made_anew_and_the_rest_is_cached(undisturbed):

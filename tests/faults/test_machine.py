@@ -12,6 +12,7 @@ import commands
 import numpy as np
 import pytest
 from faults import runs
+from ml_metadata.proto import metadata_store_pb2
 
 from ragline.pipeline.cache import lineage
 
@@ -183,17 +184,43 @@ def test_a_second_process_is_turned_away_and_touches_nothing(undisturbed):
     assert exit_code == 0, said
 
 
-@pytest.mark.parametrize("kind", ["garbage", pytest.param("gone", marks=pytest.mark.full)])
+def _lose_the_database(workdir: pathlib.Path, kind: str) -> pathlib.Path:
+    database = workdir / "metadata.sqlite"
+    database.write_bytes(b"garbage" * 1000) if kind == "garbage" else database.unlink()
+    return database
+
+
+def _assert_set_aside(workdir: pathlib.Path, kind: str) -> None:
+    assert len(list(workdir.glob("set-aside/*/metadata.sqlite"))) == (kind == "garbage")
+    assert list(workdir.glob("set-aside/*/artifacts/train/model/*/Format-Serving/saved_model.pb"))
+
+
+def test_a_database_of_garbage_is_made_anew_and_what_is_served_stays(undisturbed):
+    """A run that ends after ingest has made it anew; below, whole ones."""
+    workdir = undisturbed.restore("end")
+    database, served = _lose_the_database(workdir, "garbage"), _files(workdir / "serving")
+    exit_code, said = runs.disturb(workdir, "statistics", runs.kill)
+    assert exit_code == -signal.SIGKILL, said
+    assert f"{database}: " in said
+    assert runs.states(said) == {"schema": "ran", "ingest": "ran"}
+    _assert_set_aside(workdir, "garbage")
+    assert runs.raw_data(workdir) == undisturbed.raw
+    assert _files(workdir / "serving") == served
+    executions = lineage.connect(database).get_executions()
+    complete = metadata_store_pb2.Execution.COMPLETE
+    assert [e.last_known_state for e in executions][:2] == [complete, complete]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("kind", ["garbage", "gone"])
 def test_a_database_that_is_lost_is_made_anew_and_what_is_served_stays(undisturbed, kind):
     workdir = undisturbed.restore("end")
-    database, served = workdir / "metadata.sqlite", _files(workdir / "serving" / "1")
-    database.write_bytes(b"garbage" * 1000) if kind == "garbage" else database.unlink()
+    database, served = _lose_the_database(workdir, kind), _files(workdir / "serving" / "1")
     again = runs.finish(workdir)
     assert again.returncode == 0, again.stderr
     assert f"{database}: " in again.stderr
     assert set(runs.states(again.stderr).values()) == {"ran"}
-    assert len(list(workdir.glob("set-aside/*/metadata.sqlite"))) == (kind == "garbage")
-    assert list(workdir.glob("set-aside/*/artifacts/train/model/*/Format-Serving/saved_model.pb"))
+    _assert_set_aside(workdir, kind)
     # Beam's batches depend on the clock, and with them the last bits of means and deviations: the
     # model made anew is this very one, or one that cannot be told from it.
     same = "the newest and holds this very model: not pushed again" in again.stderr

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from ragline.components.contract.columns import LENGTH, VALUES
 from ragline.components.contract.signatures import EMBEDDING, ENCODE
+from ragline.components.serving.batches import Sequences
 from ragline.components.serving.fast.recurrence import openvino  # As ragline imports it.
 
 MOST = 40  # Steps.
@@ -39,6 +40,13 @@ def every_length(
     return inputs | {
         key: known[rng.integers(len(known), size=shape[:2])] for key, known in words.items()
     }
+
+
+def flat(inputs: dict[str, np.ndarray]) -> Sequences:
+    """Padded inputs of `encode` as flat columns."""
+    valid = np.arange(inputs[VALUES].shape[1]) < inputs[LENGTH][:, np.newaxis]
+    tokens = {name: a[valid] for name, a in inputs.items() if name not in (VALUES, LENGTH)}
+    return Sequences(values=inputs[VALUES][valid], length=inputs[LENGTH], tokens=tokens)
 
 
 def savedmodel(loaded: Any, inputs: dict[str, np.ndarray]) -> np.ndarray:

@@ -1,11 +1,13 @@
 """Real exports: what they are made of, which are equal, and which are refused."""
 
 import dataclasses
+import functools
 import json
 import pathlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 
 import events
 import numpy as np
@@ -24,9 +26,9 @@ from ragline.components.push.contract import (
     probes,
     stored_weights,
 )
-from ragline.components.push.release import ledger, release_version, rollback
+from ragline.components.push.release import ledger, release_version, rollback, transaction
 from ragline.components.serving import facts
-from ragline.components.serving.fast import read_network, weights
+from ragline.components.serving.fast import fast_encoder, read_network, weights
 from ragline.pipeline.cli.main import main
 
 NAMES = ("ax", "ay", "az", "gz", "heart_rate", "saturation")
@@ -54,11 +56,12 @@ def probes_file(tmp_path_factory) -> pathlib.Path:
 
 
 @pytest.fixture(scope="module")
-def pushed(exports, probes_file, tmp_path_factory) -> pathlib.Path:
-    """A folder with two versions that were pushed by the real road, and their ledger."""
+def pushed(exports, tmp_path_factory) -> pathlib.Path:
+    """A folder with two versions as a push leaves them that has checked them, and their ledger."""
     folder = tmp_path_factory.mktemp("pushed")
     for number, each in enumerate(exports["gestures"][:2], start=1):
-        assert _push(each, folder / "serving", probes_file).version.number == number
+        staged = transaction.stage(each, folder / "serving")
+        assert release_version.release(staged, _source(each)).number == number
     return folder
 
 
@@ -72,11 +75,17 @@ def fingerprint(model: pathlib.Path) -> str:
     return facts.read(model).fingerprint
 
 
-def _push(model, serving, probes_file, run_id="run") -> release_version.PushResult:
-    source = release_version.ModelSource(
-        fingerprint=fingerprint(model), run_id=run_id, reasons=("good",), source=str(model)
+def _source(model: pathlib.Path) -> release_version.ModelSource:
+    return release_version.ModelSource(
+        fingerprint=fingerprint(model), run_id="run", reasons=("good",), source=str(model)
     )
-    return release_version.push(model, serving, source, probes=probes_file, facts={"pipeline": "p"})
+
+
+def _push(model, serving, probes_file) -> release_version.PushResult:
+    facts_of_push = {"pipeline": "p"}
+    return release_version.push(
+        model, serving, _source(model), probes=probes_file, facts=facts_of_push
+    )
 
 
 def _copy(model: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
@@ -283,8 +292,6 @@ def test_a_push_a_rollback_and_what_a_run_does_then(exports, model, probes_file,
     again = _push(other, serving, probes_file)
     assert again.version.number == 2
     assert again.notes == ("version 2 is the newest and holds this very model: not pushed again",)
-    stated = json.loads((serving / "2" / ENCODER_FILE).read_text())
-    assert stated == json.loads((other / ENCODER_FILE).read_text()) | {"pipeline": "p"}
 
     back = rollback.rollback(serving, why="it drifts", to=None, keep=5)
     assert (back.to, back.version.number, back.withdrawn) == (1, 3, (2,))
@@ -299,7 +306,7 @@ def test_a_push_a_rollback_and_what_a_run_does_then(exports, model, probes_file,
     assert (forth.version.number, forth.withdrawn) == (4, (1, 3))
     assert [version.number for version in ledger.versions(serving)] == [3, 4]
     assert [bool(entry.withdrawn) for entry in ledger.read(serving)] == [True, False, True, False]
-    assert check.check(serving / "4", strict=True).violations == ()
+    assert clean_process.check(serving / "4", None, strict=True)["violations"] == []
 
 
 def test_a_version_of_an_older_ragline_is_not_rolled_back_to(serving):
@@ -319,11 +326,14 @@ def test_a_version_of_an_older_ragline_is_not_rolled_back_to(serving):
 
 def test_a_version_that_was_lost_is_pushed_again(exports, probes_file, serving):
     shutil.rmtree(serving)
-    restored = _push(exports["gestures"][1], serving, probes_file)
+    model = exports["gestures"][1]
+    restored = _push(model, serving, probes_file)
     assert restored.version.number == 3
     note = "version 2, of the same model, is missing: restored as a new version"
     assert restored.notes == (note,)
     assert ledger.newest(serving).entry.note == note
+    stated = json.loads((serving / "3" / ENCODER_FILE).read_text())
+    assert stated == json.loads((model / ENCODER_FILE).read_text()) | {"pipeline": "p"}
 
 
 @pytest.mark.parametrize(
@@ -353,18 +363,37 @@ def test_a_model_that_does_not_pass_where_it_is_staged_leaves_no_trace(
 
 
 ACTIVITIES = np.array([*events.NEXT, "", "in no vocabulary"], object)
-CODES = np.array([*sorted(set(events.CODES.values())), 12345], np.int64)
+CODES = np.array([*sorted(set(events.CODES.values())), 12345, -(2**62)], np.int64)
 SERVED = [("gestures", 0), ("gestures", 1), ("gestures", 2), ("japanese_vowels", 0), ("events", 1)]
+every_kind = pytest.mark.parametrize(("name", "place"), SERVED)
 
 
-@pytest.mark.parametrize(("name", "place"), SERVED)
-def test_onnxruntime_gives_the_same_embeddings_at_every_length(exports, tmp_path, name, place):
-    model = exports[name][place]
-    loaded = tf.saved_model.load(str(model))
-    words = {"activity": ACTIVITIES, "code": CODES} if name == "events" else {}
-    inputs = runtimes.every_length(loaded, words)
-    expected = runtimes.savedmodel(loaded, inputs)
-    session = runtimes.written(model, tmp_path / "encoder.onnx")
+class Served:
+    """A clean export: loaded, with inputs of every length and its answers, and written as ONNX."""
+
+    def __init__(self, model: pathlib.Path, words: dict[str, np.ndarray], onnx: pathlib.Path):
+        self.model, self.onnx = model, onnx
+        self.loaded = tf.saved_model.load(str(model))
+        self.inputs = runtimes.every_length(self.loaded, words)
+        self.expected = runtimes.savedmodel(self.loaded, self.inputs)
+        self.session = runtimes.written(model, onnx)
+
+
+@pytest.fixture(scope="module")
+def served(exports, tmp_path_factory) -> Callable[[str, int], Served]:
+    @functools.cache
+    def get(name: str, place: int) -> Served:
+        words = {"activity": ACTIVITIES, "code": CODES} if name == "events" else {}
+        onnx = tmp_path_factory.mktemp("onnx") / "encoder.onnx"
+        return Served(exports[name][place], words, onnx)
+
+    return get
+
+
+@every_kind
+def test_onnxruntime_gives_the_same_embeddings_at_every_length(served, name, place):
+    one = served(name, place)
+    inputs, expected, session = one.inputs, one.expected, one.session
     assert session.get_inputs()[0].shape[:2] == ["B", "T"]
     [received] = session.run(["embedding"], inputs)
     assert np.isfinite(expected).all() and len({row.tobytes() for row in expected}) == len(expected)
@@ -379,12 +408,19 @@ def test_onnxruntime_gives_the_same_embeddings_at_every_length(exports, tmp_path
         np.testing.assert_allclose(embedding_alone[0], expected[row], rtol=0, atol=1e-5)
 
 
+@every_kind
+def test_the_fast_form_gives_the_same_embeddings_at_every_length(served, name, place):
+    one = served(name, place)
+    fast = fast_encoder.fast_form(one.model, facts.read(one.model), 1)
+    received = fast.encode_flat(runtimes.flat(one.inputs))
+    np.testing.assert_allclose(received, one.expected, rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize(("name", "place"), [("gestures", 0), ("gestures", 1)])
-def test_openvino_reads_the_saved_model_itself(exports, name, place):
-    loaded = tf.saved_model.load(str(exports[name][place]))
-    inputs = runtimes.every_length(loaded, {})
-    expected = runtimes.savedmodel(loaded, inputs)
-    np.testing.assert_allclose(runtimes.by_openvino(loaded, inputs), expected, rtol=0, atol=1e-5)
+def test_openvino_reads_the_saved_model_itself(served, name, place):
+    one = served(name, place)
+    received = runtimes.by_openvino(one.loaded, one.inputs)
+    np.testing.assert_allclose(received, one.expected, rtol=0, atol=1e-5)
 
 
 def test_the_standardisation_is_read_in_float64(exports):
@@ -457,21 +493,21 @@ def test_an_onnx_file_that_gives_other_embeddings_is_not_written(exports, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("name", "place"), [("gestures", 0), ("gestures", 1), ("events", 1)])
-def test_an_empty_batch_has_an_empty_answer_in_onnxruntime(exports, tmp_path, name, place):
+def test_an_empty_batch_has_an_empty_answer_in_onnxruntime(served):
     """In a process of its own: an LSTM node without a row or a step kills it."""
-    output = tmp_path / "encoder.onnx"
-    runtimes.written(exports[name][place], output)
+    models = [("gestures", 0), ("gestures", 1), ("events", 1)]
+    files = [str(served(*each).onnx) for each in models]
     code = f"""
 import numpy as np, onnxruntime
-session = onnxruntime.InferenceSession({str(output)!r}, providers=["CPUExecutionProvider"])
 kinds = {{"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(string)": object}}
-for steps in (0, 1, 7):
-    inputs = {{
-        one.name: np.zeros([0, steps, *one.shape[2:]][:len(one.shape)], kinds[one.type])
-        for one in session.get_inputs()
-    }}
-    print(*session.run(["embedding"], inputs)[0].shape)
+for file in {files}:
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    for steps in (0, 1, 7):
+        inputs = {{
+            one.name: np.zeros([0, steps, *one.shape[2:]][:len(one.shape)], kinds[one.type])
+            for one in session.get_inputs()
+        }}
+        print(*session.run(["embedding"], inputs)[0].shape)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "0 3\n" * 3), done.stderr
+    assert (done.returncode, done.stdout) == (0, "0 3\n" * 9), done.stderr

@@ -11,7 +11,6 @@ import numpy as np
 import oracle
 import pytest
 import tensorflow as tf
-from encode.test_fast_form import _flat
 from push import clean_exports, runtimes
 
 import ragline
@@ -111,7 +110,7 @@ def test_the_exported_graph_is_the_oracle_whatever_stands_in_the_padding(
 def test_flat_columns_examples_and_the_fast_form_are_it_too(model, signatures):
     sequences = _sequences()
     expected = _oracle(model, sequences)
-    flat = _flat(_padded(sequences, 0.0))
+    flat = runtimes.flat(_padded(sequences, 0.0))
     by_flat = signatures.signatures["encode_flat"](
         values=tf.constant(flat.values), row_lengths=tf.constant(flat.length)
     )

@@ -15,6 +15,7 @@ from train import samples
 from train.samples import FILLS, VOCABULARIES, F, Sample
 
 from ragline.components.contract.columns import Category
+from ragline.components.runtime import cores
 from ragline.components.train.data import batching
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.loop import fit_loop
@@ -215,6 +216,27 @@ def test_an_update_depends_only_on_the_sequences(folder, average, change):
     assert again == pytest.approx(reported, rel=1e-6)
 
 
+def test_two_shards_in_two_parts_make_the_update_of_one(folder, monkeypatch):
+    """With missing values, words and labels, each sequence alike; all other tests have one."""
+    options = _options(average="sequence", gradient_accumulation_steps=2)
+    made, updates, reported = _made(8), [], []
+    for shards in (1, 2):
+        monkeypatch.setattr(cores, "batch_shards", lambda device, shards=shards: shards)
+        trainer = _trainer.__wrapped__(options)
+        assert trainer._batch_shards == shards
+        trainer.model.set_weights(_start(options))
+        batches = _read(folder / "shards", made, average="sequence", batch_size=8)
+        reported.append([trainer.measure(batches), trainer.evaluate(batches)])
+        trainer.update(_read(folder / "shards", made, average="sequence"))
+        updates.append(np.concatenate([w.ravel() for w in trainer.model.get_weights()]))
+    one, two = updates
+    np.testing.assert_allclose(two, one, rtol=0, atol=1e-6 * np.abs(one).max())
+    for sums, others in zip(*reported, strict=True):
+        assert others.keys() == sums.keys()
+        for name, total in sums.items():
+            np.testing.assert_allclose(others[name], total, rtol=1e-6, err_msg=name)
+
+
 def test_the_objective_is_the_sum_of_its_terms(folder):
     """Against numerical differentiation of the oracle, in float64, of one weight of each kind."""
     options = _options()
@@ -235,12 +257,12 @@ def test_the_objective_is_the_sum_of_its_terms(folder):
         return total
 
     start = [weight.astype(np.float64) for weight in _start(options)]
-    used = made[0].token_ids[CODE][0]
+    used, untrained = made[0].token_ids[CODE][0], len(start) - len(changes)
     for index, place in ((0, (F, 0)), (5, (0, 1)), (-7, (used, 0)), (-6, (1, 2)), (-3, (0,))):
         slopes = []
         for side in (-1e-5, 1e-5):
             moved = [array.copy() for array in start]
-            moved[index][place] += side
+            moved[index if index < 0 else untrained + index][place] += side
             slopes.append(objective(moved))
         slope = (slopes[1] - slopes[0]) / 2e-5
         assert -changes[index][place] / 2.0**10 == pytest.approx(slope, rel=1e-4, abs=1e-6)

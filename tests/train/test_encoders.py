@@ -96,11 +96,12 @@ def test_neither_padding_nor_company_changes_an_answer(pair, portable, seed, len
 
 @every_pair
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("fill", FILLS)
-def test_the_gradient_of_the_padding_is_exactly_zero(pair, precision, fill):
+def test_the_gradient_of_the_padding_is_exactly_zero(pair, precision):
+    """Of every content, each in a row of its own."""
     built = _built(_options(*pair, precision=precision))
-    batch = samples.batch(_sequences(5, [4, 1, 9]), fill, extra=2)
-    values = tf.Variable(batch.values)
+    batch = samples.batch(_sequences(5, [4, 1, 9, 2, 5]), extra=2)
+    fills = tf.reshape(tf.constant(FILLS), [len(FILLS), 1, 1])
+    values = tf.Variable(tf.where(batch.valid[..., tf.newaxis], batch.values, fills))
     with tf.GradientTape() as tape:
         given_values = batch._replace(values=tf.convert_to_tensor(values))
         total = tf.reduce_sum(tf.square(built(given_values)))
@@ -188,9 +189,9 @@ def test_the_loop_trains_it(name, tmp_path):
     path = samples.write(tmp_path / "shard", [samples.record(sample) for sample in made])
     options = _options(name, linear_steps=0, layers=1, units=16, learning_rate=1e-2)
     trainer = Trainer(features=F, options=options, strategy=tf.distribute.get_strategy())
-    batches = samples.read(path, batch_size=8)
+    batches = samples.read(path, batch_size=8).cache()
     first = trainer.measure(batches)["loss"]
-    for _ in range(40):
+    for _ in range(15):
         trainer.update(batches)
     assert trainer.measure(batches)["loss"] < first / 5
 

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import gc
 import threading
 
@@ -53,16 +54,28 @@ def _trainer(options: TrainOptions = OPTIONS) -> Trainer:
     return Trainer(features=F, options=options, strategy=strategy)
 
 
-def _one_update(dataset: tf.data.Dataset, **options) -> list[np.ndarray]:
-    """The change of each weight by one plain gradient step, which hides nothing of the gradient.
+@functools.cache
+def _plain(shards: int, **options) -> tuple[Trainer, list[np.ndarray]]:
+    """A trainer of plain gradient steps, and what its variables are at first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cores, "batch_shards", lambda device: shards)
+        trainer = _trainer(dataclasses.replace(OPTIONS, clip_norm=1e9, **options))
+    trainer.optimizer = keras.optimizers.SGD(_STEP)
+    return trainer, [variable.numpy() for variable in trainer.variables]
+
+
+def _one_update(dataset: tf.data.Dataset, shards: int = 2, **options) -> list[np.ndarray]:
+    """The change of trained weights by a plain gradient step, which hides nothing of the gradient.
 
     A step as long as this, so that rounding of the weights hides nothing either.
     """
-    trainer = _trainer(dataclasses.replace(OPTIONS, clip_norm=1e9, **options))
-    trainer.optimizer = keras.optimizers.SGD(_STEP)
+    trainer, start = _plain(shards, **options)
+    for variable, value in zip(trainer.variables, start, strict=True):
+        variable.assign(value)
     before = trainer.model.get_weights()
     trainer.update(dataset)
-    return [(a - b) / _STEP for a, b in zip(trainer.model.get_weights(), before, strict=True)]
+    pairs = zip(trainer.model.weights, before, strict=True)
+    return [(weight.numpy() - value) / _STEP for weight, value in pairs if weight.trainable]
 
 
 @pytest.mark.parametrize("change", ["more padding", "NaN in the padding", "another order"])
@@ -79,13 +92,10 @@ def test_an_update_depends_only_on_the_sequences(sequences, change):
 
 
 @pytest.mark.parametrize("number", [8, 5, 1])
-def test_two_shards_of_a_batch_make_the_update_of_one(sequences, monkeypatch, number):
+def test_two_shards_of_a_batch_make_the_update_of_one(sequences, number):
     """Of a batch of one row, the first shard is empty."""
-    updates = {}
-    for shards in (1, 2):
-        monkeypatch.setattr(cores, "batch_shards", lambda device, shards=shards: shards)
-        updates[shards] = _one_update(_dataset(sequences[:number], number))
-    for one, two in zip(updates[1], updates[2], strict=True):
+    first, second = (_one_update(_dataset(sequences[:number], number), n) for n in (1, 2))
+    for one, two in zip(first, second, strict=True):
         assert np.abs(one).max() > 0
         np.testing.assert_allclose(two, one, rtol=0, atol=1e-6 * np.abs(one).max())
 
@@ -101,7 +111,9 @@ def test_the_gradient_is_that_of_the_mean_over_all_values(sequences):
         )
 
     update = _one_update(_dataset(sequences, 8), statistics=0.0)
-    for weight, change in zip(weights, update, strict=True):
+    variables = zip(weights, trainer.model.weights, strict=True)
+    trained = [weight for weight, variable in variables if variable.trainable]
+    for weight, change in zip(trained, update, strict=True):
         place = tuple(np.unravel_index(np.abs(change).argmax(), change.shape))
         kept, step = weight[place], 1e-5
         weight[place] = kept + step

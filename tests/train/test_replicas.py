@@ -20,23 +20,16 @@ def results() -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize(
-    ("case", "terms"),
-    [
-        ("heads", (LOSS, "kind_loss", "score_loss")),
-        ("categories", (LOSS, CategoryTerm("activity").key, CategoryTerm("code").key)),
-    ],
-)
-def test_two_replicas_in_two_parts_make_the_update_of_one(results, case, terms):
-    done = results[case]
-    one, two, control = (np.array(done[name]["change"]) for name in ("one", "two", "control"))
-    assert [done[name]["replicas"] for name in ("one", "two")] == [1, 2]
+def test_two_replicas_in_two_parts_make_the_update_of_one(results):
+    one, two, control = (np.array(results[name]["change"]) for name in ("one", "two", "control"))
+    assert [results[name]["replicas"] for name in ("one", "two")] == [1, 2]
     # A strategy has placed the weights on CPUs, each replica's on a logical device of its own.
-    assert [done[name]["fused"] for name in ("one", "two")] == [[True, True]] * 2
+    assert [results[name]["fused"] for name in ("one", "two")] == [[True, True]] * 2
     np.testing.assert_allclose(two, one, rtol=0, atol=1e-6 * np.abs(one).max())
-    for term in terms:
-        expected = mean_of(done["one"]["sums"], term)
-        assert mean_of(done["two"]["sums"], term) == pytest.approx(expected, rel=1e-6)
+    words = [CategoryTerm(name).key for name in ("activity", "code")]
+    for term in (LOSS, "kind_loss", "score_loss", *words):
+        expected = mean_of(results["one"]["sums"], term)
+        assert mean_of(results["two"]["sums"], term) == pytest.approx(expected, rel=1e-6)
     # A mean a replica, averaged, is another update: the test above can fail.
     assert np.abs(control - one).max() > 0.1 * np.abs(one).max()
 
@@ -50,4 +43,4 @@ def test_a_term_that_compares_sequences_is_refused_on_several_replicas_with_its_
 
 
 def test_a_head_has_its_labels_on_one_replica_alone(results):
-    assert results["heads"]["one"]["sums"]["kind_loss_count"] == 2
+    assert results["one"]["sums"]["kind_loss_count"] == 2

@@ -4,16 +4,13 @@ In a process of its own, since the number of logical devices is set before Tenso
 
 The control is a mean a replica, averaged.
 
-    heads       one plain gradient step in two parts: average = sequence, missing values, and two
-                heads, of which one has its labels on the first replica alone
-    categories  the same step with two categories in place of the heads, of which one is missing on
-                the second replica
+What is trained is one plain gradient step in two parts: average = sequence, missing values, two
+heads, of which one has its labels on the first replica alone, and two categories, of which one is
+missing on the second.
 """
 
 import json
 import tempfile
-from collections.abc import Sequence as Collection
-from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 
 import keras
@@ -23,83 +20,52 @@ import samples
 import tensorflow as tf
 
 from ragline.components.contract.errors import UsageError
+from ragline.components.runtime import cores
 from ragline.components.train import terms
 from ragline.components.train.loop import trainer as trainer_module
-from ragline.components.train.objective.categories import Vocabulary
-from ragline.components.train.options import HeadOptions, TermOptions, TrainOptions
+from ragline.components.train.options import TermOptions, TrainOptions
 from ragline.components.train.terms.interface import SequenceTerm
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """What is trained."""
-
-    sequences: int
-    options: TrainOptions
-    heads: Collection[HeadOptions] = ()
-    vocabularies: Collection[Vocabulary] = ()
-    optimizer: keras.optimizers.Optimizer
-
-    def dataset(self, folder: str) -> tf.data.Dataset:
-        missing = bool(self.heads)
-        made = samples.make(0, np.random.default_rng(0).integers(1, 30, 21), missing=missing)
-        for row, sample in enumerate(made):
-            sample.labels.pop("kind", None)
-            if row < 2:
-                sample.labels["kind"] = b"b"
-        if self.vocabularies:
-            made = samples.with_token_ids(0, made)
-            for sample in made[(self.sequences + 1) // 2 :]:
-                sample.token_ids["activity"][:] = -1
-        path = samples.write(
-            f"{folder}/shard", [samples.record(sample) for sample in made[: self.sequences]]
-        )
-        return samples.read(
-            path,
-            missing=missing,
-            batch_size=self.sequences,
-            average=self.options.average,
-            heads=self.heads,
-            categories=[vocabulary.name for vocabulary in self.vocabularies],
-        )
-
-
 SIZE = {"units": 6, "embedding_size": 4}
-# Made when called: an optimizer has variables, with which TensorFlow would start.
-CASES = {
-    # 4 on the first replica, 3 on the second.
-    "heads": lambda: Case(
-        sequences=7,
-        options=TrainOptions(
-            **SIZE, clip_norm=1e9, gradient_accumulation_steps=2, average="sequence"
-        ),
-        heads=(samples.KIND, samples.SCORE),
-        optimizer=keras.optimizers.SGD(1.0),
-    ),
-    "categories": lambda: Case(
-        sequences=7,
-        options=TrainOptions(
-            **SIZE, clip_norm=1e9, gradient_accumulation_steps=2, average="sequence"
-        ),
-        vocabularies=samples.VOCABULARIES,
-        optimizer=keras.optimizers.SGD(1.0),
-    ),
-}
+OPTIONS = TrainOptions(**SIZE, clip_norm=1e9, gradient_accumulation_steps=2, average="sequence")
+HEADS = (samples.KIND, samples.SCORE)
+SEQUENCES = 7  # 4 on the first replica, 3 on the second.
 
 
-def train(case: Case, strategy: tf.distribute.Strategy) -> dict:
+def dataset(folder: str) -> tf.data.Dataset:
+    """One batch."""
+    lengths = np.random.default_rng(0).integers(1, 30, SEQUENCES)
+    made = samples.with_token_ids(0, samples.make(0, lengths, missing=True))
+    for row, sample in enumerate(made):
+        sample.labels.pop("kind", None)
+        if row < 2:
+            sample.labels["kind"] = b"b"
+        if row >= (SEQUENCES + 1) // 2:
+            sample.token_ids["activity"][:] = -1
+    return samples.read(
+        samples.write(f"{folder}/shard", [samples.record(sample) for sample in made]),
+        missing=True,
+        batch_size=SEQUENCES,
+        average=OPTIONS.average,
+        heads=HEADS,
+        categories=[vocabulary.name for vocabulary in samples.VOCABULARIES],
+    )
+
+
+def train(strategy: tf.distribute.Strategy, shards: int = 1) -> dict:
     """The sums of the update, and by how much the weights changed."""
+    cores.batch_shards = lambda device: shards
     trainer = trainer_module.Trainer(
         features=samples.F,
-        options=case.options,
+        options=OPTIONS,
         strategy=strategy,
-        heads=case.heads,
-        vocabularies=case.vocabularies,
+        heads=HEADS,
+        vocabularies=samples.VOCABULARIES,
     )
-    trainer.optimizer = case.optimizer
+    trainer.optimizer = keras.optimizers.SGD(1.0)
     before = trainer.model.get_weights()
     with tempfile.TemporaryDirectory() as folder:
-        sums = trainer.update(case.dataset(folder))
+        sums = trainer.update(dataset(folder))
     changes = [a - b for a, b in zip(trainer.model.get_weights(), before, strict=True)]
     return {
         "replicas": strategy.num_replicas_in_sync,
@@ -139,10 +105,8 @@ if __name__ == "__main__":
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
     )
     one, two = trainer_module.strategy_of("one"), trainer_module.strategy_of("mirrored")
-    done = {}
-    for name, made in CASES.items():
-        done[name] = {"one": train(made(), one), "two": train(made(), two)}
-        with replica_means.used_by(trainer_module):
-            done[name]["control"] = train(made(), two)
+    done = {"one": train(one), "two": train(two, shards=2)}
+    with replica_means.used_by(trainer_module):
+        done["control"] = train(two)
     refusals = {"one": refusal(one), "two": refusal(two)}
     print(json.dumps(done | {"refusals": refusals}))
