@@ -152,14 +152,21 @@ def test_it_passes_the_check_of_a_push_in_a_clean_process(model):
     assert {"extreme", "golden", "missing_step", "ops", "zero_step"} <= set(checked.clauses_checked)
 
 
-def test_facts_with_a_transform_are_none_that_an_older_ragline_reads(model, tmp_path):
-    """It would leave the transform out, and embed something else."""
+def test_facts_state_the_lowest_format_that_holds_them(model, tmp_path):
+    """An older ragline would leave a transform, or statistics, out and embed something else."""
     stated = facts.read(model)
-    assert json.loads((model / ENCODER_FILE).read_text())["version"] == 2
     assert [feature.transform for feature in stated.features] == [*TRANSFORMS]
-    features = tuple(dataclasses.replace(each, transform="none") for each in stated.features)
-    facts.write(tmp_path, dataclasses.replace(stated, features=features))
-    assert json.loads((tmp_path / ENCODER_FILE).read_text())["version"] == 1
+    plain = tuple(dataclasses.replace(each, transform="none") for each in stated.features)
+    without = dataclasses.replace(stated.network, lags=())
+    for features, network, number in (
+        (stated.features, stated.network, 3),
+        (plain, stated.network, 3),
+        (stated.features, without, 2),
+        (plain, without, 1),
+    ):
+        changed = dataclasses.replace(stated, features=features, network=network)
+        facts.write(tmp_path, changed)
+        assert json.loads((tmp_path / ENCODER_FILE).read_text())["version"] == number
     assert facts.read(tmp_path).fingerprint != stated.fingerprint
 
 
