@@ -74,6 +74,16 @@ def _parquet(name: str, columns: Callable[[], dict[str, Any]]) -> Write:
     return lambda folder: pq.write_table(pa.table(columns()), folder / name)
 
 
+def _xes_of_flags() -> str:
+    trace = (
+        '<trace><string key="concept:name" value="t{0}"/><boolean key="left" value="{1}"/>'
+        '<event><float key="cost" value="{0}.5"/></event><event><float key="cost" value="2"/></event>'
+        "</trace>"
+    )
+    traces = (trace.format(i, str(i % 3 == 0).lower()) for i in range(SEQUENCES))
+    return f'<log xes.version="1.0">{"".join(traces)}</log>'
+
+
 def _padded(padding: float) -> tuple[np.ndarray, np.ndarray]:
     values = np.random.default_rng(1).normal(size=(SEQUENCES, 8, 3))
     lengths = np.arange(SEQUENCES) % 7 + 2
@@ -428,6 +438,21 @@ CASES: dict[str, tuple[Write, str, Reads | Says]] = {
         ),
         "a.parquet",
         Reads(features=("x",), context=("left",)),
+    ),
+    "true and false of a sequence, in arrays": (
+        lambda folder: np.savez(
+            folder / "a.npz",
+            x=np.arange(2.0 * SEQUENCES) / 7,
+            lengths=np.full(SEQUENCES, 2),
+            left=np.arange(SEQUENCES) % 3 == 0,
+        ),
+        "a.npz",
+        Reads(features=("x",), context=("left",)),
+    ),
+    "true and false of a trace": (
+        _bytes("a.xes", _xes_of_flags().encode()),
+        "a.xes",
+        Reads(features=("cost",), context=("left",)),
     ),
     "objects in steps": (
         _lines("a.jsonl", lambda i: {"events": [{"t": k, "bp": {"sys": i + k}} for k in (0, 1)]}),
