@@ -77,8 +77,8 @@ def _parquet(name: str, columns: Callable[[], dict[str, Any]]) -> Write:
 def _xes_of_flags() -> str:
     trace = (
         '<trace><string key="concept:name" value="t{0}"/><boolean key="left" value="{1}"/>'
-        '<event><float key="cost" value="{0}.5"/></event><event><float key="cost" value="2"/></event>'
-        "</trace>"
+        '<event><float key="cost" value="{0}.5"/></event>'
+        '<event><float key="cost" value="2"/></event></trace>'
     )
     traces = (trace.format(i, str(i % 3 == 0).lower()) for i in range(SEQUENCES))
     return f'<log xes.version="1.0">{"".join(traces)}</log>'
