@@ -3,7 +3,7 @@
 It is forked from a server that has imported TensorFlow, Beam, TFX and ours, one a worker of pytest,
 in which nothing of them has run; it trains in one shard, see `one_shard` in conftest.py. With
 `anew`, it is a command line as a user starts it, whose imports take 15 seconds of a core: for tests
-of what is imported, printed by an import or found on `sys.path`, and for a whole run of each kind
+of what is imported, printed by an import or put on `sys.path`, and for a whole run of each kind
 (test_commands.py says which).
 """
 

@@ -118,14 +118,14 @@ def encode(
             last = np.concatenate([last, backward[-1]])
             forward = np.concatenate([forward, backward[::-1]], axis=1)
         states = forward
-    found = last @ code[0] + code[1]
+    embedding = last @ code[0] + code[1]
     if linear:
         kernel, bias = linear[0]
         features = linear[1][0].shape[1] // options.linear_steps
         grid = resample(values[:, :features], options.linear_steps, observed).ravel()
         z = standardised_statistics(statistics(values[:, :features], observed), *described[0])
-        found = found + np.concatenate([grid, z]) @ kernel + bias
-    return found
+        embedding = embedding + np.concatenate([grid, z]) @ kernel + bias
+    return embedding
 
 
 def reconstruct(

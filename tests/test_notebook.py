@@ -98,7 +98,7 @@ def _reply(client, request: str) -> dict:
 def test_an_interrupt_ends_a_fit_and_leaves_the_kernel_usable(kernel):
     """As by the button: the kernel gets the signal, while it trains."""
     manager, client = kernel
-    # Otherwise the kernel, for a moment after an error, aborts what is asked next.
+    # Otherwise the kernel, for a moment after an error, aborts the next request.
     request = client.execute(FIT, stop_on_error=False)
     while "train" not in str(client.get_iopub_msg(timeout=120)["content"].get("data")):
         pass

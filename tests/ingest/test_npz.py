@@ -111,12 +111,12 @@ def test_an_array_may_stand_beside_the_values(
 @pytest.mark.parametrize("piece_bytes", [1, 2000, 1 << 25])
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_one_array_a_sequence_comes_back(path: pathlib.Path, save: Any, piece_bytes: int) -> None:
-    found = samples(30 if piece_bytes == 1 else 300)
-    save(path, **{s.sequence_id: s.values for s in found})
+    made = samples(30 if piece_bytes == 1 else 300)
+    save(path, **{s.sequence_id: s.values for s in made})
     chunk, rejected = _read(path, piece_bytes=piece_bytes)
-    check_numbers(chunk, found)
-    assert list(chunk.number) == list(range(1, len(found) + 1))
-    assert chunk.sequence_id == [s.sequence_id for s in found] and not rejected
+    check_numbers(chunk, made)
+    assert list(chunk.number) == list(range(1, len(made) + 1))
+    assert chunk.sequence_id == [s.sequence_id for s in made] and not rejected
     assert (len(_pieces(path, piece_bytes=piece_bytes)) > 1) == (piece_bytes < 1 << 25)
 
 

@@ -22,7 +22,7 @@ from ragline.components.train.model import grid_resample
 
 LAGS = (1, 2, 4, 8, 16, 32)  # In steps.
 FARTHEST = 5.0
-# A statistic that varies less, of values that vary by 1, is told apart by rounding alone.
+# A statistic that varies less, of values that vary by 1, may vary by rounding alone.
 _LEAST_SCALE = 1e-3
 _END = tf.float64.max
 

@@ -9,7 +9,7 @@ shrunk towards a separable one, which has K^2 + F^2 numbers in place of K^2 F^2:
     S' = (1 - r) S + r T
     r = mean_n |x_n x_n' - S|^2 / N / |S - T|^2, at most 1
 
-Beside the grid, a row may hold other numbers, whose covariance is left as it is: with the grid's,
+Beside the grid, a row may hold other numbers, whose covariance is unchanged: with the grid's,
 they have (1 - r) times their own.
 
 The share r is that of Ledoit and Wolf 2004, "A well-conditioned estimator for large-dimensional
