@@ -19,7 +19,7 @@ from ragline.components.contract.file_names import (
     TRAINING_FILE,
     UNTRAINED_FOLDER,
 )
-from ragline.components.contract.masking import masked_mean_of
+from ragline.components.contract.relative import masked_mean_of
 from ragline.components.contract.signatures import ABSOLUTE, MODEL, N_VALUES, SQUARED, error_sum
 from ragline.components.files.storage import standard, write_json, write_text
 from ragline.components.runtime import blas
