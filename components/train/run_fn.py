@@ -101,10 +101,11 @@ def run_fn(fn_args: Any) -> None:
         ),
         "openblas": dataclasses.asdict(kernel),
         "vocabularies": {vocabulary.name: vocabulary.size for vocabulary in task.vocabularies},
-        "sums": {
-            split: _sums(portable, task.vocabularies, records.for_metrics(options))
-            for split, records in task.splits.items()
-        },
+        "sums": _sums(
+            portable,
+            task.vocabularies,
+            {split: records.for_metrics(options) for split, records in task.splits.items()},
+        ),
     }
     write_json(model_run / TRAINING_FILE, summary)
     with curves.as_default(step=summary["best_epoch"]):
@@ -159,11 +160,12 @@ def _portable(options: TrainOptions, **build: Any) -> architecture.MaskedAutoenc
 def _sums(
     autoencoder: architecture.MaskedAutoencoder,
     vocabularies: tuple[Vocabulary, ...],
-    batches: tf.data.Dataset,
-) -> dict[str, float]:
-    """Return the sums of every metric over a split, by the exported model."""
+    splits: Mapping[str, tf.data.Dataset],
+) -> dict[str, dict[str, float]]:
+    """Return the sums of every metric over each split, by the exported model."""
+    spec = splits[SPLITS[0]].element_spec
 
-    @tf.function(input_signature=[batches.element_spec], autograph=False)
+    @tf.function(input_signature=[spec], autograph=False)
     def sums_of_batch(batch: SequenceBatch) -> dict[str, tf.Tensor]:
         embedding = autoencoder.encode(batch)
         outputs = autoencoder.decode(embedding, batch)
@@ -171,7 +173,9 @@ def _sums(
         sums = categories.with_categories(sums, vocabularies, batch, outputs.logits)
         return {name: tf.reduce_sum(by_sequence) for name, by_sequence in sums.items()}
 
-    return input_pipeline.sums_over(batches, sums_of_batch)
+    return {
+        split: input_pipeline.sums_over(batches, sums_of_batch) for split, batches in splits.items()
+    }
 
 
 def _summary(
