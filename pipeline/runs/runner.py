@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ragline.components.contract import exits
 from ragline.components.contract.errors import BadDataError, UserError
 from ragline.components.files.storage import standard, write_json
+from ragline.components.push.contract import check
 from ragline.components.push.release import ledger
 from ragline.components.runtime import progress
 from ragline.components.train import padding
@@ -231,15 +232,21 @@ def _execute(
 
     def say_end(stage: str) -> None:
         memory.end()
-        finished = stages()[stage]
-        session.display.end(finished.state, finished.seconds)
+        ended = stages()
+        session.display.end(ended[stage].state, ended[stage].seconds)
+        if stage == "baselines" and ended["train"].state == "ran":
+            prepare_check()
 
     try:
         facts = gather_facts.gather(
             config, contract, session.workdir, force_bless_reason, signature_change
         )
         key = facts.key(config, cache_key.versions())
-        with memory.watching(), progress.reporting_to(session.display):
+        with (
+            memory.watching(),
+            progress.reporting_to(session.display),
+            check.prepared() as prepare_check,
+        ):
             former = None if skip else repeat.find(database, config.name, key, guard)
             if former:
                 repeat.repeat(
