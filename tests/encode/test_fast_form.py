@@ -76,14 +76,20 @@ def _network(cell: str, layers: int, backward: bool, units: int = 7, steps: int 
 
 
 def _linear(rng: np.random.Generator, steps: int) -> LinearPath:
-    number = 10 * F + 1
+    number = 21 * F + 1
     scale = rng.uniform(0.5, 2.0, number).astype(np.float32)
     scale[3] = 0.0
     mean = rng.normal(size=number).astype(np.float32)
     return LinearPath(
         steps=steps,
         fills=True,
-        statistics=Statistics(lags=(1, 2, 4, 8, 16, 32), mean=mean, scale=scale),
+        statistics=Statistics(
+            correlation_lags=(1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 32),
+            bend_lags=(1, 2, 4, 8),
+            tokens=(),
+            mean=mean,
+            scale=scale,
+        ),
         to_embedding=_dense(rng, steps * F + number),
     )
 
