@@ -18,12 +18,13 @@ from ragline.components.serving.facts import (
     InputFacts,
     ModelFacts,
     NetworkFacts,
+    StatisticsFacts,
     digest_of_weights,
 )
 from ragline.components.serving.portable import Operation, Recorder
 from ragline.components.train import padding
 from ragline.components.train.model.architecture import MaskedAutoencoder
-from ragline.components.train.model.sequence_statistics import LAGS
+from ragline.components.train.model.sequence_statistics import BEND_LAGS, CORRELATION_LAGS
 from ragline.components.train.options import HeadOptions, TrainOptions
 
 
@@ -67,7 +68,7 @@ def state(
             bidirectional=options.bidirectional,
             decoder=options.decoder,
             linear_steps=model.linear.steps if model.linear else 0,
-            lags=LAGS if model.linear and model.linear.statistics else (),
+            statistics=_statistics(model),
             mask=strategy.mask,
             operations=_operations(model) if strategy.mask == "length" else (),
         ),
@@ -75,6 +76,17 @@ def state(
         weights_sha256=digest_of_weights(
             {variable.path: np.asarray(variable.value) for variable in model.variables}
         ),
+    )
+
+
+def _statistics(model: MaskedAutoencoder) -> StatisticsFacts | None:
+    """Return the statistics that the linear path reads, if it reads any."""
+    if model.linear is None or model.linear.statistics is None:
+        return None
+    return StatisticsFacts(
+        correlation_lags=CORRELATION_LAGS,
+        bend_lags=BEND_LAGS,
+        tokens=tuple(model.linear.statistics.tokens.values()),
     )
 
 
