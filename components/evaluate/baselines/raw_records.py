@@ -28,7 +28,7 @@ from ragline.components.evaluate.metrics import slices, totals
 Standardise = Callable[[tf.Tensor], list[np.ndarray]]
 _BATCH = 256
 # Serialised bytes of a part of a split; with the longest records, one more.
-PART_BYTES = 2**26
+PART_BYTES = 2**24
 _READ = 256  # Records whose ids are parsed at once.
 _IDS = {
     SEQUENCE_ID: tf.io.FixedLenFeature([], tf.string),

@@ -23,7 +23,7 @@ from ragline.components.files import places
 from ragline.components.train.data.input_pipeline import one_pass
 
 _BATCH = 256
-_FILES_AT_ONCE = 4
+_FILES_AT_ONCE = 8
 _SPEC = {
     LENGTH: tf.io.FixedLenFeature([], tf.int64),
     ENTITY_ID: tf.io.FixedLenFeature([], tf.string),
