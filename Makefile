@@ -8,8 +8,8 @@ INSTALLED := .venv/.installed
 # seconds of a run's imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install demo test test-airflow test-faults test-flink test-full test-store lint bench bench-encode bench-growth \
-	bench-ingest bench-quality bench-reconstruction clean
+.PHONY: install demo test test-airflow test-faults test-flink test-full test-kubernetes test-store lint \
+	bench bench-encode bench-growth bench-ingest bench-quality bench-reconstruction clean
 
 install: $(INSTALLED)
 
@@ -53,6 +53,15 @@ test-store: install .venv-moto/.installed
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[s3]' -c constraints.txt
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-moto
 	$(BIN)/uv pip install --quiet --python .venv-moto/bin/python --group store
+	touch $@
+
+# The manifests of examples/kubernetes by the schemas of Kubernetes and of Flink's operator.
+test-kubernetes: install .venv-kubernetes/.installed
+	.venv-kubernetes/bin/python tests/kubernetes/check.py
+
+.venv-kubernetes/.installed: pyproject.toml
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-kubernetes
+	$(BIN)/uv pip install --quiet --python .venv-kubernetes/bin/python --group kubernetes
 	touch $@
 
 # The DAG of examples/airflow under Airflow 3 and 2.11, in environments of their own (3 GB).
@@ -103,4 +112,4 @@ bench-reconstruction: install
 	$(BIN)/python -m benchmarks.reconstruction --output reconstruction.jsonl
 
 clean:
-	rm -rf .flink .venv .venv-moto .venv-torch .venv-quality demo .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info
+	rm -rf .flink .venv .venv-kubernetes .venv-moto .venv-torch .venv-quality demo .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info

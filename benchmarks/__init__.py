@@ -11,6 +11,7 @@ quality.py      the models of docs/quality.md
 runtimes.py     one encoder in ragline, onnxruntime, OpenVINO and PyTorch
 scale.py        costs in docs/scale.md
 serving.py      memory of a request
+split/          reading a split, whole and as a sample
 train.py        updates beside PyTorch and Keras
 training/       its sides
 """

@@ -45,6 +45,7 @@ MEASURED = {
     "ingest": Cost(fixed=0.3, step=1.203, bytes=43.4, source="benchmarks.ingest, Parquet, 10^6"),
     "statistics": Cost(fixed=3.3, step=1.2, bytes=0.0, source="3.4 s of 1,000, 11.8 s of 100,000"),
     "transform": Cost(fixed=7.2, step=2.9, bytes=44.9, source="7.4 s of 1,000, 27.5 s of 100,000"),
+    "sample": Cost(fixed=0.0, step=0.37, bytes=0.0, source="benchmarks.split"),
     "train": Cost(fixed=0.0, step=6.02, bytes=0.0, source="docs/performance.md, H = 64"),
     "evaluate": Cost(fixed=5.2, step=3.51, bytes=0.0, source="10 s of 20,000, 5.4 s of 1,000"),
     "encode": Cost(fixed=12.0, step=6.79, bytes=2.4, source="docs/serving.md, sorted"),
@@ -52,14 +53,17 @@ MEASURED = {
 RAW_BYTES = 28.6  # a step: Parquet, 12 features
 HASHED_A_SECOND = 1.77e9  # bytes, by SHA-256
 
-# How much of the data each stage reads: of the window of the newest spans, or of the newest alone.
+# How much of the data each stage reads: of the window of the newest spans, or of the newest alone;
+# the training, of a sample of the window.
 WINDOW_SPANS = 7
 EVAL_SHARE = 0.2
 EPOCHS = 10
+SAMPLE_STEPS = 10**8
 READS = {
     "ingest": WINDOW_SPANS,
     "statistics": WINDOW_SPANS,
     "transform": WINDOW_SPANS,
+    "sample": WINDOW_SPANS,
     "train": WINDOW_SPANS * EPOCHS,
     "baselines": EVAL_SHARE,
     "evaluate": EVAL_SHARE,
@@ -77,7 +81,16 @@ STEPS_A_SEQUENCE = 70
 def core_seconds(stage: str, steps: int) -> float:
     """CPU seconds of a stage in one night, with so many steps a day."""
     cost = MEASURED[stage]
-    return cost.fixed + cost.step * 1e-6 * READS[stage] * steps
+    return cost.fixed + cost.step * 1e-6 * steps_read(stage, steps)
+
+
+def steps_read(stage: str, steps: int) -> float:
+    """Steps that a stage reads in one night, with so many steps a day."""
+    if stage == "train":
+        return EPOCHS * min(SAMPLE_STEPS, WINDOW_SPANS * steps)
+    if stage == "sample" and WINDOW_SPANS * steps <= SAMPLE_STEPS:
+        return 0.0
+    return READS[stage] * steps
 
 
 def gigabytes(stage: str, steps: int) -> float:
@@ -96,7 +109,7 @@ def tables() -> Iterator[str]:
                 f"{cost.fixed:.1f}",
                 f"{cost.step:.2f}",
                 f"{cost.bytes:.1f}",
-                f"{READS[stage]:g}",
+                f"{EPOCHS} x the sample" if stage == "train" else f"{READS[stage]:g}",
                 cost.source,
             )
             for stage, cost in MEASURED.items()
@@ -112,6 +125,7 @@ def tables() -> Iterator[str]:
             ("sequences of 70 steps", *(f"{steps / STEPS_A_SEQUENCE:,.0f}" for steps in DAYS)),
             ("cores for a Beam part an hour", *(f"{_cores(steps):,}" for steps in DAYS)),
             ("training, hours on one core", *(_hours(core_seconds("train", s)) for s in DAYS)),
+            ("the sample, hours on one core", *(_hours(core_seconds("sample", s)) for s in DAYS)),
             ("hashing, hours on one core", *(_hours(_hashing(steps)) for steps in DAYS)),
             ("raw files, GB", *(f"{RAW_BYTES * steps / 1e9:,.1f}" for steps in DAYS)),
             ("kept by the run, GB", *(f"{_kept(steps):,.1f}" for steps in DAYS)),

@@ -169,10 +169,13 @@ class Trained:
 
 
 def train(
-    folder: pathlib.Path, splits: Mapping[str, Collection[Events]], options: TrainOptions
+    folder: pathlib.Path,
+    splits: Mapping[str, Collection[Events]],
+    options: TrainOptions,
+    names: Mapping[str, Collection[str]] | None = None,
 ) -> Trained:
-    """Transform, then run_fn as TFX's Trainer calls it."""
-    transform(folder, splits)
+    """Transform, then run_fn as TFX's Trainer calls it; `names` are those of the entities."""
+    transform(folder, splits, names=names)
     (folder / "schema.pbtxt").write_text(text_format.MessageToString(schema()))
     (folder / "run").mkdir()
     run_fn(

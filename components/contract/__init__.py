@@ -4,6 +4,7 @@ columns.py             feature keys, the columns of a data set, the shape letter
 kinds/                 the kinds of values of a column: text, integers, numbers
 feature_transforms/    transforms of a feature's values, before they are standardised
 feature_statistics.py  mean and deviation of each feature, from Transform to the export
+sampling/              a part of a split, by entity
 relative.py            the objective: terms relative to their trivial baselines
 masking.py             masks of lengths, and the definition of a masked mean
 signatures.py          names in the exported SavedModel

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import logging
 import pathlib
+from collections.abc import Iterator
 
 import pydantic
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
@@ -22,7 +23,7 @@ from tfx.utils import path_utils
 
 from ragline import schemas
 from ragline.components.contract.artifacts import BaselinesReport, VerdictReport
-from ragline.components.contract.columns import Columns
+from ragline.components.contract.columns import SPLITS, Columns
 from ragline.components.contract.file_names import (
     BASELINES_FILE,
     TRAINING_FILE,
@@ -36,6 +37,7 @@ from ragline.components.evaluate.verdict.baseline_model import BaselineModel
 from ragline.components.evaluate.verdict.rules import Rules
 from ragline.components.files import places
 from ragline.components.files.storage import read_json, write_json
+from ragline.components.serving import facts
 
 # Goes to the run's log in full; the command prints the verdict at its end.
 _log = logging.getLogger(__name__)
@@ -64,16 +66,24 @@ def Baselines(  # noqa: N802 (a TFX component is named as a class)
     columns = Columns.from_schema(contract)
     sliced = slices.columns_of(columns)
 
-    def read(split: str, most: int | None = None) -> raw_records.RawRecords:
-        return raw_records.read(artifact_utils.get_split_uri([examples], split), sliced, most)
+    candidate = pathlib.Path(path_utils.serving_model_path(model.uri))
+    samples = facts.read(candidate).samples
+    folders = {split: artifact_utils.get_split_uri([examples], split) for split in SPLITS}
+
+    def few(split: str, most: int) -> raw_records.RawRecords:
+        return raw_records.lowest(folders[split], sliced, most, samples.get(split))
+
+    def evaluation() -> Iterator[raw_records.RawRecords]:
+        return raw_records.parts(folders["eval"], sliced, samples.get("eval"))
 
     scores = baseline_scores.compute(
         baseline_scores.Inputs(
-            candidate=pathlib.Path(path_utils.serving_model_path(model.uri)),
+            candidate=candidate,
             untrained=pathlib.Path(model_run.uri, UNTRAINED_FOLDER),
             baseline_model=_in_workdir(baseline_model, report.uri),
-            train=read("train", baseline_scores.MOST_FITTED),
-            evaluation=read("eval"),
+            train=few("train", baseline_scores.MOST_FITTED),
+            evaluation=evaluation,
+            sample=few("eval", baseline_scores.MOST_EMBEDDED),
             standardise=raw_records.make_standardiser(transform_graph.uri, contract, columns),
             columns=columns,
             given_split=bool(given_split),

@@ -19,6 +19,7 @@ import pydantic
 from ragline.components.contract.columns import Category, CategoryKind, Columns, Feature
 from ragline.components.contract.errors import UsageError
 from ragline.components.contract.feature_transforms import NONE, Transform
+from ragline.components.contract.sampling import Sample
 from ragline.components.contract.signatures import ENCODER_FILE
 from ragline.components.files import places
 from ragline.components.files.places import Place
@@ -179,6 +180,7 @@ class ModelFacts:
       network: the layers.
       input: the way in which raw files were read.
       weights_sha256: the digest of the weights; see `digest_of_weights`.
+      samples: split -> the part of it that was read; without a split that was read whole.
     """
 
     features: tuple[FeatureFacts, ...]
@@ -188,6 +190,7 @@ class ModelFacts:
     network: NetworkFacts
     input: InputFacts
     weights_sha256: str
+    samples: dict[str, Sample] = dataclasses.field(default_factory=dict)
 
     __pydantic_config__: ClassVar[dict[str, object]] = _STRICT
 
@@ -220,7 +223,7 @@ class ModelFacts:
     @property
     def fingerprint(self) -> str:
         """Return the digest of all facts, which is equal for equal models."""
-        facts = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        facts = json.dumps(_document(self), sort_keys=True)
         return digest_of([SCHEMA, str(self.format), facts])
 
 
@@ -230,7 +233,13 @@ _FACTS = pydantic.TypeAdapter(ModelFacts)
 def write(model: Place, facts: ModelFacts) -> None:
     """Write the facts of a model into its folder."""
     head = {"schema": SCHEMA, "version": facts.format}
-    write_json(f"{os.fspath(model)}/{ENCODER_FILE}", head | dataclasses.asdict(facts))
+    write_json(f"{os.fspath(model)}/{ENCODER_FILE}", head | _document(facts))
+
+
+def _document(facts: ModelFacts) -> dict[str, Any]:
+    """Return the facts as plain data; samples only where there are some."""
+    document = dataclasses.asdict(facts)
+    return document if facts.samples else {k: v for k, v in document.items() if k != "samples"}
 
 
 def is_beside(model: Place) -> bool:

@@ -62,6 +62,12 @@ class TrainOptions:
       updates: the budget of a training whose `epochs` are not set: as many passes over the training
         split as make so many updates, at least a fiftieth of the number (20 passes of 1,000), no
         more passes than make 20 times as many, and at most 200.
+      sample_steps: steps of the training split to train on, in expectation, where it has more: all
+        sequences of some entities, chosen by a hash of the entity, so that a larger sample contains
+        a smaller one; at least one entity. Of the eval split, as many are kept likewise: they
+        choose the epoch, and the evaluation, the baselines and the verdict are of them. Each split
+        is read twice to draw its sample, which then stands in a file of its own, and every epoch
+        reads that alone. 0 takes everything. docs/scale.md says when to set it.
       epochs: at most so many passes over the training split; 0 for as many as `updates` pays for.
       patience: stop after so many epochs without a better objective on the eval split, and keep the
         best epoch's weights; 0 for a fifth of the epochs, at least 4. The objective is the
@@ -99,6 +105,7 @@ class TrainOptions:
     batch_size: int = 0
     gradient_accumulation_steps: int = 1
     updates: int = 1000
+    sample_steps: int = 0
     epochs: int = 0
     patience: int = 0
     learning_rate: float = 3e-3
@@ -129,6 +136,11 @@ class TrainOptions:
             for name in ("batch_size", "epochs", "patience")
             if getattr(self, name) < 0
         ]
+        if self.sample_steps < 0:
+            mistakes.append(
+                f"sample_steps: expected at least 1, or 0 for all steps, received "
+                f"{self.sample_steps}"
+            )
         mistakes += [
             f"{name}: expected a positive number, received {getattr(self, name)}"
             for name in ("learning_rate", "clip_norm")

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from ragline.components.contract import sampling
 from ragline.components.contract.columns import SPLITS
 from ragline.components.contract.feature_transforms import NONE
 from ragline.components.contract.file_names import (
@@ -24,7 +25,7 @@ from ragline.components.contract.signatures import ABSOLUTE, MODEL, N_VALUES, SQ
 from ragline.components.files.storage import standard, write_json, write_text
 from ragline.components.runtime import blas
 from ragline.components.serving import facts
-from ragline.components.train.data import batching, input_pipeline
+from ragline.components.train.data import batching, input_pipeline, split_samples
 from ragline.components.train.data.records import Task, training_job
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.export import (
@@ -54,9 +55,25 @@ def run_fn(fn_args: Any) -> None:
         were read (`InputFacts` as a dictionary).
     """
     job = training_job(fn_args) | {"model_run": fn_args.model_run_dir}
+    with split_samples.sampled(job, fn_args.model_run_dir) as of_samples:
+        _train(of_samples, pathlib.Path(fn_args.serving_model_dir))
+
+
+def _train(job: Mapping[str, Any], directory: pathlib.Path) -> None:
+    """Train, and write the model and what is known of it.
+
+    Args:
+      job: the job; see `split_samples.sampled`.
+      directory: folder of the SavedModel.
+    """
+    samples = split_samples.samples_of(job)
+    by = sampling.entity_word(job["config"]["input"]["options"])
+    sampled = sampling.sentence(samples, by)
+    if sampled:
+        _log.info("%s", sampled)
     task = Task.from_job(job)
     options, train, evaluation = task.options, *(task.splits[split] for split in SPLITS)
-    model_run = pathlib.Path(fn_args.model_run_dir)
+    model_run = pathlib.Path(job["model_run"])
     curves = training.curves_of(job)
     kernel = blas.kernel()
     _log.info("OpenBLAS runs its kernel %s", kernel.name)
@@ -72,7 +89,6 @@ def run_fn(fn_args: Any) -> None:
         "further": task.terms,
     }
     portable = _portable(options, **task.model)
-    directory = pathlib.Path(fn_args.serving_model_dir)
     weights = {
         # The initial weights: a baseline for the evaluation.
         model_run / UNTRAINED_FOLDER: portable.get_weights(),
@@ -86,6 +102,7 @@ def run_fn(fn_args: Any) -> None:
         columns=task.columns,
         heads=task.heads,
         input_facts=job["config"]["input"],
+        samples=samples,
     )
     facts.write(directory, stated)
     golden_inputs.write(
@@ -96,6 +113,8 @@ def run_fn(fn_args: Any) -> None:
         directory=directory,
     )
     summary = _summary(options, history, replicas, train.plan(options)) | {
+        "sampled": sampled,
+        "samples": job["samples"],
         "padding_diagnostics": padding_diagnostics.measure_padding(
             portable, options, train.for_training(options)
         ),

@@ -9,6 +9,7 @@ from tfx.components.tuner.component import TunerFnResult
 
 from ragline.components.contract.columns import ENTITY_ID, SPLITS
 from ragline.components.runtime import progress
+from ragline.components.train.data import split_samples
 from ragline.components.train.data.records import Records, Task, training_job
 from ragline.components.train.loop import fit_loop
 from ragline.components.train.loop.checkpoint import Checkpoints
@@ -27,12 +28,13 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
       fn_args: TFX's, as `records.training_job` takes them; `custom_config` also holds `tune`
         (TuneOptions as a dictionary) and `trials`, a folder that outlives the execution.
     """
-    job = training_job(fn_args)
-    task, config = Task.from_job(job), job["config"]
-    tune = TuneOptions(**config["tune"])
     folder = pathlib.Path(fn_args.working_dir)
-    train = task.splits[SPLITS[0]]
-    records, held_out = divide(train, tune.held_out, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with split_samples.sampled(training_job(fn_args), fn_args.working_dir) as job:
+        task, config = Task.from_job(job), job["config"]
+        tune = TuneOptions(**config["tune"])
+        fingerprint = task.fingerprint(str(tune.held_out))
+        records, held_out = divide(task.splits[SPLITS[0]], tune.held_out, folder)
     batches = records.batches_to_train(task.options) + held_out.batches_to_score(task.options)
     batches_a_trial = batches * (task.options.epochs + 1)
     # The training itself may use several machines; trials use this one.
@@ -58,7 +60,7 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
         options=task.options,
         trials=tune.trials,
         error_of=error_of,
-        known_errors_file=trials_folder / f"{task.fingerprint(str(tune.held_out))}.json",
+        known_errors_file=trials_folder / f"{fingerprint}.json",
         directory=folder,
     )
     return TunerFnResult(tuner=search, fit_kwargs={})
@@ -77,7 +79,6 @@ def divide(train: Records, share: float, folder: pathlib.Path) -> tuple[Records,
         for entity in tf.io.parse_example(batch, _ENTITY)[ENTITY_ID].numpy()
     ]
     is_held_out = search_space.held_out(entities, share)
-    folder.mkdir(parents=True, exist_ok=True)
     paths = [str(folder / f"{name}.gz") for name in ("train", "held_out")]
     with (
         tf.io.TFRecordWriter(paths[0], "GZIP") as train_writer,

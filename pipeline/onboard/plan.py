@@ -45,8 +45,9 @@ class TrainingEstimate:
     """An estimate of the training on the whole input, made from a sample.
 
     Attributes:
-      sequences: split -> number of sequences.
-      steps: number of steps, in both splits.
+      sequences: split -> number of sequences that are read.
+      steps: number of steps that are read, in both splits.
+      of_steps: number of steps of the input; more than `steps` with `train.sample_steps`.
       batches: plan of the batches.
       waste: share of padding in training batches.
       updates: number of batches an epoch.
@@ -58,6 +59,7 @@ class TrainingEstimate:
 
     sequences: dict[str, int]
     steps: int
+    of_steps: int
     batches: batching.BatchPlan
     waste: float
     updates: int
@@ -96,7 +98,7 @@ def plan_run(config: Config) -> Plan:
         preview=preview,
         training=_estimate_training(preview, contract.columns, config),
         stops=tuple(_stops(preview, config, contract)),
-        notes=tuple(_notes(preview, config)),
+        notes=tuple(_notes(preview, config, contract.rules)),
     )
 
 
@@ -107,8 +109,10 @@ def _estimate_training(
     if not len(train):
         return None
     scale = 1 / preview.share
-    options = budget.resolve(config.train, round(scale * len(train)))
-    drawn = np.random.default_rng(options.seed).permutation(train)
+    kept = _kept_shares(preview, config.train)
+    drawn = np.random.default_rng(config.train.seed).permutation(train)
+    drawn = drawn[: math.ceil(kept[SPLITS[0]] * len(drawn))]
+    options = budget.resolve(config.train, round(scale * len(drawn)))
     batches = batching.plan_training(options, drawn, len(columns.features))
     epoch = batching.epoch_size(batches, drawn, batching.fixed_steps(options, drawn))
     number = parameters(columns, options, config.heads)
@@ -120,8 +124,11 @@ def _estimate_training(
     layers = options.layers * (1.5 if options.bidirectional else 1)
     trained = _BYTES_BEFORE + states * layers * options.units * _BYTES_A_STATE
     return TrainingEstimate(
-        sequences={name: round(scale * int((preview.split == name).sum())) for name in SPLITS},
-        steps=round(steps),
+        sequences={
+            name: round(scale * kept[name] * int((preview.split == name).sum())) for name in SPLITS
+        },
+        steps=round(sum(scale * kept[name] * _steps(preview, name) for name in SPLITS)),
+        of_steps=round(steps),
         batches=batches,
         waste=epoch.waste,
         updates=max(1, round(scale * epoch.batches)),
@@ -132,6 +139,18 @@ def _estimate_training(
         + _SECONDS_A_MILLION_STEPS * steps / 1e6,
         bytes=round(max(_BYTES_AROUND, trained)),
     )
+
+
+def _kept_shares(preview: Preview, options: TrainOptions) -> dict[str, float]:
+    """Return which share of each split a training reads: split -> share of its steps."""
+    wanted = options.sample_steps * preview.share
+    return {
+        name: min(1.0, wanted / max(_steps(preview, name), 1)) if wanted else 1.0 for name in SPLITS
+    }
+
+
+def _steps(preview: Preview, split: str) -> int:
+    return int(preview.lengths[preview.split == split].sum())
 
 
 def parameters(columns: Columns, options: TrainOptions, heads: Iterable[HeadOptions] = ()) -> int:
@@ -189,7 +208,7 @@ def foresee(config: Config, contract: Contract) -> tuple[tuple[str, ...], tuple[
     if preview.share < 1.0 or rejected > config.quarantine.max_share * preview.read:
         return (), ()
     stops = tuple(_unlearnable(preview, config, contract.rules))
-    return stops, tuple(_notes(preview, config))
+    return stops, tuple(_notes(preview, config, contract.rules))
 
 
 def _unlearnable(preview: Preview, config: Config, rules: Rules) -> Iterator[str]:
@@ -279,7 +298,28 @@ def _outside(preview: Preview, schema: Any) -> Iterator[str]:
             )
 
 
-def _notes(preview: Preview, config: Config) -> Iterator[str]:
+def _notes_on_sample(preview: Preview, config: Config, rules: Rules) -> Iterator[str]:
+    """Yield what `train.sample_steps` makes too small, or cannot make as small."""
+    kept, key = (
+        _kept_shares(preview, config.train),
+        f"train.sample_steps = {config.train.sample_steps}",
+    )
+    if kept[SPLITS[0]] < 1.0:
+        an_entity = _steps(preview, SPLITS[0]) / max(1, preview.entities.get(SPLITS[0], 0))
+        if an_entity > config.train.sample_steps:
+            yield (
+                f"{key} is less than the {an_entity:,.0f} steps of an entity, of which all are "
+                "kept or none: the sample may be one entity"
+            )
+    sequences = kept[SPLITS[1]] * int((preview.split == SPLITS[1]).sum()) / preview.share
+    if kept[SPLITS[1]] < 1.0 and sequences < rules.min_eval:
+        yield (
+            f"{key} leaves about {sequences:,.0f} sequences to evaluate by, fewer than min_eval = "
+            f"{rules.min_eval}, and no model is blessed by fewer: take more steps"
+        )
+
+
+def _notes(preview: Preview, config: Config, rules: Rules) -> Iterator[str]:
     if preview.share < 1.0:
         yield (
             f"a sample of {preview.share:.1%} of the bytes was read: a fault in the rest, such as "
@@ -301,6 +341,7 @@ def _notes(preview: Preview, config: Config) -> Iterator[str]:
             f"train.batch_size = {config.train.batch_size} is more than the {train} sequences to "
             "train on: an epoch is one update"
         )
+    yield from _notes_on_sample(preview, config, rules)
     if preview.equal_times:
         yield (
             f"{preview.equal_times:,} steps have the time of the step before in their sequence: "

@@ -62,6 +62,7 @@ def to_dict(plan: Plan) -> dict[str, Any]:
         and {
             "sequences": training.sequences,
             "steps": training.steps,
+            "of_steps": training.of_steps,
             "batches": dataclasses.asdict(training.batches),
             "padding_waste": training.waste,
             "updates_an_epoch": training.updates,
@@ -191,10 +192,12 @@ def _of_training(plan: Plan) -> list[str]:
     training = plan.training
     if training is None:
         return []
-    about = "about " if plan.preview.share < 1.0 else ""
+    is_sample = training.steps < training.of_steps
+    about = "about " if is_sample or plan.preview.share < 1.0 else ""
+    sampled = f", a sample of {training.of_steps:,}" if is_sample else ""
     return [
         f"Training  {about}{training.sequences[SPLITS[0]]:,} sequences to train on, "
-        f"{training.sequences[SPLITS[1]]:,} to evaluate by; {training.steps:,} steps",
+        f"{training.sequences[SPLITS[1]]:,} to evaluate by; {training.steps:,} steps{sampled}",
         f"          {_batches(training.batches)}, {training.waste:.1%} of a batch is padding, "
         f"{about}{_plural(training.updates, 'update')} an epoch, at most "
         f"{_plural(training.epochs, 'epoch')}",

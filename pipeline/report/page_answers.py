@@ -127,5 +127,7 @@ def _made(summary: Summary) -> list[str]:
     if not summary["stages"]:
         return [DASH]
     total = sum(stage["seconds"] or 0.0 for stage in summary["stages"].values())
-    epochs = [f"{count(summary['train']['epochs'])} epochs"] if summary["train"] else []
-    return [f"in {seconds(total)} seconds", *epochs]
+    trained = summary["train"] or {}
+    epochs = [f"{count(trained['epochs'])} epochs"] if trained else []
+    sampled = [trained["sampled"]] if trained.get("sampled") else []
+    return [f"in {seconds(total)} seconds", *epochs, *sampled]

@@ -107,6 +107,13 @@ def test_what_ends_badly_is_said_blessed_or_not(overall, training, sentence, seq
     assert sum(any(part in r for part in endings) for r in judged.reasons) == 1
 
 
+def test_a_verdict_by_a_sample_says_so_and_is_that_of_the_numbers():
+    sampled = "trained on 5 of 10 steps, judged by 3 of 4 steps of the eval split, sampled by x"
+    judged = _judge(_overall(), _training() | {"sampled": sampled})
+    assert judged.blessed
+    assert judged.reasons == (*_judge(_overall(), _training()).reasons, sampled)
+
+
 def test_terms_are_called_what_their_metrics_are_called():
     heads = [("g", "classification"), ("s", "regression")]
     metrics = formulas.model_metrics(["a"], heads, ["c"])

@@ -129,7 +129,8 @@ def test_a_rule_names_it(even: pathlib.Path, tmp_path: pathlib.Path) -> None:
     records = RawRecords([b""] * 60, made.ids, [""] * 60, np.ones(60), {})
     # A PCA and an untrained model whose answers are those of others.
     for name, predictor in (("pca", "training_mean"), ("untrained", "sequence_mean")):
-        scores = baseline_scores.reconstruction_by_slice(records, made.sums(), predictor)
+        totals = baseline_scores.totals_by_slice([records], lambda _: made.sums(), [predictor])
+        scores = baseline_scores.reconstruction_by_slice(totals, predictor)
         assert scores["overall"]["sequence_mse"]["value"] == pytest.approx(
             sequence_mse(made, predictor), rel=1e-12
         )

@@ -38,7 +38,7 @@ def folder(tmp_path):
 
 
 def test_records_are_read_with_their_slices(folder):
-    read_records = raw_records.read(folder, COLUMNS)
+    [read_records] = raw_records.parts(folder, COLUMNS)
     assert read_records.sequence_ids == [b"a", b"b", b"c", b"d"]
     assert read_records.entities[0] == "entity a"
     assert read_records.lengths.tolist() == [3, 1, 2, 1]
@@ -56,25 +56,26 @@ def test_records_are_read_with_their_slices(folder):
 
 
 def test_a_sample_is_the_same_whatever_the_order_of_the_records(folder, tmp_path_factory):
-    read_records = raw_records.read(folder, COLUMNS)
+    [read_records] = raw_records.parts(folder, COLUMNS)
     other = tmp_path_factory.mktemp("other")
     with tf.io.TFRecordWriter(str(other / "s.gz"), "GZIP") as writer:
         for row in reversed(read_records.serialised):
             writer.write(row)
-    samples = [raw_records.read(str(at), COLUMNS, limit=2) for at in (folder, other)]
+    samples = [raw_records.lowest(str(at), COLUMNS, 2) for at in (folder, other)]
     assert samples[0].sequence_ids == samples[1].sequence_ids
     assert len(samples[0].serialised) == 2
 
 
 def test_batches_hold_every_record_once_and_are_of_similar_length(folder):
-    read_records = raw_records.read(folder, COLUMNS)
+    [read_records] = raw_records.parts(folder, COLUMNS)
     rows = [int(row) for rows, _ in raw_records.batches(read_records) for row in rows]
     assert sorted(rows) == [0, 1, 2, 3]
     assert read_records.lengths[rows].tolist() == [1, 1, 2, 3]
 
 
 def test_of_an_empty_split_there_is_nothing(tmp_path):
-    read_records = raw_records.read(str(tmp_path), COLUMNS)
+    assert [*raw_records.parts(str(tmp_path), COLUMNS)] == []
+    read_records = raw_records.lowest(str(tmp_path), COLUMNS, 3)
     assert read_records.serialised == []
     assert read_records.lengths.dtype == np.int64
     assert read_records.by_slice() == {"overall": []}
@@ -82,14 +83,14 @@ def test_of_an_empty_split_there_is_nothing(tmp_path):
 
 @pytest.mark.parametrize("made", ["absent", "damaged"])
 def test_a_blessed_model_that_cannot_answer_is_told_and_stops_nothing(folder, tmp_path, made):
-    read_records, path = raw_records.read(folder, COLUMNS), tmp_path / "7"
+    [read_records], path = raw_records.parts(folder, COLUMNS), tmp_path / "7"
     if made == "damaged":
         (path / "assets.extra").mkdir(parents=True)
         (path / "assets.extra" / "encoder.json").write_text('{"features": [{"name": "a"}]}')
         (path / "saved_model.pb").write_bytes(b"no graph")
     newest = baseline_model.BaselineModel(version=7, path=str(path), digest="x")
     state, answer = baseline_scores.score_baseline_model(
-        newest, tmp_path, read_records, read_records
+        newest, tmp_path, lambda: [read_records], read_records
     )
     assert answer is None
     assert (state["state"], state["version"]) == ("not_compared", 7)
@@ -98,24 +99,24 @@ def test_a_blessed_model_that_cannot_answer_is_told_and_stops_nothing(folder, tm
 
 
 def test_a_blessed_model_of_other_columns_is_not_even_loaded(folder, tmp_path):
-    read_records = raw_records.read(folder, COLUMNS)
+    [read_records] = raw_records.parts(folder, COLUMNS)
     newest = baseline_model.BaselineModel(version=7, path="gone", digest="x", unlike="it takes b")
     state, answer = baseline_scores.score_baseline_model(
-        newest, tmp_path, read_records, read_records
+        newest, tmp_path, lambda: [read_records], read_records
     )
     assert (state, answer) == ({"state": "not_compared", "version": 7, "why": "it takes b"}, None)
 
 
 def test_a_model_is_not_compared_with_itself(folder, tmp_path):
-    read_records = raw_records.read(folder, COLUMNS)
+    [read_records] = raw_records.parts(folder, COLUMNS)
     newest = baseline_model.BaselineModel(
         version=7, path="gone", digest=baseline_model.digest(tmp_path)
     )
     state, answer = baseline_scores.score_baseline_model(
-        newest, tmp_path, read_records, read_records
+        newest, tmp_path, lambda: [read_records], read_records
     )
     assert (state["state"], answer) == ("same", None)
     assert (
-        baseline_scores.score_baseline_model(None, tmp_path, read_records, read_records)[0]["state"]
+        baseline_scores.score_baseline_model(None, tmp_path, lambda: [], read_records)[0]["state"]
         == "first"
     )

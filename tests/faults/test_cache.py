@@ -148,6 +148,7 @@ def test_where_the_work_directory_stands_is_in_no_key(tree):
         ("input.eval_share=0.3", {"ingest"}),
         ("train.epochs=3", {"train"}),
         ("train.seed=1", {"train"}),
+        ("train.sample_steps=100", {"train"}),
     ],
 )
 def test_an_option_changes_the_keys_of_what_it_decides(tree, option, expected):

@@ -160,6 +160,24 @@ def test_an_unknown_format_names_the_file(tmp_path: pathlib.Path, name: str) -> 
         _plan(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        ("ragline.toml", b'# Written by ragline.\nname = "x"\n', "a configuration"),
+        ("x.verdict.toml", b"min_eval = 3\n", "a configuration"),
+        ("x.pbtxt", b"feature { name: 'a' type: FLOAT }\n", "a schema"),
+    ],
+)
+def test_what_stands_beside_data_is_named(
+    tmp_path: pathlib.Path, name: str, content: bytes, what: str
+) -> None:
+    _write(tmp_path, "a.jsonl")
+    path = _write(tmp_path, name, content)
+    sentence = rf"unknown_format: {path}: this is {what}, not data; .* such as {tmp_path}/\*\.csv"
+    with pytest.raises(BadDataError, match=sentence):
+        _plan(tmp_path / "*")
+
+
 def test_an_empty_file_says_nothing_of_its_format(tmp_path: pathlib.Path) -> None:
     path = _write(tmp_path, "part-0", b"")
     with pytest.raises(BadDataError, match=f"no_data: {path}: expected at least one record"):

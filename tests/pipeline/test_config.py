@@ -125,6 +125,7 @@ FULL = {
         "batch_size": 5,
         "gradient_accumulation_steps": 6,
         "updates": 700,
+        "sample_steps": 2_000_000,
         "epochs": 7,
         "patience": 2,
         "learning_rate": 0.01,
@@ -524,6 +525,11 @@ AT_LEAST_ONE = (
             (f"train.{name}", -1, "expected at least 1, or 0 to leave it to the data, received -1")
             for name in ("batch_size", "epochs", "patience")
         ],
+        (
+            "train.sample_steps",
+            -1,
+            "expected at least 1, or 0 for all steps, received -1",
+        ),
         *[
             (f"train.{name}", value, f"expected a positive number, received {value}")
             for name in ("learning_rate", "clip_norm")

@@ -226,3 +226,30 @@ def test_sizes_are_written_for_people(number, text):
 @pytest.mark.parametrize(("seconds", "text"), [(40, "40 s"), (185, "3 min"), (7200, "2.0 h")])
 def test_durations_are_written_for_people(seconds, text):
     assert plan_text.duration(seconds) == text
+
+
+def test_a_sample_makes_the_training_smaller_and_is_said(folder, capsys):
+    whole, half = _look(folder), _look(folder, "train.sample_steps=9000")
+    assert whole.training is not None and half.training is not None
+    assert whole.training.of_steps == whole.training.steps == half.training.of_steps
+    train, evaluation = (
+        int(whole.preview.lengths[whole.preview.split == name].sum()) for name in ("train", "eval")
+    )
+    assert train > 9000 > evaluation
+    assert half.training.steps == 9000 + evaluation
+    assert half.training.sequences["eval"] == whole.training.sequences["eval"]
+    share = half.training.sequences["train"] / whole.training.sequences["train"]
+    assert share == pytest.approx(9000 / train, abs=0.01)
+    assert half.training.seconds < whole.training.seconds
+    assert half.notes == whole.notes
+    assert main(["plan", str(folder / "c.toml"), "--set", "train.sample_steps=9000"]) == exits.DONE
+    text = capsys.readouterr().out
+    assert f"{9000 + evaluation:,} steps, a sample of {train + evaluation:,}" in text
+
+
+def test_a_sample_that_is_too_small_is_noted(folder):
+    plans = {wanted: _look(folder, f"train.sample_steps={wanted}") for wanted in (1000, 1)}
+    [few] = set(plans[1000].notes) - set(_look(folder).notes)
+    assert few.startswith("train.sample_steps = 1000 leaves about ")
+    assert "sequences to evaluate by, fewer than min_eval = 30" in few
+    assert any("steps of an entity, of which all are kept or none" in n for n in plans[1].notes)

@@ -4,11 +4,14 @@ The training mean, the sequence mean and the last value are among the sums of th
 `evaluate` signature, and TFMA's Evaluator scores them beside it. Scored here are those that need a
 model of their own: a PCA, the model before training, and the newest blessed model. Statistics of
 each feature reconstruct nothing; labels are predicted from them, beside the embedding.
+
+The eval split is read a part at a time, and of each slice the sums of its groups are kept. What is
+held in memory does not grow with the split.
 """
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,6 +56,10 @@ MOST_FITTED = 5_000
 MOST_EMBEDDED = 2_000
 
 Embed = Callable[[RawRecords], np.ndarray]
+# Records -> the sums of each sequence, name -> [N, ...].
+SumsOf = Callable[[RawRecords], Mapping[str, np.ndarray]]
+# Each call reads the eval split once more, a part at a time.
+Evaluation = Callable[[], Iterable[RawRecords]]
 
 
 class Inputs(NamedTuple):
@@ -63,7 +70,8 @@ class Inputs(NamedTuple):
       untrained: folder of the same model before training.
       baseline_model: the newest blessed model; None before the first.
       train: at most MOST_FITTED records of the train split.
-      evaluation: all records of the eval split.
+      evaluation: the eval split, or the sample of it that is evaluated.
+      sample: at most MOST_EMBEDDED records of that, those of the lowest hashed ids.
       standardise: see `raw_records.make_standardiser`.
       columns: the columns of the schema.
       given_split: whether the user's files make the splits; otherwise they are drawn by entity.
@@ -73,7 +81,8 @@ class Inputs(NamedTuple):
     untrained: pathlib.Path
     baseline_model: BaselineModel | None
     train: RawRecords
-    evaluation: RawRecords
+    evaluation: Evaluation
+    sample: RawRecords
     standardise: Standardise
     columns: Columns
     given_split: bool
@@ -88,19 +97,21 @@ def compute(inputs: Inputs) -> dict[str, Any]:
       `not_compared`), `version` and `why`; `embedding`, see `_embeddings`.
     """
     candidate, untrained = ServedModel(inputs.candidate), ServedModel(inputs.untrained)
-    sums = untrained.sums(inputs.evaluation)
-    sample = inputs.evaluation.take(_sample_rows(inputs.evaluation))
     size = facts.read(inputs.candidate).embedding_size
     train = standardised(inputs.train, inputs.standardise)
     pca, statistics = pca_baseline.fit(train, size), statistics_baseline.fit(train, size)
-    sums |= _pca_sums(inputs, pca)
+    by_slice = totals_by_slice(
+        inputs.evaluation(),
+        lambda records: untrained.sums(records) | _pca_sums(inputs, pca, records),
+        (PCA, MODEL),
+    )
     scores = {
-        PCA: reconstruction_by_slice(inputs.evaluation, sums, PCA),
-        UNTRAINED: reconstruction_by_slice(inputs.evaluation, sums, MODEL),
+        PCA: reconstruction_by_slice(by_slice, PCA),
+        UNTRAINED: reconstruction_by_slice(by_slice, MODEL),
     }
-    scores[PCA][slices.OVERALL] |= _by_feature(sums, PCA, inputs.columns.names)
+    scores[PCA][slices.OVERALL] |= _by_feature(by_slice[slices.OVERALL], PCA, inputs.columns.names)
     state, blessed_scores = score_baseline_model(
-        inputs.baseline_model, inputs.candidate, inputs.evaluation, sample
+        inputs.baseline_model, inputs.candidate, inputs.evaluation, inputs.sample
     )
     if blessed_scores is not None:
         scores[NEWEST] = blessed_scores.slices
@@ -109,7 +120,6 @@ def compute(inputs: Inputs) -> dict[str, Any]:
         "baseline_model": state,
         "embedding": _embeddings(
             inputs,
-            sample,
             {
                 MODEL: candidate.embed,
                 PCA: lambda records: pca_baseline.describe(
@@ -135,7 +145,7 @@ class Scores(NamedTuple):
 def score_baseline_model(
     baseline_model: BaselineModel | None,
     candidate: pathlib.Path,
-    evaluation: RawRecords,
+    evaluation: Evaluation,
     sample: RawRecords,
 ) -> tuple[dict[str, Any], Scores | None]:
     """Return the state of the comparison with the newest blessed model, and that model's scores.
@@ -160,47 +170,63 @@ def score_baseline_model(
         return state | {"state": "not_compared", "why": reason}, None
 
 
-def _score(path: pathlib.Path, evaluation: RawRecords, sample: RawRecords) -> Scores:
+def _score(path: pathlib.Path, evaluation: Evaluation, sample: RawRecords) -> Scores:
     """Score a pushed model, by its own transform, on raw records."""
     features = [feature["name"] for feature in read_json(path / ENCODER_FILE)["features"]]
     model = ServedModel(path)
-    sums = model.sums(evaluation)
+    by_slice = totals_by_slice(evaluation(), model.sums)
     expected_sums = {FEATURE_VALUES, error_sum(MODEL, SQUARED), error_sum(TRAINING_MEAN, SQUARED)}
-    if missing_sums := expected_sums - sums.keys():
+    if missing_sums := expected_sums - by_slice[slices.OVERALL].keys():
         raise ValueError(f"its signature `evaluate` lacks {', '.join(sorted(missing_sums))}")
     return Scores(
-        slices=_by_slice(evaluation, sums, lambda t: formulas.comparable_estimates(t, features)),
+        slices=_by_slice(by_slice, lambda t: formulas.comparable_estimates(t, features)),
         embedding=model.embed(sample),
     )
 
 
+def totals_by_slice(
+    parts: Iterable[RawRecords], sums_of: SumsOf, predictors: Sequence[str] = ()
+) -> dict[str, totals.Totals]:
+    """Add up sums of sequences by slice and group.
+
+    Args:
+      parts: parts of the split, of which one is held at a time.
+      sums_of: records -> the sums of each sequence.
+      predictors: those whose metrics of the reconstruction are to be made of the totals.
+    """
+    measured = [each for predictor in predictors for each in named.of_baseline(predictor)]
+    by_slice: dict[str, totals.Totals] = {}
+    for records in parts:
+        sums = named.with_each_sequence(sums_of(records), measured)
+        for name, rows in records.by_slice().items():
+            added = totals.sum_by_group(sums, records.sequence_ids, rows)
+            by_slice[name] = totals.merge([by_slice.get(name, {}), added])
+    return by_slice
+
+
 def reconstruction_by_slice(
-    records: RawRecords, sums: Mapping[str, np.ndarray], predictor: str
+    by_slice: Mapping[str, totals.Totals], predictor: str
 ) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Return slice -> metric -> {value, ...} of a predictor whose errors are in the sums, [N]."""
+    """Return slice -> metric -> {value, ...} of a predictor whose errors are in the totals."""
     measured = named.of_baseline(predictor)
-    every_sum = named.with_each_sequence(sums, measured)
-    return _by_slice(records, every_sum, lambda t: formulas.estimates(t, measured))
+    return _by_slice(by_slice, lambda t: formulas.estimates(t, measured))
 
 
 def _by_slice(
-    records: RawRecords,
-    sums: Mapping[str, np.ndarray],
+    by_slice: Mapping[str, totals.Totals],
     estimate: Callable[[totals.Totals], dict[str, Estimate]],
 ) -> dict[str, dict[str, dict[str, float | None]]]:
     return {
         name: {
             metric: dataclasses.asdict(metric_estimate)
-            for metric, metric_estimate in estimate(
-                totals.sum_by_group(sums, records.sequence_ids, rows)
-            ).items()
+            for metric, metric_estimate in estimate(of_slice).items()
         }
-        for name, rows in records.by_slice().items()
+        for name, of_slice in by_slice.items()
     }
 
 
 def _by_feature(
-    sums: Mapping[str, np.ndarray], predictor: str, features: Sequence[str]
+    sums: totals.Totals, predictor: str, features: Sequence[str]
 ) -> dict[str, dict[str, float | None]]:
     """Return the normalised MSE of each feature that varies: metric -> {value, ...}."""
     squares = error_sum(TRAINING_MEAN, SQUARED)
@@ -218,12 +244,14 @@ def _by_feature(
     }
 
 
-def _pca_sums(inputs: Inputs, pca: sklearn.decomposition.PCA) -> dict[str, np.ndarray]:
-    """Return the PCA's sums of errors by sequence of the eval split, as `evaluate` has them."""
-    sequences = len(inputs.evaluation.serialised)
+def _pca_sums(
+    inputs: Inputs, pca: sklearn.decomposition.PCA, records: RawRecords
+) -> dict[str, np.ndarray]:
+    """Return the PCA's sums of errors by sequence, as `evaluate` has them."""
+    sequences = len(records.serialised)
     squared = np.zeros((sequences, len(inputs.columns.features)))
     absolute = np.zeros(sequences)
-    for rows, batch in batches(inputs.evaluation):
+    for rows, batch in batches(records):
         values = inputs.standardise(batch)
         outputs = pca_baseline.reconstruct(pca, values)
         for row, x, y in zip(rows, values, outputs, strict=True):
@@ -232,22 +260,13 @@ def _pca_sums(inputs: Inputs, pca: sklearn.decomposition.PCA) -> dict[str, np.nd
     return {error_sum(PCA, SQUARED): squared, error_sum(PCA, ABSOLUTE): absolute}
 
 
-def _sample_rows(records: RawRecords) -> list[int]:
-    """Return the rows of at most MOST_EMBEDDED sequences, those of the lowest hashed ids."""
-    order = sorted(
-        range(len(records.serialised)), key=lambda row: totals.hash_rank(records.sequence_ids[row])
-    )
-    return order[:MOST_EMBEDDED]
-
-
 def _embeddings(
-    inputs: Inputs, sample: RawRecords, embed: Mapping[str, Embed], other: np.ndarray | None
+    inputs: Inputs, embed: Mapping[str, Embed], other: np.ndarray | None
 ) -> dict[str, Any]:
     """Measure the candidate's embedding, and the untrained model's.
 
     Args:
       inputs: see `compute`.
-      sample: records to measure.
       embed: what describes a sequence by numbers: the candidate, and what it is compared with.
       other: embeddings of the sample by the newest blessed model.
 
@@ -256,6 +275,7 @@ def _embeddings(
       `size`, `variance` of each dimension and the metrics of embeddings; beside them those between
       the candidate and the newest blessed model; `probes`, see `embedding_probes.probes`.
     """
+    sample = inputs.sample
     embeddings = {name: embed_with(sample) for name, embed_with in embed.items()}
     if not all(np.isfinite(values).all() for values in embeddings.values()):
         return {"sequences": len(sample.serialised), "finite": False}

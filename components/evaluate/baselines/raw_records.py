@@ -1,4 +1,7 @@
-"""Read raw records for the baselines: their ids, entities, lengths and slices."""
+"""Read raw records for the baselines: their ids, entities, lengths and slices.
+
+A split may be more than fits in memory: it is read in parts, or a few of its records are taken.
+"""
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
@@ -18,11 +21,19 @@ from ragline.components.contract.columns import (
     VALUES,
     Columns,
 )
+from ragline.components.contract.sampling import Sample
 from ragline.components.evaluate.metrics import slices, totals
 
 # Serialised raw records [B] -> standardised values [T, F] of each; see `make_standardiser`.
 Standardise = Callable[[tf.Tensor], list[np.ndarray]]
 _BATCH = 256
+# Serialised bytes of a part of a split; with the longest records, one more.
+PART_BYTES = 2**24
+_READ = 256  # Records whose ids are parsed at once.
+_IDS = {
+    SEQUENCE_ID: tf.io.FixedLenFeature([], tf.string),
+    ENTITY_ID: tf.io.FixedLenFeature([], tf.string),
+}
 
 
 class RawRecords(NamedTuple):
@@ -60,32 +71,76 @@ class RawRecords(NamedTuple):
         return rows
 
 
-def read(folder: str, columns: Sequence[str], limit: int | None = None) -> RawRecords:
-    """Read the records of a split.
+def parts(
+    folder: str,
+    columns: Sequence[str],
+    sample: Sample | None = None,
+    most_bytes: int = PART_BYTES,
+) -> Iterator[RawRecords]:
+    """Read the records of a split, a part at a time.
 
     Args:
       folder: folder of its gzipped shards.
       columns: columns to slice by.
-      limit: largest number of records to read, those of the lowest hashed ids: a sample that is
-        the same in every run and does not depend on the order of the records. None reads all.
+      sample: the part of the split that is read; None for all of it.
+      most_bytes: serialised bytes of a part.
     """
+    part: list[bytes] = []
+    size = 0
+    for _, record in _records(folder, sample):
+        if part and size + len(record) > most_bytes:
+            yield parsed(part, columns)
+            part, size = [], 0
+        part.append(record)
+        size += len(record)
+    if part:
+        yield parsed(part, columns)
+
+
+def lowest(
+    folder: str, columns: Sequence[str], limit: int, sample: Sample | None = None
+) -> RawRecords:
+    """Read the records of the lowest hashed ids: the same in every run and any order.
+
+    Args:
+      folder: folder of the split's gzipped shards.
+      columns: columns to slice by.
+      limit: largest number of records.
+      sample: the part of the split that they are of; None for all of it.
+    """
+    ranked = ((totals.hash_rank(name), record) for name, record in _records(folder, sample))
+    kept = heapq.nsmallest(limit, ranked, key=lambda row: row[0])
+    return parsed([record for _, record in kept], columns)
+
+
+def _records(folder: str, sample: Sample | None) -> Iterator[tuple[bytes, bytes]]:
+    """Yield id and serialised record of each sequence that is read."""
     shards = sorted(tf.io.gfile.glob(f"{folder}/*"))
-    parsed = (
-        (tf.train.Example.FromString(record).features.feature, record)
-        for record in tf.data.TFRecordDataset(shards, "GZIP").as_numpy_iterator()
-    )
-    rows = ((_first(feature[SEQUENCE_ID]), feature, record) for feature, record in parsed)
-    if limit is not None:
-        rows = heapq.nsmallest(limit, rows, key=lambda row: totals.hash_rank(row[0]))
+    for batch in tf.data.TFRecordDataset(shards, "GZIP").batch(_READ):
+        ids = tf.io.parse_example(batch, _IDS)
+        rows = zip(ids[SEQUENCE_ID].numpy(), ids[ENTITY_ID].numpy(), batch.numpy(), strict=True)
+        for name, entity, record in rows:
+            if sample is None or sample.keeps(entity):
+                yield name, record
+
+
+def parsed(serialised: Sequence[bytes], columns: Sequence[str]) -> RawRecords:
+    """Parse serialised records.
+
+    Args:
+      serialised: serialised tf.Examples.
+      columns: columns to slice by.
+    """
+    rows = ((tf.train.Example.FromString(record).features.feature, record) for record in serialised)
     kept = [
         (
             record,
-            name,
+            _first(feature[SEQUENCE_ID]),
             _first(feature[ENTITY_ID]).decode(),
             _first(feature[LENGTH]),
             *(_first(feature[column]) if column in feature else None for column in columns),
         )
-        for name, feature, record in rows
+        for feature, record in rows
     ]
     fields = [list(field) for field in zip(*kept, strict=True)] or [[]] * (4 + len(columns))
     return RawRecords(

@@ -11,6 +11,7 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
+import pyarrow as pa
 from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.api import types
 from tensorflow_model_analysis.extractors.extractor import Extractor
@@ -20,7 +21,9 @@ from tensorflow_model_analysis.extractors.slice_key_extractor import (
 )
 from tensorflow_model_analysis.slicer import slicer_lib
 
-from ragline.components.contract.columns import LENGTH, SEQUENCE_ID
+from ragline.components.contract.columns import ENTITY_ID, LENGTH, SEQUENCE_ID, SPLITS
+from ragline.components.contract.sampling import Sample
+from ragline.components.serving import facts
 
 # Sequences of a call of the model: enough for its products, and few enough for batches of like
 # length among the thousand that TFX reads at a time.
@@ -33,8 +36,9 @@ def custom_extractors(
     """Return the extractors of TFX's Evaluator, which calls this by its dotted name."""
     del tensor_adapter_config
     columns = [column for spec in eval_config.slicing_specs for column in spec.feature_keys]
+    sample = facts.read(eval_shared_model.model_path).samples.get(SPLITS[1])
     return [
-        _extractor("ReadBatches", read_batches, columns),
+        _extractor("ReadBatches", read_batches, columns, sample),
         PredictionsExtractor(eval_config=eval_config, eval_shared_model=eval_shared_model),
         slice_extractor(columns),
     ]
@@ -45,19 +49,24 @@ def slice_extractor(columns: Collection[str]) -> Extractor:
     return _extractor(SLICE_KEY_EXTRACTOR_STAGE_NAME, slice_batch, columns)
 
 
-def _extractor(name: str, function: Any, columns: Collection[str]) -> Extractor:
-    transform = beam.FlatMap(function, columns).with_output_types(types.Extracts)
+def _extractor(name: str, function: Any, *arguments: Any) -> Extractor:
+    transform = beam.FlatMap(function, *arguments).with_output_types(types.Extracts)
     return Extractor(stage_name=name, ptransform=transform)
 
 
-def read_batches(extracts: types.Extracts, columns: Collection[str]) -> Iterator[types.Extracts]:
+def read_batches(
+    extracts: types.Extracts, columns: Collection[str], sample: Sample | None = None
+) -> Iterator[types.Extracts]:
     """Yield serialised records of about equal length, with their ids and columns to slice by.
 
     Args:
       extracts: a record batch of raw records.
       columns: columns to slice by; one that no record of the batch has may be absent.
+      sample: the part of the split that is evaluated; None for all of it.
     """
     batch = extracts[constants.ARROW_RECORD_BATCH_KEY]
+    if sample is not None:
+        batch = batch.filter(pa.array([*map(sample.keeps, _values(batch, ENTITY_ID))], pa.bool_()))
     length = _values(batch, LENGTH).astype(np.int64)
     order = np.argsort(length, kind="stable")
     serialised = _values(batch, constants.ARROW_INPUT_COLUMN)

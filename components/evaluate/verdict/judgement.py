@@ -12,11 +12,12 @@ Always on, whatever is configured:
    not, and is the only metric by which two models are compared. The first model has none to compare
    with; the newest blessed model is not compared with itself.
 
-Then come the rules of `rules.py`. Terms that ended no better than they started, or than a
-baseline, and labels that a baseline predicts better (`label_probes.py`), are named in any case,
-without being a reason not to bless. A person may force a blessing
-over all rules but the first: a model that answers NaN is of no use to anybody. The padding
-contract, which the push checks, cannot be forced either.
+Then come the rules of `rules.py`. With `train.sample_steps`, all that is compared is of the same
+sample of the eval split, and a sentence says so. Terms that ended no better than they started, or
+than a baseline, and labels that a baseline predicts better (`label_probes.py`), are named in any
+case, without being a reason not to bless. A person may force a blessing over all rules but the
+first: a model that answers NaN is of no use to anybody. The padding contract, which the push
+checks, cannot be forced either.
 """
 
 import dataclasses
@@ -44,7 +45,8 @@ class Judgement:
     Attributes:
       blessed: whether every rule holds, or a person forced the blessing.
       reasons: a sentence for each rule that does not hold or, if all hold, for each rule; then one
-        for each rule that was not judged, and for each term of the objective that ended badly.
+        for each rule that was not judged, one on the sample that was read, if it was not all, and
+        one for each term of the objective that ended badly.
       forced: why a person blessed it over rules that do not hold; None if nobody did.
       new_signature: what it takes and gives that the served one does not, and why a person wants
         that; None if it is the same.
@@ -87,8 +89,10 @@ def judge(
     judgement = _judge(table, baseline_model, rules, force_bless_reason, training)
     if training is not None:
         overall, pca = (table[name][slices.OVERALL] for name in (MODEL, PCA))
+        sampled = [training["sampled"]] if training.get("sampled") else []
         badly_ended = objective.sentences(overall, pca, training)
-        judgement = dataclasses.replace(judgement, reasons=(*judgement.reasons, *badly_ended))
+        reasons = (*judgement.reasons, *sampled, *badly_ended)
+        judgement = dataclasses.replace(judgement, reasons=reasons)
     weak_labels = label_probes.sentences(embedding or {})
     judgement = dataclasses.replace(judgement, reasons=(*judgement.reasons, *weak_labels))
     if new_signature is None:

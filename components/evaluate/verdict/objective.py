@@ -26,7 +26,8 @@ Training = Mapping[str, Any]
 
 def training_facts(training: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the verdict needs of training.json."""
-    return {name: training[name] for name in ("terms", "best_epoch", "epochs", "start_objective")}
+    names = ("terms", "best_epoch", "epochs", "start_objective", "sampled")
+    return {name: training[name] for name in names}
 
 
 def judge(metrics: Metrics, training: Training) -> tuple[bool, str]:

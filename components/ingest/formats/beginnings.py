@@ -41,6 +41,8 @@ _OTHERS: tuple[tuple[bytes, str, str], ...] = (
     (b"\xff\xfe", "text in UTF-16", "write it as UTF-8: `iconv -f UTF-16 -t UTF-8`"),
     (b"\xfe\xff", "text in UTF-16", "write it as UTF-8: `iconv -f UTF-16 -t UTF-8`"),
 )
+# The end of a name -> what stands beside data and is none, as ragline itself writes it.
+_BESIDE_DATA = {".toml": "a configuration", ".pbtxt": "a schema"}
 _HTML = re.compile(rb"\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 
 
@@ -61,6 +63,13 @@ def guess(path: str) -> str:
         if named:  # Its format says what is wrong with it.
             return named
         raise
+    if not named and (beside := _BESIDE_DATA.get(os.path.splitext(path.lower())[1])):
+        only = os.path.join(os.path.dirname(path), "*.csv")
+        raise BadDataError(
+            "unknown_format",
+            f"{path}: this is {beside}, not data; expected a pattern of the data's files alone, "
+            f"such as {only}",
+        )
     if named in added:  # What the package refuses, or takes for its own, may well be its.
         return named
     if not named and (recognised := _by_bytes(path, beginning, added)):

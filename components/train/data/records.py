@@ -17,7 +17,7 @@ from ragline import schemas
 from ragline.components.contract.columns import SPLITS, Columns
 from ragline.components.files import places
 from ragline.components.files.storage import digest_of, sha256
-from ragline.components.train.data import batching, budget, input_pipeline
+from ragline.components.train.data import batching, budget, input_pipeline, split_samples
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.objective import categories
 from ragline.components.train.objective.categories import Vocabulary
@@ -173,7 +173,7 @@ class Task:
         vocabularies = categories.vocabularies_of(transform_output, columns)
 
         def records(patterns: Collection[str]) -> Records:
-            files = _shards(patterns)
+            files = split_samples.shards(patterns)
             return Records(
                 files=files,
                 lengths=input_pipeline.read_lengths(files),
@@ -232,7 +232,3 @@ class Task:
                 *further,
             ]
         )
-
-
-def _shards(patterns: Collection[str]) -> tuple[str, ...]:
-    return tuple(sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern)))

@@ -10,6 +10,7 @@ import tensorflow_transform as tft
 
 from ragline.components.contract import feature_statistics
 from ragline.components.contract.columns import Category, Columns, Feature
+from ragline.components.contract.sampling import Sample
 from ragline.components.files.storage import sha256
 from ragline.components.serving.facts import (
     CategoryFacts,
@@ -36,6 +37,7 @@ def state(
     columns: Columns,
     heads: Collection[HeadOptions],
     input_facts: Mapping[str, Any],
+    samples: Mapping[str, Sample],
 ) -> ModelFacts:
     """Return the facts of a model.
 
@@ -46,6 +48,7 @@ def state(
       columns: the schema's features and categories.
       heads: the heads of the model, in its order.
       input_facts: the way in which raw files were read: `options` and `fields`.
+      samples: split -> the part of it that was read; without a split that was read whole.
     """
     strategy = padding.of(options.padding)
     statistics = feature_statistics.read(transform_output.transform_savedmodel_dir)
@@ -76,6 +79,7 @@ def state(
         weights_sha256=digest_of_weights(
             {variable.path: np.asarray(variable.value) for variable in model.variables}
         ),
+        samples=dict(samples),
     )
 
 

@@ -22,6 +22,7 @@ as most do before comparing distances, would make them equal.
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Sequence as Collection
 
 import keras
 import numpy as np
@@ -39,7 +40,7 @@ from ragline.components.train.model.shrinkage_pca import CovarianceStats, Maps, 
 # the statistics and the baseline's grid, 128 MiB.
 MOST_GRID_NUMBERS, MOST_NUMBERS = 2_048, 4_096
 # Of the variance of grid and statistics; docs/quality.md has what each is worth.
-SHARES = (0.9, 0.7, 0.5, 0.35, 0.2, 0.1, 0.0)
+SHARES = (0.9, 0.7, 0.5, 0.35, 0.25, 0.2, 0.1, 0.0)
 BASELINE_STEPS = 16  # Those of components/evaluate/baselines/pca_baseline.py.
 # The share is chosen by the error of every fourth sequence, with maps of the others: statistics of
 # few sequences fit those best that they were computed from.
@@ -189,11 +190,9 @@ class LinearPath(keras.Layer):
 
         def errors(batch: SequenceBatch) -> tf.Tensor:
             row = self._row(batch)
-            outputs = [
-                *(_reconstruct(row[:, :inputs], maps, batch, self.steps) for maps in candidates),
-                _reconstruct(row[:, inputs:], baseline, batch, BASELINE_STEPS),
-            ]
-            return tf.stack([_errors(batch, output) for output in outputs], axis=1)
+            of_candidates = _errors(row[:, :inputs], candidates, batch, self.steps)
+            others = _errors(row[:, inputs:], [baseline], batch, BASELINE_STEPS)
+            return tf.concat([of_candidates, others], axis=1)
 
         compiled = _compiled(errors, batches)
         total = sum(
@@ -221,22 +220,29 @@ def _grid(batch: SequenceBatch, steps: int) -> tf.Tensor:
     return tf.reshape(grid, [-1, steps * batch.values.shape[2]])
 
 
-def _reconstruct(rows: tf.Tensor, maps: Maps, batch: SequenceBatch, steps: int) -> tf.Tensor:
-    """Return what the principal components of rows say of each sequence, float32 [B, T, F]."""
-    mean, to_components, to_grid = (
-        tf.constant(each, tf.float32) for each in (maps.mean, maps.to_components, maps.to_grid)
-    )
-    grid = (rows - mean) @ to_components @ to_grid + mean[: to_grid.shape[1]]
-    grid = tf.reshape(grid, [-1, steps, batch.values.shape[2]])
-    return grid_resample.from_grid(grid, batch.length, batch.steps)
+def _errors(
+    rows: tf.Tensor, candidates: Collection[Maps], batch: SequenceBatch, steps: int
+) -> tf.Tensor:
+    """Return each sequence's sum of the squared errors of reconstructions, float32 [B, C].
 
-
-def _errors(batch: SequenceBatch, output: tf.Tensor) -> tf.Tensor:
-    """Return the sum of the squared errors of each sequence that count, float32 [B]."""
-    weight = batch.sample_weight
-    weight = weight if weight.shape.rank == 3 else weight[..., tf.newaxis]
-    squares = masking.select(weight > 0, weight * tf.square(batch.values - output))
-    return tf.reduce_sum(squares, axis=[1, 2])
+    Args:
+      rows: float32 [B, D].
+      candidates: C maps, whose components reconstruct the sequences.
+      batch: the sequences.
+      steps: K, the steps of the rows' grid.
+    """
+    grids = []
+    for maps in candidates:
+        mean, to_components, to_grid = (
+            tf.constant(each, tf.float32) for each in (maps.mean, maps.to_components, maps.to_grid)
+        )
+        grid = (rows - mean) @ to_components @ to_grid + mean[: to_grid.shape[1]]
+        grids.append(tf.reshape(grid, [-1, steps, batch.values.shape[2]]))
+    outputs = grid_resample.from_grid(tf.concat(grids, axis=2), batch.length, batch.steps)
+    apart = tf.stack(tf.split(outputs, len(grids), axis=2), axis=1) - batch.values[:, tf.newaxis]
+    weight = batch.sample_weight[:, tf.newaxis]  # [B, 1, T] or [B, 1, T, F].
+    weight = weight if weight.shape.rank == 4 else weight[..., tf.newaxis]
+    return tf.reduce_sum(masking.select(weight > 0, weight * tf.square(apart)), axis=[2, 3])
 
 
 def _compiled(
