@@ -19,7 +19,6 @@ from tfx.types.channel import BaseChannel
 from ragline.components.evaluate.component import Baselines, Verdict
 from ragline.components.evaluate.metrics import eval_config as evaluate_config
 from ragline.components.evaluate.metrics import slices
-from ragline.components.evaluate.verdict.baseline_model import BaselineModel
 from ragline.components.ingest.component import Ingest
 from ragline.components.ingest.options import input_facts
 from ragline.components.push.component import Push
@@ -27,7 +26,8 @@ from ragline.components.train import terms
 from ragline.components.transform import vocabulary
 from ragline.components.validate.component import Gate
 from ragline.components.validate.schema import ImportSchema
-from ragline.pipeline.config import Config, Contract
+from ragline.pipeline.config import Config
+from ragline.pipeline.run_facts import RunFacts
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,32 +44,6 @@ class WorkdirPaths:
     trials: pathlib.Path
     quarantine: pathlib.Path
     serving: pathlib.Path
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class RunFacts:
-    """What decides the stages' results beside the configuration, as it was when the run began.
-
-    Attributes:
-      contract: the schema and the verdict's rules.
-      schema_file: copy of the schema, as the stage is given it; its path must change when its
-        content does, since TFX's cache sees the path alone.
-      source: digest of ragline's source; a parameter of every stage of ours, for the cache.
-      input_fingerprint: digest of the raw files' content.
-      baseline_model: newest blessed model, which a candidate is compared with; None without one.
-      serving_state: digest of what is served, which decides whether the push is cached.
-      force_bless_reason: reason to bless the candidate in any case; empty not to.
-      new_signature: sentence on a signature that differs from the served one; empty if none does.
-    """
-
-    contract: Contract
-    schema_file: pathlib.Path
-    source: str
-    input_fingerprint: str
-    baseline_model: BaselineModel | None
-    serving_state: str
-    force_bless_reason: str
-    new_signature: str
 
 
 def create_pipeline(config: Config, paths: WorkdirPaths, facts: RunFacts) -> Pipeline:

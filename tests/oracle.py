@@ -7,6 +7,8 @@ import numpy as np
 from ragline.components.train.options import TrainOptions
 
 Weights = Sequence[np.ndarray]
+# Of each category, the token ids of a sequence, [T], and how many ids there are.
+Tokens = Sequence[tuple[np.ndarray, int]]
 DEFAULTS = TrainOptions()
 
 # error -> its function of the difference.
@@ -72,17 +74,33 @@ def interpolated(values: np.ndarray, observed: np.ndarray | None = None) -> np.n
     )
 
 
-def statistics(values: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
-    """Statistics [10 F + 1] of one sequence; train/model/sequence_statistics.py says which."""
-    filled = interpolated(values, observed)
-    moves = [
-        np.abs(filled[lag:] - filled[:-lag]).mean(axis=0)
-        if len(filled) > lag
-        else np.zeros(filled.shape[1])
-        for lag in (1, 2, 4, 8, 16, 32)
-    ]
+def statistics(
+    values: np.ndarray,
+    observed: np.ndarray | None = None,
+    tokens: Tokens = (),
+) -> np.ndarray:
+    """Statistics of one sequence; train/model/sequence_statistics.py says which."""
+    filled, steps = interpolated(values, observed), len(values)
     rows = [each(filled, axis=0) for each in (np.mean, np.std, np.min, np.max)]
-    return np.concatenate([*rows, *moves, [np.log(len(values))]])
+    unit = (filled - rows[0]) / (rows[1] + 1e-2)
+    nothing = np.zeros(filled.shape[1])
+    for lag in (1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 32):
+        rows.append((unit[lag:] * unit[:-lag]).mean(axis=0) if steps > lag else nothing)
+    for lag in (1, 2, 4, 8):
+        bend = filled[2 * lag :] - 2.0 * filled[lag : steps - lag] + filled[: -2 * lag]
+        rows.append(np.abs(bend).mean(axis=0) if steps > 2 * lag else nothing)
+    rows.append(nothing + 1.0 if observed is None else observed.mean(axis=0))
+    rows.append(np.log([steps]))
+    for ids, size in tokens:
+        frequent = range(min(size, 10))
+        rows.append(np.array([(ids == token).mean() for token in frequent]))
+        followed = [
+            ((ids[:-1] == first) & (ids[1:] == second)).sum()
+            for first in frequent
+            for second in frequent
+        ]
+        rows.append(np.array(followed) / max(steps - 1, 1))
+    return np.concatenate(rows)
 
 
 def standardised_statistics(
@@ -98,6 +116,7 @@ def encode(
     weights: Weights,
     options: TrainOptions = DEFAULTS,
     observed: np.ndarray | None = None,
+    tokens: Tokens = (),
 ) -> np.ndarray:
     """The embedding [E] of one sequence [T, F], by the weights in the model's own order.
 
@@ -106,6 +125,7 @@ def encode(
       weights: without those of categories and heads.
       options: the shape.
       observed: [T, F], False where missing; None if nothing is.
+      tokens: the token ids of each category.
     """
     described, linear, (forwards, backwards, _), (code, _) = _layers(weights, options)
     run = _CELLS[options.encoder]
@@ -123,7 +143,9 @@ def encode(
         kernel, bias = linear[0]
         features = linear[1][0].shape[1] // options.linear_steps
         grid = resample(values[:, :features], options.linear_steps, observed).ravel()
-        z = standardised_statistics(statistics(values[:, :features], observed), *described[0])
+        z = standardised_statistics(
+            statistics(values[:, :features], observed, tokens), *described[0]
+        )
         embedding = embedding + np.concatenate([grid, z]) @ kernel + bias
     return embedding
 
@@ -133,9 +155,10 @@ def reconstruct(
     weights: Weights,
     options: TrainOptions = DEFAULTS,
     observed: np.ndarray | None = None,
+    tokens: Tokens = (),
 ) -> np.ndarray:
     """The reconstruction [T, F] of one sequence; see `encode`."""
-    states, linear = decode(values, weights, options, observed)
+    states, linear = decode(values, weights, options, observed, tokens)
     kernel, bias = _layers(weights, options)[3][1]
     return states @ kernel + bias + linear
 
@@ -145,10 +168,11 @@ def decode(
     weights: Weights,
     options: TrainOptions = DEFAULTS,
     observed: np.ndarray | None = None,
+    tokens: Tokens = (),
 ) -> tuple[np.ndarray, np.ndarray | float]:
     """The states [T, H] of the decoder, and the linear path's reconstruction [T, F], or 0.0."""
     _, maps, (*_, decoder), _ = _layers(weights, options)
-    code = encode(values, weights, options, observed)
+    code = encode(values, weights, options, observed, tokens)
     states, linear = np.repeat(code[np.newaxis], len(values), axis=0), 0.0
     if maps:
         kernel, bias = maps[1]

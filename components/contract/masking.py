@@ -10,7 +10,6 @@ value and in the gradient. `select` replaces values that do not count before any
            [B, T, F]  one weight a value, where values can be missing; 0 = does not count
 """
 
-import numpy as np
 import tensorflow as tf
 
 
@@ -85,10 +84,8 @@ def _per_value(weight: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
 
 
 def masked_mean(total: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """Divide at the end, in a graph: total / count, and 0 where nothing was counted."""
+    """Divide at the end, in a graph: total / count, and 0 where nothing was counted.
+
+    `relative.masked_mean_of` is the same on the host.
+    """
     return tf.math.divide_no_nan(total, count)
-
-
-def masked_mean_of(total: float, count: float) -> float:
-    """Divide at the end, on the host, in float64; the same definition as `masked_mean`."""
-    return float(np.float64(total) / np.float64(count)) if count else 0.0

@@ -85,6 +85,11 @@ def of_term(term: str, metric: str) -> str:
     return f"term/{term}/{metric}"
 
 
+def masked_mean_of(total: float, count: float) -> float:
+    """Divide at the end, on the host, in float64; the same definition as `masking.masked_mean`."""
+    return float(np.float64(total) / np.float64(count)) if count else 0.0
+
+
 def variance(number: np.ndarray, total: np.ndarray, squares: np.ndarray) -> np.ndarray:
     """Return the variance of each feature, exactly 0 if it is constant or has no value.
 

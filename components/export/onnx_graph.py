@@ -23,6 +23,7 @@ from ragline.components.contract.feature_transforms import NONE, Runtime, Transf
 from ragline.components.contract.signatures import EMBEDDING
 from ragline.components.export import onnx_encoder, onnx_linear_path
 from ragline.components.export.nodes import Nodes
+from ragline.components.export.onnx_statistics import Steps
 from ragline.components.serving.fast.network import FARTHEST, CategoryTable, Network
 from ragline.components.serving.portable import LENGTHS, MASK, STEPS
 
@@ -41,13 +42,17 @@ def build(network: Network) -> onnx.ModelProto:
     mask = nodes.call("Less", places, nodes.unsqueeze(LENGTH, 1))  # [B, T]
     mask = nodes.unsqueeze(mask, 2)
     values, observed = _standardise(nodes, network, mask)
-    inputs = [values, *(_embed(nodes, table, mask) for table in network.tables)]
+    ids = [_token_ids(nodes, table) for table in network.tables]
+    tables = zip(network.tables, ids, strict=True)
+    inputs = [values, *(_embed(nodes, table, token_ids, mask) for table, token_ids in tables)]
     steps = nodes.call("Concat", *inputs, axis=2) if len(inputs) > 1 else values
     known = {STEPS: steps, LENGTHS: nodes.cast(LENGTH, "INT32"), MASK: mask}
     read = onnx_encoder.add_to(nodes, network.operations, network.weights, known)
     embedding = nodes.affine(read, network.to_embedding)
     if network.linear:
-        linear = onnx_linear_path.add_to(nodes, network.linear, values, observed, LENGTH, mask)
+        seen = observed if network.linear.fills else None
+        read_steps = Steps(values, seen, ids, LENGTH, mask)
+        linear = onnx_linear_path.add_to(nodes, network.linear, read_steps)
         embedding = nodes.call("Add", embedding, linear)
     nodes.nodes.append(helper.make_node("Identity", [embedding], [EMBEDDING], name=EMBEDDING))
     model = helper.make_model(
@@ -123,21 +128,26 @@ def _transform(nodes: Nodes, transforms: Collection[Transform], raw: Any) -> Any
     return raw
 
 
-def _embed(nodes: Nodes, table: CategoryTable, mask: str) -> Any:
-    """Add the row of each token, float32 [B, T, size]; zeros for missing tokens and the padding."""
+def _token_ids(nodes: Nodes, table: CategoryTable) -> Any:
+    """Add the token ids, int64 [B, T]; a missing token has the id after that of the others."""
     category, tokens = table.category, table.tokens
     ids = list(range(len(tokens)))
     lookup: dict[str, Any] = {"default_int64": len(tokens), "values_int64s": ids}
     if category.is_text:
         missing = len(tokens) + 1
         lookup |= {"keys_strings": [*tokens, ""], "values_int64s": [*ids, missing]}
-        token_id = nodes.call("LabelEncoder", category.key, domain=_ML, **lookup)
-        present = nodes.call("Less", token_id, np.int64(missing))
-        token_id = nodes.call("Min", token_id, np.int64(len(tokens)))
-        mask = nodes.call("And", nodes.unsqueeze(present, 2), mask)
     else:
         # LabelEncoder maps integers to integers, also with an empty vocabulary.
         lookup["keys_int64s"] = [int(token) for token in tokens]
-        token_id = nodes.call("LabelEncoder", category.key, domain=_ML, **lookup)
-    rows = nodes.call("Gather", table.table, token_id, axis=0)
+    return nodes.call("LabelEncoder", category.key, domain=_ML, **lookup)
+
+
+def _embed(nodes: Nodes, table: CategoryTable, token_ids: str, mask: str) -> Any:
+    """Add the row of each token, float32 [B, T, size]; zeros for missing tokens and the padding."""
+    others = np.int64(len(table.tokens))
+    if table.category.is_text:
+        present = nodes.call("LessOrEqual", token_ids, others)
+        token_ids = nodes.call("Min", token_ids, others)
+        mask = nodes.call("And", nodes.unsqueeze(present, 2), mask)
+    rows = nodes.call("Gather", table.table, token_ids, axis=0)
     return nodes.call("Where", mask, rows, np.float32(0.0))

@@ -2,43 +2,30 @@
 
 d[k, t]  = |k (L - 1) - t (K - 1)|
 grid     = max(0, K - 1 - d) / (K - 1) @ values     [B, K, T] @ [B, T, F]
-
-components/train/model/sequence_statistics.py has those of the statistics.
 """
 
 import numpy as np
 
+from ragline.components.export import onnx_statistics
 from ragline.components.export.nodes import Nodes
-from ragline.components.serving.fast.network import (
-    FARTHEST_STATISTIC,
-    LinearPath,
-    Statistics,
-)
-
-_FARTHEST = np.finfo(np.float64).max
+from ragline.components.export.onnx_statistics import Steps
+from ragline.components.serving.fast.network import LinearPath
 
 
-def add_to(
-    nodes: Nodes, linear: LinearPath, values: str, observed: str, length: str, mask: str
-) -> str:
-    """Add the linear part of the embedding.
+def add_to(nodes: Nodes, linear: LinearPath, steps: Steps) -> str:
+    """Add the linear part of the embedding; return the name of float32 [B, E].
 
     Args:
       nodes: the nodes that it is added to.
       linear: the linear path.
-      values: float32 [B, T, F], 0 in the padding and where nothing was observed.
-      observed: bool [B, T, F]; anything may stand in the padding.
-      length: int64 [B].
-      mask: bool [B, T, 1], True where the step is valid.
-
-    Returns:
-      The name of float32 [B, E].
+      steps: what it reads.
     """
-    if linear.fills:
-        values = _fill(nodes, values, nodes.call("And", observed, mask))
-    last = nodes.unsqueeze(nodes.call("Sub", length, np.int64(1)), 1, 2)  # [B, 1, 1]
+    if steps.observed is not None:
+        observed = nodes.call("And", steps.observed, steps.mask)
+        steps = steps._replace(values=_fill(nodes, steps.values, observed), observed=observed)
+    last = nodes.unsqueeze(nodes.call("Sub", steps.length, np.int64(1)), 1, 2)  # [B, 1, 1]
     points = np.arange(linear.steps, dtype=np.int64)[np.newaxis, :, np.newaxis]
-    places = nodes.unsqueeze(nodes.range(nodes.shape(values, 1)), 0, 1)  # [1, 1, T]
+    places = nodes.unsqueeze(nodes.range(nodes.shape(steps.values, 1)), 0, 1)  # [1, 1, T]
     distance = nodes.call(
         "Abs",
         nodes.call(
@@ -49,49 +36,15 @@ def add_to(
     )
     near = nodes.call("Max", nodes.call("Sub", np.int64(linear.steps - 1), distance), np.int64(0))
     share = nodes.call("Div", nodes.cast(near, "DOUBLE"), np.float64(linear.steps - 1))
-    grid = nodes.call("MatMul", nodes.cast(share, "FLOAT"), values)
+    grid = nodes.call("MatMul", nodes.cast(share, "FLOAT"), steps.values)
     statistics = linear.statistics
     numbers = len(linear.to_embedding.kernel) - (len(statistics.mean) if statistics else 0)
     # Of an empty batch, the second size cannot be inferred.
     inputs = nodes.call("Reshape", grid, np.array([-1, numbers], np.int64))
     if statistics is not None:
-        described = _statistics(nodes, statistics, values, length, mask)
+        described = onnx_statistics.add_to(nodes, statistics, steps)
         inputs = nodes.call("Concat", inputs, described, axis=1)
     return str(nodes.affine(inputs, linear.to_embedding))
-
-
-def _statistics(nodes: Nodes, statistics: Statistics, values: str, length: str, mask: str) -> str:
-    """Add the standardised statistics, float32 [B, P], of values without missing ones."""
-    values, one, zero = nodes.cast(values, "DOUBLE"), np.float64(1.0), np.float64(0.0)
-    number = nodes.cast(nodes.unsqueeze(length, 1), "DOUBLE")
-    time, end = np.array([1], np.int64), np.array([2**62], np.int64)  # The axis; past its end.
-
-    def part(tensor: str, first: int, last: int | None) -> str:
-        stop = end if last is None else np.array([last], np.int64)
-        return str(nodes.call("Slice", tensor, np.array([first], np.int64), stop, time))
-
-    def mean(terms: str, mask: str, number: str) -> str:
-        total = nodes.call("ReduceSum", nodes.call("Where", mask, terms, zero), time, keepdims=0)
-        return str(nodes.call("Div", total, nodes.call("Max", number, one)))
-
-    middle = mean(values, mask, number)
-    apart = nodes.call("Sub", values, nodes.unsqueeze(middle, 1))
-    variance = mean(nodes.call("Mul", apart, apart), mask, number)
-    ends = [
-        nodes.call(op, nodes.call("Where", mask, values, -far), axes=[1], keepdims=0)
-        for op, far in (("ReduceMin", -_FARTHEST), ("ReduceMax", _FARTHEST))
-    ]
-    moves = []
-    for lag in statistics.lags:
-        moved = nodes.call("Abs", nodes.call("Sub", part(values, lag, None), part(values, 0, -lag)))
-        counted = nodes.call("Sub", number, np.float64(lag))
-        moves.append(mean(moved, part(mask, lag, None), counted))
-    parts = [middle, nodes.call("Sqrt", variance), *ends, *moves, nodes.call("Log", number)]
-    described = nodes.cast(nodes.call("Concat", *parts, axis=1), "FLOAT")
-    scale = np.where(statistics.scale > 0.0, statistics.scale, np.float32(np.inf))
-    z = nodes.call("Div", nodes.call("Sub", described, statistics.mean), scale)
-    far = np.float32(FARTHEST_STATISTIC)
-    return str(nodes.call("Max", nodes.call("Min", z, far), -far))
 
 
 def _fill(nodes: Nodes, values: str, observed: str) -> str:

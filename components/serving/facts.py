@@ -28,8 +28,9 @@ from ragline.components.serving import versions
 from ragline.components.serving.portable import Operation
 
 # Facts state the lowest format that holds them, so that an older ragline reads what it can: 2 has
-# transforms, 3 the lags of statistics.
-SCHEMA, FORMAT = "ragline.encoder", 3
+# transforms, 4 the statistics of the linear path. 3 had others, and was never released.
+SCHEMA, FORMAT = "ragline.encoder", 4
+_READABLE = (1, 2, FORMAT)
 _STRICT: dict[str, object] = {"strict": True}
 
 
@@ -101,6 +102,23 @@ class HeadFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StatisticsFacts:
+    """The statistics that the linear path reads; train/model/sequence_statistics.py defines them.
+
+    Attributes:
+      correlation_lags: the lags of the correlations, in steps.
+      bend_lags: the lags of the bends.
+      tokens: V of each category, in order.
+    """
+
+    correlation_lags: tuple[int, ...]
+    bend_lags: tuple[int, ...]
+    tokens: tuple[int, ...]
+
+    __pydantic_config__: ClassVar[dict[str, object]] = _STRICT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkFacts:
     """The layers of the network.
 
@@ -112,7 +130,7 @@ class NetworkFacts:
       bidirectional: whether the encoder also reads backwards.
       decoder: the kind of the decoder.
       linear_steps: K, the steps of the linear path's grid; 0 of a network without one.
-      lags: the lags of the statistics that the linear path reads; empty if it reads none.
+      statistics: the statistics that the linear path reads; None if it reads none.
       mask: what the encoder takes for padding: the steps after the `length`, or those whose
         `values` are all 0.
       operations: what the encoder computes, for other runtimes (serving/portable.py); empty if it
@@ -128,7 +146,7 @@ class NetworkFacts:
     bidirectional: bool
     decoder: str
     linear_steps: int
-    lags: tuple[int, ...] = ()
+    statistics: StatisticsFacts | None = None
     mask: Literal["length", "values"] = "length"
     operations: tuple[Operation, ...] = ()
 
@@ -198,7 +216,7 @@ class ModelFacts:
     @property
     def format(self) -> int:
         """Return the format of the file, which an older ragline must know to read it."""
-        if self.network.lags:
+        if self.network.statistics:
             return FORMAT
         return 2 if {*self.columns.transforms} - {NONE} else 1
 
@@ -253,7 +271,7 @@ def read(model: Place) -> ModelFacts:
         raise NoEncoderError(f"{expected}, received something else ({reason})") from error
     if schema == SCHEMA and isinstance(version, int) and version > FORMAT:
         raise NoEncoderError(f"{expected}, received {version}: a later ragline wrote it; use that")
-    if schema != SCHEMA or version not in range(1, FORMAT + 1):
+    if schema != SCHEMA or version not in _READABLE:
         raise NoEncoderError(
             f"{expected}, received those of another; an older ragline pushed the model: train and "
             "push again"

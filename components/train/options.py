@@ -44,10 +44,11 @@ class TrainOptions:
         sequences resampled to so many steps (fewer where steps times features would exceed 2,048)
         and of their statistics; 0 for a model without it. docs/quality.md measures its worth.
       statistics: weight of a term of the training loss, by which one linear layer predicts the
-        sequence's statistics from the embedding: mean, deviation, least and most of each feature,
-        how far it moves in 1 to 32 steps, and the length. The weight of the reconstruction is 1.
-        It makes the embedding of more use for labels, costs nothing once trained, and chooses no
-        epoch; 0 takes it away. docs/quality.md measures its worth.
+        sequence's statistics from the embedding: of each feature mean, deviation, least, most,
+        correlations with itself some steps later and bends, of each category the shares and pairs
+        of its most frequent tokens, and the length. The weight of the reconstruction is 1. It makes
+        the embedding of more use for labels, costs nothing once trained, and chooses no epoch; 0
+        takes it away. docs/quality.md measures its worth.
       dropout: share of each layer's outputs that is dropped in training, the same units
         at all steps of a sequence (Gal and Ghahramani 2016), so that padding changes no draw.
       units: numbers of a step that a layer puts out; 64 is the usual start.

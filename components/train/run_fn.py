@@ -20,7 +20,7 @@ from ragline.components.contract.file_names import (
     TRAINING_FILE,
     UNTRAINED_FOLDER,
 )
-from ragline.components.contract.masking import masked_mean_of
+from ragline.components.contract.relative import masked_mean_of
 from ragline.components.contract.signatures import ABSOLUTE, MODEL, N_VALUES, SQUARED, error_sum
 from ragline.components.files.storage import standard, write_json, write_text
 from ragline.components.runtime import blas
@@ -120,10 +120,11 @@ def _train(job: Mapping[str, Any], directory: pathlib.Path) -> None:
         ),
         "openblas": dataclasses.asdict(kernel),
         "vocabularies": {vocabulary.name: vocabulary.size for vocabulary in task.vocabularies},
-        "sums": {
-            split: _sums(portable, task.vocabularies, records.for_metrics(options))
-            for split, records in task.splits.items()
-        },
+        "sums": _sums(
+            portable,
+            task.vocabularies,
+            {split: records.for_metrics(options) for split, records in task.splits.items()},
+        ),
     }
     write_json(model_run / TRAINING_FILE, summary)
     with curves.as_default(step=summary["best_epoch"]):
@@ -178,11 +179,12 @@ def _portable(options: TrainOptions, **build: Any) -> architecture.MaskedAutoenc
 def _sums(
     autoencoder: architecture.MaskedAutoencoder,
     vocabularies: tuple[Vocabulary, ...],
-    batches: tf.data.Dataset,
-) -> dict[str, float]:
-    """Return the sums of every metric over a split, by the exported model."""
+    splits: Mapping[str, tf.data.Dataset],
+) -> dict[str, dict[str, float]]:
+    """Return the sums of every metric over each split, by the exported model."""
+    spec = splits[SPLITS[0]].element_spec
 
-    @tf.function(input_signature=[batches.element_spec], autograph=False)
+    @tf.function(input_signature=[spec], autograph=False)
     def sums_of_batch(batch: SequenceBatch) -> dict[str, tf.Tensor]:
         embedding = autoencoder.encode(batch)
         outputs = autoencoder.decode(embedding, batch)
@@ -190,7 +192,9 @@ def _sums(
         sums = categories.with_categories(sums, vocabularies, batch, outputs.logits)
         return {name: tf.reduce_sum(by_sequence) for name, by_sequence in sums.items()}
 
-    return input_pipeline.sums_over(batches, sums_of_batch)
+    return {
+        split: input_pipeline.sums_over(batches, sums_of_batch) for split, batches in splits.items()
+    }
 
 
 def _summary(

@@ -73,6 +73,10 @@ class CacheGuard:
         self._damaged = artifacts if ids else {}
         return ids
 
+    def is_sound(self, artifact: pathlib.Path) -> bool:
+        """Return whether an artifact is as its stage wrote it, and what it says was pushed is."""
+        return self._damage(artifact) is None
+
     def _damage(self, artifact: pathlib.Path) -> str | None:
         """Return what is wrong with an artifact, or with the version that it says was pushed."""
         if damage := self._manifests.damage(artifact):

@@ -7,6 +7,7 @@ summary on stdout. TensorFlow, Beam and TFX are imported only by the commands th
 """
 
 import argparse
+import gc
 import os
 from collections.abc import Sequence
 
@@ -22,6 +23,8 @@ from ragline.pipeline.runs.terminal import say, show
 def process() -> int:
     """Run a command in a process of its own, and return its exit code."""
     terminal.open_streams()
+    # A search for cyclic garbage walks over all that is imported: 3 of 46 CPU seconds of a run.
+    gc.set_threshold(50_000, 10, 5)
     if "_ARGCOMPLETE" in os.environ:  # A shell asks for the words that may come next.
         import argcomplete
 

@@ -19,7 +19,7 @@ from ragline.components.contract.file_names import (
     TRIALS_FILE,
     VERDICT_FILE,
 )
-from ragline.components.contract.masking import masked_mean_of
+from ragline.components.contract.relative import masked_mean_of
 from ragline.components.contract.signatures import (
     ABSOLUTE,
     BASELINES,

@@ -1,33 +1,33 @@
 """Run the pipeline in a work directory: `run` once, `compare` once for each strategy."""
 
 import dataclasses
-import hashlib
 import logging
 import os
 import pathlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ragline.components.contract import exits
 from ragline.components.contract.errors import BadDataError, UserError
-from ragline.components.files.storage import standard, write_bytes, write_json
+from ragline.components.files.storage import standard, write_json
+from ragline.components.push.contract import check
 from ragline.components.push.release import ledger
 from ragline.components.runtime import progress
 from ragline.components.train import padding
 from ragline.components.train.options import TuneOptions
-from ragline.pipeline.cache import cache_key
+from ragline.pipeline.cache import cache_key, gather_facts
 from ragline.pipeline.config import Config, ConfigError, Contract, read_contract
 from ragline.pipeline.report import comparison
+from ragline.pipeline.run_facts import RunFacts
 from ragline.pipeline.runs import machine_errors, preflight, spans, workdir
 from ragline.pipeline.runs.machine_errors import MachineError
 from ragline.pipeline.runs.memory import MemoryWatch
 from ragline.pipeline.runs.redaction import redacted_data
 from ragline.pipeline.runs.workdir import LOG_FILE, SUMMARY_FILE, Session
 from ragline.pipeline.served import signature
-from ragline.pipeline.served.signature import Signature
 
 if TYPE_CHECKING:
-    from ragline.components.evaluate.verdict.baseline_model import BaselineModel
+    from ragline.pipeline.cache.cache_guard import CacheGuard
     from ragline.pipeline.cache.lineage import Stage
 
 
@@ -216,12 +216,8 @@ def _execute(
     signature_change: str = "",
 ) -> tuple[Mapping[str, "Stage"], Exception | None]:
     """Run the stages under a run id; return what they did, and the error that stopped them."""
-    # Late, because these imports take 10 to 25 seconds; inside the log, because they print.
-    from ragline.components.runtime import cores
-    from ragline.pipeline.cache import artifact_manifests, cache_guard, lineage
-    from ragline.pipeline.runs import tfx_run
+    from ragline.pipeline.cache import artifact_manifests, cache_guard, lineage, repeat
 
-    cores.prepare()
     database = session.workdir / preflight.DATABASE
     guard = cache_guard.CacheGuard(
         database, artifact_manifests.ArtifactManifests(session.workdir), config.name, run_id
@@ -236,17 +232,37 @@ def _execute(
 
     def say_end(stage: str) -> None:
         memory.end()
-        finished = stages()[stage]
-        session.display.end(finished.state, finished.seconds)
+        ended = stages()
+        session.display.end(ended[stage].state, ended[stage].seconds)
+        if stage == "baselines" and ended["train"].state == "ran":
+            prepare_check()
 
     try:
-        compiled = tfx_run.compile_pipeline(
-            pipeline_of(config, contract, session.workdir, force_bless_reason, signature_change),
-            run_id,
-            cache_key.versions(),
+        facts = gather_facts.gather(
+            config, contract, session.workdir, force_bless_reason, signature_change
         )
-        with memory.watching(), progress.reporting_to(session.display):
-            tfx_run.run(compiled, guard, skip=skip, on_start=say_start, on_end=say_end)
+        key = facts.key(config, cache_key.versions())
+        with (
+            memory.watching(),
+            progress.reporting_to(session.display),
+            check.prepared() as prepare_check,
+        ):
+            former = None if skip else repeat.find(database, config.name, key, guard)
+            if former:
+                repeat.repeat(
+                    database, config.name, run_id, former, on_start=say_start, on_end=say_end
+                )
+            else:
+                _run_stages(config, facts, session.workdir, run_id, guard, skip, say_start, say_end)
+        if not skip:
+            # What it pushed is compared with itself by the next run, unless that repeats this one.
+            afterwards = dataclasses.replace(
+                facts, **gather_facts.served(config, contract, session.workdir)
+            )
+            keys = {key, afterwards.key(config, cache_key.versions())}
+            repeat.remember(
+                database, run_id, {key} if force_bless_reason or signature_change else keys
+            )
     except Exception as error:
         logging.getLogger("ragline").exception("the run failed")
         sentence = _machine_error(error, session.workdir)
@@ -255,6 +271,28 @@ def _execute(
         except Exception as unreadable:  # The database suffers from the same error.
             return {}, MachineError(sentence or f"{database}: {unreadable}")
     return stages(), None
+
+
+def _run_stages(
+    config: Config,
+    facts: RunFacts,
+    folder: pathlib.Path,
+    run_id: str,
+    guard: "CacheGuard",
+    skip: Collection[str],
+    on_start: Callable[[int, int, str], object],
+    on_end: Callable[[str], object],
+) -> None:
+    """Wire the stages and run them by TFX; arguments as `tfx_run.run` takes them."""
+    # Late, because these imports take 8 to 25 seconds; inside the log, because they print.
+    from ragline.components.runtime import cores
+    from ragline.pipeline.runs import tfx_run
+
+    cores.prepare()
+    compiled = tfx_run.compile_pipeline(
+        _wired(config, facts, folder, pathlib.Path()), run_id, cache_key.versions()
+    )
+    tfx_run.run(compiled, guard, skip=skip, on_start=on_start, on_end=on_end)
 
 
 def _unserved(stages: Mapping[str, "Stage"]) -> MachineError | None:
@@ -292,13 +330,18 @@ def pipeline_of(
       portable: whether stages are given paths relative to the work directory, which they find by
         their artifacts; without, absolute ones, for an engine that keeps artifacts elsewhere.
     """
-    from ragline.components.ingest.source import read_plan
-    from ragline.pipeline import dag
-
     # The work directory as stages are given it.
     given = pathlib.Path() if portable else folder
-    serving = folder / workdir.SERVING
-    wanted = signature.configured(config, contract.columns)
+    facts = gather_facts.gather(
+        config, contract, folder, force_bless_reason, signature_change, given
+    )
+    return _wired(config, facts, folder, given)
+
+
+def _wired(config: Config, facts: RunFacts, folder: pathlib.Path, given: pathlib.Path) -> Any:
+    """Wire the stages; `given` is the work directory as stages know it."""
+    from ragline.pipeline import dag
+
     return dag.create_pipeline(
         config,
         dag.WorkdirPaths(
@@ -309,41 +352,5 @@ def pipeline_of(
             quarantine=given / "quarantine",
             serving=given / workdir.SERVING,
         ),
-        dag.RunFacts(
-            contract=contract,
-            schema_file=given / _keep_schema(contract, folder).relative_to(folder),
-            source=cache_key.source(),
-            input_fingerprint=read_plan.fingerprint(config.input),
-            baseline_model=_baseline_model(wanted, serving, given / workdir.SERVING),
-            serving_state=ledger.state(serving),
-            force_bless_reason=force_bless_reason,
-            new_signature=signature_change,
-        ),
+        facts,
     )
-
-
-def _baseline_model(
-    wanted: Signature, serving: pathlib.Path, given_serving: pathlib.Path
-) -> "BaselineModel | None":
-    """Describe the newest version that the ledger knows, with its path as a stage is given it.
-
-    No other version's model is loaded.
-    """
-    from ragline.components.evaluate.verdict import baseline_model
-
-    version = ledger.newest(serving)
-    if version is None:
-        return None
-    unlike = signature.unlike(wanted, version.path)
-    described = baseline_model.describe(version.number, version.path, unlike)
-    return dataclasses.replace(described, path=str(given_serving / version.path.name))
-
-
-def _keep_schema(contract: Contract, folder: pathlib.Path) -> pathlib.Path:
-    """Keep a copy of the schema under a path that names its content: TFX's cache sees the path."""
-    content = contract.text.encode()
-    digest = hashlib.sha256(content).hexdigest()[:16]
-    copy = folder / "schemas" / digest / contract.file_name
-    if not copy.is_file() or copy.read_bytes() != content:
-        write_bytes(copy, content)
-    return copy

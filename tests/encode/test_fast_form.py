@@ -26,7 +26,13 @@ from ragline.components.contract.signatures import GOLDEN_FILE, WEIGHTS_FILE
 from ragline.components.files.storage import read_json, write_json
 from ragline.components.serving import facts
 from ragline.components.serving.batches import Sequences
-from ragline.components.serving.fast import fast_encoder, read_network, weights
+from ragline.components.serving.fast import (
+    fast_encoder,
+    grid,
+    read_network,
+    sequence_statistics,
+    weights,
+)
 from ragline.components.serving.fast.fast_encoder import FastEncoder, fast_form
 from ragline.components.serving.fast.network import Dense, LinearPath, Network, Statistics
 from ragline.components.serving.fast.recurrent_layers import Cell, layers_of
@@ -76,15 +82,25 @@ def _network(cell: str, layers: int, backward: bool, units: int = 7, steps: int 
 
 
 def _linear(rng: np.random.Generator, steps: int) -> LinearPath:
-    number = 10 * F + 1
+    number = 21 * F + 1
     scale = rng.uniform(0.5, 2.0, number).astype(np.float32)
     scale[3] = 0.0
     mean = rng.normal(size=number).astype(np.float32)
     return LinearPath(
         steps=steps,
         fills=True,
-        statistics=Statistics(lags=(1, 2, 4, 8, 16, 32), mean=mean, scale=scale),
+        statistics=_statistics(mean, scale),
         to_embedding=_dense(rng, steps * F + number),
+    )
+
+
+def _statistics(mean: np.ndarray, scale: np.ndarray, tokens: tuple[int, ...] = ()) -> Statistics:
+    return Statistics(
+        correlation_lags=(1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 32),
+        bend_lags=(1, 2, 4, 8),
+        tokens=tokens,
+        mean=mean.astype(np.float32),
+        scale=scale.astype(np.float32),
     )
 
 
@@ -164,6 +180,28 @@ def test_every_recurrence_is_that_of_numpy_alone(cell, layers, backward):
     received = FastEncoder(network, 1).encode_flat(sequences)
     expected = [_expected(network, alone.values) for alone in _alone(sequences)]
     np.testing.assert_allclose(received, expected, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.4])
+def test_statistics_of_values_and_tokens_are_those_of_numpy_alone(missing):
+    sizes, lengths = (4, 30), [1, 9, 2, 40, 7, 1, 33]
+    rng = np.random.default_rng(3)
+    sequences = _sequences(lengths, missing)
+    observed = np.isfinite(sequences.values)
+    # The id after the last one is that of a missing token.
+    ids = [rng.integers(size + 1, size=sum(lengths)) for size in sizes]
+    parts = np.cumsum(lengths)[:-1]
+    pieces = [np.split(each, parts) for each in (sequences.values, observed, *ids)]
+    expected = [
+        oracle.statistics(np.nan_to_num(values), seen, list(zip(tokens, sizes, strict=True)))
+        for values, seen, *tokens in zip(*pieces, strict=True)
+    ]
+    filled = grid.fill(np.nan_to_num(sequences.values), observed, sequences.length)
+    number = len(expected[0])
+    statistics = _statistics(np.zeros(number), np.ones(number), tokens=(4, 10))
+    seen = observed if missing else None
+    received = sequence_statistics.standardised(filled, seen, sequences.length, ids, statistics)
+    np.testing.assert_allclose(received, np.clip(expected, -5.0, 5.0), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("units", [16, 64, 256])

@@ -5,8 +5,9 @@ import pathlib
 import shutil
 
 import tensorflow_transform as tft
-from commands import ragline, run_pipeline
+from commands import python, ragline, run_pipeline
 from end_to_end import looks
+from ml_metadata.proto import metadata_store_pb2
 from push import clean_exports
 from tfx.proto.orchestration import pipeline_pb2
 from tfx.types import standard_artifacts
@@ -18,6 +19,7 @@ from ragline.components.contract.file_names import PUSH_FILE, VERDICT_FILE
 from ragline.components.files.storage import read_json, sha256, write_json
 from ragline.components.push import executor
 from ragline.components.push.release import ledger
+from ragline.pipeline.cache import lineage
 from ragline.pipeline.cache.artifact_manifests import ArtifactManifests
 from ragline.pipeline.report import summary
 
@@ -32,25 +34,75 @@ IGNORANT = (
 )
 
 
-def test_a_second_run_pushes_nothing_new_and_a_third_is_all_cached(gestures_run):
-    """The second is judged anew, as there is a blessed model now; that model is itself."""
-    second = run_pipeline(gestures_run.workdir, *gestures_run.arguments)
-    third = run_pipeline(gestures_run.workdir, *gestures_run.arguments)
+# Each takes seconds to be imported.
+HEAVY = {"apache_beam", "keras", "tensorflow", "tensorflow_transform", "tfx"}
+AND_IMPORTS = f"""
+import sys
+from ragline.pipeline.cli.main import main
+code = main(sys.argv[1:])
+print(sorted({HEAVY} & sys.modules.keys()), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def test_a_run_of_which_nothing_has_changed_is_repeated_without_tfx(gestures_run):
+    """Each stage comes from the cache, the push too, and what it pushed is what is served."""
+    words = (*gestures_run.arguments, "--workdir", gestures_run.workdir, "--json")
+    done = python("-P", "-c", AND_IMPORTS, "run", *words)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == "[]"
+    before, again = gestures_run.summary, json.loads(done.stdout)
+    assert [*again["stages"]] == looks.STAGES
+    for name, stage in again["stages"].items():
+        assert stage["state"] == "cached"
+        assert stage["outputs"] == before["stages"][name]["outputs"]
+    differ = {key for key in again if again[key] != before[key]}
+    assert differ == {"run_id", "stages"}
+    assert [path.name for path in gestures_run.serving] == ["1"]
+    store = lineage.connect(gestures_run.workdir / "metadata.sqlite")
+    runs = [lineage.executions(store, "gestures", summary["run_id"]) for summary in (before, again)]
+    for stage in looks.STAGES:
+        taken, contexts = zip(*(_recorded(store, run[stage]) for run in runs), strict=True)
+        assert taken[0] == taken[1]
+        assert contexts[0] == contexts[1]
+        assert runs[1][stage].last_known_state == metadata_store_pb2.Execution.CACHED
+        assert runs[1][stage].custom_properties == runs[0][stage].custom_properties
+
+
+def _recorded(store, execution) -> tuple[list, list]:
+    """What an execution took and made, and its contexts; its run's context by its type alone."""
+    events = store.get_events_by_execution_ids([execution.id])
+    contexts = store.get_contexts_by_execution(execution.id)
+    return (
+        sorted((event.artifact_id, event.type, str(event.path)) for event in events),
+        sorted(
+            context.type if context.type == "pipeline_run" else context.name for context in contexts
+        ),
+    )
+
+
+def test_a_run_of_another_option_takes_what_it_does_not_touch_from_the_cache(gestures_run):
+    """It is asked where an option has changed, here the push's; data and model are as they were.
+
+    They are judged anew, as there is a blessed model now; that model is itself.
+    """
+    other = ("--set", "push.keep=4")
+    second = run_pipeline(gestures_run.workdir, *gestures_run.arguments, *other)
     sentence = "version 1 is the newest and holds this very model: not pushed again"
-    for again, ran in (second, ["baselines", "verdict", "push"]), (third, []):
-        assert again.exit_code == 0
-        assert {
-            name: stage["state"] for name, stage in again.summary["stages"].items()
-        } == dict.fromkeys(looks.STAGES, "cached") | dict.fromkeys(ran, "ran")
-        assert again.summary["baseline_model"]["state"] == "same"
-        assert [path.name for path in again.serving] == ["1"]
-        assert again.summary["pushed"] == gestures_run.summary["pushed"]
-        assert again.summary["metrics"] == gestures_run.summary["metrics"]
-        assert again.summary["verdict"]["reasons"][-1] == sentence
+    assert second.exit_code == 0
+    ran = ("baselines", "verdict", "push")
+    assert {
+        name: stage["state"] for name, stage in second.summary["stages"].items()
+    } == dict.fromkeys(looks.STAGES, "cached") | dict.fromkeys(ran, "ran")
+    assert second.summary["baseline_model"]["state"] == "same"
+    assert [path.name for path in second.serving] == ["1"]
+    assert second.summary["pushed"] == gestures_run.summary["pushed"]
+    assert second.summary["metrics"] == gestures_run.summary["metrics"]
+    assert second.summary["verdict"]["reasons"][-1] == sentence
 
 
 def test_a_copy_in_another_place_is_all_cached_and_keeps_what_it_holds(gestures_run, tmp_path):
-    """After the third run; the original is out of reach, and the copy is named by a link."""
+    """The original is out of reach, and the copy is named by a link."""
     original, hidden = gestures_run.workdir, gestures_run.workdir.with_name("hidden")
     shutil.copytree(original, tmp_path / "copy", symlinks=True)
     (tmp_path / "link").symlink_to("copy")

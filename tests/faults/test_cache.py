@@ -18,7 +18,7 @@ from faults import runs
 from tfx.proto.orchestration import pipeline_pb2
 
 from ragline.pipeline import config as config_module
-from ragline.pipeline.cache import cache_key
+from ragline.pipeline.cache import cache_key, gather_facts
 from ragline.pipeline.demo import synth
 from ragline.pipeline.runs import runner, tfx_run
 
@@ -29,6 +29,7 @@ STAGES = {
     "schema", "ingest", "statistics", "anomalies", "gate", "transform", "train", "evaluate",
     "baselines", "verdict", "push",
 }  # fmt: skip
+_RUN = "run"  # The key of all that is wired.
 # All others are TFX's own code alone.
 OURS = STAGES - {"schema", "statistics", "anomalies"}
 
@@ -55,7 +56,10 @@ class Tree:
     def changed(self, *options: str) -> set[str]:
         """The stages whose keys are not those of the tree as it was made."""
         after = self.keys("work", *options)
-        return {stage for stage in STAGES if self.as_made[stage] != after[stage]}
+        changed = {stage for stage in STAGES if self.as_made[stage] != after[stage]}
+        # Or a run would be repeated of which something has changed.
+        assert not changed or self.as_made[_RUN] != after[_RUN]
+        return changed
 
     def keys(self, work: str, *options: str) -> dict[str, str]:
         """Stage -> what TFX's cache hashes of it, and of what stands upstream of it, not yet."""
@@ -70,14 +74,16 @@ class Tree:
             ),
             str(self.top / work),
         )
+        contract = config_module.read_contract(config)
+        facts = gather_facts.gather(config, contract, self.top / work, "", "")
         compiled = tfx_run.compile_pipeline(
-            runner.pipeline_of(config, config_module.read_contract(config), self.top / work),
+            runner.pipeline_of(config, contract, self.top / work),
             "run",
             cache_key.versions(),
         )
         deployment = pipeline_pb2.IntermediateDeploymentConfig()
         compiled.deployment_config.Unpack(deployment)
-        return {
+        return {_RUN: facts.key(config, cache_key.versions())} | {
             node.pipeline_node.node_info.id: "\n".join(
                 map(
                     str,

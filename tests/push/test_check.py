@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Collection
@@ -362,6 +363,37 @@ def test_what_is_no_saved_model_is_refused_without_tensorflow(tmp_path):
             f"{path}: expected a SavedModel, a folder with saved_model.pb, received {received}\n"
         )
         assert "ragline.pipeline" in done.imports and "tensorflow" not in done.imports
+
+
+def test_a_process_that_has_imported_waits_for_the_next_check_and_says_the_same(masked, tmp_path):
+    """The one after it has a process of its own again, and nobody is left."""
+    model = _export(tmp_path / "model", masked, _padded(masked))
+    with check.prepared() as prepare:
+        prepare()
+        [process] = check._waiting
+        first, second = check.check(model), check.check(model)
+        assert (process.returncode, check._waiting) == (0, [])
+    assert first == second
+
+
+def test_a_process_that_waits_is_ended_with_what_it_waits_for_and_one_that_died_is_not_asked():
+    with check.prepared() as prepare:
+        prepare()
+        [process] = check._waiting
+    assert (process.returncode, check._waiting) == (-signal.SIGKILL, [])
+    with check.prepared() as prepare:
+        prepare()
+        check._waiting[0].kill()
+        check._waiting[0].wait()
+        assert check._take_waiting() is None
+
+
+def test_a_process_that_waits_ends_by_itself_when_nobody_can_ask_it_any_more():
+    with check.prepared() as prepare:
+        prepare()
+        [process] = check._waiting
+        answer, _ = process.communicate()
+        assert (process.returncode, answer) == (0, "")
 
 
 def test_the_check_needs_tensorflow_alone():

@@ -157,7 +157,7 @@ def test_facts_state_the_lowest_format_that_holds_them(model, tmp_path):
     stated = facts.read(model)
     assert [feature.transform for feature in stated.features] == [*TRANSFORMS]
     plain = tuple(dataclasses.replace(each, transform="none") for each in stated.features)
-    without = dataclasses.replace(stated.network, lags=())
+    without = dataclasses.replace(stated.network, statistics=None)
     for features, network, number in (
         (stated.features, stated.network, 3),
         (plain, stated.network, 3),

@@ -80,6 +80,12 @@ def make(seed: int, lengths: Collection[int], *, missing: bool = False, scale: f
     return samples
 
 
+def tokens(sample: Sample) -> list[tuple[np.ndarray, int]]:
+    """Return the token ids of each category, and how many ids there are."""
+    sizes = {vocabulary.name: vocabulary.size for vocabulary in VOCABULARIES}
+    return [(ids, sizes[name]) for name, ids in sample.token_ids.items()]
+
+
 def with_token_ids(seed: int, made: Collection[Sample]) -> list[Sample]:
     """Give each step of sequences token ids; a fifth of the activities are missing."""
     rng = np.random.default_rng(seed)

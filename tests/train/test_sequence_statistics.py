@@ -20,13 +20,23 @@ LENGTHS = (1, 2, 5, 9, 14, 1, 3, 4, 7, 11, 6, 30)
 SIZE = 3
 
 
+TOKENS = sequence_statistics.frequent_tokens(samples.VOCABULARIES)
+
+
 def _described(sample: Sample) -> np.ndarray:
-    return oracle.statistics(sample.values, sample.observed)
+    return oracle.statistics(sample.values, sample.observed, samples.tokens(sample))
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["complete", "missing values"])
+def _statistics(made: list[Sample]) -> SequenceStatistics:
+    return SequenceStatistics(F, TOKENS if made[0].token_ids else {})
+
+
+@pytest.fixture(
+    scope="module", params=["complete", "missing values", "missing values and categories"]
+)
 def made(request) -> list[Sample]:
-    return samples.make(3, LENGTHS, missing=request.param)
+    made = samples.make(3, LENGTHS, missing=request.param != "complete")
+    return samples.with_token_ids(5, made) if "categories" in request.param else made
 
 
 @pytest.fixture(scope="module")
@@ -36,15 +46,19 @@ def path(made, tmp_path_factory) -> str:
 
 
 def _read(path: str, made: list[Sample], **options) -> tf.data.Dataset:
-    return samples.read(path, missing=made[0].observed is not None, **options)
+    names = tuple(made[0].token_ids)
+    return samples.read(path, missing=made[0].observed is not None, categories=names, **options)
 
 
 @pytest.mark.parametrize("fill", FILLS)
 @pytest.mark.parametrize("extra", [0, 3])
 def test_statistics_are_the_oracles_whatever_the_padding_holds(made, path, fill, extra):
     batches = samples.filled(_read(path, made, batch_size=5), fill, extra)
-    actual = np.concatenate([sequence_statistics.describe(batch) for batch in batches])
-    assert actual.shape[1] == sequence_statistics.size_of(F)
+    built = _statistics(made)
+    actual = np.concatenate(
+        [sequence_statistics.describe(batch, built.tokens) for batch in batches]
+    )
+    assert actual.shape[1] == built.size
     np.testing.assert_allclose(actual, [_described(s) for s in made], rtol=1e-6, atol=1e-6)
 
 
@@ -52,7 +66,7 @@ def test_mean_and_scale_are_those_of_all_sequences_however_they_are_batched(made
     described = np.array([_described(sample) for sample in made])
     spread = described.std(axis=0)
     for size in (1, 5, 64):
-        built = SequenceStatistics(F)
+        built = _statistics(made)
         built.start_at(_read(path, made, batch_size=size))
         np.testing.assert_allclose(built.mean, described.mean(axis=0), rtol=1e-6, atol=1e-6)
         np.testing.assert_allclose(built.scale, np.where(spread > 1e-3, spread, 0.0), rtol=1e-5)
@@ -67,10 +81,11 @@ def test_a_feature_never_observed_and_one_far_off_are_finite():
     values = tf.constant([[[1e30, 5.0], [-1e30, 5.0], [0.0, 0.0]]])
     weight = tf.constant([[[1.0, 0.0], [1.0, 0.0], [0.0, 0.0]]])
     batch = SequenceBatch(values, tf.constant([2], tf.int64), weight)
-    described = [0.0, 0.0, 1e30, 0.0, -1e30, 0.0, 1e30, 0.0, 2e30, *[0.0] * 11, np.log(2.0)]
-    actual = sequence_statistics.describe(batch)
+    # Mean, deviation, least, most, correlations of which the first is -1, bends, share observed.
+    described = [0, 0, 1e30, 0, -1e30, 0, 1e30, 0, -1, *[0] * 31, 1, 0, np.log(2)]
+    actual = sequence_statistics.describe(batch, {})
     np.testing.assert_allclose(actual, [described], rtol=1e-6)
-    built = SequenceStatistics(2)
+    built = SequenceStatistics(2, {})
     z = built(batch).numpy()
     assert np.abs(z).max() == sequence_statistics.FARTHEST
 
@@ -79,18 +94,19 @@ def test_what_varies_by_rounding_alone_is_left_out():
     """Of a value that is nearly the same everywhere, no runtime could agree on the rest."""
     sequences = [np.full((5, F), 1.0 + 1e-7 * place, np.float32) for place in range(9)]
     batch = samples.batch(sequences)
-    built = SequenceStatistics(F)
+    built = SequenceStatistics(F, {})
     built.start_at(tf.data.Dataset.from_tensors(batch))
     assert not built.scale.numpy().any()
     assert not built(batch).numpy().any()
 
 
 def test_the_map_starts_at_the_least_squares_of_the_linear_path(made, path):
-    linear = LinearPath(features=F, steps=4, size=SIZE)
-    head = StatisticsHead(features=F, size=SIZE, linear=linear)
+    tokens = TOKENS if made[0].token_ids else {}
+    linear = LinearPath(features=F, steps=4, size=SIZE, tokens=tokens)
+    head = StatisticsHead(features=F, tokens=tokens, size=SIZE, linear=linear)
     [batch] = _read(path, made)
-    linear.start_at(_read(path, made), seed=0)
-    head.start_at(_read(path, made, batch_size=5), linear)
+    inputs = linear.start_at(_read(path, made, batch_size=5), seed=0)
+    head.start_at(_read(path, made), linear, inputs)
     scaled = linear.statistics(batch).numpy().astype(np.float64)
     codes = linear.encode(batch).numpy().astype(np.float64)
     inputs = np.hstack([codes, np.ones((len(made), 1))])
@@ -101,8 +117,8 @@ def test_the_map_starts_at_the_least_squares_of_the_linear_path(made, path):
 
 def test_without_a_linear_path_it_starts_at_the_mean_and_constants_have_no_error():
     batch = samples.batch([np.full((length, F), 2.0, np.float32) for length in (3, 3, 8)])
-    head = StatisticsHead(features=F, size=SIZE, linear=None)
-    head.start_at(tf.data.Dataset.from_tensors(batch), None)
+    head = StatisticsHead(features=F, tokens={}, size=SIZE, linear=None)
+    head.start_at(tf.data.Dataset.from_tensors(batch), None, None)
     assert not head.to_statistics.kernel.numpy().any()
     length = np.log([3.0, 3.0, 8.0])
     number = sequence_statistics.size_of(F)
@@ -115,7 +131,7 @@ def test_training_tells_them_better_and_no_epoch_is_chosen_by_it(tmp_path):
     made = samples.make(3, LENGTHS)
     batches = samples.read(samples.write(tmp_path / "shard", map(samples.record, made)))
     [batch] = batches
-    described, errors = sequence_statistics.describe(batch).numpy(), {}
+    described, errors = sequence_statistics.describe(batch, {}).numpy(), {}
     for weight in (0.0, 10.0):
         options = TrainOptions(units=4, embedding_size=SIZE, linear_steps=4, statistics=weight)
         trainer = Trainer(features=F, options=options, strategy=tf.distribute.get_strategy())
@@ -127,6 +143,6 @@ def test_training_tells_them_better_and_no_epoch_is_chosen_by_it(tmp_path):
         inputs = np.hstack([trainer.model.encode(batch).numpy(), np.ones((len(made), 1))])
         left = described - inputs @ np.linalg.lstsq(inputs, described, rcond=None)[0]
         spread = described.std(axis=0)
-        varies = spread > 0.0  # The movement by 32 steps does not.
+        varies = spread > 0.0  # The correlation by 32 steps does not.
         errors[weight] = float(np.square(left[:, varies] / spread[varies]).mean())
     assert errors[10.0] < 0.9 * errors[0.0]

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
@@ -25,13 +27,21 @@ def _separable(rows: np.ndarray) -> np.ndarray:
     return target.reshape(D, D)
 
 
+def _stats(parts: list[np.ndarray]) -> shrinkage_pca.CovarianceStats:
+    """Of parts, each second one in sums of its own."""
+    sums, others = (shrinkage_pca.RowSums(parts[0].mean(axis=0), D) for _ in range(2))
+    for part, into in zip(parts, itertools.cycle((sums, others)), strict=False):
+        into.add(part)
+    sums.merge(others)
+    return sums.stats()
+
+
 @pytest.mark.parametrize("size", [1, 3, 50])
 @pytest.mark.parametrize("mean", [0.0, 1e6])
 def test_moments_do_not_depend_on_the_parts(size, mean):
     rows = _rows(50, mean=mean)
-    computed = shrinkage_pca.covariance_stats(
-        lambda: (rows[at : at + size] for at in range(0, 50, size))
-    )
+    parts = [rows[at : at + size] for at in range(0, 50, size)]
+    computed = _stats(parts)
     centred = rows - rows.mean(axis=0)
     assert computed.rows == 50
     np.testing.assert_allclose(computed.mean, rows.mean(axis=0), rtol=1e-12)
@@ -47,16 +57,14 @@ def test_the_share_is_ledoit_and_wolfs(number):
     centred = rows - rows.mean(axis=0)
     noise = np.mean([np.square(np.outer(x, x) - covariance).sum() for x in centred]) / number
     share = min(noise / np.square(covariance - target).sum(), 1.0)
-    computed = shrinkage_pca.shrink(shrinkage_pca.covariance_stats(lambda: [rows]), STEPS)
+    computed = shrinkage_pca.shrink(_stats([rows]), STEPS)
     np.testing.assert_allclose(computed, (1 - share) * covariance + share * target, rtol=1e-9)
     assert 0.01 < share < 1.0 if number < 50 else share < 0.01
 
 
 @pytest.mark.parametrize("rows", [np.ones((5, D)), np.ones((1, D)), np.zeros((3, D))])
 def test_rows_without_variance_are_left_alone(rows):
-    assert (
-        shrinkage_pca.shrink(shrinkage_pca.covariance_stats(lambda: [rows]), STEPS) == 0.0
-    ).all()
+    assert (shrinkage_pca.shrink(_stats([rows]), STEPS) == 0.0).all()
 
 
 def test_few_rows_are_better_told_by_the_shrunk_covariance():
@@ -65,7 +73,7 @@ def test_few_rows_are_better_told_by_the_shrunk_covariance():
     maps = [rng.normal(size=(size, size)) for size in (STEPS, FEATURES)]
     drawn = rng.normal(size=(1020, STEPS, FEATURES))
     rows = np.einsum("ij,njk,lk->nil", maps[0], drawn, maps[1]).reshape(-1, D)
-    computed = shrinkage_pca.covariance_stats(lambda: [rows[:20]])
+    computed = _stats([rows[:20]])
 
     def left_over(covariance: np.ndarray) -> float:
         directions = shrinkage_pca.components(covariance, 4)

@@ -22,6 +22,7 @@ from ragline.components.ingest.records.chunk import Chunk
 from ragline.components.validate.features import FeatureOptions, to_schema
 from ragline.pipeline import dag
 from ragline.pipeline.config import Contract
+from ragline.pipeline.run_facts import RunFacts
 from ragline.schemas import SchemaError
 
 NUMBERS = st.floats(width=32, allow_subnormal=False, allow_nan=False, allow_infinity=False)
@@ -153,7 +154,7 @@ def test_the_pipeline_hands_them_to_the_stage_and_its_cache_sees_them():
     contract = Contract(
         schema=_schema(), text="", columns=columns, rules=Rules(), file_name="features.pbtxt"
     )
-    facts = dag.RunFacts(
+    facts = RunFacts(
         contract=contract,
         schema_file=pathlib.Path("features.pbtxt"),
         source="",

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import sklearn.decomposition
+from threadpoolctl import threadpool_limits
 
 from ragline.components.contract import relative
 from ragline.components.contract.columns import Columns
@@ -306,12 +307,16 @@ def _embeddings(
             for name, embed_with in embed.items()
         }
         sequences = embedding_probes.join(_sequences(train, inputs, train=True), sequences)
+    # With two threads, a fit of some hundred rows takes up to 20 times as long, for the same bits:
+    # each product waits for a thread that another process may keep from its core.
+    with threadpool_limits(limits=1, user_api="blas"):
+        probes = embedding_probes.probes(embeddings, sequences, given_split=inputs.given_split)
     return {
         "sequences": len(sample.serialised),
         "finite": True,
         **metrics,
         **compared,
-        "probes": embedding_probes.probes(embeddings, sequences, given_split=inputs.given_split),
+        "probes": probes,
     }
 
 

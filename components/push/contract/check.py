@@ -4,6 +4,7 @@ The model is loaded in a process of its own (`clean_process.py`), which imports 
 training code, as a server would. What TensorFlow says there stays there, and so does a crash.
 """
 
+import contextlib
 import functools
 import json
 import math
@@ -12,12 +13,15 @@ import pathlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ragline.components.contract.errors import UsageError
 from ragline.components.push.contract.padding_contract import Violation
 
+# Processes that wait for a model; see `prepared`.
+_waiting: list[subprocess.Popen[str]] = []
 SECONDS = 1_800  # A sound model takes some 20, on a machine that does little else.
 
 
@@ -115,35 +119,25 @@ def check(
             f"{model}: expected a SavedModel, a folder with saved_model.pb, received "
             f"{'a folder without' if model.is_dir() else 'a file' if model.exists() else 'nothing'}"
         )
-    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
     arguments = [str(file.resolve()) for file in (model, probes) if file]
-    demands = [f"--{name}" for name, wanted in (("strict", strict), ("trust", trust)) if wanted]
-    alone = _without_network()
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "ragline.components.push.contract.clean_process",
-        *arguments,
-        *demands,
-    ]
-    try:
-        done = subprocess.run(  # noqa: S603 (this interpreter, our module, no shell)
-            [*alone, *command],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=os.environ | quiet,
-            timeout=SECONDS,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise NoEncoderError(
-            f"{model}: expected a model that loads and answers some hundred small requests, "
-            f"received no end of it within {SECONDS} seconds; the check was stopped"
-        ) from error
-    if done.returncode:
-        raise RuntimeError(f"{model}: the check ended with {done.returncode}:\n{done.stderr}")
-    report = json.loads(done.stdout.splitlines()[-1])
+    arguments += [f"--{name}" for name, wanted in (("strict", strict), ("trust", trust)) if wanted]
+    process, asked = _take_waiting(), f"{json.dumps(arguments)}\n"
+    if process is None:
+        process, asked = _start(*arguments), ""
+    with process:
+        try:
+            answer, said = process.communicate(asked, timeout=SECONDS)
+        except BaseException as error:
+            process.kill()
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            raise NoEncoderError(
+                f"{model}: expected a model that loads and answers some hundred small requests, "
+                f"received no end of it within {SECONDS} seconds; the check was stopped"
+            ) from error
+    if process.returncode:
+        raise RuntimeError(f"{model}: the check ended with {process.returncode}:\n{said}")
+    report = json.loads(answer.splitlines()[-1])
     if "error" in report:
         raise NoEncoderError(f"{model}: {report['error']}")
     return Checked(
@@ -154,7 +148,54 @@ def check(
         clauses_checked=tuple(report["clauses_checked"]),
         signatures_checked=tuple(report["signatures_checked"]),
         probes=report["probes"],
-        has_network=not alone,
+        has_network=not _without_network(),
+    )
+
+
+@contextlib.contextmanager
+def prepared() -> Iterator[Callable[[], None]]:
+    """Yield a function that starts the process of the next check, which then imports what it needs.
+
+    TensorFlow takes some 3 seconds, on a core that the stages before the push leave idle. What has
+    not been asked by the end of the block is ended.
+    """
+    started: list[subprocess.Popen[str]] = []
+
+    def prepare() -> None:
+        started.append(_start())
+        _waiting.append(started[-1])
+
+    try:
+        yield prepare
+    finally:
+        for process in started:
+            with contextlib.suppress(ValueError):  # It was asked.
+                _waiting.remove(process)
+                with process:
+                    process.kill()
+
+
+def _take_waiting() -> subprocess.Popen[str] | None:
+    """Return a process that waits for a model; None if there is none."""
+    with contextlib.suppress(IndexError):
+        process = _waiting.pop()
+        if process.poll() is None:
+            return process
+        process.communicate()
+    return None
+
+
+def _start(*arguments: str) -> subprocess.Popen[str]:
+    """Start the process of a check; without arguments, it waits for a line of them."""
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+    module = "ragline.components.push.contract.clean_process"
+    return subprocess.Popen(  # noqa: S603 (this interpreter, our module, no shell)
+        [*_without_network(), sys.executable, "-P", "-m", module, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | quiet,
     )
 
 

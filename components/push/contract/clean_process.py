@@ -1,7 +1,8 @@
 """Hold a SavedModel to the contract, in a process of its own.
 
-    python -m ragline.components.push.contract.clean_process MODEL [PROBES] [--strict|--trust]
+    python -m ragline.components.push.contract.clean_process [MODEL [PROBES] [--strict|--trust]]
 
+Without arguments, it reads them from a line of its input, as a JSON list, once it has imported.
 It imports TensorFlow and NumPy alone, as a server would: what is served must need neither the
 project's training code nor Keras nor tensorflow_transform. Both loaders are tried, since a
 SavedModel of a Keras 3 model can load in Python and fail in a session, which TF Serving uses
@@ -372,7 +373,11 @@ if __name__ == "__main__":
     parser.add_argument("probes", type=pathlib.Path, nargs="?")
     parser.add_argument("--strict", action="store_true")
     parser.add_argument("--trust", action="store_true")
-    arguments = parser.parse_args()
+    # Without arguments, it waits for them; for none, if who started it is gone.
+    words = sys.argv[1:] or json.loads(sys.stdin.readline() or "[]")
+    if not words:
+        sys.exit()
+    arguments = parser.parse_args(words)
     # Of pipes, which the answer takes, the limit knows nothing.
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     _limit_memory(arguments.model)

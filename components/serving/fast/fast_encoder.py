@@ -72,13 +72,16 @@ class FastEncoder:
         network = self._network
         z, observed = standardise(network, sequences.values)
         tokens = [sequences.tokens[table.category.key] for table in network.tables]
-        embedded = [t.embed(column) for t, column in zip(self._tables, tokens, strict=True)]
+        ids = [table.ids(column) for table, column in zip(self._tables, tokens, strict=True)]
+        embedded = [table.embed(column) for table, column in zip(self._tables, ids, strict=True)]
         rows = np.concatenate([z, *embedded], axis=1) if embedded else z
         if network.linear and network.linear.fills:
             z = grid.fill(z, observed, sequences.length)
         described = None
         if network.linear and network.linear.statistics:
-            described = standardised(z, sequences.length, network.linear.statistics)
+            seen = observed if network.linear.fills else None
+            statistics = network.linear.statistics
+            described = standardised(z, seen, sequences.length, ids, statistics)
         first = np.cumsum(sequences.length) - sequences.length
         size = len(network.to_embedding.bias)
         embedding = np.zeros((len(sequences), size), np.float32)

@@ -5,8 +5,8 @@ z          = (t(value) - mean) / scale in float64, at most FARTHEST from 0, then
              t(value) is not finite, where the feature never varied, and in the padding
 x          = z and, for each category, the row of its table; zeros where the token is missing
 h          = what the encoder reads of x, by the operations that the model states
-embedding  = h @ kernel + bias, plus [grid(z), statistics(z)] @ kernel + bias where there is a
-             linear path
+embedding  = h @ kernel + bias, plus [grid(z), statistics] @ kernel + bias where there is a linear
+             path, which reads statistics of z and of the tokens
 """
 
 from collections.abc import Mapping
@@ -21,8 +21,9 @@ from ragline.components.serving.portable import Operation
 
 # As in train/export/export_model.py: float32 ends at 3.4e38; sums of such values would be infinite.
 FARTHEST = 1e30
-# As in train/model/sequence_statistics.py: no standardised statistic is farther from 0.
-FARTHEST_STATISTIC = 5.0
+# As in train/model/sequence_statistics.py: no standardised statistic is farther from 0, and what is
+# added to a deviation.
+FARTHEST_STATISTIC, LEAST_DEVIATION = 5.0, 1e-2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +59,16 @@ class Statistics:
     """The statistics that the linear path reads; train/model/sequence_statistics.py defines them.
 
     Attributes:
-      lags: in steps, of the movements.
+      correlation_lags: the lags of the correlations, in steps.
+      bend_lags: the lags of the bends.
+      tokens: V of each category, in order.
       mean: float32 [P].
       scale: float32 [P]; 0 of a statistic that is always 0 once standardised.
     """
 
-    lags: tuple[int, ...]
+    correlation_lags: tuple[int, ...]
+    bend_lags: tuple[int, ...]
+    tokens: tuple[int, ...]
     mean: np.ndarray
     scale: np.ndarray
 

@@ -80,16 +80,19 @@ def _dense(weights: Mapping[str, np.ndarray], name: str) -> Dense:
 
 
 def _linear(weights: Mapping[str, np.ndarray], facts: ModelFacts) -> LinearPath:
-    name = "sequence_statistics"
-    lags = facts.network.lags
+    name, stated = "sequence_statistics", facts.network.statistics
     return LinearPath(
         steps=facts.network.linear_steps,
         fills=facts.columns.allow_missing,
-        statistics=Statistics(
-            lags=lags, mean=weights[f"{name}/mean"], scale=weights[f"{name}/scale"]
-        )
-        if lags
-        else None,
+        statistics=None
+        if stated is None
+        else Statistics(
+            correlation_lags=stated.correlation_lags,
+            bend_lags=stated.bend_lags,
+            tokens=stated.tokens,
+            mean=weights[f"{name}/mean"],
+            scale=weights[f"{name}/scale"],
+        ),
         to_embedding=_dense(weights, "to_code"),
     )
 

@@ -51,12 +51,19 @@ class TokenTable:
         self._missing = pa.array([""], self._type) if is_text else None
         self._rows = np.concatenate([table.table, np.zeros_like(table.table[:1])])
 
-    def embed(self, tokens: np.ndarray) -> np.ndarray:
-        """Return the row of each token, float32 [N, size], of object [N] of str, or int64 [N]."""
+    def ids(self, tokens: np.ndarray) -> np.ndarray:
+        """Return the id of each token, int64 [N], of object [N] of str, or int64 [N].
+
+        Tokens that are not in the vocabulary have the id after the last, missing ones the next.
+        """
         column = pa.array(tokens, self._type)
-        ids = pc.index_in(column, self._tokens).fill_null(len(self._tokens)).to_numpy()
+        ids: np.ndarray = pc.index_in(column, self._tokens).fill_null(len(self._tokens)).to_numpy()
         if self._missing is not None:
             missing = pc.is_in(column, self._missing).to_numpy(zero_copy_only=False)
             ids = np.where(missing, len(self._tokens) + 1, ids)
+        return ids
+
+    def embed(self, ids: np.ndarray) -> np.ndarray:
+        """Return the row of each id, float32 [N, size]."""
         rows: np.ndarray = self._rows[ids]
         return rows

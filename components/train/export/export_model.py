@@ -175,6 +175,11 @@ class _Encoder:
         self._categories = tuple(category.name for category in columns.categories)
         self._vocabularies = vocabularies
         self.names = (*self._features, *self._categories)
+        # What signatures share is traced once, which halves the file and the time to load it, too.
+        parts = (self._standardise, self._embed, self._embed_groups, self._evaluate)
+        self._standardised, self._embedded, self._embedded_groups, self._evaluated = (
+            tf.function(part, autograph=False) for part in parts
+        )
 
     def from_padded(
         self, values: tf.Tensor, length: tf.Tensor, words: Collection[tf.Tensor]
@@ -183,11 +188,12 @@ class _Encoder:
 
         A length outside 1..T is an error, not a clip.
         """
-        steps = tf.shape(values, tf.int64)[1]
+        rows, steps = tf.unstack(tf.shape(values, tf.int64)[:2])
+        each = f"{LENGTH}: expected one for each of B sequences"
         checks = [
             _positive(length, LENGTH),
             tf.debugging.assert_less_equal(length, steps, f"{LENGTH}: expected at most T"),
-            _same_batch(values, length, LENGTH),
+            tf.debugging.assert_equal(tf.size(length, tf.int64), rows, each),
             *self._same_steps(words, tf.shape(values)[:2]),
         ]
         with tf.control_dependencies(checks):
@@ -213,20 +219,24 @@ class _Encoder:
 
     def embed(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
         """`embedding` [B, E], of sequences that the caller has padded to each other."""
-        return {EMBEDDING: self._model.encode(self._standardise(raw))}
+        return {EMBEDDING: self._embedded(self._standardised(raw))}
+
+    def _embed(self, flat: _Flat) -> tf.Tensor:
+        return self._model.encode(self._padded(flat))
 
     def embed_groups(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
         """`embedding` [B, E], of sequences of any lengths: see `groups.py`."""
-        flat = self._transformed(raw)
+        return {EMBEDDING: self._embedded_groups(self._standardised(raw))}
+
+    def _embed_groups(self, flat: _Flat) -> tf.Tensor:
         model = self._model
         numbers = model.reader.numbers_a_step(model.inputs_of_step, model.options)
-        embedding = length_groups.by_length(
+        return length_groups.by_length(
             flat.length,
             length_groups.most_steps(numbers),
             model.projection.units,
             lambda rows: long_sequences.encode(model, self._padded(flat, rows)),
         )
-        return {EMBEDDING: embedding}
 
     def score(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
         """`embedding` [B, E] and the masked mean squared error of each sequence's values [B].
@@ -234,7 +244,7 @@ class _Encoder:
         It is NaN of a sequence in which nothing was observed: 0 would be the best there is. Where
         no value can be missing, each counts for the metrics, whatever it is.
         """
-        _, outputs, sums = self._evaluate(raw)
+        _, outputs, sums = self._evaluated(self._standardised(raw))
         squared = tf.reduce_sum(sums[error_sum(MODEL, SQUARED)], axis=1)
         number = sums[N_VALUES]
         unknown = tf.constant(float("nan"), tf.float64)
@@ -259,7 +269,7 @@ class _Encoder:
         further: Collection[TermOptions],
     ) -> dict[str, tf.Tensor]:
         """Return what each sequence adds to every metric, float64 [B] or [B, F]."""
-        batch, outputs, sums = self._evaluate(raw)
+        batch, outputs, sums = self._evaluated(self._standardised(raw))
         for head, layer in zip(heads, self._model.heads, strict=True):
             label, weight = _labels(labels[head.column], head)
             answer = outputs.heads[head.name] = layer(outputs.embedding)
@@ -272,11 +282,8 @@ class _Encoder:
             sums |= terms.of_sequences(term).sums_by_sequence(batch, outputs)
         return sums
 
-    def _evaluate(
-        self, raw: dict[str, tf.RaggedTensor]
-    ) -> tuple[SequenceBatch, Outputs, dict[str, tf.Tensor]]:
-        batch = self._standardise(raw)
-        embedding = self._model.encode(batch)
+    def _evaluate(self, flat: _Flat) -> tuple[SequenceBatch, Outputs, dict[str, tf.Tensor]]:
+        batch, embedding = self._padded(flat), self._embedded(flat)
         values, logits = self._model.decode(embedding, batch)
         sums = loss.sums_by_sequence(batch, values, embedding)
         sums = categories.with_categories(sums, self._vocabularies, batch, logits)
@@ -301,10 +308,7 @@ class _Encoder:
             for name, column in zip(self.names, columns, strict=True)
         }
 
-    def _standardise(self, raw: dict[str, tf.RaggedTensor]) -> SequenceBatch:
-        return self._padded(self._transformed(raw))
-
-    def _transformed(self, raw: dict[str, tf.RaggedTensor]) -> _Flat:
+    def _standardise(self, raw: dict[str, tf.RaggedTensor]) -> _Flat:
         length = raw[self.names[0]].row_lengths()
         checks = [_positive(length, LENGTH)] + [
             tf.debugging.assert_equal(
@@ -390,9 +394,3 @@ def _labels(column: tf.SparseTensor, head: HeadOptions) -> tuple[tf.Tensor, tf.T
 
 def _positive(length: tf.Tensor, name: str) -> tf.Operation:
     return tf.debugging.assert_positive(length, f"{name}: expected at least 1 for each sequence")
-
-
-def _same_batch(values: tf.Tensor, length: tf.Tensor, name: str) -> tf.Operation:
-    return tf.debugging.assert_equal(
-        tf.shape(length)[0], tf.shape(values)[0], f"{name}: expected one for each of B sequences"
-    )

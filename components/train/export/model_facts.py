@@ -19,12 +19,13 @@ from ragline.components.serving.facts import (
     InputFacts,
     ModelFacts,
     NetworkFacts,
+    StatisticsFacts,
     digest_of_weights,
 )
 from ragline.components.serving.portable import Operation, Recorder
 from ragline.components.train import padding
 from ragline.components.train.model.architecture import MaskedAutoencoder
-from ragline.components.train.model.sequence_statistics import LAGS
+from ragline.components.train.model.sequence_statistics import BEND_LAGS, CORRELATION_LAGS
 from ragline.components.train.options import HeadOptions, TrainOptions
 
 
@@ -71,7 +72,7 @@ def state(
             bidirectional=options.bidirectional,
             decoder=options.decoder,
             linear_steps=model.linear.steps if model.linear else 0,
-            lags=LAGS if model.linear and model.linear.statistics else (),
+            statistics=_statistics(model),
             mask=strategy.mask,
             operations=_operations(model) if strategy.mask == "length" else (),
         ),
@@ -80,6 +81,17 @@ def state(
             {variable.path: np.asarray(variable.value) for variable in model.variables}
         ),
         samples=dict(samples or {}),
+    )
+
+
+def _statistics(model: MaskedAutoencoder) -> StatisticsFacts | None:
+    """Return the statistics that the linear path reads, if it reads any."""
+    if model.linear is None or model.linear.statistics is None:
+        return None
+    return StatisticsFacts(
+        correlation_lags=CORRELATION_LAGS,
+        bend_lags=BEND_LAGS,
+        tokens=tuple(model.linear.statistics.tokens.values()),
     )
 
 

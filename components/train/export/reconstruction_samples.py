@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from ragline.components.contract.columns import ENTITY_ID, SEQUENCE_ID, Columns
-from ragline.components.contract.masking import masked_mean_of
+from ragline.components.contract.relative import masked_mean_of
 from ragline.components.contract.signatures import FEATURE_VALUES, MODEL, SQUARED, error_sum
 from ragline.components.files.storage import write_text
 from ragline.components.train.data import input_pipeline

@@ -27,6 +27,7 @@ from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.loop import row_parts
 from ragline.components.train.loop.decay import FinalDecay
 from ragline.components.train.model import architecture
+from ragline.components.train.model.sequence_statistics import frequent_tokens
 from ragline.components.train.model.statistics_head import StatisticsHead
 from ragline.components.train.objective.categories import Vocabulary
 from ragline.components.train.options import HeadOptions, TermOptions, TrainOptions
@@ -129,7 +130,10 @@ class Trainer:
             self.optimizer = keras.optimizers.Adam(self.rate)
             self.statistics = (
                 StatisticsHead(
-                    features=features, size=options.embedding_size, linear=self.model.linear
+                    features=features,
+                    tokens=frequent_tokens(vocabularies),
+                    size=options.embedding_size,
+                    linear=self.model.linear,
                 )
                 if options.statistics
                 else None
@@ -158,9 +162,9 @@ class Trainer:
 
     def start(self, batches: tf.data.Dataset) -> None:
         """Set what training starts at; see `MaskedAutoencoder.start` and `StatisticsHead`."""
-        self.model.start(batches, self._options.seed)
+        inputs = self.model.start(batches, self._options.seed)
         if self.statistics is not None:
-            self.statistics.start_at(batches, self.model.linear)
+            self.statistics.start_at(batches, self.model.linear, inputs)
 
     def update(self, batches: tf.data.Dataset) -> Sums:
         """Update once a batch; return the sums of the training loss, of each head and category."""

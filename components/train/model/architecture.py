@@ -26,6 +26,8 @@ from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.encoders.interface import Drop
 from ragline.components.train.model.dense import Dense
 from ragline.components.train.model.linear_path import LinearPath, grid_steps
+from ragline.components.train.model.sequence_statistics import frequent_tokens
+from ragline.components.train.model.shrinkage_pca import CovarianceStats
 from ragline.components.train.objective.categories import Vocabulary
 from ragline.components.train.options import HeadOptions, TrainOptions
 
@@ -72,7 +74,7 @@ class MaskedAutoencoder(keras.Model):
         self.inputs_of_step = features + sum(each.embedding_size for each in vocabularies)
         self.options = options
         self._names = [vocabulary.name for vocabulary in vocabularies]
-        self.linear = _linear(features, options, exact=portable)
+        self.linear = _linear(features, options, vocabularies, exact=portable)
         self.encoder = self.reader.built(self.inputs_of_step, options, portable)
         read = self.reader.outputs(options)
         # "code" is its name in every encoder that was pushed.
@@ -99,7 +101,7 @@ class MaskedAutoencoder(keras.Model):
         )
         self.built = True
 
-    def start(self, batches: tf.data.Dataset, seed: int) -> None:
+    def start(self, batches: tf.data.Dataset, seed: int) -> CovarianceStats | None:
         """Set what training starts at: the linear path alone, at the data's principal components.
 
         Without a linear path nothing is changed: the weights are as they were drawn.
@@ -107,12 +109,16 @@ class MaskedAutoencoder(keras.Model):
         Args:
           batches: of the training split; see `LinearPath.start_at`.
           seed: of the embedding's rotation.
+
+        Returns:
+          The statistics of the linear path's inputs; None without one.
         """
         if self.linear is None:
-            return
-        self.linear.start_at(batches, seed)
+            return None
+        inputs = self.linear.start_at(batches, seed)
         for layer in (self.projection, self.reconstruction):
             layer.set_weights([np.zeros(weight.shape) for weight in layer.get_weights()])
+        return inputs
 
     def encode(
         self,
@@ -237,12 +243,20 @@ def build(
     )
 
 
-def _linear(features: int, options: TrainOptions, exact: bool) -> LinearPath | None:
+def _linear(
+    features: int, options: TrainOptions, vocabularies: Collection[Vocabulary], exact: bool
+) -> LinearPath | None:
     """Return the linear path, if there is one."""
     steps = grid_steps(options.linear_steps, features)
     if not steps:
         return None
-    return LinearPath(features=features, steps=steps, size=options.embedding_size, exact=exact)
+    return LinearPath(
+        features=features,
+        steps=steps,
+        size=options.embedding_size,
+        tokens=frequent_tokens(vocabularies),
+        exact=exact,
+    )
 
 
 def _table(index: int, vocabulary: Vocabulary) -> keras.layers.Embedding:

@@ -21,28 +21,31 @@ as most do before comparing distances, would make them equal.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Sequence as Collection
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from ragline.components.contract import masking
 from ragline.components.train.data.input_pipeline import one_pass
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.model import grid_resample, sequence_statistics, shrinkage_pca
 from ragline.components.train.model.dense import Dense
 from ragline.components.train.model.sequence_statistics import SequenceStatistics
-from ragline.components.train.model.shrinkage_pca import CovarianceStats, Maps
-from ragline.components.train.objective import loss
+from ragline.components.train.model.shrinkage_pca import CovarianceStats, Maps, RowSums
 
 # K F, so that a covariance of grids has at most 32 MiB, and its components take seconds; and with
 # the statistics and the baseline's grid, 128 MiB.
 MOST_GRID_NUMBERS, MOST_NUMBERS = 2_048, 4_096
 # Of the variance of grid and statistics; docs/quality.md has what each is worth.
-SHARES = (0.35, 0.2, 0.1, 0.05, 0.0)
+SHARES = (0.9, 0.7, 0.5, 0.35, 0.2, 0.1, 0.0)
 BASELINE_STEPS = 16  # Those of components/evaluate/baselines/pca_baseline.py.
-# Of the baseline's error: what a start has at most on the split that it was computed from, so that
-# it has no more than the baseline on another one.
+# The share is chosen by the error of every fourth sequence, with maps of the others: statistics of
+# few sequences fit those best that they were computed from.
+HELD_OUT = 4
+# Of the baseline's error, so that a start has no more than the baseline on another split.
 AT_MOST = 0.97
 
 
@@ -60,22 +63,32 @@ class LinearPath(keras.Layer):
       statistics: what makes the statistics; None if they would be too many.
     """
 
-    def __init__(self, *, features: int, steps: int, size: int, exact: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        features: int,
+        steps: int,
+        size: int,
+        tokens: Mapping[str, int] | None = None,
+        exact: bool = False,
+    ) -> None:
         """Build both maps.
 
         Args:
           features: F.
           steps: K, see `grid_steps`.
           size: E.
+          tokens: category -> V; see `sequence_statistics.frequent_tokens`.
           exact: see `Dense`.
         """
         super().__init__(dtype="float32", name="linear")
         self.steps, self._features = steps, features
+        tokens = tokens or {}
         numbers = steps * features
         self.statistics = None
-        more = sequence_statistics.size_of(features) + BASELINE_STEPS * features
+        more = sequence_statistics.size_of(features, tokens.values()) + BASELINE_STEPS * features
         if numbers + more <= MOST_NUMBERS:
-            self.statistics = SequenceStatistics(features)
+            self.statistics = SequenceStatistics(features, tokens)
             numbers += self.statistics.size
         # "to_code" is its name in every encoder that was pushed.
         self.to_embedding = Dense(numbers, size, exact=exact, name="to_code")
@@ -97,19 +110,33 @@ class LinearPath(keras.Layer):
         grid = tf.reshape(self.to_grid(embedding), [-1, self.steps, self._features])
         return grid_resample.from_grid(grid, length, steps)
 
-    def start_at(self, batches: tf.data.Dataset, seed: int) -> None:
+    def start_at(self, batches: tf.data.Dataset, seed: int) -> CovarianceStats:
         """Set both maps to the principal components of sequences.
 
-        Four passes over the batches, and (K F + P + 16 F)^2 numbers in memory; without statistics
-        two, and (K F)^2.
+        Three passes over the batches, and two matrices of (K F + P + 16 F)^2 numbers in memory;
+        without statistics one pass, and (K F)^2.
 
         Args:
           batches: a dataset of `SequenceBatch`, the same in each pass.
           seed: of the embedding's rotation.
+
+        Returns:
+          The statistics of what the embedding is a map of, [K F + P].
         """
         if self.statistics is not None:
             self.statistics.start_at(batches)
-        maps = self._principal_maps(batches)
+        inputs = slice(self.to_embedding.kernel.shape[0])
+        sums, held_out = self._sums(batches)
+        share = SHARES[-1]
+        if self.statistics is not None and sums.rows and held_out.rows:
+            share = self._share(sums.stats(), batches)
+        sums.merge(held_out)
+        stats = sums.stats().part(inputs)
+        self._set(self._maps(stats, share), seed)
+        return stats
+
+    def _set(self, maps: Maps, seed: int) -> None:
+        """Set both maps, the embedding turned at random and scaled to a mean variance of 1."""
         size = self.to_embedding.units
         scale = np.sqrt(maps.variance / size) if maps.variance > 0.0 else 1.0
         noise = np.random.default_rng(seed).normal(size=(size, size))
@@ -125,49 +152,66 @@ class LinearPath(keras.Layer):
         grid = _grid(batch, self.steps)
         return tf.concat([grid, self.statistics(batch)], axis=1) if self.statistics else grid
 
-    def _principal_maps(self, batches: tf.data.Dataset) -> Maps:
-        """Return the maps of the largest share that reconstructs better than the baseline."""
-        grid, size = self.steps * self._features, self.to_embedding.units
-        inputs = self.to_embedding.kernel.shape[0]
+    def _row(self, batch: SequenceBatch) -> tf.Tensor:
+        """Return the inputs and, if a share has to be chosen, the baseline's grid."""
+        baseline = [_grid(batch, BASELINE_STEPS)] if self.statistics else []
+        return tf.concat([self._inputs(batch), *baseline], axis=1)
 
-        def row(batch: SequenceBatch) -> tf.Tensor:
-            baseline = [_grid(batch, BASELINE_STEPS)] if self.statistics else []
-            return tf.concat([self._inputs(batch), *baseline], axis=1)
+    def _sums(self, batches: tf.data.Dataset) -> tuple[RowSums, RowSums]:
+        """Return the sums of the sequences' rows: of most, and of those that are held out."""
+        row = _compiled(self._row, batches)
+        made: list[RowSums] = []
+        for batch, held_out in _with_held_out(batches):
+            rows = row(batch).numpy().astype(np.float64)
+            made = made or [RowSums(rows.mean(axis=0), self.steps * self._features) for _ in "ab"]
+            for sums, chosen in zip(made, (~held_out, held_out), strict=True):
+                sums.add(rows[chosen])
+        most, others = made
+        return most, others
 
-        rows = _compiled(row, batches)
-        stats = shrinkage_pca.covariance_stats(
-            lambda: (rows(batch).numpy() for batch in one_pass(batches)), grid
-        )
-        own, others = slice(inputs), slice(inputs, None)
-        joint = CovarianceStats(
-            stats.mean[own], stats.covariance[own, own], stats.spread, stats.rows
-        )
-        covariance = shrinkage_pca.shrink(joint, self.steps, grid)
-        candidates = [
-            shrinkage_pca.maps(joint.mean, covariance, grid, size, share)
-            for share in (SHARES if self.statistics else SHARES[-1:])
-        ]
-        if self.statistics is None:
-            return candidates[-1]
-        mean = stats.mean[others]
-        baseline = shrinkage_pca.maps(mean, stats.covariance[others, others], len(mean), size, 0.0)
+    def _maps(self, stats: CovarianceStats, share: float) -> Maps:
+        """Return the maps of inputs of such statistics, and of a share of the variance."""
+        grid = self.steps * self._features
+        covariance = shrinkage_pca.shrink(stats, self.steps, grid)
+        return shrinkage_pca.maps(stats.mean, covariance, grid, self.to_embedding.units, share)
 
-        def error(batch: SequenceBatch, output: tf.Tensor) -> tf.Tensor:
-            by_feature = loss.squared_errors(batch.values, output, batch.sample_weight)
-            return tf.reduce_sum(by_feature)
+    def _share(self, stats: CovarianceStats, batches: tf.data.Dataset) -> float:
+        """Return the largest share that reconstructs better than the baseline what is held out.
+
+        Args:
+          stats: the statistics of the rows that are not.
+          batches: a dataset of `SequenceBatch`.
+        """
+        inputs, size = self.to_embedding.kernel.shape[0], self.to_embedding.units
+        candidates = [self._maps(stats.part(slice(inputs)), share) for share in SHARES]
+        of_baseline = stats.part(slice(inputs, None))
+        mean = of_baseline.mean
+        baseline = shrinkage_pca.maps(mean, of_baseline.covariance, len(mean), size, 0.0)
 
         def errors(batch: SequenceBatch) -> tf.Tensor:
-            both = row(batch)
-            outputs = [
-                *(_reconstruct(both[:, own], maps, batch, self.steps) for maps in candidates),
-                _reconstruct(both[:, others], baseline, batch, BASELINE_STEPS),
-            ]
-            return tf.stack([error(batch, output) for output in outputs])
+            row = self._row(batch)
+            of_candidates = _errors(row[:, :inputs], candidates, batch, self.steps)
+            others = _errors(row[:, inputs:], [baseline], batch, BASELINE_STEPS)
+            return tf.concat([of_candidates, others], axis=1)
 
         compiled = _compiled(errors, batches)
-        *of_shares, of_baseline = sum(compiled(batch).numpy() for batch in one_pass(batches))
-        better = (of_share <= AT_MOST * of_baseline for of_share in of_shares)
-        return next(itertools.compress(candidates, better), candidates[-1])
+        total = sum(
+            compiled(batch).numpy()[held_out].sum(axis=0, dtype=np.float64)
+            for batch, held_out in _with_held_out(batches)
+        )
+        better = total[:-1] <= AT_MOST * total[-1]
+        return next(itertools.compress(SHARES, better), SHARES[-1])
+
+
+def _with_held_out(
+    batches: tf.data.Dataset,
+) -> Iterator[tuple[SequenceBatch, np.ndarray]]:
+    """Yield each batch, and which of its sequences are held out: one of HELD_OUT, bool [B]."""
+    number = 0
+    for batch in one_pass(batches):
+        places = number + np.arange(len(batch.length))
+        number += len(places)
+        yield batch, places % HELD_OUT == HELD_OUT - 1
 
 
 def _grid(batch: SequenceBatch, steps: int) -> tf.Tensor:
@@ -176,14 +220,29 @@ def _grid(batch: SequenceBatch, steps: int) -> tf.Tensor:
     return tf.reshape(grid, [-1, steps * batch.values.shape[2]])
 
 
-def _reconstruct(rows: tf.Tensor, maps: Maps, batch: SequenceBatch, steps: int) -> tf.Tensor:
-    """Return what the principal components of rows say of each sequence, float32 [B, T, F]."""
-    mean, to_components, to_grid = (
-        tf.constant(each, tf.float32) for each in (maps.mean, maps.to_components, maps.to_grid)
-    )
-    grid = (rows - mean) @ to_components @ to_grid + mean[: to_grid.shape[1]]
-    grid = tf.reshape(grid, [-1, steps, batch.values.shape[2]])
-    return grid_resample.from_grid(grid, batch.length, batch.steps)
+def _errors(
+    rows: tf.Tensor, candidates: Collection[Maps], batch: SequenceBatch, steps: int
+) -> tf.Tensor:
+    """Return each sequence's sum of the squared errors of reconstructions, float32 [B, C].
+
+    Args:
+      rows: float32 [B, D].
+      candidates: C maps, whose components reconstruct the sequences.
+      batch: the sequences.
+      steps: K, the steps of the rows' grid.
+    """
+    grids = []
+    for maps in candidates:
+        mean, to_components, to_grid = (
+            tf.constant(each, tf.float32) for each in (maps.mean, maps.to_components, maps.to_grid)
+        )
+        grid = (rows - mean) @ to_components @ to_grid + mean[: to_grid.shape[1]]
+        grids.append(tf.reshape(grid, [-1, steps, batch.values.shape[2]]))
+    outputs = grid_resample.from_grid(tf.concat(grids, axis=2), batch.length, batch.steps)
+    apart = tf.stack(tf.split(outputs, len(grids), axis=2), axis=1) - batch.values[:, tf.newaxis]
+    weight = batch.sample_weight[:, tf.newaxis]  # [B, 1, T] or [B, 1, T, F].
+    weight = weight if weight.shape.rank == 4 else weight[..., tf.newaxis]
+    return tf.reduce_sum(masking.select(weight > 0, weight * tf.square(apart)), axis=[2, 3])
 
 
 def _compiled(

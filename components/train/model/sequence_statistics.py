@@ -1,15 +1,24 @@
-"""Describe sequences by statistics of each feature and of how it moves.
+"""Describe sequences by statistics of each feature, of how it moves, and of the words.
 
 mean, deviation, least, most     of the values, each [F]
-movement, for each lag d         mean of |x[t + d] - x[t]|, [F]; 0 of a sequence of d steps or fewer
+correlation, for each lag d      mean of u[t] u[t + d], [F]; 0 of a sequence of d steps or fewer
+bend, for each lag d             mean of |x[t + 2 d] - 2 x[t + d] + x[t]|, [F]; 0 of one of 2 d or
+                                 fewer
+observed                         share of the steps at which the value is not missing, [F]
 log(length)
+share, for each frequent token   steps with the token / length, [V] for each category
+pair, of frequent tokens         steps with the first, followed by one with the second /
+                                 (length - 1), [V V]; 0 of a sequence of one step
 
-Missing values are interpolated first. The linear path reads the statistics beside its grid, since
-the label of a sequence is often in how it moves and seldom in its course; training also predicts
-them from the embedding (`statistics_head.py`). Both take them standardised by the training split:
+u = (x - mean) / (deviation + LEAST_DEVIATION) says how a feature moves, whatever its size. Missing
+values are interpolated first. The linear path reads the statistics beside its grid, since the label
+of a sequence is often in how it moves and seldom in its course; training also predicts them from
+the embedding (`statistics_head.py`). Both take them standardised by the training split:
 
     z = (statistic - mean) / scale, at most FARTHEST from 0, so that no outlier decides anything
 """
+
+from collections.abc import Iterable, Mapping
 
 import keras
 import numpy as np
@@ -19,44 +28,84 @@ from ragline.components.contract import masking
 from ragline.components.train.data.input_pipeline import one_pass
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.model import grid_resample
+from ragline.components.train.objective.categories import Vocabulary
 
-LAGS = (1, 2, 4, 8, 16, 32)  # In steps.
+# In steps; docs/quality.md has what they are worth.
+CORRELATION_LAGS = (1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 32)
+BEND_LAGS = (1, 2, 4, 8)
+# Of each category. Their pairs are a hundred statistics.
+MOST_TOKENS = 10
+# Of a feature that hardly varies in a sequence, u would be noise of rounding.
+LEAST_DEVIATION = 1e-2
 FARTHEST = 5.0
 # A statistic that varies less, of values that vary by 1, may vary by rounding alone.
 _LEAST_SCALE = 1e-3
 _END = tf.float64.max
 
 
-def size_of(features: int) -> int:
-    """Return P, how many statistics there are of F features."""
-    return (4 + len(LAGS)) * features + 1
+def frequent_tokens(vocabularies: Iterable[Vocabulary]) -> dict[str, int]:
+    """Return category -> V, how many of its tokens have statistics: those of the first ids."""
+    return {vocabulary.name: min(vocabulary.size, MOST_TOKENS) for vocabulary in vocabularies}
 
 
-def describe(batch: SequenceBatch) -> tf.Tensor:
-    """Return the statistics of each sequence, float32 [B, P]; padding has no part in them."""
+def size_of(features: int, tokens: Iterable[int] = ()) -> int:
+    """Return P, how many statistics there are of F features and of V tokens of each category."""
+    by_feature = 5 + len(CORRELATION_LAGS) + len(BEND_LAGS)
+    return by_feature * features + 1 + sum(number + number**2 for number in tokens)
+
+
+def describe(batch: SequenceBatch, tokens: Mapping[str, int]) -> tf.Tensor:
+    """Return the statistics of each sequence; padding has no part in them.
+
+    Args:
+      batch: the sequences.
+      tokens: category -> V; see `frequent_tokens`.
+
+    Returns:
+      float32 [B, P].
+    """
     # Sums are of float64, so that padding moves none by more than a rounding of float32.
     values = tf.cast(grid_resample.filled(batch), tf.float64)
     valid = batch.valid[..., tf.newaxis]
     length = tf.cast(batch.length, tf.float64)[:, tf.newaxis]
     mean = _mean(values, valid, length)
-    variance = _mean(tf.square(values - mean[:, tf.newaxis]), valid, length)
+    centred = masking.select(valid, values - mean[:, tf.newaxis])
+    deviation = tf.sqrt(tf.reduce_sum(tf.square(centred), axis=1) / length)
     least = tf.reduce_min(tf.where(valid, values, _END), axis=1)
     most = tf.reduce_max(tf.where(valid, values, -_END), axis=1)
-    moves = [
-        _mean(tf.abs(values[:, lag:] - values[:, :-lag]), valid[:, lag:], length - lag)
-        for lag in LAGS
+    unit = centred / (deviation + LEAST_DEVIATION)[:, tf.newaxis]
+    correlations = [
+        # Of the padding, a factor is 0.
+        tf.reduce_sum(unit[:, lag:] * unit[:, :-lag], axis=1) / tf.maximum(length - lag, 1.0)
+        for lag in CORRELATION_LAGS
     ]
-    ends = [least, most, *moves, tf.math.log(length)]
-    return tf.cast(tf.concat([mean, tf.sqrt(variance), *ends], axis=1), tf.float32)
+    bends = []
+    for lag in BEND_LAGS:
+        moved = values[:, lag:] - values[:, :-lag]
+        bend = tf.abs(moved[:, lag:] - moved[:, :-lag])
+        bends.append(_mean(bend, valid[:, 2 * lag :], length - 2 * lag))
+    observed = tf.ones_like(mean)
+    if batch.sample_weight.shape.rank == 3:
+        observed = _mean(tf.cast(batch.sample_weight > 0, tf.float64), valid, length)
+    parts = [mean, deviation, least, most, *correlations, *bends, observed, tf.math.log(length)]
+    for name, number in tokens.items():
+        parts += _of_tokens(batch.token_ids[name], batch.valid, length, number)
+    return tf.cast(tf.concat(parts, axis=1), tf.float32)
 
 
 class SequenceStatistics(keras.Layer):
     """Standardises the statistics of sequences; holds their mean and scale."""
 
-    def __init__(self, features: int) -> None:
-        """Build the weights, of F features: mean 0 and scale 1."""
+    def __init__(self, features: int, tokens: Mapping[str, int]) -> None:
+        """Build the weights: mean 0 and scale 1.
+
+        Args:
+          features: F.
+          tokens: category -> V; see `frequent_tokens`.
+        """
         super().__init__(dtype="float32", name="sequence_statistics")
-        self.size = size_of(features)
+        self.size = size_of(features, tokens.values())
+        self.tokens = dict(tokens)
         self.mean, self.scale = (
             self.add_weight(shape=(self.size,), initializer=start, trainable=False, name=name)
             for name, start in (("mean", "zeros"), ("scale", "ones"))
@@ -65,12 +114,16 @@ class SequenceStatistics(keras.Layer):
 
     def call(self, batch: SequenceBatch) -> tf.Tensor:
         """Return z, float32 [B, P]; 0 of a statistic that never varied."""
-        z = tf.math.divide_no_nan(describe(batch) - self.mean, self.scale)
+        z = tf.math.divide_no_nan(describe(batch, self.tokens) - self.mean, self.scale)
         return tf.stop_gradient(tf.clip_by_value(z, -FARTHEST, FARTHEST))
 
     def start_at(self, batches: tf.data.Dataset) -> None:
         """Set mean and scale to those of sequences, in one pass over a dataset of batches."""
-        compiled = tf.function(describe, input_signature=[batches.element_spec], autograph=False)
+
+        def described(batch: SequenceBatch) -> tf.Tensor:
+            return describe(batch, self.tokens)
+
+        compiled = tf.function(described, input_signature=[batches.element_spec], autograph=False)
         number, mean, squares = 0, np.zeros(self.size), np.zeros(self.size)
         for batch in one_pass(batches):
             part = compiled(batch).numpy().astype(np.float64)
@@ -89,3 +142,15 @@ class SequenceStatistics(keras.Layer):
 def _mean(values: tf.Tensor, mask: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
     """Return the mean over the steps of the mask [B, T, 1], of which there are a number [B, 1]."""
     return tf.reduce_sum(masking.select(mask, values), axis=1) / tf.maximum(number, 1.0)
+
+
+def _of_tokens(
+    token_ids: tf.Tensor, valid: tf.Tensor, length: tf.Tensor, number: int
+) -> list[tf.Tensor]:
+    """Return the shares [B, V] and the pairs [B, V V] of the first tokens of a category."""
+    # Counts, which are exact in float32; of a missing or rarer token, a row of zeros.
+    here = tf.one_hot(tf.where(valid, token_ids, -1), number)
+    shares = tf.cast(tf.reduce_sum(here, axis=1), tf.float64) / length
+    followed = tf.matmul(here[:, :-1], here[:, 1:], transpose_a=True)
+    pairs = tf.cast(tf.reshape(followed, [-1, number**2]), tf.float64)
+    return [shares, pairs / tf.maximum(length - 1.0, 1.0)]

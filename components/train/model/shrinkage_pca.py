@@ -17,7 +17,6 @@ covariance matrices", with T in place of their multiple of the identity. It vani
 many sequences, the components are those of a plain PCA.
 """
 
-from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -39,26 +38,57 @@ class CovarianceStats(NamedTuple):
     spread: float
     rows: int
 
+    def part(self, numbers: slice) -> "CovarianceStats":
+        """Return the statistics of some numbers of each row; the spread is that of the grid."""
+        covariance = self.covariance[numbers, numbers]
+        return self._replace(mean=self.mean[numbers], covariance=covariance)
 
-def covariance_stats(
-    parts: Callable[[], Iterable[np.ndarray]], grid: int | None = None
-) -> CovarianceStats:
-    """Compute the statistics of rows that need not fit in memory: the mean, then the covariance.
 
-    Args:
-      parts: returns the same parts [n, D] at each of its two calls; at least one row in all.
-      grid: how many numbers of a row, its first ones, are the grid; None if all are.
+class RowSums:
+    """Sums over rows that need not fit in memory, whose statistics take one pass.
+
+    Rows are summed less a shift near their mean, so that no sum is of large numbers.
     """
-    rows, total = 0, np.zeros(())
-    for part in parts():
-        rows, total = rows + len(part), total + part.sum(axis=0, dtype=np.float64)
-    mean = total / rows
-    covariance, spread = np.zeros((len(mean), len(mean))), 0.0
-    for part in parts():
-        centred = part - mean
-        covariance += centred.T @ centred
-        spread += float(np.square(np.square(centred[:, :grid]).sum(axis=1)).sum())
-    return CovarianceStats(mean=mean, covariance=covariance / rows, spread=spread / rows, rows=rows)
+
+    def __init__(self, shift: np.ndarray, grid: int) -> None:
+        """Start at no rows.
+
+        Args:
+          shift: float64 [D].
+          grid: how many numbers of a row, its first ones, are the grid.
+        """
+        self.rows, self._shift, self._grid = 0, shift, grid
+        self._total, self._products = np.zeros(len(shift)), np.zeros((len(shift), len(shift)))
+        # Of y [grid] of each row: |y|^2 y and |y|^4.
+        self._third, self._fourth = np.zeros(grid), 0.0
+
+    def add(self, rows: np.ndarray) -> None:
+        """Add rows [n, D]."""
+        moved = rows - self._shift
+        squares = np.square(moved[:, : self._grid]).sum(axis=1)
+        self.rows += len(rows)
+        self._total += moved.sum(axis=0)
+        self._products += moved.T @ moved
+        self._third += squares @ moved[:, : self._grid]
+        self._fourth += float(np.square(squares).sum())
+
+    def merge(self, other: "RowSums") -> None:
+        """Add the rows of another, of the same shift."""
+        self.rows += other.rows
+        self._total += other._total
+        self._products += other._products
+        self._third += other._third
+        self._fourth += other._fourth
+
+    def stats(self) -> CovarianceStats:
+        """Return the statistics of the rows, at least one."""
+        apart, products = self._total / self.rows, self._products / self.rows
+        # The mean of |y - d|^4 = (|y|^2 - 2 y d + |d|^2)^2, of rows y of the grid and their mean d.
+        of_grid, d = products[: self._grid, : self._grid], apart[: self._grid]
+        spread = self._fourth / self.rows + 4.0 * (d @ of_grid @ d - d @ self._third / self.rows)
+        spread += (d @ d) * (2.0 * np.trace(of_grid) - 3.0 * (d @ d))
+        covariance = products - np.outer(apart, apart)
+        return CovarianceStats(self._shift + apart, covariance, float(spread), self.rows)
 
 
 def shrink(stats: CovarianceStats, steps: int, grid: int | None = None) -> np.ndarray:

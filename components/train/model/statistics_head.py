@@ -7,35 +7,36 @@ of what the linear path encodes, so that the first updates do not turn the embed
 was drawn.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from ragline.components.train.data.input_pipeline import one_pass
 from ragline.components.train.data.sequence_batch import SequenceBatch
-from ragline.components.train.model import shrinkage_pca
 from ragline.components.train.model.dense import Dense
 from ragline.components.train.model.linear_path import LinearPath
 from ragline.components.train.model.sequence_statistics import SequenceStatistics
+from ragline.components.train.model.shrinkage_pca import CovarianceStats
 
 
 class StatisticsHead(keras.Layer):
     """Holds the map, and the statistics if no linear path does."""
 
-    def __init__(self, *, features: int, size: int, linear: LinearPath | None) -> None:
+    def __init__(
+        self, *, features: int, tokens: Mapping[str, int], size: int, linear: LinearPath | None
+    ) -> None:
         """Build the map.
 
         Args:
           features: F.
+          tokens: category -> V; see `sequence_statistics.frequent_tokens`.
           size: E.
           linear: the linear path of the model, if it has one.
         """
         super().__init__(dtype="float32", name="statistics")
         shared = None if linear is None else linear.statistics
-        self.starts = shared is None
-        self.statistics = shared or SequenceStatistics(features)
+        self.statistics = shared or SequenceStatistics(features, tokens)
         self.to_statistics = Dense(size, self.statistics.size, exact=False, name="to_statistics")
         self.built = True
 
@@ -44,29 +45,25 @@ class StatisticsHead(keras.Layer):
         z = self.statistics(batch)
         return tf.reduce_mean(tf.square(self.to_statistics(embedding) - z), axis=1)
 
-    def start_at(self, batches: tf.data.Dataset, linear: LinearPath | None) -> None:
-        """Set the map to its least squares, in two passes over the batches.
+    def start_at(
+        self, batches: tf.data.Dataset, linear: LinearPath | None, inputs: CovarianceStats | None
+    ) -> None:
+        """Set the map to its least squares; without a linear path that reads them, to 0.
 
         Args:
-          batches: a dataset of `SequenceBatch`, the same in both passes.
-          linear: what makes the embedding before the first update, already started; None if
-            nothing is known of it, so that the map starts at 0.
+          batches: a dataset of `SequenceBatch`.
+          linear: what makes the embedding before the first update, already started.
+          inputs: the statistics of its inputs, of the same batches: what its start returned.
         """
-        if linear is None or linear.statistics is None:
+        if linear is None or linear.statistics is None or inputs is None:
             self.statistics.start_at(batches)
-        size = self.to_statistics.kernel.shape[0]
-
-        def row(batch: SequenceBatch) -> tf.Tensor:
-            zeros = tf.zeros([tf.size(batch.length), size])
-            embedding = zeros if linear is None else linear.encode(batch)
-            return tf.concat([embedding, self.statistics(batch)], axis=1)
-
-        compiled = tf.function(row, input_signature=[batches.element_spec], autograph=False)
-
-        def parts() -> Iterable[np.ndarray]:
-            return (compiled(batch).numpy() for batch in one_pass(batches))
-
-        stats = shrinkage_pca.covariance_stats(parts)
-        of_embedding, both = stats.covariance[:size, :size], stats.covariance[:size, size:]
-        kernel = np.linalg.lstsq(of_embedding, both, rcond=1e-9)[0]
-        self.to_statistics.set_weights([kernel, stats.mean[size:] - stats.mean[:size] @ kernel])
+            weights = self.to_statistics.get_weights()
+            self.to_statistics.set_weights([np.zeros(weight.shape) for weight in weights])
+            return
+        to_embedding, bias = linear.to_embedding.get_weights()
+        own = slice(-self.statistics.size, None)
+        # Of the embedding, whose map is linear, with the statistics: [E, E] and [E, P].
+        with_inputs = to_embedding.T.astype(np.float64) @ inputs.covariance
+        kernel = np.linalg.lstsq(with_inputs @ to_embedding, with_inputs[:, own], rcond=1e-9)[0]
+        embedding = inputs.mean @ to_embedding + bias
+        self.to_statistics.set_weights([kernel, inputs.mean[own] - embedding @ kernel])

@@ -9,7 +9,7 @@ cross-entropies.
 import tensorflow as tf
 
 from ragline.components.contract import masking
-from ragline.components.contract.masking import masked_mean_of
+from ragline.components.contract.relative import masked_mean_of
 from ragline.components.train import padding
 from ragline.components.train.data.input_pipeline import sums_over
 from ragline.components.train.data.sequence_batch import SequenceBatch

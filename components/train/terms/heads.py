@@ -103,7 +103,7 @@ class Regression(HeadTerm):
 
     def baseline(self, train: np.ndarray, evaluation: np.ndarray) -> Baseline:
         """Return the mean squared error, on labels of eval, of the mean of the training split's."""
-        from ragline.components.contract.masking import masked_mean_of
+        from ragline.components.contract.relative import masked_mean_of
 
         train, evaluation = train.astype(np.float64), evaluation.astype(np.float64)
         mean = masked_mean_of(train.sum(), len(train))

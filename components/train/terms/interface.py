@@ -338,7 +338,7 @@ def mean_of(sums: Sums, name: str) -> float:
 
 
 def mean(total: float, count: float) -> float:
-    """Divide at the end; see `masking.masked_mean_of`."""
-    from ragline.components.contract.masking import masked_mean_of
+    """Divide at the end; see `relative.masked_mean_of`."""
+    from ragline.components.contract.relative import masked_mean_of
 
     return masked_mean_of(total, count)
