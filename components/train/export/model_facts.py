@@ -37,7 +37,7 @@ def state(
     columns: Columns,
     heads: Collection[HeadOptions],
     input_facts: Mapping[str, Any],
-    samples: Mapping[str, Sample],
+    samples: Mapping[str, Sample] | None = None,
 ) -> ModelFacts:
     """Return the facts of a model.
 
@@ -48,7 +48,8 @@ def state(
       columns: the schema's features and categories.
       heads: the heads of the model, in its order.
       input_facts: the way in which raw files were read: `options` and `fields`.
-      samples: split -> the part of it that was read; without a split that was read whole.
+      samples: split -> the part of it that was read, without a split that was read whole; None
+        if all were.
     """
     strategy = padding.of(options.padding)
     statistics = feature_statistics.read(transform_output.transform_savedmodel_dir)
@@ -79,7 +80,7 @@ def state(
         weights_sha256=digest_of_weights(
             {variable.path: np.asarray(variable.value) for variable in model.variables}
         ),
-        samples=dict(samples),
+        samples=dict(samples or {}),
     )
 
 
