@@ -121,12 +121,12 @@ def check(
         )
     arguments = [str(file.resolve()) for file in (model, probes) if file]
     arguments += [f"--{name}" for name, wanted in (("strict", strict), ("trust", trust)) if wanted]
-    process, asked = _take_waiting(), f"{json.dumps(arguments)}\n"
+    process, line = _take_waiting(), f"{json.dumps(arguments)}\n"
     if process is None:
-        process, asked = _start(*arguments), ""
+        process, line = _start(*arguments), ""
     with process:
         try:
-            answer, said = process.communicate(asked, timeout=SECONDS)
+            answer, said = process.communicate(line, timeout=SECONDS)
         except BaseException as error:
             process.kill()
             if not isinstance(error, subprocess.TimeoutExpired):

@@ -40,7 +40,7 @@ from ragline.components.train.model.shrinkage_pca import CovarianceStats, Maps, 
 # the statistics and the baseline's grid, 128 MiB.
 MOST_GRID_NUMBERS, MOST_NUMBERS = 2_048, 4_096
 # Of the variance of grid and statistics; docs/quality.md has what each is worth.
-SHARES = (0.9, 0.7, 0.5, 0.35, 0.2, 0.1, 0.0)
+SHARES = (0.9, 0.7, 0.5, 0.35, 0.25, 0.2, 0.1, 0.0)
 BASELINE_STEPS = 16  # Those of components/evaluate/baselines/pca_baseline.py.
 # The share is chosen by the error of every fourth sequence, with maps of the others: statistics of
 # few sequences fit those best that they were computed from.
