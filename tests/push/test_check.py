@@ -329,7 +329,7 @@ def test_facts_of_another_format_are_named_with_what_to_do(masked, tmp_path, cha
     _state(model, "abc")
     file = model / ENCODER_FILE
     file.write_text(json.dumps(change(json.loads(file.read_text()))))
-    expected = f"{ENCODER_FILE}: expected the facts that ragline exports beside a model, format 3 "
+    expected = f"{ENCODER_FILE}: expected the facts that ragline exports beside a model, format 4 "
     with pytest.raises(check.NoEncoderError) as raised:
         clean_process.check(model, None)
     assert str(raised.value).startswith(expected)
