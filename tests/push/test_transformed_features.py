@@ -159,8 +159,8 @@ def test_facts_state_the_lowest_format_that_holds_them(model, tmp_path):
     plain = tuple(dataclasses.replace(each, transform="none") for each in stated.features)
     without = dataclasses.replace(stated.network, statistics=None)
     for features, network, number in (
-        (stated.features, stated.network, 3),
-        (plain, stated.network, 3),
+        (stated.features, stated.network, 4),
+        (plain, stated.network, 4),
         (stated.features, without, 2),
         (plain, without, 1),
     ):
