@@ -51,7 +51,7 @@ def add_to(nodes: Nodes, statistics: Statistics, steps: Steps) -> str:
         seen = _total(nodes, nodes.cast(steps.observed, "DOUBLE"))
         parts.append(nodes.call("Div", seen, length))
     parts.append(nodes.call("Log", length))
-    for token_ids, number in zip(steps.token_ids, statistics.tokens, strict=True):
+    for token_ids, number in zip(steps.token_ids, statistics.stated.tokens, strict=True):
         parts += _shares_and_pairs(nodes, token_ids, steps.mask, length, number)
     described = nodes.cast(nodes.call("Concat", *parts, axis=1), "FLOAT")
     scale = np.where(statistics.scale > 0.0, statistics.scale, np.float32(np.inf))
@@ -82,10 +82,10 @@ def _of_values(nodes: Nodes, statistics: Statistics, steps: Steps, length: str) 
             length,
             lag,
         )
-        for lag in statistics.correlation_lags
+        for lag in statistics.stated.correlation_lags
     ]
     bends = []
-    for lag in statistics.bend_lags:
+    for lag in statistics.stated.bend_lags:
         moved = _moved(nodes, values, lag)
         bend = nodes.call("Abs", _moved(nodes, moved, lag))
         counted = nodes.call("Where", _part(nodes, mask, 2 * lag, None), bend, _ZERO)

@@ -96,9 +96,11 @@ def _linear(rng: np.random.Generator, steps: int) -> LinearPath:
 
 def _statistics(mean: np.ndarray, scale: np.ndarray, tokens: tuple[int, ...] = ()) -> Statistics:
     return Statistics(
-        correlation_lags=(1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 32),
-        bend_lags=(1, 2, 4, 8),
-        tokens=tokens,
+        stated=facts.StatisticsFacts(
+            correlation_lags=(1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 32),
+            bend_lags=(1, 2, 4, 8),
+            tokens=tokens,
+        ),
         mean=mean.astype(np.float32),
         scale=scale.astype(np.float32),
     )

@@ -17,6 +17,7 @@ import numpy as np
 
 from ragline.components.contract.columns import Category
 from ragline.components.contract.feature_transforms import Transform
+from ragline.components.serving.facts import StatisticsFacts
 from ragline.components.serving.portable import Operation
 
 # As in train/export/export_model.py: float32 ends at 3.4e38; sums of such values would be infinite.
@@ -56,19 +57,15 @@ class CategoryTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
-    """The statistics that the linear path reads; train/model/sequence_statistics.py defines them.
+    """The statistics that the linear path reads.
 
     Attributes:
-      correlation_lags: the lags of the correlations, in steps.
-      bend_lags: the lags of the bends.
-      tokens: V of each category, in order.
+      stated: what they are.
       mean: float32 [P].
       scale: float32 [P]; 0 of a statistic that is always 0 once standardised.
     """
 
-    correlation_lags: tuple[int, ...]
-    bend_lags: tuple[int, ...]
-    tokens: tuple[int, ...]
+    stated: StatisticsFacts
     mean: np.ndarray
     scale: np.ndarray
 

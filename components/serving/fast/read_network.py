@@ -80,19 +80,14 @@ def _dense(weights: Mapping[str, np.ndarray], name: str) -> Dense:
 
 
 def _linear(weights: Mapping[str, np.ndarray], facts: ModelFacts) -> LinearPath:
-    name, stated = "sequence_statistics", facts.network.statistics
+    statistics = None
+    if stated := facts.network.statistics:
+        mean, scale = (weights[f"sequence_statistics/{each}"] for each in ("mean", "scale"))
+        statistics = Statistics(stated=stated, mean=mean, scale=scale)
     return LinearPath(
         steps=facts.network.linear_steps,
         fills=facts.columns.allow_missing,
-        statistics=None
-        if stated is None
-        else Statistics(
-            correlation_lags=stated.correlation_lags,
-            bend_lags=stated.bend_lags,
-            tokens=stated.tokens,
-            mean=weights[f"{name}/mean"],
-            scale=weights[f"{name}/scale"],
-        ),
+        statistics=statistics,
         to_embedding=_dense(weights, "to_code"),
     )
 

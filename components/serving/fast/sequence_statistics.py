@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ragline.components.serving.batches import Sequences, batches
+from ragline.components.serving.facts import StatisticsFacts
 from ragline.components.serving.fast.network import (
     FARTHEST_STATISTIC,
     LEAST_DEVIATION,
@@ -36,31 +37,31 @@ def standardised(
       statistics: what they are, their mean and scale.
     """
     first = np.cumsum(length) - length
-    parts = [_of_values(values, length, statistics)]
+    parts = [_of_values(values, length, statistics.stated)]
     if observed is None:
         parts.append(np.ones((len(length), values.shape[1])))
     else:
         parts.append(np.add.reduceat(observed, first, axis=0, dtype=np.float64) / length[:, None])
     parts.append(np.log(length)[:, np.newaxis])
-    for ids, number in zip(token_ids, statistics.tokens, strict=True):
+    for ids, number in zip(token_ids, statistics.stated.tokens, strict=True):
         parts += _of_tokens(ids, length, number)
     scale = np.where(statistics.scale > 0.0, statistics.scale, np.float32(np.inf))
     z: np.ndarray = (np.concatenate(parts, axis=1).astype(np.float32) - statistics.mean) / scale
     return z.clip(-FARTHEST_STATISTIC, FARTHEST_STATISTIC, out=z)
 
 
-def _of_values(values: np.ndarray, length: np.ndarray, statistics: Statistics) -> np.ndarray:
+def _of_values(values: np.ndarray, length: np.ndarray, stated: StatisticsFacts) -> np.ndarray:
     """Return the statistics of the values, and of how they move, float64 [N, ...]."""
-    kinds = 4 + len(statistics.correlation_lags) + len(statistics.bend_lags)
+    kinds = 4 + len(stated.correlation_lags) + len(stated.bend_lags)
     described = np.empty((len(length), kinds * values.shape[1]))
     sequences = Sequences(values=values, length=length, tokens={})
     for batch in batches(sequences, _NUMBERS // values.shape[1], _SEQUENCES):
-        part = _describe(batch.values, batch.length[:, np.newaxis], statistics)
+        part = _describe(batch.values, batch.length[:, np.newaxis], stated)
         described[batch.places] = part
     return described
 
 
-def _describe(values: np.ndarray, length: np.ndarray, statistics: Statistics) -> np.ndarray:
+def _describe(values: np.ndarray, length: np.ndarray, stated: StatisticsFacts) -> np.ndarray:
     """Return the statistics of values [B, T, F], 0 in the padding, of lengths [B, 1]."""
     # By feature: sums are over steps that lie side by side.
     x = np.ascontiguousarray(values.transpose(0, 2, 1))  # [B, F, T]
@@ -77,10 +78,10 @@ def _describe(values: np.ndarray, length: np.ndarray, statistics: Statistics) ->
     correlations = [
         # Of the padding, a factor is 0.
         np.vecdot(unit[..., lag:], unit[..., :-lag]) / np.maximum(length - lag, 1)
-        for lag in statistics.correlation_lags
+        for lag in stated.correlation_lags
     ]
     bends = []
-    for lag in statistics.bend_lags:
+    for lag in stated.bend_lags:
         # In float32, which takes half the time: all terms are above 0, so that the sum is exact to
         # a rounding or two.
         moved = x[..., lag:] - x[..., :-lag]
