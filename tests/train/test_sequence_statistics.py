@@ -1,5 +1,7 @@
 """Statistics of sequences: exact, blind to padding, standardised, predicted, not judged."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import oracle
 import pytest
@@ -25,6 +27,10 @@ TOKENS = sequence_statistics.frequent_tokens(samples.VOCABULARIES)
 
 def _described(sample: Sample) -> np.ndarray:
     return oracle.statistics(sample.values, sample.observed, samples.tokens(sample))
+
+
+def _parts(built: SequenceStatistics, batches: Iterable[SequenceBatch]) -> list[np.ndarray]:
+    return [sequence_statistics.describe(batch, built.tokens).numpy() for batch in batches]
 
 
 def _statistics(made: list[Sample]) -> SequenceStatistics:
@@ -67,7 +73,8 @@ def test_mean_and_scale_are_those_of_all_sequences_however_they_are_batched(made
     spread = described.std(axis=0)
     for size in (1, 5, 64):
         built = _statistics(made)
-        built.start_at(_read(path, made, batch_size=size))
+        batches = _read(path, made, batch_size=size)
+        built.start_at(_parts(built, batches))
         np.testing.assert_allclose(built.mean, described.mean(axis=0), rtol=1e-6, atol=1e-6)
         np.testing.assert_allclose(built.scale, np.where(spread > 1e-3, spread, 0.0), rtol=1e-5)
         [batch] = _read(path, made)
@@ -75,6 +82,8 @@ def test_mean_and_scale_are_those_of_all_sequences_however_they_are_batched(made
             described, described.mean(axis=0), np.where(spread > 1e-3, spread, 0.0)
         )
         np.testing.assert_allclose(built(batch), expected, rtol=0, atol=2e-5)
+        [part] = _parts(built, [batch])
+        np.testing.assert_allclose(built.standardise(part), built(batch), rtol=0, atol=1e-5)
 
 
 def test_a_feature_never_observed_and_one_far_off_are_finite():
@@ -95,7 +104,7 @@ def test_what_varies_by_rounding_alone_is_left_out():
     sequences = [np.full((5, F), 1.0 + 1e-7 * place, np.float32) for place in range(9)]
     batch = samples.batch(sequences)
     built = SequenceStatistics(F, {})
-    built.start_at(tf.data.Dataset.from_tensors(batch))
+    built.start_at(_parts(built, [batch]))
     assert not built.scale.numpy().any()
     assert not built(batch).numpy().any()
 

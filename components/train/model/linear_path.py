@@ -21,8 +21,9 @@ as most do before comparing distances, would make them equal.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as Collection
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -53,6 +54,20 @@ def grid_steps(wanted: int, features: int) -> int:
     """K: as many as wanted, or as keep K F within MOST_GRID_NUMBERS; 0 if that is less than 2."""
     steps = min(wanted, MOST_GRID_NUMBERS // features)
     return steps if steps >= 2 else 0
+
+
+class Rows(NamedTuple):
+    """Holds the rows of a batch, of which the components are computed.
+
+    Attributes:
+      batch: the sequences.
+      values: float64 [B, D]: grid and standardised statistics, and the baseline's grid.
+      held_out: whether a row is to choose the share, bool [B].
+    """
+
+    batch: SequenceBatch
+    values: np.ndarray
+    held_out: np.ndarray
 
 
 class LinearPath(keras.Layer):
@@ -123,15 +138,28 @@ class LinearPath(keras.Layer):
         Returns:
           The statistics of what the embedding is a map of, [K F + P].
         """
+        row = tf.function(self._row, input_signature=[batches.element_spec], autograph=False)
+        described = slice(self.steps * self._features, self.to_embedding.kernel.shape[0])
         if self.statistics is not None:
-            self.statistics.start_at(batches)
-        inputs = slice(self.to_embedding.kernel.shape[0])
-        sums, held_out = self._sums(batches)
+            made = (row(batch).numpy() for batch in one_pass(batches))
+            self.statistics.start_at(rows[:, described] for rows in made)
+
+        def standardised() -> Iterator[Rows]:
+            number = 0
+            for batch in one_pass(batches):
+                values = row(batch).numpy().astype(np.float64)
+                if self.statistics is not None:
+                    values[:, described] = self.statistics.standardise(values[:, described])
+                places = number + np.arange(len(values))
+                number += len(values)
+                yield Rows(batch, values, places % HELD_OUT == HELD_OUT - 1)
+
+        most, held_out = self._sums(standardised())
         share = SHARES[-1]
-        if self.statistics is not None and sums.rows and held_out.rows:
-            share = self._share(sums.stats(), batches)
-        sums.merge(held_out)
-        stats = sums.stats().part(inputs)
+        if self.statistics is not None and most.rows and held_out.rows:
+            share = self._share(most.stats(), standardised(), batches.element_spec)
+        most.merge(held_out)
+        stats = most.stats().part(slice(described.stop))
         self._set(self._maps(stats, share), seed)
         return stats
 
@@ -153,19 +181,21 @@ class LinearPath(keras.Layer):
         return tf.concat([grid, self.statistics(batch)], axis=1) if self.statistics else grid
 
     def _row(self, batch: SequenceBatch) -> tf.Tensor:
-        """Return the inputs and, if a share has to be chosen, the baseline's grid."""
-        baseline = [_grid(batch, BASELINE_STEPS)] if self.statistics else []
-        return tf.concat([self._inputs(batch), *baseline], axis=1)
+        """Return the grid and, if a share has to be chosen, statistics and the baseline's grid."""
+        grid = _grid(batch, self.steps)
+        if self.statistics is None:
+            return grid
+        described = sequence_statistics.describe(batch, self.statistics.tokens)
+        return tf.concat([grid, described, _grid(batch, BASELINE_STEPS)], axis=1)
 
-    def _sums(self, batches: tf.data.Dataset) -> tuple[RowSums, RowSums]:
+    def _sums(self, parts: Iterable[Rows]) -> tuple[RowSums, RowSums]:
         """Return the sums of the sequences' rows: of most, and of those that are held out."""
-        row = _compiled(self._row, batches)
         made: list[RowSums] = []
-        for batch, held_out in _with_held_out(batches):
-            rows = row(batch).numpy().astype(np.float64)
-            made = made or [RowSums(rows.mean(axis=0), self.steps * self._features) for _ in "ab"]
+        for _, values, held_out in parts:
+            shift, grid = values.mean(axis=0), self.steps * self._features
+            made = made or [RowSums(shift, grid), RowSums(shift, grid)]
             for sums, chosen in zip(made, (~held_out, held_out), strict=True):
-                sums.add(rows[chosen])
+                sums.add(values[chosen])
         most, others = made
         return most, others
 
@@ -175,12 +205,13 @@ class LinearPath(keras.Layer):
         covariance = shrinkage_pca.shrink(stats, self.steps, grid)
         return shrinkage_pca.maps(stats.mean, covariance, grid, self.to_embedding.units, share)
 
-    def _share(self, stats: CovarianceStats, batches: tf.data.Dataset) -> float:
+    def _share(self, stats: CovarianceStats, parts: Iterable[Rows], spec: SequenceBatch) -> float:
         """Return the largest share that reconstructs better than the baseline what is held out.
 
         Args:
           stats: the statistics of the rows that are not.
-          batches: a dataset of `SequenceBatch`.
+          parts: the rows of all sequences.
+          spec: what a batch is, as `tf.data` has it.
         """
         inputs, size = self.to_embedding.kernel.shape[0], self.to_embedding.units
         candidates = [self._maps(stats.part(slice(inputs)), share) for share in SHARES]
@@ -188,30 +219,21 @@ class LinearPath(keras.Layer):
         mean = of_baseline.mean
         baseline = shrinkage_pca.maps(mean, of_baseline.covariance, len(mean), size, 0.0)
 
-        def errors(batch: SequenceBatch) -> tf.Tensor:
-            row = self._row(batch)
-            of_candidates = _errors(row[:, :inputs], candidates, batch, self.steps)
-            others = _errors(row[:, inputs:], [baseline], batch, BASELINE_STEPS)
+        def errors(batch: SequenceBatch, rows: tf.Tensor) -> tf.Tensor:
+            of_candidates = _errors(rows[:, :inputs], candidates, batch, self.steps)
+            others = _errors(rows[:, inputs:], [baseline], batch, BASELINE_STEPS)
             return tf.concat([of_candidates, others], axis=1)
 
-        compiled = _compiled(errors, batches)
+        signature = [spec, tf.TensorSpec([None, len(stats.mean)], tf.float32)]
+        compiled = tf.function(errors, input_signature=signature, autograph=False)
         total = sum(
-            compiled(batch).numpy()[held_out].sum(axis=0, dtype=np.float64)
-            for batch, held_out in _with_held_out(batches)
+            compiled(batch, tf.constant(values, tf.float32))
+            .numpy()[held_out]
+            .sum(axis=0, dtype=np.float64)
+            for batch, values, held_out in parts
         )
         better = total[:-1] <= AT_MOST * total[-1]
         return next(itertools.compress(SHARES, better), SHARES[-1])
-
-
-def _with_held_out(
-    batches: tf.data.Dataset,
-) -> Iterator[tuple[SequenceBatch, np.ndarray]]:
-    """Yield each batch, and which of its sequences are held out: one of HELD_OUT, bool [B]."""
-    number = 0
-    for batch in one_pass(batches):
-        places = number + np.arange(len(batch.length))
-        number += len(places)
-        yield batch, places % HELD_OUT == HELD_OUT - 1
 
 
 def _grid(batch: SequenceBatch, steps: int) -> tf.Tensor:
@@ -243,9 +265,3 @@ def _errors(
     weight = batch.sample_weight[:, tf.newaxis]  # [B, 1, T] or [B, 1, T, F].
     weight = weight if weight.shape.rank == 4 else weight[..., tf.newaxis]
     return tf.reduce_sum(masking.select(weight > 0, weight * tf.square(apart)), axis=[2, 3])
-
-
-def _compiled(
-    function: Callable[[SequenceBatch], tf.Tensor], batches: tf.data.Dataset
-) -> Callable[[SequenceBatch], tf.Tensor]:
-    return tf.function(function, input_signature=[batches.element_spec], autograph=False)

@@ -25,7 +25,6 @@ import numpy as np
 import tensorflow as tf
 
 from ragline.components.contract import masking
-from ragline.components.train.data.input_pipeline import one_pass
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.model import grid_resample
 from ragline.components.train.objective.categories import Vocabulary
@@ -117,20 +116,21 @@ class SequenceStatistics(keras.Layer):
         z = tf.math.divide_no_nan(describe(batch, self.tokens) - self.mean, self.scale)
         return tf.stop_gradient(tf.clip_by_value(z, -FARTHEST, FARTHEST))
 
-    def start_at(self, batches: tf.data.Dataset) -> None:
-        """Set mean and scale to those of sequences, in one pass over a dataset of batches."""
+    def standardise(self, described: np.ndarray) -> np.ndarray:
+        """Return z of statistics [n, P], as `call` does."""
+        mean, scale = (weight.numpy().astype(np.float64) for weight in (self.mean, self.scale))
+        z = (described - mean) / np.where(scale > 0.0, scale, np.inf)
+        return z.clip(-FARTHEST, FARTHEST)
 
-        def described(batch: SequenceBatch) -> tf.Tensor:
-            return describe(batch, self.tokens)
-
-        compiled = tf.function(described, input_signature=[batches.element_spec], autograph=False)
+    def start_at(self, parts: Iterable[np.ndarray]) -> None:
+        """Set mean and scale to those of statistics, in parts [n, P] of at least one row."""
         number, mean, squares = 0, np.zeros(self.size), np.zeros(self.size)
-        for batch in one_pass(batches):
-            part = compiled(batch).numpy().astype(np.float64)
+        for part in parts:
+            described = part.astype(np.float64)
             # Chan, Golub and LeVeque 1979: no difference of large sums.
-            of_part = part.mean(axis=0)
+            of_part = described.mean(axis=0)
             share = len(part) / (number + len(part))
-            squares += np.square(part - of_part).sum(axis=0)
+            squares += np.square(described - of_part).sum(axis=0)
             squares += np.square(of_part - mean) * number * share
             mean += (of_part - mean) * share
             number += len(part)

@@ -13,10 +13,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ragline.components.train.data.input_pipeline import one_pass
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.model.dense import Dense
 from ragline.components.train.model.linear_path import LinearPath
-from ragline.components.train.model.sequence_statistics import SequenceStatistics
+from ragline.components.train.model.sequence_statistics import SequenceStatistics, describe
 from ragline.components.train.model.shrinkage_pca import CovarianceStats
 
 
@@ -56,7 +57,13 @@ class StatisticsHead(keras.Layer):
           inputs: the statistics of its inputs, of the same batches: what its start returned.
         """
         if linear is None or linear.statistics is None or inputs is None:
-            self.statistics.start_at(batches)
+
+            def described(batch: SequenceBatch) -> tf.Tensor:
+                return describe(batch, self.statistics.tokens)
+
+            spec = [batches.element_spec]
+            compiled = tf.function(described, input_signature=spec, autograph=False)
+            self.statistics.start_at(compiled(batch).numpy() for batch in one_pass(batches))
             weights = self.to_statistics.get_weights()
             self.to_statistics.set_weights([np.zeros(weight.shape) for weight in weights])
             return
