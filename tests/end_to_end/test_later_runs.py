@@ -82,9 +82,9 @@ def _recorded(store, execution) -> tuple[list, list]:
 
 
 def test_a_run_of_another_option_takes_what_it_does_not_touch_from_the_cache(gestures_run):
-    """It is asked where an option has changed, here the push's; data and model are as they were.
+    """An option of the push has changed; data and model are as they were.
 
-    They are judged anew, as there is a blessed model now; that model is itself.
+    The model is judged anew, since there is a blessed one now, which is itself.
     """
     other = ("--set", "push.keep=4")
     second = run_pipeline(gestures_run.workdir, *gestures_run.arguments, *other)

@@ -156,8 +156,8 @@ def check(
 def prepared() -> Iterator[Callable[[], None]]:
     """Yield a function that starts the process of the next check, which then imports what it needs.
 
-    TensorFlow takes some 3 seconds, on a core that the stages before the push leave idle. What has
-    not been asked by the end of the block is ended.
+    TensorFlow takes some 3 seconds, on a core that the stages before the push leave idle. A process
+    that no check has taken by the end of the block is killed.
     """
     started: list[subprocess.Popen[str]] = []
 
@@ -169,7 +169,7 @@ def prepared() -> Iterator[Callable[[], None]]:
         yield prepare
     finally:
         for process in started:
-            with contextlib.suppress(ValueError):  # It was asked.
+            with contextlib.suppress(ValueError):  # A check took it.
                 _waiting.remove(process)
                 with process:
                     process.kill()

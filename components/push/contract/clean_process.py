@@ -373,7 +373,7 @@ if __name__ == "__main__":
     parser.add_argument("probes", type=pathlib.Path, nargs="?")
     parser.add_argument("--strict", action="store_true")
     parser.add_argument("--trust", action="store_true")
-    # Without arguments, it waits for them; for none, if who started it is gone.
+    # Without arguments, it waits for a line of them; there is none if the run has ended.
     words = sys.argv[1:] or json.loads(sys.stdin.readline() or "[]")
     if not words:
         sys.exit()
