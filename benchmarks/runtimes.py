@@ -5,8 +5,8 @@
 The encoder is an LSTM of H units and a dense map of its last valid state; a pass standardises the
 raw values of 4,096 sequences of 8 features (`benchmarks/training/data.py`), pads, and embeds them.
 All sides have the same weights, and give the same embeddings, which is checked. `ragline` is the
-fast form that `ragline encode` computes in; the others are loops by hand, sorted by length, in
-batches of 64, over the same LSTM without lengths.
+fast form that `ragline encode` computes in, `bfloat16` the same with `--bfloat16`; the others are
+loops by hand, sorted by length, in batches of 64, over the same LSTM without lengths.
 
 Each side is a process of its own, bound to as many cores as it has threads, the same for all. They
 take turns; a figure is the median, and a ratio the median of the turns' ratios. Beside other work
@@ -31,9 +31,10 @@ from benchmarks.encoding import case as cases
 from benchmarks.train import ROOT, TORCH_PYTHON
 from benchmarks.training.data import LENGTHS
 from ragline.components.runtime import blas
+from ragline.components.serving.fast.fast_encoder import BFLOAT16_TOLERANCE, TOLERANCE
 
-OWN, OTHERS = "ragline", ("onnxruntime", "openvino", "torch")
-_SAME = 1e-5
+OWN, OTHERS = "ragline", ("bfloat16", "onnxruntime", "openvino", "torch")
+_SAME = {"bfloat16": BFLOAT16_TOLERANCE}
 _HEADER = (
     "lengths", "H", "threads", *(f"{n}" for n in (OWN, *OTHERS)), *(f"/ {n}" for n in OTHERS),
     *(f"CPU, {n}" for n in (OWN, *OTHERS)), *(f"CPU, / {n}" for n in OTHERS),
@@ -81,7 +82,9 @@ def compare(file: pathlib.Path, threads: int, options: argparse.Namespace) -> li
     }
     expected = np.load(sides[OWN].embedding)
     for name, side in sides.items():
-        if not (figure := np.abs(np.load(side.embedding) - expected).max()) <= _SAME:
+        if not (figure := np.abs(np.load(side.embedding) - expected).max()) <= _SAME.get(
+            name, TOLERANCE
+        ):
             raise SystemExit(f"{name}: the embeddings differ by {figure}")
     taken: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     for _ in range(options.turns):

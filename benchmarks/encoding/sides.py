@@ -1,11 +1,13 @@
 """Run one side: `python -m benchmarks.encoding.sides NAME CASE OUTPUT THREADS`.
 
 ragline      the fast form of an encoder, so many sequences at a time as there are threads
+bfloat16     the same with its recurrence in bfloat16
 onnxruntime  an ONNX LSTM without `sequence_lens`, padded and sorted, batches of 64
 openvino     the same file
 """
 
 import concurrent.futures
+import functools
 import itertools
 import pathlib
 import sys
@@ -29,7 +31,7 @@ _BATCH = 64
 _GATES = (0, 3, 1, 2)
 
 
-def _ragline(case: Case, threads: int) -> Callable[[], np.ndarray]:
+def _ragline(case: Case, threads: int, *, bfloat16: bool = False) -> Callable[[], np.ndarray]:
     weights = {"kernel": case.kernel, "recurrent": case.recurrent, "bias": case.bias}
     # As an encoder of one layer is recorded.
     around = ("Transpose", "Pad", "Pad"), ("Shape", "Slice", "Identity")
@@ -46,7 +48,7 @@ def _ragline(case: Case, threads: int) -> Callable[[], np.ndarray]:
         to_embedding=Dense(kernel=case.code, bias=case.code_bias),
         linear=None,
     )
-    encoder = FastEncoder(network, threads)
+    encoder = FastEncoder(network, threads, bfloat16=bfloat16)
     pool = concurrent.futures.ThreadPoolExecutor(threads)
     middle = len(case.length) // threads
     bounds = [*range(0, middle * threads, middle), len(case.length)]
@@ -112,7 +114,12 @@ def _openvino(case: Case, threads: int) -> Callable[[], np.ndarray]:
 
 def main(name: str, file: str, output: str, threads: str) -> None:
     """Answer as one side."""
-    sides = {"ragline": _ragline, "onnxruntime": _onnxruntime, "openvino": _openvino}
+    sides = {
+        "ragline": _ragline,
+        "bfloat16": functools.partial(_ragline, bfloat16=True),
+        "onnxruntime": _onnxruntime,
+        "openvino": _openvino,
+    }
     encode = sides[name](cases.read(pathlib.Path(file)), int(threads))
     cases.serve(encode, pathlib.Path(output))
 

@@ -99,12 +99,14 @@ class Encoder:
       facts: the facts that the encoder states.
     """
 
-    def __init__(self, path: Place, *, owner: object = None) -> None:
+    def __init__(self, path: Place, *, bfloat16: bool = False, owner: object = None) -> None:
         """Read and check an encoder.
 
         Args:
           path: the folder of an encoder, or of numbered encoders, of which the newest is taken;
             or its URI in a store.
+          bfloat16: whether OpenVINO computes the recurrence in bfloat16, where the processor has
+            it; docs/performance.md has its speed and its error.
           owner: the owner of a temporary folder, which is to last as long as the encoder.
 
         Raises:
@@ -112,6 +114,7 @@ class Encoder:
           DamagedModelError: a file of it is not what was pushed.
         """
         self._owner = owner
+        self._bfloat16 = bfloat16
         self._loading = threading.Lock()
         self._signatures: Mapping[str, Any] | None = None
         self._fast: FastEncoder | None = None
@@ -132,7 +135,7 @@ class Encoder:
         files = places.inside(self.facts.path, "**")
         start = len(self.facts.path) + 1
         content = {file[start:]: places.read(file) for file in files}
-        return {"version": self.facts.version, "files": content}
+        return {"version": self.facts.version, "files": content, "bfloat16": self._bfloat16}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Load the model from a temporary folder, which is there as long as the encoder."""
@@ -140,7 +143,7 @@ class Encoder:
         path = os.path.join(folder.name, state["version"])
         for name, content in state["files"].items():
             write_bytes(os.path.join(path, name), content)
-        Encoder.__init__(self, path, owner=folder)
+        Encoder.__init__(self, path, bfloat16=state["bfloat16"], owner=folder)
 
     def encode(
         self,
@@ -212,7 +215,9 @@ class Encoder:
             if self._fast is None and self._has_fast:
                 with places.fetched(self.facts.path) as folder:
                     stated, threads = facts.read(folder), len(os.sched_getaffinity(0))
-                    self._fast = fast_form(pathlib.Path(folder), stated, threads)
+                    self._fast = fast_form(
+                        pathlib.Path(folder), stated, threads, bfloat16=self._bfloat16
+                    )
                 self._has_fast = self._fast is not None
         return self._fast
 

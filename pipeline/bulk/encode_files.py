@@ -28,7 +28,7 @@ from ragline.components.serving import versions
 from ragline.components.serving.encoder import Facts
 from ragline.components.serving.facts import InputFacts
 from ragline.pipeline import config as configuration
-from ragline.pipeline.bulk import drift, encode_output
+from ragline.pipeline.bulk import drift, embedder, encode_output
 from ragline.pipeline.bulk.encode_output import (
     LOG_FILE,
     REJECTED_FILE,
@@ -59,6 +59,8 @@ class Request:
       facts: the encoder's facts.
       max_drift: the most that a feature may drift from the training data; None does not stop.
       errors: whether to compute reconstruction errors, by the decoder.
+      bfloat16: whether to compute in bfloat16, where the encoder has a fast form and the processor
+        has it.
     """
 
     input: InputOptions
@@ -68,6 +70,7 @@ class Request:
     facts: Facts
     max_drift: float | None = None
     errors: bool = False
+    bfloat16: bool = False
 
 
 def read_request(
@@ -77,6 +80,7 @@ def read_request(
     folder: str | None = None,
     max_drift: float | None = None,
     errors: bool = False,
+    bfloat16: bool = False,
 ) -> Request:
     """Read the request of a command or a call.
 
@@ -89,6 +93,7 @@ def read_request(
       folder: a work directory in place of the configuration's `workdir`.
       max_drift: see `Request`.
       errors: see `Request`.
+      bfloat16: see `Request`.
 
     Raises:
       ConfigError: one line a mistake.
@@ -96,6 +101,10 @@ def read_request(
       DamagedModelError: a file of the encoder is not what was pushed.
       LedgerError: the ledger of pushed encoders cannot be read.
     """
+    if errors and bfloat16:
+        raise ConfigError(
+            "--bfloat16: expected it without --errors, which TensorFlow computes in float32"
+        )
     local = places.is_local(source)
     if not local or (
         os.path.isdir(source) and not configuration.is_configuration(pathlib.Path(source))
@@ -128,6 +137,7 @@ def read_request(
         facts=facts,
         max_drift=max_drift,
         errors=errors,
+        bfloat16=bfloat16,
     )
 
 
@@ -181,8 +191,9 @@ def encode(request: Request, output: Place) -> dict[str, Any]:
 
     Returns:
       The content of `_summary.json`: what `reconcile` returns, `parts` [{name, rows, bytes}],
-      `model` {path, version, embedding_size, runtime}, `formats`, `drift`, what `drift.measure`
-      returns, `warnings`, sentences on the drift; and `digest`, of all that decides the result.
+      `model` {path, version, embedding_size, runtime, golden_difference}, `formats`, `drift`, what
+      `drift.measure` returns, `warnings`, sentences on the drift and on a runtime that is not the
+      requested one; and `digest`, of all that decides the result.
 
     Raises:
       BadDataError: the input as a whole cannot be used, or drifted too far; `output` is as it was.
@@ -237,7 +248,7 @@ def _digest(request: Request) -> str:
             json.dumps(options, sort_keys=True),
             repr(request.columns),
             facts.version,
-            f"errors {request.errors}",
+            f"errors {request.errors}, bfloat16 {request.bfloat16}",
             *(f"{name} {model[name]['sha256']}" for name in sorted(model)),
             cache_key.source(),
         ]
@@ -282,6 +293,7 @@ def _run(request: Request, job: EncodeJob, place: Output) -> dict[str, Any]:
         facts=request.facts,
         folder=job.folder,
         errors=request.errors,
+        bfloat16=request.bfloat16,
     )
     unit_reports = ingest_report.reports(job.staging, plan.units, grouped=grouped)
     rejected = [process.quarantine_file(job.staging, report["unit"]) for report in unit_reports]
@@ -297,6 +309,8 @@ def _run(request: Request, job: EncodeJob, place: Output) -> dict[str, Any]:
     _check_drift(measured, request)
     paths = (encode_job.part_file(job.folder, report["unit"]) for report in unit_reports)
     rows = [report["rows_written"] for report in unit_reports]
+    runtimes = sorted({report["runtime"] for report in unit_reports})
+    differences = [report["golden_difference"] for report in unit_reports]
     return summary | {
         "parts": [
             {"name": os.path.basename(path), "rows": count, "bytes": places.size(path)}
@@ -307,12 +321,21 @@ def _run(request: Request, job: EncodeJob, place: Output) -> dict[str, Any]:
             "path": request.facts.path,
             "version": request.facts.version,
             "embedding_size": request.facts.embedding_size,
-            "runtime": " and ".join(sorted({report["runtime"] for report in unit_reports})),
+            "runtime": " and ".join(runtimes),
+            "golden_difference": max((d for d in differences if d is not None), default=None),
         },
         "formats": plan.formats,
         "drift": measured,
-        "warnings": [*drift.describe(measured, trained_on)],
+        "warnings": [*drift.describe(measured, trained_on), *_slower(request, runtimes)],
     }
+
+
+def _slower(request: Request, runtimes: Sequence[str]) -> list[str]:
+    """Return a sentence if some units were not computed in bfloat16 that should have been."""
+    others = [name for name in runtimes if name != embedder.BFLOAT16]
+    if not request.bfloat16 or not others:
+        return []
+    return [f"--bfloat16: computed by {' and '.join(others)}; {LOG_FILE} says why"]
 
 
 def _check_drift(measured: Mapping[str, Any], request: Request) -> None:

@@ -10,8 +10,9 @@ id); a file records that, too.
 
 import collections
 import concurrent.futures
+import functools
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 import apache_beam as beam
@@ -68,6 +69,7 @@ def run(
     facts: Facts,
     folder: Place,
     errors: bool,
+    bfloat16: bool,
 ) -> None:
     """Run the job; units that are finished are skipped.
 
@@ -79,11 +81,13 @@ def run(
       facts: the encoder's facts.
       folder: the folder of the parts.
       errors: whether to compute reconstruction errors.
+      bfloat16: whether to compute in bfloat16.
     """
+    load = functools.partial(embedder.load, facts.path, errors=errors, bfloat16=bfloat16)
     (
         pipeline
         | "Units" >> beam.Create([(unit.index, unit) for unit in units])
-        | IngestSequences(context, shards, EncodeUnit(facts, folder, errors))
+        | IngestSequences(context, shards, EncodeUnit(facts, folder, load))
     )
     pipeline.run().wait_until_finish()
 
@@ -91,11 +95,11 @@ def run(
 class EncodeUnit:
     """Encodes a unit; the model is loaded once a worker, at its first unit."""
 
-    def __init__(self, facts: Facts, folder: Place, errors: bool) -> None:
-        """Args: the encoder's facts, the folder of the parts, and whether to compute errors."""
+    def __init__(self, facts: Facts, folder: Place, load: Callable[[], Embedder]) -> None:
+        """Args: the encoder's facts, the folder of the parts, and what loads the encoder."""
         self._facts = facts
         self._folder = folder
-        self._errors = errors
+        self._load = load
         self._shared = shared.Shared()
 
     def __call__(
@@ -115,7 +119,7 @@ class EncodeUnit:
         )
         if rejections and places.exists(again_file) and places.read(again_file).decode() == digest:
             return _read_keys(keys_file)
-        loaded = self._shared.acquire(self._loaded)
+        loaded = self._shared.acquire(self._load)
         writer = parts.PartWriter(part_file(self._folder, unit), self._facts.embedding_size)
         sink = EmbeddingSink(self._facts, loaded, writer)
         keys = process.process_unit(unit, file_parts, context, rejections, sink)
@@ -126,9 +130,6 @@ class EncodeUnit:
             np.save(packed, keys)
             write_bytes(keys_file, packed.getvalue())
         return keys
-
-    def _loaded(self) -> Embedder:
-        return embedder.load(self._facts.path, errors=self._errors)
 
 
 class EmbeddingSink:
@@ -182,7 +183,7 @@ class EmbeddingSink:
         """Return the number of sequences, of steps, and of the part's rows as read back.
 
         And `compared`, what `drift` compares with the training data, in a list of at most one, and
-        `runtime`, what computed.
+        `runtime`, what computed, and `golden_difference`, how far it is from the SavedModel.
         """
         counts = {"sequences": 0, "steps": 0, **self._written}
         return {
@@ -190,6 +191,7 @@ class EmbeddingSink:
             "rows_written": self._writer.rows,
             "compared": self._compared,
             "runtime": self._embedder.runtime,
+            "golden_difference": self._embedder.difference,
         }
 
     def _start(self) -> None:

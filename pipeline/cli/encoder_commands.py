@@ -29,6 +29,7 @@ def encode(options: argparse.Namespace) -> int:
         options.workdir,
         options.max_drift,
         options.errors,
+        options.bfloat16,
     )
     summary = encode_files.encode(request, options.output)
     for warning in summary["warnings"]:

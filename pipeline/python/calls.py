@@ -125,6 +125,7 @@ def encode(
     overrides: Iterable[str] = (),
     max_drift: float | None = None,
     errors: bool = False,
+    bfloat16: bool = False,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Encode raw files into a folder of Parquet files; `ragline encode` as a function.
@@ -138,6 +139,7 @@ def encode(
       max_drift: stop if a feature's mean is so many standard deviations from the training data's,
         or its spread so many times theirs, either way, or most words of a category are unknown.
       errors: also compute each sequence's reconstruction error, in several times the time.
+      bfloat16: compute the recurrence in bfloat16, where the processor has it.
       progress: whether a terminal or a notebook shows the progress.
 
     Returns:
@@ -155,6 +157,7 @@ def encode(
         "output": os.fspath(output),
         "max_drift": max_drift,
         "errors": errors,
+        "bfloat16": bfloat16,
     }
     display = one_line.of_caller(wanted=progress)
     account: dict[str, Any] = process.call("encode", arguments, display)

@@ -94,11 +94,12 @@ def _encode(
     output: str,
     max_drift: float | None,
     errors: bool,
+    bfloat16: bool,
 ) -> dict[str, Any]:
     from ragline.pipeline.bulk import encode_files
 
     request = encode_files.read_request(
-        source, pattern, overrides, max_drift=max_drift, errors=errors
+        source, pattern, overrides, max_drift=max_drift, errors=errors, bfloat16=bfloat16
     )
     return encode_files.encode(request, output)
 

@@ -22,6 +22,7 @@ from conftest import write_jsonl
 from push import runtimes
 
 import ragline
+from ragline.components.contract.errors import UsageError
 from ragline.components.contract.signatures import GOLDEN_FILE, WEIGHTS_FILE
 from ragline.components.files.storage import read_json, write_json
 from ragline.components.serving import facts
@@ -33,7 +34,11 @@ from ragline.components.serving.fast import (
     sequence_statistics,
     weights,
 )
-from ragline.components.serving.fast.fast_encoder import FastEncoder, fast_form
+from ragline.components.serving.fast.fast_encoder import (
+    BFLOAT16_TOLERANCE,
+    FastEncoder,
+    fast_form,
+)
 from ragline.components.serving.fast.network import Dense, LinearPath, Network, Statistics
 from ragline.components.serving.fast.recurrent_layers import Cell, layers_of
 
@@ -182,6 +187,48 @@ def test_every_recurrence_is_that_of_numpy_alone(cell, layers, backward):
     received = FastEncoder(network, 1).encode_flat(sequences)
     expected = [_expected(network, alone.values) for alone in _alone(sequences)]
     np.testing.assert_allclose(received, expected, rtol=0, atol=2e-6)
+
+
+def _compiled_in_bfloat16(network: Network) -> FastEncoder:
+    try:
+        return FastEncoder(network, 1, bfloat16=True)
+    except RuntimeError as error:
+        pytest.skip(f"the processor has no bfloat16: {error}")
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_recurrence_in_bfloat16_has_its_two_digits(cell):
+    network = _network(cell, 2, True, units=32, steps=4)
+    sequences = _sequences([1, 9, 2, 300, 7, 1, 3])
+    received = _compiled_in_bfloat16(network).encode_flat(sequences)
+    expected = np.stack([_expected(network, alone.values) for alone in _alone(sequences)])
+    np.testing.assert_allclose(received, expected, rtol=0, atol=BFLOAT16_TOLERANCE)
+    assert np.abs(received - expected).max() > 2e-6, "computed in float32"
+
+
+def test_bfloat16_that_is_too_far_from_golden_inputs_is_not_used(encoder, caplog, monkeypatch):
+    monkeypatch.setattr(fast_encoder, "BFLOAT16_TOLERANCE", 0.0)
+    with caplog.at_level(logging.WARNING):
+        fast = fast_form(encoder, facts.read(encoder), 1, bfloat16=True)
+    assert (fast.bfloat16, fast.difference <= fast_encoder.TOLERANCE) == (False, True)
+    assert caplog.records[-1].getMessage().startswith("encoded in float32, not in bfloat16: ")
+
+
+def test_a_processor_without_bfloat16_encodes_in_float32(encoder, gestures, tmp_path, monkeypatch):
+    write_jsonl(tmp_path / "x.jsonl", gestures[:30])
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    summary = ragline.encode(
+        encoder, input=str(tmp_path / "x.jsonl"), output=tmp_path / "out", bfloat16=True
+    )
+    assert summary["model"]["runtime"] == "OpenVINO"
+    assert 0 < summary["model"]["golden_difference"] <= fast_encoder.TOLERANCE
+    assert summary["warnings"][-1] == "--bfloat16: computed by OpenVINO; _log.txt says why"
+    assert "encoded in float32, not in bfloat16: " in (tmp_path / "out" / "_log.txt").read_text()
+
+
+def test_bfloat16_is_refused_beside_errors(encoder, tmp_path):
+    with pytest.raises(UsageError, match="--bfloat16: expected it without --errors"):
+        ragline.encode(encoder, input="x", output=tmp_path / "out", errors=True, bfloat16=True)
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.4])

@@ -19,7 +19,8 @@ from ragline.components.serving.fast.network import Dense, Network
 from ragline.components.serving.fast.rows import TokenTable, standardise
 from ragline.components.serving.fast.sequence_statistics import standardised
 
-TOLERANCE = 1e-5
+# The most that embeddings of golden inputs may differ, by the precision of the recurrence.
+TOLERANCE, BFLOAT16_TOLERANCE = 1e-5, 2e-2
 
 _log = logging.getLogger(__name__)
 # No kernel computes one row as it does several.
@@ -29,42 +30,59 @@ _SMALL_PRODUCT = 1 << 18  # Multiplications.
 _BATCH_STEPS, _BATCH_SEQUENCES = 1 << 14, 1 << 7
 
 
-def fast_form(model: pathlib.Path, stated: ModelFacts, threads: int) -> "FastEncoder | None":
+def fast_form(
+    model: pathlib.Path, stated: ModelFacts, threads: int, *, bfloat16: bool = False
+) -> "FastEncoder | None":
     """Return the fast form of an encoder; None if it has none, which the log explains.
 
     Args:
       model: the folder of the encoder.
       stated: its facts.
       threads: the number of threads that call it at a time.
+      bfloat16: whether the recurrence computes in bfloat16; the fast form is of float32 if the
+        processor has none, or if golden inputs differ by more than `BFLOAT16_TOLERANCE`.
     """
     try:
         read = weights.read(model)
         if digest_of_weights(read) != stated.weights_sha256:
             raise ValueError("its file of weights does not hold those of its SavedModel")
-        encoder = FastEncoder(read_network.read(model, read, stated), threads)
+        encoder = FastEncoder(read_network.read(model, read, stated), threads, bfloat16=bfloat16)
         # What decodes golden inputs is not in an installation for embeddings alone.
-        comparable = importlib.util.find_spec("tfx_bsl") is not None
-        difference = golden.difference(model, stated, encoder) if comparable else 0.0
-        if not difference <= TOLERANCE:
-            raise ValueError(f"golden inputs: expected at most {TOLERANCE}, received {difference}")
+        if importlib.util.find_spec("tfx_bsl") is not None:
+            encoder.difference = golden.difference(model, stated, encoder)
+            most = BFLOAT16_TOLERANCE if bfloat16 else TOLERANCE
+            if not encoder.difference <= most:
+                raise ValueError(
+                    f"golden inputs: expected at most {most}, received {encoder.difference}"
+                )
     # OpenVINO raises RuntimeError for what a processor or it cannot do.
     except (OSError, RuntimeError, UsageError, ValueError) as error:
+        if bfloat16:
+            _log.warning("encoded in float32, not in bfloat16: %s", error)
+            return fast_form(model, stated, threads)
         _log.warning("encoded by TensorFlow, in several times the time: %s", error)
         return None
-    _log.info("encoded by OpenVINO; golden inputs differ by %.1e", difference)
+    _log.info("encoded by OpenVINO; golden inputs differ by %.1e", encoder.difference or 0.0)
     return encoder
 
 
 class FastEncoder:
-    """Embeds sequences; several threads may call it at once."""
+    """Embeds sequences; several threads may call it at once.
 
-    def __init__(self, network: Network, threads: int) -> None:
+    Attributes:
+      bfloat16: whether the recurrence computes in bfloat16.
+      difference: the largest difference of a golden input's embedding; None if none was compared.
+    """
+
+    def __init__(self, network: Network, threads: int, *, bfloat16: bool = False) -> None:
         """Compile the network for so many threads."""
         from ragline.components.serving.fast import recurrence  # Late: it imports OpenVINO.
 
+        self.bfloat16 = bfloat16
+        self.difference: float | None = None
         self._network = network
         self._tables = [TokenTable(table) for table in network.tables]
-        self._compiled = recurrence.compiled(network, threads)
+        self._compiled = recurrence.compiled(network, threads, bfloat16=bfloat16)
         self._of_thread = threading.local()
 
     def encode_flat(self, sequences: Sequences) -> np.ndarray:
