@@ -96,7 +96,7 @@ def write(folder: pathlib.Path, units: int, lengths: str, batches: int) -> dict[
     start = _trainer(units).model
     layers = {
         "encoder": start.encoder[0],
-        "code": start.code,
+        "code": start.projection,
         "decoder": start.decoder[0],
         "reconstruction": start.reconstruction,
     }

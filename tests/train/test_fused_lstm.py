@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from profiles import sampled
 
 from ragline.components.runtime import cores
-from ragline.components.train.model.fused_lstm import LSTM
+from ragline.components.train.model.lstm.fused_lstm import LSTM
 from ragline.components.train.model.sequence_layers import GRU, SequenceLayer
 
 F, E, H = 3, 2, 5

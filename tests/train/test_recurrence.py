@@ -1,12 +1,13 @@
 """The machine code: its tanh, its products cut to size, and what becomes of NaN."""
 
+import numba
 import numpy as np
 import pytest
 import scipy.special
 import tensorflow as tf
 from numba.core.caching import CompileResultCacheImpl
 
-from ragline.components.train.model import recurrence
+from ragline.components.train.model.lstm import recurrence, tiles
 
 ULP = float(np.finfo(np.float32).eps)
 
@@ -36,16 +37,39 @@ def test_nan_stays_nan_and_infinity_saturates():
     np.testing.assert_array_equal(np.isnan(outputs[..., 0]), [[0, 0], [1, 0], [1, 0]])
 
 
-@pytest.mark.parametrize("rows", [1, 15, 16, 17, 40])
-@pytest.mark.parametrize(("inner", "columns"), [(1, 4), (8, 32), (33, 132), (132, 33), (64, 31)])
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 7, 40])
+@pytest.mark.parametrize(
+    ("inner", "columns"), [(1, 4), (8, 32), (33, 132), (132, 33), (64, 31), (1500, 20)]
+)
 def test_a_product_is_numpys_whatever_its_size(rows, inner, columns):
     rng = np.random.default_rng(0)
     left, right = rng.normal(size=(rows, inner)), rng.normal(size=(inner, columns))
-    actual = np.full((rows, columns), np.nan, np.float32)
-    block = np.empty((recurrence._ROWS, recurrence._COLUMNS), np.float32)
-    weights = recurrence._blocks(right.astype(np.float32))
-    recurrence._product(left.astype(np.float32), weights, block, actual)
-    np.testing.assert_allclose(actual, left @ right, rtol=0, atol=4 * ULP * inner)
+    # What stands beside the product: a tile that is too large would write there.
+    around = np.full((rows + 2, columns), 7.0, np.float32)
+    edge = np.empty((rows, tiles.COLUMNS), np.float32)
+    weights = tiles.cut(right.astype(np.float32))
+    recurrence._product(left.astype(np.float32), weights, edge, around[1:-1])
+    np.testing.assert_allclose(around[1:-1], left @ right, rtol=0, atol=4 * ULP * inner)
+    np.testing.assert_array_equal(around[[0, -1]], 7.0)
+
+
+@pytest.mark.parametrize("columns", [8, 16, 32])
+def test_a_tile_is_right_with_registers_of_each_width(columns, monkeypatch):
+    monkeypatch.setattr(tiles, "COLUMNS", columns)
+    multiply = tiles._tile(2)
+
+    @numba.njit
+    def second_block(left, blocks, out):
+        multiply(left, 1, blocks, 1, out, 3)
+
+    # Whole numbers, whose sums are exact in any order.
+    rng = np.random.default_rng(0)
+    left, right = (rng.integers(-9, 9, s).astype(np.float32) for s in ((4, 13), (13, columns + 3)))
+    out = np.zeros((4, columns + 5), np.float32)
+    second_block(left, tiles.cut(right), out)
+    expected = np.zeros_like(out)
+    expected[1:3, 3:6] = left[1:3] @ right[:, columns:]
+    np.testing.assert_array_equal(out, expected)
 
 
 def test_arrays_are_where_tensorflow_takes_them_without_a_copy():

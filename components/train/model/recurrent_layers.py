@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ragline.components.train.model.cells import Cell
-from ragline.components.train.model.fused_lstm import LSTM
+from ragline.components.train.model.lstm.fused_lstm import LSTM
 from ragline.components.train.model.sequence_layers import GRU, SequenceLayer
 from ragline.components.train.options import TrainOptions
 

@@ -35,7 +35,7 @@ import keras
 import tensorflow as tf
 
 from ragline.components.runtime import cores
-from ragline.components.train.model import recurrence
+from ragline.components.train.model.lstm import recurrence
 from ragline.components.train.model.sequence_layers import SequenceLayer, State
 
 
