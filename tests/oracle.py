@@ -195,11 +195,18 @@ def mean_error(
     error: str = "squared",
     average: str = "value",
 ) -> float:
-    """The mean over all sequences, each [T, F], in which each value, step or sequence counts alike.
+    """The mean over all sequences, each [T, F], in which values, steps, ... count alike.
 
-    A step, or a sequence, has the mean of its observed values; without one it does not count.
+    A step, a sequence or a feature has the mean of its observed values; without one it does not
+    count.
     """
     means = []
+    if average == "feature":
+        rows = np.concatenate([*outputs]).astype(np.float64) - np.concatenate([*sequences])
+        errors, seen = ERRORS[error](rows), np.ones(rows.shape, bool)
+        seen = seen if observed is None else np.concatenate([*observed])
+        of_features = zip(errors.T, seen.T, strict=True)
+        return float(np.mean([each[there].mean() for each, there in of_features if there.any()]))
     for index, (values, output) in enumerate(zip(sequences, outputs, strict=True)):
         errors = ERRORS[error](output.astype(np.float64) - values.astype(np.float64))
         seen = np.ones(values.shape, bool) if observed is None else observed[index]

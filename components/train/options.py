@@ -31,7 +31,9 @@ class TrainOptions:
         kept to show what goes wrong; it takes no categories. docs/padding.md compares them.
       error: error of a value in the loss: `squared`, `absolute`, `huber` (quadratic up to 1, linear
         beyond) or `log_cosh`; metrics are of squared errors with each of them.
-      average: what counts alike in the loss: each `value`, each `step`, or each `sequence`.
+      average: what counts alike in the loss: each `value`, each `step`, each `sequence`, or each
+        `feature`, so that one that is observed rarely counts as much as the others, as it does in
+        `normalised_mse`; docs/quality.md measures what that is worth.
       encoder: what reads the sequences: `lstm` or `gru`, recurrent layers; `tcn`, dilated causal
         convolutions; `transformer`, attention. docs/quality.md compares them, and docs/extending.md
         says how to add another.
@@ -92,7 +94,7 @@ class TrainOptions:
     preset: Literal["small", "base", "large"] = "base"
     padding: Annotated[str, padding_strategies.NAMES] = "crop"
     error: Annotated[str, errors.NAMES] = "squared"
-    average: Literal["value", "step", "sequence"] = "value"
+    average: Literal["value", "step", "sequence", "feature"] = "value"
     encoder: Annotated[str, encoders.NAMES] = "lstm"
     layers: int = 1
     bidirectional: bool = False

@@ -1,4 +1,4 @@
-"""The four errors under the three averages, read through the real input, beside the oracle."""
+"""The four errors under the four averages, read through the real input, beside the oracle."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,8 @@ from train import samples
 from train.samples import FILLS, F, Sample
 
 from ragline.components.contract.masking import masked_mean
-from ragline.components.train.data import batching
+from ragline.components.train.data import batching, input_pipeline
+from ragline.components.train.data.records import Records
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.loop.trainer import Trainer
 from ragline.components.train.objective import loss
@@ -22,7 +23,7 @@ from ragline.components.train.terms.interface import mean_of
 from ragline.components.train.terms.steps import LOSS
 
 ERRORS = ("squared", "absolute", "huber", "log_cosh")
-AVERAGES = ("value", "step", "sequence")
+AVERAGES = ("value", "step", "sequence", "feature")
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,14 @@ def _write(path, made: list[Sample]) -> str:
 def _outputs(values):
     """Of a model that takes one feature for the other: exact, in NumPy and TensorFlow alike."""
     return values[..., ::-1]
+
+
+def _feature_weights(made: list[Sample]) -> tuple[float, ...]:
+    """Of all sequences; where none can be missing, none are needed."""
+    if made[0].observed is None:
+        return ()
+    numbers = np.sum([one.observed.sum(axis=0) for one in made], axis=0)
+    return tuple(input_pipeline.balanced(numbers).tolist())
 
 
 def _mean(batches: Iterable[SequenceBatch], error: str) -> float:
@@ -67,7 +76,7 @@ def test_the_loss_equals_the_oracle_in_batches_of_any_size(
         made.append(Sample(values=np.ones((1, F), np.float32), observed=np.array([[True, False]])))
     similar = batching.plan_similar_length(np.array(lengths), batch_size, F)
     read = {"plan": similar} if bucketed else {"batch_size": batch_size}
-    read["average"] = average
+    read |= {"average": average, "feature_weights": _feature_weights(made)}
     batches = list(samples.filled(samples.read(_write(path, made), missing=missing, **read), fill))
     values = [sample.values for sample in made]
     observed = [sample.observed for sample in made] if missing else None
@@ -110,6 +119,28 @@ def test_each_average_by_a_worked_example(path, average, expected):
         assert total / count == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("missing", [False, True])
+def test_the_weights_of_features_are_those_of_the_split(path, missing):
+    """The second feature is observed in one of ten steps; 11 / (2 * 10) and 11 / (2 * 1)."""
+    values = np.arange(20, dtype=np.float32).reshape(10, 2)
+    observed = np.ones((10, 2), bool)
+    observed[1:, 1] = False
+    made = [Sample(values=values, observed=observed if missing else None)]
+    lengths, spec = np.array([10]), samples.SPEC | (samples.OBSERVED if missing else {})
+    records = Records(files=(_write(path, made),), lengths=lengths, spec=spec, features=F)
+    options = TrainOptions(average="feature", batch_size=4)
+    [batch] = records.for_training(options)
+    weight = np.broadcast_to(np.atleast_3d(batch.sample_weight.numpy()), (1, 10, 2))
+    expected = [[0.55, 5.5]] + [[0.55, 0.0]] * 9 if missing else np.ones((10, 2))
+    np.testing.assert_allclose(weight[0], expected, rtol=1e-6)
+    [scored] = records.for_metrics(options)
+    assert {*scored.sample_weight.numpy().ravel()} <= {0.0, 1.0}
+
+
+def test_a_feature_that_was_never_observed_has_no_weight():
+    np.testing.assert_allclose(input_pipeline.balanced(np.array([9.0, 0.0, 3.0])), [2 / 3, 0.0, 2])
+
+
 @pytest.mark.parametrize("error", ERRORS)
 def test_the_trainer_reports_that_loss(path, error):
     options = TrainOptions(units=4, embedding_size=3, error=error)
@@ -121,7 +152,8 @@ def test_the_trainer_reports_that_loss(path, error):
     weights = trainer.model.get_weights()
     outputs = [oracle.reconstruct(s.values, weights, options, s.observed) for s in made]
     for average in AVERAGES:
-        batches = samples.read(file, missing=True, batch_size=2, average=average)
+        read = {"average": average, "feature_weights": _feature_weights(made)}
+        batches = samples.read(file, missing=True, batch_size=2, **read)
         expected = oracle.mean_error(values, outputs, observed, error=error, average=average)
         assert mean_of(trainer.update(batches), LOSS) == pytest.approx(expected, rel=1e-6)
 
@@ -150,7 +182,8 @@ def test_no_error_overflows(error):
 def test_a_batch_without_an_observed_value_has_a_loss_of_0_and_no_gradient(path, average, error):
     nothing = np.zeros((3, F), bool)
     made = [Sample(values=np.zeros((3, F), np.float32), observed=nothing)] * 2
-    [batch] = samples.read(_write(path, made), missing=True, average=average)
+    read = {"average": average, "feature_weights": _feature_weights(made)}
+    [batch] = samples.read(_write(path, made), missing=True, **read)
     outputs = tf.Variable(tf.ones_like(batch.values))
     with tf.GradientTape() as tape:
         total, count = loss.error_sums(error, batch.values, outputs, batch.sample_weight)

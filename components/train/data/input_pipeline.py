@@ -139,6 +139,7 @@ def parser(
     spec: Mapping[str, Any],
     features: int,
     average: str = "value",
+    feature_weights: Collection[float] | np.ndarray = (),
     heads: Collection[HeadOptions] = (),
     categories: Collection[str] = (),
     fixed_steps: int | None = None,
@@ -152,7 +153,10 @@ def parser(
       spec: feature spec of the transformed records, as Transform states it (it names the column of
         a ragged output in its own way); `observed` is in it where values can be missing.
       features: F.
-      average: what counts alike by the weights: each `value`, each `step` or each `sequence`.
+      average: what counts alike by the weights: each `value`, each `step`, each `sequence` or each
+        `feature`.
+      feature_weights: the weight of a value of each feature, [F], by which each feature counts
+        alike; see `balanced`. None are needed where no value can be missing.
       heads: heads whose labels the batches carry.
       categories: names of the categories whose token ids the batches carry.
       fixed_steps: T of every batch; None pads each batch to its own longest sequence.
@@ -160,7 +164,9 @@ def parser(
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def parse(records: tf.Tensor) -> SequenceBatch:
-        return _parse(records, spec, features, average, heads, categories, fixed_steps)
+        return _parse(
+            records, spec, features, average, feature_weights, heads, categories, fixed_steps
+        )
 
     return cast(Callable[[tf.Tensor], SequenceBatch], parse)
 
@@ -170,6 +176,7 @@ def _parse(
     spec: Mapping[str, Any],
     features: int,
     average: str,
+    feature_weights: Collection[float] | np.ndarray,
     heads: Collection[HeadOptions],
     categories: Collection[str],
     fixed_steps: int | None,
@@ -212,7 +219,7 @@ def _parse(
     return SequenceBatch(
         values=padded(VALUES),
         length=length,
-        sample_weight=_weight(counted, average),
+        sample_weight=_weight(counted, average, feature_weights),
         labels={name: label for name, (label, _) in labels.items()},
         label_weight={name: weight for name, (_, weight) in labels.items()},
         token_ids=token_ids,
@@ -223,14 +230,31 @@ def _parse(
     )
 
 
-def _weight(counted: tf.Tensor, average: str) -> tf.Tensor:
-    """Scale weights so that they sum to 1 over each step, or over each sequence.
+def balanced(numbers: np.ndarray) -> np.ndarray:
+    """Return the weight of a value of each feature by which each feature counts alike, [F].
+
+    The weights of all values add up to the number of values, as those of `value` do.
+
+    Args:
+      numbers: [F], observed values of each feature; one that was never observed has the weight 0.
+    """
+    mean = numbers.sum() / max(np.count_nonzero(numbers), 1)
+    return np.where(numbers > 0, mean / np.maximum(numbers, 1), 0.0)
+
+
+def _weight(
+    counted: tf.Tensor, average: str, feature_weights: Collection[float] | np.ndarray = ()
+) -> tf.Tensor:
+    """Scale weights so that they sum to 1 over each step or sequence, or alike over each feature.
 
     Args:
       counted: float32 [B, T] or [B, T, F]; 1 where it counts, else 0.
-      average: `value`, `step` or `sequence`.
+      average: `value`, `step`, `sequence` or `feature`.
+      feature_weights: see `parser`.
     """
     rank = counted.shape.rank
+    if average == "feature" and rank == 3:
+        return counted * tf.constant(feature_weights, tf.float32)
     if average == "sequence":
         axes = list(range(1, rank))
         return tf.math.divide_no_nan(counted, tf.reduce_sum(counted, axis=axes, keepdims=True))

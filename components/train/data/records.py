@@ -14,7 +14,7 @@ import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from ragline import schemas
-from ragline.components.contract.columns import SPLITS, Columns
+from ragline.components.contract.columns import OBSERVED, SPLITS, Columns
 from ragline.components.files import places
 from ragline.components.files.storage import digest_of, sha256
 from ragline.components.train.data import batching, budget, input_pipeline, split_samples
@@ -23,6 +23,8 @@ from ragline.components.train.objective import categories
 from ragline.components.train.objective.categories import Vocabulary
 from ragline.components.train.options import HeadOptions, TermOptions, TrainOptions
 
+# Records of a pass that counts.
+_BATCH = 256
 # Keys of a custom_config that name folders which outlive an execution.
 FOLDERS = ("checkpoints", "trials")
 
@@ -95,11 +97,26 @@ class Records:
                 spec=self.spec,
                 features=self.features,
                 average=average,
+                feature_weights=self._feature_weights() if average == "feature" else (),
                 heads=self.heads,
                 categories=self.categories,
                 fixed_steps=fixed_steps,
             )
         return self.parsers[key]
+
+    def _feature_weights(self) -> np.ndarray:
+        """Return the weights by which each feature counts alike, by one pass over the records."""
+        if OBSERVED not in self.spec:
+            return np.ones(self.features)
+        parse = self._parser()
+
+        def numbers(records: tf.Tensor) -> dict[str, tf.Tensor]:
+            weight = tf.cast(parse(records).sample_weight, tf.float64)
+            return {OBSERVED: tf.reduce_sum(weight, axis=[0, 1])}
+
+        return input_pipeline.balanced(
+            input_pipeline.sums_over(self.serialised.batch(_BATCH), numbers)[OBSERVED]
+        )
 
 
 def training_job(fn_args: Any) -> dict[str, Any]:
