@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import hypothesis
 import pytest
@@ -133,6 +134,29 @@ def one_shard() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cores, "batch_shards", lambda device: 1)
         yield
+
+
+@pytest.fixture
+def checked_here(monkeypatch) -> None:
+    """Models that a push or a rollback checks are loaded in this process: no TensorFlow to import.
+
+    push/test_check.py and push/test_sandbox.py hold what the process of a check is; whole runs and
+    push/test_exports.py push by it.
+    """
+    from ragline.components.push.contract import check, clean_process
+
+    def start(*arguments: str) -> mock.MagicMock:
+        files = [pathlib.Path(word) for word in arguments if not word.startswith("--")]
+        flags = {name: f"--{name}" in arguments for name in ("strict", "trust")}
+        try:
+            report = clean_process.check(*[*files, None][:2], **flags)
+        except check.NoEncoderError as error:
+            report = {"error": str(error)}
+        return mock.MagicMock(
+            returncode=0, communicate=lambda line, timeout: (json.dumps(report), "")
+        )
+
+    monkeypatch.setattr(check, "_start", start)
 
 
 @pytest.fixture(scope="session")

@@ -169,7 +169,7 @@ def test_a_candidate_that_knows_nothing_is_not_blessed(gestures_run):
 
 
 def test_the_textbook_model_is_stopped_by_the_contract_which_nobody_can_force(
-    gestures_run, tmp_path
+    gestures_run, tmp_path, checked_here
 ):
     """By the push's own executor, on what the run left, of a model that was blessed by force."""
     stages = gestures_run.summary["stages"]
