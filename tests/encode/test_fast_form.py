@@ -336,10 +336,10 @@ def test_without_a_fast_form_files_are_encoded_by_tensorflow(encoder, copied, ge
         (encoder, True, "TensorFlow"),
     ):
         output = tmp_path / f"out{len(tables)}"
-        summary = ragline.encode(
-            model, input=str(tmp_path / "x.jsonl"), output=output, errors=errors
-        )
-        assert summary["model"]["runtime"] == runtime
+        words = ["encode", model, "--input", tmp_path / "x.jsonl", "--output", output]
+        done = commands.ragline(*words, *(["--errors"] if errors else []))
+        assert done.returncode == 0, done.stderr
+        assert read_json(output / "_summary.json")["model"]["runtime"] == runtime
         lines = (output / "_log.txt").read_text().count("encoded by TensorFlow, in several times")
         assert lines == (1 if model == copied else 0), "the encoder is loaded once"
         tables.append(pq.read_table(output).to_pydict())

@@ -67,7 +67,7 @@ def _each(command: Callable[[pathlib.Path], None], before: pathlib.Path, tmp_pat
     assert strangers.items() <= expected.items()
     total = len(seen.made)
     assert total >= 5, seen.made
-    for number in range(1, total + 1) if FULL else range(1, total + 1, max(1, total // 8)):
+    for number in range(1, total + 1) if FULL else range(1, total + 1, max(1, total // 5)):
         folder = tmp_path / f"{number}"
         shutil.copytree(before, folder)
         with contextlib.suppress(Exception), calls.dying(number):
@@ -82,7 +82,7 @@ def _each(command: Callable[[pathlib.Path], None], before: pathlib.Path, tmp_pat
         assert {name: ended[name] for name in ended.keys() - left} == expected, number
         assert len(left) <= 1 and all(map(_TEMPORARY.fullmatch, left)), (number, left)
         shutil.rmtree(folder)
-    for number in range(1, total + 1, 1 if FULL else max(1, total // 4)):
+    for number in range(1, total + 1, 1 if FULL else max(1, total // 3)):
         folder = tmp_path / f"full-{number}"
         shutil.copytree(before, folder)
         with contextlib.suppress(AssertionError), calls.failing(number):
