@@ -30,7 +30,7 @@ def _in_an_epoch(_: subprocess.Popen) -> None:
     ],
 )
 def test_it_ends_by_one_sentence_and_leaves_nothing(
-    tmp_path, monkeypatch, stage, moment, number, presses
+    undisturbed, tmp_path, monkeypatch, stage, moment, number, presses
 ):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -45,7 +45,7 @@ def test_it_ends_by_one_sentence_and_leaves_nothing(
             time.sleep(0.1)
 
     options = ("--set", f"beam.options={WORKERS}") if stage == "ingest" else ()
-    exit_code, said = runs.disturb(tmp_path / "work", stage, interrupt, *options)
+    exit_code, said = runs.disturb(undisturbed.restore(stage), stage, interrupt, *options)
     assert exit_code == 128 + number, said
     assert said.endswith(
         f"interrupted by {number.name}; the same command starts again, and a run goes on where "
