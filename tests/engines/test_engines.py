@@ -69,12 +69,11 @@ def test_fn_api_runner_is_another_name_of_it() -> None:
 
 
 # Workers in processes of their own take longer to start than all parts to run: `make test` starts
-# them for a part that needs TFDV's shim, and for one that loads a model.
+# them here for a part that loads a model, and for ingest in ingest/test_plug_in.py.
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
         ("loopback", PARTS),
-        ("processes", ("transform",)),
         ("external", ("encode",)),
         pytest.param("processes", PARTS, marks=pytest.mark.full),
         pytest.param("external", PARTS, marks=pytest.mark.full),
