@@ -143,7 +143,7 @@ def test_a_feature_that_was_never_observed_has_no_weight():
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_the_trainer_reports_that_loss(path, error):
-    options = TrainOptions(units=4, embedding_size=3, error=error)
+    options = TrainOptions(units=4, embedding_size=3, linear_steps=4, statistics=0.0, error=error)
     trainer = Trainer(features=F, options=options, strategy=tf.distribute.get_strategy())
     trainer.optimizer = keras.optimizers.SGD(0.0)
     made = samples.make(3, [9, 1, 4, 30, 2], missing=True)

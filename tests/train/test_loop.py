@@ -54,6 +54,11 @@ def _trainer(options: TrainOptions = OPTIONS) -> Trainer:
     return Trainer(features=F, options=options, strategy=strategy)
 
 
+@pytest.fixture(scope="module")
+def untrained() -> Trainer:
+    return _trainer()
+
+
 @functools.cache
 def _plain(shards: int, **options) -> tuple[Trainer, list[np.ndarray]]:
     """A trainer of plain gradient steps, and what its variables are at first."""
@@ -100,10 +105,9 @@ def test_two_shards_of_a_batch_make_the_update_of_one(sequences, number):
         np.testing.assert_allclose(two, one, rtol=0, atol=1e-6 * np.abs(one).max())
 
 
-def test_the_gradient_is_that_of_the_mean_over_all_values(sequences):
+def test_the_gradient_is_that_of_the_mean_over_all_values(untrained, sequences):
     """Finite differences of the float64 oracle, on a few weights of every layer."""
-    trainer = _trainer()
-    weights = [weight.astype(np.float64) for weight in trainer.model.get_weights()]
+    weights = [weight.astype(np.float64) for weight in untrained.model.get_weights()]
 
     def error() -> float:
         return oracle.mean_squared_error(
@@ -111,7 +115,7 @@ def test_the_gradient_is_that_of_the_mean_over_all_values(sequences):
         )
 
     update = _one_update(_dataset(sequences, 8), statistics=0.0)
-    variables = zip(weights, trainer.model.weights, strict=True)
+    variables = zip(weights, untrained.model.weights, strict=True)
     trained = [weight for weight, variable in variables if variable.trainable]
     for weight, change in zip(trained, update, strict=True):
         place = tuple(np.unravel_index(np.abs(change).argmax(), change.shape))
@@ -125,10 +129,9 @@ def test_the_gradient_is_that_of_the_mean_over_all_values(sequences):
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 256])
-def test_evaluation_does_not_depend_on_the_batch_size(sequences, batch_size):
-    trainer = _trainer()
-    sums = trainer.evaluate(_dataset(sequences, batch_size))
-    weights = trainer.model.get_weights()
+def test_evaluation_does_not_depend_on_the_batch_size(untrained, sequences, batch_size):
+    sums = untrained.evaluate(_dataset(sequences, batch_size))
+    weights = untrained.model.get_weights()
     outputs = [oracle.reconstruct(values, weights) for values in sequences]
     expected = oracle.mean_squared_error(sequences, outputs)
     assert mean_of(sums, LOSS) == pytest.approx(expected, rel=1e-6)

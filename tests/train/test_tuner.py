@@ -22,7 +22,9 @@ from ragline.components.train.data.records import Task, training_job
 from ragline.components.train.options import TrainOptions, TuneOptions
 from ragline.components.train.tuner_fn import divide, tuner_fn
 
-OPTIONS = TrainOptions(units=5, embedding_size=4, epochs=1, learning_rate=0.02, linear_steps=4)
+OPTIONS = TrainOptions(
+    units=5, embedding_size=4, epochs=1, learning_rate=0.02, linear_steps=4, statistics=0.0
+)
 LENGTHS = np.random.default_rng(3).integers(1, 9, 60)
 
 
