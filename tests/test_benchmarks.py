@@ -12,6 +12,7 @@ def test_the_page_on_scale_holds_what_its_script_computes() -> None:
         assert table in page, "stale: take the tables of `python -m benchmarks.scale`"
 
 
+@pytest.mark.full
 def test_the_benchmark_of_ingest_prints_a_row() -> None:
     sample = ("--formats", "jsonl", "--sizes", "300", "--repeats", "1")
     done = python("-m", "benchmarks.ingest", *sample)

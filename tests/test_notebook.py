@@ -95,8 +95,12 @@ def _reply(client, request: str) -> dict:
     return message["content"]
 
 
+@pytest.mark.full
 def test_an_interrupt_ends_a_fit_and_leaves_the_kernel_usable(kernel):
-    """As by the button: the kernel gets the signal, while it trains."""
+    """As by the button: the kernel gets the signal, while it trains.
+
+    python/test_calls.py interrupts a fit of the same process.
+    """
     manager, client = kernel
     # Otherwise the kernel, for a moment after an error, aborts the next request.
     request = client.execute(FIT, stop_on_error=False)

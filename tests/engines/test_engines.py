@@ -13,6 +13,7 @@ from commands import run_pipeline
 from conftest import write_jsonl
 from engines import beam_parts, pools
 from engines.beam_parts import PARTS, Engine
+from profiles import FULL
 
 from ragline.pipeline.config import BeamOptions
 
@@ -51,13 +52,15 @@ def expected(
 ) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prism_runner.PrismRunner, "run_pipeline", _is_called)
-        return beam_parts.run(tmp_path_factory.mktemp("direct"), data, encoder, DIRECT)
+        parts = PARTS if FULL else ("encode",)
+        return beam_parts.run(tmp_path_factory.mktemp("direct"), data, encoder, DIRECT, parts)
 
 
 def _is_called(*_: object) -> None:
     pytest.fail("DirectRunner looked for an engine to download")
 
 
+@pytest.mark.full
 def test_the_direct_runner_does_all(expected: dict[str, Any]) -> None:
     shards = [shard for split in expected["ingest"].values() for shard in split]
     assert sum(map(len, shards)) == len(expected["encode"]) == 80
@@ -69,12 +72,13 @@ def test_fn_api_runner_is_another_name_of_it() -> None:
 
 
 # Workers in processes of their own take longer to start than all parts to run: `make test` starts
-# them here for a part that loads a model, and for ingest in ingest/test_plug_in.py.
+# them here for ingest and a part that loads a model, and for ingest by a package's own format in
+# ingest/test_plug_in.py. Each whole run holds all parts on DirectRunner.
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
-        ("loopback", PARTS),
         ("external", ("encode",)),
+        pytest.param("loopback", PARTS, marks=pytest.mark.full),
         pytest.param("processes", PARTS, marks=pytest.mark.full),
         pytest.param("external", PARTS, marks=pytest.mark.full),
     ],

@@ -197,6 +197,7 @@ def test_damaged_artifacts_are_made_anew_and_the_rest_is_cached(undisturbed):
     assert f"{account}: expected" in again.stderr
 
 
+@pytest.mark.full
 def test_a_model_that_is_damaged_is_exported_anew_from_its_checkpoint(undisturbed):
     workdir = undisturbed.restore("end")
     [file] = (workdir / "artifacts").glob("train/model/*/Format-Serving/saved_model.pb")

@@ -146,6 +146,7 @@ def test_a_worker_that_is_killed_stops_the_run_and_the_next_one_works(undisturbe
     assert again.returncode == 0, again.stderr
 
 
+@pytest.mark.full
 def test_a_check_that_is_killed_pushes_nothing_and_the_next_run_works(undisturbed):
     workdir = undisturbed.restore("push")
     killed = _kill_child("ragline.components.push.contract.clean_process")

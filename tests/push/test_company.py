@@ -39,7 +39,7 @@ WORDS = {
     "code": np.array([0, 40, -7, 12345], np.int64),
 }
 # To trace and write the others takes minutes.
-QUICK = ("1 feature", "60 features", "categories")
+QUICK = ("60 features", "categories")
 KINDS = [
     pytest.param(kind, marks=[] if kind in QUICK else pytest.mark.full, id=kind) for kind in MODELS
 ]
