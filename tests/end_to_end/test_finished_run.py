@@ -11,12 +11,13 @@ import oracle
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
-from commands import ROOT, python, ragline
+from commands import ROOT, python
 from end_to_end import looks
 
 from ragline.components.contract.columns import length_bucket
 from ragline.components.export import write
 from ragline.components.ingest.records.splits import split_of
+from ragline.components.push.contract import clean_process
 from ragline.pipeline.bulk import encode_files
 from ragline.pipeline.config import ConfigError
 from ragline.pipeline.demo.synth import FEATURES
@@ -335,7 +336,7 @@ def test_nothing_but_our_progress_reaches_the_terminal(gestures_run):
         assert noise not in gestures_run.stderr
 
 
-def test_ragline_check_passes_on_the_pushed_encoder(gestures_run, splits):
+def test_a_check_passes_on_the_pushed_encoder(gestures_run, splits):
     """On probes made from what encoder.json states: the train split's statistics, and no data."""
     pushed = gestures_run.serving[0]
     facts = json.loads((pushed / "assets.extra" / "encoder.json").read_text())
@@ -343,9 +344,7 @@ def test_ragline_check_passes_on_the_pushed_encoder(gestures_run, splits):
     for name, expected in ("mean", np.nanmean(rows, axis=0)), ("std", np.nanstd(rows, axis=0)):
         stated = [feature[name] for feature in facts["features"]]
         assert stated == pytest.approx(list(expected), rel=1e-9, abs=1e-12)
-    done = ragline("check", pushed, "--json")
-    assert (done.returncode, done.stderr) == (0, "")
-    checked = json.loads(done.stdout)
+    checked = clean_process.check(pushed, None)
     assert checked["violations"] == []
     assert checked["signatures_checked"] == SIGNATURES
     assert checked["clauses_checked"] == [

@@ -10,10 +10,6 @@ from conftest import JAPANESE_VOWELS
 from end_to_end import looks
 
 
-def test_the_padding_contract_holds_on_that_of_japanese_vowels(vowels_run, tmp_path):
-    looks.assert_the_contract_holds(vowels_run.serving[0], tmp_path)
-
-
 def test_the_official_split_of_japanese_vowels(vowels_run):
     assert vowels_run.exit_code == 0, vowels_run.stderr
     ingested = vowels_run.summary["input"]
