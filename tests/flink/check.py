@@ -111,8 +111,8 @@ def _whole(folder: pathlib.Path, cluster: Cluster, flink: fetch.Flink) -> Iterat
     """A run of long tables from raw files to a pushed encoder, and its encoding of them.
 
     In ingest, transform and `ragline encode` the Python workers of the job are killed and then a
-    task manager, in the evaluation the workers; the job manager in transform and in `encode`, which
-    end and are run again.
+    task manager, in the evaluation the workers; the job manager in ingest, transform and `encode`,
+    which end and are run again.
     """
     from flink import faults, runs
 
@@ -126,6 +126,11 @@ def _whole(folder: pathlib.Path, cluster: Cluster, flink: fetch.Flink) -> Iterat
     both = (kill.workers, kill.task_manager)
     settings = ("beam.runner=FlinkRunner", f"beam.options={json.dumps(options(cluster, flink))}")
     words = runs.of_tables(data, there, *settings)
+    stages = {"ingest": lambda: kill.strike(kill.job_manager, made="rows-*.json")}
+    ended = _ended(runs.ragline(*words, on_stage=stages))
+    yield f"whole: the job manager killed in ingest: {ended}"
+    cluster.start_job_manager()
+    cluster.wait_for_task_managers()
     stages = {
         "ingest": lambda: kill.strike(*both, made="rows-*.json"),
         "transform": lambda: kill.strike(kill.job_manager),

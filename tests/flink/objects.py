@@ -38,7 +38,7 @@ def check(folder: pathlib.Path, options: Callable[..., tuple[str, ...]]) -> Iter
     write_jsonl(folder / "in" / "b.jsonl", [*records[30:], bad, records[0]])
     (folder / "in" / "rows.csv").write_text(test_s3.rows(records[:20]))
     encoder = pushed.gestures(folder / "encoder")
-    with s3.served(folder / "log"), pytest.MonkeyPatch.context() as patch:
+    with s3.served(folder / "log") as door, pytest.MonkeyPatch.context() as patch:
         patch.setattr(units, "UNIT_BYTES", 60_000)  # Work for both task managers.
         for file in (*(folder / "in").iterdir(), *encoder.rglob("*")):
             if file.is_file():
@@ -47,6 +47,13 @@ def check(folder: pathlib.Path, options: Callable[..., tuple[str, ...]]) -> Iter
         flink = BeamOptions(runner=RUNNER, options=options(**variables))
         for read in (test_s3.RECORDS, test_s3.ROWS):
             yield _ingest(folder, read, flink)
+        for how in ("busy", "too-many", "cut"):
+            for name, value in test_s3.DISTURBED[how].items():
+                setattr(door, name, value)
+            same = _ingest(folder, test_s3.ROWS, flink)
+            yield f"{same}; {how}: {door.disturbed} requests disturbed"
+            assert door.disturbed > 3
+            door.quiet()
         loose = ("--set", "quarantine.max_share=0.5")
         engine = ("--set", f"beam.options={list(flink.options)}", "--set", f"beam.runner={RUNNER}")
         assert test_s3.encode(str(folder), *loose) == 0
