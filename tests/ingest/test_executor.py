@@ -1,5 +1,6 @@
 """Tests of ingest as the component runs it: files in, and what stands on the disk afterwards."""
 
+import io
 import json
 import os
 import pathlib
@@ -619,3 +620,18 @@ def test_a_file_is_hashed_again_once_it_was_touched_and_not_before(tmp_path, mon
     assert raw_files.fingerprint([str(file)]) != first
     raw_files.fingerprint([str(file)])
     assert len(opened) == 4, "a second change within a tick of the clock would not show"
+
+
+@pytest.mark.parametrize(("written", "reads"), [("long ago", 1), ("just now", 2), ("never", 2)])
+def test_an_object_is_hashed_once_if_a_change_of_it_would_show(
+    written: str, reads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = {"long ago": time.time() - 3600, "just now": time.time() - 60, "never": 0.0}[written]
+    opened = []
+    monkeypatch.setattr(raw_files.places, "stamp", lambda path: (4, seconds))
+    monkeypatch.setattr(
+        raw_files.places, "open", lambda path: opened.append(path) or io.BytesIO(b"data")
+    )
+    path = f"s3://bucket/{written}"
+    assert raw_files.fingerprint([path]) == raw_files.fingerprint([path])
+    assert len(opened) == reads

@@ -28,6 +28,7 @@ _BLOCK = 1 << 20
 _PEEKED = 1 << 16
 BOM = b"\xef\xbb\xbf"
 _TICK = 1_000_000_000  # Nanoseconds; many file systems count in less, some in 2 seconds.
+_SKEW = 1800  # Seconds; S3 refuses requests whose clock is 15 minutes from its own.
 Stamp = tuple[float, ...]
 _digests: dict[str, tuple[Stamp, str]] = {}  # Path -> its stamp, and its digest then.
 
@@ -206,10 +207,19 @@ def _digest(path: str) -> str:
         raise _unreadable(path, error) from error
     if _stamp(path) != before:
         raise _touched(path)
-    # Within one tick of the file system's clock, a second change would not show.
-    if places.is_local(path) and time.time_ns() - max(before[1:3]) > _TICK:
+    if _shows_changes(path, before):
         _digests[path] = before, digest.hexdigest()
     return digest.hexdigest()
+
+
+def _shows_changes(path: str, stamp: Stamp) -> bool:
+    """Return whether a change from now on would show: not within one tick after the last one.
+
+    A store has a clock of its own, and an object may have no time, 0.
+    """
+    if places.is_local(path):
+        return time.time_ns() - max(stamp[1:3]) > _TICK
+    return 0 < stamp[1] < time.time() - _SKEW
 
 
 def _stamp(path: str) -> Stamp:
