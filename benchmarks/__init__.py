@@ -4,7 +4,7 @@ encode.py       `ragline encode` and the exported encoder, beside plain loops
 encode_loop.py  such a loop
 encoding/       the sides of runtimes.py
 gpu.py          training on a GPU
-growth.py       a whole run from 10^3 to 10^5 sequences
+growth.py       a whole run from 10^3 to 10^5 sequences, and its Beam parts on worker processes
 ingest.py       ingest beside the least that must be done
 ingestion/      its sides
 quality.py      the models of docs/quality.md

@@ -8,6 +8,11 @@ the training's updates alone those are; the most memory that the run's processes
 it was at work, sampled; and what its artifacts take on disk. Between the stages stand the imports,
 `start`. One epoch more or less changes `train` alone.
 
+`--workers 1,2,4` runs instead what comes before the training, or `--until` a stage, on so many
+worker processes in turn. Of each Beam part: wall seconds; CPU seconds of all processes; which share
+of these the part took for the smallest size, where data hardly count: the engine's start; and the
+most memory of the run's own process and of one worker.
+
 `--commands` times instead how long each command that runs nothing takes to answer.
 """
 
@@ -17,13 +22,13 @@ import math
 import os
 import pathlib
 import re
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import psutil
@@ -32,6 +37,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 _RAGLINE = (sys.executable, "-m", "ragline")
 _STAGE = re.compile(r"\[ *\d+/\d+\] (\w+)")
 _SECONDS = re.compile(r"\s+\w+, ([\d.]+) s$")
+_PARTS = ("ingest", "statistics", "transform")
 _COMMANDS = {
     "--help": ("--help",),
     "--version": ("--version",),
@@ -47,12 +53,18 @@ class Cost:
 
     Attributes:
       seconds: wall time.
-      memory: bytes, the most that was seen.
+      cpu: seconds of all processes.
+      memory: bytes of all processes together, the most that was seen.
+      own: bytes of the run's own process.
+      worker: bytes of the largest of its other processes.
       disk: bytes of its artifacts.
     """
 
     seconds: float = 0.0
+    cpu: float = 0.0
     memory: int = 0
+    own: int = 0
+    worker: int = 0
     disk: int = 0
 
 
@@ -73,26 +85,45 @@ class Run:
     stages: dict[str, Cost] = field(default_factory=dict)
 
 
-def run(sequences: int, epochs: int, folder: pathlib.Path) -> Run:
-    """The whole pipeline on so many sequences."""
-    data, workdir = folder / "data", folder / "run"
-    subprocess.run(
-        [*_RAGLINE, "synth", "--output", str(data), "--sequences", str(sequences)],
-        check=True, capture_output=True, cwd=ROOT,
-    )  # fmt: skip
-    settings = {
-        "input.train": data / "*.jsonl",
-        "workdir": workdir,
-        "train.epochs": epochs,
-    }
-    command = [*_RAGLINE, "run", "examples/gestures.toml"]
-    command += [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+def write(sequences: int, folder: pathlib.Path) -> str:
+    """Writes the demo's data, where they are not yet there; the pattern of their files."""
+    if not folder.exists():
+        part = folder.with_suffix(".part")
+        subprocess.run(
+            [*_RAGLINE, "synth", "--output", str(part), "--sequences", str(sequences)],
+            check=True, capture_output=True, cwd=ROOT,
+        )  # fmt: skip
+        part.rename(folder)
+    return f"{folder}/*.jsonl"
+
+
+def run(data: str, epochs: int, workdir: pathlib.Path, *settings: str) -> Run:
+    """The whole pipeline on such files."""
+    every = (f"input.train={data}", f"workdir={workdir}", f"train.epochs={epochs}", *settings)
+    stages = {"start": Cost()}
+    started = time.perf_counter()
+    code = _command(["run", "examples/gestures.toml", *_set(every)], stages)
+    wall = time.perf_counter() - started
+    for name, cost in stages.items():
+        cost.disk = _size(workdir / "artifacts" / name)
+    return Run(code=code, wall=wall, updates=_updates(workdir), stages=stages)
+
+
+def _set(settings: Iterable[str]) -> list[str]:
+    return [word for setting in settings for word in ("--set", setting)]
+
+
+def _command(words: list[str], stages: dict[str, Cost], until: str = "") -> int:
+    """Runs a command, until a stage begins; fills in what stages take, and returns its exit code.
+
+    What comes before the first stage is `start`.
+    """
     started = time.perf_counter()
     process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=ROOT,
+        [*_RAGLINE, *words], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=ROOT,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""},
     )  # fmt: skip
-    stages, current, done = {"start": Cost()}, ["start"], threading.Event()
+    current, done = ["start"], threading.Event()
     watch = threading.Thread(
         target=_watch, args=(psutil.Process(process.pid), stages, current, done)
     )
@@ -103,15 +134,15 @@ def run(sequences: int, epochs: int, folder: pathlib.Path) -> Run:
                 stages["start"].seconds = time.perf_counter() - started
             stages.setdefault(match[1], Cost())
             current[0] = match[1]
+            if match[1] == until:
+                process.terminate()
+                break
         elif match := _SECONDS.match(line):
             stages[current[0]].seconds = float(match[1])
     code = process.wait()
-    wall = time.perf_counter() - started
     done.set()
     watch.join()
-    for name, cost in stages.items():
-        cost.disk = _size(workdir / "artifacts" / name)
-    return Run(code=code, wall=wall, updates=_updates(workdir), stages=stages)
+    return code
 
 
 def _updates(workdir: pathlib.Path) -> float:
@@ -124,15 +155,22 @@ def _updates(workdir: pathlib.Path) -> float:
 def _watch(
     top: psutil.Process, stages: dict[str, Cost], current: list[str], done: threading.Event
 ) -> None:
+    spent: dict[int, float] = {}
     while not done.wait(0.2):
-        held = 0
+        cost = stages[current[0]]
+        held = []
         try:
             for process in (top, *top.children(recursive=True)):
-                held += process.memory_info().rss
+                with process.oneshot():
+                    held.append(process.memory_info().rss)
+                    times = process.cpu_times()
+                cost.cpu += times.user + times.system - spent.get(process.pid, 0.0)
+                spent[process.pid] = times.user + times.system
         except psutil.NoSuchProcess:
             continue
-        cost = stages[current[0]]
-        cost.memory = max(cost.memory, held)
+        cost.memory = max(cost.memory, sum(held))
+        cost.own = max(cost.own, held[0])
+        cost.worker = max(cost.worker, *held[1:], 0)
 
 
 def _size(folder: pathlib.Path) -> int:
@@ -153,6 +191,31 @@ def rows(sequences: int, made: Run) -> list[str]:
     total = f"| {sequences:,} | **all**, exit code {made.code} | {made.wall:.1f} "
     total += f"| {made.wall / made.updates:.2f} "
     return [*lines_of_stages, f"{total}| {memory / 1e6:,.0f} | {disk / 1e6:,.1f} |"]
+
+
+def on_workers(
+    sizes: list[int], workers: list[int], until: str, folder: pathlib.Path
+) -> Iterator[str]:
+    """Rows of the table of Beam parts: for each number of workers, the sizes in order."""
+    data = {size: write(size, folder / f"gestures-{size}") for size in sizes}
+    for number in workers:
+        options = ["--direct_running_mode=multi_processing", f"--direct_num_workers={number}"]
+        beam = f"beam.options={json.dumps(options)}"
+        starts: dict[str, float] = {}
+        for size in sizes:
+            read, stages = f"input.train={data[size]}", {"start": Cost()}
+            with tempfile.TemporaryDirectory(dir=folder) as made:
+                settings = _set([read, beam, f"workdir={made}/run"])
+                _command(["run", "examples/gestures.toml", *settings], stages, until)
+            for part in _PARTS:
+                if part == until or (cost := stages.get(part)) is None:
+                    continue
+                start = starts.setdefault(part, cost.cpu)
+                yield (
+                    f"| {number} | {size:,} | {part} | {cost.seconds:.1f} | {cost.cpu:.0f} "
+                    f"| {start / cost.cpu:.0%} | {cost.own / 1e6:,.0f} "
+                    f"| {cost.worker / 1e6:,.0f} |"
+                )
 
 
 def plot(runs: dict[int, Run], file: pathlib.Path) -> None:
@@ -200,6 +263,10 @@ def main() -> None:
     parser.add_argument("--sizes", default="1000,10000,100000", help="with commas between")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--plot", type=pathlib.Path, help="a picture to write; needs matplotlib")
+    parser.add_argument("--workers", help="numbers of processes for the Beam parts")
+    parser.add_argument("--until", default="train", help="with --workers: the first stage left out")
+    parser.add_argument("--folder", type=pathlib.Path, help="for runs, and data, which stay in it: "
+                        "12 GB for a million sequences")  # fmt: skip
     parser.add_argument("--commands", action="store_true", help="start-up times instead")
     parser.add_argument("--repeats", type=int, default=5, help="of each command")
     options = parser.parse_args()
@@ -207,15 +274,23 @@ def main() -> None:
         print("| command | seconds | exit code |\n|---|---:|---:|")
         print("\n".join(commands(options.repeats)))
         return
+    sizes = sorted(map(int, options.sizes.split(",")))
+    if options.workers:
+        workers = [*map(int, options.workers.split(","))]
+        print("| workers | sequences | part | wall, s | CPU, s | start | run, MB | a worker, MB |")
+        print("|---:|---:|---|---:|---:|---:|---:|---:|")
+        with tempfile.TemporaryDirectory() as made:
+            folder = options.folder or pathlib.Path(made)
+            for row in on_workers(sizes, workers, options.until, folder):
+                print(row, flush=True)
+        return
     print("| sequences | stage | wall, s | / updates | peak, MB | disk, MB |")
     print("|---:|---|---:|---:|---:|---:|")
     runs = {}
-    for size in map(int, options.sizes.split(",")):
-        folder = pathlib.Path(tempfile.mkdtemp())
-        try:
-            runs[size] = run(size, options.epochs, folder)
-        finally:
-            shutil.rmtree(folder)
+    for size in sizes:
+        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+            data = write(size, pathlib.Path(folder, "data"))
+            runs[size] = run(data, options.epochs, pathlib.Path(folder, "run"))
         print("\n".join(rows(size, runs[size])), flush=True)
     if options.plot:
         plot(runs, options.plot)

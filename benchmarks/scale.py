@@ -43,8 +43,12 @@ class Cost:
 
 MEASURED = {
     "ingest": Cost(fixed=0.3, step=1.203, bytes=43.4, source="benchmarks.ingest, Parquet, 10^6"),
-    "statistics": Cost(fixed=3.3, step=1.2, bytes=0.0, source="3.4 s of 1,000, 11.8 s of 100,000"),
-    "transform": Cost(fixed=7.2, step=2.9, bytes=44.9, source="7.4 s of 1,000, 27.5 s of 100,000"),
+    "statistics": Cost(
+        fixed=18.0, step=1.32, bytes=0.0, source="benchmarks.growth, 2 workers, 10^6"
+    ),
+    "transform": Cost(
+        fixed=27.0, step=2.56, bytes=44.9, source="benchmarks.growth, 2 workers, 10^6"
+    ),
     "sample": Cost(fixed=0.0, step=0.37, bytes=0.0, source="benchmarks.split"),
     "train": Cost(fixed=0.0, step=6.02, bytes=0.0, source="docs/performance.md, H = 64"),
     "evaluate": Cost(fixed=5.2, step=3.51, bytes=0.0, source="10 s of 20,000, 5.4 s of 1,000"),
