@@ -8,8 +8,8 @@ INSTALLED := .venv/.installed
 # seconds of a run's imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install demo test test-airflow test-faults test-flink test-full test-kubernetes test-store lint \
-	bench bench-encode bench-growth bench-ingest bench-quality bench-reconstruction clean
+.PHONY: install demo test test-airflow test-faults test-flink test-full test-kubernetes test-spark test-store \
+	lint bench bench-encode bench-growth bench-ingest bench-quality bench-reconstruction clean
 
 install: $(INSTALLED)
 
@@ -44,6 +44,10 @@ test-faults: install
 # Beam parts, plug-ins, an S3 server, a whole run and kills on Flink; Java and Maven must be there.
 test-flink: install .venv-moto/.installed
 	$(BIN)/python tests/flink/check.py
+
+# Beam parts on Spark, in one process and on a cluster with two workers; Java and Maven must be there.
+test-spark: install
+	$(BIN)/python tests/spark/check.py
 
 # Ingest and encode in a store of objects: an S3 server on this machine, at times busy, slow or cut off.
 test-store: install .venv-moto/.installed

@@ -1,6 +1,6 @@
 """Every Beam part gives the same records on every engine that can be started here.
 
-Flink's is started by tests/flink/check.py, where there is one.
+Those of Flink and Spark are started by tests/flink/check.py and tests/spark/check.py.
 """
 
 import pathlib

@@ -12,21 +12,18 @@ import os
 import pathlib
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from engines import checks  # noqa: E402
 from flink import fetch  # noqa: E402
 from flink.cluster import Cluster  # noqa: E402
 
 if TYPE_CHECKING:
     from flink import runs
-
-UNAVAILABLE = 69
-WORKER = pathlib.Path(sys.executable).with_name("ragline-worker")
 
 
 def main(chosen: Sequence[str]) -> int:
@@ -34,7 +31,7 @@ def main(chosen: Sequence[str]) -> int:
         flink = fetch.fetch()
     except fetch.UnavailableError as error:
         print(f"test-flink: not run: {error}", file=sys.stderr)
-        return UNAVAILABLE
+        return checks.UNAVAILABLE
     # The job server that Beam starts for each job.
     os.environ["JAVA_TOOL_OPTIONS"] = "-Xmx512m"
     with (
@@ -44,51 +41,26 @@ def main(chosen: Sequence[str]) -> int:
         said = cluster.get("/config")["flink-version"]
         beam = importlib.metadata.version("apache-beam")
         print(f"Flink {said}, {cluster.slots()} slots; Beam {beam} for Python", flush=True)
-        for name, check in CHECKS.items():
-            if not chosen or name in chosen:
-                start = time.monotonic()
-                for line in check(pathlib.Path(folder), cluster, flink):
-                    print(f"{line} ({time.monotonic() - start:.0f} s)", flush=True)
-                    start = time.monotonic()
+        of_cluster = (pathlib.Path(folder), cluster, flink)
+        checks.run(
+            {name: functools.partial(check, *of_cluster) for name, check in CHECKS.items()}, chosen
+        )
     return 0
 
 
 def options(cluster: Cluster, flink: fetch.Flink, **environment: str) -> tuple[str, ...]:
     """Return `beam.options` for the cluster, with variables of its workers."""
-    command = {"command": str(WORKER), "env": environment}
     return (
         f"--flink_master={cluster.url}",
         f"--flink_job_server_jar={flink.job_server}",
         "--parallelism=2",
-        "--environment_type=PROCESS",
-        f"--environment_config={json.dumps(command)}",
+        *checks.by_process(**environment),
         "--environment_cache_millis=5000",
     )
 
 
 def _parts(folder: pathlib.Path, cluster: Cluster, flink: fetch.Flink) -> Iterator[str]:
-    """Each part as the pipeline wires it, with an encoder that was not trained here."""
-    import pushed
-    import pytest
-    from conftest import write_jsonl
-    from engines import beam_parts
-
-    from ragline.pipeline.demo import synth
-
-    encoder = pushed.gestures(folder / "encoder")
-    write_jsonl(folder / "data" / "a.jsonl", list(synth.gestures(sequences=80, seed=3)))
-    data = folder / "data" / "*.jsonl"
-    direct = beam_parts.Engine(runner="DirectRunner")
-    expected = beam_parts.run(folder / "direct", data, encoder, direct)
-    yield "parts: all in this process"
-    engine = beam_parts.Engine(runner="FlinkRunner", options=options(cluster, flink))
-    received = beam_parts.run(folder / "parts", data, encoder, engine)
-    for part, records in expected.items():
-        # Sums of float64 may be added up in another order.
-        same = pytest.approx(records, rel=1e-12, nan_ok=True) if part == "evaluate" else records
-        if received[part] != same:
-            raise SystemExit(f"{part}: other records on Flink than in this process")
-        yield f"parts: {part}: the same records on Flink"
+    yield from checks.compare_parts(folder, "parts", "FlinkRunner", options(cluster, flink))
 
 
 def _plug_ins(folder: pathlib.Path, cluster: Cluster, flink: fetch.Flink) -> Iterator[str]:

@@ -45,7 +45,7 @@ class Cluster:
         self._folder = folder
         folder.mkdir(parents=True)
         (folder / "log4j.properties").write_text(_LOG4J)
-        rpc, rest = _free_ports(2)
+        rpc, rest = free_ports(2)
         self.url = f"http://localhost:{rest}"
         (folder / "config.yaml").write_text(json.dumps(_configuration(rpc, rest, folder)))
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -192,7 +192,8 @@ def _configuration(rpc: int, rest: int, folder: pathlib.Path) -> dict[str, Any]:
     }
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return ports on which nothing listens."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for opened in sockets:

@@ -1,7 +1,7 @@
-"""Fetch Flink's distribution and Beam's job server for it into `.flink/`, once.
+"""Fetch Flink's distribution, and Beam's job servers for Flink and Spark, into `.flink/`, once.
 
-Flink's is taken out of the package apache-flink-libraries, which is not installed. The job server
-is FLINK_JOB_SERVER_JAR where that is set; else it is built by Maven from `pom.xml`.
+Flink's is taken out of the package apache-flink-libraries, which is not installed. A job server is
+FLINK_JOB_SERVER_JAR or SPARK_JOB_SERVER_JAR where that is set; else Maven builds it of `pom.xml`.
 """
 
 import dataclasses
@@ -16,7 +16,6 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".flink"
 FLINK = "1.19.3"
-VARIABLE = "FLINK_JOB_SERVER_JAR"
 _PACKAGE = "apache-flink-libraries"
 _POM = pathlib.Path(__file__).with_name("pom.xml")
 _SECONDS = 900
@@ -47,11 +46,20 @@ def fetch() -> Flink:
     Raises:
       UnavailableError: Java or Maven is not there, or a repository does not serve a package.
     """
+    return Flink(java=java(), jars=_distribution(), job_server=job_server("flink"))
+
+
+def java() -> str:
+    """Return the command of Java.
+
+    Raises:
+      UnavailableError: it is not there.
+    """
     java = shutil.which("java")
     # Of some systems, `java` is there and only says that it is not.
     if java is None or subprocess.run([java, "-version"], capture_output=True).returncode:
         raise UnavailableError("expected Java 11 or 17 among the commands, found none")
-    return Flink(java=java, jars=_distribution(), job_server=_job_server())
+    return java
 
 
 def _distribution() -> tuple[pathlib.Path, ...]:
@@ -71,21 +79,29 @@ def _distribution() -> tuple[pathlib.Path, ...]:
     return tuple(sorted(jar for name in needed for jar in folder.glob(name)))
 
 
-def _job_server() -> pathlib.Path:
-    if given := os.environ.get(VARIABLE):
+def job_server(engine: str) -> pathlib.Path:
+    """Return the jar of Beam's job server for an engine, a profile of `pom.xml`.
+
+    Raises:
+      UnavailableError: Maven is not there, or a repository does not serve a package.
+    """
+    variable = f"{engine.upper()}_JOB_SERVER_JAR"
+    if given := os.environ.get(variable):
         if not os.path.isfile(given):
-            raise UnavailableError(f"{VARIABLE}={given}: expected a file, found none")
+            raise UnavailableError(f"{variable}={given}: expected a file, found none")
         return pathlib.Path(given)
-    jar = FOLDER / "flink-job-server.jar"
+    jar = FOLDER / f"{engine}-job-server.jar"
     if not jar.exists() or jar.stat().st_mtime < _POM.stat().st_mtime:
         if shutil.which("mvn") is None:
             raise UnavailableError(
-                f"expected Maven among the commands, or {VARIABLE}=FILE, found none"
+                f"expected Maven among the commands, or {variable}=FILE, found none"
             )
         FOLDER.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=FOLDER) as part:
             shutil.copy(_POM, part)
-            _run("mvn", "--quiet", "--batch-mode", f"--file={part}/pom.xml", "package")
+            _run(
+                "mvn", "--quiet", "--batch-mode", f"-P{engine}", f"--file={part}/pom.xml", "package"
+            )
             os.replace(f"{part}/target/{jar.name}", jar)
         jar.touch()
     return jar
