@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ragline.components.contract import exits
 from ragline.components.contract.errors import InputError, NotBlessedError
+from ragline.components.contract.feature_transforms import Transform
 from ragline.components.serving import tables
 from ragline.components.serving.batches import Sequences
 from ragline.components.serving.encoder import Encoder
@@ -47,6 +48,9 @@ class SequenceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
       features: columns of numbers; with this or `categories`, no other column is learnt.
       categories: columns of words or of integers that are ids. With neither, numbers are features
         and text is a category.
+      transforms: feature -> `"none"`, `"log"` or `"signed_log"`, applied before standardisation and
+        inside of the encoder. Any other feature has `signed_log` if 1% of its values are giants
+        that would decide what is learnt, as `ragline init` chooses, and none otherwise.
       embedding_size: E; None takes the configuration's default.
       epochs: most passes over the data; None takes as many as make some 1,000 updates.
       seed: seed of the weights and of the order of sequences.
@@ -74,6 +78,7 @@ class SequenceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         label: str | None = None,
         features: Sequence[str] | None = None,
         categories: Sequence[str] | None = None,
+        transforms: Mapping[str, Transform] | None = None,
         embedding_size: int | None = None,
         epochs: int | None = None,
         seed: int = 0,
@@ -88,6 +93,7 @@ class SequenceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.label = label
         self.features = features
         self.categories = categories
+        self.transforms = transforms
         self.embedding_size = embedding_size
         self.epochs = epochs
         self.seed = seed
@@ -122,12 +128,14 @@ class SequenceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             features=self.features,
             categories=self.categories,
         )
+        transforms = dict(self.transforms or {})
+        training.check_transforms(transforms, roles.features)
         owner = None if self.workdir is not None else tempfile.TemporaryDirectory(prefix="ragline-")
         folder = pathlib.Path(owner.name if owner else self.workdir or "")
         training.check_folder(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with workdirs.lock(folder):
-            outcome = self._run(training.write(folder, steps, roles))
+            outcome = self._run(training.write(folder, steps, roles, transforms))
             report = Report.read(outcome.summary, outcome.folder)
             verdict = outcome.summary["verdict"]
             if outcome.summary["exit_code"] == exits.NOT_BLESSED:

@@ -19,12 +19,14 @@ import pyarrow.parquet as pq
 from ragline.components.contract import kinds
 from ragline.components.contract.columns import BOOKKEEPING, CategoryKind
 from ragline.components.contract.errors import InputError, UsageError
+from ragline.components.contract.feature_transforms import NONE, SIGNED_LOG, TRANSFORMS, Transform
 from ragline.components.evaluate.verdict.rules import Rules
 from ragline.components.files.storage import write_bytes, write_text
 from ragline.components.ingest.options import InputOptions
 from ragline.components.serving.tables import Steps, check_names, is_number, is_text
 from ragline.pipeline.onboard import draft, plan
 from ragline.pipeline.onboard.guess import Context, Guess
+from ragline.pipeline.onboard.guessing import scales
 
 NAME = "fit"
 RUN = f"{NAME}-run"
@@ -125,8 +127,16 @@ def _kind(name: str, kind: pa.DataType, categories: Sequence[str]) -> CategoryKi
     )
 
 
-def write(folder: pathlib.Path, steps: Steps, roles: Roles) -> pathlib.Path:
+def write(
+    folder: pathlib.Path, steps: Steps, roles: Roles, transforms: Mapping[str, Transform]
+) -> pathlib.Path:
     """Write the data and the configuration, and return the latter.
+
+    Args:
+      folder: folder of both.
+      steps: the sequences.
+      roles: what their columns are.
+      transforms: feature -> its transform; any other has that which `ragline init` would choose.
 
     Raises:
       InputError: a column holds something else than its role says.
@@ -144,7 +154,13 @@ def write(folder: pathlib.Path, steps: Steps, roles: Roles) -> pathlib.Path:
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns), buffer)
     write_bytes(folder / DATA_FILE, buffer.getvalue())
+    chosen = {
+        name: SIGNED_LOG
+        for name in roles.features
+        if name not in transforms and scales.is_for_signed_log(np.asarray(columns[name]))
+    }
     guess = Guess(
+        transforms={n: t for n, t in (chosen | dict(transforms)).items() if t != NONE},
         sequences=len(steps.ids),
         group_by=(roles.id,),
         order_by=roles.time,
@@ -159,6 +175,18 @@ def write(folder: pathlib.Path, steps: Steps, roles: Roles) -> pathlib.Path:
     text = draft.config_text(guess, name=NAME, workdir=RUN, pattern=DATA_FILE)
     write_text(folder / CONFIG_FILE, text)
     return folder / CONFIG_FILE
+
+
+def check_transforms(transforms: Mapping[str, Any], features: Sequence[str]) -> None:
+    """Raise an InputError if one is no transform, or is one of another column than a feature."""
+    for name, transform in transforms.items():
+        if name not in features:
+            known = ", ".join(map(repr, features))
+            raise InputError(f"transforms: expected features, {known}, received {name!r}")
+        if transform not in TRANSFORMS:
+            raise InputError(
+                f"transforms: {name!r}: expected {', '.join(TRANSFORMS)}, received {transform!r}"
+            )
 
 
 def _texts(ids: Sequence[Any]) -> np.ndarray:

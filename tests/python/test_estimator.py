@@ -196,7 +196,7 @@ def test_a_model_that_is_not_blessed_is_an_error_with_the_sentences(folder, fitt
     assert fitted.verdict_ == BLESSED, "what was fitted before stays"
 
 
-def _asked(monkeypatch, tmp_path, **parameters) -> dict:
+def _asked(monkeypatch, tmp_path, frame=FRAME, **parameters) -> dict:
     """What a fit asks of `ragline.run`."""
     requested: dict = {}
 
@@ -206,7 +206,7 @@ def _asked(monkeypatch, tmp_path, **parameters) -> dict:
 
     monkeypatch.setattr(estimators.calls, "run", run)
     with pytest.raises(ragline.RunFailedError, match="enough"):
-        ragline.SequenceEncoder(**ROLES, workdir=tmp_path / "new", **parameters).fit(FRAME)
+        ragline.SequenceEncoder(**ROLES, workdir=tmp_path / "new", **parameters).fit(frame)
     return requested
 
 
@@ -227,9 +227,24 @@ def test_parameters_are_keys_of_the_configuration(monkeypatch, tmp_path):
     assert not requested["progress"]
 
 
+def test_features_with_giants_are_transformed_as_init_would(monkeypatch, tmp_path):
+    frame = pd.concat([FRAME, FRAME.assign(walk=FRAME.walk + " again")])
+    frame["ay"] = np.random.default_rng(0).lognormal(sigma=2.5, size=len(frame))
+    requested = _asked(monkeypatch, tmp_path, frame=frame)
+    assert 'ay = { type = "number", transform = "signed_log"' in requested["config"]
+    assert requested["config"].count("transform =") == 1
+    requested = _asked(
+        monkeypatch, tmp_path, frame=frame, transforms={"ax": "signed_log", "ay": "none"}
+    )
+    assert 'ax = { type = "number", transform = "signed_log"' in requested["config"]
+    assert requested["config"].count('transform = "signed_log"') == 1
+
+
 @pytest.mark.parametrize(
     "parameters, message",
     [
+        ({"transforms": {"person": "log"}}, "transforms: expected features, 'ax', .* 'person'"),
+        ({"transforms": {"ax": "ln"}}, "'ax': expected none, log, signed_log, received 'ln'"),
         ({"options": {"input.group_by": ["x"]}}, r"of \[input\] only .* received 'input.group_by'"),
         ({"options": {"workdir": "x"}}, "options: expected keys of docs/config.md"),
         ({"entity": "nobody"}, "entity: expected a column 'nobody', received"),
