@@ -25,7 +25,7 @@ from profiles import FULL
 from reports import SAMPLES, summary
 
 from ragline.components.files.storage import write_json
-from ragline.pipeline.bulk import embedder, encode_job
+from ragline.pipeline.bulk import embedder
 from ragline.pipeline.cli.main import main
 
 Files = dict[str, bytes]
@@ -141,8 +141,7 @@ def test_export(before, tmp_path, encoder, monkeypatch):
 @pytest.mark.parametrize("is_new", [True, False])
 def test_encode(before, tmp_path, encoder, gestures, monkeypatch, is_new):
     """By the real Beam job, whose workers are threads of this process."""
-    loaded = embedder.load(str(encoder), errors=False)
-    monkeypatch.setattr(encode_job.EncodeUnit, "_loaded", lambda self: loaded)
+    monkeypatch.setattr(embedder, "load", functools.cache(embedder.load))
     data = tmp_path / "data"
     write_jsonl(data / "a.jsonl", gestures[:5])
     shutil.rmtree(before / "out")
