@@ -350,6 +350,26 @@ def test_without_a_fast_form_files_are_encoded_by_tensorflow(encoder, copied, ge
     assert all(error > 0 for error in with_errors["reconstruction_error"])
 
 
+_TWO_THREADS = """
+import sys, threading
+from ragline.components.serving.fast import recurrence
+sys.setswitchinterval(1e-6)
+both = threading.Barrier(2)
+def first_use():
+    both.wait()
+    recurrence.openvino.Type.f32.to_dtype()
+threads = [threading.Thread(target=first_use) for _ in range(2)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_two_threads_may_use_openvino_first_at_the_same_time():
+    """As two do that encode in an installation without what compares golden inputs."""
+    done = commands.python("-c", _TWO_THREADS, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
 def _interrupt_after_an_encoder_of_another_thread() -> None:
     """Each encoder is made in one thread and dropped in the next."""
     encoders = [FastEncoder(_network("lstm", 1, False), 1)]

@@ -22,6 +22,10 @@ from ragline.components.contract.columns import LENGTH
 from ragline.components.serving.fast.network import Network
 from ragline.components.serving.fast.recurrent_layers import Cell, Layer, layers_of
 
+# Its table of types is made at the first call. Two threads that make it at a time wait for each
+# other for ever, one of them with Python's lock: the whole process stops (OpenVINO 2026.4).
+openvino.Type.f32.to_dtype()
+
 # OpenVINO's order of gates, as places in Keras's: f, i, c, o of i, f, c, o; z, r, h is the same.
 _GATES = {"LSTM": (1, 0, 2, 3), "GRU": (0, 1, 2)}
 
