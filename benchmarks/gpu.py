@@ -63,7 +63,12 @@ def flops_a_step(units: int) -> float:
 def check(units: int, precision: str, peak_tflops: float | None) -> str:
     """A row of the table."""
     options = TrainOptions(
-        units=units, embedding_size=units, linear_steps=0, precision=precision, strategy="one"
+        units=units,
+        embedding_size=units,
+        linear_steps=0,
+        statistics=0.0,
+        precision=precision,
+        strategy="one",
     )
     loss, weights, trainer = trained(options, 0.0)
     if any(layer.is_fused for layer in (*trainer.model.encoder, *trainer.model.decoder)):

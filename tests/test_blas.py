@@ -1,4 +1,4 @@
-"""A kernel of OpenBLAS for less than the processor has is warned of, with whoever asked for it."""
+"""A kernel of OpenBLAS for less than the processor has is warned of, with where it was set."""
 
 import json
 import os

@@ -53,6 +53,7 @@ def _options(units: int) -> TrainOptions:
         units=units,
         embedding_size=units,
         linear_steps=0,
+        statistics=0.0,
         batch_size=BATCH,
         learning_rate=LEARNING_RATE,
         clip_norm=CLIP_NORM,

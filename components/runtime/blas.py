@@ -1,8 +1,9 @@
-"""Tell which kernel of OpenBLAS runs; one for less than the processor has halves training's speed.
+"""Tell which kernel of OpenBLAS runs, and whether it is one for less than the processor has.
 
-Numba's products are SciPy's OpenBLAS, which takes the best kernel that it knows for the processor,
-unless `OPENBLAS_CORETYPE` in the environment names another, as some machines have it for older
-builds. docs/performance.md has what that costs.
+NumPy's and SciPy's products take the best kernel that OpenBLAS knows for the processor, unless
+`OPENBLAS_CORETYPE` in the environment names another, as some machines have it for older builds.
+Such are the products of a training's start, of the baselines, and the last ones of an encoding;
+those of a training's updates are not (train/model/lstm/tiles.py, and TensorFlow's own).
 """
 
 import os
@@ -60,7 +61,8 @@ def judge(name: str, most_bits: int) -> Kernel:
     return Kernel(
         name=name,
         warning=f"OpenBLAS runs its kernel {name}, and the processor has {_FEATURES[most_bits]}: "
-        f"training takes up to twice the time; {why or 'a newer SciPy may know the processor'}",
+        "the start of a training and its baselines take longer; "
+        f"{why or 'a newer SciPy may know the processor'}",
     )
 
 
