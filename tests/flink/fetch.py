@@ -58,7 +58,7 @@ def java() -> str:
     java = shutil.which("java")
     # Of some systems, `java` is there and only says that it is not.
     if java is None or subprocess.run([java, "-version"], capture_output=True).returncode:
-        raise UnavailableError("expected Java 11 or 17 among the commands, found none")
+        raise UnavailableError("expected Java 11 or 17 among the commands, received none")
     return java
 
 
@@ -88,13 +88,13 @@ def job_server(engine: str) -> pathlib.Path:
     variable = f"{engine.upper()}_JOB_SERVER_JAR"
     if given := os.environ.get(variable):
         if not os.path.isfile(given):
-            raise UnavailableError(f"{variable}={given}: expected a file, found none")
+            raise UnavailableError(f"{variable}={given}: expected a file, received none")
         return pathlib.Path(given)
     jar = FOLDER / f"{engine}-job-server.jar"
     if not jar.exists() or jar.stat().st_mtime < _POM.stat().st_mtime:
         if shutil.which("mvn") is None:
             raise UnavailableError(
-                f"expected Maven among the commands, or {variable}=FILE, found none"
+                f"expected Maven among the commands, or {variable}=FILE, received none"
             )
         FOLDER.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=FOLDER) as part:
