@@ -1,5 +1,7 @@
 """The machine code: its tanh, its products cut to size, and what becomes of NaN."""
 
+import runpy
+
 import numba
 import numpy as np
 import pytest
@@ -97,3 +99,16 @@ def test_what_is_prepared_is_what_tensorflow_calls():
     actual = tf.numpy_function(recurrence.forward, [inputs, recurrent, 3], [tf.float32] * 3)
     tf.numpy_function(recurrence.backward, [actual[0], recurrent, *actual[1:]], tf.float32)
     assert len(recurrence._forward.signatures) == len(recurrence._backward.signatures) == 1
+
+
+def test_the_cache_of_other_tiles_is_not_taken(monkeypatch, tmp_path):
+    (tmp_path / "loops.py").write_text("def twice(values):\n    values *= 2\n")
+
+    def from_cache(tiles_digest):
+        monkeypatch.setattr(recurrence, "_TILES", tiles_digest)
+        loops = runpy.run_path(str(tmp_path / "loops.py"))
+        compiled = recurrence._compiled(loops["twice"])
+        compiled.compile((numba.float32[::1],))
+        return sum(compiled.stats.cache_hits.values())
+
+    assert [from_cache("a"), from_cache("a"), from_cache("b")] == [0, 1, 0]

@@ -14,6 +14,8 @@ for |x| up to 9, where it is 1 in float32: within 4e-7 of tanh throughout. sigmo
 """
 
 import functools
+import hashlib
+import inspect
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -33,9 +35,12 @@ _OPTIONS = {
     "fastmath": {"contract", "reassoc", "arcp", "nsz"},
 }
 _inlined = numba.njit(inline="always", **_OPTIONS)
+_TILES = hashlib.sha256(inspect.getsource(tiles).encode()).hexdigest()[:16]
 
 
 def _compiled(function: Callable[..., None]) -> Any:
+    # Numba's cache goes by the function's name and the time of its file; the tiles are part of it.
+    function.__qualname__ += f"_{_TILES}"
     try:
         return numba.njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:
