@@ -4,6 +4,8 @@ import json
 import os
 
 import pytest
+import scipy.linalg  # noqa: F401 (loads its OpenBLAS)
+import threadpoolctl
 from commands import python
 
 from ragline.components.runtime import blas
@@ -41,3 +43,20 @@ def test_the_kernel_that_runs_is_the_one_that_was_asked_for():
     kernel = json.loads(done.stdout)
     assert kernel["name"] == "Haswell"
     assert (kernel["warning"] is None) == (blas._most_bits() == 256)
+
+
+def test_within_a_function_of_one_thread_openblas_has_one_and_then_what_it_had():
+    def threads():
+        return {
+            library["filepath"]: library["num_threads"]
+            for library in threadpoolctl.threadpool_info()
+            if library["internal_api"] == "openblas"
+        }
+
+    with threadpoolctl.threadpool_limits(limits=2, user_api="blas"):
+        before = threads()
+        within = blas.one_thread(threads)()
+        assert set(before.values()) == {2}
+        assert within.keys() == before.keys()
+        assert set(within.values()) == {1}
+        assert threads() == before

@@ -1,4 +1,4 @@
-"""Tell which kernel of OpenBLAS runs, and whether it is one for less than the processor has.
+"""Tell which kernel of OpenBLAS runs, and compute with one thread of it where two lose time.
 
 NumPy's and SciPy's products take the best kernel that OpenBLAS knows for the processor, unless
 `OPENBLAS_CORETYPE` in the environment names another, as some machines have it for older builds.
@@ -6,9 +6,14 @@ Such are the products of a training's start, of the baselines, and the last ones
 those of a training's updates are not (train/model/lstm/tiles.py, and TensorFlow's own).
 """
 
+import functools
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
+P = ParamSpec("P")
+R = TypeVar("R")
 # Bits of a vector in the kernels for x86; any other name is of an older or another processor.
 _BITS = {
     **dict.fromkeys(("SkylakeX", "Cooperlake", "SapphireRapids"), 512),
@@ -64,6 +69,24 @@ def judge(name: str, most_bits: int) -> Kernel:
         "the start of a training and its baselines take longer; "
         f"{why or 'a newer SciPy may know the processor'}",
     )
+
+
+def one_thread(function: Callable[P, R]) -> Callable[P, R]:
+    """Return a function during which OpenBLAS has one thread.
+
+    Each product of a few hundred rows waits for the second thread, which TensorFlow or another
+    process may keep from its core: the components of 650 numbers then took 0.5 s in place of 0.02.
+    """
+
+    @functools.wraps(function)
+    def limited(*args: P.args, **named: P.kwargs) -> R:
+        import scipy.linalg  # noqa: F401 (loads the library)
+        import threadpoolctl
+
+        with threadpoolctl.threadpool_limits(limits=1, user_api="blas"):
+            return function(*args, **named)
+
+    return limited
 
 
 def _most_bits() -> int:

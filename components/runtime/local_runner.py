@@ -19,6 +19,10 @@ from apache_beam.runners.portability.fn_api_runner import fn_runner, worker_hand
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from apache_beam.runners.runner import PipelineRunner
 
+from ragline.components.runtime import beam_memo
+
+beam_memo.install()
+
 DIED = "a worker process of Beam has died"
 
 

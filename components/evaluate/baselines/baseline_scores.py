@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import sklearn.decomposition
-from threadpoolctl import threadpool_limits
 
 from ragline.components.contract import relative
 from ragline.components.contract.columns import Columns
@@ -48,6 +47,7 @@ from ragline.components.evaluate.metrics.interface import Embedded
 from ragline.components.evaluate.verdict.baseline_model import BaselineModel, digest
 from ragline.components.evaluate.verdict.rules import NEWEST, PCA, STATISTICS, UNTRAINED
 from ragline.components.files.storage import read_json
+from ragline.components.runtime import blas
 from ragline.components.serving import facts
 
 # A PCA of so many sequences is as good as one of all, and takes seconds less.
@@ -88,6 +88,7 @@ class Inputs(NamedTuple):
     given_split: bool
 
 
+@blas.one_thread
 def compute(inputs: Inputs) -> dict[str, Any]:
     """Score every baseline, and measure the embedding.
 
@@ -307,10 +308,7 @@ def _embeddings(
             for name, embed_with in embed.items()
         }
         sequences = embedding_probes.join(_sequences(train, inputs, train=True), sequences)
-    # With two threads, a fit of some hundred rows takes up to 20 times as long, for the same bits:
-    # each product waits for a thread that another process may keep from its core.
-    with threadpool_limits(limits=1, user_api="blas"):
-        probes = embedding_probes.probes(embeddings, sequences, given_split=inputs.given_split)
+    probes = embedding_probes.probes(embeddings, sequences, given_split=inputs.given_split)
     return {
         "sequences": len(sample.serialised),
         "finite": True,

@@ -20,7 +20,7 @@ import tensorflow as tf
 from ragline.components.contract.errors import UsageError
 from ragline.components.contract.masking import masked_mean
 from ragline.components.files.storage import digest_of
-from ragline.components.runtime import cores, progress
+from ragline.components.runtime import blas, cores, progress
 from ragline.components.train import terms as registered_terms
 from ragline.components.train.data.input_pipeline import sums_over
 from ragline.components.train.data.sequence_batch import SequenceBatch
@@ -160,6 +160,7 @@ class Trainer:
     def _trainable_variables(self) -> list[keras.Variable]:
         return [each for layer in self._layers for each in layer.trainable_variables]
 
+    @blas.one_thread
     def start(self, batches: tf.data.Dataset) -> None:
         """Set what training starts at; see `MaskedAutoencoder.start` and `StatisticsHead`."""
         inputs = self.model.start(batches, self._options.seed)

@@ -53,6 +53,8 @@ def size_of(features: int, tokens: Iterable[int] = ()) -> int:
     return by_feature * features + 1 + sum(number + number**2 for number in tokens)
 
 
+# A function of its own: a model describes each batch in several places, and each would be traced.
+@tf.function(autograph=False)  # type: ignore[untyped-decorator]
 def describe(batch: SequenceBatch, tokens: Mapping[str, int]) -> tf.Tensor:
     """Return the statistics of each sequence; padding has no part in them.
 
