@@ -33,6 +33,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.training.data import LENGTHS
@@ -40,6 +41,7 @@ from ragline.components.runtime import blas
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TORCH_PYTHON = ROOT / ".venv-torch" / "bin" / "python"
+ON_CPU = {"CUDA_VISIBLE_DEVICES": ""}
 OWN, OTHERS = "ragline", ("keras padded", "keras", "torch", "torch packed")
 # Of one pass, which is some seconds.
 _BATCHES = {32: 24, 64: 16, 128: 8, 256: 4}
@@ -55,9 +57,17 @@ Turn = dict[str, float]
 class Side:
     """A process that answers; see `training/answers.py`."""
 
-    def __init__(self, name: str, torch_python: str) -> None:
+    def __init__(
+        self, name: str, torch_python: str, environment: Mapping[str, str] = ON_CPU
+    ) -> None:
         self.name = name
-        kind = {"torch": "padded", "torch packed": "packed"}.get(name)
+        kinds = {
+            "torch": "padded",
+            "torch packed": "packed",
+            "torch float32": "padded",
+            "torch bfloat16": "bfloat16",
+        }
+        kind = kinds.get(name)
         command = [sys.executable, "-m", "benchmarks.training.tensorflow_side", name]
         if kind:
             command = [torch_python, "-m", "benchmarks.training.torch_side", kind]
@@ -68,7 +78,7 @@ class Side:
             stderr=subprocess.DEVNULL,
             text=True,
             cwd=ROOT,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""},
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
         )
 
     def ask(self, verb: str, value: object) -> dict[str, Any]:

@@ -63,3 +63,25 @@ def test_the_benchmark_of_training_prints_a_row_whose_curves_coincide() -> None:
     assert min(float(cells[name]) for name in ("ragline", "keras", "/ keras", "input")) > 0
     assert float(cells["curve"]) < 1e-4
     assert float(cells["waste"].rstrip("%")) <= 5
+
+
+@pytest.mark.full
+def test_the_benchmark_of_gpus_checks_and_measures_on_a_cpu_as_it_would_on_a_gpu() -> None:
+    sample = ("--device", "CPU", "--units", "4", "--batches", "8", "--seconds", "0")
+    done = python("-m", "benchmarks.gpu", *sample, "--torch", "none")
+    assert done.returncode == 0, done.stderr
+    for precision in ("float32", "bfloat16"):
+        assert f"H = 4, {precision}: cuDNN, padding, CPU and export as expected" in done.stdout
+    header, line, *rows = done.stdout.splitlines()[-4:]
+    assert len({row.count("|") for row in (header, line, *rows)}) == 1
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    assert [row[:3] for row in cells] == [["4", "8", "float32"], ["4", "8", "bfloat16"]]
+    assert min(float(row[3].replace(",", "")) for row in cells) > 0
+
+
+@pytest.mark.full
+def test_without_a_gpu_the_benchmark_of_gpus_ends_with_a_sentence() -> None:
+    done = python("-m", "benchmarks.gpu", "--torch", "none")
+    assert done.returncode == 2
+    assert "expected a GPU that TensorFlow can use, received none" in done.stderr
+    assert done.stdout == ""

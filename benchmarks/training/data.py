@@ -58,6 +58,6 @@ def weights_of(folder: pathlib.Path) -> dict[str, list[np.ndarray]]:
 
 
 def case_of(folder: pathlib.Path) -> dict[str, int]:
-    """`units` and `batches`."""
+    """`units`, `batches`, and `batch`, the sequences of a batch of mean length."""
     read: dict[str, int] = json.loads((folder / "case.json").read_text(encoding="utf-8"))
     return read

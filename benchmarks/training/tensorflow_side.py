@@ -3,7 +3,8 @@
     python -m benchmarks.training.tensorflow_side SIDE
 
 data           writes the case that the JSON beside its folder asks for
-ragline        the trainer itself, on its own batches
+ragline        the trainer itself, on its own batches; `ragline float32` and `ragline bfloat16` on a
+               GPU, where there is one
 keras          a plain Keras model and `fit`, on the same batches
 keras padded   the same, on random batches padded to the longest sequence of all
 """
@@ -48,38 +49,39 @@ _SPEC = {
 }
 
 
-def _options(units: int) -> TrainOptions:
+def _options(units: int, batch: int, precision: str = "float32") -> TrainOptions:
     return TrainOptions(
         units=units,
+        precision=precision,
         embedding_size=units,
         linear_steps=0,
         statistics=0.0,
-        batch_size=BATCH,
+        batch_size=batch,
         learning_rate=LEARNING_RATE,
         clip_norm=CLIP_NORM,
     )
 
 
-def _read(folder: pathlib.Path) -> tf.data.Dataset:
+def _read(folder: pathlib.Path, batch: int) -> tf.data.Dataset:
     keras.utils.set_random_seed(0)  # TensorFlow's own seed has a part in a shuffle that has one.
     files = [str(folder / "records.gz")]
     lengths = input_pipeline.read_lengths(files)
-    plan = batching.plan_similar_length(lengths, BATCH, FEATURES)
+    plan = batching.plan_similar_length(lengths, batch, FEATURES)
     records = input_pipeline.read(files, keep=batching.is_one_pool(lengths, FEATURES))
     parse = input_pipeline.parser(spec=_SPEC, features=FEATURES)
     return input_pipeline.batches(records, parse, plan=plan, shuffle_seed=1)
 
 
-def _trainer(units: int) -> Trainer:
-    return Trainer(
-        features=FEATURES, options=_options(units), strategy=tf.distribute.get_strategy()
-    )
+def _trainer(options: TrainOptions) -> Trainer:
+    return Trainer(features=FEATURES, options=options, strategy=tf.distribute.get_strategy())
 
 
-def write(folder: pathlib.Path, units: int, lengths: str, batches: int) -> dict[str, float]:
+def write(
+    folder: pathlib.Path, units: int, lengths: str, batches: int, batch: int = BATCH
+) -> dict[str, float]:
     """Writes a case; its share of padded steps, with batches cut to size and at random."""
     folder.mkdir(parents=True)
-    made = sequences(lengths, SEQUENCES)
+    made = sequences(lengths, max(SEQUENCES, 2 * batches * batch))
     with tf.io.TFRecordWriter(str(folder / "records.gz"), "GZIP") as writer:
         for values in made:
             example = tf.train.Example()
@@ -87,14 +89,14 @@ def write(folder: pathlib.Path, units: int, lengths: str, batches: int) -> dict[
             example.features.feature[LENGTH].int64_list.value.append(len(values))
             writer.write(example.SerializeToString())
     arrays, padded, valid = {}, 0, 0
-    for number, batch in enumerate(_read(folder)):
-        padded += batch.values.shape[0] * batch.values.shape[1]
-        valid += int(tf.reduce_sum(batch.length))
+    for number, each in enumerate(_read(folder, batch)):
+        padded += each.values.shape[0] * each.values.shape[1]
+        valid += int(tf.reduce_sum(each.length))
         if number < batches:
-            arrays[f"values_{number}"] = batch.values.numpy()
-            arrays[f"length_{number}"] = batch.length.numpy()
+            arrays[f"values_{number}"] = each.values.numpy()
+            arrays[f"length_{number}"] = each.length.numpy()
     np.savez(folder / "batches.npz", **arrays)
-    start = _trainer(units).model
+    start = _trainer(_options(units, batch)).model
     layers = {
         "encoder": start.encoder[0],
         "code": start.projection,
@@ -107,7 +109,7 @@ def write(folder: pathlib.Path, units: int, lengths: str, batches: int) -> dict[
         for place, weight in enumerate(layer.get_weights())
     }
     np.savez(folder / "weights.npz", **named)
-    case = {"units": units, "batches": len(arrays) // 2}
+    case = {"units": units, "batches": len(arrays) // 2, "batch": batch}
     (folder / "case.json").write_text(json.dumps(case), encoding="utf-8")
     longest = max(map(len, made))
     return {"waste": 1 - valid / padded, "waste_at_random": 1 - valid / (len(made) * longest)}
@@ -116,12 +118,13 @@ def write(folder: pathlib.Path, units: int, lengths: str, batches: int) -> dict[
 class Ragline:
     """`Trainer.update`; the batches are held in memory, as the other sides hold them."""
 
-    def __init__(self, folder: pathlib.Path) -> None:
+    def __init__(self, folder: pathlib.Path, precision: str = "float32") -> None:
         case = case_of(folder)
-        self._trainer = _trainer(case["units"])
-        self._records = _read(folder)
+        self._options = _options(case["units"], case["batch"], precision)
+        self._trainer = _trainer(self._options)
+        self._records = _read(folder, case["batch"])
         self._held = self._records.take(case["batches"]).cache()
-        self._folder, self._units = folder, case["units"]
+        self._folder = folder
 
     def losses(self) -> list[float]:
         """The curve."""
@@ -140,9 +143,7 @@ class Ragline:
 
     def _encoder(self) -> Callable[[], int]:
         """A SavedModel, loaded again."""
-        portable = architecture.build(
-            features=FEATURES, options=_options(self._units), portable=True
-        )
+        portable = architecture.build(features=FEATURES, options=self._options, portable=True)
         portable.set_weights(self._trainer.model.get_weights())
         archive = keras.export.ExportArchive()
         archive.track(portable)
@@ -250,8 +251,7 @@ class _Written:
     """A side that writes cases, told of each by a file beside its folder."""
 
     def __init__(self, folder: pathlib.Path) -> None:
-        units, lengths, batches = json.loads(folder.with_suffix(".json").read_text())
-        self._waste = write(folder, units, lengths, batches)
+        self._waste = write(folder, *json.loads(folder.with_suffix(".json").read_text()))
 
     def losses(self) -> list[float]:
         """The two shares of padded steps."""
@@ -265,11 +265,13 @@ class _Written:
 _SIDES = {
     "data": _Written,
     "ragline": Ragline,
+    "ragline float32": Ragline,
+    "ragline bfloat16": lambda folder: Ragline(folder, "bfloat16"),
     "keras": lambda folder: Keras(folder, padded=False),
     "keras padded": lambda folder: Keras(folder, padded=True),
 }
 
 if __name__ == "__main__":
-    if sys.argv[1] == "ragline":
+    if sys.argv[1].startswith("ragline"):
         cores.prepare()
     answers.answer(_SIDES[sys.argv[1]])

@@ -1,8 +1,9 @@
 """Run PyTorch's side of the training benchmark.
 
-    python -m benchmarks.training.torch_side padded|packed
+    python -m benchmarks.training.torch_side padded|packed|bfloat16
 
 Runs in an environment that has PyTorch and NumPy alone; of ragline it imports the benchmark's data.
+On a GPU, where PyTorch sees one. `bfloat16` is the padded one under autocast.
 The second bias of PyTorch's LSTM is 0 and not trained, so that there are as many parameters.
 """
 
@@ -25,6 +26,8 @@ from benchmarks.training.data import (
     case_of,
     weights_of,
 )
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class Autoencoder(nn.Module):
@@ -59,7 +62,7 @@ class Autoencoder(nn.Module):
             packed = pack_padded_sequence(values, length, True, enforce_sorted=False)
             last = self.encoder(packed)[1][0][0]
         else:
-            last = self.encoder(values)[0][torch.arange(len(length)), length - 1]
+            last = self.encoder(values)[0][torch.arange(len(length), device=DEVICE), length - 1]
         return self.code(last)
 
     def loss(self, values: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
@@ -73,19 +76,24 @@ class Autoencoder(nn.Module):
             outputs = self.reconstruction(self.decoder(packed)[0].data)
             return torch.square(outputs - targets.data).mean()
         outputs = self.reconstruction(self.decoder(repeated)[0])
-        valid = torch.arange(values.shape[1])[None] < length[:, None]
+        valid = torch.arange(values.shape[1], device=DEVICE)[None] < length[:, None]
         return torch.square(outputs - values)[valid].mean()
 
 
 class _Side:
-    def __init__(self, folder: pathlib.Path, packed: bool) -> None:
-        self._folder, self._packed = folder, packed
-        self._batches = [tuple(map(torch.tensor, batch)) for batch in batches_of(folder)]
+    def __init__(self, folder: pathlib.Path, kind: str) -> None:
+        self._folder, self._packed = folder, kind == "packed"
+        self._autocast = torch.autocast(DEVICE, torch.bfloat16, enabled=kind == "bfloat16")
+        self._batches = [
+            tuple(torch.tensor(array, device=DEVICE) for array in batch)
+            for batch in batches_of(folder)
+        ]
         self._start()
 
     def _start(self) -> None:
         self._model = Autoencoder(case_of(self._folder)["units"], self._packed)
         self._model.start(self._folder)
+        self._model.to(DEVICE)
         self._trained = [one for one in self._model.parameters() if one.requires_grad]
         self._optimizer = torch.optim.Adam(self._trained, LEARNING_RATE, eps=1e-7)
 
@@ -104,7 +112,8 @@ class _Side:
 
     def _update(self, values: torch.Tensor, length: torch.Tensor) -> float:
         self._optimizer.zero_grad()
-        loss = self._model.loss(values, length)
+        with self._autocast:
+            loss = self._model.loss(values, length)
         loss.backward()
         clip_grad_norm_(self._trained, CLIP_NORM)
         self._optimizer.step()
@@ -132,7 +141,7 @@ def main(kind: str) -> None:
 
     def load(folder: pathlib.Path) -> _Side:
         torch.set_num_threads(cores)
-        return _Side(folder, packed=kind == "packed")
+        return _Side(folder, kind)
 
     answers.answer(load)
 
