@@ -28,6 +28,9 @@ demo: install
 # with another in its place, pytest-xdist waits for the group of the lost one for ever.
 PYTEST := $(BIN)/python -m pytest -n 2 --max-worker-restart 0 --dist loadgroup --no-loadscope-reorder
 
+# The workers share the cores: a second thread of OpenBLAS in each would wait for the other's.
+test test-full: export OPENBLAS_NUM_THREADS := 1
+
 test: install
 	$(PYTEST)
 

@@ -239,11 +239,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--torch", default=str(train.TORCH_PYTHON), help="a Python with PyTorch")
     parser.add_argument("--peak-tflops", type=float, help="of the card, in float32")
     options = parser.parse_args(arguments)
-    found = tf.config.list_physical_devices(options.device)
-    if not found:
+    devices = tf.config.list_physical_devices(options.device)
+    if not devices:
         parser.exit(2, "expected a GPU that TensorFlow can use, received none; see --device\n")
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    name = tf.config.experimental.get_device_details(found[0]).get("device_name", options.device)
+    name = tf.config.experimental.get_device_details(devices[0]).get("device_name", options.device)
     print(f"{name}, TensorFlow {tf.__version__}")
     units = [int(size) for size in options.units.split(",")]
     contestants = ["ragline", *(["torch"] if pathlib.Path(options.torch).exists() else [])]
