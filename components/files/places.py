@@ -107,9 +107,14 @@ def fetched(folder: Place) -> Iterator[str]:
         for place in inside(folder):
             file = pathlib.Path(copy, place.removeprefix(f"{os.fspath(folder)}/"))
             file.parent.mkdir(parents=True, exist_ok=True)
-            with open(place) as source, file.open("wb") as target:
-                shutil.copyfileobj(source, target, _CHUNK_BYTES)
+            download(place, file)
         yield copy
+
+
+def download(place: Place, file: pathlib.Path) -> None:
+    """Copy an object into a local file."""
+    with open(place) as source, file.open("wb") as target:
+        shutil.copyfileobj(source, target, _CHUNK_BYTES)
 
 
 def upload(file: pathlib.Path, place: str) -> None:
