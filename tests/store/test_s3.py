@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -274,7 +275,11 @@ def test_encode_reads_all_from_it_and_writes_into_it(
     loose = ("--set", "quarantine.max_share=0.5")
     assert encode(STORE, *loose) == 0, capsys.readouterr().err
     ragline.encode(encoder, input=f"{top}/in/*.jsonl", output=top / "encoded", overrides=loose[1:])
-    assert embeddings(STORE).equals(embeddings(str(top)))
+    in_store, on_disk = embeddings(STORE), embeddings(str(top))
+    assert in_store.drop(["embedding"]).equals(on_disk.drop(["embedding"]))
+    # Units of other sizes are other batches, in which products round in another order.
+    vectors = [np.stack(table["embedding"].to_numpy()) for table in (in_store, on_disk)]
+    np.testing.assert_allclose(*vectors, atol=1e-6)
     assert not places.inside(f"{STORE}/encoded", "**.tmp")
 
 
