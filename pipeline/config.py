@@ -24,7 +24,7 @@ from ragline.components.contract.errors import UsageError
 from ragline.components.contract.keep import KeepOptions
 from ragline.components.contract.suggestions import did_you_mean
 from ragline.components.evaluate.verdict.rules import Rules, find_unknown_names
-from ragline.components.files import tables
+from ragline.components.files import places, tables
 from ragline.components.files.tables import TableError
 from ragline.components.ingest.options import InputOptions, QuarantineOptions
 from ragline.components.push.options import PushOptions
@@ -57,6 +57,8 @@ class Config:
       name: name of the pipeline: letters, digits, `-` and `_`.
       workdir: local folder where a run keeps all that it writes.
       input: raw files, and how they are read.
+      records: folder in a store of objects (`s3://bucket/folder`, `gs://...`) that gets the raw and
+        the transformed records of each run; unset, they are in `workdir`.
       schema: name of a schema in `schemas/`, or the path of a .pbtxt file; or else `[features]`.
       verdict: path of the rules that bless a model; unset, `<name>.verdict.toml` beside the schema,
         or beside a configuration of that name with `[features]`; else the defaults hold.
@@ -75,6 +77,7 @@ class Config:
     name: str
     workdir: str
     input: InputOptions
+    records: str | None = None
     schema: str | None = None
     verdict: str | None = None
     features: Mapping[str, FeatureOptions] = dataclasses.field(default_factory=dict)
@@ -97,6 +100,11 @@ class Config:
             mistakes.append(f"name: expected letters, digits, '-' and '_', received {self.name!r}")
         if not self.workdir or "://" in self.workdir:
             mistakes.append(f"workdir: expected a local folder, received {self.workdir!r}")
+        if self.records is not None and not places.is_folder_in_store(self.records):
+            mistakes.append(
+                "records: expected a folder in a store of objects, such as s3://bucket/folder, "
+                f"received {self.records!r}; without it, records are in workdir"
+            )
         mistakes += features.mistakes(self.features)
         if self.schema is None and not self.features:
             mistakes.append(
@@ -176,7 +184,7 @@ def load(
     if workdir is not None:
         overriding["workdir"] = workdir
     _resolve_paths(overriding, pathlib.Path.cwd())
-    _merge(document, overriding)
+    tables.merge(document, overriding)
     _fill_from_preset(document)
     _fill_from_features(document, path)
     config = _validate(path, document, Config)
@@ -228,8 +236,8 @@ def load_reading(
       ConfigError: one line a mistake, each with key, what was expected and received.
     """
     document: dict[str, Any] = {"input": copy.deepcopy(dict(stated or {}))}
-    _merge(document, _merge_all(overrides))
-    _merge(document, {"input": {"train": pattern}})
+    tables.merge(document, _merge_all(overrides))
+    tables.merge(document, {"input": {"train": pattern}})
     _resolve_paths(document, pathlib.Path.cwd())
     return _validate("--set", document, Reading)
 
@@ -294,7 +302,7 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
 def _merge_all(overrides: Iterable[str]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for override in overrides:
-        _merge(merged, _assignment(override))
+        tables.merge(merged, _assignment(override))
     return merged
 
 
@@ -315,14 +323,6 @@ def _assignment(override: str) -> dict[str, Any]:
     for table in reversed(tables):
         tree = {table: tree}
     return tree
-
-
-def _merge(document: dict[str, Any], overriding: Mapping[str, Any]) -> None:
-    for key, value in overriding.items():
-        if isinstance(value, dict) and isinstance(document.get(key), dict):
-            _merge(document[key], value)
-        else:
-            document[key] = value
 
 
 def _fill_from_preset(document: dict[str, Any]) -> None:

@@ -9,6 +9,9 @@ from profiles import COLLECTED
 # Whole functions; of those with a `[...]`, these cases alone.
 FULL_ALONE = {
     "end_to_end/test_plug_ins.py": {"test_a_run_takes_them_all": 1},
+    "end_to_end/test_records_in_store.py": {
+        "test_a_run_is_that_of_a_disk_and_keeps_no_record_there": 1
+    },
     "end_to_end/test_tune.py": {"test_a_run_searches_once_and_trains_with_what_was_best": 1},
     "engines/test_engines.py": {
         "test_the_direct_runner_does_all": 1,

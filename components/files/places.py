@@ -36,6 +36,12 @@ def is_pattern(place: Place) -> bool:
     return not is_local(place) and any(character in os.fspath(place) for character in "*?[]")
 
 
+def is_folder_in_store(place: str) -> bool:
+    """Return whether a place can be a folder in a store: `scheme://bucket`, or below it."""
+    scheme, _, path = place.partition("://")
+    return bool(scheme and path.strip("/")) and not is_pattern(place)
+
+
 def in_workdir_of(artifact: Place, path: Place) -> str:
     """Resolve a path that a stage was given against the work directory of its artifact.
 
@@ -107,9 +113,14 @@ def fetched(folder: Place) -> Iterator[str]:
         for place in inside(folder):
             file = pathlib.Path(copy, place.removeprefix(f"{os.fspath(folder)}/"))
             file.parent.mkdir(parents=True, exist_ok=True)
-            with open(place) as source, file.open("wb") as target:
-                shutil.copyfileobj(source, target, _CHUNK_BYTES)
+            download(place, file)
         yield copy
+
+
+def download(place: Place, file: pathlib.Path) -> None:
+    """Copy an object into a local file."""
+    with open(place) as source, file.open("wb") as target:
+        shutil.copyfileobj(source, target, _CHUNK_BYTES)
 
 
 def upload(file: pathlib.Path, place: str) -> None:
@@ -143,6 +154,17 @@ def stamp(place: Place) -> tuple[float, ...]:
     if not match.metadata_list:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(place))
     [metadata] = match.metadata_list
+    return _stamp(metadata)
+
+
+def stamps(folder: Place) -> dict[str, tuple[float, ...]]:
+    """Return path in a folder of a store -> the stamp of its object, by one listing."""
+    [match] = _systems().match([f"{os.fspath(folder)}/**"])
+    start = len(os.fspath(folder)) + 1
+    return {metadata.path[start:]: _stamp(metadata) for metadata in match.metadata_list}
+
+
+def _stamp(metadata: Any) -> tuple[float, ...]:
     return metadata.size_in_bytes, metadata.last_updated_in_seconds
 
 

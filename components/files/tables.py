@@ -129,6 +129,15 @@ def _meant(key: str, beside: list[str], table: type) -> str:
     return f"; did you mean {' or '.join(map(repr, meant))}?"
 
 
+def merge(document: dict[str, Any], overriding: Mapping[str, Any]) -> None:
+    """Put the keys of tables into a document, in place of those that it has."""
+    for key, value in overriding.items():
+        if isinstance(value, dict) and isinstance(document.get(key), dict):
+            merge(document[key], value)
+        else:
+            document[key] = value
+
+
 def keys(table: type, above: str = "") -> Iterator[str]:
     """Yield every key of a table and of those in it: `input.steps.max_length`."""
     for field in dataclasses.fields(table):

@@ -5,14 +5,13 @@ import pathlib
 import tempfile
 from typing import Any
 
-import tensorflow as tf
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.file_names import ACCOUNT_FILE, PUSH_FILE, VERDICT_FILE
-from ragline.components.files import places
+from ragline.components.files import places, shards
 from ragline.components.files.storage import digest_of, read_json, write_json
 from ragline.components.push.contract import probes
 from ragline.components.push.contract.sequences import Probe
@@ -91,6 +90,5 @@ def facts_of_push(
 
 
 def _sequences(folder: str, columns: Columns) -> list[Probe]:
-    shards = sorted(tf.io.gfile.glob(f"{folder}/*"))
-    records = tf.data.TFRecordDataset(shards, "GZIP").take(512).as_numpy_iterator()
-    return probes.decode(records, columns.names, columns.categories)
+    stored = shards.read(shards.matching([f"{folder}/*"])).take(512).as_numpy_iterator()
+    return probes.decode(stored, columns.names, columns.categories)

@@ -9,7 +9,7 @@ from tfx.components.tuner.component import TunerFnResult
 
 from ragline.components.contract.columns import ENTITY_ID, SPLITS
 from ragline.components.runtime import progress
-from ragline.components.train.data import split_samples
+from ragline.components.train.data import input_pipeline, split_samples
 from ragline.components.train.data.records import Records, Task, training_job
 from ragline.components.train.loop import fit_loop
 from ragline.components.train.loop.checkpoint import Checkpoints
@@ -72,7 +72,7 @@ def divide(train: Records, share: float, folder: pathlib.Path) -> tuple[Records,
     Raises:
       BadDataError: see `search_space.held_out`.
     """
-    stored = tf.data.TFRecordDataset(list(train.files), "GZIP").batch(1024)
+    stored = input_pipeline.read(train.files).batch(1024)
     entities = [
         entity
         for batch in stored

@@ -4,27 +4,36 @@ TFX reuses an artifact whose folder exists, whatever is in it. Each output of a 
 therefore sealed: its manifest, with the size and the SHA-256 of every file, is kept in a file
 beside the artifacts. A file that has changed, is missing or was added since is damage. A damaged
 artifact is set aside and not deleted, since a file in it may be somebody's.
+
+Of records in a store, which keeps checksums of its own, the manifest has the size and the time of
+each object: one listing tells them. Nothing can be moved aside there: what is damaged stays.
 """
 
 import contextlib
+import logging
 import os
 import pathlib
 import shutil
 from collections.abc import Collection
 from typing import Any, Literal
 
-from ragline.components.files import state
-from ragline.components.files.places import ARTIFACTS
+from ragline.components.files import places, state
+from ragline.components.files.places import ARTIFACTS, Place
 from ragline.components.files.state import StateError
 from ragline.components.files.storage import manifest
 from ragline.pipeline.cache import aside
 
-_KIND = "seal"
-_SHAPE = dict[str, dict[Literal["bytes", "sha256"], int | str]]
+_KIND, _BEGUN_KIND = "seal", "seal of an unfinished output"
+_SHAPE = dict[str, dict[Literal["bytes", "sha256", "updated"], int | float | str]]
+_BEGUN = ".begun"
+_log = logging.getLogger("ragline.cache")
 
 
 class ArtifactManifests:
-    """The manifests of a work directory, each `seals/<stage>/<output>/<execution>.json`."""
+    """The manifests of a work directory, each `seals/<stage>/<output>/<execution>.json`.
+
+    In a store, an artifact is `<records>/<stage>/<output>/<run id>`, and its manifest is named so.
+    """
 
     def __init__(self, workdir: pathlib.Path) -> None:
         """Args: the work directory."""
@@ -32,45 +41,81 @@ class ArtifactManifests:
         self._artifacts = workdir / ARTIFACTS
         self._folder = workdir / "seals"
 
-    def record(self, artifact: pathlib.Path) -> None:
-        """Keep the manifest of an artifact as it is now."""
-        state.write(self._file(artifact), _KIND, manifest(artifact))
+    def is_within(self, artifact: Place) -> bool:
+        """Return whether an artifact is of this work directory: below it, or in a store."""
+        return not places.is_local(artifact) or self._artifacts in pathlib.Path(artifact).parents
 
-    def damage(self, artifact: pathlib.Path) -> str | None:
+    def begin(self, artifact: str) -> None:
+        """Note an artifact in a store, before its stage writes it; see `clear_begun`."""
+        state.write(self._begun(artifact), _BEGUN_KIND, artifact)
+
+    def clear_begun(self) -> list[str]:
+        """Remove what stages that did not end well have written into a store; return its URIs."""
+        cleared = []
+        for file in self._folder.glob(f"*/*/*{_BEGUN}"):
+            with contextlib.suppress(StateError):  # Somebody's.
+                artifact: str = state.read(file, _BEGUN_KIND, str)
+                places.remove_folder(artifact)
+                file.unlink()
+                cleared.append(artifact)
+        return cleared
+
+    def record(self, artifact: Place) -> None:
+        """Keep the manifest of an artifact as it is now."""
+        state.write(self._file(artifact), _KIND, _contents(artifact))
+
+    def end(self, artifact: str) -> None:
+        """Forget that an artifact in a store was begun: its stage has ended well."""
+        self._begun(artifact).unlink()
+
+    def damage(self, artifact: Place) -> str | None:
         """Return what is wrong with an artifact, in a sentence; None if it is as recorded."""
-        if self._artifacts not in artifact.parents:
+        if not self.is_within(artifact):
             return f"{artifact}: lies outside of the work directory"
         sealed = self._read(artifact)
         if sealed is None:
             return f"{artifact}: the run that wrote it was cut off before it was sealed"
-        present = manifest(artifact)
+        present = _contents(artifact)
         for name in sorted(sealed.keys() | present.keys()):
             if name not in present:
-                return f"{artifact / name}: is gone"
+                return f"{artifact}/{name}: is gone"
             if name not in sealed:
-                return f"{artifact / name}: was not there when the stage had run"
+                return f"{artifact}/{name}: was not there when the stage had run"
             if sealed[name] != present[name]:
                 return (
-                    f"{artifact / name}: expected {_describe(sealed[name])}, "
+                    f"{artifact}/{name}: expected {_describe(sealed[name])}, "
                     f"received {_describe(present[name])}"
                 )
         return None
 
-    def same_content(self, old: pathlib.Path, new: pathlib.Path) -> bool:
-        """Return whether two artifacts were recorded with the same content."""
-        if self._artifacts not in old.parents:
+    def size(self, artifact: Place) -> int:
+        """Return the bytes of an artifact as it was recorded."""
+        return sum(int(entry["bytes"]) for entry in (self._read(artifact) or {}).values())
+
+    def same_content(self, old: Place, new: Place) -> bool:
+        """Return whether two artifacts of the work directory were recorded with one content.
+
+        In a store, each object has a time of its own.
+        """
+        if not self.is_within(old):
             return False
         sealed = self._read(old)
         return sealed is not None and sealed == self._read(new)
 
-    def remove(self, artifact: pathlib.Path) -> None:
+    def remove(self, artifact: Place) -> None:
         """Take an artifact of this work directory out of it, and remove its seal.
 
-        What is as it was sealed is removed, and all else is set aside.
+        What is as it was sealed is removed, and all else is set aside, or stays in its store.
         """
-        if self._artifacts in artifact.parents:
-            self._take_out(artifact)
-            self.forget(artifact)
+        if places.is_local(artifact) and self.is_within(artifact):
+            self._take_out(pathlib.Path(artifact))
+        elif self._read(artifact) is None:
+            return
+        elif damage := self.damage(artifact):
+            _log.warning("%s; all of it stays there", damage)
+        else:
+            places.remove_folder(artifact)
+        self.forget(artifact)
 
     def put_in_place(self, damaged: pathlib.Path, sound: pathlib.Path) -> None:
         """Move a sound artifact of the same content to the place of a damaged one."""
@@ -78,13 +123,16 @@ class ArtifactManifests:
         os.rename(sound, damaged)
         self.forget(sound)
 
-    def recorded(self, but: Collection[pathlib.Path]) -> set[pathlib.Path]:
-        """Return all artifacts but these that have a manifest, whether they exist or not."""
-        files = self._folder.glob("*/*/*.json")
-        artifacts = {self._artifacts / f.relative_to(self._folder).with_suffix("") for f in files}
-        return {path for path in artifacts.difference(but) if self._read(path) is not None}
+    def recorded(self, but: Collection[Place]) -> set[pathlib.Path]:
+        """Return the folders of all artifacts but these that have a manifest.
 
-    def forget(self, artifact: pathlib.Path) -> None:
+        They may exist or not; that of an artifact in a store does not.
+        """
+        files = {*self._folder.glob("*/*/*.json")} - {*map(self._file, but)}
+        artifacts = {self._artifacts / f.relative_to(self._folder).with_suffix("") for f in files}
+        return {path for path in artifacts if self._read(path) is not None}
+
+    def forget(self, artifact: Place) -> None:
         """Remove an artifact's manifest; a file of its name that is no manifest stays."""
         if self._read(artifact) is not None:
             self._file(artifact).unlink()
@@ -99,7 +147,7 @@ class ArtifactManifests:
         else:
             aside.move(self._workdir, artifact, "is not what the stage wrote")
 
-    def _read(self, artifact: pathlib.Path) -> dict[str, Any] | None:
+    def _read(self, artifact: Place) -> dict[str, Any] | None:
         try:
             sealed: dict[str, Any] = state.read(self._file(artifact), _KIND, _SHAPE)
         except (OSError, StateError):
@@ -110,10 +158,25 @@ class ArtifactManifests:
         """Return whether nothing stands where an artifact and its manifest would."""
         return not (os.path.lexists(artifact) or os.path.lexists(self._file(artifact)))
 
-    def _file(self, artifact: pathlib.Path) -> pathlib.Path:
-        place = artifact.relative_to(self._artifacts)
-        return self._folder / place.with_name(f"{place.name}.json")
+    def _file(self, artifact: Place) -> pathlib.Path:
+        stage, output, name = os.fspath(artifact).split("/")[-3:]
+        return self._folder / stage / output / f"{name}.json"
+
+    def _begun(self, artifact: str) -> pathlib.Path:
+        return self._file(artifact).with_suffix(_BEGUN)
+
+
+def _contents(artifact: Place) -> dict[str, dict[str, Any]]:
+    """Return path in an artifact -> what its manifest has of it."""
+    if places.is_local(artifact):
+        return manifest(artifact)
+    return {
+        name: {"bytes": size, "updated": updated}
+        for name, (size, updated) in places.stamps(artifact).items()
+    }
 
 
 def _describe(entry: dict[str, Any]) -> str:
+    if "updated" in entry:
+        return f"{entry['bytes']} bytes written at {entry['updated']}"
     return f"{entry['bytes']} bytes of sha256 {entry['sha256'][:12]}"

@@ -58,6 +58,7 @@ class CacheGuard:
         self._pipeline = pipeline
         self._run_id = run_id
         self._damaged: Mapping[str, int] = {}
+        self._in_store: Collection[str] = ()
 
     def damaged(self, stage: str, artifacts: Mapping[str, int]) -> list[int]:
         """Return the ids of the damaged artifacts among those that a stage would reuse; log each.
@@ -66,35 +67,39 @@ class CacheGuard:
           stage: stage that is about to run.
           artifacts: URI -> id.
         """
-        damage_of = {uri: self._damage(pathlib.Path(uri)) for uri in artifacts}
+        damage_of = {uri: self._damage(uri) for uri in artifacts}
         for damage in filter(None, damage_of.values()):
             _log.warning("%s: not taken from an earlier run: %s", stage, damage)
         ids = [artifacts[uri] for uri, damage in damage_of.items() if damage]
         self._damaged = artifacts if ids else {}
         return ids
 
-    def is_sound(self, artifact: pathlib.Path) -> bool:
+    def is_sound(self, artifact: str) -> bool:
         """Return whether an artifact is as its stage wrote it, and what it says was pushed is."""
         return self._damage(artifact) is None
 
-    def _damage(self, artifact: pathlib.Path) -> str | None:
+    def _damage(self, artifact: str) -> str | None:
         """Return what is wrong with an artifact, or with the version that it says was pushed."""
         if damage := self._manifests.damage(artifact):
             return damage
-        report = artifact / PUSH_FILE
-        return unserved(artifact, read_json(report)) if report.is_file() else None
+        report = pathlib.Path(artifact, PUSH_FILE)
+        return unserved(report.parent, read_json(report)) if report.is_file() else None
 
     def discard(self, ids: Collection[int]) -> None:
         """Remove artifacts: no stage reads them, no cache serves them."""
         self._discard(lineage.connect(self._database), ids)
 
-    def make_way(self, stage: str, outputs: Iterable[str]) -> None:
+    def make_way(self, stage: str, outputs: Iterable[str], in_store: Collection[str] = ()) -> None:
         """Reserve an execution number under which none of a stage's output folders exists yet.
 
         Args:
           stage: stage that is about to run.
           outputs: names of its outputs.
+          in_store: URIs of those that are in a store.
         """
+        self._in_store = in_store
+        for uri in in_store:
+            self._manifests.begin(uri)
         folders = [self._database.parent / ARTIFACTS / stage / output for output in outputs]
         lineage.next_execution(
             self._database,
@@ -109,13 +114,15 @@ class CacheGuard:
         """
         store = lineage.connect(self._database)
         execution = lineage.executions(store, self._pipeline, self._run_id).get(stage)
-        if execution is None or execution.last_known_state != metadata_store_pb2.Execution.COMPLETE:
-            return
-        outputs = lineage.outputs(store, execution)
-        for artifact in outputs.values():
-            self._manifests.record(pathlib.Path(artifact.uri))
-        if outputs and self._damaged:
-            self._replace(store, execution, outputs, stage)
+        complete = metadata_store_pb2.Execution.COMPLETE
+        if execution is not None and execution.last_known_state == complete:
+            outputs = lineage.outputs(store, execution)
+            for artifact in outputs.values():
+                self._manifests.record(artifact.uri)
+            if outputs and self._damaged:
+                self._replace(store, execution, outputs, stage)
+        for uri in self._in_store:
+            self._manifests.end(uri)
 
     def _replace(
         self,
@@ -126,19 +133,16 @@ class CacheGuard:
     ) -> None:
         # `artifacts/<stage>/<output>/<execution>`
         former = {pathlib.Path(uri).parent.name: uri for uri in self._damaged}
-        pairs = [
-            (pathlib.Path(former.get(output, "")), pathlib.Path(artifact.uri))
-            for output, artifact in outputs.items()
-        ]
+        pairs = [(former.get(output, ""), artifact.uri) for output, artifact in outputs.items()]
         if not all(self._manifests.same_content(old, new) for old, new in pairs):
             self._discard(store, self._damaged.values())
             return
         for old, new in pairs:
-            self._manifests.put_in_place(old, new)
+            self._manifests.put_in_place(pathlib.Path(old), pathlib.Path(new))
         lineage.link(store, execution, {name: self._damaged[uri] for name, uri in former.items()})
         lineage.delete(store, [artifact.id for artifact in outputs.values()])
         _log.info("%s: came out as it was; what depends on it stays cached", stage)
 
     def _discard(self, store: metadata_store.MetadataStore, ids: Collection[int]) -> None:
         for artifact in lineage.delete(store, ids):
-            self._manifests.remove(pathlib.Path(artifact.uri))
+            self._manifests.remove(artifact.uri)

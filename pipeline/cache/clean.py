@@ -7,6 +7,7 @@ recorded, such as a file that somebody put into an artifact, stays.
 """
 
 import contextlib
+import os
 import pathlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -40,12 +41,12 @@ class Item:
     """A file or an artifact that is not kept.
 
     Attributes:
-      path: path of the file, or of the artifact's folder.
+      path: path of the file, or of the artifact's folder, or its URI in a store.
       bytes: size of it.
       artifact: id of the artifact in ML Metadata; None for a file of a run.
     """
 
-    path: pathlib.Path
+    path: str
     bytes: int
     artifact: int | None = None
 
@@ -66,7 +67,7 @@ class Cleaning:
         """Return the items as plain data, for `--json`."""
         return {
             "bytes": sum(item.bytes for item in self.items),
-            "items": [{"path": str(item.path), "bytes": item.bytes} for item in self.items],
+            "items": [{"path": item.path, "bytes": item.bytes} for item in self.items],
             "left": list(self.left),
         }
 
@@ -136,13 +137,12 @@ def _list_unkept(config: Config, folder: pathlib.Path, spared: str) -> Cleaning:
     items = list(_files(config, folder, spared))
     left = []
     manifests = ArtifactManifests(folder)
-    for artifact in _unused(config, folder):
-        path = pathlib.Path(artifact.uri)
-        if damage := f"{path}: is a link" if path.is_symlink() else manifests.damage(path):
+    for artifact in _unused(config, folder, manifests):
+        uri = artifact.uri
+        if damage := f"{uri}: is a link" if os.path.islink(uri) else manifests.damage(uri):
             left.append(damage)
         else:
-            size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-            items.append(Item(path=path, bytes=size, artifact=artifact.id))
+            items.append(Item(path=uri, bytes=manifests.size(uri), artifact=artifact.id))
     return Cleaning(items=tuple(items), left=tuple(left))
 
 
@@ -160,7 +160,7 @@ def _files(config: Config, folder: pathlib.Path, spared: str) -> Iterator[Item]:
         for number, file_of in kinds:
             file = file_of(run)
             if place >= number and run.name != spared and file.is_file() and not file.is_symlink():
-                yield Item(path=file, bytes=file.stat().st_size)
+                yield Item(path=str(file), bytes=file.stat().st_size)
 
 
 def _is_run(folder: pathlib.Path) -> bool:
@@ -171,7 +171,9 @@ def _is_run(folder: pathlib.Path) -> bool:
         return False
 
 
-def _unused(config: Config, folder: pathlib.Path) -> list[metadata_store_pb2.Artifact]:
+def _unused(
+    config: Config, folder: pathlib.Path, manifests: ArtifactManifests
+) -> list[metadata_store_pb2.Artifact]:
     """Return the artifacts that no kept run made or reused, oldest first."""
     if not (folder / DATABASE).is_file():
         return []
@@ -191,9 +193,7 @@ def _unused(config: Config, folder: pathlib.Path) -> list[metadata_store_pb2.Art
     return [
         artifact
         for artifact in sorted(store.get_artifacts(), key=lambda artifact: artifact.id)
-        if artifact.state == live
-        and artifact.id not in used
-        and folder / "artifacts" in pathlib.Path(artifact.uri).parents
+        if artifact.state == live and artifact.id not in used and manifests.is_within(artifact.uri)
     ]
 
 
@@ -216,7 +216,8 @@ def _remove(folder: pathlib.Path, items: Iterable[Item]) -> None:
         manifests.remove(item.path)
     for item in items:
         if item.artifact is None:
-            item.path.unlink(missing_ok=True)
-            if item.path.name == _REJECTED[1]:
+            path = pathlib.Path(item.path)
+            path.unlink(missing_ok=True)
+            if path.name == _REJECTED[1]:
                 with contextlib.suppress(OSError):  # Another file is in it.
-                    item.path.parent.rmdir()
+                    path.parent.rmdir()

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
-from ragline.components.files import storage
+from ragline.components.files import places, storage
 from ragline.components.files.places import ARTIFACTS
 from ragline.components.push.release import transaction
 from ragline.pipeline.cache import aside, lineage
@@ -40,29 +40,29 @@ def recover(workdir: pathlib.Path, journal: str) -> None:
       journal: the name of its journal of files under way.
     """
     transaction.recover(workdir / "serving")
-    owned: set[pathlib.Path] = set()
+    owned: set[str] = set()
     artifacts, manifests = workdir / ARTIFACTS, ArtifactManifests(workdir)
     removed = storage.clear(workdir / journal)
+    in_store = manifests.clear_begun()
     if (workdir / DATABASE).exists():
         rebase(workdir / DATABASE, artifacts)
         store = lineage.connect(workdir / DATABASE)
         removed += _clear_executions(store, artifacts)
         _close_executions(store)
         for artifact in store.get_artifacts():
-            path = pathlib.Path(artifact.uri)
-            if artifacts in path.parents:
+            if manifests.is_within(artifact.uri):
                 if artifact.state == _ARTIFACT.LIVE:
-                    owned.add(path)
+                    owned.add(artifact.uri)
                 elif artifact.state == _ARTIFACT.DELETED:
-                    manifests.remove(path)  # A kill may have come between.
-    for path in owned:  # A missing artifact then counts as damaged, as an empty one does.
-        path.mkdir(parents=True, exist_ok=True)
+                    manifests.remove(artifact.uri)  # A kill may have come between.
+    for uri in owned:  # A missing artifact then counts as damaged, as an empty one does.
+        places.make_folder(uri)
     for path in sorted(manifests.recorded(but=owned)):
         if path.exists():
             aside.move(workdir, path, "no known run made it")
         manifests.forget(path)
-    if removed:
-        names = ", ".join(str(path.relative_to(workdir)) for path in removed)
+    if removed or in_store:
+        names = ", ".join([*(str(path.relative_to(workdir)) for path in removed), *in_store])
         _log.info("removed what an interrupted run left: %s", names)
 
 
@@ -86,7 +86,8 @@ def rebase(database: pathlib.Path, artifacts: pathlib.Path) -> None:
 def _here(uri: str, artifacts: pathlib.Path) -> str:
     """Return where `.../artifacts/<stage>/<output>/<execution>` is now; any other URI as it is."""
     parts = pathlib.PurePosixPath(uri).parts
-    return str(artifacts.joinpath(*parts[-3:])) if parts[-4:-3] == (ARTIFACTS,) else uri
+    moves = places.is_local(uri) and parts[-4:-3] == (ARTIFACTS,)
+    return str(artifacts.joinpath(*parts[-3:])) if moves else uri
 
 
 def _clear_executions(

@@ -65,7 +65,7 @@ def _has_outputs(
     }
     present = lineage.outputs(store, execution)
     return made == present.keys() and all(
-        guard.is_sound(pathlib.Path(artifact.uri)) for artifact in present.values()
+        guard.is_sound(artifact.uri) for artifact in present.values()
     )
 
 

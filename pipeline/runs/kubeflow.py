@@ -28,9 +28,14 @@ def specification(config: Config, image: str) -> dict[str, Any]:
       image: image in which every stage runs; the Containerfile makes one.
 
     Raises:
-      ConfigError: Kubeflow's libraries are not installed.
+      ConfigError: Kubeflow's libraries are not installed, or `records` is set.
       BadDataError: there are no input files, whose content is a part of the specification.
     """
+    if config.records is not None:
+        raise ConfigError(
+            f"records: expected none, received {config.records!r}: Kubeflow keeps the records of a "
+            "pipeline in a store of its own"
+        )
     if importlib.util.find_spec("kfp") is None:
         raise ConfigError(
             "compile: expected kfp: uv pip install -e '.[kubeflow]' -c constraints.txt"

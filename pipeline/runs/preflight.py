@@ -42,7 +42,7 @@ def check(config: Config) -> None:
     if config.train.strategy == "multi_worker":
         read_cluster(os.environ, is_chief=True)
     _check_writable(workdir)
-    _check_room(workdir, _input_bytes(config))
+    _check_room(workdir, 0 if config.records else _input_bytes(config))
     _check_database(workdir)
 
 

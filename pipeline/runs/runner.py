@@ -290,7 +290,10 @@ def _run_stages(
 
     cores.prepare()
     compiled = tfx_run.compile_pipeline(
-        _wired(config, facts, folder, pathlib.Path()), run_id, cache_key.versions()
+        _wired(config, facts, folder, pathlib.Path()),
+        run_id,
+        cache_key.versions(),
+        config.records,
     )
     tfx_run.run(compiled, guard, skip=skip, on_start=on_start, on_end=on_end)
 

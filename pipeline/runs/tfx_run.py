@@ -7,6 +7,7 @@ from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.compiler import compiler, constants
+from tfx.dsl.io import filesystem, filesystem_registry
 from tfx.orchestration import data_types_utils, metadata
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
@@ -20,10 +21,13 @@ from tfx.orchestration.portable import (
 from tfx.orchestration.portable.mlmd import context_lib
 from tfx.proto.orchestration import pipeline_pb2
 
+from ragline.components.files import places
 from ragline.pipeline.cache import lineage
 from ragline.pipeline.cache.cache_guard import CacheGuard
 
-_VERSIONS = "versions"
+_VERSIONS, _RECORDS = "versions", "records"
+# Stage -> its output that is records.
+_OUTPUTS = {"ingest": "examples", "transform": "transformed_examples"}
 
 
 def run(
@@ -61,13 +65,15 @@ def run(
                 node.execution_options.caching_options.enable_cache = False
                 break
             guard.discard(damaged)
-        guard.make_way(stage, node.outputs.outputs)
+        guard.make_way(stage, node.outputs.outputs, _in_store(node))
         LocalDagRunner().run_with_ir(compiled)
         guard.finish(stage)
         on_end(stage)
 
 
-def compile_pipeline(pipeline: Pipeline, run_id: str, versions: str) -> pipeline_pb2.Pipeline:
+def compile_pipeline(
+    pipeline: Pipeline, run_id: str, versions: str, records: str | None = None
+) -> pipeline_pb2.Pipeline:
     """Compile a pipeline to TFX's intermediate form, with what TFX's cache would not see by itself.
 
     Args:
@@ -75,6 +81,7 @@ def compile_pipeline(pipeline: Pipeline, run_id: str, versions: str) -> pipeline
       run_id: the run's name in ML Metadata.
       versions: versions of what our code imports; a parameter of every stage, also of TFX's own,
         which declare none.
+      records: folder in a store that gets the records of the run; None for the work directory.
     """
     compiled = compiler.Compiler().compile(pipeline)
     runtime_parameter_utils.substitute_runtime_parameter(
@@ -84,7 +91,38 @@ def compile_pipeline(pipeline: Pipeline, run_id: str, versions: str) -> pipeline
         if _is_executed(compiled, node.node_info.id):
             parameter = node.parameters.parameters[_VERSIONS]
             parameter.field_value.string_value = versions
+        if records and (output := _OUTPUTS.get(node.node_info.id)):
+            _put_into_store(node, output, records, run_id)
     return compiled
+
+
+class _Store(filesystem.Filesystem):
+    """Tells TFX whether an artifact is in a store, before it takes it from its cache."""
+
+    @staticmethod
+    def exists(name: str) -> bool:  # type: ignore[override]
+        """Return whether there is an object below a URI."""
+        return bool(places.inside(name))
+
+
+def _put_into_store(
+    node: pipeline_pb2.PipelineNode, output: str, records: str, run_id: str
+) -> None:
+    """Give an output of a stage a URI in a store, which TFX neither makes nor removes.
+
+    Where records are is a parameter of the stage, so that the cache has none from elsewhere.
+    """
+    _Store.SUPPORTED_SCHEMES = [f"{records.partition('://')[0]}://"]
+    filesystem_registry.DEFAULT_FILESYSTEM_REGISTRY.register(_Store, priority=0)
+    uri = f"{records.rstrip('/')}/{node.node_info.id}/{output}/{run_id}"
+    node.outputs.outputs[output].artifact_spec.external_artifact_uris.append(uri)
+    node.parameters.parameters[_RECORDS].field_value.string_value = records
+
+
+def _in_store(node: pipeline_pb2.PipelineNode) -> list[str]:
+    """Return the URIs of a stage's outputs in a store."""
+    outputs = node.outputs.outputs.values()
+    return [uri for output in outputs for uri in output.artifact_spec.external_artifact_uris]
 
 
 def _is_executed(compiled: pipeline_pb2.Pipeline, stage: str) -> bool:

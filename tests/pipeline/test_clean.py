@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 
 import commands
+import memory_store
 import pytest
 from ml_metadata.proto import metadata_store_pb2
 
@@ -14,7 +15,7 @@ from ragline.components.contract.keep import KeepOptions
 from ragline.components.files.storage import write_json, write_text
 from ragline.components.ingest.options import InputOptions
 from ragline.components.push.release import ledger
-from ragline.pipeline.cache import clean, lineage, marker
+from ragline.pipeline.cache import clean, lineage, marker, recovery
 from ragline.pipeline.cache.artifact_manifests import ArtifactManifests
 from ragline.pipeline.config import Config
 from ragline.pipeline.runs import display, runner, workdir
@@ -36,19 +37,22 @@ class Made:
         self._kind = self._store.put_execution_type(types.ExecutionType(name="Ingest"))
         self._artifact = self._store.put_artifact_type(types.ArtifactType(name="Examples"))
 
-    def run(self, run_id: str, *, takes: pathlib.Path | None = None) -> pathlib.Path:
-        """A run that makes an artifact, or takes an earlier one; returns the artifact."""
+    def run(
+        self, run_id: str, *, takes: pathlib.Path | None = None, makes: str | None = None
+    ) -> pathlib.Path:
+        """A run that makes an artifact, here or in a store, or takes an earlier one; returns it."""
         types = metadata_store_pb2
         state = STATES.CACHED if takes else STATES.COMPLETE
         execution = types.Execution(type_id=self._kind, last_known_state=state)
         [number] = self._store.put_executions([execution])
         path = takes or self.folder / "artifacts" / "ingest" / "examples" / str(number)
+        uri = makes or str(path)
         if takes:
             [artifact] = [a.id for a in self._store.get_artifacts() if a.uri == str(takes)]
         else:
-            write_text(path / "Split-train" / "data.gz", "x" * 1000)
-            ArtifactManifests(self.folder).record(path)
-            live = types.Artifact(type_id=self._artifact, uri=str(path), state=types.Artifact.LIVE)
+            write_text(f"{uri}/Split-train/data.gz", "x" * 1000)
+            ArtifactManifests(self.folder).record(uri)
+            live = types.Artifact(type_id=self._artifact, uri=uri, state=types.Artifact.LIVE)
             [artifact] = self._store.put_artifacts([live])
         steps = EVENTS.Path(steps=[EVENTS.Path.Step(key="examples"), EVENTS.Path.Step(index=0)])
         event = EVENTS(artifact_id=artifact, execution_id=number, type=EVENTS.OUTPUT, path=steps)
@@ -130,7 +134,7 @@ def test_what_is_removed_is_what_was_listed(made):
         **{runs / _id(day) / "log.txt": 5 for day in (1, 2)},
         **{rejected / _id(day) / "rejected.jsonl": 3 for day in (1, 2, 3)},
     }
-    assert {item.path: item.bytes for item in removed.items} == expected
+    assert {pathlib.Path(item.path): item.bytes for item in removed.items} == expected
     gone = {path.relative_to(made.folder) for path in expected}
     seals = {pathlib.Path("seals/ingest/examples") / f"{path.name}.json" for path in paths[:2]}
     left = {
@@ -157,11 +161,26 @@ def test_what_is_cached_or_served_is_kept(made):
     ledger.write(made.folder / "serving", [removed_first, *others])
     served = {path: data for path, data in made.files().items() if path.parts[0] == "serving"}
     removed = clean.clean(made.config(artifacts=1), dry=False)
-    assert [item.path for item in removed.items] == [unused]
+    assert [item.path for item in removed.items] == [str(unused)]
     for path in (taken, original, again, newest):
         assert ArtifactManifests(made.folder).damage(path) is None
     now = made.files()
     assert {path: now[path] for path in served} == served
+
+
+def test_records_in_a_store_are_removed_with_their_run(made):
+    memory_store.clear()
+    gone, kept = (f"mem://bucket/ingest/examples/{_id(day)}" for day in (1, 2))
+    for day, uri in enumerate((gone, kept), start=1):
+        made.run(_id(day), makes=uri)
+    dry = clean.clean(made.config(artifacts=1), dry=True)
+    assert [(item.path, item.bytes) for item in dry.items] == [(gone, 1000)]
+    assert len(memory_store.OBJECTS) == 2
+    assert clean.clean(made.config(artifacts=1), dry=False) == dry
+    assert set(memory_store.OBJECTS) == {f"{kept}/Split-train/data.gz"}
+    assert made.states() == {gone: False, kept: True}
+    recovery.recover(made.folder, ".temporaries-0")
+    assert ArtifactManifests(made.folder).damage(kept) is None
 
 
 @pytest.mark.parametrize("kind", ["added", "changed", "unsealed", "a link"])

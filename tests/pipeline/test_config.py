@@ -69,6 +69,7 @@ FULL = {
     "name": "every-key_2",
     "schema": "japanese_vowels",
     "workdir": "/w",
+    "records": "s3://bucket/records",
     "input": {
         "train": "/d/train-{SPAN}.csv",
         "eval": "/d/eval-{SPAN}.csv",
@@ -232,6 +233,7 @@ def test_every_key_of_every_table_arrives(tmp_path: pathlib.Path, smallest: path
         name=FULL["name"],
         schema=FULL["schema"],
         workdir=FULL["workdir"],
+        records=FULL["records"],
         input=InputOptions(
             **(
                 FULL["input"]
@@ -580,6 +582,15 @@ AT_LEAST_ONE = (
         *[
             ("workdir", value, f"expected a local folder, received {value!r}")
             for value in ("", "gs://bucket/w")
+        ],
+        *[
+            (
+                "records",
+                value,
+                "expected a folder in a store of objects, such as s3://bucket/folder, received "
+                f"{value!r}; without it, records are in workdir",
+            )
+            for value in ("", "records", "/records", "s3://", "://bucket", "s3://bucket/*/records")
         ],
         ("beam.runner", "", "expected the name of a Beam runner, received an empty string"),
         ("beam.options", ["-a"], "expected --name=value, received '-a'"),

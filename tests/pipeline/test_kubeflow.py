@@ -25,6 +25,15 @@ def job(tmp_path_factory):
     return json.loads(done.stdout)
 
 
+def test_records_have_no_place_of_their_own():
+    done = ragline(
+        *("compile", "examples/gestures.toml", "--kubeflow", IMAGE),
+        *("--set", "records=s3://bucket/records"),
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("records: expected none, received 's3://bucket/records': Kubefl")
+
+
 def test_kubeflow_parses_it_and_every_stage_is_there(job):
     spec = json_format.ParseDict(job["pipelineSpec"], pipeline_spec_pb2.PipelineSpec())
     assert set(spec.root.dag.tasks) == {

@@ -54,6 +54,8 @@ def test_room_is_measured_against_the_inputs_size(config, tmp_path, monkeypatch,
     config = dataclasses.replace(config, input=InputOptions(train=str(tmp_path / pattern)))
     with pytest.raises(ConfigError, match="expected 100 MB of free disk space"):
         preflight.check(config)
+    if size:
+        preflight.check(dataclasses.replace(config, records="s3://bucket/records"))
     free += 1
     preflight.check(config)
 

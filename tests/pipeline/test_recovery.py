@@ -5,9 +5,11 @@ import logging
 import pathlib
 import shutil
 
+import memory_store
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from ragline.components.files.storage import write_text
 from ragline.components.push.release import release_version
 from ragline.pipeline.cache import cache_guard, lineage, recovery
 from ragline.pipeline.cache.artifact_manifests import ArtifactManifests
@@ -95,6 +97,7 @@ class Run:
 
 @pytest.fixture
 def run(tmp_path) -> Run:
+    memory_store.clear()
     return Run(tmp_path)
 
 
@@ -212,10 +215,34 @@ def test_a_work_directory_in_order_is_left_as_it_is_without_a_word(run, tmp_path
     assert not _told(caplog)
 
 
+@pytest.mark.parametrize("database", ["kept", "lost"])
+def test_what_a_killed_stage_put_into_a_store_is_removed_and_nothing_else(
+    run, tmp_path, caplog, database
+):
+    left, ended, somebodys = (f"mem://bucket/{name}/examples/r" for name in ("a", "b", "c"))
+    (tmp_path / "seals" / "a" / "b").mkdir(parents=True)
+    (tmp_path / "seals" / "a" / "b" / "c.begun").write_text(somebodys)
+    for uri in (left, ended, somebodys):
+        write_text(f"{uri}/Split-train/x.gz", "x")
+    for uri in (ended, left):
+        run.guard.make_way("ingest", ["examples"], [uri])
+        if uri == ended:
+            run.guard.finish("ingest")
+    if database == "lost":
+        (tmp_path / "metadata.sqlite").unlink()
+    with caplog.at_level(logging.INFO, logger="ragline"):
+        for _ in range(2):
+            recovery.recover(tmp_path, JOURNAL)
+    assert set(memory_store.OBJECTS) == {f"{uri}/Split-train/x.gz" for uri in (ended, somebodys)}
+    assert _told(caplog) == [f"removed what an interrupted run left: {left}"]
+
+
 def test_artifacts_are_where_the_work_directory_is_now(run, tmp_path, caplog):
     """Moved into a folder whose path looks like its own, and back: each artifact stays itself."""
     artifact = run.finish("ingest", "kept")
     [before] = run.store.get_artifacts_by_id([artifact])
+    in_store = mlmd.Artifact(type_id=before.type_id, uri="mem://artifacts/ingest/output/r")
+    [in_store.id] = run.store.put_artifacts([in_store])
     first = tmp_path / "one"
     first.mkdir()
     for name in ("artifacts", "metadata.sqlite", "seals"):
@@ -235,6 +262,8 @@ def test_artifacts_are_where_the_work_directory_is_now(run, tmp_path, caplog):
         assert after.uri == f"{there}/artifacts/ingest/output/1"
         assert (there / "artifacts/ingest/output/1/file").read_text() == "kept"
         assert ArtifactManifests(there).damage(there / "artifacts/ingest/output/1") is None
+        [stays] = store.get_artifacts_by_id([in_store.id])
+        assert stays.uri == in_store.uri
         after.uri = before.uri
         assert after == before  # TFX's key holds all of it.
 

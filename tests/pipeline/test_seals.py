@@ -1,5 +1,8 @@
+import memory_store
 import pytest
 
+from ragline.components.files import places
+from ragline.components.files.storage import write_text
 from ragline.pipeline.cache.artifact_manifests import ArtifactManifests
 
 
@@ -132,3 +135,60 @@ def test_a_folder_or_a_link_in_a_seals_place_seals_nothing(manifests, artifact, 
         assert manifests.damage(artifact) is None
         file.unlink()
     assert (tmp_path / "elsewhere").read_text().startswith("{")
+
+
+@pytest.fixture
+def stored(manifests) -> str:
+    """Records in a store, sealed."""
+    memory_store.clear()
+    uri = "mem://bucket/gestures/ingest/examples/20261128-125621-e7a7"
+    for split in ("train", "eval"):
+        write_text(f"{uri}/Split-{split}/data.gz", split * 10)
+    manifests.record(uri)
+    return uri
+
+
+def test_records_in_a_store_are_known_by_one_listing(manifests, stored, monkeypatch):
+    monkeypatch.setattr(memory_store.MemoryStore, "open", None)  # Nothing is downloaded.
+    assert manifests.damage(stored) is None
+    assert manifests.size(stored) == 90
+    elsewhere = stored.replace("e7a7", "0000")
+    assert "was cut off before it was sealed" in manifests.damage(elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("do", "sentence"),
+    [
+        (places.remove, "Split-eval/data.gz: is gone"),
+        (lambda file: write_text(f"{file}.1", "x"), "Split-eval/data.gz.1: was not there when the"),
+        (
+            lambda file: write_text(file, "other" * 8),
+            r"Split-eval/data.gz: expected 40 bytes written at 1.0, received 40 bytes written at 2",
+        ),
+    ],
+)
+def test_a_change_in_a_store_is_damage_and_stays_there(manifests, stored, do, sentence, caplog):
+    do(f"{stored}/Split-eval/data.gz")
+    before = dict(memory_store.OBJECTS)
+    with pytest.raises(ValueError, match=sentence):
+        raise ValueError(manifests.damage(stored))
+    assert not manifests.same_content(stored, stored.replace("e7a7", "0000"))
+    manifests.remove(stored)
+    assert before == memory_store.OBJECTS
+    assert "all of it stays there" in caplog.text
+    assert "was cut off before it was sealed" in manifests.damage(stored)
+
+
+def test_sound_records_are_removed_from_a_store_once(manifests, artifact, stored, monkeypatch):
+    manifests.remove(stored)
+    assert not memory_store.OBJECTS
+    monkeypatch.setattr(places, "stamps", None)
+    manifests.remove(stored)  # As each run does with what is marked as deleted.
+    assert manifests.damage(artifact) is None
+
+
+def test_the_seal_of_records_in_a_store_is_kept_as_long_as_they_are_known(manifests, stored):
+    assert manifests.recorded(but=[stored]) == manifests.recorded(but=[]) - {
+        manifests._artifacts / "ingest/examples/20261128-125621-e7a7"
+    }
+    assert len(manifests.recorded(but=[stored])) == 1

@@ -23,6 +23,7 @@ from ragline.components.contract.columns import (
 )
 from ragline.components.contract.sampling import Sample
 from ragline.components.evaluate.metrics import slices, totals
+from ragline.components.files import shards
 
 # Serialised raw records [B] -> standardised values [T, F] of each; see `make_standardiser`.
 Standardise = Callable[[tf.Tensor], list[np.ndarray]]
@@ -115,8 +116,7 @@ def lowest(
 
 def _records(folder: str, sample: Sample | None) -> Iterator[tuple[bytes, bytes]]:
     """Yield id and serialised record of each sequence that is read."""
-    shards = sorted(tf.io.gfile.glob(f"{folder}/*"))
-    for batch in tf.data.TFRecordDataset(shards, "GZIP").batch(_READ):
+    for batch in shards.read(shards.matching([f"{folder}/*"])).batch(_READ):
         ids = tf.io.parse_example(batch, _IDS)
         rows = zip(ids[SEQUENCE_ID].numpy(), ids[ENTITY_ID].numpy(), batch.numpy(), strict=True)
         for name, entity, record in rows:

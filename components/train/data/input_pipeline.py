@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from ragline.components.contract.columns import LENGTH, OBSERVED, VALUES
+from ragline.components.files import shards
 from ragline.components.train import terms
 from ragline.components.train.data import batching
 from ragline.components.train.data.batching import BatchPlan
@@ -32,8 +33,8 @@ def read(files: Collection[str], *, keep: bool = False) -> tf.data.Dataset:
       keep: whether records stay in memory from the first pass on; to unpack them takes as long as
         some small updates.
     """
-    records = tf.data.TFRecordDataset(list(files), "GZIP")
-    return records.cache() if keep else records
+    stored = shards.read(files)
+    return stored.cache() if keep else stored
 
 
 def read_lengths(files: Collection[str]) -> np.ndarray:

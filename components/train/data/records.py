@@ -15,9 +15,9 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from ragline import schemas
 from ragline.components.contract.columns import OBSERVED, SPLITS, Columns
-from ragline.components.files import places
+from ragline.components.files import places, shards
 from ragline.components.files.storage import digest_of, sha256
-from ragline.components.train.data import batching, budget, input_pipeline, split_samples
+from ragline.components.train.data import batching, budget, input_pipeline
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.objective import categories
 from ragline.components.train.objective.categories import Vocabulary
@@ -190,7 +190,7 @@ class Task:
         vocabularies = categories.vocabularies_of(transform_output, columns)
 
         def records(patterns: Collection[str]) -> Records:
-            files = split_samples.shards(patterns)
+            files = shards.matching(patterns)
             return Records(
                 files=files,
                 lengths=input_pipeline.read_lengths(files),
@@ -242,7 +242,7 @@ class Task:
                 *self.columns.names,
                 *(category.name for category in self.columns.categories),
                 *(
-                    f"{split} {sha256(file)}"
+                    f"{split} {sha256(shards.local(file))}"
                     for split, records in self.splits.items()
                     for file in records.files
                 ),

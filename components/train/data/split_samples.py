@@ -1,7 +1,7 @@
 """Draw a sample of each split for a training, into a file that every epoch reads in its place.
 
-A split may be more than fits on this machine, and stand in a store that TensorFlow reads: it is
-streamed twice, to count its steps and to copy the records that are kept. In memory are some batches
+A split may be more than fits on this machine, and stand in a store of objects: it is streamed
+twice, to count its steps and to copy the records that are kept. In memory are some batches
 of records; on this machine's disk, the sample.
 """
 
@@ -19,7 +19,7 @@ import tensorflow as tf
 from ragline.components.contract import sampling
 from ragline.components.contract.columns import ENTITY_ID, LENGTH
 from ragline.components.contract.sampling import Sample
-from ragline.components.files import places
+from ragline.components.files import places, shards
 from ragline.components.train.data.input_pipeline import one_pass
 
 _BATCH = 256
@@ -51,14 +51,9 @@ def sampled(job: Mapping[str, Any], folder: str) -> Iterator[dict[str, Any]]:
             scratch_folder = pathlib.Path(stack.enter_context(scratch))
             for split, patterns in job["files"].items():
                 file = scratch_folder / f"{split}.gz"
-                if sample := draw(shards(patterns), wanted, file):
+                if sample := draw(shards.matching(patterns), wanted, file):
                     files[split], samples[split] = [str(file)], dataclasses.asdict(sample)
         yield {**job, "files": files, "samples": samples}
-
-
-def shards(patterns: Collection[str]) -> tuple[str, ...]:
-    """Return the files of a split, in order."""
-    return tuple(sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern)))
 
 
 def samples_of(job: Mapping[str, Any]) -> dict[str, Sample]:
@@ -105,8 +100,8 @@ def draw(files: Collection[str], wanted: int, sample_file: pathlib.Path) -> Samp
 
 def _batches(files: Collection[str]) -> Iterator[tuple[tf.Tensor, dict[str, tf.Tensor]]]:
     """Yield serialised records, and their lengths and entities, some files at a time."""
-    batches = tf.data.Dataset.from_tensor_slices(list(files)).interleave(
-        lambda file: tf.data.TFRecordDataset(file, "GZIP").batch(_BATCH),
+    batches = shards.paths(files).interleave(
+        lambda path: tf.data.TFRecordDataset(path, "GZIP").batch(_BATCH),
         cycle_length=_FILES_AT_ONCE,
         num_parallel_calls=_FILES_AT_ONCE,
         deterministic=True,

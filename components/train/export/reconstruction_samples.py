@@ -171,7 +171,7 @@ def _sample(files: Collected[str]) -> list[tuple[Any, bytes]]:
     """Return (features, record) of the sample, the shortest first, for little padding."""
     every = (
         (tf.train.Example.FromString(record).features.feature, record)
-        for record in tf.data.TFRecordDataset(list(files), "GZIP").as_numpy_iterator()
+        for record in input_pipeline.read(files).as_numpy_iterator()
     )
 
     def rank(item: tuple[Any, bytes]) -> bytes:

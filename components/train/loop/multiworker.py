@@ -14,6 +14,7 @@ import pathlib
 import secrets
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, NoReturn, cast
@@ -105,18 +106,24 @@ def _withdraw(job_file: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def _process(job: str, stdout: int) -> Iterator["subprocess.Popen[str]"]:
-    """Start a process that trains; it ends with this block, or when this process ends."""
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "ragline.components.train.loop.training_worker"],
-        stdin=subprocess.PIPE,
-        stdout=stdout,
-        text=True,
-        process_group=0,  # A Ctrl-C is for this process, which then ends that one.
-        env={"TF_CPP_MIN_LOG_LEVEL": "2"}
-        | os.environ
-        | {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
-        | storage.with_journals(),
-    ) as process:
+    """Start a process that trains; it ends with this block, or when this process ends.
+
+    However it ends, its temporary folder, with the records of a store in it, is removed.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="training-") as temporary,
+        subprocess.Popen(
+            [sys.executable, "-P", "-m", "ragline.components.train.loop.training_worker"],
+            stdin=subprocess.PIPE,
+            stdout=stdout,
+            text=True,
+            process_group=0,  # A Ctrl-C is for this process, which then ends that one.
+            env={"TF_CPP_MIN_LOG_LEVEL": "2"}
+            | os.environ
+            | {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "TMPDIR": temporary}
+            | storage.with_journals(),
+        ) as process,
+    ):
         try:
             stdin = cast("IO[str]", process.stdin)
             stdin.write(f"{job}\n")
