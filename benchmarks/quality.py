@@ -10,6 +10,7 @@
     default        ragline as `ragline init` and `ragline run` leave it
     recurrent      without the linear path
     bidirectional  read from both ends
+    slices         with the term of that name (components/train/terms/slices.py)
 
 `lr`, `1-nn`, `nmi` and `kept` are explained in benchmarks/embeddings/measures.py. `error` is the
 normalised MSE of the test split, of ragline's models beside a PCA's of as many numbers; `worst` is
@@ -38,6 +39,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "default": (),
     "recurrent": ("train.linear_steps=0",),
     "bidirectional": ("train.bidirectional=true",),
+    "slices": ('terms=[{name="slices", type="slices", weight=0.1}]',),
 }
 _UNTRAINED = "untrained"
 MODELS = (*rivals.RIVALS, _UNTRAINED, *_OPTIONS)

@@ -68,7 +68,7 @@ class Config:
       train: model and its training.
       tune: search for better options of training, before it.
       heads: supervised outputs on the embedding, for sequences that have a label; none are needed.
-      terms: terms of the objective that other packages add, for what they learn without a label.
+      terms: further terms of the objective, of ragline or of other packages, which need no label.
       push: versions that are served.
       keep: how much of earlier runs is kept.
       beam: engine that runs the Beam parts.

@@ -219,6 +219,18 @@ def mean_error(
     return float(np.mean(means))
 
 
+def slices_error(first: np.ndarray, second: np.ndarray) -> float:
+    """The error of the term `slices`, of two embeddings [B, E] of each sequence's slices."""
+    error = np.square(first - second).mean()
+    for embeddings in (first, second):
+        covariance = np.cov(embeddings.astype(np.float64), rowvar=False)
+        variances = np.diag(covariance)
+        alike = np.square(covariance).sum() - np.square(variances).sum()
+        error += np.maximum(0.0, 1.0 - np.sqrt(variances + 1e-4)).mean() / 2
+        error += alike / len(variances) / 25 / 2
+    return float(error)
+
+
 def mean_squared_error(
     sequences: Sequence[np.ndarray],
     outputs: Sequence[np.ndarray],

@@ -161,7 +161,7 @@ class Choice(Collection[str]):
         return sum(1 for _ in self)
 
     def __str__(self) -> str:
-        *others, last = map(repr, self) if len(self) else ("one of an installed package",)
+        *others, last = map(repr, self)
         return f"{', '.join(others)} or {last}" if others else last
 
     def mistakes(self, key: str, value: str) -> list[str]:

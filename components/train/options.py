@@ -245,7 +245,9 @@ class TermOptions:
 
     Attributes:
       name: name of the term, and of its metric, `term/<name>/error`.
-      type: what it is: a class of an installed package; docs/extending.md says how to write one.
+      type: what it is: `slices`, by which two random slices of a sequence have like embeddings (it
+        needs a weight of about 0.1; docs/quality.md measures its worth), or a class of an installed
+        package; docs/extending.md says how to write one.
       options: options of the type, `KEY = VALUE` each.
       weight: weight of its error; that of the reconstruction is 1.
     """

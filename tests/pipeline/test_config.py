@@ -63,7 +63,7 @@ SHOWN_APART = {
     "features",
     "verdict",
     "input.id",
-    "terms",  # Of an installed package: tests/train/test_sequence_terms.py.
+    "terms",  # tests/train/test_slices.py
 }
 FULL = {
     "name": "every-key_2",

@@ -238,8 +238,11 @@ def test_a_configuration_has_it_by_its_type(pace: TermOptions, tmp_path: pathlib
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ('type = "chnges"', r"terms.0.type: expected 'changes', received 'chnges'"),
-        ('type = "regression"', r"terms.0.type: expected 'changes', received 'regression'"),
+        ('type = "chnges"', r"terms.0.type: expected 'slices' or 'changes', received 'chnges'"),
+        (
+            'type = "regression"',
+            r"terms.0.type: expected 'slices' or 'changes', received 'regression'",
+        ),
         (
             'type = "changes"\noptions = { lag = 0 }',
             r"terms.0.options.lag: expected an integer of at least 1, received 0",
@@ -264,10 +267,10 @@ def test_it_is_no_type_of_a_head() -> None:
         HeadOptions(name="x", column="x", type="changes")
 
 
-def test_without_a_package_the_error_says_where_types_come_from(
+def test_without_a_package_the_error_says_which_types_there_are(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "changes-1.0.dist-info" / "entry_points.txt").write_text("")
     terms.TERMS.__dict__.pop("_entry_points", None)
-    with pytest.raises(ConfigError, match="type: expected one of an installed package, received"):
+    with pytest.raises(ConfigError, match="type: expected 'slices', received 'changes'"):
         _load(tmp_path, 'type = "changes"')

@@ -22,6 +22,7 @@ from ragline.components.contract.masking import masked_mean
 from ragline.components.files.storage import digest_of
 from ragline.components.runtime import blas, cores, progress
 from ragline.components.train import terms as registered_terms
+from ragline.components.train.data import random_slices
 from ragline.components.train.data.input_pipeline import sums_over
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.loop import row_parts
@@ -335,7 +336,16 @@ class Trainer:
         layers = zip(self.heads, self.model.heads, strict=True)
         heads = {head.name: layer(embedding) for head, layer in layers}
         statistics = None if self.statistics is None else self.statistics.errors(embedding, batch)
-        return Outputs(outputs.values, outputs.logits, heads, embedding, statistics)
+        slices = self._slices(batch) if training else ()
+        return Outputs(outputs.values, outputs.logits, heads, embedding, statistics, slices)
+
+    def _slices(self, batch: SequenceBatch) -> tuple[tf.Tensor, ...]:
+        """Return the embeddings of two slices of each sequence; others at each update."""
+        if not any(term.reads_slices for term in self.terms):
+            return ()
+        update = tf.cast(self.optimizer.iterations.value, tf.int32)
+        seeds = [tf.stack([self._options.seed, 2 * update + slice_]) for slice_ in range(2)]
+        return tuple(self.model.encode(random_slices.cut(batch, seed), True) for seed in seeds)
 
     def _counts(self, batch: SequenceBatch) -> list[tf.Tensor]:
         """Return the sum of weights of each term, which needs no forward pass."""

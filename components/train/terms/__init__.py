@@ -2,6 +2,7 @@
 
 interface.py   what a term is, one of a head, and one of `[[terms]]`
 heads.py       `classification` and `regression`, the types of `[[heads]]`
+slices.py      slices of one sequence have like embeddings
 statistics.py  the statistics of a sequence, predicted from its embedding
 steps.py       the reconstruction, and a category of the steps; the list of a model
 """
@@ -20,7 +21,11 @@ TERMS: "Registry[type[Term]]" = Registry(
     "term",
     "ragline.terms",
     __name__,
-    {"classification": "heads:Classification", "regression": "heads:Regression"},
+    {
+        "classification": "heads:Classification",
+        "regression": "heads:Regression",
+        "slices": "slices:Slices",
+    },
 )
 
 
@@ -30,7 +35,7 @@ def _is_of_heads(name: str) -> bool:
     return issubclass(TERMS[name], HeadTerm)
 
 
-# What `type` of `[[heads]]` takes, and what that of `[[terms]]` does, of which ragline has none.
+# What `type` of `[[heads]]` takes, and what that of `[[terms]]` does.
 NAMES = Choice(TERMS, accepts=_is_of_heads)
 OF_SEQUENCES = Choice(TERMS, accepts=lambda name: not _is_of_heads(name))
 

@@ -45,6 +45,8 @@ class Outputs(NamedTuple):
       heads: head -> float32 [B, outputs].
       embedding: float32 [B, E].
       statistics: float32 [B], the errors of `StatisticsHead`; None of a training without it.
+      slices: of two random slices of each sequence the embeddings, float32 [B, E] each; none where
+        no term `reads_slices`, and in an evaluation.
     """
 
     values: "tf.Tensor"
@@ -52,6 +54,7 @@ class Outputs(NamedTuple):
     heads: "dict[str, tf.Tensor]"
     embedding: "tf.Tensor"
     statistics: "tf.Tensor | None" = None
+    slices: "tuple[tf.Tensor, ...]" = ()
 
 
 class Baseline(NamedTuple):
@@ -76,6 +79,7 @@ class Term(abc.ABC):
       is_judged: whether it has a part in the objective that chooses an epoch.
       compares_sequences: whether the error of a sequence depends on the others of its batch, which
         only a `SequenceTerm` may.
+      reads_slices: whether it learns from `Outputs.slices`, in training.
     """
 
     key: str
@@ -83,6 +87,7 @@ class Term(abc.ABC):
     metric: str
     is_judged: ClassVar[bool] = True
     compares_sequences: ClassVar[bool] = False
+    reads_slices: ClassVar[bool] = False
 
     @abc.abstractmethod
     def count(self, batch: "SequenceBatch") -> "tf.Tensor":
