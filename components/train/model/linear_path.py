@@ -20,6 +20,7 @@ the first has hundreds of times the last one's variance, and a user who standard
 as most do before comparing distances, would make them equal.
 """
 
+import functools
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as Collection
@@ -219,19 +220,20 @@ class LinearPath(keras.Layer):
         mean = of_baseline.mean
         baseline = shrinkage_pca.maps(mean, of_baseline.covariance, len(mean), size, 0.0)
 
-        def errors(batch: SequenceBatch, rows: tf.Tensor) -> tf.Tensor:
-            of_candidates = _errors(rows[:, :inputs], candidates, batch, self.steps)
-            others = _errors(rows[:, inputs:], [baseline], batch, BASELINE_STEPS)
+        def errors(batch: SequenceBatch, rows: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+            chosen = tf.nest.map_structure(functools.partial(tf.gather, indices=places), batch)
+            of_candidates = _errors(rows[:, :inputs], candidates, chosen, self.steps)
+            others = _errors(rows[:, inputs:], [baseline], chosen, BASELINE_STEPS)
             return tf.concat([of_candidates, others], axis=1)
 
-        signature = [spec, tf.TensorSpec([None, len(stats.mean)], tf.float32)]
+        of_rows = tf.TensorSpec([None, len(stats.mean)], tf.float32)
+        signature = [spec, of_rows, tf.TensorSpec([None], tf.int64)]
         compiled = tf.function(errors, input_signature=signature, autograph=False)
-        total = sum(
-            compiled(batch, tf.constant(values, tf.float32))
-            .numpy()[held_out]
-            .sum(axis=0, dtype=np.float64)
-            for batch, values, held_out in parts
-        )
+        total = np.zeros(len(SHARES) + 1)
+        for batch, values, held_out in parts:
+            places = np.flatnonzero(held_out)
+            made = compiled(batch, tf.constant(values[places], tf.float32), places)
+            total += made.numpy().sum(axis=0, dtype=np.float64)
         better = total[:-1] <= AT_MOST * total[-1]
         return next(itertools.compress(SHARES, better), SHARES[-1])
 

@@ -17,16 +17,19 @@ from ragline.components.train.model.architecture import MaskedAutoencoder
 from ragline.components.train.objective import loss
 from ragline.components.train.options import TrainOptions
 
+# A share is a share of few batches, too; a pass over all would cost what an evaluation does.
+MOST_BATCHES = 256
+
 
 def measure_padding(
     model: MaskedAutoencoder, options: TrainOptions, batches: tf.data.Dataset
 ) -> dict[str, float]:
-    """Measure padding in the training loss of a trained model, on its training batches.
+    """Measure padding in the training loss of a trained model, on its first training batches.
 
     Args:
       model: the trained model.
       options: options of the training.
-      batches: a dataset of `SequenceBatch`, padded as in training.
+      batches: a dataset of `SequenceBatch`, padded as in training; MOST_BATCHES of them are read.
 
     Returns:
       `loss`, the training loss by the current weights; `masked_loss`, the same over valid, observed
@@ -39,7 +42,7 @@ def measure_padding(
         sums = _sums(model, options, batch)
         return {name: tf.cast(value, tf.float64) for name, value in sums.items()}
 
-    totals = sums_over(batches, sums_of_batch)
+    totals = sums_over(batches.take(MOST_BATCHES), sums_of_batch)
 
     def ratio(numerator: str, denominator: str) -> float:
         return masked_mean_of(totals[numerator], totals[denominator])
