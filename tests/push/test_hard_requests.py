@@ -8,14 +8,11 @@ import pathlib
 
 import commands
 import numpy as np
-import pushed
 import pytest
 import tensorflow as tf
 from push import clean_exports
 
 from benchmarks import serving
-from ragline import schemas
-from ragline.components.contract.columns import Columns
 from ragline.components.contract.signatures import ENCODER_FILE
 from ragline.components.push.contract import clean_process, hard_requests, probes
 from ragline.components.push.contract.padding_contract import UnansweredError
@@ -173,6 +170,22 @@ def test_a_wrong_answer_is_a_violation_of_its_clause(exported, monkeypatch, clau
         assert violations[0].figure == pytest.approx(figure, rel=0.2)
 
 
+def test_the_request_itself_takes_no_memory_that_would_be_the_encoders():
+    """Of 200 features, 500 sequences padded to 5,000 steps would be 2 GB."""
+    wide = Probe(
+        values=np.zeros((3, 200), np.float32), words={"word": np.array([b"a"] * 3, object)}
+    )
+    requests = []
+
+    def encode_flat(values, word, row_lengths):
+        requests.append((values.shape, word.shape, row_lengths.sum()))
+        return {"embedding": np.zeros((len(row_lengths), 2), np.float32)}
+
+    assert hard_requests.violations({"encode_flat": encode_flat}, [wide]) == []
+    steps = (hard_requests.SEQUENCES - 1) * hard_requests.SHORT + hard_requests.LONGEST
+    assert requests[0] == ((steps, 200), (steps,), steps)
+
+
 def test_what_is_refused_is_no_violation_but_of_memory(exported):
     def refuses(**inputs):
         raise UnansweredError("InvalidArgumentError: not finite")
@@ -190,7 +203,6 @@ def of_64_units(tmp_path_factory):
     transform = clean_exports.transform_output("gestures", folder / "transform")
     size = {"units": 64, "embedding_size": 32}
     model = clean_exports.write("gestures", transform, folder / "model", **size)
-    pushed.state(model, Columns.from_schema(schemas.load("gestures")), 32)
     return model
 
 

@@ -36,18 +36,24 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ragline.components.contract.columns import LENGTH, VALUES
 from ragline.components.contract.signatures import (
     EMBEDDING,
     ENCODE,
     ENCODE_FLAT,
     EVALUATE,
     EXAMPLES,
-    ROW_LENGTHS,
     SCORE,
     SERVING_DEFAULT,
 )
-from ragline.components.push.contract.sequences import ZEROS, Content, Probe, Word, pad, with_step
+from ragline.components.push.contract.sequences import (
+    ZEROS,
+    Content,
+    Probe,
+    Word,
+    concatenate,
+    pad,
+    with_step,
+)
 
 TOLERANCE = 1e-6
 # None is a word that the encoder is given elsewhere, too.
@@ -162,12 +168,9 @@ class Encoder(NamedTuple):
             sequences = self.sequences
         if name in _OF_EXAMPLES and self.encode_examples:
             return self.signatures[name](**{EXAMPLES: self.encode_examples(sequences)})
-        inputs = pad(sequences, self.sequences[0], content=content, extra=extra)
         if name == ENCODE_FLAT:
-            length = inputs.pop(LENGTH)
-            valid = np.arange(inputs[VALUES].shape[1]) < length[:, np.newaxis]
-            inputs = {key: padded[valid] for key, padded in inputs.items()}
-            return self.signatures[name](**inputs, **{ROW_LENGTHS: length})
+            return self.signatures[name](**concatenate(sequences, self.sequences[0]))
+        inputs = pad(sequences, self.sequences[0], content=content, extra=extra)
         return self.signatures[name](**inputs)
 
     def one_by_one(self, name: str, sequences: Sequence[Probe]) -> Outputs:

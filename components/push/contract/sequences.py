@@ -1,4 +1,4 @@
-"""Pad raw sequences with any content, and add steps to them.
+"""Pad raw sequences with any content, add steps to them, or join them.
 
 It needs NumPy alone.
 """
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ragline.components.contract.columns import LENGTH, VALUES
+from ragline.components.contract.signatures import ROW_LENGTHS
 
 Word = bytes | int
 
@@ -75,6 +76,24 @@ def pad(
         for key, steps in {VALUES: sequence.values, **sequence.words}.items():
             inputs[key][row, : len(sequence)] = steps
     return inputs | {LENGTH: length}
+
+
+def concatenate(sequences: Sequence[Probe], like: Probe) -> dict[str, np.ndarray]:
+    """Join sequences as inputs of `encode_flat`: `values` [sum T, F], words [sum T], lengths [B].
+
+    Nothing is padded on the way: 500 sequences, one of 5,000 steps, would take gigabytes.
+
+    Args:
+      sequences: any number of sequences.
+      like: a sequence of the same features and categories.
+    """
+    values = np.concatenate([like.values[:0], *(each.values for each in sequences)])
+    words = {
+        key: np.concatenate([of_one[:0], *(each.words[key] for each in sequences)])
+        for key, of_one in like.words.items()
+    }
+    lengths = np.array([len(each) for each in sequences], np.int64)
+    return {VALUES: values.astype(np.float32), **words, ROW_LENGTHS: lengths}
 
 
 def with_step(

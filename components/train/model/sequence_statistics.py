@@ -75,16 +75,19 @@ def describe(batch: SequenceBatch, tokens: Mapping[str, int]) -> tf.Tensor:
     least = tf.reduce_min(tf.where(valid, values, _END), axis=1)
     most = tf.reduce_max(tf.where(valid, values, -_END), axis=1)
     unit = centred / (deviation + LEAST_DEVIATION)[:, tf.newaxis]
-    correlations = [
-        # Of the padding, a factor is 0.
-        tf.reduce_sum(unit[:, lag:] * unit[:, :-lag], axis=1) / tf.maximum(length - lag, 1.0)
-        for lag in CORRELATION_LAGS
-    ]
-    bends = []
+    correlations: list[tf.Tensor] = []
+    for lag in CORRELATION_LAGS:
+        # One after another: all at once, a long sequence's products are a dozen times its size.
+        with tf.control_dependencies(correlations[-1:]):
+            # Of the padding, a factor is 0.
+            products = tf.reduce_sum(unit[:, lag:] * unit[:, :-lag], axis=1)
+            correlations.append(products / tf.maximum(length - lag, 1.0))
+    bends: list[tf.Tensor] = []
     for lag in BEND_LAGS:
-        moved = values[:, lag:] - values[:, :-lag]
-        bend = tf.abs(moved[:, lag:] - moved[:, :-lag])
-        bends.append(_mean(bend, valid[:, 2 * lag :], length - 2 * lag))
+        with tf.control_dependencies([*correlations, *bends][-1:]):
+            moved = values[:, lag:] - values[:, :-lag]
+            bend = tf.abs(moved[:, lag:] - moved[:, :-lag])
+            bends.append(_mean(bend, valid[:, 2 * lag :], length - 2 * lag))
     observed = tf.ones_like(mean)
     if batch.sample_weight.shape.rank == 3:
         observed = _mean(tf.cast(batch.sample_weight > 0, tf.float64), valid, length)
