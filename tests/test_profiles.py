@@ -38,6 +38,8 @@ FULL_ALONE = {
         "test_the_benchmark_of_ingest_prints_a_row": 1,
         "test_the_benchmark_of_encode_prints_a_row_for_each_side": 1,
         "test_the_benchmark_of_training_prints_a_row_whose_curves_coincide": 1,
+        "test_the_benchmark_of_gpus_checks_and_measures_on_a_cpu_as_it_would_on_a_gpu": 1,
+        "test_without_a_gpu_the_benchmark_of_gpus_ends_with_a_sentence": 1,
     },
     "ingest/test_poison.py": {"test_a_million_steps_take_less_than_4_gib": 1},
     "push/test_company.py": {
