@@ -112,16 +112,18 @@ def _train(job: Mapping[str, Any], directory: pathlib.Path) -> None:
         features=stated.features,
         directory=directory,
     )
+    # Of the exported model's weights, by the faster form that training has.
+    trained = trainer.model if options.precision == "float32" else portable
     summary = _summary(options, history, replicas, train.plan(options)) | {
         "sampled": sampled,
         "samples": job["samples"],
         "padding_diagnostics": padding_diagnostics.measure_padding(
-            portable, options, train.for_training(options)
+            trained, options, train.for_training(options)
         ),
         "openblas": dataclasses.asdict(kernel),
         "vocabularies": {vocabulary.name: vocabulary.size for vocabulary in task.vocabularies},
         "sums": _sums(
-            portable,
+            trained,
             task.vocabularies,
             {split: records.for_metrics(options) for split, records in task.splits.items()},
         ),
@@ -181,7 +183,7 @@ def _sums(
     vocabularies: tuple[Vocabulary, ...],
     splits: Mapping[str, tf.data.Dataset],
 ) -> dict[str, dict[str, float]]:
-    """Return the sums of every metric over each split, by the exported model."""
+    """Return the sums of every metric over each split."""
     spec = splits[SPLITS[0]].element_spec
 
     @tf.function(input_signature=[spec], autograph=False)

@@ -119,3 +119,14 @@ def test_a_record_whose_length_is_not_that_of_its_values_stops_training(tmp_path
     )
     with pytest.raises(tf.errors.InvalidArgumentError, match="the steps of values are not as many"):
         list(wrong)
+
+
+def test_the_same_records_are_drawn_in_each_pass_from_every_part_of_a_log():
+    """A log in which five machines take turns, of which every fifth record would be one's."""
+    log = tf.data.Dataset.range(2_000)
+    drawn = input_pipeline.drawn(log, 5, seed=3)
+    first, again = (list(map(int, drawn.as_numpy_iterator())) for _ in range(2))
+    assert first == again == sorted({*first})
+    by_machine = np.bincount(np.array(first) % 5, minlength=5)
+    assert by_machine.min() > 50 and by_machine.sum() == pytest.approx(400, abs=60)
+    assert first != list(map(int, input_pipeline.drawn(log, 5, seed=4).as_numpy_iterator()))

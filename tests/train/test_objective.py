@@ -19,6 +19,8 @@ from ragline.components.train.loop.trainer import Trainer
 from ragline.components.train.objective import trivial_baselines
 from ragline.components.train.options import TrainOptions
 from ragline.components.train.terms import steps as step_terms
+from ragline.components.train.terms.interface import mean_of
+from ragline.components.train.terms.steps import LOSS
 
 HEADS = (KIND, GRADE, SCORE)
 CATEGORIES = tuple(vocabulary.name for vocabulary in VOCABULARIES)
@@ -212,8 +214,12 @@ def test_patience_is_counted_among_the_epochs_that_trained():
     assert fit_loop.best_epoch(diverged).epoch == 0
 
 
-def test_batches_are_planned_by_the_data(tmp_path):
-    """`fit_loop.train` takes the batch size from the number of sequences."""
+def test_batches_are_planned_by_the_data_and_the_start_reads_a_part(tmp_path, monkeypatch):
+    """`fit_loop.train` takes the batch size from the number of sequences.
+
+    What the start is computed from, and what epoch 0 measures, are the same few of them.
+    """
+    monkeypatch.setattr(fit_loop, "START_SEQUENCES", 10)
     made = samples.make(5, [3] * 40)
     file = samples.write(tmp_path / "all", list(map(samples.record, made)))
     from ragline.components.train.data.records import Records
@@ -233,3 +239,14 @@ def test_batches_are_planned_by_the_data(tmp_path):
     assert len(history) == 1 + 2
     assert int(trainer.optimizer.iterations) == trainer.rate.updates == 10
     assert batching.plan_training(options, records.lengths, F).sequences is None
+
+    drawn = [batch.values.numpy() for batch in records.for_training(options, at_most=10)]
+    number = sum(map(len, drawn))
+    assert 1 < number < 25
+    assert [epoch.steps for epoch in history] == [3 * number, 3 * 40, 3 * 40]
+    started = Trainer(features=F, options=options, strategy=tf.distribute.get_strategy())
+    started.start(records.for_training(options, at_most=10))
+    mean = np.concatenate(drawn)[:, [0, 2]].reshape(number, -1).mean(axis=0)  # Of a grid of two.
+    np.testing.assert_allclose(started.model.linear.to_grid.bias.numpy(), mean, rtol=1e-5)
+    measured = started.measure(records.for_training(options, at_most=10))
+    assert history[0].loss == pytest.approx(mean_of(measured, LOSS), rel=1e-6)

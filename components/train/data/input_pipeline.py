@@ -97,6 +97,16 @@ def batches(
     )
 
 
+def drawn(records: tf.data.Dataset, one_of: int, seed: int) -> tf.data.Dataset:
+    """Draw one of so many records by chance, the same ones in each pass.
+
+    Not every n-th: of a log in which n machines take turns, that would be one machine.
+    """
+    numbers = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=False)
+    pairs = tf.data.Dataset.zip((records, numbers))
+    return pairs.filter(lambda _, number: number % one_of == 0).map(lambda record, _: record)
+
+
 def one_pass(batches: Iterable[Any]) -> Iterator[Any]:
     """Iterate over batches while Python's search for cyclic garbage is off.
 

@@ -31,6 +31,11 @@ from ragline.components.train.terms.steps import LOSS, CategoryTerm
 
 _log = logging.getLogger("ragline.train")
 
+# Of the training split, how many sequences the start is computed from and epoch 0 measures, at
+# most, in expectation. With 16,000 gestures of 80,000 the start's error on others is 0.4% lower
+# than with all, and both take 18 CPU seconds in place of 75.
+START_SEQUENCES = 20_000
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:
@@ -38,7 +43,8 @@ class Epoch:
 
     Attributes:
       epoch: number of the pass, from 1; 0 is the initial model, before its first update.
-      loss: masked mean over the training split, each batch by the weights before its update.
+      loss: masked mean over the training split, each batch by the weights before its update; in
+        epoch 0, over at most START_SEQUENCES of it.
       masked_mse: masked mean of squared errors over the eval split, after the last update, by the
         averaged weights (`TrainOptions.averaging`).
       heads: head -> `loss` over the training split's labelled sequences, and `eval_loss` and, of a
@@ -95,11 +101,12 @@ def train(
       Every epoch; see `fit`.
     """
     options = budget.resolve(options, len(records.lengths))
-    trainer.start(records.for_training(options))
+    trainer.start(records.for_training(options, at_most=START_SEQUENCES))
     trainer.rate.updates = options.epochs * records.batches_to_train(options)
     return fit(
         trainer,
         train_batches=lambda epoch: records.for_training(options, options.seed + epoch),
+        start_batches=lambda: records.for_training(options, options.seed, at_most=START_SEQUENCES),
         eval_batches=lambda: evaluation.for_metrics(options),
         options=options,
         checkpoints=checkpoints,
@@ -116,6 +123,7 @@ def fit(
     options: TrainOptions,
     checkpoints: Checkpoints,
     on_epoch: Callable[[Epoch], None],
+    start_batches: Callable[[], tf.data.Dataset] | None = None,
     batches_an_epoch: int = 0,
 ) -> list[Epoch]:
     """Train until the objective stops falling on the eval split; leave the best epoch's weights.
@@ -127,6 +135,7 @@ def fit(
       options: epochs and patience; see `budget.resolve`.
       checkpoints: where each epoch is kept.
       on_epoch: called with each epoch that ran here.
+      start_batches: of the training split, what epoch 0 measures; None for all of it.
       batches_an_epoch: number of batches of both splits, for the progress; 0 shows no progress.
 
     Returns:
@@ -134,16 +143,25 @@ def fit(
     """
     history, best_weights = _resume(trainer, checkpoints)
     trainer.agree(f"{checkpoints.fingerprint} after {len(history)} epochs")
-    if batches_an_epoch:
-        epochs = options.epochs + 1
-        done = len(history) * batches_an_epoch
-        progress.expect(epochs * batches_an_epoch, "batches", done)
+
+    def expect() -> None:
+        if batches_an_epoch:
+            epochs, done = options.epochs + 1, len(history) * batches_an_epoch
+            progress.expect(epochs * batches_an_epoch, "batches", done)
+
+    expect()
     if not history:
         trainer.restart_averages()
     baselines = trivial_baselines.measure(train_batches(0), eval_batches, trainer.terms)
     while len(history) <= options.epochs and not _is_over(history, options.patience):
-        epoch, weights = _run_epoch(trainer, len(history), train_batches, eval_batches, baselines)
+        if (number := len(history)) == 0 and start_batches is not None:
+            batches = start_batches()
+        else:
+            batches = train_batches(number)
+        epoch, weights = _run_epoch(trainer, number, batches, eval_batches, baselines)
         history.append(epoch)
+        if not number:
+            expect()  # Anew, since epoch 0 may measure a part.
         if best_epoch(history) is epoch:
             best_weights = weights
         checkpoints.save(epoch.epoch, _snapshot(trainer, best_weights, history))
@@ -176,13 +194,13 @@ def _is_over(history: list[Epoch], patience: int) -> bool:
 def _run_epoch(
     trainer: Trainer,
     number: int,
-    train_batches: Callable[[int], tf.data.Dataset],
+    batches: tf.data.Dataset,
     eval_batches: Callable[[], tf.data.Dataset],
     baselines: TrivialBaselines,
 ) -> tuple[Epoch, list[np.ndarray]]:
     """Run one epoch; return its results, and the weights that it was evaluated with."""
     started = time.perf_counter()
-    train = (trainer.update if number else trainer.measure)(train_batches(number))
+    train = (trainer.update if number else trainer.measure)(batches)
     seconds = time.perf_counter() - started
     with trainer.averaged():
         evaluated, weights = trainer.evaluate(eval_batches()), trainer.model.get_weights()
