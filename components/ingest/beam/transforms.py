@@ -52,7 +52,7 @@ class ByEngine:
 
     def transform(self, context: IngestContext, shards: int) -> beam.PTransform:
         """See `Grouping`."""
-        return GroupRows(context, shards)
+        return GroupRows(ReadRows(context, shards), tuple[int, bytes])
 
     def rows(self, held: Iterable[bytes]) -> Iterator[Rows]:
         """See `Grouping`."""
@@ -65,7 +65,7 @@ class BySpill:
 
     def transform(self, context: IngestContext, shards: int) -> beam.PTransform:
         """See `Grouping`."""
-        return SpillRows(context, shards)
+        return GroupRows(WriteSpills(context, shards), tuple[int, Spill])
 
     def rows(self, held: Iterable[Spill]) -> Iterator[Rows]:
         """See `Grouping`."""
@@ -88,17 +88,17 @@ def read_rows(index: int, unit: Unit, context: IngestContext) -> Iterator[Rows]:
 
 
 class GroupRows(beam.PTransform):
-    """Groups (index, Unit of tables) into (shard, the streams of its rows)."""
+    """Groups (index, Unit of tables) into (shard, what holds its rows)."""
 
-    def __init__(self, context: IngestContext, shards: int) -> None:
+    def __init__(self, reader: beam.DoFn, keyed: Any) -> None:
+        """Args: what reads the rows of a unit, and the type of what it yields: (shard, holder)."""
         super().__init__()
-        self._context = context
-        self._shards = shards
+        self._reader, self._keyed = reader, keyed
 
     def expand(self, units: beam.PCollection) -> beam.PCollection:
         """Read the rows, and group them."""
-        read = beam.ParDo(ReadRows(self._context, self._shards))
-        return units | "ReadRows" >> read.with_output_types(tuple[int, bytes]) | beam.GroupByKey()
+        read = beam.ParDo(self._reader).with_output_types(self._keyed)
+        return units | "ReadRows" >> read | beam.GroupByKey()
 
 
 class ReadRows(beam.DoFn):
@@ -113,20 +113,6 @@ class ReadRows(beam.DoFn):
         rows = read_rows(*element, self._context)
         for shard, streams in packed_rows.by_shard(rows, self._shards).items():
             yield shard, b"".join(streams)
-
-
-class SpillRows(beam.PTransform):
-    """Groups (index, Unit of tables) into (shard, Spills)."""
-
-    def __init__(self, context: IngestContext, shards: int) -> None:
-        super().__init__()
-        self._context = context
-        self._shards = shards
-
-    def expand(self, units: beam.PCollection) -> beam.PCollection:
-        """Write the rows to files, and group their places in them."""
-        read = beam.ParDo(WriteSpills(self._context, self._shards))
-        return units | "ReadRows" >> read.with_output_types(tuple[int, Spill]) | beam.GroupByKey()
 
 
 class WriteSpills(beam.DoFn):
