@@ -14,7 +14,7 @@ import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, cast
 
 Place = str | os.PathLike[str]
@@ -196,7 +196,12 @@ def remove_folder(folder: Place) -> None:
     if is_local(folder):
         shutil.rmtree(folder)
     else:
-        _systems().delete(inside(folder))
+        remove_objects(inside(folder))
+
+
+def remove_objects(objects: Sequence[str]) -> None:
+    """Remove objects in a store, of which each is there."""
+    _systems().delete(list(objects))
 
 
 def _systems() -> Any:

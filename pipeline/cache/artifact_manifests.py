@@ -13,6 +13,7 @@ import contextlib
 import logging
 import os
 import pathlib
+import re
 import shutil
 from collections.abc import Collection
 from typing import Any, Literal
@@ -26,6 +27,15 @@ from ragline.pipeline.cache import aside
 _KIND, _BEGUN_KIND = "seal", "seal of an unfinished output"
 _SHAPE = dict[str, dict[Literal["bytes", "sha256", "updated"], int | float | str]]
 _BEGUN = ".begun"
+# What is in an artifact in a store: shards of ingest and of Transform, and before they have their
+# names Beam's unfinished ones.
+_WRITTEN = re.compile(
+    r"Split-(train|eval)/("
+    r"examples-\d{5,}\.tfrecord\.gz"
+    r"|transformed_examples-\d{5,}-of-\d{5,}\.gz"
+    r"|beam-temp-transformed_examples-[0-9a-f]{32}/[^/]+\.transformed_examples\.gz"
+    r")"
+)
 _log = logging.getLogger("ragline.cache")
 
 
@@ -50,12 +60,20 @@ class ArtifactManifests:
         state.write(self._begun(artifact), _BEGUN_KIND, artifact)
 
     def clear_begun(self) -> list[str]:
-        """Remove what stages that did not end well have written into a store; return its URIs."""
+        """Remove what stages that did not end well have written into a store; return its URIs.
+
+        An object whose name no stage gives is somebody's, and stays.
+        """
         cleared = []
         for file in self._folder.glob(f"*/*/*{_BEGUN}"):
             with contextlib.suppress(StateError):  # Somebody's.
                 artifact: str = state.read(file, _BEGUN_KIND, str)
-                places.remove_folder(artifact)
+                present = places.inside(artifact)
+                written = [o for o in present if _WRITTEN.fullmatch(o[len(artifact) + 1 :])]
+                places.remove_objects(written)
+                if others := sorted({*present} - {*written}):
+                    words = "%s: %d objects stay there that no stage wrote, such as %s"
+                    _log.warning(words, artifact, len(others), others[0])
                 file.unlink()
                 cleared.append(artifact)
         return cleared

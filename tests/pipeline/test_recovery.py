@@ -5,11 +5,13 @@ import logging
 import pathlib
 import shutil
 
+import apache_beam as beam
 import memory_store
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from ragline.components.files.storage import write_text
+from ragline.components.ingest.beam import process
 from ragline.components.push.release import release_version
 from ragline.pipeline.cache import cache_guard, lineage, recovery
 from ragline.pipeline.cache.artifact_manifests import ArtifactManifests
@@ -222,8 +224,9 @@ def test_what_a_killed_stage_put_into_a_store_is_removed_and_nothing_else(
     left, ended, somebodys = (f"mem://bucket/{name}/examples/r" for name in ("a", "b", "c"))
     (tmp_path / "seals" / "a" / "b").mkdir(parents=True)
     (tmp_path / "seals" / "a" / "b" / "c.begun").write_text(somebodys)
+    shard = f"Split-train/{process.shard_name(0)}"
     for uri in (left, ended, somebodys):
-        write_text(f"{uri}/Split-train/x.gz", "x")
+        write_text(f"{uri}/{shard}", "x")
     for uri in (ended, left):
         run.guard.make_way("ingest", ["examples"], [uri])
         if uri == ended:
@@ -233,8 +236,37 @@ def test_what_a_killed_stage_put_into_a_store_is_removed_and_nothing_else(
     with caplog.at_level(logging.INFO, logger="ragline"):
         for _ in range(2):
             recovery.recover(tmp_path, JOURNAL)
-    assert set(memory_store.OBJECTS) == {f"{uri}/Split-train/x.gz" for uri in (ended, somebodys)}
+    assert set(memory_store.OBJECTS) == {f"{uri}/{shard}" for uri in (ended, somebodys)}
     assert _told(caplog) == [f"removed what an interrupted run left: {left}"]
+
+
+def test_what_somebody_put_beside_it_stays_whatever_ingest_and_transform_had_written(
+    run, tmp_path, caplog
+):
+    """With the names that Beam gives: unfinished shards, then finished ones."""
+    uri = "beam://bucket/records/transform/transformed_examples/r"
+    run.guard.make_way("transform", ["transformed_examples"], [uri])
+    with beam.Pipeline("ragline.components.runtime.local_runner.LocalRunner") as pipeline:
+        records = pipeline | beam.Create([b"a", b"b"])
+        prefix = f"{uri}/Split-eval/transformed_examples"
+        records | beam.io.WriteToTFRecord(prefix, file_name_suffix=".gz", num_shards=2)
+    written = {*memory_store.WRITTEN, f"{uri}/Split-train/{process.shard_name(123456)}"}
+    assert len(written) == 5
+    somebodys = [
+        f"{uri}/Split-eval/beam-temp-mine/a.transformed_examples.gz",
+        f"{uri}/Split-eval/transformed_examples-00000-of-00002.gz.bak",
+        f"{uri}/Split-train/examples-00000.csv",
+        f"{uri}/Split-train/old/{process.shard_name(0)}",
+        f"{uri}/{process.shard_name(0)}",
+    ]
+    memory_store.OBJECTS |= dict.fromkeys([*written, *somebodys], b"x")
+    with caplog.at_level(logging.INFO, logger="ragline"):
+        recovery.recover(tmp_path, JOURNAL)
+    assert sorted(memory_store.OBJECTS) == somebodys
+    assert _told(caplog) == [
+        f"{uri}: 5 objects stay there that no stage wrote, such as {somebodys[0]}",
+        f"removed what an interrupted run left: {uri}",
+    ]
 
 
 def test_artifacts_are_where_the_work_directory_is_now(run, tmp_path, caplog):
