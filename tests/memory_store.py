@@ -16,6 +16,7 @@ from apache_beam.io.filesystem import (
     FileMetadata,
     FileSystem,
 )
+from apache_beam.options.pipeline_options import PipelineOptions
 
 _AUTO = CompressionTypes.AUTO
 OBJECTS: dict[str, bytes] = {}
@@ -28,7 +29,12 @@ def clear() -> None:
 
 
 class MemoryStore(FileSystem):
-    """`mem://`."""
+    """`mem://`; as Beam's S3 file system, it wants options of a pipeline."""
+
+    def __init__(self, pipeline_options: PipelineOptions | None) -> None:
+        super().__init__(pipeline_options)
+        if pipeline_options is None:
+            raise ValueError("expected options, received none")
 
     @classmethod
     def scheme(cls) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 import apache_beam as beam
 import memory_store
 import pytest
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.value_provider import RuntimeValueProvider
 from conftest import write_jsonl
 
 from ragline import schemas
@@ -19,7 +21,7 @@ from ragline.components.files.storage import Staged, manifest, write_json
 from ragline.components.ingest.options import InputOptions, QuarantineOptions
 from ragline.components.ingest.output import sources
 from ragline.components.ingest.run import run
-from ragline.components.ingest.source import units
+from ragline.components.ingest.source import patterns, units
 from ragline.pipeline.demo.synth import FEATURES
 
 IN_PROCESS = "ragline.components.runtime.local_runner.LocalRunner"
@@ -116,6 +118,18 @@ def test_a_store_without_the_input_says_so() -> None:
         BadDataError, match=r"mem://bucket/none/x\.jsonl: expected at least one file"
     ):
         _ingest("mem://bucket", InputOptions(train="none/x.jsonl"))
+
+
+@pytest.mark.parametrize("pattern", ["*.jsonl", "a.jsonl"])
+def test_input_is_matched_before_there_is_a_pipeline(
+    pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which sets the options that a store wants; no other test of this process may have."""
+    monkeypatch.setattr(FileSystems, "_pipeline_options", None)
+    monkeypatch.setattr(RuntimeValueProvider, "runtime_options", None)
+    memory_store.OBJECTS["mem://bucket/in/a.jsonl"] = b"{}\n"
+    matched = patterns.match(f"mem://bucket/in/{pattern}")
+    assert matched.paths == ("mem://bucket/in/a.jsonl",)
 
 
 def test_what_fails_before_it_is_whole_is_not_in_the_store() -> None:

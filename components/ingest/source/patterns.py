@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ragline.components.contract.errors import BadDataError
+from ragline.components.files import places
 
 _WILDCARD = re.compile(r"[*?\[]")
 _TOKEN = re.compile(r"\{(?:SPAN(?::([1-9][0-9]*))?|(YYYY)|(MM)|(DD)|([a-z][a-z0-9_]*))\}")
@@ -146,11 +147,9 @@ def _fixed(pattern: str) -> tuple[str, str]:
 def _paths(fixed: str, rest: str) -> list[str]:
     wildcards = _TOKEN.sub("*", rest)
     if "://" in fixed:
-        from apache_beam.io.filesystems import FileSystems  # Seconds; local files need none of it.
-
-        place = f"{fixed}/{wildcards}" if rest else fixed
-        [matched] = FileSystems.match([place])  # type: ignore[no-untyped-call]
-        return [metadata.path for metadata in matched.metadata_list]
+        if rest:
+            return places.inside(fixed, wildcards)
+        return [fixed] if places.exists(fixed) else []
     pattern = os.path.join(glob.escape(fixed), wildcards) if rest else glob.escape(fixed)
     return [path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path)]
 
