@@ -79,6 +79,14 @@ def _store(folder: pathlib.Path, cluster: Cluster, flink: fetch.Flink) -> Iterat
     yield from objects.check(folder / "store", functools.partial(options, cluster, flink))
 
 
+def _records(folder: pathlib.Path, cluster: Cluster, flink: fetch.Flink) -> Iterator[str]:
+    """A run whose input and records are in an S3 server, beside one in this process."""
+    from flink import objects
+
+    having = functools.partial(options, cluster, flink)
+    yield from objects.check_run(folder, "records", objects.RUNNER, having)
+
+
 def _whole(folder: pathlib.Path, cluster: Cluster, flink: fetch.Flink) -> Iterator[str]:
     """A run of long tables from raw files to a pushed encoder, and its encoding of them.
 
@@ -88,11 +96,9 @@ def _whole(folder: pathlib.Path, cluster: Cluster, flink: fetch.Flink) -> Iterat
     """
     from flink import faults, runs
 
-    data, here, there = folder / "tables", folder / "here", folder / "there"
-    runs.write_tables(data, 400)
-    expected = runs.ragline(*runs.of_tables(data, here))
-    _expect(expected.exit_code == 0, "a run in this process", expected.said)
+    data, here, expected = runs.in_process(folder)
     yield "whole: a run in this process"
+    there = folder / "there"
 
     kill = faults.Faults(cluster, folder)
     both = (kill.workers, kill.task_manager)
@@ -160,7 +166,13 @@ def _expect(holds: object, what: str, said: str) -> None:
         raise SystemExit(f"expected {what}, received:\n{said}")
 
 
-CHECKS = {"parts": _parts, "plug-ins": _plug_ins, "store": _store, "whole": _whole}
+CHECKS = {
+    "parts": _parts,
+    "plug-ins": _plug_ins,
+    "store": _store,
+    "records": _records,
+    "whole": _whole,
+}
 
 
 if __name__ == "__main__":

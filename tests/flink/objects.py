@@ -1,5 +1,6 @@
-"""Ingest and encode on Flink in a store of objects, which is all that workers share."""
+"""Ingest, encode and a whole run on an engine, with files and records in a store of objects."""
 
+import json
 import os
 import pathlib
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ import pushed
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from conftest import write_jsonl
+from flink import runs
 from store import s3, test_s3
 
 from ragline.components.files import places
@@ -20,6 +22,7 @@ from ragline.components.runtime.beam_options import BeamOptions
 from ragline.pipeline.demo import synth
 
 RUNNER = "FlinkRunner"
+PARTS = ("ingest", "statistics", "transform", "evaluate")
 
 
 def check(folder: pathlib.Path, options: Callable[..., tuple[str, ...]]) -> Iterator[str]:
@@ -43,8 +46,7 @@ def check(folder: pathlib.Path, options: Callable[..., tuple[str, ...]]) -> Iter
         for file in (*(folder / "in").iterdir(), *encoder.rglob("*")):
             if file.is_file():
                 places.upload(file, f"{test_s3.STORE}/{file.relative_to(folder)}")
-        variables = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-        flink = BeamOptions(runner=RUNNER, options=options(**variables))
+        flink = BeamOptions(runner=RUNNER, options=options(**_variables()))
         for read in (test_s3.RECORDS, test_s3.ROWS):
             yield _ingest(folder, read, flink)
         for how in ("busy", "too-many", "cut"):
@@ -61,6 +63,50 @@ def check(folder: pathlib.Path, options: Callable[..., tuple[str, ...]]) -> Iter
         same = test_s3.embeddings(str(folder))
         assert test_s3.embeddings(test_s3.STORE).equals(same)
         yield f"store: encode: the same {len(same)} embeddings"
+
+
+def check_run(
+    folder: pathlib.Path, name: str, runner: str, options: Callable[..., tuple[str, ...]]
+) -> Iterator[str]:
+    """Run long tables in the store to a pushed encoder, with records there, and compare them.
+
+    Args:
+      folder: for work directories, and for a run in this process on the disk.
+      name: of the check, for its lines.
+      runner: `beam.runner`.
+      options: variables of the workers -> `beam.options`.
+
+    Raises:
+      SystemExit: something differs from the run in this process.
+    """
+    data, here, expected = runs.in_process(folder)
+    yield f"{name}: a run in this process"
+    there, records = folder / name, f"{test_s3.STORE}/records"
+    with s3.served(folder / f"{name}.log"):
+        for file in data.iterdir():
+            places.upload(file, f"{test_s3.STORE}/tables/{file.name}")
+        beam_options = json.dumps(options(**_variables()))
+        settings = (f"beam.runner={runner}", f"beam.options={beam_options}", f"records={records}")
+        words = runs.of_tables(f"{test_s3.STORE}/tables", there, *settings)
+        received = runs.ragline(*words)
+        if received.exit_code or not received.summary["pushed"]:
+            raise SystemExit(f"expected a pushed encoder, received:\n{received.said}")
+        for line in runs.compare(expected, here, received, there):
+            yield f"{name}: {line}"
+        objects = places.inside(records)
+        if left := [place for place in objects if "/Split-" not in place or "temp" in place]:
+            raise SystemExit(f"expected shards in the store, received {left}")
+        yield f"{name}: pushed; {len(objects)} shards in the store, and nothing else"
+        again = runs.ragline(*words)
+        states = {part: again.summary["stages"][part]["state"] for part in PARTS}
+        if set(states.values()) != {"cached"}:
+            raise SystemExit(f"expected all of them from the cache, received {states}")
+        yield f"{name}: the same run again: {', '.join(PARTS)} are from the cache"
+
+
+def _variables() -> dict[str, str]:
+    """Return what tells workers where the store is."""
+    return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
 
 
 def _ingest(folder: pathlib.Path, options: InputOptions, flink: BeamOptions) -> str:

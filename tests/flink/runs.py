@@ -1,6 +1,8 @@
 """`ragline run` on a cluster: of long tables, disturbed or not, beside a run in this process."""
 
+import contextlib
 import dataclasses
+import functools
 import json
 import pathlib
 import re
@@ -15,6 +17,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from ragline.components.files import places
+from ragline.components.files.places import Place
 from ragline.pipeline.demo import synth
 
 RAGLINE = pathlib.Path(sys.executable).with_name("ragline")
@@ -85,7 +89,22 @@ def ragline(
     return Run(exit_code=code, said="".join(said), summary=summary)
 
 
-def of_tables(data: pathlib.Path, workdir: pathlib.Path, *options: str) -> list[str]:
+@functools.cache
+def in_process(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path, Run]:
+    """Return long tables, and a work directory with a run of them in this process.
+
+    Raises:
+      SystemExit: it did not end well.
+    """
+    data, workdir = folder / "tables", folder / "here"
+    write_tables(data, 400)
+    done = ragline(*of_tables(data, workdir))
+    if done.exit_code:
+        raise SystemExit(f"expected a run in this process, received:\n{done.said}")
+    return data, workdir, done
+
+
+def of_tables(data: Place, workdir: pathlib.Path, *options: str) -> list[str]:
     """Return the words of a run of what `write_tables` wrote."""
     settings = (
         f"input.train={data}/*",
@@ -107,13 +126,15 @@ def compare(expected: Run, here: pathlib.Path, received: Run, there: pathlib.Pat
     Raises:
       SystemExit: something differs.
     """
-    for name, digest in (("raw records", _raw), ("quarantine", _quarantine)):
-        same = digest(here)
-        if digest(there) != same:
-            raise SystemExit(f"{name}: others on Flink than in this process")
+    for name, same, other in (
+        ("raw records", _raw(expected), _raw(received)),
+        ("quarantine", _quarantine(here), _quarantine(there)),
+    ):
+        if other != same:
+            raise SystemExit(f"{name}: others on the engine than in this process")
         yield f"{name}: the same bytes, {len(same)}"
-    if by_id(here) != by_id(there):
-        raise SystemExit("transformed records: others on Flink than in this process")
+    if _transformed(expected) != _transformed(received):
+        raise SystemExit("transformed records: others on the engine than in this process")
     yield "transformed records: the same"
     for key in ("input", "splits", "constant_features"):
         if expected.summary[key] != received.summary[key]:
@@ -132,10 +153,10 @@ def compare_encodings(expected: Run, here: pathlib.Path, received: Run, there: p
             raise SystemExit(f"{key}: {received.summary[key]}, expected {expected.summary[key]}")
     rejected = [(folder / "_rejected.jsonl").read_text() for folder in (here, there)]
     if rejected[0] != rejected[1]:
-        raise SystemExit("rejected records: others on Flink than in this process")
+        raise SystemExit("rejected records: others on the engine than in this process")
     tables = [pa.parquet.read_table(folder).sort_by("sequence_id") for folder in (here, there)]
     if not tables[0].drop("embedding").equals(tables[1].drop("embedding")):
-        raise SystemExit("rows: others on Flink than in this process")
+        raise SystemExit("rows: others on the engine than in this process")
     first, second = (np.stack(table["embedding"].to_numpy()) for table in tables)
     apart = np.abs(first - second).max()
     if not apart <= 1e-6:
@@ -143,27 +164,32 @@ def compare_encodings(expected: Run, here: pathlib.Path, received: Run, there: p
     return f"{len(first)} embeddings, {apart:.0e} apart, {received.summary['quarantined']} rejected"
 
 
-def _newest(workdir: pathlib.Path, stage: str, output: str) -> pathlib.Path:
-    folders = (workdir / "artifacts" / stage / output).iterdir()
-    return max(folders, key=lambda path: int(path.name))
+def _raw(run: Run) -> dict[str, bytes]:
+    with _records(run, "ingest", "examples") as folder:
+        return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.glob("*/*"))}
 
 
-def _raw(workdir: pathlib.Path) -> dict[str, bytes]:
-    folder = _newest(workdir, "ingest", "examples")
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.glob("*/*"))}
+def _transformed(run: Run) -> Any:
+    from engines import beam_parts
+
+    with _records(run, "transform", "transformed_examples") as folder:
+        return beam_parts.by_id(str(folder))
+
+
+@contextlib.contextmanager
+def _records(run: Run, stage: str, output: str) -> Iterator[pathlib.Path]:
+    with places.fetched(run.summary["stages"][stage]["outputs"][output]) as folder:
+        yield pathlib.Path(folder)
 
 
 def _quarantine(workdir: pathlib.Path) -> list[str]:
-    file = max((workdir / "quarantine").glob("*/rejected.jsonl"))  # Of the newest run.
+    """Return the rejected records of the newest run, without the folder of the input."""
+    file = max((workdir / "quarantine").glob("*/rejected.jsonl"))
     lines = file.read_text().splitlines()
-    places = {(record["file"], record["line"]) for record in map(json.loads, lines)}
-    if not any(file.endswith(BAD) and line == BAD_LINE for file, line in places):
-        raise SystemExit(f"quarantine: expected line {BAD_LINE} of {BAD}, received {places}")
-    return lines
-
-
-def by_id(workdir: pathlib.Path) -> Any:
-    """Return the transformed records of a run, by split and sequence."""
-    from engines import beam_parts
-
-    return beam_parts.by_id(str(_newest(workdir, "transform", "transformed_examples")))
+    origins = [(record["file"], record["line"]) for record in map(json.loads, lines)]
+    if not any(file.endswith(BAD) and line == BAD_LINE for file, line in origins):
+        raise SystemExit(f"quarantine: expected line {BAD_LINE} of {BAD}, received {origins}")
+    return [
+        line.replace(f"{file.rpartition('/')[0]}/", "")
+        for line, (file, _) in zip(lines, origins, strict=True)
+    ]
