@@ -23,7 +23,8 @@ _WHICH_FILES = (
 class StepOptions:
     """The `[input.steps]` table: how the steps of a record are sorted, cut and checked.
 
-    They apply in this order: times are sorted, sessions cut, windows cut, lengths checked.
+    They apply in this order: times are sorted, sessions cut, steps resampled, windows cut, lengths
+    checked.
 
     Attributes:
       unsorted_time: of a sequence whose times do not rise: `sort` its steps, equal times in the
@@ -34,6 +35,10 @@ class StepOptions:
       negative_time: of a sequence with a time below 0: `keep` it, for a time is a place on a line
         whose origin is arbitrary, or `reject` it.
       session_gap: a pause of more than so many seconds starts a new sequence; None does not cut.
+      resample: of steps at irregular times, make one each so many seconds, of the mean of each
+        number in them: for a label that is in a period or a rate. Where nothing was observed,
+        numbers are missing, or on the line between others where the schema lets none be missing;
+        more than ten such steps for each one read are refused as too long. None keeps the steps.
       max_length: the most steps of a sequence; at 4,096, a batch of 32 takes about 400 MB of an
         LSTM of 64 units in training.
       too_long: a longer sequence is cut into a `window` every `stride` steps, keeps its `head` or
@@ -56,6 +61,7 @@ class StepOptions:
     duplicate_time: Literal["keep", "first", "merge", "reject"] = "keep"
     negative_time: Literal["keep", "reject"] = "keep"
     session_gap: float | None = None
+    resample: float | None = None
     max_length: int = 4096
     too_long: Literal["window", "head", "tail", "reject"] = "window"
     stride: int | None = None
@@ -79,8 +85,18 @@ class StepOptions:
                 f"min_length: expected at most max_length = {self.max_length}, "
                 f"received {self.min_length}"
             )
-        if self.session_gap is not None and not 0.0 < self.session_gap < float("inf"):
-            mistakes.append(f"session_gap: expected seconds above 0, received {self.session_gap}")
+        mistakes += [
+            f"{name}: expected seconds above 0, received {value}"
+            for name in ("session_gap", "resample")
+            if (value := getattr(self, name)) is not None and not 0.0 < value < float("inf")
+        ]
+        if self.resample is not None and self.time_delta:
+            mistakes.append("time_delta: expected false with resample, which makes it constant")
+        if self.resample and self.session_gap and self.resample > self.session_gap:
+            mistakes.append(
+                f"resample: expected at most session_gap = {self.session_gap}, "
+                f"received {self.resample}"
+            )
         if self.stride is not None and self.stride > self.max_length:
             mistakes.append(
                 f"stride: expected at most max_length = {self.max_length}, or steps would be left "
@@ -259,8 +275,11 @@ class InputOptions:
     def _mistakes_of_time(self) -> list[str]:
         mistakes = []
         if self.order_by is None:
-            if self.steps.session_gap is not None:
-                mistakes.append("steps.session_gap: expected order_by with it, received none")
+            mistakes += [
+                f"steps.{name}: expected order_by with it, received none"
+                for name in ("session_gap", "resample")
+                if getattr(self.steps, name) is not None
+            ]
             mistakes += [
                 f"steps.{name}: expected order_by with it, received none"
                 for name in self.steps.derived

@@ -88,7 +88,10 @@ def config_text(
         "# max_length = 4096            # a longer sequence is cut into windows",
     ]
     if guess.order_by:
-        lines.append("# session_gap = 60.0           # a pause of so many seconds ends a sequence")
+        lines += [
+            "# session_gap = 60.0           # a pause of so many seconds ends a sequence",
+            "# resample = 1.0               # one step each so many seconds, of irregular times",
+        ]
     lines += ["", *_features(guess)]
     lines += [
         "",

@@ -26,6 +26,7 @@ from ragline.components.ingest.beam.process import IngestContext
 from ragline.components.ingest.formats import beginnings
 from ragline.components.ingest.options import StepOptions
 from ragline.components.ingest.source import read_plan
+from ragline.components.validate import features
 from ragline.pipeline.config import Config, load
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -115,7 +116,8 @@ def _parts(context: IngestContext, planned: read_plan.ReadPlan) -> Iterator[proc
 
 def _ingested(folder: pathlib.Path, config: Config) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """All of ingest but Beam: the report, and the quarantine."""
-    columns = Columns.from_schema(schemas.load(config.schema))
+    schema = schemas.load(config.schema) if config.schema else features.to_schema(config.features)
+    columns = Columns.from_schema(schema)
     folders = {split: folder / split for split in SPLITS}
     for each in folders.values():
         each.mkdir()

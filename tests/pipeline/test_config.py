@@ -99,6 +99,7 @@ FULL = {
             "duplicate_time": "merge",
             "negative_time": "reject",
             "session_gap": 60.5,
+            "resample": 30.5,
             "max_length": 100,
             "too_long": "head",
             "stride": 50,

@@ -19,7 +19,8 @@ A rejected record goes to the quarantine; the codes are API:
     negative_time         a time below 0, where that is refused
     unsorted_time         times that fall, where that is refused
     duplicate_time        two steps at one time, where that is refused
-    too_long, too_short   more steps than max_length, where that is refused; fewer than min_length
+    too_long, too_short   more steps than max_length, where that is refused, or of gaps too wide to
+                          be resampled; fewer than min_length
     inconsistent_context  the rows of one sequence differ in a context column
     inconsistent_entity   the rows of one sequence differ in their entity
     duplicate_id          the id of an earlier sequence; the first one is kept

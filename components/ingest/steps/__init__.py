@@ -5,6 +5,7 @@ times.py         times of steps -> int64 nanoseconds, or rejected
 time_formats.py  times as people write them, by a stated format
 merging.py       steps of one time made one
 time_order.py    the steps of each record in the order of their times
+resampling.py    steps at irregular times put on regular ones
 windowing.py     sessions at long pauses, and windows
 policies.py      order, sessions, windows and lengths together
 """

@@ -48,7 +48,7 @@ def merge(chunk: Chunk, *, sort: bool, derived: Collection[str] = ()) -> Merged:
     values = {}
     for name, column in chunk.values.items():
         column = column[order]
-        observed = _observed(column)
+        observed = is_observed(column)
         last = np.maximum.reduceat(np.where(observed, np.arange(len(column)), -1), starts)
         values[name] = column[np.where(last < 0, starts, last)]
         if name in derived:  # Filled in later.
@@ -72,8 +72,8 @@ def merge(chunk: Chunk, *, sort: bool, derived: Collection[str] = ()) -> Merged:
     )
 
 
-def _observed(column: np.ndarray) -> np.ndarray:
-    """Bool [T]: codes always are."""
+def is_observed(column: np.ndarray) -> np.ndarray:
+    """Return whether each value of a column was observed, bool [T]: ids always are."""
     if column.dtype == object:
         observed: np.ndarray = column != ""
     elif column.dtype.kind == "f":

@@ -8,7 +8,7 @@ breaks:
     unsorted_time   a time below the one before it
     duplicate_time  two steps at one time
     empty           merged, no step in which anything was observed
-    too_long        a session of more than `max_length` steps
+    too_long        a session of more than `max_length` steps, or resampled, of too wide gaps
     too_short       no session of `min_length` steps
     int_overflow    more than 2^63 - 1 nanoseconds from a sequence's first step to its last
 
@@ -20,6 +20,7 @@ No step is lost without a number. Of the records that are not refused,
 
     steps read = steps in sequences, each counted once
                  + duplicate_steps + empty_steps + short_steps + truncated_steps
+                 + averaged_steps - filled_steps
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -33,6 +34,7 @@ from ragline.components.ingest.records.chunk import Chunk, QuarantineLine, runs
 from ragline.components.ingest.records.refusals import Refusals
 from ragline.components.ingest.steps.calendar import CALENDAR
 from ragline.components.ingest.steps.merging import merge
+from ragline.components.ingest.steps.resampling import resample
 from ragline.components.ingest.steps.time_order import SECOND, after_pause, elapsed, sort_steps
 from ragline.components.ingest.steps.windowing import Pieces, cut
 
@@ -60,7 +62,8 @@ class Applied:
       counts: what was done to the other records, where it is not 0: `sessions` and `windows`
         written, `short_sessions` and `short_windows` left out, with `short_steps` that are
         therefore in no sequence, and `duplicate_steps`, `empty_steps` and `truncated_steps` left
-        out; `replaced_values` gave way to later ones of the same time.
+        out; `averaged_steps` went into others as they were resampled, and `filled_steps` were made
+        of nothing observed; `replaced_values` gave way to later ones of the same time.
     """
 
     chunks: Iterator[Chunk]
@@ -89,7 +92,25 @@ def apply(chunk: Chunk, columns: Columns, options: StepOptions, zone: str | None
     if merged and (empty := np.flatnonzero((chunk.length == 0) & (merged.empty > 0))).size:
         refusals.add("empty", empty, empty, lambda _: "no step holds a value of a feature")
     kept, length = sort_steps(chunk, options, refusals)
+    counts = {"duplicate_steps": chunk.length - length}
     time = chunk.time if chunk.time is None or kept is None else chunk.time[kept]
+    if options.resample is not None and time is not None:
+        resampled = resample(
+            chunk,
+            np.arange(len(time)) if kept is None else kept,
+            time,
+            length,
+            every=options.resample,
+            session_gap=options.session_gap,
+            complete=[each.name for each in columns.features if not each.allow_missing],
+            refusals=refusals,
+        )
+        counts |= {"averaged_steps": resampled.averaged, "filled_steps": resampled.filled}
+        chunk, kept = resampled.chunk, None
+        length, time = chunk.length, chunk.time
+    if merged:
+        counts["duplicate_steps"] = counts["duplicate_steps"] + merged.steps
+        counts |= {"empty_steps": merged.empty, "replaced_values": merged.replaced}
     pieces = cut(length, after_pause(time, options.session_gap), options)
 
     short = (pieces.length < options.min_length) & (pieces.length > 0)
@@ -102,12 +123,8 @@ def apply(chunk: Chunk, columns: Columns, options: StepOptions, zone: str | None
     whole = ~refusals.mask
     pieces, short = pieces.select(whole[pieces.record]), short[whole[pieces.record]]
     written = pieces.select(~short)
-    counts = _counts(written, pieces.select(short), options)
-    counts["duplicate_steps"] = int((chunk.length - length)[whole].sum())
-    if merged:
-        counts["duplicate_steps"] += int(merged.steps[whole].sum())
-        counts["empty_steps"] = int(merged.empty[whole].sum())
-        counts["replaced_values"] = int(merged.replaced[whole].sum())
+    of_records = {name: int(number[whole].sum()) for name, number in counts.items()}
+    of_all = _counts(written, pieces.select(short), options) | of_records
     start = None
     if time is not None:
         start = _first_times(time, length)[written.record]
@@ -119,7 +136,7 @@ def apply(chunk: Chunk, columns: Columns, options: StepOptions, zone: str | None
         start=start,
         window=np.stack([written.start, written.stop], axis=1),
         rejected=refusals.rejected(),
-        counts={name: count for name, count in counts.items() if count},
+        counts={name: count for name, count in of_all.items() if count},
     )
 
 
