@@ -165,12 +165,12 @@ def _table(folder: pathlib.Path, rows: str, **options: Any) -> plan.Plan:
     return plan.plan_run(config.load(folder / "t.toml", [f"{k}={v}" for k, v in options.items()]))
 
 
-def test_equal_times_in_a_sequence_are_said(tmp_path):
+@pytest.mark.parametrize(("options", "is_said"), [({}, True), ({"input.steps.resample": 1}, False)])
+def test_equal_times_in_a_sequence_are_said_unless_they_become_one_step(tmp_path, options, is_said):
     rows = "".join(f"s{i},{t // 2},{i + t}\n" for i in range(60) for t in range(6))
-    looked = _table(tmp_path, f"sequence_id,t,x\n{rows}")
-    assert any(
-        note.startswith("180 steps have the time of the step before") for note in looked.notes
-    )
+    notes = _table(tmp_path, f"sequence_id,t,x\n{rows}", **options).notes
+    said = [note.startswith("180 steps have the time of the step before") for note in notes]
+    assert any(said) == is_said
 
 
 def test_a_category_of_as_many_words_as_steps_is_said(folder):

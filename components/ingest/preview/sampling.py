@@ -131,7 +131,7 @@ def _beginning(file: File, size: int, most: int, job: IngestContext) -> tuple[li
 
 
 def _equal_times(chunk: Chunk, steps: StepOptions) -> int:
-    if chunk.time is None or steps.duplicate_time != "keep":
+    if chunk.time is None or steps.duplicate_time != "keep" or steps.resample is not None:
         return 0
     owner = np.repeat(np.arange(len(chunk)), chunk.length)
     order = np.lexsort((chunk.time, owner))
