@@ -20,6 +20,7 @@ from ragline.components.ingest.output.examples import encode_chunk
 from ragline.components.ingest.records import checks
 from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import Chunk, File, QuarantineLine, Record, of_records
+from ragline.components.ingest.samples import nested
 
 COLUMNS = Columns(
     features=(
@@ -82,10 +83,16 @@ STEPPED = Columns(
                 {"code": 0, "word": "", "b": None, "a": 2, "unasked": 1},
             ]
         },
+        {"features": {"a": [1, 2], "b": [3, None]}, "word": ["x", None], "code": [4, 0]},
+        {"steps": [{"a": 1, "b": 3}, {"a": 2, "b": None}], "word": ["x", None], "code": [4, 0]},
+        {"log": [{"a": 1, "b": 3}, {"a": 2, "b": None}], "word": ["x", None], "code": [4, 0]},
     ],
-    ids=["features", "flat", "steps"],
+    ids=["features", "flat", "steps", "features and flat", "steps and flat", "log and flat"],
 )
 def test_columns_may_stand_in_three_places(record: dict[str, object]) -> None:
+    """As the sample of `ragline init` takes them."""
+    sample = nested.of_records([record], complete=True)
+    assert {*sample.steps} - {"unasked"} == {"a", "b", "word", "code"}
     chunk = _parse(json.dumps(record), STEPPED)
     assert chunk.length.tolist() == [2]
     np.testing.assert_array_equal(chunk.values["a"], [1, 2])
@@ -130,10 +137,14 @@ def test_bad_steps_and_categories_are_rejected(record: dict[str, object], messag
 def test_times_are_whole_nanoseconds(
     times: list[object], unit: str, nanoseconds: list[int] | None
 ) -> None:
+    """Beside the features, too, wherever these are."""
     options = InputOptions(train="x", order_by="at", time_unit=unit)
-    chunk = _parse(json.dumps({"at": times, "a": [1, 2], "b": [1, 2]}), options=options)
-    assert chunk.time.dtype == np.int64
-    assert chunk.time.tolist() == (nanoseconds or times)
+    columns = {"a": [1, 2], "b": [1, 2]}
+    steps = [{"a": 1, "b": 1}, {"a": 2, "b": 2}]
+    for placed in (columns, {"features": columns}, {"steps": steps}, {"log": steps}):
+        chunk = _parse(json.dumps({"at": times, **placed}), options=options)
+        assert chunk.time.dtype == np.int64
+        assert chunk.time.tolist() == (nanoseconds or times)
 
 
 @pytest.mark.parametrize(

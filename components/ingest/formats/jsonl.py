@@ -5,11 +5,11 @@
     {"sequence_id": "a1", "ax": [0.1, null], ..., "label": "x"}
 
 The columns of the steps, categories and times among them, are lists in `features`, or values in
-each of the `steps` (or of another list of objects), or lists in the record itself. A column in an
-object in these is called by its path: `bp.sys`. With `input.group_by` a line is a step (`events`).
-`sequence_id` defaults to file:line. A null
-inside a list is a missing value where the schema allows one. `length` may be stated and is then
-checked. Keys that the schema does not name are not read.
+each of the `steps` (or of another list of objects), or else lists in the record itself. A column in
+an object in these is called by its path: `bp.sys`. With `input.group_by` a line is a step
+(`events`). `sequence_id` defaults to file:line. A null inside a list is a missing value where the
+schema allows one. `length` may be stated and is then checked. Keys that the schema does not name
+are not read.
 
 orjson reads a line 10 times as fast as the standard library's json, which has the last word on
 what is refused: it also takes NaN, and integers of any size as such. (pyarrow.json is slower than

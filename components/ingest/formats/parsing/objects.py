@@ -1,7 +1,8 @@
 """Convert decoded objects, of JSON or of a format like it, to sequences.
 
 A column of the steps is a list in `features`, a value in each of the `steps` (or of another list of
-objects), or a list in the object itself. What is nested has its path as its name, as in `flat`.
+objects), or else a list in the object itself. What is nested has its path as its name, as in
+`flat`.
 """
 
 import array
@@ -222,15 +223,13 @@ def _lists_of(
             )
         if not isinstance(lists, dict):
             raise RejectedRecord("type", f"{_FEATURES!r}: expected an object of lists")
-        return _Paths(lists)
+        return _Paths(lists, record)
     if _STEPS in record and _STEPS not in names:
-        return _Steps(_checked_steps(record[_STEPS]))
-    paths = _Paths(record)
-    if not any(isinstance(paths.get(name), list) for name in names if name):
-        for value in record.values():
-            if list_of_steps(value):
-                return _Steps(value)
-    return paths
+        return _Steps(_checked_steps(record[_STEPS]), record)
+    for value in record.values():
+        if list_of_steps(value):
+            return _Steps(value, record)
+    return _Paths(record)
 
 
 def _checked_steps(steps: Any) -> list[dict[str, Any]]:
@@ -248,15 +247,18 @@ def _checked_steps(steps: Any) -> list[dict[str, Any]]:
 
 
 class _Paths(Mapping[str, Any]):
-    """Takes a path for a key of an object."""
+    """Takes a path for a key of an object, or for that of a list in another one."""
 
-    def __init__(self, record: Mapping[str, Any]) -> None:
+    def __init__(self, record: Mapping[str, Any], other: Mapping[str, Any] | None = None) -> None:
         self._record = record
+        self._other = other or {}
 
     def __getitem__(self, name: str) -> Any:
         if name in self._record:
             return self._record[name]
         value = at(self._record, name) if "." in name else None
+        if value is None and isinstance(column := at(self._other, name), list):
+            return column
         if value is None:
             raise KeyError(name)
         return value
@@ -269,12 +271,15 @@ class _Paths(Mapping[str, Any]):
 
 
 class _Steps(Mapping[str, Any]):
-    """Shows a list of steps as lists of columns."""
+    """Shows a list of steps as lists of columns, beside the lists that their record has itself."""
 
-    def __init__(self, steps: list[dict[str, Any]]) -> None:
+    def __init__(self, steps: list[dict[str, Any]], record: Mapping[str, Any]) -> None:
         self._steps = steps
+        self._record = record
 
     def __getitem__(self, name: str) -> list[Any]:
+        if isinstance(column := at(self._record, name), list):
+            return column
         try:
             return [step[name] for step in self._steps]
         except KeyError:
