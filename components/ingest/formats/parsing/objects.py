@@ -1,8 +1,7 @@
 """Convert decoded objects, of JSON or of a format like it, to sequences.
 
 A column of the steps is a list in `features`, a value in each of the `steps` (or of another list of
-objects), or else a list in the object itself. What is nested has its path as its name, as in
-`flat`.
+objects), or else a list in the object itself. What is nested is named by its path, as in `flat`.
 """
 
 import array
@@ -250,18 +249,16 @@ class _Paths(Mapping[str, Any]):
     """Takes a path for a key of an object, or for that of a list in another one."""
 
     def __init__(self, record: Mapping[str, Any], other: Mapping[str, Any] | None = None) -> None:
-        self._record = record
-        self._other = other or {}
+        self._record, self._other = record, other or {}
 
     def __getitem__(self, name: str) -> Any:
         if name in self._record:
             return self._record[name]
-        value = at(self._record, name) if "." in name else None
-        if value is None and isinstance(column := at(self._other, name), list):
+        if "." in name and (value := at(self._record, name)) is not None:
+            return value
+        if isinstance(column := at(self._other, name), list):
             return column
-        if value is None:
-            raise KeyError(name)
-        return value
+        raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._record)
@@ -274,8 +271,7 @@ class _Steps(Mapping[str, Any]):
     """Shows a list of steps as lists of columns, beside the lists that their record has itself."""
 
     def __init__(self, steps: list[dict[str, Any]], record: Mapping[str, Any]) -> None:
-        self._steps = steps
-        self._record = record
+        self._steps, self._record = steps, record
 
     def __getitem__(self, name: str) -> list[Any]:
         if isinstance(column := at(self._record, name), list):
