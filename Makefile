@@ -48,8 +48,9 @@ test-faults: install
 test-flink: install .venv-moto/.installed
 	$(BIN)/python tests/flink/check.py
 
-# Beam parts on Spark, in one process and on a cluster with two workers; Java and Maven must be there.
-test-spark: install
+# Beam parts on Spark, in one process and on a cluster with two workers, and a run with an S3 server;
+# Java and Maven must be there.
+test-spark: install .venv-moto/.installed
 	$(BIN)/python tests/spark/check.py
 
 # Ingest and encode in a store of objects: an S3 server on this machine, at times busy, slow or cut off.

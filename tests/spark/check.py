@@ -49,6 +49,14 @@ def _local(folder: pathlib.Path, java: str, jar: pathlib.Path) -> Iterator[str]:
     yield from checks.compare_parts(folder, "local", "SparkRunner", _options("local[2]", jar))
 
 
+def _records(folder: pathlib.Path, java: str, jar: pathlib.Path) -> Iterator[str]:
+    """A run whose input and records are in an S3 server, beside one in this process."""
+    from flink import objects
+
+    having = functools.partial(_options, "local[2]", jar)
+    yield from objects.check_run(folder, "records", "SparkRunner", having)
+
+
 def _cluster(folder: pathlib.Path, java: str, jar: pathlib.Path) -> Iterator[str]:
     """A standalone cluster, of which each job must have had both workers."""
     with cluster.started(java, jar, folder / "spark") as started:
@@ -59,16 +67,16 @@ def _cluster(folder: pathlib.Path, java: str, jar: pathlib.Path) -> Iterator[str
         yield f"cluster: {len(jobs)} jobs, each on so many cores: {[job['cores'] for job in jobs]}"
 
 
-def _options(master: str, jar: pathlib.Path) -> tuple[str, ...]:
+def _options(master: str, jar: pathlib.Path, **environment: str) -> tuple[str, ...]:
     return (
         f"--spark_master_url={master}",
         f"--spark_job_server_jar={jar}",
-        *checks.by_process(),
+        *checks.by_process(**environment),
         "--environment_cache_millis=60000",  # Else each stage starts workers anew.
     )
 
 
-CHECKS = {"local": _local, "cluster": _cluster}
+CHECKS = {"local": _local, "records": _records, "cluster": _cluster}
 
 
 if __name__ == "__main__":
