@@ -4,6 +4,8 @@ import dataclasses
 import json
 import pathlib
 
+from tensorflow_data_validation import StatsOptions
+
 # Each component from its own module: `tfx.v1` imports the cloud extensions too, in 6 seconds.
 from tfx.components.evaluator.component import Evaluator
 from tfx.components.example_validator.component import ExampleValidator
@@ -108,9 +110,13 @@ def _validate(
     config: Config, facts: RunFacts, ingest: Ingest, schema: BaseChannel
 ) -> tuple[StatisticsGen, ExampleValidator, Gate]:
     """Wire examples -> statistics -> anomalies, at which the gate stops the run."""
-    statistics = StatisticsGen(examples=ingest.outputs["examples"], schema=schema).with_id(
-        "statistics"
-    )
+    statistics = StatisticsGen(
+        examples=ingest.outputs["examples"],
+        schema=schema,
+        # To count each value, the engine would hold every sequence's id. Sketches are exact for up
+        # to 1024 values.
+        stats_options=StatsOptions(use_sketch_based_topk_uniques=True),
+    ).with_id("statistics")
     anomalies = ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema
     ).with_id("anomalies")
