@@ -44,7 +44,7 @@ class Cost:
 MEASURED = {
     "ingest": Cost(fixed=0.3, step=1.203, bytes=43.4, source="benchmarks.ingest, Parquet, 10^6"),
     "statistics": Cost(
-        fixed=18.0, step=1.32, bytes=0.0, source="benchmarks.growth, 2 workers, 10^6"
+        fixed=13.0, step=0.84, bytes=0.0, source="benchmarks.growth, 2 workers, 10^6"
     ),
     "transform": Cost(
         fixed=27.0, step=2.56, bytes=44.9, source="benchmarks.growth, 2 workers, 10^6"
