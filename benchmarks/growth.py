@@ -230,7 +230,7 @@ def plot(runs: dict[int, Run], file: pathlib.Path) -> None:
         for number, stage in enumerate(next(iter(runs.values())).stages):
             costs = [getattr(made.stages[stage], name) / unit for made in runs.values()]
             # What was over before it was looked at, or writes next to nothing, is no line.
-            if min(costs) > 0.1:
+            if min(costs) > 0.2:
                 line = axes.plot(list(runs), costs, marker="o", color=f"C{number}", label=stage)
                 shown[stage] = line[0]
         axes.set(xscale="log", xlabel="sequences", title=title)
