@@ -14,7 +14,7 @@ import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
 Place = str | os.PathLike[str]
@@ -199,9 +199,9 @@ def remove_folder(folder: Place) -> None:
         remove_objects(inside(folder))
 
 
-def remove_objects(objects: Sequence[str]) -> None:
+def remove_objects(objects: list[str]) -> None:
     """Remove objects in a store, of which each is there."""
-    _systems().delete(list(objects))
+    _systems().delete(objects)
 
 
 def _systems() -> Any:

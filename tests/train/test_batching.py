@@ -100,6 +100,12 @@ def test_a_pool_is_bounded_by_its_values_and_holds_many_batches():
     assert batching.plan_similar_length(short, 32, features=8).pool == 2**23 // 80
     assert batching.plan_similar_length(long, 32, features=8).pool == 64 * 32
     assert batching.plan_similar_length(np.zeros(0, np.int64), 32, features=1).steps == 32
+    of_metrics = [
+        batching.plan_similar_length(each, 32, 8, least_steps=640) for each in (short, long)
+    ]
+    budgets = [batching.plan_similar_length(each, 32, features=8).steps for each in (short, long)]
+    assert [plan.steps for plan in of_metrics] == [max(steps, 640) for steps in budgets]
+    assert min(budgets) < 640 < max(budgets)
 
 
 @pytest.mark.parametrize("padding", ["crop", "equal_length", "keras"])

@@ -96,7 +96,9 @@ def plan_equal_length(lengths: np.ndarray, sequences: int, features: int) -> Bat
     return BatchPlan(sequences=sequences, equal=True, pool=_pool(lengths, sequences, features))
 
 
-def plan_similar_length(lengths: np.ndarray, sequences: int, features: int) -> BatchPlan:
+def plan_similar_length(
+    lengths: np.ndarray, sequences: int, features: int, least_steps: int = 0
+) -> BatchPlan:
     """Plan batches of as many padded steps as so many sequences of mean length have.
 
     An epoch then has about as many updates as if each batch held just so many sequences.
@@ -105,8 +107,9 @@ def plan_similar_length(lengths: np.ndarray, sequences: int, features: int) -> B
       lengths: int64 [N], of the whole split.
       sequences: the number of sequences in a batch, if all had the mean length.
       features: F.
+      least_steps: the least budget of steps.
     """
-    steps = math.ceil(_mean(lengths) * sequences)
+    steps = max(math.ceil(_mean(lengths) * sequences), least_steps)
     return BatchPlan(steps=steps, pool=_pool(lengths, sequences, features))
 
 

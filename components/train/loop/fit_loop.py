@@ -154,10 +154,8 @@ def fit(
         trainer.restart_averages()
     baselines = trivial_baselines.measure(train_batches(0), eval_batches, trainer.terms)
     while len(history) <= options.epochs and not _is_over(history, options.patience):
-        if (number := len(history)) == 0 and start_batches is not None:
-            batches = start_batches()
-        else:
-            batches = train_batches(number)
+        number = len(history)
+        batches = train_batches(number) if number or start_batches is None else start_batches()
         epoch, weights = _run_epoch(trainer, number, batches, eval_batches, baselines)
         history.append(epoch)
         if not number:
