@@ -19,8 +19,8 @@ import tensorflow as tf
 from ragline.components.files import places, storage
 
 CACHE_BYTES = 2**32
-# So many shards stay in any case: readers may be about to open them (`split_samples` reads 8 at a
-# time, `read` one ahead).
+# So many shards stay in any case: a pass asks for at most two shards before it opens the first
+# (`read`), and some passes may go on at once.
 _FEWEST = 16
 
 
@@ -74,15 +74,10 @@ def read(files: Collection[str]) -> tf.data.Dataset:
     """Read the serialised records of gzipped TFRecord shards, in order."""
     if all(map(places.is_local, files)):
         return tf.data.TFRecordDataset(list(files), "GZIP")
-    return paths(files).prefetch(1).flat_map(lambda path: tf.data.TFRecordDataset(path, "GZIP"))
-
-
-def paths(files: Collection[str]) -> tf.data.Dataset:
-    """Yield the local path of each shard, when its turn comes."""
-    names = tf.data.Dataset.from_tensor_slices(list(files))
-    if all(map(places.is_local, files)):
-        return names
-    return names.map(lambda name: tf.ensure_shape(tf.numpy_function(_path, [name], tf.string), []))
+    paths = tf.data.Dataset.from_tensor_slices(list(files)).map(
+        lambda name: tf.ensure_shape(tf.numpy_function(_path, [name], tf.string), [])
+    )
+    return paths.prefetch(1).flat_map(lambda path: tf.data.TFRecordDataset(path, "GZIP"))
 
 
 def _path(name: bytes) -> bytes:

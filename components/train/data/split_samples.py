@@ -23,7 +23,6 @@ from ragline.components.files import places, shards
 from ragline.components.train.data.input_pipeline import one_pass
 
 _BATCH = 256
-_FILES_AT_ONCE = 8
 _SPEC = {
     LENGTH: tf.io.FixedLenFeature([], tf.int64),
     ENTITY_ID: tf.io.FixedLenFeature([], tf.string),
@@ -99,11 +98,6 @@ def draw(files: Collection[str], wanted: int, sample_file: pathlib.Path) -> Samp
 
 
 def _batches(files: Collection[str]) -> Iterator[tuple[tf.Tensor, dict[str, tf.Tensor]]]:
-    """Yield serialised records, and their lengths and entities, some files at a time."""
-    batches = shards.paths(files).interleave(
-        lambda path: tf.data.TFRecordDataset(path, "GZIP").batch(_BATCH),
-        cycle_length=_FILES_AT_ONCE,
-        num_parallel_calls=_FILES_AT_ONCE,
-        deterministic=True,
-    )
+    """Yield serialised records, and their lengths and entities, in batches."""
+    batches = shards.read(files).batch(_BATCH)
     return one_pass(batches.map(lambda r: (r, tf.io.parse_example(r, _SPEC))).prefetch(1))
