@@ -1,6 +1,7 @@
 """Shards of records in a store are read as those on a disk, by way of a cache that stays small."""
 
 import pathlib
+import time
 
 import memory_store
 import pytest
@@ -108,7 +109,6 @@ def test_a_sample_of_a_store_is_that_of_a_disk(
 ) -> None:
     cache = shards.ShardCache(str(tmp_path), 1)
     monkeypatch.setattr(shards, "_cache_in", lambda folder: cache)
-    monkeypatch.setattr(shards, "_FEWEST", 3)  # What one pass asks for before it opens a shard.
     samples = [
         split_samples.draw(shards.matching([f"{top}/*"]), 500, tmp_path / f"{place}.gz")
         for place, top in enumerate((folder, STORE))
@@ -116,6 +116,19 @@ def test_a_sample_of_a_store_is_that_of_a_disk(
     assert samples[0] == samples[1] and samples[0] is not None
     drawn = [list(shards.read([str(tmp_path / f"{place}.gz")])) for place in range(2)]
     assert drawn[0] == drawn[1] and 0 < len(drawn[0]) < 3 * NUMBER
+
+
+def test_no_more_shards_wait_to_be_opened_than_the_cache_keeps(
+    folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    downloads = _downloads(monkeypatch)
+    names = shards.matching([f"{STORE}/*"])
+    batches = iter(shards.read_at_once(names, 1))
+    next(batches)
+    time.sleep(0.5)  # What is read ahead is asked for meanwhile.
+    assert shards.AT_ONCE < len(downloads) <= shards._FEWEST
+    assert len(list(batches)) == 3 * NUMBER - 1
+    assert downloads == list(names)
 
 
 def test_a_command_has_a_cache_of_its_own(

@@ -14,14 +14,16 @@ import tempfile
 import threading
 from collections.abc import Collection
 
+import numpy as np
 import tensorflow as tf
 
 from ragline.components.files import places, storage
 
 CACHE_BYTES = 2**32
-# So many shards stay in any case: a pass asks for at most two shards before it opens the first
-# (`read`), and some passes may go on at once.
-_FEWEST = 16
+AT_ONCE = 8  # Shards that `read_at_once` unpacks at a time.
+# So many shards stay in any case, for what was downloaded and not yet opened must not go: of
+# `read_at_once` one group that is opened and the next one, of `read` two shards.
+_FEWEST = 2 * AT_ONCE
 
 
 class ShardCache:
@@ -74,14 +76,38 @@ def read(files: Collection[str]) -> tf.data.Dataset:
     """Read the serialised records of gzipped TFRecord shards, in order."""
     if all(map(places.is_local, files)):
         return tf.data.TFRecordDataset(list(files), "GZIP")
-    paths = tf.data.Dataset.from_tensor_slices(list(files)).map(
-        lambda name: tf.ensure_shape(tf.numpy_function(_path, [name], tf.string), [])
+    return _groups(files, 1).flat_map(_opened)
+
+
+def read_at_once(files: Collection[str], batch: int) -> tf.data.Dataset:
+    """Read the serialised records of gzipped TFRecord shards, in batches, AT_ONCE shards in turn."""
+    # By groups, since an `interleave` over all asks for three times as many shards as it reads.
+    return _groups(files, AT_ONCE).flat_map(
+        lambda group: tf.data.Dataset.from_tensor_slices(group).interleave(
+            lambda path: _opened(path).batch(batch),
+            cycle_length=AT_ONCE,
+            num_parallel_calls=AT_ONCE,
+            deterministic=True,
+        )
     )
-    return paths.prefetch(1).flat_map(lambda path: tf.data.TFRecordDataset(path, "GZIP"))
 
 
-def _path(name: bytes) -> bytes:
-    """Return a local path, in a thread of TensorFlow's pool.
+def _opened(paths: tf.Tensor) -> tf.data.Dataset:
+    return tf.data.TFRecordDataset(paths, "GZIP")
+
+
+def _groups(files: Collection[str], number: int) -> tf.data.Dataset:
+    """Yield the local paths of so many shards, while those before are read."""
+    names = tf.data.Dataset.from_tensor_slices(list(files)).batch(number)
+    if all(map(places.is_local, files)):
+        return names
+    return names.map(
+        lambda group: tf.ensure_shape(tf.numpy_function(_local_paths, [group], tf.string), [None])
+    ).prefetch(1)
+
+
+def _local_paths(names: np.ndarray) -> np.ndarray:
+    """Return local paths, in a thread of TensorFlow's pool.
 
     Meanwhile Python's search for cyclic garbage is off: an object of TensorFlow's that it frees may
     wait for a thread of that pool.
@@ -89,7 +115,7 @@ def _path(name: bytes) -> bytes:
     was_on = gc.isenabled()
     gc.disable()
     try:
-        return local(name.decode()).encode()
+        return np.array([local(name.decode()).encode() for name in names], object)
     finally:
         if was_on:
             gc.enable()

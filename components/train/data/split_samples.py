@@ -98,6 +98,6 @@ def draw(files: Collection[str], wanted: int, sample_file: pathlib.Path) -> Samp
 
 
 def _batches(files: Collection[str]) -> Iterator[tuple[tf.Tensor, dict[str, tf.Tensor]]]:
-    """Yield serialised records, and their lengths and entities, in batches."""
-    batches = shards.read(files).batch(_BATCH)
+    """Yield serialised records, and their lengths and entities, some shards at a time."""
+    batches = shards.read_at_once(files, _BATCH)
     return one_pass(batches.map(lambda r: (r, tf.io.parse_example(r, _SPEC))).prefetch(1))
