@@ -80,7 +80,7 @@ def read(files: Collection[str]) -> tf.data.Dataset:
 
 
 def read_at_once(files: Collection[str], batch: int) -> tf.data.Dataset:
-    """Read the serialised records of gzipped TFRecord shards, in batches, AT_ONCE shards in turn."""
+    """Read the serialised records of gzipped TFRecord shards, AT_ONCE in turn, in batches."""
     # By groups, since an `interleave` over all asks for three times as many shards as it reads.
     return _groups(files, AT_ONCE).flat_map(
         lambda group: tf.data.Dataset.from_tensor_slices(group).interleave(
