@@ -90,7 +90,8 @@ def config_text(
     if guess.order_by:
         lines += [
             "# session_gap = 60.0           # a pause of so many seconds ends a sequence",
-            "# resample = 1.0               # one step each so many seconds, of irregular times",
+            f"{f'# resample = {guess.resample or 1.0}':<30} "
+            "# one step each so many seconds, of irregular times",
         ]
     lines += ["", *_features(guess)]
     lines += [

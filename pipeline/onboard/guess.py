@@ -376,7 +376,8 @@ def _guess_time(
         guess.options["time_format"] = clock.time_format
     if clock.date:
         guess.options["date"] = clock.date
-    guess.why += clock.why
+    guess.resample, irregular = clocks.regular_distance(clock, columns[clock.column], group)
+    guess.why += [*clock.why, *irregular]
 
 
 def missing_texts(guess: Guess, columns: Mapping[str, Column]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """`ragline init`: what it guesses, and that what it writes works as it is."""
 
+import itertools
 import json
 import pathlib
 from collections.abc import Callable
@@ -198,6 +199,34 @@ def test_the_unit_of_time(tmp_path, column, values, unit):
     rows = [{k: v for k, v in row.items() if k != "t"} for row in _walks(**{column: values})]
     guess = _of(tmp_path, rows)
     assert (guess.order_by, guess.time_unit) == (column, unit)
+
+
+@pytest.mark.parametrize(
+    ("column", "distances", "resample"),
+    [
+        ("t", [0.5, 1.0, 2.0], 1.0),
+        ("time_ms", [30, 40, 60], 0.04),
+        ("when", [1, 2, 4], 2.0),
+        ("t", [0.98, 1.0, 1.03], None),  # A clock that trembles is regular.
+        ("t", [0.01, 1.0, 500.0], None),  # Bursts are events, not samples of a signal.
+    ],
+)
+def test_of_irregular_times_a_distance_is_suggested(tmp_path, column, distances, resample):
+    def time(step: int) -> str:
+        seconds = sum(distances[place % 3] for place in range(step))
+        return f"2026-05-01T09:00:{seconds:02}Z" if column == "when" else f"{seconds}"
+
+    rows = [{k: v for k, v in row.items() if k != "t"} for row in _walks()]
+    rows = [
+        {column: time(step), **row}
+        for _, steps in itertools.groupby(rows, lambda row: (row["wearer"], row["recording"]))
+        for step, row in enumerate(steps)
+    ]
+    guess = _of(tmp_path, rows)
+    assert (guess.order_by, guess.resample) == (column, resample)
+    assert any("would make that regular" in sentence for sentence in guess.why) == bool(resample)
+    text = (tmp_path / "ragline.toml").read_text()
+    assert f"# resample = {resample or 1.0} " in text
 
 
 def test_what_a_column_is(tmp_path):

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.compute as pc
 
-from ragline.components.ingest.steps.times import Unit
+from ragline.components.ingest.steps.times import NANOSECONDS, Unit
 from ragline.pipeline.onboard.guessing import dates, groups, names
 from ragline.pipeline.onboard.guessing.cells import MOST_STRANGE, Column
 from ragline.pipeline.onboard.guessing.meaning import GuessError
 
 # Above it, numbers of a time are an epoch of our days in this unit.
 _EPOCHS: tuple[tuple[float, Unit], ...] = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"))
+_FEWEST_DISTANCES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,42 @@ def stated(name: str, columns: Mapping[str, Column], group: np.ndarray) -> Clock
     rest = [sentence for sentence in clock.why if not sentence.startswith("order_by")]
     how = f"taken as {clock.unit}" if column.kind != "time" else "times"
     return dataclasses.replace(clock, why=(f"order_by {name!r}: --order-by says so; {how}", *rest))
+
+
+def regular_distance(
+    clock: Clock, column: Column, group: np.ndarray
+) -> tuple[float | None, list[str]]:
+    """Return the seconds between steps that would be regular, and a sentence, of irregular times.
+
+    Times are irregular where of the distances between the times of a sequence, those that 5% are
+    below and above, the second is over 1.5 times the first. Over 10 times, steps are rather events,
+    and regular ones would be far more or far fewer.
+
+    Args:
+      clock: the time of steps.
+      column: its N cells.
+      group: int64 [N], the sequence of each.
+
+    Returns:
+      The median distance, to two digits; None and no sentence if times are regular, or too few.
+    """
+    if clock.date or column.cells.null_count:
+        return None, []
+    order = column.nanoseconds()
+    arranged = np.lexsort((order, group))
+    same = np.diff(group[arranged]) == 0
+    distances = np.diff(order[arranged])[same].astype(float)
+    unit = NANOSECONDS["ns" if column.kind == "time" else clock.unit]
+    distances = distances[distances > 0] * unit / NANOSECONDS["s"]
+    if len(distances) < _FEWEST_DISTANCES:
+        return None, []
+    low, median, high = (float(f"{q:.2g}") for q in np.quantile(distances, (0.05, 0.5, 0.95)))
+    if not 1.5 * low < high <= 10 * low:
+        return None, []
+    return median, [
+        f"steps are {low:g} to {high:g} s apart: in [input.steps], resample = {median:g} would "
+        "make that regular, which helps where a period or a rate matters"
+    ]
 
 
 def _of_numbers(chosen: str, column: Column) -> Clock:

@@ -33,6 +33,7 @@ class Guess:
       group_by: columns that name a row's sequence.
       order_by: the column of the time.
       time_unit: the unit of times that are numbers.
+      resample: about the seconds between steps, where their times are irregular.
       entity: the column of the entity.
       features: name -> whether a value may be missing.
       transforms: name -> transform, of the features that are to have one.
@@ -51,6 +52,7 @@ class Guess:
     group_by: tuple[str, ...] = ()
     order_by: str | None = None
     time_unit: Unit = "s"
+    resample: float | None = None
     entity: str | None = None
     features: dict[str, bool] = field(default_factory=dict)
     transforms: dict[str, Transform] = field(default_factory=dict)
