@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from ragline.components.contract.errors import (
         BadDataError,
         InputError,
+        NoEncoderError,
         NotBlessedError,
         RunFailedError,
         UsageError,
         UserError,
     )
     from ragline.components.serving.encoder import Encoder
-    from ragline.components.serving.facts import NoEncoderError
     from ragline.components.serving.versions import DamagedModelError
     from ragline.pipeline.config import ConfigError
     from ragline.pipeline.python.calls import check, encode, load, neighbours, plan, run
@@ -67,7 +67,7 @@ _HOMES = {
     "Encoder": "ragline.components.serving.encoder",
     "InputError": _ERRORS,
     "MachineError": "ragline.pipeline.runs.machine_errors",
-    "NoEncoderError": "ragline.components.serving.facts",
+    "NoEncoderError": _ERRORS,
     "NotBlessedError": _ERRORS,
     "RunFailedError": _ERRORS,
     "SequenceEncoder": "ragline.pipeline.python.estimator",

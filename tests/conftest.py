@@ -143,6 +143,7 @@ def checked_here(monkeypatch) -> None:
     push/test_check.py and push/test_sandbox.py hold what the process of a check is; whole runs and
     push/test_exports.py push by it.
     """
+    from ragline.components.contract import errors
     from ragline.components.push.contract import check, clean_process
 
     def start(*arguments: str) -> mock.MagicMock:
@@ -150,7 +151,7 @@ def checked_here(monkeypatch) -> None:
         flags = {name: f"--{name}" in arguments for name in ("strict", "trust")}
         try:
             report = clean_process.check(*[*files, None][:2], **flags)
-        except check.NoEncoderError as error:
+        except errors.NoEncoderError as error:
             report = {"error": str(error)}
         return mock.MagicMock(
             returncode=0, communicate=lambda line, timeout: (json.dumps(report), "")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ragline.components.contract import errors
 from ragline.components.contract.columns import Columns
 from ragline.components.push.contract import clean_process, probes
 from ragline.components.serving import facts
@@ -190,5 +191,5 @@ def test_the_padding_contract_holds(trained, tmp_path):
     model = shutil.copytree(trained.model, tmp_path / "model")
     facts.write(model, dataclasses.replace(facts.read(model), categories=()))
     message = r"the categories of signature 'encode', \['activity', 'code'\], received none"
-    with pytest.raises(clean_process.NoEncoderError, match=message):
+    with pytest.raises(errors.NoEncoderError, match=message):
         clean_process.check(model, None)

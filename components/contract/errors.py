@@ -19,6 +19,10 @@ class UsageError(UserError):
     exit_code = exits.BAD_CONFIG
 
 
+class NoEncoderError(UsageError):
+    """Says that there is no encoder where one is expected, and what is there."""
+
+
 class InputError(UsageError, ValueError):
     """Says that sequences given from Python are not what is expected."""
 

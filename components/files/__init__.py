@@ -5,5 +5,4 @@ state.py           state files: JSON with a kind, a version and a checksum
 places.py          files by path or by URI, through Beam's file systems
 tables.py          tables of TOML as dataclasses, each mistake with its key
 shards.py          shards of records for TensorFlow, with a cache of those in a store
-shard_manifest.py  the shards of a split, checked against the ingest report
 """

@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from ragline.components.contract.columns import LENGTH, VALUES, Columns
-from ragline.components.contract.errors import UsageError
+from ragline.components.contract.errors import NoEncoderError, UsageError
 from ragline.components.contract.signatures import EMBEDDING, ENCODE, RECONSTRUCTION_ERROR, SCORE
 from ragline.components.files import places
 from ragline.components.files.places import Place
@@ -22,7 +22,7 @@ from ragline.components.files.storage import write_bytes
 from ragline.components.runtime import quiet
 from ragline.components.serving import facts, tables, versions
 from ragline.components.serving.batches import Sequences, batches
-from ragline.components.serving.facts import FeatureFacts, InputFacts, NoEncoderError
+from ragline.components.serving.facts import FeatureFacts, InputFacts
 from ragline.components.serving.fast.fast_encoder import FastEncoder, fast_form
 
 _MODEL_FILE = "saved_model.pb"

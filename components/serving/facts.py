@@ -17,7 +17,7 @@ import numpy as np
 import pydantic
 
 from ragline.components.contract.columns import Category, CategoryKind, Columns, Feature
-from ragline.components.contract.errors import UsageError
+from ragline.components.contract.errors import NoEncoderError
 from ragline.components.contract.feature_transforms import NONE, Transform
 from ragline.components.contract.sampling import Sample
 from ragline.components.contract.signatures import ENCODER_FILE
@@ -32,10 +32,6 @@ from ragline.components.serving.portable import Operation
 SCHEMA, FORMAT = "ragline.encoder", 4
 _READABLE = (1, 2, FORMAT)
 _STRICT: dict[str, object] = {"strict": True}
-
-
-class NoEncoderError(UsageError):
-    """There is no encoder of ragline's where it is expected; one line says what there is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

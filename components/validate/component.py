@@ -54,5 +54,5 @@ def Gate(  # noqa: N802 (a TFX component is named as a class)
         raise BadDataError("drift", *lines)
     write_json(
         pathlib.Path(report.uri) / GATE_FILE,
-        {"splits": sorted(anomalies_of_splits), "findings": [], "drift": drifted},
+        {"splits": sorted(anomalies_of_splits), "drift": drifted},
     )

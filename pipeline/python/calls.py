@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from ragline.components.contract import exits
-from ragline.components.contract.errors import BadDataError, RunFailedError
+from ragline.components.contract.errors import BadDataError, NoEncoderError, RunFailedError
 from ragline.components.files.places import Place
 from ragline.components.push.contract.check import Checked
 from ragline.components.push.contract.check import check as check_model
 from ragline.components.push.release import ledger
 from ragline.components.serving.encoder import Encoder
-from ragline.components.serving.facts import NoEncoderError
 from ragline.pipeline import config as configuration
 from ragline.pipeline.bulk import neighbours as nearest
 from ragline.pipeline.onboard import plan as planning

@@ -15,7 +15,6 @@ from profiles import sampled
 
 from ragline.components.contract.columns import SPLITS, Category, Columns, Feature, length_bucket
 from ragline.components.contract.errors import BadDataError
-from ragline.components.files import shard_manifest
 from ragline.components.files.storage import sha256
 from ragline.components.ingest.output import shards
 from ragline.components.ingest.output.examples import encode_chunk
@@ -323,48 +322,3 @@ def test_a_damaged_shard_does_not_read_back(tmp_path: pathlib.Path, kept: float)
     path.write_bytes(gzip.compress(gzip.decompress(content)[:-5]))
     with pytest.raises(BadDataError, match=r"framing: .* the file is truncated"):
         shards.read_back(path)
-
-
-# The manifest.
-
-
-def _account(folder: pathlib.Path) -> dict:
-    entries = []
-    for name in ("a.gz", "b.gz"):
-        _, shard = _write(folder, name)
-        entries.append({"name": name, "records": 40, "bytes": shard.bytes, "sha256": shard.sha256})
-    return {"splits": {"train": {"shards": entries}, "eval": {"shards": []}}}
-
-
-def test_the_manifest_names_the_files_of_a_split(tmp_path: pathlib.Path) -> None:
-    account = _account(tmp_path)
-    paths = [tmp_path / "a.gz", tmp_path / "b.gz"]
-    assert shard_manifest.shards(account, "train", tmp_path) == paths
-    assert shard_manifest.shards(account, "eval", tmp_path / "absent") == []
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda folder: (folder / "b.gz").unlink(), "missing_shard: .*b.gz: the account names it"),
-        (lambda folder: (folder / "c.gz").touch(), "unknown_shard: .*c.gz: it is there, and"),
-        (lambda folder: (folder / ".tmp").touch(), "unknown_shard: .*.tmp: it is there, and"),
-        (
-            lambda folder: (folder / "a.gz").write_bytes(b"short"),
-            r"changed_shard: .*a.gz: expected \d+ bytes, received 5",
-        ),
-        (
-            lambda folder: (folder / "a.gz").write_bytes(
-                b"\0" + (folder / "a.gz").read_bytes()[1:]
-            ),
-            "changed_shard: .*a.gz: its SHA-256 is not the account's",
-        ),
-    ],
-)
-def test_a_folder_that_is_not_as_the_manifest_says(
-    tmp_path: pathlib.Path, damage: object, message: str
-) -> None:
-    account = _account(tmp_path)
-    damage(tmp_path)
-    with pytest.raises(BadDataError, match=message):
-        shard_manifest.shards(account, "train", tmp_path)

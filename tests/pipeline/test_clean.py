@@ -74,7 +74,7 @@ class Made:
             version=version, fingerprint=fingerprint, files={}, run_id=run_id, time="", reasons=(),
             source="",
         )  # fmt: skip
-        ledger.write(serving, [*ledger.read(serving), entry])
+        ledger.save(serving, ledger.Ledger(versions=(*ledger.read(serving), entry)))
 
     def states(self) -> dict[str, bool]:
         """Artifact -> whether a cache would serve it."""
@@ -158,7 +158,7 @@ def test_what_is_cached_or_served_is_kept(made):
     made.serve("rollback", 3, "a" * 64)
     first, *others = ledger.read(made.folder / "serving")
     removed_first = dataclasses.replace(first, removed="newer ones came")
-    ledger.write(made.folder / "serving", [removed_first, *others])
+    ledger.save(made.folder / "serving", ledger.Ledger(versions=(removed_first, *others)))
     served = {path: data for path, data in made.files().items() if path.parts[0] == "serving"}
     removed = clean.clean(made.config(artifacts=1), dry=False)
     assert [item.path for item in removed.items] == [str(unused)]

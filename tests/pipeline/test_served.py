@@ -27,15 +27,11 @@ def work(tmp_path) -> pathlib.Path:
         release_version.tidy(serving, keep=4)
     (serving / "2" / "saved_model.pb").write_text("x")
     entries = ledger.read(serving)
-    ledger.write(
-        serving,
-        [
-            dataclasses.replace(
-                entry, withdrawn="a | in the reason" if entry.version == 3 else None
-            )
-            for entry in entries
-        ],
+    changed = (
+        dataclasses.replace(entry, withdrawn="a | in the reason" if entry.version == 3 else None)
+        for entry in entries
     )
+    ledger.save(serving, ledger.Ledger(versions=tuple(changed)))
     shutil.rmtree(serving / "4")
     (serving / "9").mkdir()
     return tmp_path / "work"

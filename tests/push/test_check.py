@@ -20,6 +20,7 @@ import pytest
 import tensorflow as tf
 from commands import ROOT, profiled, ragline
 
+from ragline.components.contract import errors
 from ragline.components.contract.signatures import ENCODER_FILE
 from ragline.components.push.contract import (
     check,
@@ -296,7 +297,7 @@ def test_a_model_without_encode_ends_with_2_and_one_line(tmp_path):
 def test_an_encode_that_is_something_else_is_named(tmp_path, name, received):
     module = _Signatures()
     tf.saved_model.save(module, str(tmp_path), signatures={"encode": getattr(module, name)})
-    with pytest.raises(check.NoEncoderError) as raised:
+    with pytest.raises(errors.NoEncoderError) as raised:
         clean_process.check(tmp_path, None)
     wanted = "expected values [B, T, F] and length [B] -> embedding [B, E] with any B and T"
     assert str(raised.value) == f"signature 'encode': {wanted}, received {received}"
@@ -305,7 +306,7 @@ def test_an_encode_that_is_something_else_is_named(tmp_path, name, received):
 def test_the_number_of_features_must_be_known(masked, tmp_path):
     model = _export(tmp_path, masked, _padded(masked), features=None)
     sentence = "values [B, T, F] states no F, and there is no assets.extra/encoder.json"
-    with pytest.raises(check.NoEncoderError, match=re.escape(sentence)):
+    with pytest.raises(errors.NoEncoderError, match=re.escape(sentence)):
         clean_process.check(model, None)
     _state(model, "abc")
     assert clean_process.check(model, None)["features"] == F
@@ -330,7 +331,7 @@ def test_facts_of_another_format_are_named_with_what_to_do(masked, tmp_path, cha
     file = model / ENCODER_FILE
     file.write_text(json.dumps(change(json.loads(file.read_text()))))
     expected = f"{ENCODER_FILE}: expected the facts that ragline exports beside a model, format 4 "
-    with pytest.raises(check.NoEncoderError) as raised:
+    with pytest.raises(errors.NoEncoderError) as raised:
         clean_process.check(model, None)
     assert str(raised.value).startswith(expected)
     assert sentence in str(raised.value)
@@ -340,16 +341,16 @@ def test_facts_of_other_features_are_named(masked, tmp_path):
     model = _export(tmp_path, masked, _padded(masked))
     _state(model, "a")
     sentence = "encoder.json: expected the 3 features of signature 'encode', received 1"
-    with pytest.raises(check.NoEncoderError, match=sentence):
+    with pytest.raises(errors.NoEncoderError, match=sentence):
         clean_process.check(model, None)
     (model / ENCODER_FILE).write_text("{")
-    with pytest.raises(check.NoEncoderError, match="received something else"):
+    with pytest.raises(errors.NoEncoderError, match="received something else"):
         clean_process.check(model, None)
 
 
 def test_a_broken_saved_model_is_named(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"graph")
-    with pytest.raises(check.NoEncoderError, match=r"^no SavedModel that can be loaded: ValueE"):
+    with pytest.raises(errors.NoEncoderError, match=r"^no SavedModel that can be loaded: ValueE"):
         clean_process.check(tmp_path, None)
 
 

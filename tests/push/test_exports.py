@@ -316,7 +316,8 @@ def test_a_version_of_an_older_ragline_is_not_rolled_back_to(serving, checked_he
     path.write_text(json.dumps({key: stated[key] for key in ("features", "embedding_size")}))
     entries = ledger.read(serving)
     files = entries[0].files | {ENCODER_FILE: sha256(path)}
-    ledger.write(serving, [dataclasses.replace(entries[0], files=files), entries[1]])
+    changed = (dataclasses.replace(entries[0], files=files), entries[1])
+    ledger.save(serving, ledger.Ledger(versions=changed))
     back = rollback.rollback(serving, why="it drifts", to=1, keep=5)
     assert back.version is None
     [refusal] = back.refusals

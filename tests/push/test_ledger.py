@@ -62,7 +62,7 @@ def test_the_next_version_is_above_every_other(tmp_path_factory, on_disk, in_led
     entry = ledger.Entry(
         version=in_ledger, fingerprint="", files={}, run_id="", time="", reasons=(), source=""
     )
-    ledger.write(serving, [entry])
+    ledger.save(serving, ledger.Ledger(versions=(entry,)))
     for number in on_disk:
         (serving / str(number)).mkdir(parents=True)
     assert ledger.next_version(serving) == max({*on_disk, in_ledger}) + 1
@@ -103,7 +103,7 @@ def test_the_state_sees_the_ledger_and_the_folder(serving):
     _release(serving, "a")
     states.append(ledger.state(serving))
     [entry] = ledger.read(serving)
-    ledger.write(serving, [dataclasses.replace(entry, withdrawn="bad")])
+    ledger.save(serving, ledger.Ledger(versions=(dataclasses.replace(entry, withdrawn="bad"),)))
     states.append(ledger.state(serving))
     transaction.remove(serving, 1, "old")
     states.append(ledger.state(serving))

@@ -7,6 +7,7 @@ import time
 import pytest
 from push import hostile
 
+from ragline.components.contract import errors
 from ragline.components.push.contract import check
 
 
@@ -22,7 +23,7 @@ def test_a_model_that_never_ends_is_stopped_and_nothing_of_it_is_left(tmp_path, 
     model = hostile.never_ends(tmp_path / "model")
     monkeypatch.setattr(check, "SECONDS", 8)  # TensorFlow's import takes some 5.
     begun = time.monotonic()
-    with pytest.raises(check.NoEncoderError, match="no end of it within 8 seconds"):
+    with pytest.raises(errors.NoEncoderError, match="no end of it within 8 seconds"):
         check.check(model)
     assert time.monotonic() - begun < 28
     assert _processes_about(model) == []
@@ -51,7 +52,7 @@ def test_the_process_of_a_check_has_no_network(tmp_path, monkeypatch):
     )
     python.chmod(0o755)
     monkeypatch.setattr(check.sys, "executable", str(python))
-    with pytest.raises(check.NoEncoderError, match=r"devices: (lo )?$"):
+    with pytest.raises(errors.NoEncoderError, match=r"devices: (lo )?$"):
         check.check(tmp_path)
 
 

@@ -102,6 +102,11 @@ def test_an_error_is_raised_as_it_is_in_a_thread_too(tmp_path):
     assert _state() == before
 
 
+def test_what_cannot_be_checked_is_no_encoder(tmp_path):
+    with pytest.raises(ragline.NoEncoderError, match="expected"):
+        ragline.check(tmp_path)
+
+
 def test_an_interrupt_ends_the_run_and_leaves_nothing(arguments, at_first_line):
     display = at_first_line(lambda: signal.raise_signal(signal.SIGINT))
     before = _state()

@@ -13,7 +13,6 @@ OWN = (
     "components/contract/kinds/",
     "components/ingest/formats/xes.py",
     "components/ingest/samples/xes.py",
-    "components/files/shard_manifest.py",
     "pipeline/bulk/encode_files.py",
     "pipeline/onboard/guessing/cells.py",
 )

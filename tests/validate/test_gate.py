@@ -143,7 +143,6 @@ def test_clean_data_passes_and_leaves_a_report(
     report = _pass(clean, tmp_path)
     assert json.loads(report.read_text()) == {
         "splits": ["eval", "train"],
-        "findings": [],
         "drift": None,
     }
 

@@ -23,7 +23,6 @@ from ragline.components.evaluate.metrics import named
 from ragline.components.evaluate.metrics.interface import Head, Parts
 from ragline.components.evaluate.metrics.named import Measured
 from ragline.components.evaluate.metrics.reconstruction import (
-    ExplainedVariance,
     FeatureMse,
     FeatureVariance,
     FiniteShare,
@@ -34,7 +33,6 @@ from ragline.components.evaluate.metrics.totals import Totals
 
 MASKED_MSE = MaskedMse.label
 NORMALISED_MSE = NormalisedMse.label
-EXPLAINED_VARIANCE = ExplainedVariance.label
 FINITE_SHARE = FiniteShare.label
 VARIANCE = FeatureVariance.label
 

@@ -73,18 +73,6 @@ def compression(path: str) -> str:
     return suffix if suffix in COMPRESSIONS else ""
 
 
-def check_whole(path: str) -> None:
-    """Read a compressed file to its end, for readers that may stop before it.
-
-    Raises:
-      BadDataError: `unreadable` or `zip_bomb`.
-    """
-    if compression(path):
-        with open(path) as file:
-            while file.read(_BLOCK):
-                pass
-
-
 def line_pieces(
     file: File,
     piece_bytes: int,

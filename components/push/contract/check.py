@@ -17,16 +17,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ragline.components.contract.errors import UsageError
+from ragline.components.contract.errors import NoEncoderError
 from ragline.components.push.contract.padding_contract import Violation
 
 # Processes that wait for a model; see `prepared`.
 _waiting: list[subprocess.Popen[str]] = []
 SECONDS = 1_800  # A sound model takes some 20, on a machine that does little else.
-
-
-class NoEncoderError(UsageError):
-    """The path is no SavedModel, or one that has no signature `encode` to be checked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

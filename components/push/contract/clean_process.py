@@ -41,6 +41,7 @@ import tensorflow as tf
 
 from ragline.components.contract import kinds
 from ragline.components.contract.columns import LENGTH, VALUES, Category
+from ragline.components.contract.errors import NoEncoderError
 from ragline.components.contract.signatures import (
     EMBEDDING,
     ENCODE,
@@ -61,7 +62,6 @@ from ragline.components.push.contract import (
     probes,
     stored_weights,
 )
-from ragline.components.push.contract.check import NoEncoderError
 from ragline.components.push.contract.sequences import Probe, pad
 from ragline.components.serving import facts as model_facts
 from ragline.components.serving.facts import ModelFacts
@@ -165,7 +165,7 @@ def check(
 def _facts(model: pathlib.Path) -> ModelFacts:
     try:
         return model_facts.read(model)
-    except model_facts.NoEncoderError as error:  # Its sentence begins with the model's path.
+    except NoEncoderError as error:  # Its sentence begins with the model's path.
         raise NoEncoderError(str(error).removeprefix(f"{model}/")) from error
 
 

@@ -14,7 +14,6 @@ import json
 import os
 import pathlib
 import stat
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,11 +138,6 @@ def read(serving: pathlib.Path) -> tuple[Entry, ...]:
         case _:
             renamed = False
     return ledger.done().versions if renamed else ledger.versions
-
-
-def write(serving: pathlib.Path, entries: Iterable[Entry]) -> None:
-    """Replace the ledger by one in which nothing was begun."""
-    save(serving, Ledger(versions=tuple(entries)))
 
 
 def versions(serving: pathlib.Path) -> list[Version]:

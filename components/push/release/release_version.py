@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ragline.components.contract.errors import NoEncoderError
 from ragline.components.contract.signatures import ENCODER_FILE
 from ragline.components.files.storage import read_json
 from ragline.components.push.contract import check
@@ -114,7 +115,7 @@ def check_and_release(
         if facts:
             publish.put(staged, ENCODER_FILE, {**read_json(staged / ENCODER_FILE), **facts})
         return PushResult(version=release(staged, source, withdraw))
-    except check.NoEncoderError as error:
+    except NoEncoderError as error:
         return PushResult(refusals=(str(error),))
     finally:
         transaction.abandon(serving)
