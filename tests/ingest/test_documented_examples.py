@@ -23,9 +23,8 @@ from ragline.components.files.storage import read_json
 from ragline.components.ingest import formats
 from ragline.components.ingest.beam import grouping, process
 from ragline.components.ingest.beam.process import IngestContext
-from ragline.components.ingest.formats import beginnings
 from ragline.components.ingest.options import StepOptions
-from ragline.components.ingest.source import read_plan
+from ragline.components.ingest.source import beginnings, read_plan
 from ragline.components.validate import features
 from ragline.pipeline.config import Config, load
 

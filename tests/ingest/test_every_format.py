@@ -18,8 +18,8 @@ from ingest.whole_runs import run
 from ragline.components.contract.columns import SPLITS, Columns, length_bucket
 from ragline.components.contract.errors import BadDataError
 from ragline.components.ingest import formats
-from ragline.components.ingest.formats import beginnings
 from ragline.components.ingest.records.splits import split_of
+from ragline.components.ingest.source import beginnings
 from ragline.pipeline import config
 from ragline.pipeline.onboard import init, plan
 

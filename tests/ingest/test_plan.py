@@ -13,10 +13,9 @@ import tensorflow as tf
 from ragline.components.contract.columns import Columns, Feature
 from ragline.components.contract.errors import BadDataError
 from ragline.components.ingest import formats
-from ragline.components.ingest.formats import beginnings
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records.chunk import File
-from ragline.components.ingest.source import framing, patterns, raw_files, read_plan
+from ragline.components.ingest.source import beginnings, framing, patterns, raw_files, read_plan
 
 COLUMNS = Columns(features=(Feature(name="a", unit=None, allow_missing=True),), context={})
 RECORD = b'{"features": {"a": [1, 2]}}\n'

@@ -17,7 +17,7 @@ from ragline.components.contract.columns import Columns, Feature
 from ragline.components.contract.errors import UsageError
 from ragline.components.contract.registry import Choice, Registry
 from ragline.components.ingest import formats, samples
-from ragline.components.ingest.formats import beginnings
+from ragline.components.ingest.source import beginnings
 from ragline.pipeline.cache import cache_key
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -1,7 +1,6 @@
 """Read the formats of raw files: one class a format, by which every command reads its files.
 
 interface.py         what a format is
-beginnings.py        the format of a file by its name and first bytes, and what no format reads
 csv.py               long tables, a row a step
 parquet.py           long tables, or a row a sequence with lists in its cells
 jsonl.py             JSON Lines, a line a sequence or a step

@@ -20,7 +20,6 @@ from ragline.components.contract import kinds
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
-from ragline.components.ingest.formats import beginnings
 from ragline.components.ingest.formats.interface import Format, Use
 from ragline.components.ingest.formats.parsing import csv_lines, table, texts
 from ragline.components.ingest.formats.parsing.faults import Faults
@@ -28,7 +27,7 @@ from ragline.components.ingest.formats.parsing.table import Layout
 from ragline.components.ingest.options import FILE, InputOptions
 from ragline.components.ingest.records.chunk import File, Part, Piece, QuarantineLine, Rows, shown
 from ragline.components.ingest.samples.sample import Sample
-from ragline.components.ingest.source import raw_files
+from ragline.components.ingest.source import beginnings, raw_files
 
 BLOCK = 1 << 23
 _LONGEST_HEADER = 1 << 20

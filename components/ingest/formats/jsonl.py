@@ -23,7 +23,6 @@ from typing import Any
 import orjson
 
 from ragline.components.contract.columns import Columns
-from ragline.components.ingest.formats import beginnings
 from ragline.components.ingest.formats.interface import Format, Use
 from ragline.components.ingest.formats.parsing import events, objects
 from ragline.components.ingest.formats.parsing.objects import Decoded
@@ -38,7 +37,7 @@ from ragline.components.ingest.records.chunk import (
     Rows,
 )
 from ragline.components.ingest.samples.sample import Sample
-from ragline.components.ingest.source import raw_files
+from ragline.components.ingest.source import beginnings, raw_files
 
 
 class JsonLines(Format):

@@ -32,7 +32,6 @@ import pyarrow as pa
 from ragline.components.contract import kinds
 from ragline.components.contract.columns import ENTITY_ID, LENGTH, SEQUENCE_ID, Columns
 from ragline.components.contract.errors import BadDataError
-from ragline.components.ingest.formats import beginnings
 from ragline.components.ingest.formats.interface import Format, Use
 from ragline.components.ingest.formats.parsing import padded, table
 from ragline.components.ingest.formats.parsing.arrays import (
@@ -55,6 +54,7 @@ from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import File, Part, Piece, runs
 from ragline.components.ingest.samples.sample import Sample
+from ragline.components.ingest.source import beginnings
 
 LENGTHS = (LENGTH, "lengths", "row_lengths")
 _UNNAMED = re.compile(r"arr_[0-9]+")

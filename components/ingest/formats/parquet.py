@@ -21,7 +21,6 @@ import pyarrow.parquet as pq
 
 from ragline.components.contract.columns import LENGTH, Columns
 from ragline.components.contract.errors import BadDataError
-from ragline.components.ingest.formats import beginnings
 from ragline.components.ingest.formats.interface import Format, Use
 from ragline.components.ingest.formats.parsing import cells, columnar, parquet_schema, table
 from ragline.components.ingest.formats.parsing.columnar import STEPS
@@ -40,7 +39,7 @@ from ragline.components.ingest.records.chunk import (
     shown,
 )
 from ragline.components.ingest.samples.sample import Sample
-from ragline.components.ingest.source import raw_files
+from ragline.components.ingest.source import beginnings, raw_files
 
 _MOST_RECORDS = 1 << 16
 

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ragline.components.contract.columns import Columns
-from ragline.components.ingest.formats import beginnings
 from ragline.components.ingest.formats.interface import Format, Use
 from ragline.components.ingest.formats.parsing import protos
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import File, Part, Piece
 from ragline.components.ingest.samples.sample import Sample
+from ragline.components.ingest.source import beginnings
 
 
 class TfRecord(Format):

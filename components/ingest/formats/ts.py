@@ -27,7 +27,6 @@ from ragline.components.contract import kinds
 from ragline.components.contract.columns import Columns, ContextValue
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
-from ragline.components.ingest.formats import beginnings
 from ragline.components.ingest.formats.interface import Format, Use
 from ragline.components.ingest.formats.parsing.columnar import features_of
 from ragline.components.ingest.options import InputOptions
@@ -36,7 +35,7 @@ from ragline.components.ingest.records import chunk as chunks
 from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import Chunk, File, Part, Piece, QuarantineLine
 from ragline.components.ingest.samples.sample import Sample
-from ragline.components.ingest.source import raw_files
+from ragline.components.ingest.source import beginnings, raw_files
 
 LABEL = "label"
 TARGET = "target"

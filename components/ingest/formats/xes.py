@@ -37,7 +37,6 @@ from ragline.components.contract import kinds
 from ragline.components.contract.columns import SEQUENCE_ID, Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
-from ragline.components.ingest.formats import beginnings
 from ragline.components.ingest.formats.interface import Format, Use
 from ragline.components.ingest.formats.parsing import columnar, texts
 from ragline.components.ingest.formats.parsing.columnar import STEPS, Flat
@@ -47,7 +46,7 @@ from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import File, Part, Piece
 from ragline.components.ingest.samples.sample import Sample
-from ragline.components.ingest.source import raw_files
+from ragline.components.ingest.source import beginnings, raw_files
 
 NAME = "concept:name"
 _BLOCK = 1 << 18

@@ -19,8 +19,8 @@ from collections.abc import Sequence
 
 from ragline.components.contract.errors import BadDataError
 from ragline.components.ingest import formats
-from ragline.components.ingest.formats import beginnings
 from ragline.components.ingest.samples.sample import MOST_FILES, Sample, spread
+from ragline.components.ingest.source import beginnings
 
 
 def take(paths: Sequence[str], format_name: str = formats.AUTO) -> Sample:

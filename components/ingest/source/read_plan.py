@@ -9,10 +9,9 @@ from ragline.components.contract.columns import SPLITS, Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files.storage import digest_of
 from ragline.components.ingest import formats
-from ragline.components.ingest.formats import beginnings
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records.chunk import File
-from ragline.components.ingest.source import patterns, raw_files, units
+from ragline.components.ingest.source import beginnings, patterns, raw_files, units
 from ragline.components.ingest.source.patterns import MatchedFiles
 from ragline.components.ingest.source.units import Unit
 
