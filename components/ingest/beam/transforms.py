@@ -129,8 +129,8 @@ class WriteSpills(beam.DoFn):
         yield from spill.write(file, read_rows(index, unit, self._context), self._shards).items()
 
 
-class Process(beam.DoFn):
-    """Processes (index, Source) and yields (part, its deduplication keys packed)."""
+class _OfSources(beam.DoFn):
+    """Holds what a unit is processed by."""
 
     def __init__(
         self, context: IngestContext, grouped: Grouping, process_unit: UnitFunction
@@ -138,6 +138,10 @@ class Process(beam.DoFn):
         self._context = context
         self._grouping = grouped
         self._process_unit = process_unit
+
+
+class Process(_OfSources):
+    """Processes (index, Source) and yields (part, its deduplication keys packed)."""
 
     def process(self, element: tuple[int, Source]) -> Iterator[tuple[int, bytes]]:
         """Process one unit."""
@@ -169,15 +173,8 @@ class KeepRefused(beam.DoFn):
             yield index, source if isinstance(source, Unit) else tuple(source)
 
 
-class ProcessAgain(beam.DoFn):
+class ProcessAgain(_OfSources):
     """Processes (index, {its Source, its refusals}) again."""
-
-    def __init__(
-        self, context: IngestContext, grouped: Grouping, process_unit: UnitFunction
-    ) -> None:
-        self._context = context
-        self._grouping = grouped
-        self._process_unit = process_unit
 
     def process(self, element: tuple[int, dict[str, Iterable[Any]]]) -> None:
         """Process one unit."""

@@ -136,7 +136,7 @@ def _record(
     record: dict[str, Any] = {}
     features: dict[str, Any] = {}
     own: list[str] = []
-    for attribute, cell in zip(attributes, _split(objects.utf8(text), attributes), strict=True):
+    for attribute, cell in zip(attributes, _split(checks.utf8(text), attributes), strict=True):
         if attribute.name in series[""]:
             own.append(cell or "?")
         elif not attribute.inner:

@@ -26,9 +26,9 @@ from ragline.components.contract.columns import Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
 from ragline.components.ingest.formats.interface import ObjectFormat, Use
-from ragline.components.ingest.formats.parsing import objects
 from ragline.components.ingest.formats.parsing.objects import Decoded
 from ragline.components.ingest.options import InputOptions
+from ragline.components.ingest.records import checks
 from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import File, Piece
 from ragline.components.ingest.source import raw_files
@@ -157,5 +157,5 @@ def _plain(value: Any) -> Any:
         case decimal.Decimal():
             return float(value)
         case bytes():
-            return objects.utf8(value)
+            return checks.utf8(value)
     return value if value is None or isinstance(value, str | int | float) else str(value)

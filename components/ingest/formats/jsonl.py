@@ -27,6 +27,7 @@ from ragline.components.ingest.formats.interface import Format, Use
 from ragline.components.ingest.formats.parsing import events, objects
 from ragline.components.ingest.formats.parsing.objects import Decoded
 from ragline.components.ingest.options import InputOptions
+from ragline.components.ingest.records import checks
 from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import (
     File,
@@ -81,7 +82,8 @@ class JsonLines(Format):
           BadDataError: `unreadable` or `zip_bomb`.
         """
         return objects.parts_of(
-            (parse(text, number, columns, options) for number, text in _lines(piece)), columns
+            (parse(text, number, columns, options) for number, text in raw_files.records(piece)),
+            columns,
         )
 
     def rows(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Rows]:
@@ -91,7 +93,7 @@ class JsonLines(Format):
           BadDataError: `unreadable` or `zip_bomb`.
         """
         blocks = (
-            [*map(_event, _numbered(first, lines))]
+            [*map(_event, raw_files.numbered(first, lines))]
             for first, lines in raw_files.line_blocks(piece, events.BLOCK)
         )
         return events.rows(piece, columns, options, blocks, is_whole=lambda: piece.start == 0)
@@ -127,17 +129,6 @@ def decoded(text: bytes) -> Any:
         return _decoded_exactly(text)
 
 
-def _lines(piece: Piece) -> Iterator[tuple[int, bytes]]:
-    for first, lines in raw_files.line_blocks(piece):
-        yield from _numbered(first, lines)
-
-
-def _numbered(first: int, lines: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
-    for number, line in enumerate(lines, start=first):
-        if text := line.strip(b"\r\n \t"):
-            yield number, text
-
-
 def _event(line: tuple[int, bytes]) -> Decoded:
     number, text = line
     try:
@@ -154,7 +145,7 @@ def _decoded(text: bytes) -> Any:
 
 
 def _decoded_exactly(text: bytes) -> Any:
-    spelt = objects.utf8(text)
+    spelt = checks.utf8(text)
     try:
         return json.loads(spelt)
     except (json.JSONDecodeError, RecursionError) as error:

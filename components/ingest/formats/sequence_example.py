@@ -6,60 +6,19 @@ tf.train.Feature a step, with one value, or with none where it is missing. `cont
 """
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ragline.components.contract.columns import Columns
-from ragline.components.ingest.formats.interface import Format, Use
+from ragline.components.ingest.formats.interface import Use
 from ragline.components.ingest.formats.parsing import protos
-from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records.checks import RejectedRecord
-from ragline.components.ingest.records.chunk import File, Part, Piece
-from ragline.components.ingest.samples.sample import Sample
-from ragline.components.ingest.source import beginnings
 
 # A column of its own among those of the context: no schema has such a name.
 _STEPS = "##steps##"
-
-
-class SequenceExample(Format):
-    """Reads TFRecord files of tf.SequenceExample."""
-
-    uses = (Use("TFRecord of tf.SequenceExample", "a record"),)
-
-    def recognises(self, path: str, beginning: bytes) -> bool:
-        """Return whether a file begins with a record that is a SequenceExample."""
-        return beginnings.is_framed(beginning) and protos.holds_sequences(path)
-
-    def sample(self, paths: Sequence[str]) -> Sample:
-        """Raise an error, for the records name no columns.
-
-        Raises:
-          BadDataError: `unknown_format`.
-        """
-        raise protos.without_columns(paths[0], "sequence_example")
-
-    def pieces(
-        self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
-    ) -> list[Piece]:
-        """Cut a file into ranges of records; a compressed file is one piece.
-
-        Raises:
-          BadDataError: `framing`, or `unreadable`.
-        """
-        return protos.pieces(file, _sequence(), protos.layout(columns, options, file), piece_bytes)
-
-    def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
-        """Read the records of a piece.
-
-        Raises:
-          BadDataError: `framing`, or `unreadable`.
-        """
-        yield from protos.read(piece, _sequence(), protos.layout(columns, options, piece.file))
 
 
 def _decoder(
@@ -98,7 +57,7 @@ def _integers(name: str, payloads: list[bytes]) -> pa.Array:
 
     Of an int64 in a feature list, the decoder of tfx_bsl 1.21 keeps the lower 32 bits.
     """
-    messages = map(_sequence().parse, payloads)
+    messages = map(SequenceExample.message().parse, payloads)
     lists = (message.feature_lists.feature_list for message in messages)
     return pa.array(
         [
@@ -149,15 +108,23 @@ def _count(name: str, steps: Any, kind: str) -> int:
     return len(steps.feature)
 
 
-@functools.cache
-def _sequence() -> protos.Message:
-    import tensorflow as tf  # Seconds, which no other format has to wait for.
+class SequenceExample(protos.MessageFormat):
+    """Reads TFRecord files of tf.SequenceExample."""
 
-    return protos.Message(
-        name="a tf.SequenceExample",
-        parse=tf.train.SequenceExample.FromString,
-        records=lambda example: example.context.feature,
-        steps=lambda example: example.feature_lists.feature_list,
-        count=_count,
-        decoder=_decoder,
-    )
+    uses = (Use("TFRecord of tf.SequenceExample", "a record"),)
+    holds_lists = True
+
+    @staticmethod
+    @functools.cache
+    def message() -> protos.Message:
+        """Describe tf.SequenceExample."""
+        import tensorflow as tf  # Seconds, which no other format has to wait for.
+
+        return protos.Message(
+            name="a tf.SequenceExample",
+            parse=tf.train.SequenceExample.FromString,
+            records=lambda example: example.context.feature,
+            steps=lambda example: example.feature_lists.feature_list,
+            count=_count,
+            decoder=_decoder,
+        )

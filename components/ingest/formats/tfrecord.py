@@ -9,53 +9,12 @@ context                 [1], may be absent
 """
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from ragline.components.contract.columns import Columns
-from ragline.components.ingest.formats.interface import Format, Use
+from ragline.components.ingest.formats.interface import Use
 from ragline.components.ingest.formats.parsing import protos
-from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records.checks import RejectedRecord
-from ragline.components.ingest.records.chunk import File, Part, Piece
-from ragline.components.ingest.samples.sample import Sample
-from ragline.components.ingest.source import beginnings
-
-
-class TfRecord(Format):
-    """Reads TFRecord files of tf.Example."""
-
-    uses = (Use("TFRecord of tf.Example", "a record"),)
-
-    def recognises(self, path: str, beginning: bytes) -> bool:
-        """Return whether a file begins with a record that is no SequenceExample."""
-        return beginnings.is_framed(beginning) and not protos.holds_sequences(path)
-
-    def sample(self, paths: Sequence[str]) -> Sample:
-        """Raise an error, for the records name no columns.
-
-        Raises:
-          BadDataError: `unknown_format`.
-        """
-        raise protos.without_columns(paths[0], "tfrecord")
-
-    def pieces(
-        self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
-    ) -> list[Piece]:
-        """Cut a file into ranges of records; a compressed file is one piece.
-
-        Raises:
-          BadDataError: `framing`, or `unreadable`.
-        """
-        return protos.pieces(file, _example(), protos.layout(columns, options, file), piece_bytes)
-
-    def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
-        """Read the records of a piece.
-
-        Raises:
-          BadDataError: `framing`, or `unreadable`.
-        """
-        yield from protos.read(piece, _example(), protos.layout(columns, options, piece.file))
 
 
 def _decoder(
@@ -89,15 +48,23 @@ def _count(name: str, feature: Any, kind: str) -> int:
     return len(getattr(feature, kind).value)
 
 
-@functools.cache
-def _example() -> protos.Message:
-    import tensorflow as tf  # Seconds, which no other format has to wait for.
+class TfRecord(protos.MessageFormat):
+    """Reads TFRecord files of tf.Example."""
 
-    return protos.Message(
-        name="a tf.Example",
-        parse=tf.train.Example.FromString,
-        records=lambda example: example.features.feature,
-        steps=lambda example: example.features.feature,
-        count=_count,
-        decoder=_decoder,
-    )
+    uses = (Use("TFRecord of tf.Example", "a record"),)
+    holds_lists = False
+
+    @staticmethod
+    @functools.cache
+    def message() -> protos.Message:
+        """Describe tf.Example."""
+        import tensorflow as tf  # Seconds, which no other format has to wait for.
+
+        return protos.Message(
+            name="a tf.Example",
+            parse=tf.train.Example.FromString,
+            records=lambda example: example.features.feature,
+            steps=lambda example: example.features.feature,
+            count=_count,
+            decoder=_decoder,
+        )

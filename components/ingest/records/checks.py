@@ -314,6 +314,15 @@ def identifier(name: str, value: Any) -> str | None:
     return _utf8(name, value)
 
 
+def utf8(text: bytes) -> str:
+    """Decode text, or reject it: `encoding`."""
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        what = f"expected UTF-8: {error.reason} at byte {error.start}"
+        raise RejectedRecord("encoding", what) from error
+
+
 def _utf8(name: str, value: str) -> str:
     try:
         value.encode("utf-8")

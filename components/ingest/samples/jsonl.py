@@ -1,5 +1,6 @@
 """Sample JSON Lines: the records of ranges."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -29,7 +30,8 @@ def take(paths: Sequence[str]) -> Sample:
         most = _MOST_RECORDS * (len(counts) + 1) // len(paths)
         for piece, is_whole in _pieces(path, SAMPLE_BYTES // len(paths)):
             complete &= is_whole
-            for number, text in _lines(piece):
+            rest_of_a_line = 1 if piece.start else 0
+            for number, text in itertools.islice(raw_files.records(piece), rest_of_a_line, None):
                 if len(records) >= most:
                     complete = False
                     break
@@ -62,13 +64,3 @@ def _pieces(path: str, most: int) -> Iterator[tuple[Piece, bool]]:
     chosen = ranges(size, most)
     for start, stop in chosen:
         yield Piece(file=file, start=start, stop=stop, first=1, size=stop - start), len(chosen) == 1
-
-
-def _lines(piece: Piece) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of a piece, but for the rest of a line with which it begins."""
-    cut = piece.start > 0
-    for first, lines in raw_files.line_blocks(piece):
-        for number, line in enumerate(lines, start=first):
-            if not cut and (text := line.strip(b"\r\n \t")):
-                yield number, text
-            cut = False

@@ -142,6 +142,19 @@ def line_blocks(piece: Piece, block_bytes: int = _BLOCK) -> Iterator[tuple[int, 
             number += len(lines)
 
 
+def records(piece: Piece) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a piece that are not blank, with their numbers, without outer blanks."""
+    for first, lines in line_blocks(piece):
+        yield from numbered(first, lines)
+
+
+def numbered(first: int, lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines that are not blank, with their numbers, without outer blanks."""
+    for number, line in enumerate(lines, start=first):
+        if text := line.strip(b"\r\n \t"):
+            yield number, text
+
+
 def _to_line_end(block: bytes, stream: BinaryIO) -> bytes:
     return block if block.endswith(b"\n") else block + stream.readline()
 

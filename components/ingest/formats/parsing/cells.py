@@ -110,7 +110,7 @@ def names(array: pa.Array, exact: Callable[[Any], Any], faults: Faults) -> Names
     refused: dict[int, RejectedRecord] = {}
     for place, value in enumerate(encoded.dictionary.to_pylist()):
         try:
-            distinct[place] = exact(_text(value) if isinstance(value, bytes) else value)
+            distinct[place] = exact(checks.utf8(value) if isinstance(value, bytes) else value)
         except RejectedRecord as reject:
             refused[place] = reject
     last = len(distinct) - 1
@@ -217,15 +217,6 @@ def _spelt(column: pa.Array) -> pa.Array:
         is_integer = pc.equal(pc.floor(column), column)
         column = pc.cast(pc.if_else(is_integer, column, None), pa.int64(), safe=False)
     return column.cast(pa.string())
-
-
-def _text(value: bytes) -> str:
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise RejectedRecord(
-            "encoding", f"expected UTF-8: {error.reason} at byte {error.start}"
-        ) from error
 
 
 def _utf8(array: pa.Array, faults: Faults) -> pa.Array:

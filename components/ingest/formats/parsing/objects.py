@@ -63,27 +63,16 @@ def list_of_steps(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
 
 
-def utf8(text: bytes) -> str:
-    """Decode text, or reject it: `encoding`."""
-    try:
-        return text.decode("utf-8")
-    except UnicodeDecodeError as error:
-        what = f"expected UTF-8: {error.reason} at byte {error.start}"
-        raise RejectedRecord("encoding", what) from error
-
-
 def from_lines(
     piece: Piece, decode: Callable[[bytes], Any], comment: bytes = b"\n"
 ) -> Iterator[Decoded]:
     """Yield the decoded lines of a piece, with their text; blank ones and comments left out."""
-    for first, lines in raw_files.line_blocks(piece):
-        for number, line in enumerate(lines, start=first):
-            text = line.strip(b"\r\n \t")
-            if text and not text.startswith(comment):
-                try:
-                    yield number, decode(text), text
-                except RejectedRecord as reject:
-                    yield number, reject, text
+    for number, text in raw_files.records(piece):
+        if not text.startswith(comment):
+            try:
+                yield number, decode(text), text
+            except RejectedRecord as reject:
+                yield number, reject, text
 
 
 def show(value: Any, text: bytes | None) -> str:

@@ -5,10 +5,11 @@ it is of the wrong type, and an absent list from an empty one not always; so wha
 looked at again by itself, as a message, which gives the code and the detail.
 """
 
+import abc
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -18,13 +19,15 @@ from ragline.components.contract import kinds
 from ragline.components.contract.columns import LENGTH, SEQUENCE_ID, Columns
 from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
+from ragline.components.ingest.formats.interface import Format
 from ragline.components.ingest.formats.parsing import columnar
 from ragline.components.ingest.formats.parsing.columnar import Flat
 from ragline.components.ingest.formats.parsing.table import Layout
 from ragline.components.ingest.options import InputOptions
 from ragline.components.ingest.records.checks import RejectedRecord
 from ragline.components.ingest.records.chunk import File, Part, Piece, QuarantineLine, shown
-from ragline.components.ingest.source import framing, raw_files
+from ragline.components.ingest.samples.sample import Sample
+from ragline.components.ingest.source import beginnings, framing, raw_files
 
 _BATCH_BYTES = 1 << 23
 _BATCH_RECORDS = 1 << 13
@@ -60,61 +63,94 @@ class Message:
     decoder: Callable[[Kinds, Kinds], Callable[[list[bytes]], tuple[Lists, Lists]]]
 
 
-def pieces(file: File, message: Message, read: Layout, piece_bytes: int) -> list[Piece]:
-    """Cut a file into ranges of records; a compressed file is one piece.
+class MessageFormat(Format):
+    """Reads TFRecord files of one kind of message, a record a sequence.
 
-    Raises:
-      BadDataError: `framing`, or `unreadable`.
+    Attributes:
+      holds_lists: whether the messages are SequenceExamples.
     """
-    stored = places.size(file.path)
-    cuts, header, number = [(0, 1)], None, 0
-    is_compressed = bool(raw_files.compression(file.path))
-    with raw_files.open(file.path) as raw:
-        size = None if is_compressed else stored
-        for offset, payload in framing.records(raw, size, file.path):
-            number += 1
-            if header is None:
-                header = _kinds_of(payload, message, read)
-            if is_compressed:
-                break
-            if offset - cuts[-1][0] >= piece_bytes:
-                cuts.append((offset, number))
-    if header is None:
-        return []
-    if is_compressed:
-        return [Piece(file=file, start=0, stop=None, first=1, size=stored, header=header)]
-    stops = [*(start for start, _ in cuts[1:]), stored]
-    return [
-        Piece(file=file, start=start, stop=stop, first=first, size=stop - start, header=header)
-        for (start, first), stop in zip(cuts, stops, strict=True)
-    ]
+
+    holds_lists: ClassVar[bool]
+
+    @staticmethod
+    @abc.abstractmethod
+    def message() -> Message:
+        """Describe the messages."""
+
+    def recognises(self, path: str, beginning: bytes) -> bool:
+        """Return whether a file begins with a record of this kind."""
+        return beginnings.is_framed(beginning) and _holds_lists(path) == self.holds_lists
+
+    def sample(self, paths: Sequence[str]) -> Sample:
+        """Raise an error, for the records name no columns.
+
+        Raises:
+          BadDataError: `unknown_format`.
+        """
+        raise BadDataError(
+            "unknown_format",
+            f"{paths[0]}: {self.uses[0].files} is in ragline's own contract, which names no "
+            "columns; expected a schema written by hand, see docs/ingest.md",
+        )
+
+    def pieces(
+        self, file: File, columns: Columns, options: InputOptions, piece_bytes: int
+    ) -> list[Piece]:
+        """Cut a file into ranges of records; a compressed file is one piece.
+
+        Raises:
+          BadDataError: `framing`, or `unreadable`.
+        """
+        stored = places.size(file.path)
+        cuts, header, number = [(0, 1)], None, 0
+        is_compressed = bool(raw_files.compression(file.path))
+        layout = columnar.layout_of_records(columns, options, file.path)
+        with raw_files.open(file.path) as raw:
+            size = None if is_compressed else stored
+            for offset, payload in framing.records(raw, size, file.path):
+                number += 1
+                if header is None:
+                    header = _kinds_of(payload, self.message(), layout)
+                if is_compressed:
+                    break
+                if offset - cuts[-1][0] >= piece_bytes:
+                    cuts.append((offset, number))
+        if header is None:
+            return []
+        if is_compressed:
+            return [Piece(file=file, start=0, stop=None, first=1, size=stored, header=header)]
+        stops = [*(start for start, _ in cuts[1:]), stored]
+        return [
+            Piece(file=file, start=start, stop=stop, first=first, size=stop - start, header=header)
+            for (start, first), stop in zip(cuts, stops, strict=True)
+        ]
+
+    def read(self, piece: Piece, columns: Columns, options: InputOptions) -> Iterator[Part]:
+        """Read the records of a piece.
+
+        Raises:
+          BadDataError: `framing`, or `unreadable`.
+        """
+        layout = columnar.layout_of_records(columns, options, piece.file.path)
+        reader = _Reader(self.message(), layout, piece.header or {})
+        payloads: list[bytes] = []
+        number, waiting = piece.first, 0
+        with raw_files.open(piece.file.path) as raw:
+            if piece.start:
+                raw.seek(piece.start)
+            for _, payload in framing.records(
+                raw, piece.stop, piece.file.path, start=piece.start, first=piece.first
+            ):
+                payloads.append(payload)
+                waiting += len(payload)
+                if waiting >= _BATCH_BYTES or len(payloads) >= _BATCH_RECORDS:
+                    yield reader.part(payloads, number)
+                    number, payloads, waiting = number + len(payloads), [], 0
+        if payloads:
+            yield reader.part(payloads, number)
 
 
-def read(piece: Piece, message: Message, layout: Layout) -> Iterator[Part]:
-    """Read the records of a piece.
-
-    Raises:
-      BadDataError: `framing`, or `unreadable`.
-    """
-    reader = _Reader(message, layout, piece.header or {})
-    payloads: list[bytes] = []
-    number, waiting = piece.first, 0
-    with raw_files.open(piece.file.path) as raw:
-        if piece.start:
-            raw.seek(piece.start)
-        for _, payload in framing.records(
-            raw, piece.stop, piece.file.path, start=piece.start, first=piece.first
-        ):
-            payloads.append(payload)
-            waiting += len(payload)
-            if waiting >= _BATCH_BYTES or len(payloads) >= _BATCH_RECORDS:
-                yield reader.part(payloads, number)
-                number, payloads, waiting = number + len(payloads), [], 0
-    if payloads:
-        yield reader.part(payloads, number)
-
-
-def holds_sequences(path: str) -> bool:
+def _holds_lists(path: str) -> bool:
     """Return whether the first record of a TFRecord file is a SequenceExample, or an Example.
 
     Raises:
@@ -131,15 +167,6 @@ def holds_sequences(path: str) -> bool:
     return bool(lists)
 
 
-def without_columns(path: str, name: str) -> BadDataError:
-    """Return the error that a sample of such records would not name its columns."""
-    return BadDataError(
-        "unknown_format",
-        f"{path}: {name} is in ragline's own contract, which names no columns; expected a "
-        "schema written by hand, see docs/ingest.md",
-    )
-
-
 def schema_type(kind: str) -> Any:
     """Return the type of a schema's feature that a kind of list holds."""
     from tensorflow_metadata.proto.v0 import schema_pb2
@@ -150,11 +177,6 @@ def schema_type(kind: str) -> Any:
         "float_list": schema_pb2.FLOAT,
     }
     return types[kind]
-
-
-def layout(columns: Columns, options: InputOptions, file: File) -> Layout:
-    """Return the meaning of the columns that are read."""
-    return columnar.layout_of_records(columns, options, file.path)
 
 
 class _Reader:
