@@ -33,7 +33,7 @@ from ragline.components.contract.signatures import (
 )
 from ragline.components.push.contract.padding_contract import (
     EncodeExamples,
-    Encoder,
+    ProbedEncoder,
     Signature,
     UnansweredError,
     Violation,
@@ -53,7 +53,7 @@ def violations(
     encode_examples: EncodeExamples | None = None,
 ) -> list[Violation]:
     """Send each request to its signatures; arguments as of `applicable`."""
-    encoder = Encoder(signatures, sequences, encode_examples)
+    encoder = ProbedEncoder(signatures, sequences, encode_examples)
     return [
         violation
         for clause, names in applicable(signatures, sequences, encode_examples).items()
@@ -75,12 +75,12 @@ def applicable(
       encode_examples: sequences -> serialised tf.Examples; without it, signatures of tf.Examples
         are left out.
     """
-    encoder = Encoder(signatures, sequences, encode_examples)
+    encoder = ProbedEncoder(signatures, sequences, encode_examples)
     clauses = {clause: encoder.those_of(names) for clause, (_, names) in _CLAUSES.items()}
     return {clause: names for clause, names in clauses.items() if names}
 
 
-def _memory(encoder: Encoder, name: str) -> Iterator[Violation]:
+def _memory(encoder: ProbedEncoder, name: str) -> Iterator[Violation]:
     lengths = [SHORT] * (SEQUENCES - 1) + [LONGEST]
     request = [_of_length(encoder.sequences[-1], length) for length in lengths]
     where = f"{name}, {SEQUENCES} sequences, one of {LONGEST} steps"
@@ -116,7 +116,7 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _unobserved(encoder: Encoder, name: str) -> Iterator[Violation]:
+def _unobserved(encoder: ProbedEncoder, name: str) -> Iterator[Violation]:
     answers = _answers_to(encoder, name, float("nan"))
     where = f"{name}.{{}}, of a sequence in which nothing was observed"
     yield from _finite("unobserved", where, answers)
@@ -126,7 +126,7 @@ def _unobserved(encoder: Encoder, name: str) -> Iterator[Violation]:
         yield Violation("unobserved", where.format(RECONSTRUCTION_ERROR), float(figure), expected)
 
 
-def _extreme(encoder: Encoder, name: str) -> Iterator[Violation]:
+def _extreme(encoder: ProbedEncoder, name: str) -> Iterator[Violation]:
     for number in _EXTREMES:
         where = f"{name}.{{}}, of a sequence with values of {number:g}"
         yield from _finite("extreme", where, _answers_to(encoder, name, number))
@@ -139,7 +139,7 @@ def _finite(clause: str, where: str, answers: Mapping[str, np.ndarray]) -> Itera
         yield Violation(clause, where.format(EMBEDDING), share, expected)
 
 
-def _answers_to(encoder: Encoder, name: str, number: float) -> Mapping[str, np.ndarray]:
+def _answers_to(encoder: ProbedEncoder, name: str, number: float) -> Mapping[str, np.ndarray]:
     """Return the answers to a sequence of a number and a probe beside it; empty if refused.
 
     NaN is all of that sequence, another number each feature once, at a step of its own.
@@ -156,7 +156,7 @@ def _answers_to(encoder: Encoder, name: str, number: float) -> Mapping[str, np.n
         return {}
 
 
-def _stated_length(encoder: Encoder, name: str) -> Iterator[Violation]:
+def _stated_length(encoder: ProbedEncoder, name: str) -> Iterator[Violation]:
     if not encoder.encode_examples:
         return
     [record] = encoder.encode_examples([encoder.sequences[0]])
@@ -172,7 +172,9 @@ def _stated_length(encoder: Encoder, name: str) -> Iterator[Violation]:
 
 _OF_ALL = (ENCODE, SCORE, ENCODE_FLAT, SERVING_DEFAULT)
 # Each clause, and the signatures that it is about.
-_CLAUSES: Mapping[str, tuple[Callable[[Encoder, str], Iterator[Violation]], tuple[str, ...]]] = {
+_CLAUSES: Mapping[
+    str, tuple[Callable[[ProbedEncoder, str], Iterator[Violation]], tuple[str, ...]]
+] = {
     "memory": (_memory, (ENCODE_FLAT,)),
     "unobserved": (_unobserved, _OF_ALL),
     "extreme": (_extreme, _OF_ALL),

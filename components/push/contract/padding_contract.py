@@ -113,7 +113,7 @@ def violations(
     Returns:
       The violations; none if the contract holds.
     """
-    encoder = Encoder(signatures, sequences, encode_examples)
+    encoder = ProbedEncoder(signatures, sequences, encode_examples)
     broken: list[Violation] = []
     for clause, names in applicable(signatures, sequences, encode_examples).items():
         check, _ = _CLAUSES[clause]
@@ -131,7 +131,7 @@ def applicable(
     encode_examples: EncodeExamples | None = None,
 ) -> dict[str, list[str]]:
     """Return the clauses that `violations` checks, each with its signatures."""
-    encoder = Encoder(signatures, sequences, encode_examples)
+    encoder = ProbedEncoder(signatures, sequences, encode_examples)
     clauses = {clause: encoder.those_of(names) for clause, (_, names) in _CLAUSES.items()}
     if not _takes_nan_for_missing(encoder):
         del clauses["missing_step"]
@@ -140,8 +140,8 @@ def applicable(
     return {clause: names for clause, names in clauses.items() if names}
 
 
-class Encoder(NamedTuple):
-    """Signatures, and sequences to ask them about; see `violations`."""
+class ProbedEncoder(NamedTuple):
+    """Holds signatures, and the sequences that they are called on; see `violations`."""
 
     signatures: Mapping[str, Signature]
     sequences: Sequence[Probe]
@@ -179,14 +179,14 @@ class Encoder(NamedTuple):
         return {key: np.concatenate([each[key] for each in answers]) for key in answers[0]}
 
 
-def _finite(encoder: Encoder, name: str) -> Iterator[Violation]:
+def _finite(encoder: ProbedEncoder, name: str) -> Iterator[Violation]:
     for output, values in encoder.answer(name).items():
         figure = float(np.mean(np.isfinite(values)))
         if figure != 1.0:
             yield Violation("finite", f"{name}.{output}", figure, "a finite share of exactly 1")
 
 
-def _content(encoder: Encoder, name: str) -> Iterator[Violation]:
+def _content(encoder: ProbedEncoder, name: str) -> Iterator[Violation]:
     zeros = encoder.answer(name, extra=1)
     for content in PADDINGS:
         filled = encoder.answer(name, content=content, extra=1)
@@ -198,7 +198,7 @@ def _content(encoder: Encoder, name: str) -> Iterator[Violation]:
                 yield Violation("content", where, figure, "a difference of exactly 0")
 
 
-def _extra(encoder: Encoder, name: str) -> Iterator[Violation]:
+def _extra(encoder: ProbedEncoder, name: str) -> Iterator[Violation]:
     more = encoder.answer(name, extra=_EXTRA_STEPS)
     for output, figure in _differences(encoder.answer(name), more):
         if not figure <= TOLERANCE:
@@ -206,7 +206,7 @@ def _extra(encoder: Encoder, name: str) -> Iterator[Violation]:
             yield Violation("extra", where, figure, SAME)
 
 
-def _alone(encoder: Encoder, name: str) -> Iterator[Violation]:
+def _alone(encoder: ProbedEncoder, name: str) -> Iterator[Violation]:
     alone = encoder.one_by_one(name, encoder.sequences)
     for output, figure in _differences(encoder.answer(name), alone):
         if not figure <= TOLERANCE:
@@ -214,18 +214,18 @@ def _alone(encoder: Encoder, name: str) -> Iterator[Violation]:
             yield Violation("alone", where, figure, SAME)
 
 
-def _zero_step(encoder: Encoder, name: str) -> Iterator[Violation]:
+def _zero_step(encoder: ProbedEncoder, name: str) -> Iterator[Violation]:
     where = f"{name}.{EMBEDDING}, one more step of zeros"
     yield from _counts(encoder, 0.0, {}, "zero_step", where)
 
 
-def _missing_step(encoder: Encoder, name: str) -> Iterator[Violation]:
+def _missing_step(encoder: ProbedEncoder, name: str) -> Iterator[Violation]:
     where = f"{name}.{EMBEDDING}, one more step with nothing observed"
     texts = [key for key, words in encoder.sequences[0].words.items() if words.dtype == object]
     yield from _counts(encoder, float("nan"), dict.fromkeys(texts, b""), "missing_step", where)
 
 
-def _word(encoder: Encoder, name: str) -> Iterator[Violation]:
+def _word(encoder: ProbedEncoder, name: str) -> Iterator[Violation]:
     for key in encoder.sequences[0].words:
         seen = collections.Counter(
             word
@@ -239,7 +239,7 @@ def _word(encoder: Encoder, name: str) -> Iterator[Violation]:
 
 
 def _counts(
-    encoder: Encoder, number: float | None, words: Mapping[str, Word], clause: str, where: str
+    encoder: ProbedEncoder, number: float | None, words: Mapping[str, Word], clause: str, where: str
 ) -> Iterator[Violation]:
     without = encoder.one_by_one(ENCODE, encoder.sequences)[EMBEDDING]
     added = _with_step(encoder, number, words)
@@ -249,7 +249,7 @@ def _counts(
 
 
 def _with_step(
-    encoder: Encoder, number: float | None, words: Mapping[str, Word]
+    encoder: ProbedEncoder, number: float | None, words: Mapping[str, Word]
 ) -> list[np.ndarray]:
     """Return the embeddings with one more step in the middle, and at the end, of each sequence."""
     sequences = encoder.sequences
@@ -258,20 +258,20 @@ def _with_step(
     return [encoder.one_by_one(ENCODE, added)[EMBEDDING] for added in (middle, end)]
 
 
-def _takes_nan_for_missing(encoder: Encoder) -> bool:
+def _takes_nan_for_missing(encoder: ProbedEncoder) -> bool:
     try:
         return bool(np.isfinite(_with_step(encoder, float("nan"), {})).all())
     except UnansweredError:
         return False
 
 
-def _signature(encoder: Encoder, name: str) -> Iterator[Violation]:
+def _signature(encoder: ProbedEncoder, name: str) -> Iterator[Violation]:
     figure = difference(encoder.answer(ENCODE)[EMBEDDING], encoder.answer(name)[EMBEDDING])
     if not figure <= TOLERANCE:
         yield Violation("signature", f"{name}.{EMBEDDING}, against {ENCODE}", figure, SAME)
 
 
-def _empty(encoder: Encoder, name: str) -> Iterator[Violation]:
+def _empty(encoder: ProbedEncoder, name: str) -> Iterator[Violation]:
     for output, values in encoder.answer(name, [], extra=2).items():
         if len(values):
             yield Violation("empty", f"{name}.{output}", float(len(values)), "0 rows")
@@ -284,7 +284,7 @@ _ALL = (ENCODE, SCORE, ENCODE_FLAT, SERVING_DEFAULT, EVALUATE)
 
 # Each clause, and the signatures that it is about.
 _CLAUSES: Mapping[
-    str, tuple[Callable[[Encoder, str], Iterator[Violation]], tuple[str, ...]]
+    str, tuple[Callable[[ProbedEncoder, str], Iterator[Violation]], tuple[str, ...]]
 ] = {
     "finite": (_finite, _ALL),
     "content": (_content, _PADDED),
