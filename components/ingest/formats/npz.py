@@ -41,8 +41,8 @@ from ragline.components.ingest.formats.parsing.arrays import (
     TIMES,
     WORDS,
     Array,
+    ArrayReader,
     Kinds,
-    Rows,
     arrow,
     opened,
     read_arrays,
@@ -263,7 +263,7 @@ def _places(
 
 def _check_lengths(archive: zipfile.ZipFile, form: _Form, path: str) -> None:
     """Compare the sum of the lengths with the steps that there are."""
-    rows, count, total = Rows(archive, form.lengths, path), form.lengths.shape[0], 0
+    rows, count, total = ArrayReader(archive, form.lengths, path), form.lengths.shape[0], 0
     for start in range(0, count, _BLOCK):
         # Capped, for a sum must not wrap round.
         block = np.clip(rows.take(min(_BLOCK, count - start)), 0, form.total + 1)
@@ -278,11 +278,11 @@ def _check_lengths(archive: zipfile.ZipFile, form: _Form, path: str) -> None:
 
 
 def _read_flat(archive: zipfile.ZipFile, form: _Form, path: str) -> Iterator[Part]:
-    lengths = Rows(archive, form.lengths, path)
-    records = {name: Rows(archive, array, path) for name, array in form.records.items()}
-    steps = {name: Rows(archive, array, path) for name, array in form.steps.items()}
-    repeated = {name: Rows(archive, array, path) for name, array in form.repeated.items()}
-    matrix = Rows(archive, form.matrix, path) if form.matrix else None
+    lengths = ArrayReader(archive, form.lengths, path)
+    records = {name: ArrayReader(archive, array, path) for name, array in form.records.items()}
+    steps = {name: ArrayReader(archive, array, path) for name, array in form.steps.items()}
+    repeated = {name: ArrayReader(archive, array, path) for name, array in form.repeated.items()}
+    matrix = ArrayReader(archive, form.matrix, path) if form.matrix else None
     for first in range(0, form.lengths.shape[0], _RECORDS):
         size = min(_RECORDS, form.lengths.shape[0] - first)
         stated = lengths.take(size)
@@ -368,7 +368,7 @@ def _read_each(
         if reject := _fault_of(array, features):
             rejects[len(sequences)] = reject
         else:
-            rows = Rows(archive, array, path)
+            rows = ArrayReader(archive, array, path)
             values = rows.take(array.shape[0]).astype(np.float64).reshape(-1, features)
             rows.finish()
         sequences.append((number, None if _UNNAMED.fullmatch(array.name) else array.name, values))

@@ -12,7 +12,7 @@ from ragline.components.ingest.formats.npz import LENGTHS, first_of_each
 from ragline.components.ingest.formats.parsing.arrays import (
     NUMBERS,
     Array,
-    Rows,
+    ArrayReader,
     arrow,
     opened,
     read_arrays,
@@ -171,7 +171,7 @@ def _each(archive: zipfile.ZipFile, arrays: Sequence[Array], path: str, most: in
 
 
 def _cells(archive: zipfile.ZipFile, array: Array, path: str) -> np.ndarray:
-    rows = Rows(archive, array, path)
+    rows = ArrayReader(archive, array, path)
     cells = rows.take(array.shape[0] if array.shape else 1)
     rows.finish()
     return cells

@@ -155,7 +155,7 @@ def _check_sizes(members: Iterable[zipfile.ZipInfo], stored: int, path: str) -> 
         )
 
 
-class Rows:
+class ArrayReader:
     """Reads the rows of an array in order, some at a time."""
 
     def __init__(self, archive: zipfile.ZipFile, array: Array, path: str) -> None:

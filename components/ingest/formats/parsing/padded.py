@@ -20,8 +20,8 @@ from ragline.components.ingest.formats.parsing.arrays import (
     INTEGERS,
     NUMBERS,
     Array,
+    ArrayReader,
     Kinds,
-    Rows,
     arrow,
 )
 from ragline.components.ingest.formats.parsing.columnar import STEPS, Flat, part
@@ -116,9 +116,9 @@ def read(
     archive: zipfile.ZipFile, form: Padded, padding: float | None, path: str
 ) -> Iterator[Part]:
     """Yield the sequences of a padded archive."""
-    values = Rows(archive, form.values, path)
-    lengths = Rows(archive, form.lengths, path) if form.lengths else None
-    records = {name: Rows(archive, array, path) for name, array in form.records.items()}
+    values = ArrayReader(archive, form.values, path)
+    lengths = ArrayReader(archive, form.lengths, path) if form.lengths else None
+    records = {name: ArrayReader(archive, array, path) for name, array in form.records.items()}
     number, steps, _ = form.values.shape
     each = max(1, STEPS // max(1, steps))
     for first in range(0, number, each):
@@ -149,7 +149,7 @@ def read(
                 for place in np.flatnonzero(bad).tolist()
             },
         )
-    finished: Iterable[Rows] = (values, *([lengths] if lengths else []), *records.values())
+    finished: Iterable[ArrayReader] = (values, *([lengths] if lengths else []), *records.values())
     for rows in finished:
         rows.finish()
 
