@@ -57,7 +57,7 @@ def grid_steps(wanted: int, features: int) -> int:
     return steps if steps >= 2 else 0
 
 
-class Rows(NamedTuple):
+class RowBatch(NamedTuple):
     """Holds the rows of a batch, of which the components are computed.
 
     Attributes:
@@ -145,7 +145,7 @@ class LinearPath(keras.Layer):
             made = (row(batch).numpy() for batch in one_pass(batches))
             self.statistics.start_at(rows[:, described] for rows in made)
 
-        def standardised() -> Iterator[Rows]:
+        def standardised() -> Iterator[RowBatch]:
             number = 0
             for batch in one_pass(batches):
                 values = row(batch).numpy().astype(np.float64)
@@ -153,7 +153,7 @@ class LinearPath(keras.Layer):
                     values[:, described] = self.statistics.standardise(values[:, described])
                 places = number + np.arange(len(values))
                 number += len(values)
-                yield Rows(batch, values, places % HELD_OUT == HELD_OUT - 1)
+                yield RowBatch(batch, values, places % HELD_OUT == HELD_OUT - 1)
 
         most, held_out = self._sums(standardised())
         share = SHARES[-1]
@@ -189,7 +189,7 @@ class LinearPath(keras.Layer):
         described = sequence_statistics.describe(batch, self.statistics.tokens)
         return tf.concat([grid, described, _grid(batch, BASELINE_STEPS)], axis=1)
 
-    def _sums(self, parts: Iterable[Rows]) -> tuple[RowSums, RowSums]:
+    def _sums(self, parts: Iterable[RowBatch]) -> tuple[RowSums, RowSums]:
         """Return the sums of the sequences' rows: of most, and of those that are held out."""
         made: list[RowSums] = []
         for _, values, held_out in parts:
@@ -206,7 +206,9 @@ class LinearPath(keras.Layer):
         covariance = shrinkage_pca.shrink(stats, self.steps, grid)
         return shrinkage_pca.maps(stats.mean, covariance, grid, self.to_embedding.units, share)
 
-    def _share(self, stats: CovarianceStats, parts: Iterable[Rows], spec: SequenceBatch) -> float:
+    def _share(
+        self, stats: CovarianceStats, parts: Iterable[RowBatch], spec: SequenceBatch
+    ) -> float:
         """Return the largest share that reconstructs better than the baseline what is held out.
 
         Args:

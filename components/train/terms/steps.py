@@ -29,7 +29,7 @@ def of_model(
 ) -> tuple[Term, ...]:
     """Return a model's terms: reconstruction, heads, categories, `[[terms]]`, statistics."""
     return (
-        Reconstruction(options),
+        ReconstructionTerm(options),
         *(terms.of(head) for head in heads),
         *(CategoryTerm(name) for name in category_names),
         *(terms.of_sequences(term) for term in further),
@@ -37,7 +37,7 @@ def of_model(
     )
 
 
-class Reconstruction(Term):
+class ReconstructionTerm(Term):
     """Reconstructs the values; its baseline is the mean of each feature."""
 
     key, metric = LOSS, relative.NUMBERS
