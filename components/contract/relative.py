@@ -31,7 +31,7 @@ _CONSTANT = 1e-10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Term:
+class MeasuredTerm:
     """Holds one summand of the objective, as it was measured on the eval split.
 
     Attributes:
@@ -59,7 +59,7 @@ class Term:
         return self.value / self.baseline
 
 
-def objective(terms: Collection[Term]) -> float:
+def objective(terms: Collection[MeasuredTerm]) -> float:
     """Return the weighted mean of the relative errors; NaN if there is no term."""
     total = math.fsum(term.weight for term in terms)
     return math.fsum(term.weight * term.relative for term in terms) / total if terms else math.nan

@@ -15,7 +15,7 @@ import pytest
 from commands import python
 
 from ragline.components.contract import relative
-from ragline.components.contract.relative import Term
+from ragline.components.contract.relative import MeasuredTerm
 
 SCRIPT = pathlib.Path(__file__).with_name("train_multiworker.py")
 EPOCHS, PATIENCE, CLIP_NORM = 20, 1, 0.1  # Of its options.
@@ -65,7 +65,9 @@ def result(tmp_path_factory) -> Result:
 def test_the_training_stops_early_and_every_gradient_is_clipped(result):
     assert result.exit_codes["alone"] == [0], result.log("alone")[-2000:]
     history, arrays = result.last("one")
-    best = min(history, key=lambda epoch: relative.objective([Term(**t) for t in epoch["terms"]]))
+    best = min(
+        history, key=lambda epoch: relative.objective([MeasuredTerm(**t) for t in epoch["terms"]])
+    )
     assert 0 < best["epoch"] == history[-1]["epoch"] - PATIENCE
     assert history[-1]["epoch"] < EPOCHS
     # Adam's second moments, of every second variable: together they are the mean of squared norms.

@@ -11,7 +11,7 @@ from train.samples import GRADE, KIND, SCORE, VOCABULARIES, F, Sample
 from train.test_bigram import oracle as bigram_oracle
 
 from ragline.components.contract import relative
-from ragline.components.contract.relative import Term
+from ragline.components.contract.relative import MeasuredTerm
 from ragline.components.train.data import batching
 from ragline.components.train.loop import fit_loop, training
 from ragline.components.train.loop.checkpoint import Checkpoints
@@ -190,7 +190,7 @@ def test_what_does_not_vary_is_no_term():
 
 
 def _epoch(number: int, value: float) -> fit_loop.Epoch:
-    term = Term(name="normalised_mse", weight=1.0, value=value, baseline=1.0)
+    term = MeasuredTerm(name="normalised_mse", weight=1.0, value=value, baseline=1.0)
     return fit_loop.Epoch(
         epoch=number,
         loss=1.0,

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ragline.components.contract import relative
-from ragline.components.contract.relative import Term
+from ragline.components.contract.relative import MeasuredTerm
 from ragline.components.evaluate.metrics import formulas
 
 _MOST_NAMES = 6
@@ -93,10 +93,10 @@ def _poor_features(metrics: Metrics) -> Iterator[str]:
         )
 
 
-def _terms(metrics: Metrics, training: Training) -> Iterator[tuple[Term, float]]:
+def _terms(metrics: Metrics, training: Training) -> Iterator[tuple[MeasuredTerm, float]]:
     """Return each term as the exported model has it, and the value that it started from."""
     for fields in training["terms"]:
-        term = Term(**{name: value for name, value in fields.items() if name != "start"})
+        term = MeasuredTerm(**{name: value for name, value in fields.items() if name != "start"})
         start = math.nan if fields["start"] is None else fields["start"]
         yield dataclasses.replace(term, value=_value(metrics, term.name)), start
 

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from ragline.components.contract import relative
-from ragline.components.contract.relative import Term
+from ragline.components.contract.relative import MeasuredTerm
 from ragline.components.runtime import progress
 from ragline.components.train.data import budget
 from ragline.components.train.data.records import Records
@@ -56,7 +56,7 @@ class Epoch:
         `eval_cross_entropy` and `eval_accuracy` over the eval split.
       further: one of `[[terms]]` -> `error` over the training split and, if it is measured there,
         `eval_error`.
-      terms: the objective's terms on the eval split, as dictionaries; see `relative.Term`.
+      terms: the objective's terms on the eval split, as dictionaries; see `relative.MeasuredTerm`.
     """
 
     epoch: int
@@ -73,7 +73,7 @@ class Epoch:
     @property
     def objective(self) -> float:
         """Return what the training minimises on the eval split; see contract/relative.py."""
-        return relative.objective([Term(**term) for term in self.terms])
+        return relative.objective([MeasuredTerm(**term) for term in self.terms])
 
 
 def train(
@@ -235,7 +235,7 @@ def _terms(
     """Return the terms of the objective that vary, as dictionaries."""
     bigrams = baselines.bigrams
     measured = [
-        Term(
+        MeasuredTerm(
             name=term.metric,
             weight=term.weight,
             value=term.value(evaluated, baselines),
