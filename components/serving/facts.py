@@ -19,7 +19,7 @@ import pydantic
 from ragline.components.contract.columns import Category, CategoryKind, Columns, Feature
 from ragline.components.contract.errors import NoEncoderError
 from ragline.components.contract.feature_transforms import NONE, Transform
-from ragline.components.contract.sampling import Sample
+from ragline.components.contract.sampling import SplitSample
 from ragline.components.contract.signatures import ENCODER_FILE
 from ragline.components.files import places
 from ragline.components.files.places import Place
@@ -186,7 +186,7 @@ class ModelFacts:
     network: NetworkFacts
     input: InputFacts
     weights_sha256: str
-    samples: dict[str, Sample] = dataclasses.field(default_factory=dict)
+    samples: dict[str, SplitSample] = dataclasses.field(default_factory=dict)
 
     __pydantic_config__: ClassVar[dict[str, object]] = _STRICT
 

@@ -67,7 +67,7 @@ def test_the_sample_is_that_of_the_oracle_and_divides_no_entity(split, tmp_path,
     limit = max(wanted / total, min(map(_rank, lengths)))
     kept = {name for name in lengths if _rank(name) <= limit}
     sample = split_samples.draw(files, wanted, tmp_path / "sample.gz")
-    assert sample == sampling.Sample(
+    assert sample == sampling.SplitSample(
         highest_rank=limit,
         steps=sum(sum(lengths[name]) for name in kept),
         of_steps=total,
@@ -149,8 +149,8 @@ def test_an_entity_is_named_as_the_input_names_it(options, word):
 
 
 def test_what_was_read_is_a_sentence():
-    def of(steps: int, of_steps: int) -> sampling.Sample:
-        return sampling.Sample(
+    def of(steps: int, of_steps: int) -> sampling.SplitSample:
+        return sampling.SplitSample(
             highest_rank=0.5, steps=steps, of_steps=of_steps, sequences=1, of_sequences=2
         )
 

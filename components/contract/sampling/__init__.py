@@ -18,8 +18,8 @@ _BYTES = 6  # So that each rank is a number of JSON, exactly.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """The part of a split that is read.
+class SplitSample:
+    """States the part of a split that is read.
 
     Attributes:
       highest_rank: highest rank of an entity that is kept.
@@ -64,7 +64,7 @@ def entity_word(options: Mapping[str, object]) -> str:
     return word.strip("{}").lower() if word.startswith("{") else word
 
 
-def sentence(samples: Mapping[str, Sample], by: str) -> str | None:
+def sentence(samples: Mapping[str, SplitSample], by: str) -> str | None:
     """Say what share of the splits was read; None if that is everything.
 
     Args:

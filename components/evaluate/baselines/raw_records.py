@@ -21,7 +21,7 @@ from ragline.components.contract.columns import (
     VALUES,
     Columns,
 )
-from ragline.components.contract.sampling import Sample
+from ragline.components.contract.sampling import SplitSample
 from ragline.components.evaluate.metrics import slices, totals
 from ragline.components.files import shards
 
@@ -75,7 +75,7 @@ class RawRecords(NamedTuple):
 def parts(
     folder: str,
     columns: Sequence[str],
-    sample: Sample | None = None,
+    sample: SplitSample | None = None,
     most_bytes: int = PART_BYTES,
 ) -> Iterator[RawRecords]:
     """Read the records of a split, a part at a time.
@@ -99,7 +99,7 @@ def parts(
 
 
 def lowest(
-    folder: str, columns: Sequence[str], limit: int, sample: Sample | None = None
+    folder: str, columns: Sequence[str], limit: int, sample: SplitSample | None = None
 ) -> RawRecords:
     """Read the records of the lowest hashed ids: the same in every run and any order.
 
@@ -114,7 +114,7 @@ def lowest(
     return parsed([record for _, record in kept], columns)
 
 
-def _records(folder: str, sample: Sample | None) -> Iterator[tuple[bytes, bytes]]:
+def _records(folder: str, sample: SplitSample | None) -> Iterator[tuple[bytes, bytes]]:
     """Yield id and serialised record of each sequence that is read."""
     for batch in shards.read(shards.matching([f"{folder}/*"])).batch(_READ):
         ids = tf.io.parse_example(batch, _IDS)

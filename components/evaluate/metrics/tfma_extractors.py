@@ -22,7 +22,7 @@ from tensorflow_model_analysis.extractors.slice_key_extractor import (
 from tensorflow_model_analysis.slicer import slicer_lib
 
 from ragline.components.contract.columns import ENTITY_ID, LENGTH, SEQUENCE_ID, SPLITS
-from ragline.components.contract.sampling import Sample
+from ragline.components.contract.sampling import SplitSample
 from ragline.components.serving import facts
 
 # Sequences of a call of the model: enough for its products, and few enough for batches of like
@@ -55,7 +55,7 @@ def _extractor(name: str, function: Any, *arguments: Any) -> Extractor:
 
 
 def read_batches(
-    extracts: types.Extracts, columns: Collection[str], sample: Sample | None = None
+    extracts: types.Extracts, columns: Collection[str], sample: SplitSample | None = None
 ) -> Iterator[types.Extracts]:
     """Yield serialised records of about equal length, with their ids and columns to slice by.
 

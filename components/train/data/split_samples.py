@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from ragline.components.contract import sampling
 from ragline.components.contract.columns import ENTITY_ID, LENGTH
-from ragline.components.contract.sampling import Sample
+from ragline.components.contract.sampling import SplitSample
 from ragline.components.files import places, shards
 from ragline.components.train.data.input_pipeline import one_pass
 
@@ -38,8 +38,8 @@ def sampled(job: Mapping[str, Any], folder: str) -> Iterator[dict[str, Any]]:
       folder: folder to write into; if it is in a store, the samples are in a temporary one.
 
     Yields:
-      The job, with `samples`, split -> its `Sample` as a dictionary, without a split that is read
-      whole.
+      The job, with `samples`, split -> its `SplitSample` as a dictionary, without a split that is
+      read whole.
     """
     wanted: int = job["config"]["options"]["sample_steps"]
     files, samples = dict(job["files"]), {}
@@ -55,12 +55,12 @@ def sampled(job: Mapping[str, Any], folder: str) -> Iterator[dict[str, Any]]:
         yield {**job, "files": files, "samples": samples}
 
 
-def samples_of(job: Mapping[str, Any]) -> dict[str, Sample]:
+def samples_of(job: Mapping[str, Any]) -> dict[str, SplitSample]:
     """Return the samples of a job that `sampled` yielded."""
-    return {split: Sample(**sample) for split, sample in job["samples"].items()}
+    return {split: SplitSample(**sample) for split, sample in job["samples"].items()}
 
 
-def draw(files: Collection[str], wanted: int, sample_file: pathlib.Path) -> Sample | None:
+def draw(files: Collection[str], wanted: int, sample_file: pathlib.Path) -> SplitSample | None:
     """Copy the records of a sample into a file; None if the split has no more steps than wanted.
 
     Args:
@@ -88,7 +88,7 @@ def draw(files: Collection[str], wanted: int, sample_file: pathlib.Path) -> Samp
                 if entity in kept:
                     writer.write(record)
                     steps, sequences = steps + int(length), sequences + 1
-    return Sample(
+    return SplitSample(
         highest_rank=highest,
         steps=steps,
         of_steps=of_steps,

@@ -10,7 +10,7 @@ import tensorflow_transform as tft
 
 from ragline.components.contract import feature_statistics
 from ragline.components.contract.columns import Category, Columns, Feature
-from ragline.components.contract.sampling import Sample
+from ragline.components.contract.sampling import SplitSample
 from ragline.components.files.storage import sha256
 from ragline.components.serving.facts import (
     CategoryFacts,
@@ -37,7 +37,7 @@ def state(
     columns: Columns,
     heads: Collection[HeadOptions],
     input_facts: Mapping[str, Any],
-    samples: Mapping[str, Sample] | None = None,
+    samples: Mapping[str, SplitSample] | None = None,
 ) -> ModelFacts:
     """Return the facts of a model.
 
