@@ -1,4 +1,4 @@
-"""Feature keys, the columns of a data set and the shape letters.
+"""Name the keys of features and the shape letters, and describe the columns of a data set.
 
 Shape letters, everywhere in ragline: B sequences, T steps, F features, E numbers of an embedding.
 True (or 1) in a mask means "counts". A step t of a sequence is *valid* when t < length; any other
@@ -60,7 +60,7 @@ _Choice = TypeVar("_Choice")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
-    """One number measured at every step.
+    """Describes one number measured at every step.
 
     Attributes:
       name: the column's name in records.
@@ -81,7 +81,7 @@ CategoryKind = kinds.TokenKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Category:
-    """One word or id at every step, such as an activity; an id is a name, not a number.
+    """Describes one word or id at every step, such as an activity; an id is no number.
 
     Attributes:
       name: the column's name in records.
@@ -118,7 +118,7 @@ class Category:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """The columns that a schema declares: features in order, categories and context.
+    """Holds the columns that a schema declares: features in order, categories and context.
 
     Attributes:
       features: the F features, in the schema's order, which is the order of `values` [B, T, F].

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepOptions:
-    """The `[keep]` table: how much of earlier runs stays when a run, or `ragline clean`, cleans up.
+    """Holds the `[keep]` table: how much of earlier runs a run, or `ragline clean`, keeps.
 
     Attributes:
       artifacts: number of newest runs that keep all their artifacts, and with them the cache; the

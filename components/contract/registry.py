@@ -1,4 +1,4 @@
-"""Name the implementations of a seam: the package's own in a table, others by entry points.
+"""Name what implements an extension point: the package's own in a table, others by entry points.
 
     FORMATS = Registry("format", "ragline.formats", __name__, {"csv": "csv:Csv"})
     FORMATS["csv"]    the class; its module is imported now, and not before

@@ -13,7 +13,7 @@ from ragline.components.serving.fast.network import Dense
 
 
 class Nodes:
-    """The nodes and constants of a graph, in order."""
+    """Holds the nodes and constants of a graph, in order."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []

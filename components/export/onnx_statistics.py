@@ -18,7 +18,7 @@ _TIME, _END = np.array([1], np.int64), np.array([2**62], np.int64)  # The axis, 
 
 
 class Steps(NamedTuple):
-    """The names of what the linear path reads of a batch.
+    """Names the tensors of a batch that the linear path reads.
 
     Attributes:
       values: float32 [B, T, F], finite; missing values are 0, or filled in for the statistics.

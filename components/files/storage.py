@@ -73,7 +73,7 @@ def rename(staged: pathlib.Path, path: pathlib.Path) -> None:
 
 
 class Staged:
-    """An unfinished file; as a context, it is published at the end, or discarded on an error.
+    """Holds an unfinished file; as a context, it is published at the end, or discarded on an error.
 
     Attributes:
       file: path of the unfinished file, on this machine's disk.

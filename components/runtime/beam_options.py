@@ -18,7 +18,7 @@ _RUNNERS = {
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BeamOptions:
-    """The `[beam]` table: where the Beam parts run.
+    """Holds the `[beam]` table: where the Beam parts run.
 
     Attributes:
       runner: name of a Beam runner that loses no records. `DirectRunner` runs on this machine, and

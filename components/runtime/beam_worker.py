@@ -1,4 +1,4 @@
-r"""`ragline-worker`: a Beam worker in this environment, for what starts workers by a command.
+r"""Run `ragline-worker`: a Beam worker in this environment, for what starts workers by a command.
 
     python -m apache_beam.runners.worker.worker_pool_main --service_port=50000 \
         --container_executable=.venv/bin/ragline-worker

@@ -24,7 +24,7 @@ _FEATURES = {512: "AVX512_SKX", 256: "AVX2"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kernel:
-    """A kernel of OpenBLAS.
+    """Describes a kernel of OpenBLAS.
 
     Attributes:
       name: OpenBLAS's name of it; None if SciPy has another library.

@@ -14,7 +14,7 @@ from apache_beam.runners.portability import flink_runner, job_server, spark_runn
 
 
 class JobServer(job_server.JobServer):
-    """A job server in a process of its own, stopped at the latest when this process exits."""
+    """Runs a job server in a process of its own, which ends at the latest with this process."""
 
     def __init__(self, server: job_server.SubprocessJobServer) -> None:
         """Wrap a server that is not yet started."""

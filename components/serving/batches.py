@@ -19,7 +19,7 @@ BATCH_SEQUENCES = 1 << 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sequences:
-    """N sequences whose steps lie one after another.
+    """Holds N sequences whose steps lie one after another.
 
     Attributes:
       values: float32 [sum T, F], NaN = missing.
@@ -37,7 +37,7 @@ class Sequences:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """B sequences, padded to T steps.
+    """Holds B sequences, padded to T steps.
 
     Attributes:
       places: int64 [B], the place of each sequence among all.

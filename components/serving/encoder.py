@@ -30,7 +30,7 @@ _MODEL_FILE = "saved_model.pb"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """The facts that an encoder states in its encoder.json.
+    """Holds the facts that an encoder states in its encoder.json.
 
     Attributes:
       path: the encoder's folder, as an absolute path or the URI in a store.
@@ -90,7 +90,7 @@ def _newest(path: str) -> str:
 
 
 class Encoder:
-    """A pushed encoder; several threads may call it at once.
+    """Encodes sequences by a pushed encoder; several threads may call it at once.
 
     Embeddings are computed by OpenVINO, as `ragline encode` does, where the encoder has that form;
     errors, and the embeddings beside them, by TensorFlow. Each is loaded when it is first needed.

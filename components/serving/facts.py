@@ -36,7 +36,7 @@ _STRICT: dict[str, object] = {"strict": True}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureFacts:
-    """One feature, and the training split's statistics by which it is standardised.
+    """Describes one feature, and the training split's statistics that standardise it.
 
     Attributes:
       name: the name of the column.
@@ -59,7 +59,7 @@ class FeatureFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CategoryFacts:
-    """One category, and its vocabulary.
+    """Describes one category, and its vocabulary.
 
     Attributes:
       name: the name of the column.
@@ -80,7 +80,7 @@ class CategoryFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadFacts:
-    """One head, whose labels the signature `evaluate` reads.
+    """Describes one head, whose labels the signature `evaluate` reads.
 
     Attributes:
       name: the name of the head.
@@ -99,7 +99,7 @@ class HeadFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatisticsFacts:
-    """The statistics that the linear path reads; train/model/sequence_statistics.py defines them.
+    """Describes the statistics that the linear path reads; see train/model/sequence_statistics.py.
 
     Attributes:
       correlation_lags: the lags of the correlations, in steps.
@@ -116,7 +116,7 @@ class StatisticsFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkFacts:
-    """The layers of the network.
+    """Describes the layers of the network.
 
     Attributes:
       padding: the strategy of `train.padding`.
@@ -151,7 +151,7 @@ class NetworkFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputFacts:
-    """The way in which the raw files of the training were read.
+    """States how the raw files of the training were read.
 
     Attributes:
       options: the keys of `[input]` that decide how a file is read, with their values.
@@ -166,7 +166,7 @@ class InputFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
-    """The facts that an exported model states.
+    """Holds the facts that an exported model states.
 
     Attributes:
       features: the F features, in order.

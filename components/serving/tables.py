@@ -29,7 +29,7 @@ _EXPECTED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steps:
-    """N sequences whose steps lie one after another, sorted by time within each.
+    """Holds N sequences whose steps lie one after another, sorted by time within each.
 
     Attributes:
       ids: the N ids, in the order of the input.

@@ -1,4 +1,4 @@
-"""Folders of numbered versions, and the manifest that lies beside a pushed model.
+"""Read folders of numbered versions, and the manifest that lies beside a pushed model.
 
     serving/3/                             a version: its name is its number, written as `str` does
     serving/3/assets.extra/manifest.json   what a push wrote, with the SHA-256 of every file
@@ -48,7 +48,7 @@ STRICT: dict[str, object] = {"extra": "forbid", "strict": True}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdrawn:
-    """A version whose model a rollback withdrew.
+    """Describes a version whose model a rollback withdrew.
 
     Attributes:
       version: its number.
@@ -65,7 +65,7 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a push writes beside a model; earlier pushes wrote `fingerprint` and `files` alone.
+    """Holds what a push writes beside a model; earlier pushes wrote `fingerprint`, `files` alone.
 
     Attributes:
       fingerprint: fingerprint of the model; equal for equal models.

@@ -31,7 +31,7 @@ LEAST: Mapping[Transform, float] = {
 
 
 class Runtime(NamedTuple):
-    """What computes a formula.
+    """Holds what computes a formula.
 
     Attributes:
       log: natural logarithm.

@@ -29,7 +29,7 @@ FARTHEST_STATISTIC, LEAST_DEVIATION = 5.0, 1e-2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dense:
-    """An affine map.
+    """Holds an affine map.
 
     Attributes:
       kernel: float32 [inputs, outputs].
@@ -42,7 +42,7 @@ class Dense:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CategoryTable:
-    """The embedding table of one category.
+    """Holds the embedding table of one category.
 
     Attributes:
       category: the category; the model's input has its `key` as a name.
@@ -57,7 +57,7 @@ class CategoryTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
-    """The statistics that the linear path reads.
+    """Holds the statistics that the linear path reads, as they are standardised.
 
     Attributes:
       stated: what they are.
@@ -72,7 +72,7 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinearPath:
-    """The linear path.
+    """Holds the linear path.
 
     Attributes:
       steps: K, the steps of the grid that a sequence is resampled to.
@@ -89,7 +89,7 @@ class LinearPath:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """An encoder.
+    """Holds the weights and operations of an encoder.
 
     Attributes:
       features: the names of the F features, in order.

@@ -19,7 +19,7 @@ from ragline.components.serving.portable import Operation
 
 
 class CannotExportError(UsageError):
-    """The model is not ours, or of a kind that the format cannot hold; one line says why."""
+    """Says in one line that the model is not ours, or of a kind that the format cannot hold."""
 
 
 def read(model: pathlib.Path, weights: Mapping[str, np.ndarray], facts: ModelFacts) -> Network:

@@ -83,7 +83,7 @@ def _build(layers: Sequence[Layer]) -> openvino.Model:
 
 
 def _flat(states: Any) -> Any:
-    """[B, 1, T, units] -> [B, T, units]."""
+    """Drop the axis of the directions: [B, 1, T, units] -> [B, T, units]."""
     return ops.squeeze(states, np.array([1], np.int64))
 
 

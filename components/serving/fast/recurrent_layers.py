@@ -13,7 +13,7 @@ _OPERATIONS = ("LSTM", "GRU")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One recurrent layer in one direction, as Keras keeps it.
+    """Holds one recurrent layer in one direction, as Keras keeps it.
 
     Attributes:
       kernel: float32 [inputs, gates * units]; the gates are i, f, c, o of an LSTM, z, r, h of a
@@ -35,7 +35,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """One recurrent layer.
+    """Holds one recurrent layer, in one direction or two.
 
     Attributes:
       operation: the operation of ONNX.
@@ -49,7 +49,7 @@ class Layer:
 
 
 def layers_of(network: Network) -> tuple[Layer, ...]:
-    """Return the layers of an encoder whose result are the last valid states of the last one.
+    """Return the layers of an encoder whose result is the last valid states of the last one.
 
     Raises:
       ValueError: it is another encoder.
