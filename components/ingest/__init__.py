@@ -1,4 +1,4 @@
-"""Stage 1: turn raw files into gzipped TFRecords and account for every record.
+"""Turn raw files into gzipped TFRecords and account for every record.
 
 The packages stand in the order in which a record meets them:
 

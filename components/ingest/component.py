@@ -1,4 +1,4 @@
-"""The TFX component of ingest: raw files and a schema in; Examples and the ingest report out."""
+"""Define the TFX component of ingest: raw files and a schema in; Examples and the report out."""
 
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from ragline.components.ingest import executor
 
 
 class IngestSpec(ComponentSpec):
-    """The inputs, outputs and parameters of the component."""
+    """States the inputs, outputs and parameters of the component of ingest."""
 
     INPUTS: ClassVar = {"schema": ChannelParameter(type=standard_artifacts.Schema)}
     OUTPUTS: ClassVar = {
@@ -35,7 +35,7 @@ class Ingest(base_beam_component.BaseBeamComponent):
     def __init__(
         self, *, schema: BaseChannel, options: str, quarantine: str, fingerprint: str
     ) -> None:
-        """Wire the component.
+        """Give the component its schema, its options and its outputs.
 
         Args:
           schema: the schema of the raw records.

@@ -21,7 +21,7 @@ _WHICH_FILES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepOptions:
-    """The `[input.steps]` table: how the steps of a record are sorted, cut and checked.
+    """Holds the `[input.steps]` table: how the steps of a record are sorted, cut and checked.
 
     They apply in this order: times are sorted, sessions cut, steps resampled, windows cut, lengths
     checked.
@@ -113,7 +113,7 @@ class StepOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputOptions:
-    """The `[input]` table.
+    """Holds the `[input]` table.
 
     Attributes:
       train: path or pattern of the raw files; with `eval` unset, both splits come from them. A
@@ -322,7 +322,7 @@ def input_facts(options: InputOptions) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantineOptions:
-    """The `[quarantine]` table.
+    """Holds the `[quarantine]` table.
 
     Attributes:
       max_share: the share of the records read that may be rejected before the run stops with exit

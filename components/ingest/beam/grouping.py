@@ -36,7 +36,7 @@ STEPS = 1 << 18
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grouped:
-    """Sequences of one file.
+    """Holds sequences of one file.
 
     Attributes:
       file: the file's index.
@@ -53,7 +53,7 @@ class Grouped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Constant:
-    """A column that should hold one value in all rows of a sequence.
+    """Describes a column that should hold one value in all rows of a sequence.
 
     Attributes:
       code: the code of a sequence that is rejected because it holds several.

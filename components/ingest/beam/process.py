@@ -33,7 +33,7 @@ Rejections = Mapping[tuple[int, int], RejectedRecord]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class IngestContext:
-    """What all units of a run have in common.
+    """Holds what all units of a run have in common.
 
     Attributes:
       columns: the columns of the schema.

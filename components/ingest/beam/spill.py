@@ -15,7 +15,7 @@ from ragline.components.ingest.records.chunk import Rows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spill:
-    """The place of the Rows of one shard: `count` streams from byte `start` of a file on."""
+    """States where the Rows of a shard lie: `count` streams from byte `start` of a file on."""
 
     path: str
     start: int

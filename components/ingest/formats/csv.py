@@ -224,7 +224,7 @@ def _read_header(
 def _stated_header(
     stream: BinaryIO, options: InputOptions, file: File
 ) -> tuple[int, int, csv_lines.Header]:
-    """Return the same for a file without a header; the stream is left where rows begin."""
+    """Return what `_read_header` does, of a file without a header; rows begin at the stream."""
     beginning = stream.read(_LONGEST_HEADER)
     start = len(raw_files.BOM) if beginning.startswith(raw_files.BOM) else 0
     line = next(filter(bytes.strip, beginning[start:].split(b"\n")), b"")

@@ -28,7 +28,7 @@ _BUFFER = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
-    """One shard as it was read back: its manifest entry, and its number of steps."""
+    """Describes one shard as it was read back: its manifest entry, and its number of steps."""
 
     name: str
     records: int
@@ -50,7 +50,7 @@ class ShardWriter:
         self._gzip = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP)
 
     def write(self, records: Iterable[bytes]) -> None:
-        """Add records."""
+        """Append serialised records to the shard."""
         self._file.write(self._gzip.compress(b"".join(map(framing.frame, records))))
 
     def finish(self) -> Shard:
@@ -90,7 +90,7 @@ def read_back(place: Place) -> Shard:
 
 
 class ShardSet:
-    """The shards of one unit, one a split that gets a record."""
+    """Writes the shards of one unit, one a split that gets a record."""
 
     def __init__(self, folders: Mapping[str, Place], name: str) -> None:
         self._folders = folders

@@ -1,4 +1,4 @@
-"""Sinks, which take the sequences of a unit; that of ingest writes shards of Examples."""
+"""Define sinks, which take the sequences of a unit; that of ingest writes shards of Examples."""
 
 import dataclasses
 from collections import Counter
@@ -50,7 +50,7 @@ class ShardSink:
     def __init__(
         self, folders: Mapping[str, Place], name: str, columns: Columns, source_file: Place
     ) -> None:
-        """Begin with nothing.
+        """Open no shard yet: each is opened at its first sequence.
 
         Args:
           folders: split -> the folder of its shards.

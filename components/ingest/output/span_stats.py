@@ -1,4 +1,4 @@
-"""Count, mean and spread of each feature and of the lengths, by span: what drift is read off.
+"""Compute count, mean and spread of each feature and of the lengths by span, to measure drift.
 
 Values are those that the model is given: transformed, where a feature has a transform.
 

@@ -1,4 +1,4 @@
-"""Range and number of each feature's values, of the sequences that are written."""
+"""Count each feature's values, and keep their range, of the sequences that are written."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

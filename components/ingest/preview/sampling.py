@@ -165,7 +165,7 @@ class _Sample:
             self._cut.add(str(rows.sequence_id[-1]))
 
     def add(self, file: File, part: Part) -> None:
-        """Take sequences, as `process` does, but writes nothing."""
+        """Take sequences, as `process` does, but write nothing."""
         job = self._job
         self._files[file.index] = file
         self._read += len(part.chunk) + len(part.rejected)

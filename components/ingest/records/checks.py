@@ -55,7 +55,7 @@ _EXACT = 2**53
 
 
 class RejectedRecord(Exception):  # noqa: N818 (it is a result of checks, not a failure)
-    """A record that cannot be used.
+    """Says why a record cannot be used.
 
     Attributes:
       code: the code, of those at the head of this module.

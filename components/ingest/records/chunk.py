@@ -1,4 +1,4 @@
-"""What a reader hands on: many sequences as columns, and the records that could not be read.
+"""Hold what a reader hands on: sequences as columns, and the records that could not be read.
 
 Readers work on many records at once, because Python's time goes by the call and not by the number.
 So the unit of ingest is a `Chunk`: N sequences whose steps lie one after another in flat columns,
@@ -25,7 +25,7 @@ SHOWN_CHARACTERS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """One raw file.
+    """Describes one raw file.
 
     Attributes:
       path: the file's path.
@@ -53,7 +53,7 @@ class File:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """What one worker reads of a file: all of it, or a range that can be read by itself.
+    """States what one worker reads of a file: all of it, or a range that is read by itself.
 
     Attributes:
       file: the file.
@@ -74,7 +74,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantineLine:
-    """A record that cannot be used: one line of the quarantine.
+    """Describes a record that cannot be used: one line of the quarantine.
 
     Attributes:
       number: its place in its file, from 1.
@@ -93,7 +93,7 @@ class QuarantineLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """N sequences as columns; not yet checked beyond their types.
+    """Holds N sequences as columns; not yet checked beyond their types.
 
     Attributes:
       number: int64 [N], each record's place in its file.
@@ -123,7 +123,7 @@ class Chunk:
 
     @property
     def starts(self) -> np.ndarray:
-        """Where the steps of each sequence begin in the flat columns, int64 [N]."""
+        """Return where the steps of each sequence begin in the flat columns, int64 [N]."""
         starts: np.ndarray = np.cumsum(self.length) - self.length
         return starts
 
@@ -167,7 +167,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A Chunk and the records beside it that could not be read."""
+    """Holds a Chunk and the records beside it that could not be read."""
 
     chunk: Chunk
     rejected: tuple[QuarantineLine, ...] = ()
@@ -175,7 +175,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """N steps of a long table, of any sequences, in the file's order.
+    """Holds N steps of a long table, of any sequences, in the file's order.
 
     Attributes:
       file: the index of the file.
@@ -206,7 +206,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One sequence, for formats that read one at a time; its attributes are those of a Chunk."""
+    """Holds one sequence, for formats that read one at a time; attributes are those of a Chunk."""
 
     number: int
     sequence_id: str | None

@@ -8,10 +8,10 @@ from ragline.components.ingest.records.chunk import Chunk, Part, QuarantineLine
 
 
 class Refusals:
-    """The records of a Chunk that are rejected, each with its first reason."""
+    """Collects the records of a Chunk that are rejected, each with its first reason."""
 
     def __init__(self, chunk: Chunk, reasons: Mapping[int, tuple[str, str]] | None = None) -> None:
-        """Begin.
+        """Reject those records of a Chunk that `reasons` names, and no other yet.
 
         Args:
           chunk: N records.

@@ -1,4 +1,4 @@
-"""Steps of one time made one, as where each row of a table is one measurement."""
+"""Merge the steps of equal times into one, as where each row of a table is one measurement."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from ragline.components.ingest.records.chunk import Chunk
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
-    """What became of a Chunk of N records.
+    """Holds N records whose steps of equal times are merged, and what that changed.
 
     Attributes:
       chunk: the records, with as many steps as they have times at which anything was observed.

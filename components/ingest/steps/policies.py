@@ -47,7 +47,7 @@ _INT64_MAX = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """The sequences that the policies made of a Chunk of N records.
+    """Holds the sequences that the policies made of a Chunk of N records.
 
     Attributes:
       chunks: N' sequences in all, in the records' order, each Chunk made when it is iterated, once;

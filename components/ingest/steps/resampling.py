@@ -27,7 +27,7 @@ _TOO_MANY = np.uint64(1 << 40)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resampled:
-    """What became of a Chunk of N records.
+    """Holds N records whose steps are put at regular times, and what that changed.
 
     Attributes:
       chunk: the records on regular times; one that is refused has no step.

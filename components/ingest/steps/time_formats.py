@@ -1,4 +1,4 @@
-"""Times as people write them, by a format that `input.time_format` states -> nanoseconds.
+"""Convert times as people write them, by a format that `input.time_format` states.
 
 The directives are those of Python's strptime:
 
@@ -52,7 +52,7 @@ _ELAPSED = r"(?P<hour>[0-9]{1,5})"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Texts taken apart; all int64 [N], meaningless where `bad`.
+    """Holds texts taken apart; all int64 [N], meaningless where `bad`.
 
     Attributes:
       seconds: since the epoch, or since 0 of a format without a day.
@@ -101,7 +101,7 @@ def pattern(time_format: str) -> str:
 
 
 def take_apart(column: pa.Array, time_format: str) -> Parts:
-    """Texts of a format, an Arrow array of N strings."""
+    """Take texts of a format apart, an Arrow array of N strings."""
     shape = pattern(time_format)
     names = set(re.findall(r"\?P<(\w+)>", shape))
     parts = pc.extract_regex(column, shape)

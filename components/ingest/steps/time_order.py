@@ -12,7 +12,7 @@ SECOND = 10**9
 def sort_steps(
     chunk: Chunk, options: StepOptions, refusals: Refusals
 ) -> tuple[np.ndarray | None, np.ndarray]:
-    """Sort the steps of each record, and leave out or refuses what the options say.
+    """Sort the steps of each record, and leave out or refuse what the options say.
 
     Args:
       chunk: N records; without times, nothing is done.

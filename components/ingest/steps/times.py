@@ -48,7 +48,7 @@ _TIME = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spelling:
-    """How times are written.
+    """States how times are written.
 
     Attributes:
       unit: of times that are numbers.
@@ -125,7 +125,7 @@ def is_zone(name: str) -> bool:
 
 
 def in_zone(times: np.ndarray, bad: np.ndarray, zone: str | None) -> tuple[np.ndarray, np.ndarray]:
-    """Nanoseconds by a zone's clocks -> nanoseconds since the epoch, as `from_text` gives them."""
+    """Convert nanoseconds by a zone's clocks to those since the epoch, as `from_text` does."""
     if zone is None:
         return times, bad
     # Hours from the bounds, an offset would wrap round.

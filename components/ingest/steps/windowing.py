@@ -23,7 +23,7 @@ from ragline.components.ingest.options import StepOptions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pieces:
-    """P pieces of N records, in the records' order.
+    """Holds P pieces of N records, in the records' order.
 
     Attributes:
       record: int64 [P], the place of the record.

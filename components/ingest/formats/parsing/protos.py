@@ -369,7 +369,7 @@ def _lengths(column: pa.Array) -> np.ndarray:
 
 
 def _padded(column: pa.Array) -> pa.Array:
-    """List of one or none -> lists of exactly one, null where there was none."""
+    """Convert lists of one or none to lists of exactly one, null where there was none."""
     lengths = _lengths(column)
     starts = np.cumsum(lengths) - lengths
     places = pa.array(starts, mask=lengths == 0)
