@@ -1,4 +1,4 @@
-"""Stage 4: train and export the masked autoencoder.
+"""Train and export the masked autoencoder.
 
 data/          transformed records -> padded batches
 encoders/      what reads a sequence: `lstm`, `gru`, `tcn`, `transformer`

@@ -18,7 +18,7 @@ PRESETS: dict[str, dict[str, int]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainOptions:
-    """The `[train]` table.
+    """Holds the `[train]` table.
 
     Attributes:
       preset: the defaults of `units`, `embedding_size` and `updates`: `small`, `base` or `large`.
@@ -180,7 +180,7 @@ class TrainOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TuneOptions:
-    """The `[tune]` table.
+    """Holds the `[tune]` table.
 
     Attributes:
       trials: number of settings of `train.learning_rate`, `units`, `layers` and `dropout` to try
@@ -211,7 +211,7 @@ class TuneOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadOptions:
-    """One of the `[[heads]]`: a supervised output on the embedding, for sequences with its label.
+    """Holds one of the `[[heads]]`: a supervised output on the embedding, for labelled sequences.
 
     Attributes:
       name: name of the head, of its loss and of its metrics.
@@ -241,7 +241,7 @@ class HeadOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TermOptions:
-    """One of the `[[terms]]`: a term of the objective beside the values, categories and heads.
+    """Holds one of the `[[terms]]`: a term of the objective beside values, categories and heads.
 
     Attributes:
       name: name of the term, and of its metric, `term/<name>/error`.

@@ -1,4 +1,4 @@
-"""`run_fn`, which TFX's Trainer calls by its dotted name. TFX reloads this module: no class."""
+"""Define `run_fn`, which TFX's Trainer calls by its name. TFX reloads this module: no class."""
 
 import dataclasses
 import json

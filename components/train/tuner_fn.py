@@ -1,4 +1,4 @@
-"""`tuner_fn`, which TFX's Tuner calls by its dotted name. TFX reloads this module: no class."""
+"""Define `tuner_fn`, which TFX's Tuner calls by its name. TFX reloads this module: no class."""
 
 import dataclasses
 import pathlib

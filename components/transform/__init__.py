@@ -1,4 +1,4 @@
-"""Stage 3: TensorFlow Transform standardises each feature over valid, observed values only.
+"""Standardise each feature over valid, observed values only, by TensorFlow Transform.
 
 standardise.py     statistics and z-scores in float64, one row-major matrix a sequence (pure)
 vocabulary.py      tokens of a category -> token ids

@@ -31,7 +31,7 @@ class Decoder(abc.ABC):
     reads_steps: ClassVar[bool] = False
 
     def __init__(self, name: str) -> None:
-        """Take the name in the registry."""
+        """Set the name by which `train.decoder` chooses it."""
         self.name = name
 
     @abc.abstractmethod

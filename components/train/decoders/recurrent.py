@@ -1,4 +1,4 @@
-"""The decoders `repeat` and `teacher`: recurrent layers that read the embedding at each step.
+"""Define the decoders `repeat` and `teacher`: recurrent layers that read the embedding each step.
 
 Srivastava, Mansimov and Salakhutdinov 2015, "Unsupervised Learning of Video Representations using
 LSTMs"; its unconditioned decoder is `repeat`, its conditioned one `teacher`.

@@ -56,7 +56,7 @@ class Encoder(abc.ABC):
     takes_masks: ClassVar[bool] = False
 
     def __init__(self, name: str) -> None:
-        """Take the name in the registry."""
+        """Set the name by which `train.encoder` chooses it."""
         self.name = name
 
     @abc.abstractmethod

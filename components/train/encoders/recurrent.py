@@ -1,4 +1,4 @@
-"""The encoders `lstm` and `gru`: recurrent layers, and the state at the last valid step.
+"""Define the encoders `lstm` and `gru`: recurrent layers, and the state at the last valid step.
 
 No layer gets a mask, because none needs one. Padding stands on the right, and a recurrent layer is
 causal: the state after the last valid step does not know what follows. The layers run over the
@@ -68,7 +68,7 @@ class Recurrent(Encoder):
         return options.units * (2 if options.bidirectional else 1)
 
     def mistakes(self, options: "TrainOptions") -> list[str]:
-        """Return none: every shape goes with it."""
+        """Return no sentence: each option goes with recurrent layers."""
         return []
 
     def parameters(self, inputs: int, options: "TrainOptions") -> int:

@@ -1,4 +1,4 @@
-"""The encoder `tcn`: dilated causal convolutions, and the state at the last valid step.
+"""Define the encoder `tcn`: dilated causal convolutions, and the state at the last valid step.
 
     h[t] = x[t] W + b
     h[t] = (h[t] + relu(concat(h[t - 2 d], h[t - d], h[t]) W + b)) / sqrt(2)    d = 1, 2, 4, 8, 16

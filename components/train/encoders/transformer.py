@@ -1,4 +1,4 @@
-"""The encoder `transformer`: attention among the valid steps, which are pooled by attention.
+"""Define the encoder `transformer`: attention among the valid steps, pooled by attention.
 
     h = x W + b + position
     h = h + attention(norm(h))          softmax over the valid steps of q[t] k[s] / sqrt(H / heads)

@@ -1,4 +1,4 @@
-"""The errors `squared`, `absolute`, `huber` and `log_cosh`."""
+"""Define the errors `squared`, `absolute`, `huber` and `log_cosh`."""
 
 import math
 from typing import TYPE_CHECKING

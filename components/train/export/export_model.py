@@ -1,4 +1,4 @@
-"""The SavedModel: raw values in, Transform's graph inside, TensorFlow alone to load it.
+"""Write the SavedModel: raw values in, Transform's graph inside, TensorFlow alone to load it.
 
 All signatures take one path: raw ragged columns -> Transform -> pad -> model. They therefore agree
 to the last bit, and what a caller's padding holds is gone before the first arithmetic operation.
@@ -144,7 +144,7 @@ def export(
 
 
 class _Flat(NamedTuple):
-    """Sequences one after another, standardised.
+    """Holds sequences one after another, standardised.
 
     Attributes:
       columns: values, float32 [sum T + 1, F]; observed, int64 likewise, where values can be
@@ -159,7 +159,7 @@ class _Flat(NamedTuple):
 
 
 class _Encoder:
-    """The one path: raw ragged columns, name -> [B, None], to what a signature returns."""
+    """Computes what each signature returns, by one path from raw ragged columns [B, None]."""
 
     def __init__(
         self,
@@ -184,7 +184,7 @@ class _Encoder:
     def from_padded(
         self, values: tf.Tensor, length: tf.Tensor, words: Collection[tf.Tensor]
     ) -> dict[str, tf.RaggedTensor]:
-        """[B, T, F], [B] and [B, T] each -> ragged columns.
+        """Make ragged columns of padded ones: [B, T, F], [B] and [B, T] each.
 
         A length outside 1..T is an error, not a clip.
         """
@@ -204,7 +204,7 @@ class _Encoder:
     def from_flat(
         self, values: tf.Tensor, row_lengths: tf.Tensor, words: Collection[tf.Tensor]
     ) -> dict[str, tf.RaggedTensor]:
-        """[sum T, F], [B] and [sum T] each -> ragged columns."""
+        """Make ragged columns of flat ones: [sum T, F], [B] and [sum T] each."""
         total = tf.reduce_sum(row_lengths)
         checks = [
             _positive(row_lengths, ROW_LENGTHS),
@@ -218,14 +218,14 @@ class _Encoder:
         return self._columns_of([values, *words], row_lengths)
 
     def embed(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
-        """`embedding` [B, E], of sequences that the caller has padded to each other."""
+        """Return `embedding` [B, E], of sequences that the caller has padded to each other."""
         return {EMBEDDING: self._embedded(self._standardised(raw))}
 
     def _embed(self, flat: _Flat) -> tf.Tensor:
         return self._model.encode(self._padded(flat))
 
     def embed_groups(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
-        """`embedding` [B, E], of sequences of any lengths: see `groups.py`."""
+        """Return `embedding` [B, E], of sequences of any lengths: see `length_groups.py`."""
         return {EMBEDDING: self._embedded_groups(self._standardised(raw))}
 
     def _embed_groups(self, flat: _Flat) -> tf.Tensor:
@@ -239,7 +239,7 @@ class _Encoder:
         )
 
     def score(self, raw: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
-        """`embedding` [B, E] and the masked mean squared error of each sequence's values [B].
+        """Return `embedding` [B, E] and the masked MSE of each sequence's values [B].
 
         It is NaN of a sequence in which nothing was observed: 0 would be the best there is. Where
         no value can be missing, each counts for the metrics, whatever it is.
@@ -300,7 +300,7 @@ class _Encoder:
     def _columns_of(
         self, flat: Collection[tf.Tensor], length: tf.Tensor
     ) -> dict[str, tf.RaggedTensor]:
-        """Values [sum T, F] and, of each category, words [sum T] -> ragged columns."""
+        """Make ragged columns of values [sum T, F] and, of each category, words [sum T]."""
         values, *words = flat
         columns = (*tf.unstack(values, len(self._features), axis=1), *words)
         return {
@@ -331,7 +331,7 @@ class _Encoder:
         return _Flat(columns, tf.cumsum(length, exclusive=True), length)
 
     def _filled(self, rows: tf.RaggedTensor, width: int, fill: int = 0) -> tf.Tensor:
-        """Ragged [B, T * width] -> [sum T + 1, width], of which the last is for the padding."""
+        """Flatten ragged [B, T * width] to [sum T + 1, width]; the last row is the padding's."""
         padding = tf.fill([1, width], tf.cast(fill, rows.dtype))
         return tf.concat([tf.reshape(rows.flat_values, [-1, width]), padding], axis=0)
 

@@ -1,4 +1,4 @@
-"""Sequences of very different lengths, a few of like length at a time: the memory of a request.
+"""Encode sequences of very different lengths group by group, to bound the memory of a request.
 
 Padded to the longest, 500 sequences of which one has 5,000 steps take 4 GB in a recurrent layer's
 states. Sorted by length, and cut into groups of so many padded steps as `most_steps` says, they

@@ -1,4 +1,4 @@
-"""The embedding of sequences with the states of a part of their steps in memory, part by part.
+"""Encode long sequences part by part, with the states of one part of their steps in memory.
 
 BlockLSTM puts out seven numbers a unit and step, 2.6 kB a step at 64 units with what is beside
 them, of which the embedding needs those of the last valid step. An encoder that needs all steps at

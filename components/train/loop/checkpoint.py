@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or absent, from which training resumes exactly.
+"""Keep checkpoints that are whole or absent, from which training resumes exactly.
 
 One `.npz` an epoch, written under a temporary name, fsynced and renamed; its name ends in the
 SHA-256 of its content, so that a file that is torn, or of which one bit is flipped, is not taken
@@ -122,7 +122,7 @@ class Checkpoints:
         return None
 
     def _newest_first(self) -> list[pathlib.Path]:
-        """Return all that are named as ours are; whether one is decides its content."""
+        """Return what is named like a checkpoint, the newest first; `_read` tells if it is one."""
         return sorted(self._folder.glob("epoch-*.npz"), reverse=True)
 
     def _read(self, path: pathlib.Path, like: Checkpoint) -> Checkpoint:

@@ -1,4 +1,4 @@
-"""The learning rate of an update: constant, and at the end down to 0."""
+"""Set the learning rate of an update: constant, and at the end down to 0."""
 
 import keras
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""The masked autoencoder: encoder -> embedding -> decoder -> Dense, cropped.
+"""Define the masked autoencoder: encoder -> embedding -> decoder -> Dense, cropped.
 
 The encoder and the decoder are those of `train.encoder` and `train.decoder` (`encoders/`,
 `decoders/`). Around both goes a linear path, which adds to the embedding and to the reconstruction:
@@ -33,7 +33,7 @@ from ragline.components.train.options import HeadOptions, TrainOptions
 
 
 class Reconstruction(NamedTuple):
-    """What the decoder puts out.
+    """Holds what the decoder puts out.
 
     Attributes:
       values: float32 [B, T, F].
@@ -45,7 +45,7 @@ class Reconstruction(NamedTuple):
 
 
 class MaskedAutoencoder(keras.Model):
-    """Sequences -> embedding and outputs; padding has no part in either.
+    """Makes an embedding and outputs of each sequence; padding has no part in either.
 
     A padding strategy that needs another model derives it from this one: see `padding/`.
     """

@@ -1,4 +1,4 @@
-"""Dense layers whose rows do not depend on each other's number, in an exported graph.
+"""Define dense layers whose rows do not depend on each other's number, in an exported graph.
 
 A product of one row is computed in another order than one of many, and a product of many rows may
 be cut up by their number: in float32, both move a sum of n numbers by up to
@@ -22,7 +22,7 @@ ROWS = 4
 
 
 class Dense(keras.layers.Dense):
-    """`keras.layers.Dense` without an activation; exact: summed in float64, given in float32.
+    """Maps rows as `keras.layers.Dense` does without an activation; if exact, by sums in float64.
 
     Attributes:
       exact: whether it sums in float64.

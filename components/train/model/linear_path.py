@@ -1,4 +1,4 @@
-"""The linear path around the recurrence: sequence -> grid, statistics -> embedding -> grid.
+"""Define the linear path around the recurrence: grid, statistics -> embedding -> grid.
 
     embedding       = linear(grid of the values, statistics) + what the recurrent encoder adds
     reconstruction  = linear(embedding), read from the grid + what the recurrent decoder adds
@@ -52,7 +52,7 @@ AT_MOST = 0.97
 
 
 def grid_steps(wanted: int, features: int) -> int:
-    """K: as many as wanted, or as keep K F within MOST_GRID_NUMBERS; 0 if that is less than 2."""
+    """Return K: as many as wanted, or as keep K F within MOST_GRID_NUMBERS; 0 if below 2."""
     steps = min(wanted, MOST_GRID_NUMBERS // features)
     return steps if steps >= 2 else 0
 
@@ -72,7 +72,7 @@ class RowBatch(NamedTuple):
 
 
 class LinearPath(keras.Layer):
-    """Two dense maps: grid [K F] and statistics [P] -> embedding [E], and embedding -> grid.
+    """Holds two dense maps: grid [K F], statistics [P] -> embedding [E], and embedding -> grid.
 
     Attributes:
       steps: K.

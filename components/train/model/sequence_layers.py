@@ -47,7 +47,7 @@ class SequenceLayer(keras.layers.Layer):
 
     @property
     def can_resume(self) -> bool:
-        """Whether `resume` runs it: in float32, in an exported graph."""
+        """Return whether `resume` runs it: in float32, in an exported graph."""
         return not self.use_cudnn and self.compute_dtype == "float32"
 
     def start(self, rows: tf.Tensor) -> State:

@@ -45,7 +45,7 @@ class CovarianceStats(NamedTuple):
 
 
 class RowSums:
-    """Sums over rows that need not fit in memory, whose statistics take one pass.
+    """Adds up rows that need not fit in memory, whose statistics take one pass.
 
     Rows are summed less a shift near their mean, so that no sum is of large numbers.
     """

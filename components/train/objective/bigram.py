@@ -61,7 +61,7 @@ class PairCounter:
     """Counts the pairs of batches."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start at no pairs."""
         self._pairs = Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64))
         self._waiting: list[np.ndarray] = []
         self._number = 0

@@ -1,4 +1,4 @@
-"""The loss and every error sum: masked sums over valid, observed values.
+"""Compute the loss and every error sum: masked sums over valid, observed values.
 
     loss = sum of weight * error(output - target) / sum of weight
 
@@ -106,7 +106,7 @@ def sums_by_sequence(
 
 
 def _last_values(values: tf.Tensor, counted: tf.Tensor) -> tf.Tensor:
-    """At each step, the feature's last counted value of an earlier step; 0 before the first.
+    """Return each feature's last counted value before each step; 0 before the first.
 
     Sorted so that the counted values come first, in their order, the last one before a step is the
     n-th of them, where n is how many there were before it.

@@ -1,4 +1,4 @@
-"""The strategy `crop`, the default."""
+"""Define the strategy `crop`, the default."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The strategy `equal_length`."""
+"""Define the strategy `equal_length`."""
 
 import numpy as np
 

@@ -34,7 +34,7 @@ class PaddingStrategy(abc.ABC):
     mask: ClassVar[Literal["length", "values"]] = "length"
 
     def __init__(self, name: str) -> None:
-        """Take the name in the registry."""
+        """Set the name by which `train.padding` chooses it."""
         self.name = name
 
     @abc.abstractmethod

@@ -1,4 +1,4 @@
-"""The strategy `remask`."""
+"""Define the strategy `remask`."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""The model of the strategy `remask`."""
+"""Define the model of the strategy `remask`."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""The strategy `keras`, kept to show what goes wrong."""
+"""Define the strategy `keras`, which is kept to show what goes wrong."""
 
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""The model of the strategy `keras`."""
+"""Define the model of the strategy `keras`."""
 
 import dataclasses
 from typing import Any

@@ -65,7 +65,11 @@ def comparing(further: "Iterable[TermOptions]") -> "list[TermOptions]":
 
 
 def measured(further: "Iterable[TermOptions]") -> list[str]:
-    """Return the names of the others, which an evaluation measures; raises as `head_type`."""
+    """Return the names of the `[[terms]]` that compare no sequences: an evaluation measures these.
+
+    Raises:
+      UsageError: as `head_type`.
+    """
     return [term.name for term in further if not sequence_type(term.type).compares_sequences]
 
 

@@ -1,4 +1,4 @@
-"""The terms of heads: `classification` and `regression`."""
+"""Define the terms of heads: `classification` and `regression`."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Classification(HeadTerm):
-    """Tells classes apart, by cross-entropy; its baseline are the frequencies in training."""
+    """Tells classes apart, by cross-entropy; its baseline is the frequencies in training."""
 
     label_metric = "loss"
     learns_text = True

@@ -102,7 +102,7 @@ class Term(abc.ABC):
         """Return the sums of an evaluation: `key`, `<key>_count`, and others of its own."""
 
     def value(self, sums: Sums, baselines: Any) -> float:
-        """Return its error on the eval split; of `TrivialBaselines` beside the sums."""
+        """Return its error on the eval split, from sums and trivial baselines."""
         return mean_of(sums, self.key)
 
     def tally(self, before: Any, batch: "SequenceBatch") -> Any:
@@ -132,7 +132,7 @@ class HeadTerm(Term):
     learns_text: ClassVar[bool] = False
 
     def __init__(self, head: "HeadOptions") -> None:
-        """Take the options of the head."""
+        """Set the head's options, key, weight and metric."""
         self.head = head
         self.key, self.weight = f"{legal(head.name)}_loss", head.weight
         self.metric = relative.of_head(head.name, self.label_metric)
@@ -246,7 +246,7 @@ class HeadTerm(Term):
         return sums
 
     def results(self, train: Sums, evaluated: Sums) -> dict[str, float]:
-        """Return what an epoch reports of it."""
+        """Return the head's losses and, if it has any, the accuracy on eval."""
         results = {"loss": mean_of(train, self.key), "eval_loss": mean_of(evaluated, self.key)}
         right = evaluated.get(f"{legal(self.head.name)}_right")
         if right is not None:
@@ -274,7 +274,7 @@ class SequenceTerm(Term):
     """
 
     def __init__(self, term: "TermOptions") -> None:
-        """Take its table."""
+        """Set the term's table, key, weight and metric."""
         self.term = term
         self.key, self.weight = f"term:{term.name}:error", term.weight
         self.metric = relative.of_term(term.name, "error")
@@ -330,7 +330,7 @@ class SequenceTerm(Term):
         }
 
     def results(self, train: Sums, evaluated: Sums) -> dict[str, float]:
-        """Return what an epoch reports of it."""
+        """Return the term's errors in training and, if it is measured, on eval."""
         results = {"error": mean_of(train, self.key)}
         if not self.compares_sequences:
             results["eval_error"] = mean_of(evaluated, self.key)

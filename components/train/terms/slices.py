@@ -1,4 +1,4 @@
-"""The term `slices`: slices of one sequence have like embeddings, and those of a batch vary.
+"""Define the term `slices`: slices of a sequence have like embeddings, those of a batch vary.
 
     error = mean over E of (a - b)^2                                   two slices of one sequence
           + mean over both, and over E, of max(0, 1 - deviation)       each number varies

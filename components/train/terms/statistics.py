@@ -1,4 +1,4 @@
-"""The term of statistics: an embedding from which a linear map tells them is of more use."""
+"""Define the term of statistics: an embedding that tells them by a linear map is of more use."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The terms of steps, the reconstruction and each category; and the list of a model's terms."""
+"""Define the terms of steps, the reconstruction and each category; list the terms of a model."""
 
 from collections.abc import Sequence as Collection
 from typing import Any
@@ -101,7 +101,7 @@ class CategoryTerm(Term):
         }
 
     def results(self, train: Sums, evaluated: Sums) -> dict[str, float]:
-        """Return what an epoch reports of it."""
+        """Return the category's cross-entropies, and the accuracy on eval."""
         right, count = evaluated[f"{self.key}_right"], evaluated[f"{self.key}_count"]
         return {
             "cross_entropy": mean_of(train, self.key),

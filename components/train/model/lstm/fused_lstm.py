@@ -44,7 +44,7 @@ class LSTM(SequenceLayer, keras.layers.LSTM):
 
     @property
     def is_fused(self) -> bool:
-        """Whether this module runs it: a plain layer in float32, whose weights a CPU holds.
+        """Return whether this module runs it: a plain layer in float32, weights held by a CPU.
 
         On a GPU, Keras runs cuDNN. Where the weights are decides, as a strategy or `tf.device` has
         placed them, not what else the machine has. Of an exported graph, whose machine is not
@@ -63,7 +63,7 @@ class LSTM(SequenceLayer, keras.layers.LSTM):
 
     @property
     def can_resume(self) -> bool:
-        """Whether `resume` runs it: where BlockLSTM does."""
+        """Return whether `resume` runs it: where BlockLSTM does."""
         return super().can_resume and self.is_fused
 
     def start(self, rows: tf.Tensor) -> State:
