@@ -1,4 +1,4 @@
-"""Stage 5: measure masked metrics and baselines, and give the verdict.
+"""Measure masked metrics and baselines, and give the verdict.
 
 metrics/       masked metrics on TFX's Evaluator (TFMA)
 baselines/     what else reconstructs the eval split, and probes of the embedding

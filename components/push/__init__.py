@@ -1,4 +1,4 @@
-"""Stage 6: check the model in a clean process, and push it without breaking serving.
+"""Check the model in a clean process, and push it without breaking serving.
 
 contract/      the padding contract, and the process that checks it
 release/       versions, the ledger, rollback

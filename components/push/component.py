@@ -12,7 +12,7 @@ from ragline.components.push import executor
 
 
 class PushSpec(ComponentSpec):
-    """The inputs, outputs and parameters of the component."""
+    """States the inputs, outputs and parameters of the component of the push."""
 
     INPUTS: ClassVar = {
         "model": ChannelParameter(type=standard_artifacts.Model),
@@ -49,7 +49,7 @@ class Push(base_component.BaseComponent):
         state: str,
         source: str,
     ) -> None:
-        """Wire the component.
+        """Give the component its inputs, its options and its report.
 
         Args:
           model: the candidate.

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushOptions:
-    """The `[push]` table.
+    """Holds the `[push]` table.
 
     Attributes:
       keep: the number of versions that stay in `serving/`, the newest among them; older ones are

@@ -1,4 +1,4 @@
-"""Stage 2: statistics, the curated schema, and the gate that stops bad data.
+"""Check the data by statistics and the curated schema; the gate stops bad data.
 
 StatisticsGen and ExampleValidator are TFX's own, wired in pipeline/dag.py; so is ImportSchemaGen,
 but for where it finds its file.

@@ -28,7 +28,7 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureOptions:
-    """One entry of the `[features]` table: a column, and what its values must be.
+    """Holds one entry of the `[features]` table: a column, and what its values must be.
 
     The order of the numbers is that of the encoder's inputs. What breaks an entry stops the run.
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftOptions:
-    """The `[drift]` table: how far the newest span may be from the others that are read with it.
+    """Holds the `[drift]` table: how far the newest span may be from the others of its run.
 
     Each bound holds for every feature and for the lengths; a run beyond one ends with exit code 3.
 

@@ -1,4 +1,4 @@
-"""Metrics of the embedding itself; `baselines/embedding_probes.py` says more of each."""
+"""Define the metrics of the embedding itself; `baselines/embedding_probes.py` computes them."""
 
 from ragline.components.evaluate.metrics.interface import Embedded, EmbeddingMetric
 

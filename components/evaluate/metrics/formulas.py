@@ -1,4 +1,4 @@
-"""Totals -> metrics with their intervals. Every metric is made of sums, divided once, at the end.
+"""Make metrics with intervals of totals. Every metric is made of sums, divided once, at the end.
 
 What the metrics are, and of which sums they are made, is in `reconstruction.py`, `supervised.py`
 and the packages that add some.
@@ -42,7 +42,7 @@ _CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A metric.
+    """Holds the value of a metric, its interval, and what was counted.
 
     Attributes:
       value: of the whole slice.
@@ -75,7 +75,7 @@ def model_estimates(
     categories: Sequence[str],
     terms: Sequence[str] = (),
 ) -> dict[str, Estimate]:
-    """Every metric of the model, with intervals where the slice is large enough for them.
+    """Return every metric of the model, with intervals where the slice is large enough.
 
     Args:
       totals: what `evaluate` returned and `each_sequence` added, of the sequences of one slice.
@@ -139,7 +139,7 @@ def normalised_by_feature(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def estimates(totals: Totals, measured: Collection[Measured]) -> dict[str, Estimate]:
-    """Each metric of all sequences, and its interval from what it is without each group."""
+    """Return each metric of all sequences, with its interval where there is one."""
     from scipy import stats  # Late: it takes a second, and a configuration needs only the names.
 
     whole = {name: total.sum(axis=0) for name, total in totals.items()}

@@ -1,4 +1,4 @@
-"""Metrics of the reconstruction: errors over the valid, observed values, in standardised units.
+"""Define the metrics of errors over the valid, observed values, in standardised units.
 
 Of values x with reconstructions y; f is a feature, n_f the number of its values, n that of all.
 """
@@ -41,7 +41,7 @@ class MaskedMse(ReconstructionMetric):
         return error_sum(of.predictor, SQUARED), N_VALUES
 
     def finish(self, totals: Arrays) -> Fraction:
-        """Divide."""
+        """Return sum (y - x)^2 / n, and n."""
         squared, number = totals
         return ratio(squared.sum(axis=-1), number)
 
@@ -64,7 +64,7 @@ class MaskedRmse(MaskedMse):
     meaning = "root of `masked_mse`"
 
     def finish(self, totals: Arrays) -> Fraction:
-        """Divide, and take the root."""
+        """Return the root of masked_mse, and n."""
         mse, number = super().finish(totals)
         return np.sqrt(mse), number
 
@@ -86,7 +86,7 @@ class NormalisedMse(ReconstructionMetric):
         return error_sum(of.predictor, SQUARED), FEATURE_VALUES, FEATURE_SUM, _SQUARES
 
     def finish(self, totals: Arrays) -> Fraction:
-        """Divide by feature, then average those that vary."""
+        """Return the mean of masked_mse/f / variance/f, and how many features vary."""
         squared, number, total, squares = totals
         by_feature, _ = ratio(squared, number)
         variance = relative.variance(number, total, squares)
@@ -108,7 +108,7 @@ class ExplainedVariance(ReconstructionMetric):
         return error_sum(of.predictor, SQUARED), _SQUARES, N_VALUES
 
     def finish(self, totals: Arrays) -> Fraction:
-        """Divide, and subtract."""
+        """Return 1 - sum (y - x)^2 / sum (0 - x)^2, and n."""
         squared, squares, number = totals
         unexplained, _ = ratio(squared.sum(axis=-1), squares.sum(axis=-1))
         return 1.0 - unexplained, number
@@ -150,6 +150,6 @@ class FeatureVariance(FeatureMetric):
         return FEATURE_VALUES, FEATURE_SUM, _SQUARES
 
     def finish(self, totals: Arrays) -> Fraction:
-        """Subtract the squared mean, and divide."""
+        """Return the variance of the feature, and n_f."""
         number, total, squares = totals
         return relative.variance(number, total, squares), number

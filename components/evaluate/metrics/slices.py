@@ -43,7 +43,7 @@ def column_of(name: str) -> str:
 
 
 def parts_of(name: str) -> tuple[str, str]:
-    r"""Column and value of a slice; `overall` and "" of the whole split.
+    r"""Return column and value of a slice; `overall` and "" of the whole split.
 
     A column's own `=` is written `\=`, and its `\` twice.
     """

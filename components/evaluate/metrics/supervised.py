@@ -1,4 +1,4 @@
-"""Metrics of heads (labelled sequences), categories (observed words) and further terms."""
+"""Define the metrics of heads (labelled sequences), categories (observed words), further terms."""
 
 from ragline.components.contract.signatures import (
     CROSS_ENTROPY,

@@ -9,7 +9,7 @@ from ragline.components.files.storage import digest_of, sha256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineModel:
-    """Holds a pushed version.
+    """Describes the newest blessed version.
 
     Attributes:
       version: number of the version.

@@ -49,7 +49,7 @@ _PROBE = "probe/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One of the `[[rules]]`: a metric of the model, and where it must lie.
+    """Holds one of the `[[rules]]`: a metric of the model, and where it must lie.
 
     Attributes:
       metric: name of the metric, as in a run's summary.
@@ -123,7 +123,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """A whole verdict file.
+    """Holds a whole verdict file.
 
     Attributes:
       min_eval: fewest sequences of the eval split; below the default of 30 there are no intervals.

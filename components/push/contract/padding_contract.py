@@ -74,11 +74,11 @@ EncodeExamples = Callable[[Sequence[Probe]], np.ndarray]
 
 
 class UnansweredError(Exception):
-    """A signature cannot answer; a clause that meets this error does not hold."""
+    """Says why a signature cannot answer; a clause that meets this error does not hold."""
 
 
 class Violation(NamedTuple):
-    """A clause that does not hold.
+    """Describes a clause that does not hold.
 
     Attributes:
       clause: the name of the clause in this module's contract.

@@ -16,7 +16,7 @@ Word = bytes | int
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """One raw sequence.
+    """Holds one raw sequence.
 
     Attributes:
       values: float32 [T, F], NaN where missing.
@@ -32,7 +32,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """The content of a step that is no data.
+    """Holds the content of a step that is no data.
 
     Attributes:
       number: the number that all its values are.

@@ -27,7 +27,7 @@ def _dotted(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSource:
-    """The source of a version; what its entry in the ledger says beside its files.
+    """States the source of a version: what its entry in the ledger says beside its files.
 
     Attributes:
       fingerprint: the fingerprint of the model.
@@ -51,7 +51,7 @@ FolderName = Annotated[str, pydantic.AfterValidator(_dotted)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One version that was pushed.
+    """Describes one version that was pushed.
 
     Attributes:
       version: the number; none is ever used again.
@@ -84,7 +84,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staging:
-    """A model is being copied and checked.
+    """States that a model is being copied and checked.
 
     Attributes:
       folder: the dot-folder in which it is.
@@ -100,7 +100,7 @@ class Staging:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """A staged model becomes a version.
+    """States that a staged model becomes a version.
 
     Attributes:
       folder: the dot-folder in which it is.
@@ -118,7 +118,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """A version is removed, or set aside.
+    """States that a version is removed, or set aside.
 
     Attributes:
       folder: the dot-folder that it becomes.
@@ -141,7 +141,7 @@ Intent = Staging | Release | Removal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
-    """All that ledger.json holds.
+    """Holds the content of ledger.json.
 
     Attributes:
       versions: every version that was ever pushed, oldest first.

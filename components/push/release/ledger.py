@@ -32,16 +32,16 @@ _SCHEMA, _FORMAT = "ragline.ledger", 2  # Format 1 was the list of entries alone
 
 
 class LedgerError(UsageError):
-    """A ledger that cannot be read."""
+    """Says why a ledger cannot be read."""
 
 
 class DamagedLedgerError(LedgerError):
-    """A ledger that is not what was written."""
+    """Says that a ledger is not what was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """One numeric folder.
+    """Describes one numeric folder.
 
     Attributes:
       number: the number that its name is.

@@ -19,7 +19,7 @@ _OF_ITS_FILES = ("golden", "ops", "weights")  # Clauses that are not about paddi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushResult:
-    """The result of a push.
+    """Holds the result of a push.
 
     Attributes:
       version: the version that holds the model; None if there is none.

@@ -11,12 +11,12 @@ from ragline.components.push.release.ledger import Version
 
 
 class NoVersionError(UsageError):
-    """There is no version to roll back to, or not the one that was asked for."""
+    """Says that there is no version to roll back to, or not the one that is named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolledBack:
-    """The result of a rollback.
+    """Holds the result of a rollback.
 
     Attributes:
       to: the number of the version that was rolled back to.
