@@ -1,4 +1,4 @@
-"""Wire the stages into runs, and give them a command line and a door for Python.
+"""Wire the stages into runs, and give them a command line and an interface for Python.
 
 cli/          commands and their arguments
 runs/         runs in a work directory, and their spans

@@ -51,7 +51,7 @@ class ConfigError(UsageError):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """A whole configuration.
+    """Holds a whole configuration.
 
     Attributes:
       name: name of the pipeline: letters, digits, `-` and `_`.
@@ -120,7 +120,7 @@ class Config:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """The tables of a configuration that are about reading raw files; see `Config`."""
+    """Holds the tables of a configuration that are about reading raw files; see `Config`."""
 
     input: InputOptions
     quarantine: QuarantineOptions = dataclasses.field(default_factory=QuarantineOptions)
@@ -131,7 +131,7 @@ class Reading:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """A configuration's schema and the file of rules beside it, read once.
+    """Holds a configuration's schema and the file of rules beside it, read once.
 
     Attributes:
       file_name: name of the schema's file.

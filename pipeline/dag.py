@@ -34,7 +34,7 @@ from ragline.pipeline.run_facts import RunFacts
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class WorkdirPaths:
-    """The folders of a work directory that stages write into.
+    """Names the folders of a work directory that stages write into.
 
     `artifacts` and `metadata` are absolute. Stages are given the others, relative to the work
     directory, because TFX's cache sees them, and must hold when the work directory moves.

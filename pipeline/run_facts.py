@@ -13,7 +13,7 @@ _DECIDE_NOTHING = ("workdir", "keep")
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """What decides the stages' results beside the configuration, as it was when the run began.
+    """States what decides the stages' results beside the configuration, when the run began.
 
     Attributes:
       contract: the schema and the verdict's rules.

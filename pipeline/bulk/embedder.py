@@ -17,7 +17,7 @@ OPENVINO, BFLOAT16, TENSORFLOW = "OpenVINO", "OpenVINO in bfloat16", "TensorFlow
 
 @dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)  # Beam keeps it by one.
 class Embedder:
-    """An encoder, loaded; several threads may call it at once.
+    """Holds what encodes by a loaded encoder; several threads may call it at once.
 
     Attributes:
       runtime: the name of what computes.

@@ -49,7 +49,7 @@ NO_DRIFT: dict[str, Any] = {"features": {}, "categories": {}}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """The files that are to be encoded, and the encoder.
+    """States which files are to be encoded, and by which encoder.
 
     Attributes:
       input: the options by which raw files are read; its `train` names them.

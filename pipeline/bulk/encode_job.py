@@ -96,7 +96,7 @@ class EncodeUnit:
     """Encodes a unit; the model is loaded once a worker, at its first unit."""
 
     def __init__(self, facts: Facts, folder: Place, load: Callable[[], Embedder]) -> None:
-        """Args: the encoder's facts, the folder of the parts, and what loads the encoder."""
+        """Keep the encoder's facts, the folder of the parts, and what loads the encoder."""
         self._facts = facts
         self._folder = folder
         self._load = load

@@ -42,7 +42,7 @@ _PART = re.compile(r"part-[0-9]{5,}\.parquet")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _JobRecord:
-    """The record of a job, kept until its result is in place.
+    """Describes a job, and is kept until its result is in place.
 
     Attributes:
       digest: digest that identifies the job.
@@ -59,7 +59,7 @@ class _JobRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodeJob:
-    """A job that runs.
+    """Names the folders and the log of a job that runs.
 
     Attributes:
       staging: folder of its intermediate files.

@@ -27,7 +27,7 @@ _MOST_WORDS = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embeddings:
-    """The rows of the parts that `ragline encode` wrote.
+    """Holds the rows of the parts that `ragline encode` wrote.
 
     Attributes:
       table: N rows, without their embeddings; `part` is the file of each.

@@ -40,13 +40,13 @@ _log = logging.getLogger("ragline.cache")
 
 
 class ArtifactManifests:
-    """The manifests of a work directory, each `seals/<stage>/<output>/<execution>.json`.
+    """Keeps the manifests of a work directory, each `seals/<stage>/<output>/<execution>.json`.
 
     In a store, an artifact is `<records>/<stage>/<output>/<run id>`, and its manifest is named so.
     """
 
     def __init__(self, workdir: pathlib.Path) -> None:
-        """Args: the work directory."""
+        """Open the manifests of a work directory."""
         self._workdir = workdir
         self._artifacts = workdir / ARTIFACTS
         self._folder = workdir / "seals"

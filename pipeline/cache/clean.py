@@ -38,7 +38,7 @@ _RUN = "pipeline_run"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A file or an artifact that is not kept.
+    """Describes a file or an artifact that is not kept.
 
     Attributes:
       path: path of the file, or of the artifact's folder, or its URI in a store.
@@ -53,7 +53,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleaning:
-    """What a cleaning removes, and what it leaves because it is not what a stage wrote.
+    """States what a cleaning removes, and what it leaves because it is not as a stage wrote it.
 
     Attributes:
       items: files and artifacts that are removed, or would be.

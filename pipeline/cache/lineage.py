@@ -25,7 +25,7 @@ _STATES = {_Execution.COMPLETE: "ran", _Execution.CACHED: "cached"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One stage of a run.
+    """Describes one stage of a run.
 
     Attributes:
       state: `ran`, `cached` or `failed`.

@@ -34,12 +34,12 @@ _PROOF = """
 
 
 class ForeignFolderError(UsageError):
-    """Refuses a folder that is no work directory of this pipeline, and says what to do."""
+    """Says why a folder is no work directory of this pipeline, and what to do."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Marker:
-    """The marker of a work directory.
+    """States whose a work directory is.
 
     Attributes:
       id: random name of the work directory, wherever it is; a copy has the same.

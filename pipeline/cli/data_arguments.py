@@ -1,4 +1,4 @@
-"""Arguments of the commands that come before a run: `doctor`, `synth`, `init` and `plan`."""
+"""Add the arguments of the commands that come before a run: `doctor`, `synth`, `init`, `plan`."""
 
 import pathlib
 

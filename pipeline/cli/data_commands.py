@@ -1,4 +1,4 @@
-"""Commands that come before a run: `doctor`, `synth`, `init` and `plan`."""
+"""Run the commands that come before a run: `doctor`, `synth`, `init` and `plan`."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""Arguments of the commands on pushed encoders and embeddings."""
+"""Add the arguments of the commands on pushed encoders and embeddings."""
 
 import pathlib
 

@@ -1,4 +1,4 @@
-"""Commands on pushed encoders and embeddings."""
+"""Run the commands on pushed encoders and embeddings."""
 
 import argparse
 import json

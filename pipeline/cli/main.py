@@ -1,4 +1,4 @@
-"""The command line: `ragline`, or `python -m ragline`.
+"""Run the command line: `ragline`, or `python -m ragline`.
 
 Exit codes: 0 done; 1 a defect; 2 bad configuration; 3 bad data; 4 not blessed, nothing pushed (of
 `check` and `rollback`: the contract does not hold); 75 another run holds the work directory; 129,

@@ -1,4 +1,4 @@
-"""Arguments of `run`, and of the commands that show, compare, schedule and clean up runs."""
+"""Add the arguments of `run`, and of what shows, compares, schedules and cleans up runs."""
 
 import pathlib
 

@@ -1,4 +1,4 @@
-"""Commands of runs: `run`, and those that show, compare, schedule and clean up runs."""
+"""Run `run`, and the commands that show, compare, schedule and clean up runs."""
 
 import argparse
 import dataclasses

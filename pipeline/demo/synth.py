@@ -52,7 +52,7 @@ _EVENT_STEPS = 12  # shorter recordings have no room for a drop-out or a pause s
 
 
 class Record(TypedDict):
-    """One sequence, as a line of JSON has it."""
+    """Holds one sequence, as a line of JSON has it."""
 
     sequence_id: str
     entity_id: str
@@ -62,7 +62,7 @@ class Record(TypedDict):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Synthesised:
-    """The files that `write` wrote.
+    """States which files `write` wrote.
 
     Attributes:
         paths: JSON Lines files, in order.

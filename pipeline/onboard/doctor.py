@@ -27,7 +27,7 @@ _EXTRAS = {"export": "ragline export", "kubeflow": "ragline compile"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One line of the doctor's.
+    """Holds one line of what `ragline doctor` says.
 
     Attributes:
       what: what was looked at.

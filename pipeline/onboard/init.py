@@ -28,7 +28,7 @@ class ExistsError(UsageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """The file that `write` wrote, and the guess in it.
+    """States which file `write` wrote, and the guess in it.
 
     Attributes:
       config: path of the TOML file.

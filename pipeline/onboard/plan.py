@@ -42,7 +42,7 @@ _MOST_SHARE = 0.6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingEstimate:
-    """An estimate of the training on the whole input, made from a sample.
+    """Holds an estimate of the training on the whole input, made from a sample.
 
     Attributes:
       sequences: split -> number of sequences that are read.
@@ -71,7 +71,7 @@ class TrainingEstimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A plan of a run.
+    """States what a run would do, and what stops it.
 
     Attributes:
       preview: what a sample of the input holds.

@@ -31,7 +31,7 @@ class Events(display.Display):
     """Sends what it is to show to the caller; advances at most ten times a second."""
 
     def __init__(self, file: TextIO) -> None:
-        """Args: the file that takes the events."""
+        """Send events to a file."""
         self._file = file
         self._lock = threading.Lock()
         self._advanced = 0.0

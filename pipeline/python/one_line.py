@@ -30,7 +30,7 @@ class Notebook(Display):
     """Shows one line, which changes."""
 
     def __init__(self) -> None:
-        """Show the line."""
+        """Show the line, which says `ragline` until a stage begins."""
         import IPython.display
 
         self._begun = time.monotonic()
@@ -56,11 +56,11 @@ class Notebook(Display):
         self._draw(now=True)
 
     def expect(self, total: float, unit: str, done: float) -> None:
-        """Begin to count."""
+        """Show a share of `total` from now on."""
         self._total, self._done = total, done
 
     def advance(self, number: float) -> None:
-        """Count on."""
+        """Add to what is done, and show its share."""
         self._done += number
         self._draw()
 

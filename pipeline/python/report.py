@@ -14,7 +14,7 @@ _ROWS = {"model": "model", "training_mean": "training mean", "pca": "PCA of the 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The report of a run.
+    """Shows the report of a run.
 
     Attributes:
       summary: content of the run's summary.json.

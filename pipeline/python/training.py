@@ -42,7 +42,7 @@ _MOST_SECONDS = 2**63 * 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roles:
-    """The columns of the sequences, by what they are to the training.
+    """Names the columns of the sequences, by what they are to the training.
 
     Attributes:
       id: column that names a row's sequence.

@@ -19,7 +19,7 @@ _BAND = 92
 
 
 class Scale(NamedTuple):
-    """How a feature was standardised.
+    """States how a feature was standardised.
 
     Attributes:
       mean: the mean of the training split, of transformed values.

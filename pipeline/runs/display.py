@@ -79,7 +79,7 @@ class Plain(Display):
     """Shows lines, each written once."""
 
     def __init__(self, file: TextIO) -> None:
-        """Args: the file that gets the lines."""
+        """Write lines to a file."""
         self._file = file
 
     def line(self, text: str) -> None:
@@ -103,7 +103,7 @@ class Live(Display):
     """Shows a line that changes while its stage works, and a line that stays once it is done."""
 
     def __init__(self, console: Console) -> None:
-        """Args: the terminal."""
+        """Show the progress in a terminal."""
         self._console = console
         self._progress = Progress(
             TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),

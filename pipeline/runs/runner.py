@@ -37,7 +37,7 @@ class StageFailedError(UserError):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The outcome of a run.
+    """Holds the outcome of a run.
 
     Attributes:
       summary: content of summary.json, the exit code among it.

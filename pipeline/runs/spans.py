@@ -31,7 +31,7 @@ _HEADS = ("span", "read", "ended", "exit code", "version", "run")
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A run over a span, as the journal keeps it.
+    """Describes a run over a span, as the journal keeps it.
 
     Attributes:
       span: number of the span; of a date, the days since 1970-01-01.

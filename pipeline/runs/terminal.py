@@ -24,7 +24,7 @@ _PLAIN = str.maketrans({"█": "#", "—": "-"})
 
 
 class StdoutError(UserError):
-    """The result of a command could not be written to stdout."""
+    """Says that the result of a command could not be written to stdout."""
 
 
 class LossyFile(io.FileIO):

@@ -39,7 +39,7 @@ _PAUSE = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A run that holds its work directory.
+    """Describes a run that holds its work directory.
 
     Attributes:
       workdir: path of the work directory, all links followed.

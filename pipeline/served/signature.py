@@ -18,7 +18,7 @@ from ragline.pipeline.runs import workdir
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """The inputs and outputs of an encoder.
+    """States the inputs and outputs of an encoder.
 
     Attributes:
       pipeline: name of the pipeline; None if the encoder does not state it.

@@ -10,7 +10,7 @@ from ragline.components.ingest.steps.times import Unit
 
 
 class GuessError(UsageError):
-    """Tells what cannot be guessed, and must be said by a person."""
+    """Says what cannot be guessed, and must be stated by a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ _TOGETHER = {("group_by", "entity"), ("group_by", "label"), ("entity", "label")}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """What a person says of columns; each holds names of columns.
+    """Holds what a person says of columns; each attribute is names of columns.
 
     Attributes:
       group_by: they name a row's sequence.
