@@ -353,7 +353,7 @@ def _check_drift(measured: Mapping[str, Any], request: Request) -> None:
 def reconcile(
     unit_reports: Collection[Mapping[str, Any]], reasons: Mapping[str, int]
 ) -> dict[str, Any]:
-    """Add up the reports of all units.
+    """Add up the reports of all units of an encoding.
 
     Args:
       unit_reports: the reports of all units.

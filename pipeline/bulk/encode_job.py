@@ -136,7 +136,7 @@ class EmbeddingSink:
     """Encodes the sequences of a unit, group by group, in threads beside the one that reads."""
 
     def __init__(self, facts: Facts, embedder: Embedder, writer: parts.PartWriter) -> None:
-        """Begin without sequences."""
+        """Start with no sequence."""
         self._version = facts.version
         self._embedder = embedder
         self._writer = writer

@@ -74,7 +74,7 @@ class PartWriter:
     """Writes one part; the file appears once it is whole, and only if it has a row."""
 
     def __init__(self, place: Place, embedding_size: int) -> None:
-        """Begin without rows.
+        """Open a file for the part, which has no row yet.
 
         Args:
           place: path of the part.

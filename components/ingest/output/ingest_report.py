@@ -130,7 +130,7 @@ def reconcile_records(unit_reports: Iterable[Report], reasons: Mapping[str, int]
 def reconcile(
     unit_reports: Collection[Report], reasons: Mapping[str, int], columns: Columns
 ) -> dict[str, Any]:
-    """Add up the reports of all units.
+    """Make the ingest report of the reports of all units.
 
     Args:
       unit_reports: the reports of all units.

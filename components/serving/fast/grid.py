@@ -31,7 +31,7 @@ def resample(values: np.ndarray, first: np.ndarray, length: np.ndarray, steps: i
 
 
 def fill(values: np.ndarray, observed: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """Fill missing values on the line between the observed values around them, by feature.
+    """Fill missing values of flat sequences on the line between observed ones, by feature.
 
     Args:
       values: float32 [sum T, F]; 0 where nothing was observed.

@@ -77,7 +77,7 @@ def filled(batch: SequenceBatch) -> tf.Tensor:
 
 
 def fill(values: tf.Tensor, observed: tf.Tensor) -> tf.Tensor:
-    """Fill missing values on the line between the observed values around them, by feature.
+    """Fill missing values of padded sequences on the line between observed ones, by feature.
 
     Before the first observed value stands that value, after the last one the last; a feature that
     was never observed is 0. Resampled to a grid, that is interpolation over the observed values

@@ -154,7 +154,7 @@ def layout(names: Collection[str], columns: Columns, options: InputOptions, file
 def measured(
     table: Mapping[str, pa.Array], read: Layout
 ) -> tuple[dict[str, pa.Array], np.ndarray | None]:
-    """Return the columns of the schema, of a table in which a row is one measurement.
+    """Turn a table in which a row is one measurement into one with the columns of the schema.
 
     Args:
       table: column -> N cells.
