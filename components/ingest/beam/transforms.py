@@ -1,4 +1,4 @@
-"""The Beam transforms of ingest: units of work -> files, and the duplicates among all units.
+"""Define the Beam transforms of ingest: units of work -> files, and the duplicates among all units.
 
     units -> parts -> shards, quarantine, reports          where a record is a sequence
     units -> rows -> GroupByKey -> parts -> ...            where a row is a step
@@ -167,7 +167,7 @@ class KeepRefused(beam.DoFn):
     def process(
         self, element: tuple[int, Source], refused: Iterable[int]
     ) -> Iterator[tuple[int, Source]]:
-        """Keep one, or not."""
+        """Yield the unit if it has refusals."""
         index, source = element
         if index in refused:
             yield index, source if isinstance(source, Unit) else tuple(source)

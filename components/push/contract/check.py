@@ -27,7 +27,7 @@ SECONDS = 1_800  # A sound model takes some 20, on a machine that does little el
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """The result of a check.
+    """Holds the result of a check.
 
     Attributes:
       violations: the violations; none if the contract holds.
