@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ragline.components.contract import exits
-from ragline.components.contract.errors import BadDataError, NoEncoderError, RunFailedError
+from ragline.components.contract.errors import BadDataError, RunFailedError
 from ragline.components.files.places import Place
 from ragline.components.push.contract.check import Checked
 from ragline.components.push.contract.check import check as check_model
@@ -109,11 +109,7 @@ def load(workdir: str | os.PathLike[str]) -> Encoder:
     Raises:
       NoEncoderError: it serves none.
     """
-    serving = pathlib.Path(workdir, SERVING)
-    version = ledger.newest(serving)
-    if version is None:
-        raise NoEncoderError(f"{serving}: expected an encoder that a run pushed, found none")
-    return Encoder(version.path)
+    return Encoder(ledger.served(pathlib.Path(workdir, SERVING)))
 
 
 def encode(

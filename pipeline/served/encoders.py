@@ -6,7 +6,7 @@ import pathlib
 from ragline.components.push.release import ledger
 from ragline.components.serving import versions
 from ragline.pipeline import config as configuration
-from ragline.pipeline.config import Config, ConfigError
+from ragline.pipeline.config import Config
 from ragline.pipeline.runs import workdir
 
 
@@ -14,14 +14,10 @@ def newest(config: Config) -> pathlib.Path:
     """Return the folder of a configuration's newest sound encoder.
 
     Raises:
-      ConfigError: no encoder was pushed.
+      NoEncoderError: no encoder was pushed.
       LedgerError: the ledger of pushed encoders cannot be read.
     """
-    serving = pathlib.Path(config.workdir, workdir.SERVING)
-    version = ledger.newest(serving)
-    if version is None:
-        raise ConfigError(f"{serving}: expected an encoder that `ragline run` pushed, found none")
-    return version.path
+    return ledger.served(pathlib.Path(config.workdir, workdir.SERVING))
 
 
 def locate(source: str) -> pathlib.Path:
@@ -32,7 +28,8 @@ def locate(source: str) -> pathlib.Path:
         numbered models or a work directory, whose newest one is; or the folder of a model.
 
     Raises:
-      ConfigError: the configuration cannot be used, or no encoder was pushed by it.
+      ConfigError: the configuration cannot be used.
+      NoEncoderError: no encoder was pushed by it.
     """
     path = pathlib.Path(source)
     if configuration.is_configuration(path):

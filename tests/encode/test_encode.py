@@ -15,7 +15,7 @@ from conftest import write_jsonl
 from ingest import written
 
 import ragline
-from ragline.components.contract.errors import BadDataError
+from ragline.components.contract.errors import BadDataError, NoEncoderError
 from ragline.components.files import places
 from ragline.components.ingest.source import units
 from ragline.components.serving.fast.fast_encoder import FastEncoder
@@ -282,15 +282,15 @@ def test_exit_codes(encoder, data, tmp_path, capfd):
     assert (code, "another run holds it" in message) == (75, True)
 
 
-def test_an_encoder_of_other_columns_is_refused(encoder, data, tmp_path):
+def test_an_encoder_that_no_ledger_knows_is_refused(encoder, data, tmp_path):
     config = tmp_path / "c.toml"
     config.write_text(
         'name = "x"\nschema = "japanese_vowels"\nworkdir = "work"\n[input]\ntrain = "x.jsonl"\n'
     )
-    with pytest.raises(ConfigError, match="found none"):
+    with pytest.raises(NoEncoderError, match="found none"):
         job.read_request(str(config), str(data))
     shutil.copytree(encoder, tmp_path / "work" / "serving" / "1")
-    with pytest.raises(ConfigError, match="found none"):  # No ledger knows it.
+    with pytest.raises(NoEncoderError, match="found none"):  # No ledger knows it.
         job.read_request(str(config), str(data))
 
 

@@ -129,7 +129,7 @@ def test_a_format_can_be_stated(tmp_path, capsys):
     capsys.readouterr()
     arguments[-1] = f"{tmp_path}/d.toml"
     assert main([*arguments, "--format", "tfrecord"]) == exits.BAD_DATA
-    assert "tfrecord is in ragline's own contract, which names no" in capsys.readouterr().err
+    assert "TFRecord of tf.Example is in ragline's own contract" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([*arguments, "--format", "log"])
     assert "invalid choice: 'log' (choose from 'auto', 'csv', " in capsys.readouterr().err

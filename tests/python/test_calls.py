@@ -202,7 +202,7 @@ def test_a_run_can_be_planned(arguments):
 
 
 def test_an_encoder_of_a_work_directory_is_loaded_if_there_is_one(tmp_path):
-    with pytest.raises(ragline.NoEncoderError, match="expected an encoder that a run pushed"):
+    with pytest.raises(ragline.NoEncoderError, match="an encoder that `ragline run` pushed"):
         ragline.load(tmp_path)
 
 

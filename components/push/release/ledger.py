@@ -19,7 +19,7 @@ from typing import Any
 
 import pydantic
 
-from ragline.components.contract.errors import UsageError
+from ragline.components.contract.errors import NoEncoderError, UsageError
 from ragline.components.files.storage import digest_of, write_json
 from ragline.components.push.release import publish
 from ragline.components.push.release.entries import Entry, Ledger, Release, Removal
@@ -158,6 +158,21 @@ def newest(serving: pathlib.Path) -> Version | None:
     """Return the newest undamaged version that the ledger knows; None if there is none."""
     sound = (version for version in reversed(versions(serving)) if version.fingerprint)
     return next(sound, None)
+
+
+def served(serving: pathlib.Path) -> pathlib.Path:
+    """Return the folder of the newest undamaged version.
+
+    Raises:
+      NoEncoderError: there is none.
+      LedgerError: the ledger cannot be read.
+    """
+    version = newest(serving)
+    if version is None:
+        raise NoEncoderError(
+            f"{serving}: expected an encoder that `ragline run` pushed, found none"
+        )
+    return version.path
 
 
 def known(path: pathlib.Path) -> Version | None:

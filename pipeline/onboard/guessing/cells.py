@@ -68,6 +68,18 @@ class Column:
         return self.kind in ("int", "text")
 
     @property
+    def is_clock(self) -> bool:
+        """Return whether cells are times of the day."""
+        return self.time_format is not None and "%d" not in self.time_format
+
+    @property
+    def is_day(self) -> bool:
+        """Return whether cells are days, without a time of the day."""
+        if self.kind != "time" or self.is_clock:
+            return False
+        return bool((self.nanoseconds() % (86_400 * 10**9) == 0).all())
+
+    @property
     def record_kind(self) -> kinds.Kind:
         """Return how a record holds such cells."""
         if self.is_number:

@@ -41,7 +41,7 @@ def named(columns: Mapping[str, Column]) -> str | None:
 
     def rank(name: str) -> tuple[bool, bool, bool]:
         column = columns[name]
-        only_day = column.kind == "time" and _is_day(column)
+        only_day = column.is_day
         return column.kind != "time", only_day, name.lower() not in names.TIME
 
     times = [
@@ -149,27 +149,25 @@ def _of_text(chosen: str, columns: Mapping[str, Column], group: np.ndarray) -> C
     column = columns[chosen]
     why = []
     time_format, date = column.time_format, None
-    if _is_clock(column):
-        days = [n for n, c in columns.items() if n != chosen and c.kind == "time" and _is_day(c)]
+    if column.is_clock:
+        days = [n for n, c in columns.items() if n != chosen and c.is_day]
         if days and not columns[days[0]].has_missing:
             date = days[0]
             time_format = _together(columns[date], column)
     extra = f", time_format {time_format!r}" if time_format and not column.is_typed else ""
     extra += f", with the day of {date!r}" if date else ""
-    why.append(
-        f"order_by {chosen!r}: {'times of the day' if _is_clock(column) else 'dates'}{extra}"
-    )
+    why.append(f"order_by {chosen!r}: {'times of the day' if column.is_clock else 'dates'}{extra}")
     if dates.can_be_swapped(column.cells, column.time_format):
         why.append(
             f"{chosen!r}: day and month could change places; time_format says which is first"
         )
-    if _is_clock(column) and not date and not groups.rises(column.nanoseconds(), group):
+    if column.is_clock and not date and not groups.rises(column.nanoseconds(), group):
         why.append(
             f"{chosen!r} goes back within sequences, as past midnight: steps are sorted by it all "
             "the same; a column of the day, input.date, would put them right"
         )
     why += _absent(chosen, column)
-    if not column.is_typed and not _is_clock(column) and not _has_zone(column):
+    if not column.is_typed and not column.is_clock and not _has_zone(column):
         why.append(
             f"{chosen!r}: times without a zone are taken as UTC; input.time_zone says another"
         )
@@ -195,16 +193,6 @@ def _together(day: Column, clock: Column) -> str | None:
     if day.time_format is None and (clock.time_format or "").startswith("%H:%M"):
         return None  # As ISO 8601 has it.
     return f"{day.time_format or '%Y-%m-%d'} {clock.time_format}"
-
-
-def _is_clock(column: Column) -> bool:
-    return column.time_format is not None and "%d" not in column.time_format
-
-
-def _is_day(column: Column) -> bool:
-    if _is_clock(column):
-        return False
-    return bool((column.nanoseconds() % (86_400 * 10**9) == 0).all())
 
 
 def _has_zone(column: Column) -> bool:

@@ -135,7 +135,7 @@ def keys_of(columns: Mapping[str, Column]) -> dict[str, np.ndarray]:
         is_integer = is_whole(column)
         # A cell in ten may lack its id: a run rejects that row.
         missing = column.cells.null_count <= (0.1 * len(column) if named else 0)
-        is_day = column.kind == "time" and _is_day(column)
+        is_day = column.is_day
         if (may_name or is_day) and is_integer and missing:
             keys[name] = column.codes
     return keys
@@ -147,10 +147,6 @@ def is_whole(column: Column) -> bool:
         return True
     values = np.asarray(column.cells.drop_null())
     return bool((values == np.floor(values)).all())
-
-
-def _is_day(column: Column) -> bool:
-    return bool((column.nanoseconds() % (86_400 * 10**9) == 0).all())
 
 
 def rises(order: np.ndarray, group: np.ndarray) -> bool:
