@@ -105,19 +105,19 @@ is as good as answering the same for every sequence, 0 is perfect.
 | a regression | the head's | squared error | mean of its labels in training |
 | one of `[[terms]]` | its own | its own | what it says; without one, it has no part in the choice |
 
-Frequencies are counts plus 1. What does not vary is no term. The report shows a bigram beside each
-category as well, which reads the true word of the step before: no rule knows it. A term that ended
-above its start (epoch 0, the linear path alone), above its trivial baseline, above the PCA or, in
-accuracy, below the most frequent answer is a sentence of the verdict, in the terminal, the summary
-and the report; so is a feature whose error is not below its variance, and a training whose start
-was kept. None of these alone keeps a model from being blessed, because the other terms may be worth
-it: a rule of your own can, such as `normalised_mse` against `pca`, `at_most = 1.0`.
+Frequencies are counts plus 1. A constant value has no term. The report shows a bigram beside each
+category as well, which reads the true word of the step before; no rule can use it.
 
-A label that a PCA or statistics of the embedding's size predict better than the embedding does, by
-more than 0.02 of balanced accuracy, is a sentence as well, and no reason either: a label may be
-nothing that the embedding is for. If it is, write a rule: `metric = "probe/label/auc"`,
-`against = "statistics"`, `at_least = 1.0`. The report has accuracy, balanced accuracy and AUC of
-each (`components/evaluate/baselines/embedding_probes.py`).
+The verdict also reports, in the terminal, the summary and the report, without refusing the model:
+
+- a term that ended above its start (epoch 0, the linear path alone), above its trivial baseline,
+  above the PCA or, in accuracy, below the most frequent answer;
+- a feature whose error is not below its variance, and a training whose start was kept;
+- a label that a PCA or statistics of the embedding's size predict better than the embedding does,
+  by more than 0.02 of balanced accuracy: it may be nothing that the embedding is for.
+
+A rule of your own can refuse these: `normalised_mse` against `pca`, `at_most = 1.0`; or
+`metric = "probe/label/auc"`, `against = "statistics"`, `at_least = 1.0`.
 
 `ragline run CONFIG --force-bless "why"` blesses in any case, and keeps the reason with the verdict.
 It never passes a model with an answer that is not finite, nor one that fails the padding contract.
@@ -129,15 +129,17 @@ compared, and the verdict says so.
 
 {metrics}
 
-And `probe/<label>/accuracy`, `balanced_accuracy` and `auc` of logistic regression, and
-`nearest_neighbour`, its accuracy, of each context column that is a label, which `pca`, `statistics`
-and `untrained` have as well; `components/evaluate/baselines/embedding_probes.py` says more of
-these. And the counts `sequences`, `steps`,
-`values` and `finite_sequences`. Packages can add metrics ([extending.md](extending.md#a-metric)).
-All but the counts and those of the embedding have a 95% interval over sequences, by a jackknife
-(`components/evaluate/metrics/formulas.py`). A rule with `against` takes one of those that the
-baselines have. Between two models only `normalised_mse` is compared: standardised units are as wide
-as the training data varied, and a model trained on outliers has small errors in its own.
+Each context column that is a label has probes
+(`components/evaluate/baselines/embedding_probes.py`), which `pca`, `statistics` and `untrained`
+have as well: `probe/<label>/accuracy`, `balanced_accuracy` and `auc` of logistic regression, and
+the accuracy of the `nearest_neighbour`. The counts are `sequences`, `steps`, `values` and
+`finite_sequences`. Packages can add metrics ([extending.md](extending.md#a-metric)). All but the
+counts and those of the embedding have a 95% interval over sequences, by a jackknife
+(`components/evaluate/metrics/formulas.py`).
+
+`against` works for metrics marked "yes" above, and for probes. Between two models only
+`normalised_mse` is compared: standardised units are as wide as the training data varied, and a
+model trained on outliers has small errors in its own.
 
 A slice is `overall`, or a value of `length_bucket`, of `missing_bucket` where the schema declares
 it, or of a context column of text or integers: the 20 values with the most sequences.
@@ -241,7 +243,8 @@ def rows(table: type) -> Iterator[str]:
         if not _table(field.type):
             cells = (f"`{field.name}`", _kind(field.type), _default(field), meanings[field.name])
             escaped = (cell.replace("|", r"\|") for cell in cells)
-            yield f"| {' | '.join(escaped)} |"
+            linked = (re.sub(r"docs/(\w+\.md)", r"[\1](\1)", cell) for cell in escaped)
+            yield f"| {' | '.join(linked)} |"
 
 
 def attributes(table: type) -> dict[str, str]:

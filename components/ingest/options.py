@@ -34,16 +34,16 @@ class StepOptions:
         `merge` also leaves out steps in which nothing was observed.
       negative_time: of a sequence with a time below 0: `keep` it, for a time is a place on a line
         whose origin is arbitrary, or `reject` it.
-      session_gap: a pause of more than so many seconds starts a new sequence; None does not cut.
+      session_gap: a pause of more than so many seconds starts a new sequence; unset: no cut.
       resample: of steps at irregular times, make one each so many seconds, of the mean of each
-        number in them: for a label that is in a period or a rate. Where nothing was observed,
+        number in them: for a label that depends on a period or a rate. Where nothing was observed,
         numbers are missing, or on the line between others where the schema lets none be missing;
-        more than ten such steps for each one read are refused as too long. None keeps the steps.
+        more than ten such steps for each one read are refused as too long. Unset: steps are kept.
       max_length: the most steps of a sequence; at 4,096, a batch of 32 takes about 400 MB of an
         LSTM of 64 units in training.
       too_long: a longer sequence is cut into a `window` every `stride` steps, keeps its `head` or
         its `tail`, or is sent to the quarantine by `reject`.
-      stride: steps from one window's start to the next; None is `max_length`, no overlap.
+      stride: steps from one window's start to the next; unset: `max_length`, no overlap.
       align: whether windows are counted from a sequence's `start`, so that its last one may be
         short, or from its `end`, so that its first one may be: for what leads up to an event.
       min_length: the fewest steps. A record with fewer is rejected; a window or a session with
@@ -124,42 +124,40 @@ class InputOptions:
       spans: the number of newest spans that are read together, a rolling window. All are trained
         on; only the newest is evaluated, and what falls to eval of older spans is left out.
       max_gap: the most spans in a row that may be missing inside of the window: days of a date,
-        months or years where the pattern names no days or months, else numbers. 7 let weekly
-        deliveries and holidays pass, and no window that reaches back by months; what is missing is
-        told.
-      span: the newest span that is read: its number or, of a date, the days since 1970-01-01; None
-        is the newest that there is. `ragline run --span` sets it.
+        months or years where the pattern names no days or months, else numbers. 7 tolerates weekly
+        deliveries and holidays. Missing spans are reported.
+      span: the newest span that is read: its number or, of a date, the days since 1970-01-01;
+        unset: the newest that there is. `ragline run --span` sets it.
       format: the format of the files; `auto` goes by the file's name and its
         first bytes; docs/extending.md says how another package adds one.
       group_by: columns of a long table, in which a row is a step, that name the row's sequence;
-        `{FILE}` is the name of the row's file, and a field of the pattern what it stands for there.
-        None where a record is a whole sequence.
-      id: the column of a record's id, where a record is a whole sequence; None takes `sequence_id`
-        if it is there, else the file and the record's place in it.
-      order_by: the column of a step's time: numbers in `time_unit`, or text as ISO 8601. None keeps
-        the order of the file.
+        `{FILE}` is the name of the row's file, `{name}` the value of that field of the pattern
+        in it. Empty where a record is a whole sequence.
+      id: the column of a record's id, where a record is a whole sequence; unset: `sequence_id` if
+        it is there, else the file and the record's place in it.
+      order_by: the column of a step's time: numbers in `time_unit`, or text as ISO 8601; unset: the
+        order of the file.
       time_unit: the unit of times that are numbers.
       time_format: of times that are text, in the directives of Python's strptime, such as
-        `%d.%m.%Y %H:%M:%S`; None is ISO 8601. Numbers are read by it as well: `%Y%m%d`. A format
+        `%d.%m.%Y %H:%M:%S`; unset: ISO 8601. Numbers are read by it as well: `%Y%m%d`. A format
         without a day counts from 0, also beyond 24 hours.
-      time_zone: of times that state no offset, such as `Europe/Berlin`; None is UTC.
+      time_zone: of times that state no offset, such as `Europe/Berlin`; unset: UTC.
       date: the column of the day, of tables in which `order_by` holds the time of the day alone;
         the two are read as one text, a blank between them.
-      entity: the column of the entity, or `{SEQUENCE}`, each sequence is one; None takes
-        `entity_id` if it is there, else the first column of `group_by`, else each sequence is its
-        own entity.
+      entity: the column of the entity, or `{SEQUENCE}`, each sequence is one; unset: `entity_id` if
+        it is there, else the first column of `group_by`, else each sequence is its own entity.
       variable: the column, of a table in which a row is one measurement, that names what was
         measured: a feature, a category or a context column of the schema; rows of others are not
         read. It needs `steps.duplicate_time = "merge"`, and features that may be missing.
       value: the column of the measured value, where `variable` is given.
       columns: the names of a CSV file's columns, in order, where its first line is no header.
       delimiter: the character between the cells of a CSV file; a blank stands for runs of blanks
-        and tabs. None detects which of `,` `;` tab, `|` and blanks.
+        and tabs; unset: detected among `,` `;` tab, `|` and blanks.
       decimal: the mark between a CSV file's whole numbers and fractions. `.` and `,` also take the
         other mark, a blank or an apostrophe between groups of three digits, and a per cent sign,
         which is left out: 5% is 5. `strict` takes digits with a `.` alone.
       padding_value: of NumPy archives of padded arrays without lengths, the number that stands in
-        padding: steps at a sequence's end that hold nothing else are none. `nan` is not a number.
+        padding, or `nan`: trailing steps that hold nothing but this value are dropped.
       missing_text: cells that stand for a missing value; an empty one does only if "" is among
         them.
       duplicate_id: of records with the same id, the later ones go to the quarantine, or the run is

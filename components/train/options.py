@@ -21,8 +21,8 @@ class TrainOptions:
     """Holds the `[train]` table.
 
     Attributes:
-      preset: the defaults of `units`, `embedding_size` and `updates`: `small`, `base` or `large`.
-        docs/quality.md has what each costs and reaches.
+      preset: which `units`, `embedding_size` and `updates` hold where they are not set; their
+        defaults below are those of `base`. docs/quality.md has what each costs and reaches.
       padding: how padding is kept out of the loss. `crop`, the default, crops the decoder's output
         by the mask; `equal_length` has no padding, since every batch holds sequences of one length;
         `remask` masks the repeated embedding again, so that the decoder stops at the last
@@ -53,23 +53,21 @@ class TrainOptions:
         takes it away. docs/quality.md measures its worth.
       dropout: share of each layer's outputs that is dropped in training, the same units
         at all steps of a sequence (Gal and Ghahramani 2016), so that padding changes no draw.
-      units: numbers of a step that a layer puts out; 64 is the usual start.
+      units: width of each layer.
       embedding_size: E, the size of the embedding.
-      batch_size: sequences of mean length in one update, over all replicas. It sets a batch's
-        budget of padded steps: a batch holds fewer sequences if they are longer, and more if they
-        are shorter. With `equal_length` and `keras` it is the number of sequences itself. 0: 8 of
-        fewer than 300 training sequences, 16 of fewer than 1,000, otherwise 32.
+      batch_size: the size of the batch of an update, over all replicas, in sequences of mean
+        length: a batch of longer sequences holds fewer, one of shorter ones more. With
+        `equal_length` and `keras` it is the number of sequences itself. 0: 8 of fewer than 300
+        training sequences, 16 of fewer than 1,000, otherwise 32.
       gradient_accumulation_steps: parts in which the batch of an update is computed, one after
         another, to save memory; the update is the same.
       updates: the budget of a training whose `epochs` are not set: as many passes over the training
         split as make so many updates, at least a fiftieth of the number (20 passes of 1,000), no
         more passes than make 20 times as many, and at most 200.
       sample_steps: steps of the training split to train on, in expectation, where it has more: all
-        sequences of some entities, chosen by a hash of the entity, so that a larger sample contains
-        a smaller one; at least one entity. Of the eval split, as many are kept likewise: they
-        choose the epoch, and the evaluation, the baselines and the verdict are of them. Each split
-        is read twice to draw its sample, which then stands in a file of its own, and every epoch
-        reads that alone. 0 takes everything. docs/scale.md says when to set it.
+        sequences of some entities. Of the eval split as many are kept, by which the epoch is chosen
+        and the model judged. 0 takes everything. docs/scale.md says how a sample is drawn, and when
+        to set it.
       epochs: at most so many passes over the training split; 0 for as many as `updates` pays for.
       patience: stop after so many epochs without a better objective on the eval split, and keep the
         best epoch's weights; 0 for a fifth of the epochs, at least 4. The objective is the
