@@ -47,7 +47,7 @@ class StepOptions:
       align: whether windows are counted from a sequence's `start`, so that its last one may be
         short, or from its `end`, so that its first one may be: for what leads up to an event.
       min_length: the fewest steps. A record with fewer is rejected; a window or a session with
-        fewer is left out, and counted in the ingest report.
+        fewer is left out, and counted in the account.
       missing: `schema` takes a missing value (NaN) where the schema lets the feature be missing;
         `reject` takes none.
       time_delta: fill the feature `time_delta`, which the schema must declare, with the seconds
