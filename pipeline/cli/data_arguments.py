@@ -64,7 +64,7 @@ def add_init(commands: Commands) -> None:
         "--name", help="the pipeline's name, which versions and metrics carry; else the folder's"
     )
     columns = init.add_argument_group(
-        "columns", "names of columns, apart by commas; an option may be given again"
+        "columns", "names of columns, separated by commas; an option may be given again"
     )
     for option, what in (
         ("--group-by", "they name a row's sequence: those of one value are a sequence"),

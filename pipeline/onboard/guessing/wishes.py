@@ -39,7 +39,7 @@ class Wishes:
 
     @classmethod
     def of(cls, **options: Collection[str]) -> Self:
-        """Take the texts of options, each a name or several apart by commas."""
+        """Take the texts of options, each a name or several separated by commas."""
         return cls(**{name: tuple(texts) for name, texts in options.items()})
 
     def resolved(self, columns: Collection[str]) -> Self:
