@@ -123,7 +123,7 @@ def _whole(folder: pathlib.Path, cluster: Cluster, flink: fetch.Flink) -> Iterat
     }
     received = runs.ragline(*words, on_stage=stages)
     pushed = received.exit_code == 0 and received.summary["pushed"]
-    _expect(pushed, "a pushed encoder", received.said)
+    runs.expect(pushed, "a pushed encoder", received.said)
     yield "whole: workers and a task manager killed in transform, workers in evaluate: goes on"
     for line in runs.compare(expected, here, received, there):
         yield f"whole: {line}"
@@ -132,21 +132,21 @@ def _whole(folder: pathlib.Path, cluster: Cluster, flink: fetch.Flink) -> Iterat
     words = [str(encoder), "--input", f"{data}/*", "--set", "quarantine.max_share=0.1"]
     beam = [word for setting in settings for word in ("--set", setting)]
     expected = runs.ragline(*words, "--output", str(folder / "encoded"), name="encode")
-    _expect(expected.exit_code == 0, "an encoding in this process", expected.said)
+    runs.expect(expected.exit_code == 0, "an encoding in this process", expected.said)
     disturbed = [*words, "--output", str(folder / "disturbed"), *beam]
     stages = {"encode": lambda: kill.strike(*both, made="rows-*.json")}
     received = runs.ragline(*disturbed, on_stage=stages, name="encode")
-    _expect(received.exit_code == 0, "an encoding on Flink", received.said)
+    runs.expect(received.exit_code == 0, "an encoding on Flink", received.said)
     same = runs.compare_encodings(expected, folder / "encoded", received, folder / "disturbed")
     yield f"encode: workers and a task manager killed: goes on; {same}"
     cut_off = [*words, "--output", str(folder / "cut-off"), *beam]
     stages = {"encode": lambda: kill.strike(kill.job_manager, made="rows-*.json")}
     ended = _ended(runs.ragline(*cut_off, on_stage=stages, name="encode"))
-    _expect(not (folder / "cut-off").exists(), "no output", ended)
+    runs.expect(not (folder / "cut-off").exists(), "no output", ended)
     cluster.start_job_manager()
     cluster.wait_for_task_managers()
     received = runs.ragline(*cut_off, name="encode")
-    _expect(received.exit_code == 0, "an encoding on Flink", received.said)
+    runs.expect(received.exit_code == 0, "an encoding on Flink", received.said)
     same = runs.compare_encodings(expected, folder / "encoded", received, folder / "cut-off")
     yield f"encode: the job manager killed: {ended}; the same command again: {same}"
     kill.end_orphans()
@@ -155,15 +155,14 @@ def _whole(folder: pathlib.Path, cluster: Cluster, flink: fetch.Flink) -> Iterat
 
 def _ended(cut_off: "runs.Run") -> str:
     """Return what a command said of an engine that it lost."""
-    _expect(cut_off.exit_code == 1, "exit code 1 after the job manager was killed", cut_off.said)
-    _expect("Traceback" not in cut_off.said, "a sentence", cut_off.said)
+    from flink import runs
+
+    runs.expect(
+        cut_off.exit_code == 1, "exit code 1 after the job manager was killed", cut_off.said
+    )
+    runs.expect("Traceback" not in cut_off.said, "a sentence", cut_off.said)
     [sentence] = [line.strip() for line in cut_off.said.splitlines() if "the engine of" in line]
     return sentence
-
-
-def _expect(holds: object, what: str, said: str) -> None:
-    if not holds:
-        raise SystemExit(f"expected {what}, received:\n{said}")
 
 
 CHECKS = {

@@ -10,7 +10,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from flink.fetch import Flink
@@ -201,9 +201,10 @@ def free_ports(count: int) -> list[int]:
         return [opened.getsockname()[1] for opened in sockets]
 
 
-def workers(of: subprocess.Popen[bytes]) -> Iterator[int]:
-    """Yield the Python workers that a task manager has started, by their process ids."""
-    children = pathlib.Path(f"/proc/{of.pid}/task").glob("*/children")
-    for file in children:
+def children(process: int) -> set[int]:
+    """Return the processes that one has started, such as the workers of a task manager."""
+    found: set[int] = set()
+    for file in pathlib.Path(f"/proc/{process}/task").glob("*/children"):
         with contextlib.suppress(OSError):
-            yield from map(int, file.read_text().split())
+            found.update(map(int, file.read_text().split()))
+    return found

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from flink.cluster import Cluster, workers
+from flink.cluster import Cluster, children
 
 
 class Faults:
@@ -65,7 +65,7 @@ class Faults:
         """Kill a task manager, and start another in its place."""
         start = time.time()
         killed = self._cluster.task_managers[-1]
-        self.orphans.update(workers(killed))
+        self.orphans.update(children(killed.pid))
         self._cluster.kill(killed)
         self._cluster.start_task_manager()
         self._wait_for_failure(start)
@@ -90,7 +90,8 @@ class Faults:
         self._cluster.wait_until(failed, "a job that lost a process fails")
 
     def _workers(self) -> set[int]:
-        return {worker for process in self._cluster.task_managers for worker in workers(process)}
+        managers = self._cluster.task_managers
+        return {worker for process in managers for worker in children(process.pid)}
 
     def _own_workers(self) -> set[int]:
         """Return the workers of the job: others are kept a minute after theirs."""

@@ -120,6 +120,12 @@ def of_tables(data: Place, workdir: pathlib.Path, *options: str) -> list[str]:
     return ["examples/gestures.toml", *words, *where]
 
 
+def expect(holds: object, what: str, said: str) -> None:
+    """Raise SystemExit, with what was said, if something does not hold."""
+    if not holds:
+        raise SystemExit(f"expected {what}, received:\n{said}")
+
+
 def compare(expected: Run, here: pathlib.Path, received: Run, there: pathlib.Path) -> Iterator[str]:
     """Compare two runs on the same data, and say what is the same.
 

@@ -7,6 +7,7 @@ and exits with 69 (EX_UNAVAILABLE).
 
 import functools
 import importlib.metadata
+import json
 import os
 import pathlib
 import sys
@@ -67,6 +68,40 @@ def _cluster(folder: pathlib.Path, java: str, jar: pathlib.Path) -> Iterator[str
         yield f"cluster: {len(jobs)} jobs, each on so many cores: {[job['cores'] for job in jobs]}"
 
 
+def _whole(folder: pathlib.Path, java: str, jar: pathlib.Path) -> Iterator[str]:
+    """A run of long tables and an encoding of them on a cluster, of which processes are killed.
+
+    In ingest, in Transform and in `ragline encode` the Python workers and then an executor.
+    """
+    from flink import runs
+
+    data, here, expected = runs.in_process(folder)
+    yield "whole: a run in this process"
+    with cluster.started(java, jar, folder / "whole") as started:
+
+        def strike() -> None:
+            started.kill_python_workers()
+            started.kill_executor()
+
+        options = json.dumps(_options(started.url, jar))
+        settings = ("beam.runner=SparkRunner", f"beam.options={options}")
+        words = runs.of_tables(data, folder / "there", *settings)
+        received = runs.ragline(*words, on_stage={"ingest": strike, "transform": strike})
+        runs.expect(received.exit_code == 0, "a pushed encoder", received.said)
+        yield "whole: workers and an executor killed in ingest and in transform: goes on"
+        for line in runs.compare(expected, here, received, folder / "there"):
+            yield f"whole: {line}"
+        [encoder] = (folder / "there" / "serving").iterdir()
+        words = [str(encoder), "--input", f"{data}/*", "--set", "quarantine.max_share=0.1"]
+        expected = runs.ragline(*words, "--output", str(folder / "encoded"), name="encode")
+        beam = [word for setting in settings for word in ("--set", setting)]
+        words += ["--output", str(folder / "disturbed"), *beam]
+        received = runs.ragline(*words, on_stage={"encode": strike}, name="encode")
+        runs.expect(received.exit_code == 0, "an encoding on Spark", received.said)
+        same = runs.compare_encodings(expected, folder / "encoded", received, folder / "disturbed")
+        yield f"encode: workers and an executor killed: goes on; {same}"
+
+
 def _options(master: str, jar: pathlib.Path, **environment: str) -> tuple[str, ...]:
     return (
         f"--spark_master_url={master}",
@@ -76,7 +111,7 @@ def _options(master: str, jar: pathlib.Path, **environment: str) -> tuple[str, .
     )
 
 
-CHECKS = {"local": _local, "records": _records, "cluster": _cluster}
+CHECKS = {"local": _local, "records": _records, "cluster": _cluster, "whole": _whole}
 
 
 if __name__ == "__main__":
