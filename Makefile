@@ -48,8 +48,8 @@ test-faults: install
 test-flink: install .venv-moto/.installed
 	$(BIN)/python tests/flink/check.py
 
-# Beam parts on Spark, in one process and on a cluster with two workers, and a run with an S3 server;
-# Java and Maven must be there.
+# Beam parts on Spark, in one process and on a cluster with two workers, a run with an S3 server, and
+# one with kills; Java and Maven must be there.
 test-spark: install .venv-moto/.installed
 	$(BIN)/python tests/spark/check.py
 
