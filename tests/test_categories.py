@@ -7,30 +7,20 @@ import events
 import numpy as np
 import pytest
 import tensorflow as tf
+from sampled_events import OPTIONS, SPLITS, kept
 
 from ragline.components.contract import errors
 from ragline.components.contract.columns import Columns
 from ragline.components.push.contract import clean_process, probes
 from ragline.components.serving import facts
-from ragline.components.train.options import TrainOptions
 
 COLUMNS = Columns.from_schema(events.schema())
-OPTIONS = TrainOptions(
-    units=24, embedding_size=12, decoder="teacher", epochs=12, learning_rate=1e-2
-)
-LENGTHS = np.random.default_rng(0).integers(1, 15, 300)
-SPLITS = {"train": events.make(0, LENGTHS), "eval": events.make(1, LENGTHS[:100])}
 CLAUSES = {"finite", "content", "extra", "alone", "zero_step", "missing_step", "word", "signature"}
 
 
 @pytest.fixture(scope="module")
-def trained(one_shard, tmp_path_factory) -> events.Trained:
-    return events.train(tmp_path_factory.mktemp("events"), SPLITS, OPTIONS)
-
-
-@pytest.fixture(scope="module")
-def signatures(trained):
-    return tf.saved_model.load(str(trained.model)).signatures
+def signatures(events_model):
+    return tf.saved_model.load(str(events_model.model)).signatures
 
 
 def _words(name: str, made: list[events.Events]) -> np.ndarray:
@@ -57,26 +47,26 @@ def _padded(made: list[events.Events], extra: int = 0, word: str = "", code: int
     }
 
 
-def test_the_model_learns_more_of_a_word_than_its_share(trained):
+def test_the_model_learns_more_of_a_word_than_its_share(events_model):
     for name in events.WORDS:
         _, counts = np.unique(_words(name, SPLITS["eval"]), return_counts=True)
         shares = counts / counts.sum()
         entropy = -(shares * np.log(shares)).sum()
-        metrics = trained.training["categories"][name]
+        metrics = events_model.training["categories"][name]
         assert metrics["eval_cross_entropy"] < 0.8 * entropy
         assert metrics["eval_accuracy"] > 1.5 * shares.max()
-    first, *_, last = trained.training["history"]
+    first, *_, last = events_model.training["history"]
     for name in events.WORDS:
         before, after = (epoch["categories"][name]["cross_entropy"] for epoch in (first, last))
         assert after < before
-    assert trained.training["vocabularies"] == {"activity": 7, "code": 5}
+    assert events_model.training["vocabularies"] == {"activity": 7, "code": 5}
 
 
-def test_the_vocabularies_travel_with_the_model(trained):
+def test_the_vocabularies_travel_with_the_model(events_model):
     activity, code = COLUMNS.categories
-    vocabulary = probes.vocabulary(trained.model, activity)
+    vocabulary = probes.vocabulary(events_model.model, activity)
     assert {word.decode() for word in vocabulary} == set(events.NEXT)
-    vocabulary = probes.vocabulary(trained.model, code)
+    vocabulary = probes.vocabulary(events_model.model, code)
     assert set(map(int, vocabulary)) == set(events.CODES.values())
 
 
@@ -142,21 +132,21 @@ def test_words_for_other_steps_than_the_values_are_refused(signatures):
         signatures["encode"](**inputs)
 
 
-def test_evaluate_returns_the_sums_that_training_reports(trained, signatures):
+def test_evaluate_returns_the_sums_that_training_reports(events_model, signatures):
     """Of each sequence, in float64, on raw examples; together they are what run_fn counted."""
-    made = SPLITS["eval"]
+    made = [SPLITS["eval"][row] for row in kept("eval")]
     returned = signatures["evaluate"](examples=tf.constant([one.example() for one in made]))
     sums = {name: total.numpy() for name, total in returned.items()}
     assert {total.dtype for total in sums.values()} == {np.dtype(np.float64)}
     # Of each sequence one number, or one of each feature, of which there is one.
     assert {total.size for total in sums.values()} == {len(made)}
-    expected = trained.training["sums"]["eval"]
+    expected = events_model.training["sums"]["eval"]
     assert {name: total.sum() for name, total in sums.items()} == pytest.approx(expected, rel=1e-5)
     assert sums["finite_sequences"].sum() == len(made)
     for name in events.WORDS:
         observed = [len(_words(name, [one])) for one in made]
         assert sums[f"category_{name}_observed"].tolist() == observed
-        metrics = trained.training["categories"][name]
+        metrics = events_model.training["categories"][name]
         entropy = sums[f"category_{name}_cross_entropy"].sum() / sum(observed)
         assert entropy == pytest.approx(metrics["eval_cross_entropy"], rel=1e-5)
         right = sums[f"category_{name}_right"].sum() / sum(observed)
@@ -174,21 +164,19 @@ def test_the_reconstruction_error_is_that_of_the_values_alone(signatures):
     np.testing.assert_allclose(score, expected, rtol=1e-6)
 
 
-def test_the_padding_contract_holds(trained, tmp_path):
-    """On given probes by all signatures; on made ones from what stands beside the model."""
+def test_the_padding_contract_holds(events_model, tmp_path):
+    """On given probes by all signatures; push/test_exports.py has made ones."""
     file = tmp_path / "probes.npz"
     records = [one.example() for one in SPLITS["eval"][:40]]
     decoded = probes.decode(records, COLUMNS.names, COLUMNS.categories)
     probes.save(file, probes.choose(decoded), COLUMNS.names, COLUMNS.categories)
-    checked = clean_process.check(trained.model, file)
+    checked = clean_process.check(events_model.model, file)
     assert checked["violations"] == []
     assert set(checked["clauses_checked"]) > CLAUSES
     every = ["encode", "encode_flat", "evaluate", "score", "serving_default"]
     assert checked["signatures_checked"] == every
     assert checked["categories"] == list(events.WORDS)
-    checked = clean_process.check(trained.model, None)
-    assert (checked["violations"], checked["signatures_checked"]) == ([], every)
-    model = shutil.copytree(trained.model, tmp_path / "model")
+    model = shutil.copytree(events_model.model, tmp_path / "model")
     facts.write(model, dataclasses.replace(facts.read(model), categories=()))
     message = r"the categories of signature 'encode', \['activity', 'code'\], received none"
     with pytest.raises(errors.NoEncoderError, match=message):

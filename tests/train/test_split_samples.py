@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
 from apache_beam.testing.util import assert_that
+from sampled_events import NAMES, SPLITS, kept, rank
 from train.samples import write
 
 from ragline.components.contract import sampling
@@ -23,7 +24,6 @@ from ragline.components.evaluate.baselines.served_model import ServedModel
 from ragline.components.evaluate.metrics import eval_config, tfma_extractors
 from ragline.components.serving import facts
 from ragline.components.train.data import split_samples
-from ragline.components.train.options import TrainOptions
 
 ENTITIES, EACH = 400, 3
 
@@ -39,12 +39,6 @@ def _entities(file: str | pathlib.Path) -> list[bytes]:
     spec = {"entity_id": tf.io.FixedLenFeature([], tf.string)}
     records = tf.data.TFRecordDataset(str(file), "GZIP")
     return [tf.io.parse_single_example(r, spec)["entity_id"].numpy() for r in records]
-
-
-def _rank(entity: str) -> float:
-    """The oracle: 48 bits of BLAKE2b, as a share of their range."""
-    digest = hashlib.blake2b(entity.encode(), digest_size=6, person=b"ragline sample").hexdigest()
-    return int(digest, 16) / 2**48
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +58,8 @@ def split(tmp_path_factory) -> tuple[list[str], dict[str, list[int]]]:
 def test_the_sample_is_that_of_the_oracle_and_divides_no_entity(split, tmp_path, wanted):
     files, lengths = split
     total = sum(map(sum, lengths.values()))
-    limit = max(wanted / total, min(map(_rank, lengths)))
-    kept = {name for name in lengths if _rank(name) <= limit}
+    limit = max(wanted / total, min(map(rank, lengths)))
+    kept = {name for name in lengths if rank(name) <= limit}
     sample = split_samples.draw(files, wanted, tmp_path / "sample.gz")
     assert sample == sampling.SplitSample(
         highest_rank=limit,
@@ -96,7 +90,7 @@ def test_the_sample_has_as_many_steps_as_are_wanted_in_expectation():
     steps = rng.integers(10, 1_000, 40)
     wanted, kept = int(steps.sum() // 4), []
     for draw in range(2_000):
-        ranks = np.array([_rank(f"{draw} {number}") for number in range(40)])
+        ranks = np.array([rank(f"{draw} {number}") for number in range(40)])
         limit = sampling.highest_rank(wanted, int(steps.sum()), ranks.min())
         kept.append(int(steps[ranks <= limit].sum()))
     error = np.std(kept) / np.sqrt(len(kept))
@@ -167,36 +161,13 @@ def test_what_was_read_is_a_sentence():
 
 # A training, and what comes after it.
 
-LENGTHS = np.random.default_rng(3).integers(1, 9, 120)
-SPLITS = {"train": events.make(1, LENGTHS), "eval": events.make(2, LENGTHS[:60])}
-NAMES = {
-    split: [f"{split} {number // 2}" for number in range(len(made))]
-    for split, made in SPLITS.items()
-}
-OPTIONS = TrainOptions(
-    units=5, embedding_size=4, epochs=1, linear_steps=4, batch_size=8, sample_steps=120
-)
 
-
-def _kept(split: str) -> list[int]:
-    """The oracle: the rows of a split that are read."""
-    lengths = [len(each.code) for each in SPLITS[split]]
-    limit = OPTIONS.sample_steps / sum(lengths)
-    return [row for row, name in enumerate(NAMES[split]) if _rank(name) <= limit]
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> tuple[events.Trained, pathlib.Path]:
-    folder = tmp_path_factory.mktemp("sampled")
-    return events.train(folder, SPLITS, OPTIONS, NAMES), folder
-
-
-def test_a_training_reads_the_sample_alone_and_says_so(trained):
-    result, folder = trained
-    rows = {split: _kept(split) for split in SPLITS}
+def test_a_training_reads_the_sample_alone_and_says_so(events_model):
+    result = events_model
+    rows = {split: kept(split) for split in SPLITS}
     steps = {split: [len(SPLITS[split][row].code) for row in rows[split]] for split in SPLITS}
-    assert all(8 < len(kept) < len(SPLITS[split]) - 8 for split, kept in rows.items())
-    assert [epoch["steps"] for epoch in result.training["history"]] == [sum(steps["train"])] * 2
+    assert all(8 < len(each) < len(SPLITS[split]) - 8 for split, each in rows.items())
+    assert {epoch["steps"] for epoch in result.training["history"]} == {sum(steps["train"])}
     for split, sums in result.training["sums"].items():
         assert sums["sequences"] == len(rows[split])
         sample = result.training["samples"][split]
@@ -204,23 +175,23 @@ def test_a_training_reads_the_sample_alone_and_says_so(trained):
         assert sample["of_sequences"] == len(SPLITS[split])
     total = {split: sum(len(each.code) for each in made) for split, made in SPLITS.items()}
     assert result.training["sampled"] == (
-        f"trained on {sum(steps['train'])} of {total['train']} steps, judged by "
-        f"{sum(steps['eval'])} of {total['eval']} steps of the eval split, sampled by entity"
+        f"trained on {sum(steps['train']):,} of {total['train']:,} steps, judged by "
+        f"{sum(steps['eval']):,} of {total['eval']:,} steps of the eval split, sampled by entity"
     )
     stated = facts.read(result.model)
     assert {k: dataclasses.asdict(v) for k, v in stated.samples.items()} == (
         result.training["samples"]
     )
-    assert [*(folder / "run").glob("sample*")] == []  # Nothing of it is left.
+    assert [*result.model.with_name("run").glob("sample*")] == []  # Nothing of it is left.
 
 
-def test_of_a_model_that_read_everything_no_fact_changes(trained):
-    stated = facts.read(trained[0].model)
+def test_of_a_model_that_read_everything_no_fact_changes(events_model, tmp_path):
+    stated = facts.read(events_model.model)
     whole = dataclasses.replace(stated, samples={})
-    facts.write(trained[1], whole)
-    document = json.loads((trained[1] / "assets.extra" / "encoder.json").read_text())
+    facts.write(tmp_path, whole)
+    document = json.loads((tmp_path / "assets.extra" / "encoder.json").read_text())
     assert "samples" not in document
-    assert facts.read(trained[1]).fingerprint == whole.fingerprint != stated.fingerprint
+    assert facts.read(tmp_path).fingerprint == whole.fingerprint != stated.fingerprint
 
 
 def _raw(split: str, folder: pathlib.Path) -> str:
@@ -233,9 +204,9 @@ def _raw(split: str, folder: pathlib.Path) -> str:
     return str(folder)
 
 
-def test_the_evaluation_is_of_the_same_sequences(trained):
+def test_the_evaluation_is_of_the_same_sequences(events_model):
     """Record batches, as TFX reads them, through the extractors of a model of a sample."""
-    model = str(trained[0].model)
+    model = str(events_model.model)
     config = eval_config.eval_config(
         features=("amount",),
         heads=(),
@@ -248,15 +219,15 @@ def test_the_evaluation_is_of_the_same_sequences(trained):
     rows = pa.record_batch(
         {
             "length": [[len(each.code)] for each in SPLITS["eval"]],
-            "sequence_id": [[str(row).encode()] for row in range(60)],
+            "sequence_id": [[str(row).encode()] for row in range(len(SPLITS["eval"]))],
             "entity_id": [[name.encode()] for name in NAMES["eval"]],
-            "__raw_record__": [[b""]] * 60,
+            "__raw_record__": [[b""]] * len(SPLITS["eval"]),
         }
     )
 
     def ids(parts: Collection[Any]) -> None:
         names = [name for part in parts for name in part["features"]["sequence_id"]]
-        assert sorted(map(int, names)) == _kept("eval")
+        assert sorted(map(int, names)) == kept("eval")
 
     with beam.Pipeline() as pipeline:
         extracts = [{"arrow_record_batch": each} for each in (rows, rows.slice(0, 0))]
@@ -264,12 +235,12 @@ def test_the_evaluation_is_of_the_same_sequences(trained):
         assert_that(read, ids)
 
 
-def test_the_baselines_are_of_the_same_sequences_and_hold_a_part_at_a_time(trained, tmp_path):
+def test_the_baselines_are_of_the_same_sequences_and_hold_a_part_at_a_time(events_model, tmp_path):
     folder = _raw("eval", tmp_path / "raw")
-    sample = facts.read(trained[0].model).samples["eval"]
+    sample = facts.read(events_model.model).samples["eval"]
     columns = ("length_bucket",)
     [whole] = raw_records.parts(folder, columns, sample)
-    expected = sorted(NAMES["eval"][row] for row in _kept("eval"))
+    expected = sorted(NAMES["eval"][row] for row in kept("eval"))
     assert sorted(whole.entities) == expected
     lowest = raw_records.lowest(folder, columns, 2_000, sample)
     assert sorted(lowest.entities) == expected
@@ -283,7 +254,7 @@ def test_the_baselines_are_of_the_same_sequences_and_hold_a_part_at_a_time(train
             held.append(sum(map(len, part.serialised)))
             yield part
 
-    model = ServedModel(trained[0].model)
+    model = ServedModel(events_model.model)
     in_parts = baseline_scores.totals_by_slice(counted(), model.sums, ["model"])
     at_once = baseline_scores.totals_by_slice([whole], model.sums, ["model"])
     assert len(held) > 5
