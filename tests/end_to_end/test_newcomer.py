@@ -16,6 +16,7 @@ from browser import CHROMIUM, started
 from commands import ROOT, ragline
 
 WEARERS, RECORDINGS = 40, 5
+MODES = ("fall", "rise")
 # Whatever of TensorFlow's, TFX's or Beam's chatter reaches the terminal has one of these in it.
 CHATTER = ("warning", "tensorflow", "deprecated", "absl", "cuda", "apache_beam", "tfx")
 
@@ -29,12 +30,15 @@ def _ragline(
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> pathlib.Path:
-    """Circles and lines; the temperature is missing now and then; one row is broken."""
+    """Circles and lines; the temperature is missing now and then; one row is broken.
+
+    The mode is a word a step, which says whether `ax` rises.
+    """
     folder = tmp_path_factory.mktemp("newcomer")
     (folder / "data").mkdir()
     draw = random.Random(0)
     for part in range(4):
-        lines = ["wearer,recording,t,ax,ay,temperature,kind"]
+        lines = ["wearer,recording,t,ax,ay,temperature,mode,kind"]
         for wearer in range(part, WEARERS, 4):
             for recording in range(RECORDINGS):
                 phase, size = draw.uniform(0, 6), draw.uniform(0.5, 2)
@@ -42,13 +46,13 @@ def folder(tmp_path_factory) -> pathlib.Path:
                     ax = size * math.sin(step / 3 + phase) + draw.gauss(0, 0.05)
                     ay = size * math.cos(step / 3 + phase) * (recording % 2) + draw.gauss(0, 0.05)
                     warm = "" if draw.random() < 0.05 else f"{36 + draw.gauss(0, 0.2):.2f}"
+                    mode = MODES[math.cos(step / 3 + phase) > 0]
                     kind = ("line", "circle")[recording % 2]
-                    lines.append(
-                        f"w{wearer},{recording},{step / 50},{ax:.4f},{ay:.4f},{warm},{kind}"
-                    )
+                    cells = f"{step / 50},{ax:.4f},{ay:.4f},{warm},{mode},{kind}"
+                    lines.append(f"w{wearer},{recording},{cells}")
         (folder / "data" / f"{part}.csv").write_text("\n".join(lines) + "\n")
     with (folder / "data" / "3.csv").open("a") as file:
-        file.write("w99,0,0.0,oops,0.1,36.0,line\n")
+        file.write("w99,0,0.0,oops,0.1,36.0,rise,line\n")
     return folder
 
 
@@ -77,7 +81,8 @@ def run_folder(folder, summary) -> pathlib.Path:
 
 def test_init_says_what_it_guessed_and_why(folder, init):
     assert init.returncode == 0
-    assert "features: ax, ay, temperature" in init.stderr
+    assert "features: ax, ay, temperature\n" in init.stderr
+    assert "categories: mode\n" in init.stderr
     assert "feature 'ax': 1 of " in init.stderr and "such as 'oops'" in init.stderr
     assert "'recording' starts again in each 'wearer'" in init.stderr
     assert {path.name for path in folder.glob("ragline.*")} == {"ragline.toml"}
@@ -103,6 +108,17 @@ def test_plan_foresees_the_run(folder, init, summary):
         for rows in (summary["data"]["features"], planned_run["features"])
     )
     assert missing == pytest.approx(planned)
+    assert planned_run["categories"]["mode"].keys() == {*MODES}
+
+
+def test_words_are_scored_beside_the_numbers_and_their_encoder_states_them(summary):
+    overall = summary["metrics"]["overall"]
+    steps = summary["input"]["by_split"]["eval"]["steps"]
+    assert overall["category/mode/accuracy"]["count"] == steps
+    assert overall["category/mode/cross_entropy"]["count"] == steps
+    assert 0.5 < overall["category/mode/accuracy"]["value"] <= 1.0
+    facts = pathlib.Path(summary["pushed"]["path"], "assets.extra", "encoder.json")
+    assert [each["name"] for each in json.loads(facts.read_text())["categories"]] == ["mode"]
 
 
 def test_the_terminal_shows_stages_the_verdict_and_a_table(run, summary, run_folder):
@@ -179,12 +195,13 @@ def test_the_encoder_encodes_files_and_is_exported(folder, summary):
     assert done.returncode == 0, done.stderr
     row = max(rows.to_pylist(), key=lambda row: row["length"])
     length = np.array([row["length"]], np.int64)
-    values = np.random.default_rng(0).normal(size=(1, row["length"], 3)).astype(np.float32)
-    [embedding] = onnxruntime.InferenceSession(file).run(
-        ["embedding"], {"values": values, "length": length}
-    )
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(1, row["length"], 3)).astype(np.float32)
+    inputs = {"values": values, "length": length, "mode": rng.choice(MODES, [1, row["length"]])}
+    asked = inputs | {"mode": inputs["mode"].astype(object)}
+    [embedding] = onnxruntime.InferenceSession(file).run(["embedding"], asked)
     served = tf.saved_model.load(str(pushed)).signatures["encode"]
-    expected = served(values=tf.constant(values), length=tf.constant(length))["embedding"]
+    expected = served(**{key: tf.constant(each) for key, each in inputs.items()})["embedding"]
     np.testing.assert_allclose(embedding, expected, rtol=1e-5, atol=1e-5)
 
 

@@ -149,12 +149,36 @@ def write(
     name: str | schema_pb2.Schema,
     transform: tft.TFTransformOutput,
     folder: pathlib.Path,
+    **options: Any,
+) -> pathlib.Path:
+    """Exports an untrained model of a schema, with its facts and golden inputs; see `_draw`."""
+    built, stated, exported = _draw(name, transform, **options)
+    export_model.export(built, weights={folder: built.get_weights()}, **exported)
+    facts.write(folder, stated)
+    golden_inputs.write(
+        built,
+        features=stated.features,
+        directory=folder,
+        transform_output=transform,
+        columns=exported["columns"],
+    )
+    return folder
+
+
+def fingerprint(name: str, transform: tft.TFTransformOutput, **options: Any) -> str:
+    """That of what `write` would export."""
+    return _draw(name, transform, **options)[1].fingerprint
+
+
+def _draw(
+    name: str | schema_pb2.Schema,
+    transform: tft.TFTransformOutput,
     seed: int = 0,
     heads: Collection[HeadOptions] = (),
     input_facts: Mapping[str, Any] | None = None,
-    **options,
-) -> pathlib.Path:
-    """Exports an untrained model of a schema, with its facts and golden inputs."""
+    **options: Any,
+) -> tuple[architecture.MaskedAutoencoder, facts.ModelFacts, dict[str, Any]]:
+    """An untrained model, its facts, and what else its export is of."""
     schema = schema_of(name)
     columns = Columns.from_schema(schema)
     heads = heads or ((HEAD,) if options and "label" in columns.context else ())
@@ -169,21 +193,14 @@ def write(
         steps=40,
         portable=True,
     )
-    exported = {"transform_output": transform, "columns": columns}
-    weights = {folder: built.get_weights()}
-    export_model.export(
-        built, schema=schema, heads=heads, vocabularies=vocabularies, weights=weights, **exported
-    )
+    exported = {"transform_output": transform, "columns": columns, "heads": heads}
     stated = model_facts.state(
         built,
         options=train_options,
-        heads=heads,
         input_facts=input_facts or {"options": {}, "fields": []},
         **exported,
     )
-    facts.write(folder, stated)
-    golden_inputs.write(built, features=stated.features, directory=folder, **exported)
-    return folder
+    return built, stated, exported | {"schema": schema, "vocabularies": vocabularies}
 
 
 def every(folder: pathlib.Path) -> Iterator[pathlib.Path]:
@@ -210,6 +227,13 @@ def derive(models: Iterable[pathlib.Path]) -> str:
         ):
             marks |= {node.op: mark for node in nodes if marks[node.op] != ""}
     return _HEADER + "".join(f"{op}{marks[op]}\n" for op in sorted(marks))
+
+
+def show_fingerprints(transform: pathlib.Path, folder: pathlib.Path) -> None:
+    """Prints that of another model, and that of one that is written to the folder."""
+    output = tft.TFTransformOutput(str(transform))
+    print(fingerprint("gestures", output, encoder="gru"))
+    print(facts.read(write("gestures", output, folder)).fingerprint)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import events
 import numpy as np
 import pytest
 import tensorflow as tf
+from commands import Started, finish
 from push import clean_exports, hostile, runtimes
 from tensorflow.core.protobuf import saved_model_pb2
 
@@ -161,19 +162,9 @@ def test_a_resource_whose_initialiser_would_write_a_file_is_seen_and_not_loaded(
 
 def test_equal_models_have_one_fingerprint_in_every_process(exports, model, tmp_path):
     """Others than this one: with their own order of sets, and their own number of functions."""
-    code = f"""
-import pathlib, sys
-sys.path[:0] = [{str(clean_exports.ROOT)!r}, {str(clean_exports.ROOT / "tests")!r}]
-import tensorflow_transform as tft
-from push import clean_exports
-from ragline.components.serving import facts
-from ragline.components.serving.fast import read_network, weights
-transform = tft.TFTransformOutput({str(model.parent / "transform")!r})
-for name, options in ("other", {{"encoder": "gru"}}), ("same", {{}}):
-    print(facts.read(clean_exports.write(
-        "gestures", transform, pathlib.Path({str(tmp_path)!r}, name), **options)).fingerprint)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    folders = (model.parent / "transform", tmp_path / "same")
+    done = finish(Started(clean_exports.show_fingerprints, *folders))
+    assert done.returncode == 0, done.stderr
     other, same = done.stdout.split()
     assert same == fingerprint(model)
     files = ("saved_model.pb", "variables/variables.data-00000-of-00001")
@@ -185,11 +176,14 @@ for name, options in ("other", {{"encoder": "gru"}}), ("same", {{}}):
 
 
 def test_other_weights_and_another_transform_have_another_fingerprint(model, tmp_path):
-    transform = clean_exports.tft.TFTransformOutput(str(model.parent / "transform"))
-    weights = clean_exports.write("gestures", transform, tmp_path / "weights", seed=1)
-    scaled = clean_exports.transform_output("gestures", tmp_path / "transform", seed=1)
-    scaled = clean_exports.write("gestures", scaled, tmp_path / "scaled")
-    assert len({fingerprint(model), fingerprint(weights), fingerprint(scaled)}) == 3
+    same = clean_exports.tft.TFTransformOutput(str(model.parent / "transform"))
+    other = clean_exports.transform_output("gestures", tmp_path / "transform", seed=1)
+    made, weights, scaled = (
+        clean_exports.fingerprint("gestures", transform, seed=seed)
+        for transform, seed in ((same, 0), (same, 1), (other, 0))
+    )
+    assert made == fingerprint(model)
+    assert len({made, weights, scaled}) == 3
 
 
 @pytest.mark.parametrize("name", ["index", "data-00000-of-00001"])
@@ -233,9 +227,11 @@ def test_a_model_with_categories_passes_as_strictly_and_is_equal_to_its_like(exp
     report = clean_process.check(model, None, strict=True)
     assert report["violations"] == []
     assert {"word", "golden", "ops"} <= set(report["clauses_checked"])
+    every = ["encode", "encode_flat", "evaluate", "score", "serving_default"]
+    assert report["signatures_checked"] == every
     transform = clean_exports.tft.TFTransformOutput(str(model.parent / "transform"))
-    again = clean_exports.write("events", transform, tmp_path / "again")
-    assert fingerprint(again) == fingerprint(model)
+    assert clean_exports.fingerprint("events", transform) == fingerprint(model)
+    again = _copy(model, tmp_path / "again")
     words = again / "assets" / "vocabulary_code"
     words.write_bytes(words.read_bytes().replace(b"40", b"41"))
     violations = clean_process.check(again, None, strict=True)["violations"]
@@ -325,8 +321,7 @@ def test_a_version_of_an_older_ragline_is_not_rolled_back_to(serving, checked_he
     assert [version.number for version in ledger.versions(serving)] == [1, 2]
 
 
-def test_a_version_that_was_lost_is_pushed_again(exports, probes_file, serving):
-    """By the real road: the staged model is loaded in a process of its own."""
+def test_a_version_that_was_lost_is_pushed_again(exports, probes_file, serving, checked_here):
     shutil.rmtree(serving)
     model = exports["gestures"][1]
     restored = _push(model, serving, probes_file)

@@ -145,7 +145,7 @@ def test_errors_are_of_standardised_transformed_values(model, signatures):
     np.testing.assert_allclose(scored["reconstruction_error"], errors, rtol=1e-5, atol=0)
 
 
-def test_it_passes_the_check_of_a_push_in_a_clean_process(model):
+def test_it_passes_the_check_of_a_push(checked_here, model):
     assert graph.foreign_ops(model) == []
     checked = check.check(model, strict=True)
     assert checked.violations == ()

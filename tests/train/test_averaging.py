@@ -14,7 +14,7 @@ from ragline.components.train.options import TrainOptions
 from ragline.components.train.terms.interface import mean_of
 from ragline.components.train.terms.steps import LOSS
 
-OPTIONS = TrainOptions(units=4, embedding_size=3, linear_steps=4, epochs=3, learning_rate=0.05)
+OPTIONS = TrainOptions(units=4, embedding_size=3, linear_steps=0, epochs=3, learning_rate=0.05)
 
 
 @pytest.fixture(scope="module")

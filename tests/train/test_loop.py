@@ -54,6 +54,12 @@ def _trainer(options: TrainOptions = OPTIONS) -> Trainer:
     return Trainer(features=F, options=options, strategy=strategy)
 
 
+@pytest.fixture
+def one_at_a_time(monkeypatch) -> None:
+    """Batches of one shard, as in conftest.py."""
+    monkeypatch.setattr(cores, "batch_shards", lambda device: 1)
+
+
 @pytest.fixture(scope="module")
 def untrained() -> Trainer:
     return _trainer()
@@ -159,7 +165,7 @@ class _KilledError(Exception):
     pass
 
 
-def test_an_interrupted_training_ends_as_an_undisturbed_one(sequences, tmp_path):
+def test_an_interrupted_training_ends_as_an_undisturbed_one(sequences, tmp_path, one_at_a_time):
     undisturbed, expected = _fit(sequences, Checkpoints(tmp_path / "a", "x"))
 
     def kill(epoch: fit_loop.Epoch) -> None:
@@ -176,7 +182,9 @@ def test_an_interrupted_training_ends_as_an_undisturbed_one(sequences, tmp_path)
     assert all((one == other).all() for one, other in pairs)
 
 
-def test_training_keeps_the_best_epoch_and_stops_when_patience_ends(sequences, tmp_path):
+def test_training_keeps_the_best_epoch_and_stops_when_patience_ends(
+    sequences, tmp_path, one_at_a_time
+):
     options = TrainOptions(
         units=6, embedding_size=4, epochs=50, patience=2, learning_rate=0.3, clip_norm=100.0
     )
@@ -198,7 +206,7 @@ def test_garbage_is_collected_in_no_thread_of_tensorflow(sequences, tmp_path):
     gc.callbacks.append(note)
     gc.set_threshold(10)
     try:
-        _fit(sequences, Checkpoints(tmp_path, "x"))
+        _fit(sequences, Checkpoints(tmp_path, "x"), dataclasses.replace(OPTIONS, epochs=1))
     finally:
         gc.set_threshold(*usual)
         gc.callbacks.remove(note)

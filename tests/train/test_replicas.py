@@ -1,4 +1,7 @@
-"""One update on two logical devices beside that on one; test_multiworker.py has whole trainings."""
+"""One update on two logical devices, and by two workers, beside that on one.
+
+test_multiworker.py has whole trainings.
+"""
 
 import json
 import pathlib
@@ -20,16 +23,18 @@ def results() -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_two_replicas_in_two_parts_make_the_update_of_one(results):
-    one, two, control = (np.array(results[name]["change"]) for name in ("one", "two", "control"))
-    assert [results[name]["replicas"] for name in ("one", "two")] == [1, 2]
+@pytest.mark.parametrize("name", ["two", "workers"])
+def test_two_replicas_in_two_parts_make_the_update_of_one(results, name):
+    """Two logical devices of one process, or two processes on loopback."""
+    one, two, control = (np.array(results[key]["change"]) for key in ("one", name, "control"))
+    assert [results[key]["replicas"] for key in ("one", name)] == [1, 2]
     # A strategy has placed the weights on CPUs, each replica's on a logical device of its own.
-    assert [results[name]["fused"] for name in ("one", "two")] == [[True, True]] * 2
+    assert [results[key]["fused"] for key in ("one", name)] == [[True, True]] * 2
     np.testing.assert_allclose(two, one, rtol=0, atol=1e-6 * np.abs(one).max())
-    words = [CategoryTerm(name).key for name in ("activity", "code")]
+    words = [CategoryTerm(word).key for word in ("activity", "code")]
     for term in (LOSS, "kind_loss", "score_loss", *words):
         expected = mean_of(results["one"]["sums"], term)
-        assert mean_of(results["two"]["sums"], term) == pytest.approx(expected, rel=1e-6)
+        assert mean_of(results[name]["sums"], term) == pytest.approx(expected, rel=1e-6)
     # A mean a replica, averaged, is another update: the test above can fail.
     assert np.abs(control - one).max() > 0.1 * np.abs(one).max()
 

@@ -6,30 +6,26 @@
     workers  by two processes on loopback, of which one is killed in the midst of an epoch
              (`killed-*`); then by two others, which go on (`again-*`)
 
-Processes are forked: TensorFlow is imported once, and begins in each anew. What they say goes to
-logs of their names. The exit codes are printed as JSON.
+The exit codes are printed as JSON.
 """
 
 import contextlib
 import json
-import multiprocessing
-import os
 import pathlib
 import signal
-import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 
 import numpy as np
 import replica_means
 import samples
 import tensorflow as tf
+import two_workers
 
 from ragline.components.runtime import cores, progress
-from ragline.components.train.loop import fit_loop, trainer, training_worker
+from ragline.components.train.loop import fit_loop, trainer
 from ragline.components.train.loop.checkpoint import Checkpoints
 from ragline.components.train.options import TrainOptions
 
@@ -88,43 +84,18 @@ class Stop:
             signal.pause()
 
 
-def start(folder: pathlib.Path, name: str, do: Callable, *given: object) -> BaseProcess:
-    def logged() -> None:
-        with (folder / f"{name}.log").open("a") as log:
-            os.dup2(log.fileno(), 1)
-            os.dup2(log.fileno(), 2)
-        sys.exit(do(*given))
-
-    process = multiprocessing.get_context("fork").Process(target=logged)
-    process.start()
-    return process
-
-
 def start_workers(folder: pathlib.Path, name: str, stops: bool) -> list[BaseProcess]:
-    free = [socket.create_server(("localhost", 0)) for _ in range(2)]
-    addresses = [f"localhost:{one.getsockname()[1]}" for one in free]
-    for one in free:
-        one.close()
-
-    def work(index: int) -> int:
-        task = {"type": "worker", "index": index}
-        os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
+    def train(index: int, strategy: tf.distribute.Strategy) -> None:
         with contextlib.ExitStack() as stack:
             if stops and index:
                 stack.enter_context(progress.reporting_to(Stop(folder / "stopped")))
-            return training_worker.take_part(lambda strategy: fit(folder / "workers", strategy))
+            fit(folder / "workers", strategy)
 
-    return [start(folder, f"{name}-{index}", work, index) for index in range(2)]
-
-
-def ended(processes: list[BaseProcess]) -> list[int]:
-    for process in processes:
-        process.join()
-    return [process.exitcode for process in processes]
+    return two_workers.start_both(folder, name, train)
 
 
 def main(folder: pathlib.Path) -> dict[str, list[int]]:
-    alone = start(folder, "alone", in_one_process, folder)
+    alone = two_workers.start(folder, "alone", in_one_process, folder)
     stopped, codes = folder / "stopped", {}
     # TensorFlow takes a worker for lost that stands still for 10 seconds, as on a machine that is
     # too busy. What was said of one that is killed holds then, too: they are started again.
@@ -135,12 +106,12 @@ def main(folder: pathlib.Path) -> dict[str, list[int]]:
         while second.is_alive() and not stopped.exists():
             time.sleep(0.1)
         second.kill()
-        codes["killed"] = ended([first, second])
+        codes["killed"] = two_workers.ended([first, second])
     for _ in range(3):
-        codes["again"] = ended(start_workers(folder, "again", stops=False))
+        codes["again"] = two_workers.ended(start_workers(folder, "again", stops=False))
         if codes["again"] == [0, 0]:
             break
-    return codes | {"alone": ended([alone])}
+    return codes | {"alone": two_workers.ended([alone])}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Trains on one device, and on two logical CPU devices; prints what became of the weights as JSON.
+"""Trains on one device, on two logical CPU devices, and on two workers; prints the updates as JSON.
 
-In a process of its own, since the number of logical devices is set before TensorFlow begins.
+In a process of its own, since the number of logical devices is set before TensorFlow begins, and
+the workers are forked before that.
 
 The control is a mean a replica, averaged.
 
@@ -10,6 +11,7 @@ missing on the second.
 """
 
 import json
+import pathlib
 import tempfile
 from importlib.metadata import EntryPoint
 
@@ -18,6 +20,7 @@ import numpy as np
 import replica_means
 import samples
 import tensorflow as tf
+import two_workers
 
 from ragline.components.contract.errors import UsageError
 from ragline.components.runtime import cores
@@ -26,7 +29,7 @@ from ragline.components.train.loop import trainer as trainer_module
 from ragline.components.train.options import TermOptions, TrainOptions
 from ragline.components.train.terms.interface import SequenceTerm
 
-SIZE = {"units": 6, "embedding_size": 4}
+SIZE = {"units": 6, "embedding_size": 4, "linear_steps": 0}
 OPTIONS = TrainOptions(**SIZE, clip_norm=1e9, gradient_accumulation_steps=2, average="sequence")
 HEADS = (samples.KIND, samples.SCORE)
 SEQUENCES = 7  # 4 on the first replica, 3 on the second.
@@ -75,6 +78,28 @@ def train(strategy: tf.distribute.Strategy, shards: int = 1) -> dict:
     }
 
 
+def by_two_workers() -> dict:
+    """What the chief of two workers on loopback says.
+
+    TensorFlow takes a worker for lost that stands still for 10 seconds, as on a machine that is too
+    busy: they are started again then.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        result = pathlib.Path(folder, "result.json")
+
+        def of(index: int, strategy: tf.distribute.Strategy) -> None:
+            trained = train(strategy)
+            if not index:
+                result.write_text(json.dumps(trained))
+
+        for attempt in range(3):
+            workers = two_workers.start_both(pathlib.Path(folder), f"{attempt}", of)
+            if two_workers.ended(workers) == [0, 0]:
+                return json.loads(result.read_text())
+        logs = [log.read_text() for log in sorted(pathlib.Path(folder).glob("*.log"))]
+        raise RuntimeError("\n".join(logs))
+
+
 class Compares(SequenceTerm):
     """A term that several replicas cannot share."""
 
@@ -101,11 +126,12 @@ def refusal(strategy: tf.distribute.Strategy) -> str:
 
 
 if __name__ == "__main__":
+    workers = by_two_workers()
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
     )
     one, two = trainer_module.strategy_of("one"), trainer_module.strategy_of("mirrored")
-    done = {"one": train(one), "two": train(two, shards=2)}
+    done = {"one": train(one), "two": train(two, shards=2), "workers": workers}
     with replica_means.used_by(trainer_module):
         done["control"] = train(two)
     refusals = {"one": refusal(one), "two": refusal(two)}
