@@ -176,6 +176,7 @@ def test_plots_follow_the_page_into_the_dark(browser, page):
     browser.wait(f"{colour} !== '{light}'")
 
 
+@pytest.mark.full
 def test_the_pictures_of_the_pages_are_taken_from_a_run(tmp_path):
     """docs/make_pictures.py, on a work directory; nothing is taken of an empty page."""
     run = tmp_path / "work" / "runs" / "20260102"

@@ -102,6 +102,7 @@ def _records() -> list[bytes]:
     return records
 
 
+@pytest.mark.full
 def test_an_encoder_of_nasty_names_is_made_and_asked_by_them(tmp_path):
     schema, records = _schema(), _records()
     columns = Columns.from_schema(schema)

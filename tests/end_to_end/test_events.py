@@ -1,6 +1,7 @@
 """A table of events, a row a step, through the whole pipeline to a served encoder, by the command.
 
 Words, codes, times and missing values take the road that the gestures take in test_finished_run.py.
+In `make test`, a word takes it in test_newcomer.py, and words are learnt in test_categories.py.
 """
 
 import csv
@@ -16,6 +17,7 @@ from commands import Run, run_pipeline
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+pytestmark = pytest.mark.full
 LENGTHS = np.random.default_rng(5).integers(1, 15, 400)
 MADE = {f"case-{number}": one for number, one in enumerate(events.make(7, LENGTHS))}
 CONFIG = """

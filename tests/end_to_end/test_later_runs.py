@@ -4,6 +4,7 @@ import json
 import pathlib
 import shutil
 
+import pytest
 import tensorflow_transform as tft
 from commands import python, ragline, run_pipeline
 from end_to_end import looks
@@ -81,6 +82,7 @@ def _recorded(store, execution) -> tuple[list, list]:
     )
 
 
+@pytest.mark.full
 def test_a_run_of_another_option_takes_what_it_does_not_touch_from_the_cache(gestures_run):
     """An option of the push has changed; data and model are as they were.
 

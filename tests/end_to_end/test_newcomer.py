@@ -198,8 +198,8 @@ def test_the_encoder_encodes_files_and_is_exported(folder, summary):
     rng = np.random.default_rng(0)
     values = rng.normal(size=(1, row["length"], 3)).astype(np.float32)
     inputs = {"values": values, "length": length, "mode": rng.choice(MODES, [1, row["length"]])}
-    asked = inputs | {"mode": inputs["mode"].astype(object)}
-    [embedding] = onnxruntime.InferenceSession(file).run(["embedding"], asked)
+    fed = inputs | {"mode": inputs["mode"].astype(object)}
+    [embedding] = onnxruntime.InferenceSession(file).run(["embedding"], fed)
     served = tf.saved_model.load(str(pushed)).signatures["encode"]
     expected = served(**{key: tf.constant(each) for key, each in inputs.items()})["embedding"]
     np.testing.assert_allclose(embedding, expected, rtol=1e-5, atol=1e-5)

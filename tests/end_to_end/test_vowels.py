@@ -1,11 +1,12 @@
 """Japanese Vowels, the official split: the pipeline, a head on the speaker, and the strategies."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import oracle
 import pytest
-from commands import ragline
+from commands import Started, finish, ragline
 from conftest import JAPANESE_VOWELS
 from end_to_end import looks
 
@@ -64,6 +65,34 @@ def test_a_head_is_scored_over_the_eval_split(vowels_run):
     )
 
 
+def _compare(*words: str) -> int:
+    """`ragline compare` of the run's own strategy and the textbook model alone."""
+    from ragline.components.runtime import cores
+    from ragline.pipeline.cli.main import main
+    from ragline.pipeline.runs import runner
+
+    cores.batch_shards = lambda device: 1
+    runner.padding = SimpleNamespace(STRATEGIES=("crop", "keras"))
+    return main(["compare", *words])
+
+
+def test_compare_shows_the_padding_in_the_textbook_model(vowels_run):
+    """On the run's own work directory: `crop` comes from the cache."""
+    words = (*vowels_run.arguments, "--json", "--workdir", str(vowels_run.workdir))
+    done = finish(Started(_compare, *words))
+    assert done.returncode == 0, done.stderr
+    crop, keras = json.loads(done.stdout)
+    assert (crop["padding"], keras["padding"]) == ("crop", "keras")
+    assert crop["loss_share"] == crop["gradient_share"] == 0.0
+    assert crop["reported_loss"] == pytest.approx(crop["train_mse"], rel=1e-6)
+    assert crop["eval_mse"] == pytest.approx(looks.metric(vowels_run, "masked_mse"), rel=1e-5)
+    assert keras["loss_share"] > 0.01
+    assert keras["gradient_share"] > 0.01
+    assert keras["reported_loss"] != pytest.approx(keras["train_mse"], rel=0.01)
+    assert [path.name for path in vowels_run.serving] == ["1"]
+
+
+@pytest.mark.full
 def test_compare_tells_the_strategies_apart(vowels_run):
     """On the run's own work directory, so that only training and evaluation are new."""
     done = ragline(

@@ -1,7 +1,8 @@
 """Standardised units move with the training data; a verdict that compares models must not.
 
 A wider scaler makes every error smaller: a candidate trained on outliers looks better by its masked
-MSE, and reconstructs worse. Trained, scored and judged here by the parts that a run uses.
+MSE, and reconstructs worse. Trained, scored and judged here by the parts that a run uses;
+test_verdict.py has the rule.
 """
 
 import numpy as np
@@ -20,6 +21,7 @@ from ragline.components.train.loop.trainer import Trainer
 from ragline.components.train.objective import loss
 from ragline.components.train.options import TrainOptions
 
+pytestmark = pytest.mark.full
 FEATURES = ("a", "b")
 OPTIONS = TrainOptions(
     units=16, embedding_size=8, batch_size=16, epochs=12, patience=12, learning_rate=1e-2

@@ -419,7 +419,17 @@ def of_format(given: Input) -> str:
     return suffix if given.schema is NUMBERS_ONLY else "jsonl"
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+# A million steps take a second or two each.
+_FULL = ("10^6 steps, too_long = head", "10^6 steps, too_long = tail")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, marks=pytest.mark.full if row.name in _FULL else [], id=row.name)
+        for row in ROWS
+    ],
+)
 def test_what_becomes_of_it(
     row: Row,
     clean: Callable[[str], Sequences],

@@ -1,7 +1,8 @@
 """What the pinned Keras (3.15.1 on TensorFlow 2.21) reports for masked and weighted losses.
 
 Not what it should report: an upgrade that changes any of it fails here, loudly, and docs/keras.md,
-which names these tests, is then to be rewritten. Every expected value is computed from the arrays
+which names these tests, is then to be rewritten; `make test` has the first cases of each, since
+another Keras fails the test of its version. Every expected value is computed from the arrays
 of `example` in NumPy float64, with the padding deleted: read its table first. The masked mean of
 its first 2 sequences, 6 valid steps of 10, is 18 / 6.
 """
@@ -86,8 +87,12 @@ DIVISIONS = [
 @pytest.mark.parametrize(
     ("reduction", "masking", "weight", "expected"),
     [
-        pytest.param(reduction, *case, id=f"{reduction}, {name}")
-        for name, reductions, *case in DIVISIONS
+        pytest.param(
+            *(reduction, *case),
+            marks=[] if number < 3 and reduction == reductions[0] else pytest.mark.full,
+            id=f"{reduction}, {name}",
+        )
+        for number, (name, reductions, *case) in enumerate(DIVISIONS)
         for reduction in reductions
     ],
 )
@@ -133,8 +138,11 @@ def test_without_reduction_the_update_is_that_of_the_sum(reduction: str, factor:
 
 @pytest.mark.parametrize(
     ("reduction", "weight"),
-    [("mean", None), ("mean", MASK), ("mean_with_sample_weight", MASK)],
-    ids=["mask", "weight-0", "weight-0-by-weights"],
+    [
+        pytest.param("mean", None, id="mask"),
+        pytest.param("mean", MASK, id="weight-0", marks=pytest.mark.full),
+        pytest.param("mean_with_sample_weight", MASK, id="by-weights", marks=pytest.mark.full),
+    ],
 )
 def test_targets_of_1e6_where_masked_change_nothing_and_nan_makes_all_nan(
     reduction: str, weight: np.ndarray | None

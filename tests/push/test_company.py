@@ -38,8 +38,8 @@ WORDS = {
     "activity": np.array([*events.NEXT, "", "in no vocabulary"], object),
     "code": np.array([0, 40, -7, 12345], np.int64),
 }
-# To trace and write the others takes minutes.
-QUICK = ("60 features", "categories")
+# To trace and write the others takes minutes; test_exports.py checks one with categories.
+QUICK = ("60 features",)
 KINDS = [
     pytest.param(kind, marks=[] if kind in QUICK else pytest.mark.full, id=kind) for kind in MODELS
 ]
@@ -112,7 +112,8 @@ def test_company_changes_no_answer(loaded, kind, seed, rows, steps):
                 assert figure <= BOUND, (name, output, rows, steps, row, long)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.full
+@pytest.mark.parametrize("kind", MODELS)
 def test_the_contract_holds_as_a_push_demands_it(loaded, kind):
     path, _ = loaded(kind)
     found = clean_process.check(path, None, strict=True)

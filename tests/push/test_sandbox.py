@@ -2,9 +2,11 @@
 
 import pathlib
 import re
+import resource
 import time
 
 import pytest
+from commands import Started, finish
 from push import hostile
 
 from ragline.components.contract import errors
@@ -56,6 +58,22 @@ def test_the_process_of_a_check_has_no_network(tmp_path, monkeypatch):
         check.check(tmp_path)
 
 
+def _limited(model: pathlib.Path) -> int:
+    from ragline.components.push.contract import clean_process
+
+    clean_process._limit_memory(model)
+    print(*resource.getrlimit(resource.RLIMIT_DATA))
+    return 0
+
+
+def test_the_memory_of_a_check_is_limited(tmp_path):
+    """Below what the next test wants."""
+    done = finish(Started(_limited, hostile.is_hungry(tmp_path, 1)))
+    assert done.returncode == 0, done.stderr
+    assert all(0 < int(limit) < 24 << 30 for limit in done.stdout.split())
+
+
+@pytest.mark.full
 def test_a_model_that_wants_more_memory_than_a_check_has_gets_none(tmp_path):
     """Of 24 GB, not a page is touched; TensorFlow waits for them once, not for each clause."""
     begun = time.monotonic()

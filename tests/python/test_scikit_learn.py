@@ -67,6 +67,21 @@ def _rows(data):
     return [*array[:, np.newaxis]] if array.ndim == 2 else data
 
 
-@parametrize_with_checks([Rows()])
+# Each needs an export of its own, of 1, 5 or 10 columns.
+FULL_ALONE = {
+    "check_dtype_object", "check_estimators_dtypes", "check_fit2d_1feature", "check_fit2d_1sample",
+}  # fmt: skip
+CHECKS = parametrize_with_checks([Rows()]).mark
+
+
+def _cases():
+    for case in CHECKS.args[1]:
+        _, check = values = getattr(case, "values", case)
+        is_left = getattr(check.func, "__name__", "") in FULL_ALONE
+        marks = [*getattr(case, "marks", ()), *[pytest.mark.full] * is_left]
+        yield pytest.param(*values, marks=marks)
+
+
+@pytest.mark.parametrize(("estimator", "check"), _cases(), ids=CHECKS.kwargs["ids"])
 def test_scikit_learn_finds_an_estimator(estimator, check):
     check(estimator)

@@ -31,7 +31,10 @@ def _options(**options) -> TrainOptions:
     )
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["complete", "missing values"])
+IDS = ["complete", "missing values"]
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=IDS)
 def missing(request) -> bool:
     return request.param
 
@@ -141,13 +144,23 @@ def _chosen(made: list[samples.Sample]) -> Start:
     return _start(made, next(shares, 0.0))
 
 
+REMASKED = {"encoder": "gru", "decoder": "teacher", "layers": 2}
+mostly_missing = pytest.mark.parametrize(
+    "missing", [pytest.param(False, marks=pytest.mark.full), True], indirect=True, ids=IDS
+)
+
+
 @pytest.mark.parametrize(
-    ("strategy", "shape"),
+    ("missing", "strategy", "shape"),
     [
-        ("crop", {}),
-        ("remask", {"encoder": "gru", "decoder": "teacher", "layers": 2}),
-        ("equal_length", {}),
+        (False, "crop", {}),
+        pytest.param(False, "remask", REMASKED, marks=pytest.mark.full),
+        pytest.param(False, "equal_length", {}, marks=pytest.mark.full),
+        (True, "crop", {}),
+        (True, "remask", REMASKED),
+        (True, "equal_length", {}),
     ],
+    indirect=["missing"],
     ids=str,
 )
 def test_training_starts_at_the_error_of_the_components(made, missing, path, strategy, shape):
@@ -209,6 +222,7 @@ def test_the_same_seed_starts_the_same_and_another_turns_the_code(path, missing)
     assert np.abs(weights[0][0] - weights[2][0]).max() > 1e-3
 
 
+@mostly_missing
 def test_the_recurrence_learns_what_is_left_over(path, missing, tmp_path):
     """From 0: both of its last layers move with the first update, all others with the second."""
     options = _options(learning_rate=1e-2, epochs=6, patience=6)
@@ -230,6 +244,7 @@ def test_the_recurrence_learns_what_is_left_over(path, missing, tmp_path):
         assert (one != other.numpy()).any()
 
 
+@mostly_missing
 def test_a_training_that_only_gets_worse_keeps_its_start(path, missing, tmp_path):
     options = _options(learning_rate=3.0, epochs=4, patience=2)
     trainer = Trainer(features=F, options=options, strategy=tf.distribute.get_strategy())

@@ -2,6 +2,7 @@
 
 Each is a whole training by Adam, clipped by the global norm, with an uneven last batch, which stops
 early. What is compared is the last checkpoint: weights, averages, best weights and optimizer.
+test_replicas.py has one update of each.
 """
 
 import json
@@ -17,6 +18,7 @@ from commands import python
 from ragline.components.contract import relative
 from ragline.components.contract.relative import MeasuredTerm
 
+pytestmark = pytest.mark.full
 SCRIPT = pathlib.Path(__file__).with_name("train_multiworker.py")
 EPOCHS, PATIENCE, CLIP_NORM = 20, 1, 0.1  # Of its options.
 

@@ -136,6 +136,7 @@ def test_without_a_linear_path_it_starts_at_the_mean_and_constants_have_no_error
     np.testing.assert_allclose(errors, expected, rtol=1e-5)
 
 
+@pytest.mark.full
 def test_training_tells_them_better_and_no_epoch_is_chosen_by_it(tmp_path):
     made = samples.make(3, LENGTHS)
     batches = samples.read(samples.write(tmp_path / "shard", map(samples.record, made)))

@@ -83,16 +83,24 @@ def test_slices_begin_and_end_anywhere() -> None:
     assert {*(first + length)} == {*map(float, range(8, 21))}
 
 
+@pytest.fixture(scope="module")
+def in_two_shards() -> Trainer:
+    """Traced once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cores, "batch_shards", lambda device: 2)
+        trainer = _trainer(_options(), ALIKE)
+    trainer.model.set_weights(samples.draw(trainer.model))
+    return trainer
+
+
 @pytest.mark.parametrize("fill", FILLS)
 def test_its_error_is_the_oracles_whatever_the_padding_holds(
-    tmp_path: pathlib.Path, fill: float, monkeypatch: pytest.MonkeyPatch
+    tmp_path: pathlib.Path, fill: float, in_two_shards: Trainer
 ) -> None:
-    monkeypatch.setattr(cores, "batch_shards", lambda device: 2)
     made = samples.make(1, LENGTHS, missing=True)
     batches = samples.read(_write(tmp_path, made), missing=True)
-    trainer, [batch] = _trainer(_options(), ALIKE), batches
-    weights = samples.draw(trainer.model)
-    trainer.model.set_weights(weights)
+    trainer, [batch] = in_two_shards, batches
+    weights = trainer.model.get_weights()
     embeddings = []
     for which in range(2):
         slices = random_slices.cut(batch, _seed(0, which))
@@ -135,9 +143,11 @@ def test_a_sequence_alone_has_no_error_and_counts_for_nothing(tmp_path: pathlib.
     assert all(np.isfinite(weight).all() for weight in trainer.model.get_weights())
 
 
+@pytest.mark.full
 def test_an_interrupted_training_goes_on_with_the_slices_of_its_update(
     tmp_path: pathlib.Path,
 ) -> None:
+    """They depend on the number of the update, as below; test_loop.py resumes that number."""
     batches = samples.read(_write(tmp_path, samples.make(1, LENGTHS)), batch_size=4)
 
     def fitted(folder: str, epochs: int) -> tuple[Trainer, list[fit_loop.Epoch]]:
@@ -174,6 +184,7 @@ def test_each_update_has_slices_of_its_own(tmp_path: pathlib.Path) -> None:
     assert errors[0] == errors[2] != errors[1]
 
 
+@pytest.mark.full
 def test_training_brings_the_slices_of_a_sequence_together(tmp_path: pathlib.Path) -> None:
     made = samples.make(1, LENGTHS * 4)
     batches = samples.read(_write(tmp_path, made))
