@@ -58,7 +58,7 @@ _WORK = {
     thread.start(); {_SAY}; thread.join()""",
 }
 # Of those that never end by themselves, little; of one that does, more than it takes.
-_GRACE = {work: 30.0 if work == "tidies up for a while" else 0.5 for work in _WORK}
+_GRACE = {work: 30.0 if work == "tidies up for a while" else 0.3 for work in _WORK}
 
 
 def _below(folder: pathlib.Path) -> list[psutil.Process]:

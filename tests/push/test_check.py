@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Collection
-from typing import Any
 
 import keras
 import numpy as np
@@ -33,6 +32,7 @@ from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.model.architecture import MaskedAutoencoder
 from ragline.components.train.options import TrainOptions
 from ragline.components.train.padding.textbook_model import TextbookAutoencoder
+from ragline.pipeline.cli.main import main
 
 F, E = 3, 5
 OPTIONS = TrainOptions(units=8, embedding_size=E)
@@ -117,10 +117,16 @@ def _violations(model: pathlib.Path) -> list[padding_contract.Violation]:
     ]
 
 
-def _ragline_check(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    done = ragline("check", *arguments, **options)
-    assert "Traceback" not in done.stderr
-    return done
+@pytest.fixture
+def ragline_check(checked_here, capsys) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`ragline check`, by this process alone."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        code = main(["check", *map(str, arguments)])
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, code, said.out, said.err)
+
+    return run
 
 
 def test_a_sound_encoder_ends_with_0_and_what_was_checked(masked, tmp_path):
@@ -129,7 +135,7 @@ def test_a_sound_encoder_ends_with_0_and_what_was_checked(masked, tmp_path):
     (tmp_path / "components").mkdir()
     (tmp_path / "components" / "__init__.py").write_text("raise SystemExit('not yours')")
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = _ragline_check("model", cwd=tmp_path, env=env, anew=True)
+    done = ragline("check", "model", cwd=tmp_path, env=env, anew=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "the padding contract holds: model",
@@ -140,12 +146,12 @@ def test_a_sound_encoder_ends_with_0_and_what_was_checked(masked, tmp_path):
     ]
 
 
-def test_an_encoder_that_reads_padding_ends_with_4_and_its_figures(masked, tmp_path):
+def test_an_encoder_that_reads_padding_ends_with_4_and_its_figures(masked, tmp_path, ragline_check):
     def reads_padding(values: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         return _padded(masked)(values, tf.fill(tf.shape(length), tf.shape(values, tf.int64)[1]))
 
     model = _export(tmp_path, masked, reads_padding)
-    done = _ragline_check(model)
+    done = ragline_check(model)
     assert (done.returncode, done.stderr) == (4, "")
     verdict, *lines = done.stdout.splitlines()
     assert verdict == f"the padding contract does not hold: {model}"
@@ -160,8 +166,10 @@ def test_an_encoder_that_reads_padding_ends_with_4_and_its_figures(masked, tmp_p
         )
 
 
-def test_the_textbook_model_drops_steps_of_zeros_and_json_says_so(textbook, tmp_path):
-    done = _ragline_check(_export(tmp_path, textbook, _padded(textbook)), "--json")
+def test_the_textbook_model_drops_steps_of_zeros_and_json_says_so(
+    textbook, tmp_path, ragline_check
+):
+    done = ragline_check(_export(tmp_path, textbook, _padded(textbook)), "--json")
     assert (done.returncode, done.stderr) == (4, "")
     assert json.loads(done.stdout) == {
         "model": str(tmp_path),
@@ -276,11 +284,11 @@ class _Signatures(tf.Module):
         return {"embedding": tf.reduce_sum(values, 1)}
 
 
-def test_a_model_without_encode_ends_with_2_and_one_line(tmp_path):
+def test_a_model_without_encode_ends_with_2_and_one_line(tmp_path, ragline_check):
     module = _Signatures()
     signatures = {"serving_default": module.without_length}
     tf.saved_model.save(module, str(tmp_path), signatures=signatures)
-    done = _ragline_check(tmp_path)
+    done = ragline_check(tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         f"{tmp_path}: expected a signature 'encode', received ['serving_default']\n"

@@ -151,7 +151,10 @@ def test_a_feature_that_was_never_observed_has_no_weight():
     np.testing.assert_allclose(input_pipeline.balanced(np.array([9.0, 0.0, 3.0])), [2 / 3, 0.0, 2])
 
 
-@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize(
+    "error",
+    [*ERRORS[:2], *(pytest.param(error, marks=pytest.mark.full) for error in ERRORS[2:])],
+)
 def test_the_trainer_reports_that_loss(path, error):
     options = TrainOptions(units=4, embedding_size=3, linear_steps=4, statistics=0.0, error=error)
     trainer = Trainer(features=F, options=options, strategy=tf.distribute.get_strategy())

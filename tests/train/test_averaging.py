@@ -33,7 +33,7 @@ def _trainer(**options) -> Trainer:
     )
 
 
-@pytest.mark.parametrize("averaging", [0.0, 0.3, 0.99])
+@pytest.mark.parametrize("averaging", [pytest.param(0.0, marks=pytest.mark.full), 0.3, 0.99])
 def test_an_average_is_numpys_of_every_update(batches, averaging):
     trainer = _trainer(averaging=averaging)
     expected = [weight.astype(np.float64) for weight in trainer.model.get_weights()]

@@ -212,6 +212,7 @@ def test_sequences_that_are_all_the_same_are_their_mean(length):
     np.testing.assert_allclose(built.decode(embedding, lengths, length), values, rtol=0, atol=1e-6)
 
 
+@mostly_missing
 def test_the_same_seed_starts_the_same_and_another_turns_the_code(path, missing):
     weights = []
     for seed in (0, 0, 1):
