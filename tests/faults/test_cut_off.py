@@ -138,7 +138,7 @@ def test_export(before, tmp_path, encoder, monkeypatch):
     _each(export, before, tmp_path)
 
 
-@pytest.mark.parametrize("is_new", [True, False])
+@pytest.mark.parametrize("is_new", [pytest.param(True, marks=pytest.mark.full), False])
 def test_encode(before, tmp_path, encoder, gestures, monkeypatch, is_new):
     """By the real Beam job, whose workers are threads of this process."""
     monkeypatch.setattr(embedder, "load", functools.cache(embedder.load))

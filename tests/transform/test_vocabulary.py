@@ -28,7 +28,14 @@ TRAIN = [
 EVAL = [_events(["never seen", "a", "", "c", "b", "broken\nline"], [8, -5, 7, 2**62, 0, -7])]
 
 
-@pytest.fixture(scope="module", params=[100, 2], ids=["all words", "two words"])
+@pytest.fixture(
+    scope="module",
+    # test_categories.py trains on all words.
+    params=[
+        pytest.param(100, marks=pytest.mark.full, id="all words"),
+        pytest.param(2, id="two words"),
+    ],
+)
 def run(request, tmp_path_factory):
     """Column -> the codes of each sequence of both splits, and Transform's output."""
     folder = tmp_path_factory.mktemp("transform")
