@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from ragline.components.contract import sampling
@@ -25,7 +26,7 @@ from ragline.components.contract.signatures import ABSOLUTE, MODEL, N_VALUES, SQ
 from ragline.components.files.storage import standard, write_json, write_text
 from ragline.components.runtime import blas
 from ragline.components.serving import facts
-from ragline.components.train.data import batching, input_pipeline, split_samples
+from ragline.components.train.data import input_pipeline, split_samples
 from ragline.components.train.data.records import Task, training_job
 from ragline.components.train.data.sequence_batch import SequenceBatch
 from ragline.components.train.export import (
@@ -67,42 +68,68 @@ def _train(job: Mapping[str, Any], directory: pathlib.Path) -> None:
       directory: folder of the SavedModel.
     """
     samples = split_samples.samples_of(job)
-    by = sampling.entity_word(job["config"]["input"]["options"])
-    sampled = sampling.sentence(samples, by)
+    sampled = sampling.sentence(samples, sampling.entity_word(job["config"]["input"]["options"]))
     if sampled:
         _log.info("%s", sampled)
-    task = Task.from_job(job)
-    options, train, evaluation = task.options, *(task.splits[split] for split in SPLITS)
-    model_run = pathlib.Path(job["model_run"])
-    curves = training.curves_of(job)
     kernel = blas.kernel()
     _log.info("OpenBLAS runs its kernel %s", kernel.name)
     if kernel.warning:
         _log.warning(kernel.warning)
+    task = Task.from_job(job)
+    model_run = pathlib.Path(job["model_run"])
+    curves = training.curves_of(job)
     trainer, history, replicas = _fit(task, job, curves)
-    model_inputs = {
-        "transform_output": task.transform_output,
-        "schema": task.schema,
-        "columns": task.columns,
-        "heads": task.heads,
-        "vocabularies": task.vocabularies,
-        "further": task.terms,
-    }
-    portable = _portable(options, **task.model)
+    portable = _portable(task.options, **task.model)
     weights = {
         # The initial weights: a baseline for the evaluation.
         model_run / UNTRAINED_FOLDER: portable.get_weights(),
         directory: trainer.model.get_weights(),
     }
-    export_model.export(portable, weights=weights, **model_inputs)
+    stated = _export(task, job, portable, weights)
+    # Of the exported model's weights, by the faster form that training has.
+    trained = trainer.model if task.options.precision == "float32" else portable
+    summary = {
+        **_summary(task, history, replicas),
+        **_measured(task, trained),
+        "sampled": sampled,
+        "samples": job["samples"],
+        "openblas": dataclasses.asdict(kernel),
+    }
+    write_json(model_run / TRAINING_FILE, summary)
+    _write_curves(curves, summary)
+    _write_samples(task, portable, stated, model_run)
+
+
+def _export(
+    task: Task,
+    job: Mapping[str, Any],
+    portable: architecture.MaskedAutoencoder,
+    weights: Mapping[pathlib.Path, list[np.ndarray]],
+) -> facts.ModelFacts:
+    """Write a SavedModel for each folder of weights, the last with its facts and golden inputs.
+
+    Returns:
+      The facts of the last, whose weights the model has then.
+    """
+    export_model.export(
+        portable,
+        weights=weights,
+        transform_output=task.transform_output,
+        schema=task.schema,
+        columns=task.columns,
+        heads=task.heads,
+        vocabularies=task.vocabularies,
+        further=task.terms,
+    )
+    *_, directory = weights
     stated = model_facts.state(
         portable,
-        options=options,
+        options=task.options,
         transform_output=task.transform_output,
         columns=task.columns,
         heads=task.heads,
         input_facts=job["config"]["input"],
-        samples=samples,
+        samples=split_samples.samples_of(job),
     )
     facts.write(directory, stated)
     golden_inputs.write(
@@ -112,29 +139,38 @@ def _train(job: Mapping[str, Any], directory: pathlib.Path) -> None:
         features=stated.features,
         directory=directory,
     )
-    # Of the exported model's weights, by the faster form that training has.
-    trained = trainer.model if options.precision == "float32" else portable
-    summary = _summary(options, history, replicas, train.plan(options)) | {
-        "sampled": sampled,
-        "samples": job["samples"],
-        "padding_diagnostics": padding_diagnostics.measure_padding(
-            trained, options, train.for_training(options)
-        ),
-        "openblas": dataclasses.asdict(kernel),
+    return stated
+
+
+def _measured(task: Task, trained: architecture.MaskedAutoencoder) -> dict[str, Any]:
+    """Return the sums over both splits, and what padding does to the loss."""
+    records = task.splits[SPLITS[0]].for_training(task.options)
+    splits = {split: records.for_metrics(task.options) for split, records in task.splits.items()}
+    return {
+        "padding_diagnostics": padding_diagnostics.measure_padding(trained, task.options, records),
         "vocabularies": {vocabulary.name: vocabulary.size for vocabulary in task.vocabularies},
-        "sums": _sums(
-            trained,
-            task.vocabularies,
-            {split: records.for_metrics(options) for split, records in task.splits.items()},
-        ),
+        "sums": _sums(trained, task.vocabularies, splits),
     }
-    write_json(model_run / TRAINING_FILE, summary)
+
+
+def _write_curves(curves: tf.summary.SummaryWriter, summary: Mapping[str, Any]) -> None:
+    """Write the errors of the exported model for TensorBoard."""
     with curves.as_default(step=summary["best_epoch"]):
         for split, sums in summary["sums"].items():
             for metric, kind in (("masked_mse", SQUARED), ("masked_mae", ABSOLUTE)):
                 mean = masked_mean_of(sums[error_sum(MODEL, kind)], sums[N_VALUES])
                 tf.summary.scalar(f"exported/{metric}/{split}", mean)
     curves.flush()
+
+
+def _write_samples(
+    task: Task,
+    portable: architecture.MaskedAutoencoder,
+    stated: facts.ModelFacts,
+    model_run: pathlib.Path,
+) -> None:
+    """Write some sequences of the eval split, reconstructed, for the report and the projector."""
+    evaluation = task.splits[SPLITS[1]]
     parsing = {
         "spec": evaluation.spec,
         "features": evaluation.features,
@@ -199,12 +235,9 @@ def _sums(
     }
 
 
-def _summary(
-    options: TrainOptions,
-    history: list[fit_loop.Epoch],
-    replicas: int,
-    plan: batching.BatchPlan,
-) -> dict[str, Any]:
+def _summary(task: Task, history: list[fit_loop.Epoch], replicas: int) -> dict[str, Any]:
+    """Return what happened in the training, and what its best epoch has."""
+    options = task.options
     best = fit_loop.best_epoch(history)
     updates = history[1:]
     steps = sum(epoch.steps for epoch in updates)
@@ -228,7 +261,7 @@ def _summary(
         "further": best.further,
         "padding_waste": 1.0 - steps / padded,
         "steps_per_second": steps / sum(epoch.seconds for epoch in updates),
-        "batches": dataclasses.asdict(plan),
+        "batches": dataclasses.asdict(task.splits[SPLITS[0]].plan(options)),
         "replicas": replicas,
         "devices": [device.name for device in tf.config.list_logical_devices()],
         "history": [dataclasses.asdict(epoch) for epoch in history],
