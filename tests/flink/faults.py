@@ -85,7 +85,12 @@ class Faults:
     def _wait_for_failure(self, start: float) -> None:
         def failed() -> bool:
             failures = self._cluster.failures(self._job)
-            return any(failure["timestamp"] >= 1000 * start for failure in failures)
+            if any(failure["timestamp"] >= 1000 * start for failure in failures):
+                return True
+            [state] = [job["state"] for job in self._cluster.jobs() if job["jid"] == self._job]
+            if state == "FINISHED":
+                raise SystemExit("expected a job that needs what was killed, received its end")
+            return False
 
         self._cluster.wait_until(failed, "a job that lost a process fails")
 

@@ -97,7 +97,7 @@ def in_process(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path, Run]:
       SystemExit: it did not end well.
     """
     data, workdir = folder / "tables", folder / "here"
-    write_tables(data, 400)
+    write_tables(data, 1_200)  # Long enough to be struck in its midst.
     done = ragline(*of_tables(data, workdir))
     if done.exit_code:
         raise SystemExit(f"expected a run in this process, received:\n{done.said}")
