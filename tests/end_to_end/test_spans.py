@@ -1,6 +1,6 @@
 """Two spans in a row, by the command; the figures beside those of a plain loop over the files.
 
-`make test` runs the second alone, after the journal was told that the first had been run.
+`make test` runs the second alone, with an entry in the journal for the first.
 """
 
 import json

@@ -203,8 +203,8 @@ def free_ports(count: int) -> list[int]:
 
 def children(process: int) -> set[int]:
     """Return the processes that one has started, such as the workers of a task manager."""
-    found: set[int] = set()
+    started: set[int] = set()
     for file in pathlib.Path(f"/proc/{process}/task").glob("*/children"):
         with contextlib.suppress(OSError):
-            found.update(map(int, file.read_text().split()))
-    return found
+            started.update(map(int, file.read_text().split()))
+    return started

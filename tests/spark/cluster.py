@@ -96,12 +96,12 @@ class Cluster:
 
 def _children(processes: Iterable[int], command: bytes) -> set[int]:
     """Return what the processes have started, of those whose command line has such a part."""
-    found = set()
+    chosen = set()
     for child in (child for process in processes for child in children(process)):
         with contextlib.suppress(OSError):
             if command in pathlib.Path(f"/proc/{child}/cmdline").read_bytes():
-                found.add(child)
-    return found
+                chosen.add(child)
+    return chosen
 
 
 @contextlib.contextmanager
