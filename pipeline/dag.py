@@ -7,18 +7,15 @@ import pathlib
 from tensorflow_data_validation import StatsOptions
 
 # Each component from its own module: `tfx.v1` imports the cloud extensions too, in 6 seconds.
-from tfx.components.evaluator.component import Evaluator
 from tfx.components.example_validator.component import ExampleValidator
-from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.trainer.component import Trainer
-from tfx.components.transform.component import Transform
 from tfx.components.tuner.component import Tuner
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2
 from tfx.types.channel import BaseChannel
 
-from ragline.components.evaluate.component import Baselines, Verdict
+from ragline.components.evaluate.component import Baselines, Evaluator, Verdict
 from ragline.components.evaluate.metrics import eval_config as evaluate_config
 from ragline.components.evaluate.metrics import slices
 from ragline.components.ingest.component import Ingest
@@ -26,8 +23,10 @@ from ragline.components.ingest.options import input_facts
 from ragline.components.push.component import Push
 from ragline.components.train import terms
 from ragline.components.transform import vocabulary
+from ragline.components.transform.component import Transform
 from ragline.components.validate.component import Gate
 from ragline.components.validate.schema import ImportSchema
+from ragline.components.validate.statistics import StatisticsGen
 from ragline.pipeline.config import Config
 from ragline.pipeline.run_facts import RunFacts
 
@@ -206,7 +205,6 @@ def _evaluate(
             slices=slices.columns_of(columns),
             source=facts.source,
         ),
-        module_path="ragline.components.evaluate.metrics.tfma_extractors",
     ).with_id("evaluate")
 
 

@@ -316,7 +316,6 @@ def test_the_walk_sees_the_source() -> None:
 def test_the_modules_that_tfx_reloads_are_these() -> None:
     assert given_by_dotted_name(ROOT) == {
         "ragline.components.transform.preprocessing",
-        "ragline.components.evaluate.metrics.tfma_extractors",
         "ragline.components.train.run_fn",
         "ragline.components.train.tuner_fn",
     }

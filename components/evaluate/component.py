@@ -1,4 +1,4 @@
-"""Define the TFX components of the baselines and the verdict; the Evaluator is TFX's own."""
+"""Define the TFX components of the metrics, the baselines and the verdict."""
 
 import dataclasses
 import json
@@ -7,8 +7,10 @@ import pathlib
 from collections.abc import Iterator
 
 import pydantic
+from tfx.components.evaluator import component as tfx_evaluator
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
+from tfx.dsl.components.base import executor_spec
 from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import (
     Examples,
@@ -31,6 +33,7 @@ from ragline.components.contract.file_names import (
     VERDICT_FILE,
 )
 from ragline.components.evaluate.baselines import baseline_scores, raw_records
+from ragline.components.evaluate.executor import Executor
 from ragline.components.evaluate.metrics import slices, tfma_results
 from ragline.components.evaluate.verdict import judgement, objective
 from ragline.components.evaluate.verdict.baseline_model import BaselineModel
@@ -41,6 +44,12 @@ from ragline.components.serving import facts
 
 # Goes to the run's log in full; the command prints the verdict at its end.
 _log = logging.getLogger(__name__)
+
+
+class Evaluator(tfx_evaluator.Evaluator):
+    """Computes TFMA's metrics: TFX's component, whose executor is ours."""
+
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
 
 @component

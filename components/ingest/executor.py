@@ -1,7 +1,6 @@
 """Run ingest for TFX: a thin adapter between its dictionaries and `run`."""
 
 import json
-import os
 import pathlib
 from typing import Any
 
@@ -13,7 +12,7 @@ from tfx.types import artifact_utils
 from ragline import schemas
 from ragline.components.contract.columns import SPLITS, Columns
 from ragline.components.contract.file_names import ACCOUNT_FILE, SOURCES_FILE
-from ragline.components.files import places
+from ragline.components.files import places, staging
 from ragline.components.files.storage import write_json
 from ragline.components.ingest.options import InputOptions, QuarantineOptions, StepOptions
 from ragline.components.ingest.run import run
@@ -56,7 +55,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 ]
             ),
             source_file=f"{report_artifact.uri}/{SOURCES_FILE}",
-            staging=os.path.join(self._get_tmp_dir(), "staging"),
+            staging=staging.of("ingest", exec_properties, self._context, self._get_tmp_dir()),
         )
         watched.check(report["formats"])
         write_json(f"{report_artifact.uri}/{ACCOUNT_FILE}", report)

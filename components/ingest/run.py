@@ -11,7 +11,7 @@ from ragline.components.contract.errors import BadDataError
 from ragline.components.files import places
 from ragline.components.files.places import Place
 from ragline.components.files.storage import remove_unfinished
-from ragline.components.ingest.beam import packed_rows, process
+from ragline.components.ingest.beam import packed_rows, process, spill
 from ragline.components.ingest.beam.process import IngestContext
 from ragline.components.ingest.beam.transforms import IngestSequences
 from ragline.components.ingest.options import InputOptions, QuarantineOptions
@@ -63,12 +63,13 @@ def run(
     shards = packed_rows.shard_count(plan.units, units.UNIT_BYTES) if grouped else None
     # Of a long table, what is counted is its reading; the grouping after it takes as long again.
     progress.expect(sum(p.size for unit in plan.units for p in unit.pieces), "B")
-    (
-        pipeline
-        | "Units" >> beam.Create([(unit.index, unit) for unit in plan.units])
-        | IngestSequences(context, shards)
-    )
-    pipeline.run().wait_until_finish()
+    with spill.folder(staging) as spills:
+        (
+            pipeline
+            | "Units" >> beam.Create([(unit.index, unit) for unit in plan.units])
+            | IngestSequences(context, shards, spills)
+        )
+        pipeline.run().wait_until_finish()
     for folder in folders.values():
         remove_unfinished(folder)
 

@@ -5,6 +5,7 @@ blas.py             the kernel of OpenBLAS that runs
 quiet.py            TensorFlow without its lines in a terminal
 progress.py         the progress of a stage, for listeners in this process
 local_runner.py     Beam's in-process engine, without a download
+by_value.py         files that go along with their path
 beam_memo.py        what Beam works out anew each time, kept
 cluster_runners.py  Flink and Spark, by a job server that ends with the job
 beam_options.py     the table `[beam]`

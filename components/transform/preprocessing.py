@@ -1,4 +1,4 @@
-"""Define `preprocessing_fn`, which TFX's Transform calls by its dotted name and reloads."""
+"""Define `preprocessing_fn`, which TFX imports by its dotted name and reloads."""
 
 from collections.abc import Mapping
 from typing import Any

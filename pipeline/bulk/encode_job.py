@@ -24,7 +24,7 @@ from ragline.components.contract.columns import Columns
 from ragline.components.files import places
 from ragline.components.files.places import Place
 from ragline.components.files.storage import digest_of, read_json, write_bytes, write_text
-from ragline.components.ingest.beam import process
+from ragline.components.ingest.beam import process, spill
 from ragline.components.ingest.beam.process import FilePart, IngestContext, Rejections
 from ragline.components.ingest.beam.transforms import IngestSequences
 from ragline.components.ingest.records.chunk import Chunk, File
@@ -84,12 +84,13 @@ def run(
       bfloat16: whether to compute in bfloat16.
     """
     load = functools.partial(embedder.load, facts.path, errors=errors, bfloat16=bfloat16)
-    (
-        pipeline
-        | "Units" >> beam.Create([(unit.index, unit) for unit in units])
-        | IngestSequences(context, shards, EncodeUnit(facts, folder, load))
-    )
-    pipeline.run().wait_until_finish()
+    with spill.folder(context.staging) as spills:
+        (
+            pipeline
+            | "Units" >> beam.Create([(unit.index, unit) for unit in units])
+            | IngestSequences(context, shards, spills, EncodeUnit(facts, folder, load))
+        )
+        pipeline.run().wait_until_finish()
 
 
 class EncodeUnit:

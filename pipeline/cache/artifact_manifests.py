@@ -27,14 +27,28 @@ from ragline.pipeline.cache import aside
 _KIND, _BEGUN_KIND = "seal", "seal of an unfinished output"
 _SHAPE = dict[str, dict[Literal["bytes", "sha256", "updated"], int | float | str]]
 _BEGUN = ".begun"
-# What is in an artifact in a store: shards of ingest and of Transform, and before they have their
-# names Beam's unfinished ones.
+# What stages write into a store: shards of ingest and of Transform, and what is staged; before they
+# have their names, Beam's unfinished ones.
 _WRITTEN = re.compile(
-    r"Split-(train|eval)/("
-    r"examples-\d{5,}\.tfrecord\.gz"
-    r"|transformed_examples-\d{5,}-of-\d{5,}\.gz"
-    r"|beam-temp-transformed_examples-[0-9a-f]{32}/[^/]+\.transformed_examples\.gz"
-    r")"
+    r"""
+    Split-(train|eval)/(
+        examples-\d{5,}\.tfrecord\.gz
+        | transformed_examples-\d{5,}-of-\d{5,}\.gz
+        | FeatureStats\.pb
+        | beam-temp-(transformed_examples|FeatureStats\.pb)-[0-9a-f]{32}/
+          [^/]+\.(transformed_examples\.gz|FeatureStats\.pb)
+    )
+    | (report|rows)-\d{5,}\.json | rejected-\d{5,}\.jsonl | sources-\d{5,}\.parquet
+    | (graph|encoder)\.zip
+    | metrics/(
+        eval_config\.json
+        | (metrics|plots|attributions)-\d{5,}-of-\d{5,}\.tfrecord
+        | validations\.tfrecord
+        | beam-temp-(eval_config\.json|metrics|plots|attributions|validations)-[0-9a-f]{32}/
+          [^/]+\.(eval_config\.json|(metrics|plots|attributions|validations)\.tfrecord)
+    )
+    """,
+    re.VERBOSE,
 )
 _log = logging.getLogger("ragline.cache")
 
@@ -56,7 +70,7 @@ class ArtifactManifests:
         return not places.is_local(artifact) or self._artifacts in pathlib.Path(artifact).parents
 
     def begin(self, artifact: str) -> None:
-        """Note an artifact in a store, before its stage writes it; see `clear_begun`."""
+        """Note a place in a store, before a stage writes there; see `clear_begun`."""
         state.write(self._begun(artifact), _BEGUN_KIND, artifact)
 
     def clear_begun(self) -> list[str]:
@@ -83,7 +97,7 @@ class ArtifactManifests:
         state.write(self._file(artifact), _KIND, _contents(artifact))
 
     def end(self, artifact: str) -> None:
-        """Forget that an artifact in a store was begun: its stage has ended well."""
+        """Forget that a place in a store was begun: its stage has ended well."""
         self._begun(artifact).unlink()
 
     def damage(self, artifact: Place) -> str | None:

@@ -21,13 +21,18 @@ from tfx.orchestration.portable import (
 from tfx.orchestration.portable.mlmd import context_lib
 from tfx.proto.orchestration import pipeline_pb2
 
-from ragline.components.files import places
+from ragline.components.files import places, staging
 from ragline.pipeline.cache import lineage
 from ragline.pipeline.cache.cache_guard import CacheGuard
 
-_VERSIONS, _RECORDS = "versions", "records"
-# Stage -> its output that is records.
-_OUTPUTS = {"ingest": "examples", "transform": "transformed_examples"}
+_VERSIONS = "versions"
+# Stage that is a Beam job -> its output that is records.
+_OUTPUTS = {
+    "ingest": "examples",
+    "statistics": None,
+    "transform": "transformed_examples",
+    "evaluate": None,
+}
 
 
 def run(
@@ -65,7 +70,7 @@ def run(
                 node.execution_options.caching_options.enable_cache = False
                 break
             guard.discard(damaged)
-        guard.make_way(stage, node.outputs.outputs, _in_store(node))
+        guard.make_way(stage, node.outputs.outputs, _in_store(node, _run_id(compiled)))
         LocalDagRunner().run_with_ir(compiled)
         guard.finish(stage)
         on_end(stage)
@@ -91,8 +96,8 @@ def compile_pipeline(
         if _is_executed(compiled, node.node_info.id):
             parameter = node.parameters.parameters[_VERSIONS]
             parameter.field_value.string_value = versions
-        if records and (output := _OUTPUTS.get(node.node_info.id)):
-            _put_into_store(node, output, records, run_id)
+        if records and node.node_info.id in _OUTPUTS:
+            _put_into_store(node, records, run_id)
     return compiled
 
 
@@ -105,24 +110,36 @@ class _Store(filesystem.Filesystem):
         return bool(places.inside(name))
 
 
-def _put_into_store(
-    node: pipeline_pb2.PipelineNode, output: str, records: str, run_id: str
-) -> None:
-    """Give an output of a stage a URI in a store, which TFX neither makes nor removes.
+def _put_into_store(node: pipeline_pb2.PipelineNode, records: str, run_id: str) -> None:
+    """Let a stage share nothing with its workers but a store.
 
-    Where records are is a parameter of the stage, so that the cache has none from elsewhere.
+    Its output of records gets a URI there, which TFX neither makes nor removes. Where that is is a
+    parameter of the stage, so that the cache has no records from elsewhere.
     """
     _Store.SUPPORTED_SCHEMES = [f"{records.partition('://')[0]}://"]
     filesystem_registry.DEFAULT_FILESYSTEM_REGISTRY.register(_Store, priority=0)
-    uri = f"{records.rstrip('/')}/{node.node_info.id}/{output}/{run_id}"
-    node.outputs.outputs[output].artifact_spec.external_artifact_uris.append(uri)
-    node.parameters.parameters[_RECORDS].field_value.string_value = records
+    node.parameters.parameters[staging.RECORDS].field_value.string_value = records
+    stage = node.node_info.id
+    if output := _OUTPUTS[stage]:
+        uri = f"{records.rstrip('/')}/{stage}/{output}/{run_id}"
+        node.outputs.outputs[output].artifact_spec.external_artifact_uris.append(uri)
 
 
-def _in_store(node: pipeline_pb2.PipelineNode) -> list[str]:
-    """Return the URIs of a stage's outputs in a store."""
+def _in_store(node: pipeline_pb2.PipelineNode, run_id: str) -> list[str]:
+    """Return the URIs below which a stage writes into a store: its outputs' and its staging's."""
+    if staging.RECORDS not in node.parameters.parameters:
+        return []
+    records = node.parameters.parameters[staging.RECORDS].field_value.string_value
     outputs = node.outputs.outputs.values()
-    return [uri for output in outputs for uri in output.artifact_spec.external_artifact_uris]
+    return [
+        *(uri for output in outputs for uri in output.artifact_spec.external_artifact_uris),
+        staging.in_store(records, node.node_info.id, run_id),
+    ]
+
+
+def _run_id(compiled: pipeline_pb2.Pipeline) -> str:
+    run_id: str = compiled.runtime_spec.pipeline_run_id.field_value.string_value
+    return run_id
 
 
 def _is_executed(compiled: pipeline_pb2.Pipeline, stage: str) -> bool:

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 from typing import Any
 
 import memory_store
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 from commands import ROOT, Started, finish
 from conftest import write_jsonl
+
+from ragline.pipeline.cache.artifact_manifests import _WRITTEN
 
 RECORDS = "beam://bucket/gestures"
 STORED = ("--set", f"records={RECORDS}")
@@ -44,6 +47,7 @@ def _run_all(top: pathlib.Path) -> int:
         [summaries[name]] = ended.difference(summaries.values())
     read = {name: json.loads(file.read_text()) for name, file in summaries.items()}
     noted = {"codes": codes, "summaries": read, "objects": sorted(memory_store.OBJECTS)}
+    noted["written"] = memory_store.WRITTEN
     (top / "noted.json").write_text(json.dumps(noted))
     return 0
 
@@ -99,6 +103,13 @@ def test_a_run_is_that_of_a_disk_and_keeps_no_record_there(top: pathlib.Path) ->
     assert outputs == [
         f"{RECORDS}/{stage}/{name}/{in_store['run_id']}" for stage, name in WRITE_RECORDS.items()
     ]
+    # Of a run that is killed, the next one removes what has such a name.
+    runs = [summary["run_id"] for summary in noted["summaries"].values()]
+    named = re.compile(rf"{RECORDS}/\w+/\w+/({'|'.join(runs)})/(.+)")
+    for name in noted["written"]:
+        found = named.fullmatch(name)
+        assert found and _WRITTEN.fullmatch(found[2]), name
+    assert len(noted["written"]) > 20
     folders = {name.rpartition("/")[0] for name in noted["objects"]}
     assert folders == {f"{uri}/Split-{split}" for uri in outputs for split in ("train", "eval")}
     for stage, name in WRITE_RECORDS.items():
@@ -113,7 +124,7 @@ def test_a_run_is_that_of_a_disk_and_keeps_no_record_there(top: pathlib.Path) ->
 
 
 @pytest.mark.filterwarnings("ignore:label:DeprecationWarning")  # Of protobuf, in TFX.
-def test_only_the_records_get_a_place_in_the_store_which_the_cache_sees(
+def test_records_and_what_is_staged_get_a_place_in_the_store_which_the_cache_sees(
     tmp_path: pathlib.Path,
 ) -> None:
     from ragline.pipeline.config import load, read_contract
@@ -122,12 +133,19 @@ def test_only_the_records_get_a_place_in_the_store_which_the_cache_sees(
     (tmp_path / "a.jsonl").write_text("{}\n")
     config = load(ROOT / "examples" / "gestures.toml", [f"input.train={tmp_path}/a.jsonl"])
     pipeline = runner.pipeline_of(config, read_contract(config), tmp_path)
-    for records, written in ((None, {}), (f"{RECORDS}/", WRITE_RECORDS)):
+    of_beam = {
+        "ingest": ["examples", "staging"],
+        "statistics": ["staging"],
+        "transform": ["transformed_examples", "staging"],
+        "evaluate": ["staging"],
+    }
+    for records, written in ((None, {}), (f"{RECORDS}/", of_beam)):
         compiled = tfx_run.compile_pipeline(pipeline, "r-1", "v", records)
         nodes = {node.pipeline_node.node_info.id: node.pipeline_node for node in compiled.nodes}
-        in_store = {stage: tfx_run._in_store(node) for stage, node in nodes.items()}
+        in_store = {stage: tfx_run._in_store(node, "r-1") for stage, node in nodes.items()}
         assert {stage: uris for stage, uris in in_store.items() if uris} == {
-            stage: [f"{RECORDS}/{stage}/{output}/r-1"] for stage, output in written.items()
+            stage: [f"{RECORDS}/{stage}/{place}/r-1" for place in places]
+            for stage, places in written.items()
         }
         seen = {stage for stage, node in nodes.items() if "records" in node.parameters.parameters}
         assert seen == written.keys()

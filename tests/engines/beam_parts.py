@@ -12,7 +12,6 @@ import pytest
 from google.protobuf import json_format
 from ingest.whole_runs import columns_of, records_of
 from tensorflow_metadata.proto.v0 import statistics_pb2
-from tfx.components.evaluator import executor as evaluator
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
 from tfx.utils import proto_utils
@@ -20,6 +19,7 @@ from tfx.utils import proto_utils
 import ragline
 from ragline import schemas
 from ragline.components.contract.columns import SPLITS, Columns
+from ragline.components.evaluate import executor
 from ragline.components.evaluate.metrics import eval_config as evaluate_config
 from ragline.components.evaluate.metrics import slices, tfma_results
 from ragline.pipeline import config as configuration
@@ -163,7 +163,7 @@ def evaluation(folder: pathlib.Path, examples: str, encoder: pathlib.Path, engin
     given = {name: [artifact] for name, artifact in artifacts.items()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["ragline"])
-        evaluator.Executor(context).Do(
+        executor.Executor(context).Do(
             given, given, {"eval_config": proto_utils.proto_to_json(asked)}
         )
     table, _ = tfma_results.load(artifacts["evaluation"].uri)

@@ -7,22 +7,28 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 
 @contextlib.contextmanager
-def started(folder: pathlib.Path, environment: Mapping[str, str] | None = None) -> Iterator[str]:
+def started(
+    folder: pathlib.Path,
+    environment: Mapping[str, str] | None = None,
+    confined: Sequence[str] = (),
+) -> Iterator[str]:
     """Starts a pool; its HOST:PORT.
 
     Args:
       folder: where it runs.
       environment: variables of its workers beside PATH and HOME.
+      confined: a command that starts another, with fewer rights.
     """
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     worker = pathlib.Path(sys.executable).with_name("ragline-worker")
     command = [
+        *confined,
         *(sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main"),
         *(f"--service_port={port}", f"--container_executable={worker}"),
     ]

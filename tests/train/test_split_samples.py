@@ -215,7 +215,7 @@ def test_the_evaluation_is_of_the_same_sequences(events_model):
         source="",
     )
     shared = tfma.default_eval_shared_model(eval_saved_model_path=model, eval_config=config)
-    first, *_ = tfma_extractors.custom_extractors(shared, config, None)
+    first, *_ = tfma_extractors.extractors(shared, config)
     rows = pa.record_batch(
         {
             "length": [[len(each.code)] for each in SPLITS["eval"]],

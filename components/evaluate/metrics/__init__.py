@@ -10,7 +10,7 @@ formulas.py         totals -> metrics with their intervals (pure)
 slices.py           by which columns, and which of their values (pure)
 masked_metrics.py   all of them as one TFMA metric
 tfma_extractors.py  batches of sequences and their slices, for TFMA
-eval_config.py      the EvalConfig of TFX's Evaluator
+eval_config.py      TFMA's EvalConfig
 tfma_results.py     TFMA's evaluation -> plain tables
 """
 

@@ -1,8 +1,9 @@
-"""Make the EvalConfig of TFX's Evaluator: which metrics, over which slices."""
+"""Make TFMA's EvalConfig: which metrics, over which slices."""
 
 import json
 from collections.abc import Sequence
 
+from tensorflow_model_analysis.constants import TF_GENERIC
 from tensorflow_model_analysis.proto import config_pb2
 
 from ragline.components.contract.signatures import EVALUATE
@@ -38,7 +39,8 @@ def eval_config(
     """
     named.check(Parts(features=features, heads=heads, categories=categories, terms=terms))
     return config_pb2.EvalConfig(
-        model_specs=[config_pb2.ModelSpec(signature_name=EVALUATE)],
+        # Without a type, TFMA tries to load the model by Keras.
+        model_specs=[config_pb2.ModelSpec(signature_name=EVALUATE, model_type=TF_GENERIC)],
         slicing_specs=[
             config_pb2.SlicingSpec(),
             *(config_pb2.SlicingSpec(feature_keys=[column]) for column in slices),

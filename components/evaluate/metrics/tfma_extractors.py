@@ -3,7 +3,7 @@
     record batch -> batches of like length -> sums of `evaluate` -> (slice, its sequences' sums)
 
 A slice is that of TFMA's SliceKeyExtractor for a column of at most one value a record: one of each
-value, none of a record without one, and the whole split. TFX reloads this module: it has no class.
+value, none of a record without one, and the whole split.
 """
 
 from collections.abc import Collection, Iterator
@@ -30,11 +30,8 @@ from ragline.components.serving import facts
 _BATCH = 128
 
 
-def custom_extractors(
-    eval_shared_model: Any, eval_config: Any, tensor_adapter_config: Any
-) -> list[Extractor]:
-    """Return the extractors of TFX's Evaluator, which calls this by its dotted name."""
-    del tensor_adapter_config
+def extractors(eval_shared_model: Any, eval_config: Any) -> list[Extractor]:
+    """Return the extractors of a model on this machine's disk, and of the slices asked for."""
     columns = [column for spec in eval_config.slicing_specs for column in spec.feature_keys]
     sample = facts.read(eval_shared_model.model_path).samples.get(SPLITS[1])
     return [

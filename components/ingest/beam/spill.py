@@ -4,6 +4,9 @@ That engine keeps all that it groups in memory. So rows wait in files, one a uni
 they lie in it goes through GroupByKey.
 """
 
+import contextlib
+import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -22,7 +25,20 @@ class Spill:
     count: int
 
 
-def write(path: Place, rows: Iterable[Rows], shards: int) -> dict[int, Spill]:
+@contextlib.contextmanager
+def folder(staging: Place) -> Iterator[str]:
+    """Yield a folder on this machine's disk: the staging folder, or if that is in a store, another.
+
+    The other one is gone afterwards.
+    """
+    if places.is_local(staging):
+        yield os.fspath(staging)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        yield temporary
+
+
+def write(path: str, rows: Iterable[Rows], shards: int) -> dict[int, Spill]:
     """Write rows by shard, and return where those of each shard lie."""
     streams = packed_rows.by_shard(rows, shards)
     spills: dict[int, Spill] = {}
@@ -31,7 +47,7 @@ def write(path: Place, rows: Iterable[Rows], shards: int) -> dict[int, Spill]:
     start = 0
     with places.create(path) as file:
         for shard, parts in streams.items():
-            spills[shard] = Spill(path=str(path), start=start, count=len(parts))
+            spills[shard] = Spill(path=path, start=start, count=len(parts))
             for part in parts:
                 start += file.write(part)
     return spills

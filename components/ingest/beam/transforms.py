@@ -61,11 +61,14 @@ class ByEngine:
 
 
 class BySpill:
-    """Groups rows by files that all workers see, for the engine in this process."""
+    """Groups rows by files in a folder of this machine's disk, for the engine in this process."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
 
     def transform(self, context: IngestContext, shards: int) -> beam.PTransform:
         """See `Grouping`."""
-        return GroupRows(WriteSpills(context, shards), tuple[int, Spill])
+        return GroupRows(WriteSpills(context, shards, self._folder), tuple[int, Spill])
 
     def rows(self, held: Iterable[Spill]) -> Iterator[Rows]:
         """See `Grouping`."""
@@ -118,14 +121,15 @@ class ReadRows(beam.DoFn):
 class WriteSpills(beam.DoFn):
     """Reads (index, Unit of tables) into (shard, Spill)s, one file a unit."""
 
-    def __init__(self, context: IngestContext, shards: int) -> None:
+    def __init__(self, context: IngestContext, shards: int, folder: str) -> None:
         self._context = context
         self._shards = shards
+        self._folder = folder
 
     def process(self, element: tuple[int, Unit]) -> Iterator[tuple[int, Spill]]:
         """Read one unit."""
         index, unit = element
-        file = f"{self._context.staging}/rows-{index:05d}.arrows"
+        file = f"{self._folder}/rows-{index:05d}.arrows"
         yield from spill.write(file, read_rows(index, unit, self._context), self._shards).items()
 
 
@@ -194,6 +198,7 @@ class IngestSequences(beam.PTransform):
         self,
         context: IngestContext,
         shards: int | None,
+        spills: str,
         process_unit: UnitFunction = process.write_shards,
     ) -> None:
         """Take what all units have in common.
@@ -201,17 +206,20 @@ class IngestSequences(beam.PTransform):
         Args:
           context: what all units have in common.
           shards: the number of shards that rows of long tables are assigned to; None without rows.
+          spills: a folder for rows that wait on this machine's disk, see `spill`.
           process_unit: processes a unit; called a second time if some of its records are refused.
         """
         super().__init__()
         self._context = context
         self._shards = shards
+        self._spills = spills
         self._process_unit = process_unit
 
     def expand(self, units: beam.PCollection) -> beam.PCollection:
         """Apply the steps, under the names that TFX shows in its logs."""
         of_engine = units.pipeline.runner
-        grouped: Grouping = BySpill() if isinstance(of_engine, LocalRunner) else ByEngine()
+        here = isinstance(of_engine, LocalRunner)
+        grouped: Grouping = BySpill(self._spills) if here else ByEngine()
         sources = units | "SpreadUnits" >> beam.Reshuffle()
         if self._shards is not None:
             sources |= "GroupRows" >> grouped.transform(self._context, self._shards)
