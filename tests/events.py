@@ -8,7 +8,6 @@ import dataclasses
 import functools
 import json
 import pathlib
-import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -18,15 +17,14 @@ import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
-import tensorflow_transform.beam as tft_beam
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
-from tfx_bsl.public import tfxio
 
 from ragline.components.contract.columns import Columns
 from ragline.components.contract.file_names import TRAINING_FILE
 from ragline.components.train.options import TrainOptions
 from ragline.components.train.run_fn import run_fn
+from ragline.components.transform import run
 from ragline.components.transform.preprocessing import preprocessing_fn
 
 WORDS = ("activity", "code")
@@ -124,33 +122,24 @@ def transform(
         "context": list(columns.context),
         "allow_missing": columns.allow_missing,
     }
-    source = tfxio.TFExampleBeamRecord(
-        physical_format="inmem", telemetry_descriptors=["test"], schema=schema()
+    for split, made in splits.items():
+        (folder / "raw" / split).mkdir(parents=True)
+        raw = str(folder / "raw" / split / "0.gz")
+        with tf.io.TFRecordWriter(raw, "GZIP") as writer:
+            for record in _examples(made, names and names[split]):
+                writer.write(record)
+    run.run(
+        beam.Pipeline(runner="FnApiRunner"),
+        schema=schema(),
+        preprocessing_fn=functools.partial(preprocessing_fn, custom_config=config),
+        inputs={split: folder / "raw" / split for split in splits},
+        outputs={split: folder / "transformed" / split for split in splits},
+        graph=str(folder / "transform"),
+        staging=folder / "staging",
     )
-    adapter = source.TensorAdapterConfig()
-    with beam.Pipeline(runner="FnApiRunner") as pipeline, tft_beam.Context(tempfile.mkdtemp()):
-        batches = {
-            split: (
-                pipeline
-                | f"{split}: create" >> beam.Create(_examples(made, names and names[split]))
-                | f"{split}: read" >> source.BeamSource()
-            )
-            for split, made in splits.items()
-        }
-        function = (batches["train"], adapter) | tft_beam.AnalyzeDataset(
-            functools.partial(preprocessing_fn, custom_config=config)
-        )
-        function | tft_beam.WriteTransformFn(str(folder / "transform"))
-        for split, rows in batches.items():
-            transformed = ((rows, adapter), function) | f"{split}: transform" >> (
-                tft_beam.TransformDataset(output_record_batches=True)
-            )
-            (
-                transformed
-                | f"{split}: encode" >> tft_beam.EncodeTransformedDataset()
-                | f"{split}: write"
-                >> beam.io.WriteToTFRecord(f"{folder}/{split}.gz", shard_name_template="")
-            )
+    for split in splits:
+        shards = sorted((folder / "transformed" / split).iterdir())
+        (folder / f"{split}.gz").write_bytes(b"".join(map(pathlib.Path.read_bytes, shards)))
     return tft.TFTransformOutput(str(folder / "transform"))
 
 

@@ -5,18 +5,17 @@ makes the folder that TFT's readers expect.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import apache_beam as beam
-import pyarrow as pa
 import tensorflow as tf
 import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform import impl_helper
 from tensorflow_transform.tf_metadata import metadata_io
-from tfx_bsl.public.tfxio import RecordBatchToExamplesEncoder, TFExampleRecord
+from tfx_bsl.public.tfxio import TFExampleRecord
 
 from ragline.components.contract.columns import SPLITS
 from ragline.components.files import places
@@ -65,13 +64,13 @@ def run(
         for split, source in sources.items():
             # Read again: an engine would have to keep what it read first.
             raw = pipeline | f"Read {split}" >> source.BeamSource()
-            transformed, transformed_metadata = (
+            transformed = (
                 (raw, source.TensorAdapterConfig()),
                 (saved_model, metadata),
             ) | f"Transform {split}" >> tft_beam.TransformDataset(output_record_batches=True)
             _ = (
                 transformed
-                | f"Encode {split}" >> beam.ParDo(_Encode(transformed_metadata.schema))
+                | f"Encode {split}" >> tft_beam.EncodeTransformedDataset()
                 | f"Write {split}"
                 >> beam.io.WriteToTFRecord(f"{outputs[split]}/{_SHARDS}", file_name_suffix=".gz")
             )
@@ -83,21 +82,6 @@ def run(
 
 def _write(saved_model: by_value.ByValue, archive: str) -> None:
     write_bytes(archive, saved_model.archive)
-
-
-@beam.typehints.with_output_types(bytes)
-class _Encode(beam.DoFn):
-    """Encodes record batches, which TransformDataset yields beside what passes through it."""
-
-    def __init__(self, schema: schema_pb2.Schema) -> None:
-        self._schema = schema
-
-    def setup(self) -> None:
-        self._encoder = RecordBatchToExamplesEncoder(self._schema)
-
-    def process(self, element: tuple[pa.RecordBatch, Mapping[str, Any]]) -> Iterator[bytes]:
-        batch, _ = element
-        yield from self._encoder.encode(batch)
 
 
 def _write_graph(

@@ -10,6 +10,7 @@ import memory_store
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from ragline.components.files import staging
 from ragline.components.files.storage import write_text
 from ragline.components.ingest.beam import process
 from ragline.components.push.release import release_version
@@ -267,6 +268,38 @@ def test_what_somebody_put_beside_it_stays_whatever_ingest_and_transform_had_wri
         f"{uri}: 5 objects stay there that no stage wrote, such as {somebodys[0]}",
         f"removed what an interrupted run left: {uri}",
     ]
+
+
+STAGED = {
+    "ingest": [
+        *(path("", 7) for path in (process.report_file, process.rows_file)),
+        *(path("", 123456) for path in (process.quarantine_file, process.source_file)),
+    ],
+    "statistics": [
+        "/Split-eval/FeatureStats.pb",
+        f"/Split-train/beam-temp-FeatureStats.pb-{'0' * 32}/1-2.FeatureStats.pb",
+    ],
+    "transform": ["/graph.zip"],
+    "evaluate": [
+        "/encoder.zip",
+        "/metrics/eval_config.json",
+        "/metrics/metrics-00000-of-00001.tfrecord",
+        "/metrics/validations.tfrecord",
+        f"/metrics/beam-temp-plots-{'a' * 32}/1-2.plots.tfrecord",
+    ],
+}
+
+
+@pytest.mark.parametrize("stage", STAGED)
+def test_what_a_killed_stage_had_staged_is_removed_and_nothing_else(run, tmp_path, stage):
+    """Which names the stages give is seen in end_to_end/test_records_in_store.py."""
+    uri = staging.in_store("mem://bucket/records/", stage, "r")
+    somebodys = [f"{uri}{STAGED[stage][0]}.bak", f"{uri}/metrics/old/eval_config.json"]
+    for name in [*(f"{uri}{name}" for name in STAGED[stage]), *somebodys]:
+        write_text(name, "x")
+    run.guard.make_way(stage, ["output"], [uri])
+    recovery.recover(tmp_path, JOURNAL)
+    assert {*memory_store.OBJECTS} == {*somebodys}
 
 
 def test_artifacts_are_where_the_work_directory_is_now(run, tmp_path, caplog):

@@ -8,7 +8,9 @@ import io
 import json
 import os
 import pathlib
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -246,6 +248,27 @@ def test_a_run_keeps_its_records_there(
     assert "Traceback" not in done.stderr
     door.quiet()
     assert places.inside(f"{STORE}/records") == names
+
+
+def test_what_a_killed_run_staged_there_is_removed_by_the_next(
+    door: s3.Door, tmp_path: pathlib.Path, gestures: list[dict[str, Any]]
+) -> None:
+    write_jsonl(tmp_path / "data" / "a.jsonl", gestures)
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    for stage, staged in (("transform", "graph.zip"), ("evaluate", "encoder.zip")):
+        killed = Started(_run, tmp_path, False, (), env=environment)
+        while not (there := places.inside(f"{STORE}/records/{stage}/staging")):
+            assert killed.poll() is None
+            time.sleep(0.05)
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        assert [place.rpartition("/")[2] for place in there] == [staged]
+    done = finish(Started(_run, tmp_path, False, (), env=environment))
+    assert done.returncode == 0, done.stderr
+    states = {name: of["state"] for name, of in json.loads(done.stdout)["stages"].items()}
+    assert (states["transform"], states["train"], states["evaluate"]) == ("cached", "cached", "ran")
+    names = places.inside(f"{STORE}/records")
+    assert len(names) == 4 and all("/Split-" in name for name in names)
 
 
 def encode(top: str, *words: str) -> int:
