@@ -13,7 +13,6 @@ import pathlib
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -21,9 +20,6 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from engines import checks  # noqa: E402
 from flink import fetch  # noqa: E402
 from flink.cluster import Cluster  # noqa: E402
-
-if TYPE_CHECKING:
-    from flink import runs
 
 
 def main(chosen: Sequence[str]) -> int:
@@ -105,7 +101,7 @@ def _whole(folder: pathlib.Path, cluster: Cluster, flink: fetch.Flink) -> Iterat
     settings = ("beam.runner=FlinkRunner", f"beam.options={json.dumps(options(cluster, flink))}")
     words = runs.of_tables(data, there, *settings)
     stages = {"ingest": lambda: kill.strike(kill.job_manager, made="rows-*.json")}
-    ended = _ended(runs.ragline(*words, on_stage=stages))
+    ended = runs.ended(runs.ragline(*words, on_stage=stages))
     yield f"whole: the job manager killed in ingest: {ended}"
     cluster.start_job_manager()
     cluster.wait_for_task_managers()
@@ -113,7 +109,7 @@ def _whole(folder: pathlib.Path, cluster: Cluster, flink: fetch.Flink) -> Iterat
         "ingest": lambda: kill.strike(*both, made="rows-*.json"),
         "transform": lambda: kill.strike(kill.job_manager),
     }
-    ended = _ended(runs.ragline(*words, on_stage=stages))
+    ended = runs.ended(runs.ragline(*words, on_stage=stages))
     yield f"whole: workers and a task manager killed in ingest; the job manager after it: {ended}"
     cluster.start_job_manager()
     cluster.wait_for_task_managers()
@@ -141,7 +137,7 @@ def _whole(folder: pathlib.Path, cluster: Cluster, flink: fetch.Flink) -> Iterat
     yield f"encode: workers and a task manager killed: goes on; {same}"
     cut_off = [*words, "--output", str(folder / "cut-off"), *beam]
     stages = {"encode": lambda: kill.strike(kill.job_manager, made="rows-*.json")}
-    ended = _ended(runs.ragline(*cut_off, on_stage=stages, name="encode"))
+    ended = runs.ended(runs.ragline(*cut_off, on_stage=stages, name="encode"))
     runs.expect(not (folder / "cut-off").exists(), "no output", ended)
     cluster.start_job_manager()
     cluster.wait_for_task_managers()
@@ -151,18 +147,6 @@ def _whole(folder: pathlib.Path, cluster: Cluster, flink: fetch.Flink) -> Iterat
     yield f"encode: the job manager killed: {ended}; the same command again: {same}"
     kill.end_orphans()
     yield f"whole: no worker is left of a killed task manager, of {len(kill.orphans)}"
-
-
-def _ended(cut_off: "runs.Run") -> str:
-    """Return what a command said of an engine that it lost."""
-    from flink import runs
-
-    runs.expect(
-        cut_off.exit_code == 1, "exit code 1 after the job manager was killed", cut_off.said
-    )
-    runs.expect("Traceback" not in cut_off.said, "a sentence", cut_off.said)
-    [sentence] = [line.strip() for line in cut_off.said.splitlines() if "the engine of" in line]
-    return sentence
 
 
 CHECKS = {

@@ -126,6 +126,14 @@ def expect(holds: object, what: str, said: str) -> None:
         raise SystemExit(f"expected {what}, received:\n{said}")
 
 
+def ended(cut_off: Run) -> str:
+    """Return what a command said of an engine that it lost."""
+    expect(cut_off.exit_code == 1, "exit code 1 after the engine lost what is killed", cut_off.said)
+    expect("Traceback" not in cut_off.said, "a sentence", cut_off.said)
+    [sentence] = [line.strip() for line in cut_off.said.splitlines() if "the engine of" in line]
+    return sentence
+
+
 def compare(expected: Run, here: pathlib.Path, received: Run, there: pathlib.Path) -> Iterator[str]:
     """Compare two runs on the same data, and say what is the same.
 

@@ -71,7 +71,8 @@ def _cluster(folder: pathlib.Path, java: str, jar: pathlib.Path) -> Iterator[str
 def _whole(folder: pathlib.Path, java: str, jar: pathlib.Path) -> Iterator[str]:
     """A run of long tables and an encoding of them on a cluster, of which processes are killed.
 
-    In ingest, in Transform and in `ragline encode` the Python workers and then an executor.
+    The master in ingest; then, with another, in ingest, in Transform and in `ragline encode` the
+    Python workers and an executor.
     """
     from flink import runs
 
@@ -86,6 +87,9 @@ def _whole(folder: pathlib.Path, java: str, jar: pathlib.Path) -> Iterator[str]:
         options = json.dumps(_options(started.url, jar))
         settings = ("beam.runner=SparkRunner", f"beam.options={options}")
         words = runs.of_tables(data, folder / "there", *settings)
+        cut_off = runs.ragline(*words, on_stage={"ingest": started.kill_master})
+        yield f"whole: the master killed in ingest: {runs.ended(cut_off)}"
+        started.start_master()
         received = runs.ragline(*words, on_stage={"ingest": strike, "transform": strike})
         runs.expect(received.exit_code == 0, "a pushed encoder", received.said)
         yield "whole: workers and an executor killed in ingest and in transform: goes on"

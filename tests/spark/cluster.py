@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from flink.cluster import children, free_ports
@@ -40,14 +40,43 @@ class Cluster:
 
     Attributes:
       url: where the master takes jobs.
-      processes: the master, then the workers.
     """
 
-    def __init__(self, url: str, page: str, folder: pathlib.Path) -> None:
-        self.url = url
-        self._page = page
-        self._folder = folder
-        self.processes: list[subprocess.Popen[bytes]] = []
+    def __init__(self, command: Sequence[str], folder: pathlib.Path) -> None:
+        """Start a master and workers by a command that takes a class of Spark's."""
+        self._command, self._folder = command, folder
+        port, *pages = free_ports(2 + WORKERS)
+        self.url = f"spark://{_HOST}:{port}"
+        self._page = f"http://{_HOST}:{pages[0]}"
+        host = ["--host", _HOST, "--webui-port"]
+        self._of_master = ["master.Master", *host, str(pages[0]), "--port", str(port)]
+        self._master = self._start(*self._of_master)
+        self._workers = [
+            self._start(
+                *("worker.Worker", *host, str(page), "--cores", "1", "--memory", "1g", self.url)
+            )
+            for page in pages[1:]
+        ]
+
+    def _start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+        command = [*self._command, f"org.apache.spark.deploy.{name}", *arguments]
+        environment = {
+            **os.environ,
+            **ENVIRONMENT,
+            "SPARK_HOME": str(self._folder),
+            "SPARK_SCALA_VERSION": "2.12",
+        }
+        with (self._folder / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(
+                command, stdout=log, stderr=log, cwd=self._folder, env=environment
+            )
+
+    def end(self) -> None:
+        """End all processes."""
+        for process in (self._master, *self._workers):
+            process.terminate()
+        for process in (self._master, *self._workers):
+            process.wait(_SECONDS)
 
     def state(self) -> Mapping[str, Any]:
         """Ask the master for its workers and for its jobs."""
@@ -63,7 +92,7 @@ class Cluster:
 
     def executors(self) -> set[int]:
         """Return the process ids of executors, which a worker starts for a job."""
-        workers = [worker.pid for worker in self.processes[1:]]
+        workers = [worker.pid for worker in self._workers]
         return _children(workers, b"CoarseGrainedExecutor")
 
     def kill_executor(self) -> None:
@@ -80,6 +109,21 @@ class Cluster:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGKILL)
         self._wait_for(lambda: self._failed_tasks() > failed)
+
+    def kill_master(self) -> None:
+        """Kill the master once an executor has a Python worker."""
+        self._wait_for(lambda: _children(self.executors(), _PYTHON))
+        self._master.kill()
+        self._master.wait()
+
+    def start_master(self) -> None:
+        """Start another master in its place, and wait until the workers have come to it."""
+        self._master = self._start(*self._of_master)
+        self.wait_for_workers()
+
+    def wait_for_workers(self) -> None:
+        """Wait until all workers are there."""
+        self._wait_for(lambda: self.workers() == WORKERS)
 
     def _failed_tasks(self) -> int:
         logs = self._folder.glob("work/*/*/stderr")
@@ -109,31 +153,9 @@ def started(java: str, jar: pathlib.Path, folder: pathlib.Path) -> Iterator[Clus
     """Start the processes, whose logs go to `folder`; end them when the context ends."""
     (folder / "jars").mkdir(parents=True)
     (folder / "jars" / jar.name).symlink_to(jar)
-    port, *pages = free_ports(2 + WORKERS)
-    cluster = Cluster(f"spark://{_HOST}:{port}", f"http://{_HOST}:{pages[0]}", folder)
-    host = ["--host", _HOST, "--webui-port"]
-    master = ["master.Master", *host, str(pages[0]), "--port", str(port)]
-    workers = [
-        ["worker.Worker", *host, str(page), "--cores", "1", "--memory", "1g", cluster.url]
-        for page in pages[1:]
-    ]
-    environment = {
-        **os.environ,
-        **ENVIRONMENT,
-        "SPARK_HOME": str(folder),
-        "SPARK_SCALA_VERSION": "2.12",
-    }
-    with contextlib.ExitStack() as stack:
-        for number, (name, *arguments) in enumerate((master, *workers)):
-            log = stack.enter_context((folder / f"{number}.log").open("wb"))
-            command = [java, "-cp", str(jar), f"org.apache.spark.deploy.{name}", *arguments]
-            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=environment)
-            stack.callback(process.wait, _SECONDS)
-            stack.callback(process.terminate)
-            cluster.processes.append(process)
-        deadline = time.monotonic() + _SECONDS
-        while cluster.workers() < WORKERS:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"workers: not within {_SECONDS} s; see {folder}")
-            time.sleep(0.2)
+    cluster = Cluster([java, "-cp", str(jar)], folder)
+    try:
+        cluster.wait_for_workers()
         yield cluster
+    finally:
+        cluster.end()
