@@ -1,5 +1,6 @@
 """Ingest, encode and a whole run on an engine, with files and records in a store of objects."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -66,7 +67,12 @@ def check(folder: pathlib.Path, options: Callable[..., tuple[str, ...]]) -> Iter
 
 
 def check_run(
-    folder: pathlib.Path, name: str, runner: str, options: Callable[..., tuple[str, ...]]
+    folder: pathlib.Path,
+    name: str,
+    runner: str,
+    options: Callable[..., tuple[str, ...]],
+    serve: Callable[[pathlib.Path], contextlib.AbstractContextManager[object]] = s3.served,
+    store: str = test_s3.STORE,
 ) -> Iterator[str]:
     """Run long tables in the store to a pushed encoder, with records there, and compare them.
 
@@ -75,19 +81,21 @@ def check_run(
       name: of the check, for its lines.
       runner: `beam.runner`.
       options: variables of the workers -> `beam.options`.
+      serve: starts the server of the store, which logs to a file.
+      store: the URI of a bucket.
 
     Raises:
       SystemExit: something differs from the run in this process.
     """
     data, here, expected = runs.in_process(folder)
     yield f"{name}: a run in this process"
-    there, records = folder / name, f"{test_s3.STORE}/records"
-    with s3.served(folder / f"{name}.log"):
+    there, records = folder / name, f"{store}/records"
+    with serve(folder / f"{name}.log"):
         for file in data.iterdir():
-            places.upload(file, f"{test_s3.STORE}/tables/{file.name}")
+            places.upload(file, f"{store}/tables/{file.name}")
         beam_options = json.dumps(options(**_variables()))
         settings = (f"beam.runner={runner}", f"beam.options={beam_options}", f"records={records}")
-        words = runs.of_tables(f"{test_s3.STORE}/tables", there, *settings)
+        words = runs.of_tables(f"{store}/tables", there, *settings)
         received = runs.ragline(*words)
         if received.exit_code or not received.summary["pushed"]:
             raise SystemExit(f"expected a pushed encoder, received:\n{received.said}")
@@ -106,7 +114,8 @@ def check_run(
 
 def _variables() -> dict[str, str]:
     """Return what tells workers where the store is."""
-    return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    where = ("AWS_", "STORAGE_EMULATOR_", "NO_GCE_")
+    return {name: value for name, value in os.environ.items() if name.startswith(where)}
 
 
 def _ingest(folder: pathlib.Path, options: InputOptions, flink: BeamOptions) -> str:

@@ -58,9 +58,7 @@ class Door:
 @contextlib.contextmanager
 def served(log: pathlib.Path) -> Iterator[Door]:
     """Start a server with one bucket, and the door to it, named to AWS's library."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with (
         log.open("wb") as out,
         subprocess.Popen(
@@ -69,7 +67,7 @@ def served(log: pathlib.Path) -> Iterator[Door]:
         pytest.MonkeyPatch.context() as patch,
     ):
         try:
-            _wait_for(port)
+            wait_for(port)
             behind = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Pass)
             behind.daemon_threads = True
             door = Door(url=f"http://127.0.0.1:{behind.server_address[1]}")
@@ -88,7 +86,16 @@ def served(log: pathlib.Path) -> Iterator[Door]:
             server.terminate()
 
 
-def _wait_for(port: int) -> None:
+def free_port() -> int:
+    """Return a port that nobody listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def wait_for(port: int) -> None:
+    """Wait until somebody listens at a port."""
     deadline = time.monotonic() + _SECONDS
     while True:
         try:

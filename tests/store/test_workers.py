@@ -3,12 +3,17 @@
 import contextlib
 import pathlib
 import subprocess
+from collections.abc import Callable
 
 import pytest
 from engines import pools
 from flink import objects
-from store import s3
+from store import gs, s3
 
+STORES = {
+    "s3": (s3.served, f"s3://{s3.BUCKET}"),
+    "gs": (gs.served, f"gs://{s3.BUCKET}"),
+}
 _HIDE = 'mount -t tmpfs -o ro none "$0" && exec "$@"'
 
 
@@ -17,9 +22,13 @@ def _hiding(folder: pathlib.Path) -> tuple[str, ...]:
     return "unshare", "--map-root-user", "--mount", "sh", "-c", _HIDE, str(folder)
 
 
-@pytest.mark.skipif(not s3.SERVER.exists(), reason="`make test-store` installs moto")
+@pytest.mark.skipif(not gs.SERVER.exists(), reason="`make test-store` installs the servers")
+@pytest.mark.parametrize(("serve", "store"), STORES.values(), ids=STORES)
 def test_workers_share_nothing_but_the_store(
-    tmp_path: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
+    serve: Callable[[pathlib.Path], contextlib.AbstractContextManager[object]],
+    store: str,
+    tmp_path: pathlib.Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     (tmp_path / "seen").touch()
     try:
@@ -37,7 +46,8 @@ def test_workers_share_nothing_but_the_store(
             return "--job_endpoint=embed", "--environment_type=EXTERNAL", where
 
         try:
-            said = [*objects.check_run(tmp_path, "elsewhere", "PortableRunner", external)]
+            run = objects.check_run(tmp_path, "elsewhere", "PortableRunner", external, serve, store)
+            said = [*run]
         except SystemExit as failed:
             pytest.fail(str(failed))
     assert "elsewhere: transformed records: the same" in said
