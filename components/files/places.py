@@ -110,11 +110,18 @@ def fetched(folder: Place) -> Iterator[str]:
         yield os.fspath(folder)
         return
     with tempfile.TemporaryDirectory() as copy:
-        for place in inside(folder):
-            file = pathlib.Path(copy, place.removeprefix(f"{os.fspath(folder)}/"))
-            file.parent.mkdir(parents=True, exist_ok=True)
-            download(place, file)
+        fetch(os.fspath(folder), copy)
         yield copy
+
+
+def fetch(folder: str, target: str) -> list[str]:
+    """Copy all objects below a folder in a store into a local folder, and return their URIs."""
+    objects = inside(folder)
+    for place in objects:
+        file = pathlib.Path(target, place.removeprefix(f"{folder}/"))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        download(place, file)
+    return objects
 
 
 def download(place: Place, file: pathlib.Path) -> None:

@@ -6,7 +6,6 @@ the store: `RECORDS/<stage>/staging/<run id>`.
 
 import contextlib
 import os
-import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -45,9 +44,4 @@ def written(folder: str, staged: str) -> Iterator[str]:
         yield folder
         return
     yield staged
-    objects = places.inside(staged)
-    for place in objects:
-        file = pathlib.Path(folder, place.removeprefix(f"{staged}/"))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        places.download(place, file)
-    places.remove_objects(objects)
+    places.remove_objects(places.fetch(staged, folder))

@@ -1,7 +1,6 @@
 """Run Transform for TFX: a thin adapter between its dictionaries and `run`.
 
-TFX's own executor lets workers write the graph to a path that all of them must see, and counts,
-projects and caches what nobody here reads.
+TFX's own executor lets workers write the graph to a path that all of them must see.
 """
 
 import functools

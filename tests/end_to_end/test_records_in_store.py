@@ -107,8 +107,8 @@ def test_a_run_is_that_of_a_disk_and_keeps_no_record_there(top: pathlib.Path) ->
     runs = [summary["run_id"] for summary in noted["summaries"].values()]
     named = re.compile(rf"{RECORDS}/\w+/\w+/({'|'.join(runs)})/(.+)")
     for name in noted["written"]:
-        found = named.fullmatch(name)
-        assert found and _WRITTEN.fullmatch(found[2]), name
+        match = named.fullmatch(name)
+        assert match and _WRITTEN.fullmatch(match[2]), name
     assert len(noted["written"]) > 20
     folders = {name.rpartition("/")[0] for name in noted["objects"]}
     assert folders == {f"{uri}/Split-{split}" for uri in outputs for split in ("train", "eval")}

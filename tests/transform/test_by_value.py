@@ -69,7 +69,7 @@ class _Vocabulary:
 def test_a_vocabulary_has_the_bytes_of_tfts_own(tmp_path: pathlib.Path) -> None:
     """Of the same frequency, the word that is last by its bytes stands first."""
     counts = [(2, b"b"), (2, b"a"), (7, "ü ".encode()), (2, b"c"), (1, b"\xff"), (2, b"bb")]
-    told = common.ConstructBeamPipelineVisitor.ExtraArgs(
+    extra_args = common.ConstructBeamPipelineVisitor.ExtraArgs(
         base_temp_dir=str(tmp_path),
         **dict.fromkeys(
             field
@@ -86,10 +86,10 @@ def test_a_vocabulary_has_the_bytes_of_tfts_own(tmp_path: pathlib.Path) -> None:
 
     original = analyzer_impls._VocabularyOrderAndWriteImpl
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        (pipeline | "a" >> beam.Create(counts),) | "TFT" >> original(_Vocabulary, told)
+        (pipeline | "a" >> beam.Create(counts),) | "TFT" >> original(_Vocabulary, extra_args)
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         counted = (pipeline | beam.Create(counts[::-1]),)
-        [written] = counted | "ours" >> analysis.WriteVocabulary(_Vocabulary, told)
+        [written] = counted | "ours" >> analysis.WriteVocabulary(_Vocabulary, extra_args)
         assert_that(written, is_the_same)
 
 

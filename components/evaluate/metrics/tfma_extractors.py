@@ -31,7 +31,7 @@ _BATCH = 128
 
 
 def extractors(eval_shared_model: Any, eval_config: Any) -> list[Extractor]:
-    """Return the extractors of a model on this machine's disk, and of the slices asked for."""
+    """Return the extractors of a model on this machine's disk, and of the config's slices."""
     columns = [column for spec in eval_config.slicing_specs for column in spec.feature_keys]
     sample = facts.read(eval_shared_model.model_path).samples.get(SPLITS[1])
     return [
